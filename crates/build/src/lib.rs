@@ -1,0 +1,1 @@
+//! Runs pipelines: graph execution, DVC-compatible cache and lock, environments.

@@ -1,0 +1,1 @@
+//! The web pages, drawn on the server.

@@ -1,0 +1,130 @@
+//! The evidence: what was counted in one tick, nothing derived.
+
+use crate::id::At;
+use serde::{Deserialize, Serialize};
+
+/// What the rollout was doing while a tick was counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Candidate and control both answer mirrored requests; no user sees either.
+    Shadow,
+    /// Candidate and control both answer users, at the step's weight each.
+    Canary,
+    /// The candidate serves; a held-back share of stable is the control.
+    Watch,
+}
+
+/// Counts of one tick (default 10 s), candidate against control.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Tick {
+    /// Position within the rollout's evidence, from 0, without gaps.
+    pub seq: u64,
+    /// End of the tick.
+    pub at: At,
+    /// What the rollout was doing.
+    pub mode: Mode,
+    /// Canary step, from 0; 0 in the other modes.
+    pub step: u32,
+    /// The rollout's attempt, from 1.
+    pub attempt: u32,
+    /// Configured weight of the candidate against the control in basis points (5000 = equal).
+    pub candidate_share_bp: u32,
+    /// First attempts answered by the candidate (retries are never counted).
+    pub candidate: ArmCounts,
+    /// First attempts answered by the control.
+    pub control: ArmCounts,
+    /// Pairs, in shadow: the same request answered by both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<PairCounts>,
+}
+
+/// One arm's counts in one tick.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ArmCounts {
+    /// Requests.
+    pub requests: u64,
+    /// Of them, answered with a server error, refused by the version, or not answered in time.
+    pub errors: u64,
+    /// Latency of each answered request.
+    pub latency: LatencyHistogram,
+}
+
+/// Counts over the fixed latency buckets of [`LatencyHistogram::upper_us`], sparse, ascending by bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LatencyHistogram(pub Vec<(u16, u32)>);
+
+/// Bucket bounds per octave: neighbours differ by a factor of 2^(1/16), 4.4 %.
+pub const BUCKETS_PER_OCTAVE: u32 = 16;
+/// Number of buckets: 1 us to 2^26 us (67 s), the last one unbounded.
+pub const BUCKETS: u16 = 26 * 16 + 1;
+
+impl LatencyHistogram {
+    /// The bucket of a latency in microseconds.
+    #[must_use]
+    pub fn bucket_of(us: f64) -> u16 {
+        if us.is_nan() || us <= 1.0 {
+            return 0;
+        }
+        let raw = libm::ceil(libm::log2(us) * f64::from(BUCKETS_PER_OCTAVE));
+        if raw >= f64::from(BUCKETS - 1) { BUCKETS - 1 } else { raw as u16 }
+    }
+
+    /// Upper bound of a bucket in microseconds, inclusive.
+    #[must_use]
+    pub fn upper_us(bucket: u16) -> f64 {
+        libm::exp2(f64::from(bucket) / f64::from(BUCKETS_PER_OCTAVE))
+    }
+
+    /// Adds one observation.
+    pub fn record(&mut self, us: f64) {
+        self.add(Self::bucket_of(us), 1);
+    }
+
+    /// Adds `count` observations to `bucket`.
+    pub fn add(&mut self, bucket: u16, count: u32) {
+        match self.0.binary_search_by_key(&bucket, |b| b.0) {
+            Ok(i) => self.0[i].1 = self.0[i].1.saturating_add(count),
+            Err(i) => self.0.insert(i, (bucket, count)),
+        }
+    }
+
+    /// Number of observations.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.0.iter().map(|b| u64::from(b.1)).sum()
+    }
+
+    /// Observations in buckets above `bucket`, that is slower than its upper bound.
+    #[must_use]
+    pub fn above(&self, bucket: u16) -> u64 {
+        self.0.iter().filter(|b| b.0 > bucket).map(|b| u64::from(b.1)).sum()
+    }
+}
+
+/// Counts over pairs of answers to the same mirrored request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PairCounts {
+    /// Pairs where both arms were asked.
+    pub asked: u64,
+    /// Both failed.
+    pub both_failed: u64,
+    /// The candidate alone failed.
+    pub candidate_failed: u64,
+    /// The control alone failed.
+    pub control_failed: u64,
+    /// Decisions of the two arms compared with each other.
+    pub disagreement: OneSample,
+    /// Online scores of the candidate compared with its own offline scores.
+    pub skew: OneSample,
+}
+
+/// `hits` of `trials`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OneSample {
+    /// Compared.
+    pub trials: u64,
+    /// Of them, different.
+    pub hits: u64,
+}

@@ -1,0 +1,98 @@
+//! What harm means, and how sure the judge must be.
+
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// Settings of a judge; the preset `default` is [`JudgeSettings::preset`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct JudgeSettings {
+    /// Chance that a harmless change is rolled back, over all guardrails, steps and retries.
+    pub alpha: f64,
+    /// Chance that a harmful change is promoted, for each guardrail.
+    pub beta: f64,
+    /// Length of a tick in milliseconds.
+    pub tick_ms: u64,
+    /// Start of each phase that is logged and not judged (cold caches), in milliseconds.
+    pub warm_up_ms: u64,
+    /// Without a decision by then: hold and page. Milliseconds from the start of the attempt.
+    pub deadline_ms: u64,
+    /// Candidate requests that a step needs before it may end.
+    pub min_requests: u64,
+    /// A rollback e-value above this keeps a step from ending.
+    pub hold_above: f64,
+    /// Ticks without any request after which the verdict is `no_telemetry`.
+    pub stale_ticks: u32,
+    /// Divide log-likelihoods by a predictable dispersion (at least 1).
+    pub dispersion_correction: bool,
+    /// By name; the order is the order of reports.
+    pub guardrails: IndexMap<String, Guardrail>,
+}
+
+/// What a guardrail watches.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GuardrailKind {
+    /// Share of failed requests, candidate against control.
+    Errors,
+    /// Share of requests slower than the control's own past quantile `q`.
+    Latency {
+        /// The quantile, 0 < q < 1.
+        q: f64,
+    },
+    /// Share of requests whose online score differs from the version's own offline score (shadow).
+    Skew,
+    /// Share of requests that candidate and control decide differently, against the gate's offline rate (shadow).
+    Disagreement,
+    /// Request counts against the configured split.
+    SampleRatio,
+}
+
+/// Harmless: `p1 <= tolerance * p0 + slack`. Harmful: `p1 >= harm * p0 + harm_slack`.
+///
+/// For latency the two factors multiply the threshold, and the ratio of exceedance rates is 1.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Guardrail {
+    /// What is watched.
+    pub kind: GuardrailKind,
+    /// Ratio that nobody minds, at least 1.
+    pub tolerance: f64,
+    /// Absolute difference that nobody minds, a share of requests.
+    pub slack: f64,
+    /// Ratio from which it is harm.
+    pub harm: f64,
+    /// Absolute difference from which it is harm.
+    pub harm_slack: f64,
+    /// Skew: scores further apart than this differ.
+    pub differs_by: f64,
+    /// Weight in the average of rollback e-values.
+    pub weight: f64,
+}
+
+impl JudgeSettings {
+    /// The preset that covers most users.
+    #[must_use]
+    pub fn preset() -> JudgeSettings {
+        let g = |kind, tolerance, slack, harm, harm_slack| Guardrail { kind, tolerance, slack, harm, harm_slack, differs_by: 0.05, weight: 1.0 };
+        let guardrails = IndexMap::from([
+            ("errors".to_owned(), g(GuardrailKind::Errors, 1.1, 0.001, 1.5, 0.002)),
+            ("latency_p50".to_owned(), g(GuardrailKind::Latency { q: 0.5 }, 1.1, 0.02, 1.5, 0.05)),
+            ("latency_p95".to_owned(), g(GuardrailKind::Latency { q: 0.95 }, 1.1, 0.005, 1.5, 0.02)),
+            ("latency_p99".to_owned(), g(GuardrailKind::Latency { q: 0.99 }, 1.1, 0.001, 1.5, 0.005)),
+            ("skew".to_owned(), g(GuardrailKind::Skew, 1.0, 0.01, 1.0, 0.03)),
+            ("disagreement".to_owned(), g(GuardrailKind::Disagreement, 1.5, 0.005, 3.0, 0.01)),
+            ("sample_ratio".to_owned(), g(GuardrailKind::SampleRatio, 1.0, 0.0, 1.0, 0.0)),
+        ]);
+        JudgeSettings {
+            alpha: 0.01,
+            beta: 0.05,
+            tick_ms: 10_000,
+            warm_up_ms: 60_000,
+            deadline_ms: 6 * 3_600_000,
+            min_requests: 100,
+            hold_above: 10.0,
+            stale_ticks: 6,
+            dispersion_correction: true,
+            guardrails,
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What the judge says, with everything a person needs to check it.
+
+use serde::{Deserialize, Serialize};
+
+/// The judge's answer.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verdict", rename_all = "snake_case")]
+pub enum Verdict {
+    /// Every guardrail has evidence that harm is absent.
+    Promote,
+    /// Nothing decided; the step may go on.
+    Continue,
+    /// Do not move; the reason says what ends it.
+    Hold {
+        /// Why.
+        why: HoldReason,
+    },
+    /// Evidence of harm reached its bar.
+    Rollback,
+    /// Not enough evidence for either bar.
+    InsufficientEvidence {
+        /// Milliseconds to a decision at the present rate, where it can be told.
+        eta_ms: Option<u64>,
+    },
+    /// No counts arrived: never a pass.
+    NoTelemetry,
+}
+
+/// Why the judge holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldReason {
+    /// A rollback e-value stands above `hold_above` when the step would end.
+    Suspicion,
+    /// Request counts do not fit the configured split.
+    SampleRatioMismatch,
+    /// Telemetry is stale.
+    StaleTelemetry,
+}
+
+/// A verdict with its evidence so far.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Assessment {
+    /// The answer.
+    #[serde(flatten)]
+    pub verdict: Verdict,
+    /// Weighted average of the guardrails' rollback e-values (their running maximum decides).
+    pub e_rollback: f64,
+    /// Roll back when `e_rollback` reaches this: 1 over the attempt's share of alpha.
+    pub needs_rollback: f64,
+    /// Smallest promotion e-value over guardrails that must pass.
+    pub e_promote: f64,
+    /// Promote when `e_promote` reaches this: 1/beta.
+    pub needs_promote: f64,
+    /// Each guardrail.
+    pub guardrails: Vec<GuardrailAssessment>,
+    /// Ticks folded.
+    pub ticks: u64,
+    /// Candidate requests folded.
+    pub candidate_requests: u64,
+    /// Control requests folded.
+    pub control_requests: u64,
+    /// One sentence: what was seen and what would change it.
+    pub summary: String,
+    /// Version of the judge's rules; a change of any formula raises it.
+    pub judge_version: u32,
+}
+
+/// One guardrail's part.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GuardrailAssessment {
+    /// Its name in the settings.
+    pub name: String,
+    /// Candidate trials and hits.
+    pub candidate: (u64, u64),
+    /// Control trials and hits; for one-sample guardrails the trials are 0.
+    pub control: (u64, u64),
+    /// Estimated ratio of rates, where both are seen.
+    pub ratio: Option<f64>,
+    /// Sequential confidence interval of the ratio (lower end).
+    pub ratio_low: Option<f64>,
+    /// Upper end; none when unbounded.
+    pub ratio_high: Option<f64>,
+    /// Rollback e-value now.
+    pub e_rollback: f64,
+    /// Promotion e-value now.
+    pub e_promote: f64,
+    /// Estimated dispersion, at least 1.
+    pub dispersion: f64,
+    /// Milliseconds to the nearer bar at the present rate.
+    pub eta_ms: Option<u64>,
+    /// What would change the verdict, in words.
+    pub flips: String,
+}

@@ -1,0 +1,18 @@
+//! The domain, pure: what is decided and what happened. No clock, no randomness, no I/O.
+//!
+//! Each part that changes over time is a [`machine::Machine`]: commands come in, `decide` turns them
+//! into facts, `evolve` folds facts into state. The journal keeps the facts; state is always their fold.
+//! Not here: how facts are stored, where telemetry comes from, who calls whom.
+
+pub mod contract;
+pub mod gate;
+pub mod id;
+pub mod judge;
+pub mod machine;
+pub mod model;
+pub mod pipeline;
+pub mod rollout;
+pub mod route;
+pub mod run;
+pub mod transform;
+pub mod workspace;

@@ -1,0 +1,1 @@
+//! The columnar engine on DataFusion: contracts, profiles, drift.

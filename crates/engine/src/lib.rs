@@ -1,0 +1,1 @@
+//! The driver: command, decide, append, evolve, effects. Sans-I/O.

@@ -1,0 +1,1 @@
+//! In-memory fakes of the ports, and the contract that every journal must keep.

@@ -1,0 +1,1 @@
+//! The data plane: workers, Open Inference Protocol, gateway.

@@ -1,0 +1,1 @@
+//! The seeded world: drives the real engine on fakes and virtual time.

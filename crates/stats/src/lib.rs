@@ -1,0 +1,1 @@
+//! Numbers only: e-processes, intervals, distances, resampling. No domain noun, no I/O.

@@ -1,0 +1,1 @@
+//! Journal on SQLite, transparency log, blobs, lake, keys.

@@ -1,0 +1,2 @@
+//! The one binary: command line, HTTP server, wiring.
+fn main() {}

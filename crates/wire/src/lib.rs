@@ -1,0 +1,1 @@
+//! Serialised twins: journal records, tidegate.yaml, foreign formats, HTTP bodies.
