@@ -1,0 +1,99 @@
+//! The command line: what can be said, and who answers it. One file a command; each prints for people, or JSON.
+
+mod audit;
+mod check;
+mod config;
+mod gate;
+mod init;
+mod journal;
+mod model;
+mod release;
+mod run;
+mod sim;
+mod status;
+mod up;
+mod worker;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+
+/// The release control plane for machine-learning systems.
+#[derive(Debug, Parser)]
+#[command(name = "tidegate", version, about, propagate_version = true, arg_required_else_help = true)]
+pub struct Cli {
+    /// Directory of the workspace.
+    #[arg(short = 'C', long = "dir", global = true, value_name = "DIR", default_value = ".")]
+    pub dir: PathBuf,
+    /// Print JSON instead of text.
+    #[arg(long, global = true)]
+    pub json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Takes the workspace round the whole loop and stays up with gateway and console
+    Up(up::UpArgs),
+    /// Runs the pipeline; does nothing where nothing changed
+    Run(run::RunArgs),
+    /// Checks datasets against their contracts
+    Check(check::CheckArgs),
+    /// Evaluates the gates of the newest run's model, releasing nothing
+    Gate(gate::GateArgs),
+    /// Writes a tidegate.yaml for an existing repository
+    Init(init::InitArgs),
+    /// Explains, checks or describes tidegate.yaml
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Lists and shows model versions
+    #[command(subcommand)]
+    Model(model::ModelCommand),
+    /// Starts, watches and steers releases
+    #[command(subcommand)]
+    Release(release::ReleaseCommand),
+    /// Shows where the loop and its services stand
+    Status,
+    /// Verifies, proves, shows and exports the journal; recomputes verdicts
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
+    /// Shows the newest records of the journal
+    Journal(journal::JournalArgs),
+    /// Replays one seed of the simulated world and prints its story
+    Sim(sim::SimArgs),
+    /// Runs one model version for the gateway (started by it, not by people)
+    #[command(hide = true)]
+    Worker(worker::WorkerArgs),
+}
+
+/// Where a command works and how it prints.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Directory of the workspace.
+    pub dir: PathBuf,
+    /// JSON instead of text.
+    pub json: bool,
+}
+
+/// Carries out the command line; the answer is the exit code.
+///
+/// # Errors
+/// With a message that says what to do; `exit::code_of` tells its code.
+pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
+    let context = Context { dir: cli.dir, json: cli.json };
+    match cli.command {
+        Command::Up(args) => up::up(&context, &args),
+        Command::Run(args) => run::run(&context, &args),
+        Command::Check(args) => check::check(&context, &args),
+        Command::Gate(args) => gate::gate(&context, &args),
+        Command::Init(args) => init::init(&context, &args),
+        Command::Config(command) => config::config(&context, &command),
+        Command::Model(command) => model::model(&context, &command),
+        Command::Release(command) => release::release(&context, &command),
+        Command::Status => status::status(&context),
+        Command::Audit(command) => audit::audit(&context, &command),
+        Command::Journal(args) => journal::journal(&context, &args),
+        Command::Sim(args) => sim::sim(&context, &args),
+        Command::Worker(args) => worker::worker(&args),
+    }
+}

@@ -1,0 +1,36 @@
+//! Exit codes: documented in docs/exit-codes.md, stable from release to release.
+
+/// Everything asked for was done, and what was judged passed.
+pub const OK: u8 = 0;
+/// What was judged did not pass: a contract, a gate, a verdict, a loop that ended otherwise than expected.
+pub const NOT_PASSED: u8 = 1;
+/// The command line or a file that people write is wrong.
+pub const USAGE: u8 = 2;
+/// Something outside failed: disk, port, process, network.
+pub const OUTSIDE: u8 = 3;
+/// The thing asked for is not there.
+pub const NOT_FOUND: u8 = 4;
+/// The state does not allow it: a refused command, a workspace in use by another process.
+pub const REFUSED: u8 = 5;
+/// A verification found the journal or evidence not as it was written; 10 and up tell how (see `audit verify`).
+pub const UNTRUE: u8 = 10;
+
+/// An error that knows its exit code.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Exit {
+    /// The code.
+    pub code: u8,
+    /// What the user reads.
+    pub message: String,
+}
+
+/// An error with a code.
+pub fn failure(code: u8, message: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Exit { code, message: message.into() })
+}
+
+/// The exit code of an error: its own, or that of a failure outside.
+pub fn code_of(error: &anyhow::Error) -> u8 {
+    error.chain().find_map(|cause| cause.downcast_ref::<Exit>()).map_or(OUTSIDE, |e| e.code)
+}
