@@ -1,1 +1,39 @@
-//! Runs pipelines: graph execution, DVC-compatible cache and lock, environments.
+//! Runs pipelines: what must run and why, a cache and lock file that DVC shares, environments, processes.
+//!
+//! [`run`] brings a workspace up to date, [`status`] says what it would do, [`snapshot`] copies a workspace to run it beside
+//! itself, [`env::ensure`] makes a Python environment. What decides (graph, readiness, change test) is `core::pipeline`;
+//! the foreign formats are `wire::dvc`. Not here: the journal of runs (the caller records the report).
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod atomic;
+mod cache;
+mod code;
+pub mod env;
+mod error;
+mod guard;
+mod hash;
+mod index;
+mod lock;
+mod metrics;
+mod observe;
+mod overrides;
+mod process;
+mod report;
+mod restore;
+mod runcache;
+mod runner;
+mod snapshot;
+mod stage;
+mod status;
+mod tree;
+mod workspace;
+
+pub use code::{CodeState, code_state};
+pub use error::{BuildError, StageError};
+pub use hash::{FileHash, hash_file};
+pub use observe::{Event, Observer, Silent, Stream};
+pub use report::{RunReport, StageOutcome, StageReport};
+pub use runner::{Cancel, RunRequest, run};
+pub use snapshot::snapshot;
+pub use status::{StageStatus, status};
+pub use workspace::{Workspace, load};

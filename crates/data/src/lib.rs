@@ -1,1 +1,31 @@
-//! The columnar engine on DataFusion: contracts, profiles, drift.
+//! The columnar engine on DataFusion: contracts, profiles, drift, and rows as plain vectors.
+//!
+//! A check makes one scan, with projection, for all expectations that stream; what needs groups (duplicates,
+//! distinct counts) is planned apart, under a memory limit, and spills. Results are the same on every
+//! machine, however many cores it has. Not here: what a verdict means (`core::contract`), how a contract
+//! is written (`wire::contract`), when data is checked.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod check;
+mod classes;
+mod digest;
+mod error;
+mod groups;
+mod measure;
+mod place;
+mod plan;
+mod profile;
+mod regex;
+mod rows;
+mod scan;
+mod source;
+mod text;
+
+pub use check::{CheckOptions, check};
+pub use classes::type_names;
+pub use digest::digest;
+pub use error::DataError;
+pub use profile::{ColumnRole, profile, profile_table};
+pub use rows::{Column, ROWS_MAX, Table, read_rows, write_parquet};
+pub use source::{Format, MEMORY_BYTES_MAX, Source};
+pub use tidegate_core::contract::{CheckReport, Contract, DriftReport, DriftSettings, Profile, compare};

@@ -1,1 +1,31 @@
 //! The data plane: workers, Open Inference Protocol, gateway.
+//!
+//! A [`Gateway`] answers the protocol over HTTP. It holds an immutable route table ([`Gateway::apply`] swaps it
+//! whole and keeps the last good one), forwards each request to the worker of the chosen version, and hands
+//! prediction records, feedback and shadow pairs to bounded channels ([`Outputs`]) off the request's path.
+//! A [`WorkerPool`] keeps one process for each loaded version and role and starts it again when it dies.
+//! [`worker::main`] is what such a process runs.
+//!
+//! It lives on when the control plane is dead. Of the domain it knows routes, the judge's latency buckets and
+//! signatures; not here: releases, journals, where telemetry is kept.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod clock;
+mod counts;
+mod frame;
+mod gateway;
+pub mod limits;
+mod mirror;
+mod plan;
+mod pool;
+mod record;
+mod task;
+pub mod worker;
+
+pub use counts::{LiveTotals, TargetCounts};
+pub use frame::{Answer, Hello, Outcome};
+pub use gateway::{
+    ApplyError, DrainReport, ENDPOINTS, Endpoint, EndpointRow, Gateway, GatewayError, GatewaySettings, Outputs, Timings,
+};
+pub use pool::{EnsureError, PoolEvent, PoolSettings, TargetSpec, TargetState, UnloadError, WorkerPool};
+pub use record::{ArmAnswer, FeedbackRecord, Pair, PredictionRecord};

@@ -1,1 +1,14 @@
 //! Numbers only: e-processes, intervals, distances, resampling. No domain noun, no I/O.
+//!
+//! Every floating-point function goes through `libm`, so that a result is the same bits on every machine.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod bootstrap;
+pub mod confidence;
+pub mod dispersion;
+pub mod distance;
+pub mod eprocess;
+pub mod metric;
+pub mod quantile;
+pub mod rng;
+pub mod special;

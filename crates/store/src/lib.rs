@@ -1,1 +1,22 @@
-//! Journal on SQLite, transparency log, blobs, lake, keys.
+//! The stores behind the ports: journal on SQLite, transparency log, blobs, lake, keys.
+//!
+//! [`SqliteJournal`] keeps the facts; [`tlog`] builds the same records into a C2SP tlog-tiles log that [`audit`]
+//! checks with a public key alone; [`FsBlobs`] keeps bytes by content; [`Lake`] keeps telemetry; [`Keys`] keeps
+//! the signing key and the access tokens.
+//! Not here: what an event means, and when something is stored.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod audit;
+pub mod blobs;
+pub mod disk;
+pub mod journal;
+pub mod keys;
+pub mod lake;
+pub mod tlog;
+pub mod tokens;
+
+pub use blobs::FsBlobs;
+pub use journal::SqliteJournal;
+pub use keys::Keys;
+pub use lake::{FeedbackRow, Lake, PredictionFilter, PredictionRow};
+pub use tlog::{Log, LogDir, Sealed};

@@ -1,1 +1,9 @@
 //! Serialised twins: journal records, tidegate.yaml, foreign formats, HTTP bodies.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod config;
+pub mod contract;
+pub mod dvc;
+pub mod yaml;
+pub mod record;
+pub mod scenario;

@@ -3,10 +3,19 @@
 //! Evidence is a sequence of [`Tick`]s. [`JudgeState`] folds them; [`JudgeState::assess`] says what follows.
 //! Not here: where counts come from, what is done with a verdict (see `rollout`).
 
+mod assess;
 mod evidence;
+mod explain;
+mod guardrails;
+mod history;
 mod settings;
+mod state;
 mod verdict;
 
-pub use evidence::{ArmCounts, LatencyHistogram, Mode, OneSample, PairCounts, Tick};
+pub use assess::{JUDGE_VERSION, recompute};
+pub use evidence::{ArmCounts, BUCKETS, BUCKETS_PER_OCTAVE, LatencyHistogram, Mode, OneSample, PairCounts, Tick};
+pub use guardrails::{Offline, applies};
+pub use history::{GuardrailPoint, History, HistoryPoint, history};
 pub use settings::{Guardrail, GuardrailKind, JudgeSettings};
+pub use state::{JudgeState, alpha_of_attempt, part_of_mode};
 pub use verdict::{Assessment, GuardrailAssessment, HoldReason, Verdict};

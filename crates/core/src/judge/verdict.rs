@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The judge's answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     /// Every guardrail has evidence that harm is absent.
@@ -23,6 +23,7 @@ pub enum Verdict {
         eta_ms: Option<u64>,
     },
     /// No counts arrived: never a pass.
+    #[default]
     NoTelemetry,
 }
 
@@ -39,7 +40,7 @@ pub enum HoldReason {
 }
 
 /// A verdict with its evidence so far.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Assessment {
     /// The answer.
     #[serde(flatten)]
@@ -64,10 +65,22 @@ pub struct Assessment {
     pub summary: String,
     /// Version of the judge's rules; a change of any formula raises it.
     pub judge_version: u32,
+    /// A rollback e-value stands above `hold_above` now: a step must not end.
+    #[serde(default)]
+    pub suspicion: bool,
+    /// Ticks at the start of the mode that were logged and not judged.
+    #[serde(default)]
+    pub warm_up_ticks: u64,
+    /// The step of the last tick.
+    #[serde(default)]
+    pub step: u32,
+    /// Candidate requests judged in that step: what `min_requests` is held against.
+    #[serde(default)]
+    pub step_candidate_requests: u64,
 }
 
 /// One guardrail's part.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct GuardrailAssessment {
     /// Its name in the settings.
     pub name: String,
@@ -91,4 +104,15 @@ pub struct GuardrailAssessment {
     pub eta_ms: Option<u64>,
     /// What would change the verdict, in words.
     pub flips: String,
+    /// Whether it takes part in the verdict; when not, `flips` says why.
+    #[serde(default = "judged")]
+    pub judged: bool,
+    /// One-sample guardrails: the rate of hits with its sequential confidence interval (rate, low, high).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<(f64, f64, f64)>,
+}
+
+/// Records written before the field was there hold judged guardrails only.
+fn judged() -> bool {
+    true
 }

@@ -1,0 +1,142 @@
+//! Digests of files: one read, MD5 for DVC and BLAKE3 for us; a large file on two threads.
+
+use md5::{Digest as _, Md5};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use tidegate_core::id::Digest;
+
+/// Bytes read at once.
+const CHUNK_BYTES: usize = 1 << 20;
+/// Files from this size on are hashed on two threads.
+const TWO_THREADS_BYTES_MIN: u64 = 8 << 20;
+/// Chunks in flight between the reader and a hasher.
+const CHUNKS_MAX: usize = 4;
+
+/// Both digests of a file, and its size.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileHash {
+    /// MD5, 32 hex digits.
+    pub md5: String,
+    /// BLAKE3.
+    pub digest: Digest,
+    /// Size in bytes.
+    pub size_bytes: u64,
+}
+
+/// Reads a file once and gives both digests.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hash_file(path: &Path) -> std::io::Result<FileHash> {
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    hash_copy(file, size, None)
+}
+
+/// Hashes what `source` gives, and writes it to `copy` on the way.
+pub(crate) fn hash_copy(source: impl Read, size_hint: u64, copy: Option<&mut File>) -> std::io::Result<FileHash> {
+    if size_hint >= TWO_THREADS_BYTES_MIN { two_threads(source, copy) } else { one_thread(source, size_hint, copy) }
+}
+
+fn one_thread(mut source: impl Read, size_hint: u64, mut copy: Option<&mut File>) -> std::io::Result<FileHash> {
+    let (mut md5, mut blake) = (Md5::new(), blake3::Hasher::new());
+    let wanted = usize::try_from(size_hint).unwrap_or(CHUNK_BYTES).saturating_add(1);
+    let mut buffer = vec![0; wanted.clamp(4096, CHUNK_BYTES)];
+    let mut size = 0;
+    loop {
+        let n = read_some(&mut source, &mut buffer)?;
+        if n == 0 {
+            break;
+        }
+        let chunk = &buffer[..n];
+        md5.update(chunk);
+        blake.update(chunk);
+        if let Some(file) = copy.as_mut() {
+            file.write_all(chunk)?;
+        }
+        size += n as u64;
+    }
+    Ok(finish(md5, &blake, size))
+}
+
+fn two_threads(mut source: impl Read, mut copy: Option<&mut File>) -> std::io::Result<FileHash> {
+    std::thread::scope(|scope| {
+        let (send, receive) = sync_channel::<Arc<[u8]>>(CHUNKS_MAX);
+        let other = scope.spawn(move || {
+            let mut md5 = Md5::new();
+            for chunk in receive {
+                md5.update(&chunk);
+            }
+            md5
+        });
+        let (mut blake, mut size) = (blake3::Hasher::new(), 0);
+        let mut buffer = vec![0; CHUNK_BYTES];
+        loop {
+            let n = read_some(&mut source, &mut buffer)?;
+            if n == 0 {
+                break;
+            }
+            let chunk: Arc<[u8]> = Arc::from(&buffer[..n]);
+            // The other end lives until the channel closes, so sending cannot fail unless hashing panicked.
+            if send.send(Arc::clone(&chunk)).is_err() {
+                return Err(std::io::Error::other("hashing stopped"));
+            }
+            blake.update(&chunk);
+            if let Some(file) = copy.as_mut() {
+                file.write_all(&chunk)?;
+            }
+            size += n as u64;
+        }
+        drop(send);
+        let md5 = other.join().map_err(|_| std::io::Error::other("hashing stopped"))?;
+        Ok(finish(md5, &blake, size))
+    })
+}
+
+fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<usize> {
+    loop {
+        match source.read(buffer) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+fn finish(md5: Md5, blake: &blake3::Hasher, size_bytes: u64) -> FileHash {
+    FileHash { md5: hex::encode(md5.finalize()), digest: Digest::from_hash(blake.finalize()), size_bytes }
+}
+
+/// MD5 of bytes in memory, as hex.
+pub(crate) fn md5_of(bytes: &[u8]) -> String {
+    hex::encode(Md5::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{hash_copy, hash_file};
+    use std::io::Read as _;
+
+    #[test]
+    fn both_digests_are_right_whatever_the_size_and_the_threads() {
+        for size in [0usize, 1, 4095, 4096, 4097, (1 << 20) - 1, 1 << 20, (1 << 20) + 1, (9 << 20) + 17] {
+            let bytes: Vec<u8> = (0..size).map(|i| u8::try_from((i * 31 + i / 251) % 256).unwrap()).collect();
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("f");
+            std::fs::write(&path, &bytes).unwrap();
+            let found = hash_file(&path).unwrap();
+            assert_eq!(found.md5, super::md5_of(&bytes));
+            assert_eq!(found.digest, tidegate_core::id::Digest::of(&bytes));
+            assert_eq!(found.size_bytes, size as u64);
+            let mut copy = std::fs::File::create(dir.path().join("g")).unwrap();
+            // A wrong hint changes nothing.
+            assert_eq!(hash_copy(&bytes[..], 0, Some(&mut copy)).unwrap(), found);
+            let mut back = Vec::new();
+            std::fs::File::open(dir.path().join("g")).unwrap().read_to_end(&mut back).unwrap();
+            assert!(back == bytes);
+        }
+        assert_eq!(super::md5_of(b""), "d41d8cd98f00b204e9800998ecf8427e");
+    }
+}

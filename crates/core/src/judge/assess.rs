@@ -1,0 +1,169 @@
+//! From evidence to a verdict that explains itself.
+
+use super::evidence::{Mode, Tick};
+use super::explain;
+use super::guardrails::{Evidence, Offline};
+use super::settings::{Guardrail, JudgeSettings};
+use super::state::{JudgeState, weight};
+use super::verdict::{Assessment, GuardrailAssessment, HoldReason, Verdict};
+use tidegate_stats::eprocess::e_value;
+
+/// Version of the judge's rules; raised with any change of a formula, a grid or a bar.
+pub const JUDGE_VERSION: u32 = 1;
+
+/// The assessment of one mode of one attempt, from its ticks: what an auditor runs.
+#[must_use]
+pub fn recompute(settings: &JudgeSettings, attempt: u32, mode: Mode, offline: &Offline, ticks: &[Tick]) -> Assessment {
+    let mut state = JudgeState::new(settings, attempt, mode, offline);
+    ticks.iter().for_each(|tick| state.observe(tick));
+    state.assess()
+}
+
+/// Time to a decision.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Eta {
+    pub(super) rollback_ms: Option<u64>,
+    pub(super) promote_ms: Option<u64>,
+}
+
+impl Eta {
+    pub(super) fn nearer(self) -> Option<u64> {
+        match (self.rollback_ms, self.promote_ms) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+impl JudgeState {
+    /// What follows from the evidence so far.
+    #[must_use]
+    pub fn assess(&self) -> Assessment {
+        let etas: Vec<Eta> = self.each().map(|(_, guardrail, evidence)| self.eta_of(guardrail, evidence)).collect();
+        let eta = self.eta(&etas);
+        let verdict = self.verdict(eta);
+        let guardrails: Vec<GuardrailAssessment> =
+            self.each().zip(&etas).map(|((name, guardrail, evidence), &eta)| self.guardrail(name, guardrail, evidence, eta)).collect();
+        let summary = explain::summary(self, &verdict, &guardrails, eta);
+        Assessment {
+            verdict,
+            e_rollback: e_value(self.log_rollback()),
+            needs_rollback: self.needs_rollback(),
+            e_promote: e_value(self.log_promote()),
+            needs_promote: self.needs_promote(),
+            guardrails,
+            ticks: self.ticks,
+            candidate_requests: self.candidate_requests,
+            control_requests: self.control_requests,
+            summary,
+            judge_version: JUDGE_VERSION,
+            suspicion: self.suspicious(),
+            warm_up_ticks: self.warm_up_ticks,
+            step: self.step,
+            step_candidate_requests: self.step_candidate_requests,
+        }
+    }
+
+    /// The first that applies. A rollback once reached stays; a hold is checked before a promotion.
+    fn verdict(&self, eta: Eta) -> Verdict {
+        if self.rolled_back() {
+            return Verdict::Rollback;
+        }
+        if self.silent() {
+            return Verdict::NoTelemetry;
+        }
+        if self.split_mismatch() {
+            return Verdict::Hold { why: HoldReason::SampleRatioMismatch };
+        }
+        if self.one_arm_silent() {
+            return Verdict::Hold { why: HoldReason::StaleTelemetry };
+        }
+        if self.promotable() {
+            // The step would end here, and must not while a rollback e-value stands high.
+            return if self.suspicious() { Verdict::Hold { why: HoldReason::Suspicion } } else { Verdict::Promote };
+        }
+        let eta_ms = eta.nearer();
+        let left_ms = self.settings.deadline_ms.saturating_sub(self.elapsed_ms());
+        if self.step_candidate_requests >= self.settings.min_requests && eta_ms.is_some_and(|ms| ms <= left_ms) {
+            Verdict::Continue
+        } else {
+            Verdict::InsufficientEvidence { eta_ms }
+        }
+    }
+
+    /// Milliseconds of this mode that were counted.
+    pub(super) fn elapsed_ms(&self) -> u64 {
+        match (self.first_at, self.last_at) {
+            (Some(first), Some(last)) => last.since_ms(first).saturating_add(self.settings.tick_ms),
+            _ => 0,
+        }
+    }
+
+    /// Time until this guardrail alone reaches a bar.
+    fn eta_of(&self, guardrail: &Guardrail, evidence: &Evidence) -> Eta {
+        let (rollback, promote) = evidence.more(self.log_bar_of(guardrail), libm::log(self.needs_promote()));
+        let time = |more: Option<f64>| more.and_then(|m| self.time_for(m));
+        Eta { rollback_ms: if weight(guardrail) > 0.0 { time(rollback) } else { None }, promote_ms: time(promote) }
+    }
+
+    /// Logarithm of what this guardrail's rollback e-value must reach to carry the average over its bar alone.
+    pub(super) fn log_bar_of(&self, guardrail: &Guardrail) -> f64 {
+        libm::log(self.needs_rollback()) + libm::log(self.weights().max(1e-300)) - libm::log(weight(guardrail).max(1e-300))
+    }
+
+    /// Rollback by the first guardrail that gets there, promotion with the last.
+    fn eta(&self, etas: &[Eta]) -> Eta {
+        let mut all = Eta { rollback_ms: None, promote_ms: Some(0) };
+        let mut judged = 0;
+        for ((_, _, evidence), eta) in self.each().zip(etas) {
+            if evidence.log_e().is_none() {
+                continue;
+            }
+            judged += 1;
+            all.rollback_ms = Eta { rollback_ms: all.rollback_ms, promote_ms: eta.rollback_ms }.nearer();
+            all.promote_ms = all.promote_ms.zip(eta.promote_ms).map(|(a, b)| a.max(b));
+        }
+        if judged == 0 { Eta::default() } else { all }
+    }
+
+    fn guardrail(&self, name: &str, guardrail: &Guardrail, evidence: &Evidence, eta: Eta) -> GuardrailAssessment {
+        let mut report = GuardrailAssessment {
+            name: name.to_owned(),
+            e_rollback: 1.0,
+            e_promote: 1.0,
+            dispersion: 1.0,
+            judged: true,
+            eta_ms: eta.nearer(),
+            flips: explain::flips(self, guardrail, evidence, eta),
+            ..GuardrailAssessment::default()
+        };
+        if let Some((rollback, promote)) = evidence.log_e() {
+            report.e_rollback = e_value(rollback);
+            report.e_promote = e_value(promote);
+        }
+        match evidence {
+            Evidence::Arms(arms) => {
+                let band = arms.band();
+                report.candidate = (arms.seen.n1, arms.seen.s1);
+                report.control = (arms.seen.n0, arms.seen.s0);
+                report.ratio = band.estimate;
+                report.ratio_low = if arms.seen.s1 + arms.seen.s0 > 0 { Some(band.low) } else { None };
+                report.ratio_high = band.high;
+                report.dispersion = arms.divisor();
+            }
+            Evidence::Rate(rate) => {
+                let band = rate.band();
+                report.candidate = (rate.seen.trials, rate.seen.hits);
+                report.rate = band.estimate.map(|r| (r, band.low, band.high.unwrap_or(1.0)));
+            }
+            Evidence::Split(split) => {
+                report.candidate = (split.candidate.saturating_add(split.control), split.candidate);
+                report.ratio = if split.expected > 0.0 { Some(split.candidate as f64 / split.expected) } else { None };
+                report.e_rollback = split.mismatch.e();
+                report.dispersion = split.dispersion.value();
+            }
+            Evidence::NotJudged(_) => report.judged = false,
+        }
+        report
+    }
+}

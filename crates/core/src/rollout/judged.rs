@@ -1,0 +1,113 @@
+//! What an assessment does to a rollout: nothing, a recorded change of verdict, progress, or the way back.
+
+use super::command::Judged;
+use super::decide::Facts;
+use super::event::{Cause, Event, Promoter};
+use super::spec::{Stage, Until};
+use super::state::{Forward, Judgement, Phase, Rollout};
+use crate::id::At;
+use crate::judge::{Assessment, Verdict};
+
+pub(super) fn judged(facts: &mut Facts, judged: &Judged) {
+    let r = &facts.r;
+    // evidence of another attempt says nothing about this one, and a failed attempt stays failed
+    if judged.attempt != r.attempt || r.failed.is_some() {
+        return;
+    }
+    let Some(forward) = r.forward() else { return };
+    if judged.assessment.verdict == Verdict::Rollback {
+        record(facts, judged);
+        facts.roll_back(Cause::Verdict { mode: judged.mode, step: judged.step });
+        return;
+    }
+    if r.evidence() != Some((judged.mode, judged.step)) {
+        return;
+    }
+    let held = matches!(r.phase, Phase::Held { .. });
+    let next = if held || r.paused.is_some() { None } else { progress(r, forward, judged) };
+    if next.is_some() || changed(r.judged.as_ref(), judged) {
+        record(facts, judged);
+    }
+    match next {
+        None => {}
+        Some(Progress::To(Stage::Promote)) => facts.promote(Promoter::Evidence),
+        Some(Progress::To(stage)) => super::settle::enter(facts, stage),
+        Some(Progress::WatchEnds) => facts.push(Event::WatchEnded { at: facts.at }),
+    }
+}
+
+enum Progress {
+    To(Stage),
+    WatchEnds,
+}
+
+fn progress(r: &Rollout, forward: Forward, judged: &Judged) -> Option<Progress> {
+    if !calm(&judged.assessment, r.spec.judge.hold_above) {
+        return None;
+    }
+    let promote = judged.assessment.verdict == Verdict::Promote;
+    let enough = judged.assessment.step_candidate_requests >= r.spec.judge.min_requests;
+    let passed = |min_time_ms: u64| judged.as_of.since_ms(stage_since(r)) >= min_time_ms;
+    match forward {
+        Forward::Pending { .. } | Forward::Promoting => None,
+        Forward::Shadow => {
+            let (_, until) = r.spec.shadow()?;
+            let next = r.spec.next_stage(Some(Stage::Shadow));
+            let ends = match until {
+                Until::Evidence => promote,
+                // a shadow by time alone gathers no word for promotion: a release without a canary still needs the evidence
+                Until::Time { min_time_ms } => enough && passed(min_time_ms) && (promote || next != Stage::Promote),
+            };
+            ends.then_some(Progress::To(next))
+        }
+        Forward::Step { index } => {
+            let (_, min_time_ms) = r.spec.weight(index)?;
+            let next = r.spec.next_stage(Some(Stage::Step { index }));
+            let ends = enough && passed(min_time_ms) && (promote || next != Stage::Promote);
+            ends.then_some(Progress::To(next))
+        }
+        Forward::Watching { until } => (judged.as_of >= until).then_some(Progress::WatchEnds),
+    }
+}
+
+/// When the stage's split came into force: its time counts from then.
+fn stage_since(r: &Rollout) -> At {
+    r.traffic.and_then(|t| t.applied).map_or(r.phase_since, |applied| applied.max(r.phase_since))
+}
+
+/// Whether nothing speaks against going on.
+fn calm(assessment: &Assessment, hold_above: f64) -> bool {
+    // written so that a number that is none is not calm
+    let quiet = !assessment.suspicion && assessment.guardrails.iter().filter(|g| g.judged).all(|g| g.e_rollback <= hold_above);
+    match assessment.verdict {
+        Verdict::Promote | Verdict::Continue | Verdict::InsufficientEvidence { .. } => quiet,
+        Verdict::Hold { .. } | Verdict::Rollback | Verdict::NoTelemetry => false,
+    }
+}
+
+/// Whether the verdict is another one than the newest recorded. Its numbers move with every tick and are not news.
+fn changed(recorded: Option<&Judgement>, judged: &Judged) -> bool {
+    let Some(recorded) = recorded else { return true };
+    let same_evidence = recorded.mode == judged.mode && recorded.step == judged.step;
+    !same_evidence || kind(&recorded.assessment.verdict) != kind(&judged.assessment.verdict)
+}
+
+fn kind(verdict: &Verdict) -> Verdict {
+    match verdict {
+        Verdict::InsufficientEvidence { .. } => Verdict::InsufficientEvidence { eta_ms: None },
+        Verdict::Promote | Verdict::Continue | Verdict::Hold { .. } | Verdict::Rollback | Verdict::NoTelemetry => verdict.clone(),
+    }
+}
+
+fn record(facts: &mut Facts, judged: &Judged) {
+    let event = Event::VerdictReached {
+        attempt: judged.attempt,
+        mode: judged.mode,
+        step: judged.step,
+        assessment: Box::new(judged.assessment.clone()),
+        evidence: judged.evidence.clone(),
+        through: judged.through,
+        at: facts.at,
+    };
+    facts.push(event);
+}

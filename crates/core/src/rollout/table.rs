@@ -1,0 +1,227 @@
+//! Each command in each phase, and the stories that the rules are about.
+
+use super::testbed::{
+    Bench, MINUTE_MS, abort, draft, first_release, goes_back, in_each_phase, pause, promote, resume, retry, spec, told, undo,
+};
+use super::{Cause, Command, Deadlines, Event, Forward, HoldWhy, Phase, Refused, Role, Spec, SpecDraft, Step, Traffic, Until, Waiting, check, waiting};
+use crate::id::At;
+use crate::judge::{HoldReason, Mode, Verdict};
+use expect_test::{expect, expect_file};
+use std::fmt::Write as _;
+
+fn commands(bench: &Bench) -> Vec<(&'static str, Command)> {
+    let at = bench.now.plus_ms(MINUTE_MS);
+    let generation = |role| bench.r().workers.of(role).generation;
+    let lost = |role| Command::WorkerFailed { role, generation: generation(role), reason: "killed".to_owned(), at };
+    let mut later = bench.clone();
+    later.now = at;
+    let traffic = bench.r().traffic.map_or(0, |t| t.generation);
+    vec![
+        ("start, other spec", Command::Start { spec: Box::new(first_release()), at }),
+        ("start, same spec", Command::Start { spec: Box::new(spec()), at }),
+        ("candidate ready", Command::WorkerReady { role: Role::Candidate, generation: generation(Role::Candidate), at }),
+        ("candidate failed", lost(Role::Candidate)),
+        ("control failed", lost(Role::Control)),
+        ("stable failed", lost(Role::Stable)),
+        ("candidate failed, stale", Command::WorkerFailed { role: Role::Candidate, generation: 0, reason: "killed".to_owned(), at }),
+        ("candidate unloaded", Command::Unloaded { role: Role::Candidate, generation: generation(Role::Candidate), at }),
+        ("traffic applied", Command::TrafficApplied { generation: traffic, at }),
+        ("traffic applied, stale", Command::TrafficApplied { generation: traffic.wrapping_sub(1), at }),
+        ("judged promote", later.judged(Verdict::Promote)),
+        ("judged rollback", later.judged(Verdict::Rollback)),
+        ("judged hold", later.judged(Verdict::Hold { why: HoldReason::SampleRatioMismatch })),
+        ("page 1 delivered", Command::PageDelivered { number: 1, at }),
+        ("pause", later.person(pause)),
+        ("resume", later.person(resume)),
+        ("promote", later.person(promote)),
+        ("abort", later.person(abort)),
+        ("retry", later.person(retry)),
+        ("undo", later.person(undo)),
+        ("tick", Command::Tick { at }),
+        ("tick, a year later", Command::Tick { at: at.plus_ms(365 * 24 * 60 * MINUTE_MS) }),
+    ]
+}
+
+#[test]
+fn each_command_in_each_phase() {
+    let mut table = String::new();
+    for (phase, bench) in in_each_phase() {
+        assert_eq!(check(&bench.state), vec![], "{phase}");
+        let _ = writeln!(table, "{phase}: {:?}", bench.r().waiting.as_ref().map(name_of));
+        for (command, c) in commands(&bench) {
+            let mut next = bench.clone();
+            let _ = match next.give(&c) {
+                Ok(events) => writeln!(table, "  {command}: {}", told(&events)),
+                Err(refused) => writeln!(table, "  {command}: REFUSED {refused}"),
+            };
+            assert_eq!(check(&next.state), vec![], "{phase}, then {command}");
+            if let Ok(again) = next.give(&c) {
+                assert!(matches!(c, Command::Tick { .. }) || again.is_empty(), "{phase}: {command} twice did {}", told(&again));
+            }
+        }
+    }
+    expect_file!["table.txt"].assert_eq(&table);
+}
+
+fn name_of(waiting: &Waiting) -> &'static str {
+    match waiting {
+        Waiting::Ready { .. } => "ready",
+        Waiting::Traffic { .. } => "traffic",
+        Waiting::Evidence { .. } => "evidence",
+        Waiting::Judge { .. } => "judge",
+        Waiting::Telemetry { .. } => "telemetry",
+        Waiting::Watch { .. } => "watch",
+        Waiting::Unload { .. } => "unload",
+        Waiting::Pause { .. } => "pause",
+        Waiting::Person { .. } => "person",
+    }
+}
+
+#[test]
+fn every_command_is_refused_before_the_start() {
+    let bench = in_each_phase().remove(0).1;
+    for (name, command) in commands(&bench).into_iter().skip(2) {
+        let mut nothing = Bench { state: super::State::NotStarted, now: At(0), events: vec![] };
+        assert!(matches!(nothing.give(&command), Err(Refused::NotStarted { .. })), "{name}");
+    }
+}
+
+#[test]
+fn a_good_release_step_by_step() {
+    let done = in_each_phase().into_iter().find(|(name, _)| *name == "done").unwrap().1;
+    expect_file!["story.txt"].assert_eq(&(told(&done.events).replace(", ", "\n") + "\n"));
+    assert_eq!(done.traffic(), Some(Traffic::CANDIDATE));
+    assert_eq!(waiting(&done.state), None);
+}
+
+#[test]
+fn a_first_release_is_promoted_by_policy_and_watched_without_a_judge() {
+    let watching = Bench::started(first_release()).obey();
+    let Some(super::Promoter::Policy { reason }) = watching.r().promoted_by.clone() else { panic!("{:?}", watching.r()) };
+    expect!["first version of the service: there is none to compare it with"].assert_eq(&reason);
+    assert!(matches!(watching.r().phase, Phase::Forward { forward: Forward::Watching { .. } }));
+    let mut aborted = watching.clone();
+    let refused = aborted.give(&aborted.person(abort)).unwrap_err();
+    assert_eq!(refused, Refused::NothingBefore { command: "abort" });
+    let lost = watching.clone().lost(Role::Candidate);
+    assert!(matches!(&lost.r().phase, Phase::Held { why: HoldWhy::WorkerLost { role: Role::Candidate, .. }, .. }));
+    assert!(matches!(lost.says(resume).obey().r().phase, Phase::Forward { forward: Forward::Watching { .. } }));
+    let done = watching.wait(30 * MINUTE_MS).tick().obey();
+    assert_eq!(done.r().phase, Phase::Done);
+    let mut undone = done.clone();
+    assert_eq!(undone.give(&undone.person(undo)).unwrap_err(), Refused::NothingBefore { command: "undo" });
+}
+
+#[test]
+fn a_failed_verdict_is_absorbing_and_a_retry_is_another_attempt() {
+    let rolling_back = Bench::started(spec()).obey().verdict(Verdict::Rollback);
+    let mut tried = rolling_back.clone();
+    assert_eq!(tried.give(&tried.person(promote)).unwrap_err(), Refused::FailedVerdict { command: "promote", attempt: 1 });
+    assert_eq!(told(&tried.give(&tried.judged(Verdict::Promote)).unwrap()), "-");
+    let mut back = rolling_back.obey();
+    assert_eq!(back.r().phase, Phase::RolledBack { cause: Cause::Verdict { mode: Mode::Shadow, step: 0 } });
+    assert_eq!(back.give(&back.person(promote)).unwrap_err(), Refused::FailedVerdict { command: "promote", attempt: 1 });
+    let late = back.judged(Verdict::Rollback);
+    let again = back.says(retry).obey();
+    assert_eq!((again.r().attempt, again.r().failed.clone()), (2, None));
+    assert!(matches!(again.r().phase, Phase::Forward { forward: Forward::Shadow }));
+    let mut again = again;
+    assert_eq!(told(&again.give(&late).unwrap()), "-", "a verdict of attempt 1 says nothing about attempt 2");
+}
+
+#[test]
+fn attempts_are_limited() {
+    let mut bench = Bench::started(spec()).obey().verdict(Verdict::Rollback).obey();
+    for _ in 1..super::ATTEMPTS_MAX {
+        bench = bench.says(retry).obey().verdict(Verdict::Rollback).obey();
+    }
+    assert_eq!(bench.give(&bench.person(retry)).unwrap_err(), Refused::AttemptsExhausted);
+}
+
+#[test]
+fn a_pause_stops_progress_and_not_the_judge() {
+    let paused = Bench::started(spec()).obey().says(pause).wait(MINUTE_MS).verdict(Verdict::Promote);
+    assert!(matches!(paused.r().phase, Phase::Forward { forward: Forward::Shadow }));
+    assert!(matches!(waiting(&paused.state), Some(Waiting::Pause { .. })));
+    let rolled_back = paused.clone().verdict(Verdict::Rollback);
+    assert!(goes_back(&rolled_back.r().phase));
+    let resumed = paused.says(resume).verdict(Verdict::Promote);
+    assert!(matches!(resumed.r().phase, Phase::Forward { forward: Forward::Step { index: 0 } }));
+}
+
+#[test]
+fn only_a_change_of_verdict_is_recorded() {
+    let bench = Bench::started(spec()).obey();
+    let verdicts = |b: &Bench| b.events.iter().filter(|e| matches!(e, Event::VerdictReached { .. })).count();
+    let unsure = |eta_ms| Verdict::InsufficientEvidence { eta_ms };
+    let bench = bench.verdict(unsure(Some(1))).verdict(unsure(Some(2))).verdict(unsure(None));
+    assert_eq!(verdicts(&bench), 1);
+    let bench = bench.verdict(Verdict::NoTelemetry).verdict(Verdict::NoTelemetry);
+    assert_eq!(verdicts(&bench), 2);
+    assert!(matches!(waiting(&bench.state), Some(Waiting::Telemetry { .. })));
+}
+
+#[test]
+fn a_step_needs_time_requests_and_calm() {
+    let step = || in_each_phase().into_iter().find(|(name, _)| *name == "step 0").unwrap().1.wait(6 * MINUTE_MS);
+    let index = |b: &Bench| matches!(b.r().phase, Phase::Forward { forward: Forward::Step { index: 1 } });
+    let judged = |change: &dyn Fn(&mut super::Judged)| {
+        let mut bench = step();
+        let Command::Judged { mut judged, at } = bench.judged(Verdict::Continue) else { panic!("not judged") };
+        change(&mut judged);
+        bench.give(&Command::Judged { judged, at }).unwrap();
+        bench
+    };
+    assert!(index(&judged(&|_| ())));
+    assert!(!index(&judged(&|j| j.assessment.step_candidate_requests = 99)));
+    assert!(!index(&judged(&|j| j.assessment.suspicion = true)));
+    let guardrail = |e_rollback| crate::judge::GuardrailAssessment { judged: true, e_rollback, ..Default::default() };
+    assert!(!index(&judged(&move |j| j.assessment.guardrails = vec![guardrail(10.5)])));
+    assert!(!index(&judged(&move |j| j.assessment.guardrails = vec![guardrail(f64::NAN)])));
+    assert!(!index(&judged(&|j| j.as_of = At(j.as_of.0 - 2 * 60_000))));
+    assert!(!index(&judged(&|j| j.step = 1)));
+    assert!(!index(&judged(&|j| j.mode = Mode::Shadow)));
+    assert!(!index(&judged(&|j| j.attempt = 2)));
+    let last = in_each_phase().into_iter().find(|(name, _)| *name == "step 1").unwrap().1.wait(6 * MINUTE_MS).verdict(Verdict::Continue);
+    assert!(matches!(last.r().phase, Phase::Forward { forward: Forward::Step { index: 1 } }), "the last step needs evidence");
+}
+
+#[test]
+fn a_lost_control_takes_users_off_the_candidate() {
+    let step = in_each_phase().into_iter().find(|(name, _)| *name == "step 0").unwrap().1.lost(Role::Control);
+    assert_eq!(step.traffic(), Some(Traffic::STABLE));
+    assert!(matches!(&step.r().phase, Phase::Held { .. }));
+    let back = step.obey().says(resume).obey();
+    assert!(matches!(back.r().phase, Phase::Forward { forward: Forward::Step { index: 0 } }));
+    let watching = in_each_phase().into_iter().find(|(name, _)| *name == "watching").unwrap().1.lost(Role::Control).obey();
+    assert_eq!(watching.traffic(), Some(Traffic { stable_bp: 500, candidate_bp: 9_500, control_bp: 0, mirror_bp: 0 }));
+    let back = watching.says(resume).obey();
+    assert!(matches!(back.r().phase, Phase::Forward { forward: Forward::Watching { .. } }));
+    assert_eq!(back.traffic().map(|t| t.control_bp), Some(500));
+}
+
+#[test]
+fn an_undo_loads_the_old_version_before_it_gets_weight() {
+    let done = in_each_phase().into_iter().find(|(name, _)| *name == "done").unwrap().1;
+    let mut undone = done.clone();
+    let events = undone.give(&undone.person(undo)).unwrap();
+    assert_eq!(told(&events), "rollback began, load stable");
+    let undone = undone.obey();
+    assert_eq!(undone.traffic(), Some(Traffic::STABLE));
+    assert!(matches!(&undone.r().phase, Phase::RolledBack { cause: Cause::Undone { .. } }));
+}
+
+#[test]
+fn drafts_are_refused_with_all_their_problems() {
+    let draft = SpecDraft {
+        candidate: "1".to_owned(),
+        steps: vec![
+            Step::Canary { weights_bp: vec![2_500, 500, 6_000], min_time_ms: 0, baseline: super::Baseline::Fresh },
+            Step::Shadow { mirror_bp: 0, until: Until::Evidence },
+        ],
+        deadlines: Deadlines { load_ms: 0, ..Deadlines::default() },
+        ..draft()
+    };
+    let problems: Vec<String> = Spec::build(draft).unwrap_err().iter().map(ToString::to_string).collect();
+    expect![[]].assert_eq(&problems.join("\n"));
+}

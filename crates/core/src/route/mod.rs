@@ -1,0 +1,15 @@
+//! Routes: which versions answer a service's requests, each with what share, and the exact split.
+//!
+//! A [`RouteTable`] is an immutable value that the gateway swaps whole. [`check`] says what is wrong with one;
+//! [`Split`] turns shares into an order of answers. Both are pure: the n-th request's target depends on the
+//! seed, the shares and n alone. Not here: workers, connections, counters (see crate `serve`).
+
+mod check;
+mod split;
+mod sticky;
+mod table;
+
+pub use check::{Problem, check};
+pub use split::{CHUNK_MIN, Split, SplitError};
+pub use sticky::sticky_pick;
+pub use table::{Mirror, Role, Route, RouteTable, Sticky, TARGETS_MAX, TargetId, WEIGHT_TOTAL_BP, WeightedTarget};

@@ -1,0 +1,70 @@
+//! One pass over some columns: parts in parallel, their results joined in the order of the files.
+
+use crate::error::DataError;
+use crate::source::{Opened, SCAN_PARTS};
+use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::catalog::TableProvider;
+use datafusion::error::DataFusionError;
+use datafusion::execution::SendableRecordBatchStream;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
+use futures::StreamExt;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// What is gathered during a pass.
+pub(crate) trait Gather: Send + 'static {
+    /// Takes a batch; `row` is the place of its first row in this part.
+    fn take(&mut self, batch: &RecordBatch, row: u64) -> Result<(), DataFusionError>;
+    /// Joins what the next part gathered; `rows` is how many rows came before it.
+    fn join(&mut self, next: Self, rows: u64);
+}
+
+/// Scans the columns at these places (in this order), with one gatherer a part made by `make(part)`.
+pub(crate) async fn scan<G: Gather>(opened: &Opened, columns: &[usize], make: impl Fn(usize) -> G) -> Result<(G, u64), DataError> {
+    let plan = plan(opened, columns).await.map_err(|e| opened.explain(e))?;
+    let mut parts = JoinSet::new();
+    let count = plan.output_partitioning().partition_count();
+    for part in 0..count {
+        let stream = plan.execute(part, opened.context.task_ctx()).map_err(|e| opened.explain(e))?;
+        let gather = make(part);
+        parts.spawn(async move { (part, run(stream, gather).await) });
+    }
+    let mut done: Vec<Option<(G, u64)>> = (0..count).map(|_| None).collect();
+    while let Some(joined) = parts.join_next().await {
+        let (part, result) = joined.map_err(|e| opened.explain(DataFusionError::ExecutionJoin(Box::new(e))))?;
+        let result = result.map_err(|e| opened.explain(e))?;
+        if let Some(slot) = done.get_mut(part) {
+            *slot = Some(result);
+        }
+    }
+    let mut all = make(0);
+    let mut rows = 0;
+    for (gather, part_rows) in done.into_iter().flatten() {
+        all.join(gather, rows);
+        rows += part_rows;
+    }
+    Ok((all, rows))
+}
+
+async fn plan(opened: &Opened, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let state = opened.context.state();
+    let plan = opened.table.scan(&state, Some(&columns.to_vec()), &[], None).await?;
+    // Text files are read whole, in order, so that the line of a mistake is known and quotes are seen.
+    if opened.files.format.separator().is_some() || opened.files.paths.len() >= SCAN_PARTS {
+        return Ok(plan);
+    }
+    let parted = plan.repartitioned(SCAN_PARTS, state.config_options())?;
+    Ok(parted.unwrap_or(plan))
+}
+
+async fn run<G: Gather>(mut stream: SendableRecordBatchStream, mut gather: G) -> Result<(G, u64), DataFusionError> {
+    let mut rows = 0;
+    while let Some(batch) = stream.next().await {
+        let batch = batch?;
+        gather.take(&batch, rows)?;
+        rows += batch.num_rows() as u64;
+        // The work between two batches may be long; others on this thread must get their turn.
+        tokio::task::yield_now().await;
+    }
+    Ok((gather, rows))
+}

@@ -1,0 +1,255 @@
+//! Frames between gateway and worker over one Unix stream: a length, a kind, a number, a payload.
+//!
+//! Numbers let several requests be in flight on one connection; answers may come in any order. All integers are
+//! little-endian. Both ends are always the same binary, so there is no version to agree on.
+
+use crate::limits::FRAME_BYTES_MAX;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use serde::{Deserialize, Serialize};
+use tidegate_core::model::TensorSpec;
+
+/// Bytes before a frame's payload: length (4), kind (1), number (8).
+pub const HEAD_BYTES: usize = 13;
+const KIND_ASK: u8 = 1;
+const KIND_HELLO: u8 = 2;
+const KIND_ANSWER: u8 = 3;
+/// `event_time_ms` when there is none.
+const NO_TIME: i64 = i64::MIN;
+
+/// A worker's first word, before it answers anything.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Whether every golden request was answered right.
+    pub ready: bool,
+    /// Why not, in a sentence for the operator.
+    pub why: String,
+    /// The protocol's name of the platform, as `onnx_onnxv1`.
+    pub platform: String,
+    /// What a request holds.
+    pub inputs: Vec<TensorSpec>,
+    /// What an answer holds.
+    pub outputs: Vec<TensorSpec>,
+}
+
+/// Whose doing an answer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Answered.
+    Answered,
+    /// The request is not one of this protocol or not one that the signature takes: the caller's doing.
+    ClientFault,
+    /// The version's transform refuses this record: counts against the version.
+    Refused,
+    /// The version failed: counts against it.
+    Failed,
+}
+
+/// A worker's answer to one request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answer {
+    /// Whose doing it is.
+    pub outcome: Outcome,
+    /// The first row's score, if the version has one.
+    pub score: Option<f64>,
+    /// When the recorded event happened, if the request says.
+    pub event_time_ms: Option<i64>,
+    /// The request's own `id`; empty when it has none.
+    pub record_id: String,
+    /// The first row of the model's inputs, after the transform.
+    pub inputs: Vec<f32>,
+    /// The response, or `{"error": ..}`.
+    pub body: Bytes,
+}
+
+impl Answer {
+    /// An answer that is an error.
+    #[must_use]
+    pub fn error(outcome: Outcome, message: &str) -> Answer {
+        let body = serde_json::json!({ "error": message }).to_string();
+        Answer { outcome, score: None, event_time_ms: None, record_id: String::new(), inputs: Vec::new(), body: body.into() }
+    }
+}
+
+/// A frame that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// Longer than allowed.
+    #[error("read a frame: {len} bytes, at most {FRAME_BYTES_MAX}")]
+    Long {
+        /// Its length.
+        len: usize,
+    },
+    /// Cut short inside.
+    #[error("read a frame: {what} is cut short")]
+    Short {
+        /// Which part.
+        what: &'static str,
+    },
+    /// Unknown kind or outcome.
+    #[error("read a frame: {what} {value} is unknown")]
+    Unknown {
+        /// Which part.
+        what: &'static str,
+        /// Its value.
+        value: u8,
+    },
+    /// A greeting that is not JSON.
+    #[error("read a worker's greeting: {0}")]
+    Hello(#[from] serde_json::Error),
+}
+
+/// One frame.
+#[derive(Debug, PartialEq)]
+pub enum Frame {
+    /// Gateway to worker: a request's body.
+    Ask(u64, Bytes),
+    /// Worker to gateway: its first word.
+    Hello(Box<Hello>),
+    /// Worker to gateway: the answer to a number.
+    Answer(u64, Box<Answer>),
+}
+
+/// The head of a request's frame; the body follows as it is.
+pub fn ask_head(number: u64, body_len: usize) -> Result<[u8; HEAD_BYTES], FrameError> {
+    head(KIND_ASK, number, body_len)
+}
+
+fn head(kind: u8, number: u64, payload_len: usize) -> Result<[u8; HEAD_BYTES], FrameError> {
+    let len = payload_len + HEAD_BYTES - 4;
+    let too_long = FrameError::Long { len };
+    let Some(len) = u32::try_from(len).ok().filter(|l| *l as usize <= FRAME_BYTES_MAX) else { return Err(too_long) };
+    let mut head = [0; HEAD_BYTES];
+    let mut out = head.as_mut_slice();
+    out.put_u32_le(len);
+    out.put_u8(kind);
+    out.put_u64_le(number);
+    Ok(head)
+}
+
+/// Appends a greeting.
+pub fn put_hello(out: &mut Vec<u8>, hello: &Hello) -> Result<(), FrameError> {
+    let payload = serde_json::to_vec(hello)?;
+    out.extend_from_slice(&head(KIND_HELLO, 0, payload.len())?);
+    out.extend_from_slice(&payload);
+    Ok(())
+}
+
+/// Appends the answer to `number`.
+pub fn put_answer(out: &mut Vec<u8>, number: u64, answer: &Answer) -> Result<(), FrameError> {
+    // A longer identifier than a record can hold is cut at the limit of its length field.
+    let id = answer.record_id.as_bytes().get(..usize::from(u16::MAX)).unwrap_or(answer.record_id.as_bytes());
+    let inputs = u32::try_from(answer.inputs.len()).unwrap_or(u32::MAX) as usize;
+    let payload = 1 + 8 + 8 + 2 + id.len() + 4 + 4 * inputs + answer.body.len();
+    out.extend_from_slice(&head(KIND_ANSWER, number, payload)?);
+    out.put_u8(match answer.outcome {
+        Outcome::Answered => 0,
+        Outcome::ClientFault => 1,
+        Outcome::Refused => 2,
+        Outcome::Failed => 3,
+    });
+    out.put_f64_le(answer.score.unwrap_or(f64::NAN));
+    out.put_i64_le(answer.event_time_ms.unwrap_or(NO_TIME));
+    out.put_u16_le(id.len() as u16);
+    out.extend_from_slice(id);
+    out.put_u32_le(inputs as u32);
+    for value in answer.inputs.iter().take(inputs) {
+        out.put_f32_le(*value);
+    }
+    out.extend_from_slice(&answer.body);
+    Ok(())
+}
+
+/// Takes one whole frame off the front of `buffer`; none when more bytes are needed.
+pub fn take(buffer: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
+    let Some(first) = buffer.first_chunk::<4>() else { return Ok(None) };
+    let len = u32::from_le_bytes(*first) as usize;
+    if len > FRAME_BYTES_MAX {
+        return Err(FrameError::Long { len });
+    }
+    if buffer.len() < 4 + len {
+        buffer.reserve(4 + len - buffer.len());
+        return Ok(None);
+    }
+    let mut frame = buffer.split_to(4 + len).freeze();
+    frame.advance(4);
+    parse(frame).map(Some)
+}
+
+fn parse(mut frame: Bytes) -> Result<Frame, FrameError> {
+    let kind = frame.try_get_u8().map_err(|_| FrameError::Short { what: "kind" })?;
+    let number = frame.try_get_u64_le().map_err(|_| FrameError::Short { what: "number" })?;
+    match kind {
+        KIND_ASK => Ok(Frame::Ask(number, frame)),
+        KIND_HELLO => Ok(Frame::Hello(serde_json::from_slice(&frame)?)),
+        KIND_ANSWER => Ok(Frame::Answer(number, Box::new(parse_answer(frame)?))),
+        value => Err(FrameError::Unknown { what: "kind", value }),
+    }
+}
+
+fn parse_answer(mut frame: Bytes) -> Result<Answer, FrameError> {
+    let short = |what| move |_| FrameError::Short { what };
+    let outcome = match frame.try_get_u8().map_err(short("outcome"))? {
+        0 => Outcome::Answered,
+        1 => Outcome::ClientFault,
+        2 => Outcome::Refused,
+        3 => Outcome::Failed,
+        value => return Err(FrameError::Unknown { what: "outcome", value }),
+    };
+    let score = Some(frame.try_get_f64_le().map_err(short("score"))?).filter(|s| !s.is_nan());
+    let event_time_ms = Some(frame.try_get_i64_le().map_err(short("event time"))?).filter(|t| *t != NO_TIME);
+    let id_len = usize::from(frame.try_get_u16_le().map_err(short("length of the id"))?);
+    if frame.len() < id_len {
+        return Err(FrameError::Short { what: "id" });
+    }
+    let record_id = String::from_utf8_lossy(&frame.split_to(id_len)).into_owned();
+    let count = frame.try_get_u32_le().map_err(short("number of inputs"))? as usize;
+    if frame.len() / 4 < count {
+        return Err(FrameError::Short { what: "inputs" });
+    }
+    let inputs = (0..count).map(|_| frame.get_f32_le()).collect();
+    Ok(Answer { outcome, score, event_time_ms, record_id, inputs, body: frame })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn answers() -> impl Strategy<Value = Answer> {
+        let outcome = prop_oneof![Just(Outcome::Answered), Just(Outcome::ClientFault), Just(Outcome::Refused), Just(Outcome::Failed)];
+        let score = prop::option::of(-1e9..1e9_f64);
+        let inputs = prop::collection::vec(-1e9..1e9_f32, 0..40);
+        let body = prop::collection::vec(any::<u8>(), 0..200).prop_map(Bytes::from);
+        (outcome, score, prop::option::of(0..i64::MAX), ".{0,40}", inputs, body).prop_map(
+            |(outcome, score, event_time_ms, record_id, inputs, body)| Answer { outcome, score, event_time_ms, record_id, inputs, body },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(answer in answers(), number in any::<u64>(), cut in any::<prop::sample::Index>()) {
+            let mut bytes = Vec::new();
+            put_answer(&mut bytes, number, &answer).unwrap();
+            let cut = cut.index(bytes.len());
+            let mut buffer = BytesMut::from(&bytes[..cut]);
+            prop_assert!(take(&mut buffer).unwrap().is_none());
+            buffer.extend_from_slice(&bytes[cut..]);
+            prop_assert_eq!(take(&mut buffer).unwrap(), Some(Frame::Answer(number, Box::new(answer))));
+            prop_assert!(buffer.is_empty());
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut framed = BytesMut::new();
+            framed.put_u32_le(bytes.len() as u32);
+            framed.extend_from_slice(&bytes);
+            let _ = take(&mut framed);
+        }
+    }
+
+    #[test]
+    fn a_long_frame_is_refused_by_its_length() {
+        let mut buffer = BytesMut::from(&[0xff, 0xff, 0xff, 0xff][..]);
+        assert_eq!(take(&mut buffer).unwrap_err().to_string(), "read a frame: 4294967295 bytes, at most 67108864");
+    }
+}

@@ -1,0 +1,78 @@
+//! Every limit of the data plane, by name. Those that a test or an operator may want shorter are settings whose
+//! defaults these are.
+
+/// Bytes of one request's body.
+pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of a request's line and headers together.
+pub const HEADER_BYTES_MAX: usize = 64 * 1024;
+/// Headers of one request.
+pub const HEADERS_MAX: usize = 100;
+/// Time for a client to send a request's head, and for a connection to stay idle, in milliseconds.
+pub const HEADER_READ_MS_MAX: u64 = 75_000;
+/// Time for a client to send a request's body, in milliseconds.
+pub const BODY_READ_MS_MAX: u64 = 30_000;
+/// Open connections; further ones wait to be accepted.
+pub const CONNECTIONS_MAX: usize = 4_096;
+/// Requests being answered; further ones are answered 429.
+pub const REQUESTS_MAX: usize = 1_024;
+/// Characters of a request identifier given by the client; longer ones are replaced.
+pub const REQUEST_ID_CHARS_MAX: usize = 128;
+/// Bearer tokens.
+pub const TOKENS_MAX: usize = 64;
+/// Labels in one feedback request.
+pub const FEEDBACK_ITEMS_MAX: usize = 10_000;
+/// Characters of a request identifier or of a label in feedback.
+pub const FEEDBACK_CHARS_MAX: usize = 1_024;
+
+/// Time for a worker's answer, in milliseconds.
+pub const ANSWER_MS_MAX: u64 = 10_000;
+/// Requests waiting in one worker; further ones are not sent to it.
+pub const WORKER_QUEUE_MAX: usize = 256;
+/// Bytes of one frame between gateway and worker.
+pub const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes waiting to be written to one worker.
+pub const WORKER_BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Time for a worker to load its version and answer its golden requests, in milliseconds.
+pub const START_MS_MAX: u64 = 120_000;
+/// A worker that owes answers and gives none for this long is killed, in milliseconds.
+pub const STALL_MS_MAX: u64 = 30_000;
+/// Time for requests in flight when a target is unloaded, in milliseconds.
+pub const UNLOAD_MS_MAX: u64 = 15_000;
+/// Time for a worker to end by itself when its connection is closed, in milliseconds.
+pub const EXIT_MS_MAX: u64 = 2_000;
+/// First wait before a dead worker is started again, in milliseconds; it doubles with each death in the window.
+pub const RESTART_MS_MIN: u64 = 50;
+/// Longest wait before a dead worker is started again, in milliseconds.
+pub const RESTART_MS_MAX: u64 = 5_000;
+/// Deaths within [`CRASH_WINDOW_MS`] after which a target has failed and is not started again.
+pub const CRASHES_MAX: usize = 8;
+/// The window of [`CRASHES_MAX`], in milliseconds.
+pub const CRASH_WINDOW_MS: u64 = 60_000;
+/// Targets in a pool.
+pub const WORKERS_MAX: usize = 64;
+/// Lines of a worker's output kept for the message when it dies.
+pub const WORKER_LINES_MAX: usize = 8;
+/// Characters of one such line.
+pub const WORKER_LINE_CHARS_MAX: usize = 400;
+/// Pool events waiting for the control plane; when full, further ones are dropped and the state tells.
+pub const POOL_EVENTS_MAX: usize = 1_024;
+
+/// Requests waiting to be mirrored; when full, further ones are dropped and counted.
+pub const MIRROR_QUEUE_MAX: usize = 256;
+/// Mirrored requests being answered at the same time.
+pub const MIRROR_ACTIVE_MAX: usize = 32;
+/// Pairs waiting for the control plane; when full, further ones are dropped and counted.
+pub const PAIRS_MAX: usize = 65_536;
+/// Prediction records waiting for the lake; when full, further ones are dropped and counted.
+pub const RECORDS_MAX: usize = 65_536;
+/// Labels waiting for the lake; when full, feedback is refused with 503.
+pub const FEEDBACK_MAX: usize = 65_536;
+
+/// While draining: time in which the gateway still accepts and says `connection: close`, in milliseconds.
+pub const DRAIN_ANNOUNCE_MS: u64 = 500;
+/// While draining: time for open connections to send their last request, in milliseconds.
+pub const DRAIN_LINGER_MS: u64 = 1_000;
+/// While draining: time for requests in flight, in milliseconds.
+pub const DRAIN_FINISH_MS: u64 = 30_000;
+/// What `retry-after` says, in seconds.
+pub const RETRY_AFTER_S: &str = "1";

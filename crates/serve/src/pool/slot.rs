@@ -1,0 +1,161 @@
+//! One target's place in the pool: what runs there, in which state, and the way to ask it.
+
+use crate::frame::{Answer, Hello};
+use crate::pool::link::{Link, NotSent};
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
+use tidegate_core::route::TargetId;
+use tokio::sync::{Notify, watch};
+
+/// What is to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetSpec {
+    /// Service, version, role.
+    pub target: TargetId,
+    /// The model's name in the protocol.
+    pub model: String,
+    /// Directory of the version: `model.onnx`, `transform.json`, `golden.json`.
+    pub dir: PathBuf,
+}
+
+/// Where a target stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TargetState {
+    /// Its worker loads the version and answers its golden requests.
+    Starting,
+    /// Golden answers were right; it answers.
+    Ready,
+    /// Its worker died; it is started again after a wait.
+    Restarting {
+        /// How it ended.
+        why: String,
+        /// Deaths within the window of [`crate::limits::CRASHES_MAX`].
+        deaths: usize,
+    },
+    /// It is not started again before it is unloaded and ensured anew.
+    Failed {
+        /// Why.
+        why: String,
+    },
+    /// It finishes what is in flight and takes nothing new.
+    Draining,
+    /// It is gone.
+    Unloaded,
+}
+
+/// Why a target gave no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoAnswer {
+    /// It takes nothing new.
+    Draining,
+    /// No worker is ready.
+    NotReady,
+    /// Too many requests wait in it.
+    Full,
+    /// The request does not fit a frame.
+    Long,
+    /// The worker died while it had the request.
+    Died,
+    /// The deadline passed.
+    Late,
+}
+
+/// One target.
+#[derive(Debug)]
+pub struct Slot {
+    pub(crate) spec: TargetSpec,
+    pub(crate) state: watch::Sender<TargetState>,
+    pub(crate) link: ArcSwapOption<Link>,
+    pub(crate) hello: ArcSwapOption<Hello>,
+    pub(crate) ever_ready: AtomicBool,
+    /// Whether the present route table needs it: then it is not unloaded.
+    pub(crate) routed: AtomicBool,
+    pub(crate) draining: AtomicBool,
+    pub(crate) in_flight: AtomicU64,
+    pub(crate) idle: Notify,
+    pub(crate) stop: watch::Sender<bool>,
+    pub(crate) restarts: AtomicU64,
+    /// The worker's process; 0 when none runs.
+    pub(crate) process: AtomicU32,
+}
+
+/// A request that a draining target waits for.
+struct InFlight<'a>(&'a Slot);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        if self.0.in_flight.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.idle.notify_waiters();
+        }
+    }
+}
+
+impl Slot {
+    /// A place for `spec`, in which nothing runs yet.
+    pub fn new(spec: TargetSpec) -> Arc<Slot> {
+        Arc::new(Slot {
+            spec,
+            state: watch::Sender::new(TargetState::Starting),
+            link: ArcSwapOption::empty(),
+            hello: ArcSwapOption::empty(),
+            ever_ready: AtomicBool::new(false),
+            routed: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            in_flight: AtomicU64::new(0),
+            idle: Notify::new(),
+            stop: watch::Sender::new(false),
+            restarts: AtomicU64::new(0),
+            process: AtomicU32::new(0),
+        })
+    }
+
+    /// Whether it can be asked.
+    pub fn ready(&self) -> bool {
+        self.link.load().is_some() && !self.draining.load(Ordering::SeqCst)
+    }
+
+    /// Asks the worker, until `deadline` has passed.
+    pub async fn ask(&self, body: &Bytes, deadline: Duration) -> Result<Answer, NoAnswer> {
+        self.in_flight.fetch_add(1, Ordering::SeqCst);
+        let _in_flight = InFlight(self);
+        // After the count was raised: whoever drains either sees the count or is seen here.
+        if self.draining.load(Ordering::SeqCst) {
+            return Err(NoAnswer::Draining);
+        }
+        let Some(link) = self.link.load_full() else { return Err(NoAnswer::NotReady) };
+        let ticket = link.ask(body).map_err(|why| match why {
+            NotSent::Closed => NoAnswer::NotReady,
+            NotSent::Full => NoAnswer::Full,
+            NotSent::Long => NoAnswer::Long,
+        })?;
+        match tokio::time::timeout(deadline, ticket.answer()).await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => Err(NoAnswer::Died),
+            Err(_) => Err(NoAnswer::Late),
+        }
+    }
+
+    /// Takes nothing new and waits for what is in flight, at most `limit`.
+    pub async fn drain(&self, limit: Duration) {
+        self.draining.store(true, Ordering::SeqCst);
+        let idle = async {
+            loop {
+                let notified = self.idle.notified();
+                tokio::pin!(notified);
+                // Registered before the count is read, so that the last one's notice is not missed.
+                notified.as_mut().enable();
+                if self.in_flight.load(Ordering::SeqCst) == 0 {
+                    return;
+                }
+                notified.await;
+            }
+        };
+        if tokio::time::timeout(limit, idle).await.is_err() {
+            tracing::warn!(target = %self.spec.target, "unload: requests are still in flight at the limit; they are cut");
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! Keeps one target running: start, greet, watch, start again after a wait, give up when it dies too often.
+
+use crate::clock;
+use crate::limits::{CRASH_WINDOW_MS, RESTART_MS_MAX};
+use crate::pool::link::Link;
+use crate::pool::process::Process;
+use crate::pool::{PoolEvent, PoolSettings, Slot, TargetState};
+use crate::task;
+use bytes::BytesMut;
+use std::collections::VecDeque;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use tokio::sync::mpsc;
+
+/// How one run of a worker came to its end.
+enum End {
+    /// It was told to.
+    Stopped,
+    /// Starting it again would give the same.
+    Refused(String),
+    /// By itself.
+    Died(String),
+}
+
+/// Runs a target until it is unloaded.
+pub async fn supervise(slot: Arc<Slot>, settings: PoolSettings, events: mpsc::Sender<PoolEvent>) {
+    let target = slot.spec.target.clone();
+    let tell = |event| {
+        if events.try_send(event).is_err() {
+            tracing::warn!("nobody reads pool events; the targets' states tell what happened");
+        }
+    };
+    let mut deaths = Deaths::default();
+    loop {
+        match run(&slot, &settings, &tell).await {
+            End::Stopped => break,
+            End::Refused(why) => {
+                fail(&slot, why, &tell).await;
+                break;
+            }
+            End::Died(why) => {
+                let count = deaths.record(clock::now());
+                tracing::warn!(%target, %why, deaths = count, "a worker died");
+                tell(PoolEvent::Died { target: target.clone(), why: why.clone() });
+                if count >= settings.crashes_max {
+                    let window_s = CRASH_WINDOW_MS / 1_000;
+                    fail(&slot, format!("its worker died {count} times within {window_s} s, the last time because {why}"), &tell).await;
+                    break;
+                }
+                set(&slot, TargetState::Restarting { why, deaths: count });
+                if !wait(&slot, restart_ms(settings.restart_ms_min, count)).await {
+                    break;
+                }
+                slot.restarts.fetch_add(1, Ordering::SeqCst);
+            }
+        }
+    }
+    slot.state.send_replace(TargetState::Unloaded);
+    tell(PoolEvent::Unloaded { target });
+}
+
+/// Stays failed, visibly, until it is unloaded.
+async fn fail(slot: &Slot, why: String, tell: &impl Fn(PoolEvent)) {
+    set(slot, TargetState::Failed { why: why.clone() });
+    tell(PoolEvent::Failed { target: slot.spec.target.clone(), why });
+    stopped(slot).await;
+}
+
+/// Deaths within the window.
+#[derive(Default)]
+struct Deaths(VecDeque<Instant>);
+
+impl Deaths {
+    /// Adds one; the number within the window.
+    fn record(&mut self, at: Instant) -> usize {
+        self.0.push_back(at);
+        while self.0.front().is_some_and(|first| at.saturating_duration_since(*first) > Duration::from_millis(CRASH_WINDOW_MS)) {
+            self.0.pop_front();
+        }
+        self.0.len()
+    }
+}
+
+/// Doubles with each death in the window.
+fn restart_ms(first_ms: u64, deaths: usize) -> u64 {
+    let doublings = u32::try_from(deaths.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
+    first_ms.saturating_mul(1 << doublings).min(RESTART_MS_MAX)
+}
+
+/// A target that drains keeps saying so.
+fn set(slot: &Slot, state: TargetState) {
+    slot.state.send_modify(|now| {
+        if *now != TargetState::Draining {
+            *now = state;
+        }
+    });
+}
+
+async fn stopped(slot: &Slot) {
+    let mut stop = slot.stop.subscribe();
+    // The sender lives in the slot that we hold: the channel cannot close.
+    let _ = stop.wait_for(|s| *s).await;
+}
+
+/// False when the target was stopped meanwhile.
+async fn wait(slot: &Slot, ms: u64) -> bool {
+    tokio::time::timeout(Duration::from_millis(ms), stopped(slot)).await.is_err()
+}
+
+/// One worker from start to end.
+async fn run(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEvent)) -> End {
+    set(slot, TargetState::Starting);
+    let (mut process, stream) = match Process::start(&slot.spec, settings) {
+        Ok(started) => started,
+        Err(error) => return End::Refused(format!("start {}: {error}", settings.program.display())),
+    };
+    slot.process.store(process.number(), Ordering::SeqCst);
+    let end = live(slot, settings, &mut process, stream, tell).await;
+    slot.link.store(None);
+    slot.process.store(0, Ordering::SeqCst);
+    end
+}
+
+async fn live(slot: &Arc<Slot>, settings: &PoolSettings, process: &mut Process, stream: UnixStream, tell: &impl Fn(PoolEvent)) -> End {
+    let link = match Link::new(stream) {
+        Ok(link) => link,
+        Err(error) => {
+            process.kill().await;
+            return End::Died(format!("its connection cannot be used: {error}"));
+        }
+    };
+    let mut buffer = BytesMut::new();
+    let hello = tokio::select! {
+        () = stopped(slot) => {
+            process.kill().await;
+            return End::Stopped;
+        }
+        hello = tokio::time::timeout(Duration::from_millis(settings.start_ms_max), link.hello(&mut buffer)) => hello,
+    };
+    match hello {
+        Ok(Ok(Some(hello))) if hello.ready => slot.hello.store(Some(Arc::new(hello))),
+        Ok(Ok(Some(hello))) => {
+            process.end().await;
+            return End::Refused(hello.why);
+        }
+        Ok(Ok(None)) => return End::Died(format!("it ended before it was ready: {}", process.end().await)),
+        Ok(Err(error)) => {
+            process.kill().await;
+            return End::Died(error.to_string());
+        }
+        Err(_) => {
+            process.kill().await;
+            return End::Refused(format!("not ready within {} ms of its start", settings.start_ms_max));
+        }
+    }
+    task::spawn(Arc::clone(&link).read(buffer));
+    task::spawn(Arc::clone(&link).write());
+    slot.ever_ready.store(true, Ordering::SeqCst);
+    slot.link.store(Some(Arc::clone(&link)));
+    set(slot, TargetState::Ready);
+    tell(PoolEvent::Ready { target: slot.spec.target.clone() });
+    let end = watch(slot, settings, process, &link).await;
+    slot.link.store(None);
+    link.end();
+    end
+}
+
+/// Watches a ready worker to its end.
+async fn watch(slot: &Slot, settings: &PoolSettings, process: &mut Process, link: &Link) -> End {
+    const LOOK_MS: u64 = 500;
+    let stall = Duration::from_millis(settings.stall_ms_max);
+    loop {
+        tokio::select! {
+            () = stopped(slot) => {
+                link.end();
+                process.end().await;
+                return End::Stopped;
+            }
+            why = process.ended() => return End::Died(why),
+            () = link.ended() => return End::Died(format!("it closed its connection: {}", process.end().await)),
+            () = tokio::time::sleep(Duration::from_millis(LOOK_MS)) => {
+                if link.stalled(stall) {
+                    process.kill().await;
+                    return End::Died(format!("it gave no answer for {} ms and was killed", settings.stall_ms_max));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_and_stay_bounded() {
+        let waits: Vec<u64> = (1..=9).map(|deaths| restart_ms(50, deaths)).collect();
+        assert_eq!(waits, [50, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
+        assert_eq!(restart_ms(50, usize::MAX), 3_276_800.min(RESTART_MS_MAX));
+    }
+
+    #[test]
+    fn deaths_outside_the_window_are_forgotten() {
+        let start = clock::now();
+        let mut deaths = Deaths::default();
+        assert_eq!(deaths.record(start), 1);
+        assert_eq!(deaths.record(start + Duration::from_millis(CRASH_WINDOW_MS)), 2);
+        assert_eq!(deaths.record(start + Duration::from_millis(CRASH_WINDOW_MS + 1)), 2);
+    }
+}

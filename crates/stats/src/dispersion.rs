@@ -1,0 +1,96 @@
+//! Predictable overdispersion: how much more a share of hits varies from block to block than a binomial would.
+//!
+//! Bursts, retries and heavy clients break independence within a tick. Dividing log-likelihoods by the
+//! dispersion seen so far (never below 1, known before the tick) keeps such noise from looking like evidence.
+
+use crate::eprocess::Counts;
+use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
+
+/// Blocks remembered at each scale.
+pub const BLOCKS_MAX: usize = 64;
+/// Ticks in a long block: bursts often outlast a tick.
+pub const LONG_BLOCK_TICKS: u32 = 6;
+/// Imagined blocks of dispersion 1, so that two lucky or unlucky blocks decide nothing.
+const PRIOR_BLOCKS: f64 = 12.0;
+
+/// Remembers recent counts, at two scales, and estimates the dispersion around their fitted ratio.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Dispersion {
+    short: VecDeque<Counts>,
+    long: VecDeque<Counts>,
+    open: Counts,
+    open_ticks: u32,
+    now: Option<f64>,
+}
+
+impl Dispersion {
+    /// Nothing seen: dispersion 1.
+    #[must_use]
+    pub fn new() -> Dispersion {
+        Dispersion::default()
+    }
+
+    /// The estimate from everything folded so far, at least 1.
+    #[must_use]
+    pub fn value(&self) -> f64 {
+        self.now.unwrap_or(1.0)
+    }
+
+    /// Folds a tick. Use [`Dispersion::value`] for a tick's own evidence before folding it here.
+    pub fn observe(&mut self, tick: Counts) {
+        if !tick.comparable() {
+            return;
+        }
+        push(&mut self.short, tick);
+        let open = &mut self.open;
+        open.n1 = open.n1.saturating_add(tick.n1);
+        open.s1 = open.s1.saturating_add(tick.s1);
+        open.n0 = open.n0.saturating_add(tick.n0);
+        open.s0 = open.s0.saturating_add(tick.s0);
+        self.open_ticks += 1;
+        if self.open_ticks == LONG_BLOCK_TICKS {
+            push(&mut self.long, self.open);
+            self.open = Counts::default();
+            self.open_ticks = 0;
+        }
+        self.now = Some(estimate(&self.short).max(estimate(&self.long)));
+    }
+}
+
+fn push(blocks: &mut VecDeque<Counts>, block: Counts) {
+    if blocks.len() == BLOCKS_MAX {
+        blocks.pop_front();
+    }
+    blocks.push_back(block);
+}
+
+/// Pearson's statistic per degree of freedom around the fitted ratio, shrunk towards 1, at least 1.
+fn estimate(blocks: &VecDeque<Counts>) -> f64 {
+    let (mut up, mut down) = (0.0, 0.0);
+    for b in blocks {
+        // Mantel and Haenszel's ratio: fair under shares that change.
+        up += b.s1 as f64 * (1.0 - b.share());
+        down += b.s0 as f64 * b.share();
+    }
+    if up <= 0.0 || down <= 0.0 {
+        return 1.0; // hits in one arm only: no share to vary around
+    }
+    let ratio = up / down;
+    let (mut chi, mut used) = (0.0, 0.0);
+    for b in blocks {
+        let hits = (b.s1 + b.s0) as f64;
+        if hits == 0.0 {
+            continue;
+        }
+        let rho = b.share();
+        let theta = rho * ratio / (1.0 - rho + rho * ratio);
+        let residual = b.s1 as f64 - hits * theta;
+        chi += residual * residual / (hits * theta * (1.0 - theta));
+        used += 1.0;
+    }
+    if used < 2.0 {
+        return 1.0;
+    }
+    ((PRIOR_BLOCKS + chi) / (PRIOR_BLOCKS + used - 1.0)).max(1.0)
+}

@@ -1,0 +1,56 @@
+//! A row of the table against the record in its bytes: the bytes are the truth, the columns an index over them.
+//!
+//! Not here: queries.
+
+use rusqlite::Row;
+use std::path::Path;
+use tidegate_port::{Failure, FailureKind, Record};
+use tidegate_wire::record::JournalRecord;
+
+/// A row as it lies in the table.
+pub(super) struct RawRow {
+    position: u64,
+    stream: String,
+    seq: u64,
+    at: i64,
+    kind: String,
+    key: Option<String>,
+    bytes: Vec<u8>,
+}
+
+impl RawRow {
+    pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<RawRow> {
+        Ok(RawRow { position: number(row, 0)?, stream: row.get(1)?, seq: number(row, 2)?, at: row.get(3)?, kind: row.get(4)?, key: row.get(5)?, bytes: row.get(6)? })
+    }
+
+    /// The record, if the columns say the same.
+    pub(super) fn record(self, path: &Path) -> Result<Record, Failure> {
+        let JournalRecord { position, stream, seq, at, kind, key, body } =
+            JournalRecord::decode(&self.bytes).map_err(|error| damaged(path, self.position, &error.to_string()))?;
+        let same = position == self.position && stream == self.stream && seq == self.seq && at.0 == self.at && kind == self.kind && key == self.key;
+        if !same {
+            return Err(damaged(path, self.position, "its columns do not say what its bytes say"));
+        }
+        Ok(Record { position, stream, seq, at, kind, key, body })
+    }
+}
+
+/// A count in a column. SQLite's integers are signed; a negative one is nobody's and is found as damage later.
+pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    row.get::<_, i64>(column).map(i64::cast_unsigned)
+}
+
+/// A count as a parameter: beyond the range of a column there is nothing to find.
+pub(super) fn parameter(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// Somebody else wrote to the database, or the disk lost something.
+pub(super) fn damaged(path: &Path, position: u64, how: &str) -> Failure {
+    Failure {
+        kind: FailureKind::Refused,
+        operation: "read journal",
+        object: format!("record {position} of {}", path.display()),
+        detail: format!("{how}: the database is damaged or was changed by another program; find the extent with `tidegate audit verify`"),
+    }
+}

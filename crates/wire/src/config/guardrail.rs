@@ -1,0 +1,80 @@
+//! Guardrails: what their names mean, and the preset as nodes.
+
+use super::resolve::preset_text;
+use super::shape::Preset;
+use super::unit;
+use crate::yaml::{Node, Value};
+use tidegate_core::judge::{Guardrail, GuardrailKind, JudgeSettings};
+
+/// What a name watches: `errors`, `latency_p99`, `latency_p999`, `skew`, `disagreement`, `sample_ratio`.
+pub(super) fn kind_of(name: &str) -> Option<GuardrailKind> {
+    match name {
+        "errors" => Some(GuardrailKind::Errors),
+        "skew" => Some(GuardrailKind::Skew),
+        "disagreement" => Some(GuardrailKind::Disagreement),
+        "sample_ratio" => Some(GuardrailKind::SampleRatio),
+        _ => {
+            let digits = name.strip_prefix("latency_p")?;
+            let shaped = (2..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+            let q: f64 = if shaped { format!("0.{digits}").parse().ok()? } else { return None };
+            (q > 0.0).then_some(GuardrailKind::Latency { q })
+        }
+    }
+}
+
+/// Names that are offered when one is unknown.
+pub(super) const NAMES: [&str; 7] = ["errors", "latency_p50", "latency_p95", "latency_p99", "skew", "disagreement", "sample_ratio"];
+
+/// The keys that mean something for a guardrail, with their values.
+fn keys(guardrail: &Guardrail) -> Vec<(&'static str, String)> {
+    let mut keys = Vec::new();
+    if guardrail.kind != GuardrailKind::SampleRatio {
+        keys.push(("tolerance", guardrail.tolerance.to_string()));
+        keys.push(("slack", share_text(guardrail.slack)));
+        keys.push(("harm", guardrail.harm.to_string()));
+        keys.push(("harm_slack", share_text(guardrail.harm_slack)));
+    }
+    if guardrail.kind == GuardrailKind::Skew {
+        keys.push(("differs_by", guardrail.differs_by.to_string()));
+    }
+    keys.push(("weight", guardrail.weight.to_string()));
+    keys
+}
+
+/// Whether `key` means something for this kind.
+pub(super) fn takes(kind: GuardrailKind, key: &str) -> bool {
+    match kind {
+        GuardrailKind::SampleRatio => key == "weight",
+        GuardrailKind::Skew => true,
+        GuardrailKind::Errors | GuardrailKind::Latency { .. } | GuardrailKind::Disagreement => key != "differs_by",
+    }
+}
+
+/// A share as a percentage where that is exact, else as a number.
+fn share_text(share: f64) -> String {
+    let percent = format!("{}%", (share * 100.0 * 1e6).round() / 1e6);
+    if unit::share(&percent) == Ok(share) { percent } else { share.to_string() }
+}
+
+fn node(guardrail: &Guardrail) -> Node {
+    let keys = keys(guardrail).into_iter().map(|(k, v)| (preset_text(k), preset_text(&v))).collect();
+    Node { value: Value::Map(keys), line: 0, column: 0, raw: None }
+}
+
+/// The preset's guardrails, and the factors that any other quantile of latency starts from.
+pub(super) const PRESET: Preset = Preset {
+    there: || {
+        let entries = JudgeSettings::preset().guardrails.iter().map(|(name, g)| (preset_text(name), node(g))).collect();
+        Node { value: Value::Map(entries), line: 0, column: 0, raw: None }
+    },
+    other: |name| {
+        kind_of(name)?;
+        let preset = JudgeSettings::preset();
+        let mut base = node(preset.guardrails.get("latency_p99")?);
+        if let Value::Map(entries) = &mut base.value {
+            // How many requests may be slower depends on the quantile: nobody else can say it.
+            entries.retain(|(k, _)| !matches!(k.as_str(), Some("slack" | "harm_slack")));
+        }
+        Some(base)
+    },
+};

@@ -1,0 +1,249 @@
+//! A file without problems becomes values.
+//!
+//! The checker has passed: where a value is asked for, it is there and fits. What a reader below falls back
+//! to when it is not is never seen by a caller of `load`.
+
+use super::check::number_of;
+use super::guardrail;
+use super::origin::Origins;
+use super::types::{
+    Approve, Baseline, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Model, Objective, Pipeline, PolicyGate, Reference,
+    ReferenceFrom, Retrain, RetrainOn, Service, Step, Strategy, Workspace,
+};
+use super::unit;
+use crate::yaml::Node;
+use indexmap::IndexMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use tidegate_core::gate::{GateKind, GateSpec};
+use tidegate_core::id::At;
+use tidegate_core::judge::{Guardrail, JudgeSettings};
+
+/// A value that may be absent.
+#[derive(Clone, Copy)]
+struct View<'a>(Option<&'a Node>);
+
+impl<'a> View<'a> {
+    fn at(self, key: &str) -> View<'a> {
+        View(self.0.and_then(|n| n.get(key)))
+    }
+
+    fn text(self) -> Option<String> {
+        self.0?.text().map(std::borrow::Cow::into_owned)
+    }
+
+    fn word(self, word: &str) -> bool {
+        self.text().as_deref() == Some(word)
+    }
+
+    fn owned(self, key: &str) -> String {
+        self.at(key).text().unwrap_or_default()
+    }
+
+    fn number(self) -> Option<f64> {
+        self.0.and_then(number_of)
+    }
+
+    fn whole(self) -> u32 {
+        self.0.and_then(Node::as_i64).and_then(|n| u32::try_from(n).ok()).unwrap_or_default()
+    }
+
+    fn ms(self) -> Option<u64> {
+        self.text().and_then(|t| unit::duration_ms(&t).ok())
+    }
+
+    fn bp(self) -> Option<u32> {
+        self.text().and_then(|t| unit::percent_bp(&t).ok())
+    }
+
+    fn share(self) -> Option<f64> {
+        self.text().and_then(|t| unit::share(&t).ok())
+    }
+
+    fn items(self) -> Vec<View<'a>> {
+        self.0.and_then(Node::as_seq).unwrap_or(&[]).iter().map(|n| View(Some(n))).collect()
+    }
+
+    fn named<T>(self, each: impl Fn(&str, View<'a>) -> T) -> IndexMap<String, T> {
+        let entries = self.0.and_then(Node::as_map).unwrap_or(&[]);
+        let text = |k: &'a Node| k.text().unwrap_or_default().into_owned();
+        entries.iter().map(|(k, v)| (text(k), each(&text(k), View(Some(v))))).collect()
+    }
+
+    fn there(self) -> Option<View<'a>> {
+        self.0.map(|_| self)
+    }
+}
+
+pub(super) fn workspace(root: &Node) -> Workspace {
+    let file = View(Some(root));
+    Workspace {
+        name: file.owned("workspace"),
+        env: Env { python: file.at("env").at("python").text() },
+        data: file.at("data").named(|_, v| dataset(v)),
+        pipeline: file.at("pipeline").0.map(|node| match node.as_str() {
+            Some(path) => Pipeline::File(path.to_owned()),
+            None => Pipeline::Inline(node.clone()),
+        }),
+        models: file.at("models").named(|_, v| model(v)),
+        services: file.at("services").named(service),
+        environments: file.at("environments").named(|_, v| Environment { after: v.at("after").text() }),
+        releases: file.at("releases").named(|_, v| Strategy { steps: v.at("steps").items().into_iter().map(step).collect(), judge: judge(v.at("judge")) }),
+        retrain: file.at("retrain").named(|_, v| retrain(v)),
+        gateway: listen(file.at("gateway")),
+        console: listen(file.at("console")),
+        origins: Origins::of(root),
+    }
+}
+
+fn listen(view: View<'_>) -> SocketAddr {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    view.at("listen").text().and_then(|t| unit::listen(&t).ok()).unwrap_or(any)
+}
+
+fn dataset(view: View<'_>) -> Dataset {
+    Dataset {
+        path: view.owned("path"),
+        contract: view.at("contract").text(),
+        fresh_within_ms: view.at("fresh_within").ms(),
+        as_of: view.at("as_of").text().and_then(|t| unit::instant_ms(&t).ok()).map(At),
+        owner: view.at("owner").text(),
+        classification: view.owned("classification"),
+    }
+}
+
+fn model(view: View<'_>) -> Model {
+    let gates = view.at("gates").named(gate);
+    Model {
+        artifact: view.owned("artifact"),
+        transform: view.at("transform").text(),
+        golden: view.at("golden").text(),
+        threshold: view.at("decision").at("threshold").number(),
+        reference: view.at("reference").there().map(reference),
+        evaluation: view.at("evaluation").there().map(|v| Evaluation {
+            rows: v.owned("rows"),
+            id: v.owned("id"),
+            label: v.owned("label"),
+            score: v.owned("score"),
+        }),
+        policies: gates.iter().filter_map(|(_, g)| g.as_ref().err().cloned()).collect(),
+        gates: gates.into_values().filter_map(Result::ok).collect(),
+        drift: view.at("drift").there().map(drift),
+    }
+}
+
+fn reference(view: View<'_>) -> Reference {
+    let from = match view.at("stage").text() {
+        Some(stage) => ReferenceFrom::Stage(stage),
+        None => ReferenceFrom::Path(view.owned("path")),
+    };
+    Reference { from, id: view.owned("id") }
+}
+
+/// A condition on numbers, or a policy.
+fn gate(name: &str, view: View<'_>) -> Result<GateSpec, PolicyGate> {
+    let metric = view.owned("metric");
+    let kind = if let Some(alias) = view.at("against").text() {
+        let number = |key: &str| view.at(key).number().unwrap_or_default();
+        GateKind::Against { metric, alias, margin: number("margin"), confidence: number("confidence") }
+    } else if let Some(by) = view.at("by").text() {
+        let max_gap = view.at("max_gap").number().unwrap_or_default();
+        GateKind::Slices { metric, by, max_gap, min_rows: u64::from(view.at("min_rows").whole()) }
+    } else if let Some(p99_ms) = view.at("latency_p99_ms").number() {
+        GateKind::Latency { p99_ms }
+    } else if let Some(rego) = view.at("rego").text() {
+        return Err(PolicyGate { name: name.to_owned(), rego });
+    } else {
+        GateKind::Bounds { metric, min: view.at("min").number(), max: view.at("max").number() }
+    };
+    Ok(GateSpec { name: name.to_owned(), kind })
+}
+
+fn drift(view: View<'_>) -> Drift {
+    Drift {
+        columns: view.at("columns").there().map(|v| v.items().into_iter().filter_map(View::text).collect()),
+        method: if view.at("method").word("psi") { DriftMethod::Psi } else { DriftMethod::Ks },
+        threshold: view.at("threshold").number().unwrap_or_default(),
+        window_ms: view.at("window").ms().unwrap_or_default(),
+        min_rows: view.at("min_rows").whole(),
+    }
+}
+
+fn service(name: &str, view: View<'_>) -> Service {
+    Service {
+        model: view.owned("model"),
+        endpoint: view.at("endpoint").text().unwrap_or_else(|| super::default_endpoint(name)),
+        release: view.owned("release"),
+        objective: view.at("objective").there().map(|v| Objective {
+            availability_bp: v.at("availability").bp(),
+            latency_p99_ms: v.at("latency_p99_ms").number(),
+            window_ms: v.at("window").ms().unwrap_or_default(),
+        }),
+    }
+}
+
+fn step(view: View<'_>) -> Step {
+    if let Some(shadow) = view.at("shadow").there() {
+        return Step::Shadow { percent_bp: shadow.at("percent").bp().unwrap_or_default() };
+    }
+    if let Some(canary) = view.at("canary").there() {
+        let baseline = if canary.at("baseline").word("stable") { Baseline::Stable } else { Baseline::Fresh };
+        return Step::Canary {
+            weights_bp: canary.at("weights").items().into_iter().filter_map(View::bp).collect(),
+            min_time_ms: canary.at("min_time").ms().unwrap_or_default(),
+            baseline,
+        };
+    }
+    let promote = view.at("promote");
+    Step::Promote { watch_ms: promote.at("watch").ms().unwrap_or_default(), hold_back_bp: promote.at("hold_back").bp().unwrap_or_default() }
+}
+
+fn judge(view: View<'_>) -> JudgeSettings {
+    let number = |key: &str| view.at(key).number().unwrap_or_default();
+    let ms = |key: &str| view.at(key).ms().unwrap_or_default();
+    let preset = JudgeSettings::preset();
+    let rails = view.at("guardrails").named(|name, rail| guardrail(name, rail, preset.guardrails.get(name)));
+    // The preset's order first, then what the file adds: reports keep one order whatever is overridden.
+    let mut ordered: IndexMap<String, Guardrail> = IndexMap::new();
+    for name in preset.guardrails.keys().chain(rails.keys()) {
+        if let Some(Some(rail)) = rails.get(name) {
+            ordered.insert(name.clone(), rail.clone());
+        }
+    }
+    JudgeSettings {
+        alpha: number("alpha"),
+        beta: number("beta"),
+        tick_ms: ms("tick"),
+        warm_up_ms: ms("warm_up"),
+        deadline_ms: ms("deadline"),
+        min_requests: u64::from(view.at("min_requests").whole()),
+        hold_above: number("hold_above"),
+        stale_ticks: view.at("stale_ticks").whole(),
+        dispersion_correction: view.at("dispersion_correction").word("true"),
+        guardrails: ordered,
+    }
+}
+
+/// None for one that is taken out.
+fn guardrail(name: &str, view: View<'_>, preset: Option<&Guardrail>) -> Option<Guardrail> {
+    view.0?.as_map()?;
+    let kind = guardrail::kind_of(name)?;
+    let base = preset.cloned().unwrap_or(Guardrail { kind, tolerance: 1.1, slack: 0.0, harm: 1.5, harm_slack: 0.0, differs_by: 0.05, weight: 1.0 });
+    let slack = view.at("slack").share().unwrap_or(base.slack);
+    Some(Guardrail {
+        kind,
+        tolerance: view.at("tolerance").number().unwrap_or(base.tolerance),
+        slack,
+        harm: view.at("harm").number().unwrap_or(base.harm),
+        harm_slack: view.at("harm_slack").share().unwrap_or(base.harm_slack.max(slack)),
+        differs_by: view.at("differs_by").number().unwrap_or(base.differs_by),
+        weight: view.at("weight").number().unwrap_or(base.weight),
+    })
+}
+
+fn retrain(view: View<'_>) -> Retrain {
+    Retrain {
+        on: RetrainOn::Drift,
+        approve: if view.at("approve").word("auto") { Approve::Auto } else { Approve::Person },
+        set: view.at("set").named(|_, v| v.0.map(Node::to_json).unwrap_or_default()),
+    }
+}

@@ -1,0 +1,246 @@
+//! What spans several keys: the order of steps, growing weights, gates that need rows, cycles of environments.
+
+use super::check::{Check, join, number_of};
+use super::guardrail;
+use super::near;
+use super::table::{DECISION_METRICS, ROW_METRICS};
+use super::unit;
+use crate::yaml::Node;
+use std::collections::HashMap;
+use tidegate_core::judge::GuardrailKind;
+
+impl Check<'_> {
+    /// All of them.
+    pub(super) fn rules(&mut self) {
+        let root = self.root;
+        for (name, key, model) in named(root, "models") {
+            self.model(&join("models", &name), key, model);
+        }
+        for (name, _, strategy) in named(root, "releases") {
+            self.strategy(&join("releases", &name), strategy);
+        }
+        for (name, _, retrain) in named(root, "retrain") {
+            self.parameters(&join("retrain", &name), retrain);
+        }
+        self.environments();
+        self.endpoints();
+        self.addresses();
+    }
+
+    fn model(&mut self, path: &str, key: &Node, model: &Node) {
+        if let Some((at, reference)) = model.entry("reference") {
+            let path = join(path, "reference");
+            match (reference.get("stage"), reference.get("path")) {
+                (Some(_), Some(second)) => self.say(second, &path, "`stage` and `path` are both given; the rows are in one place", None),
+                (None, None) => self.say(at, &path, "neither `stage` nor `path` says where the rows are", None),
+                _ => {}
+            }
+        }
+        for (name, at, gate) in named(model, "gates") {
+            let path = format!("{path}.gates.{name}");
+            self.gate(&path, at, gate, model);
+        }
+        let drift = model.entry("drift").filter(|_| model.get("reference").is_none());
+        if let Some((at, _)) = drift {
+            let at = if at.line == 0 { key } else { at };
+            let help = "give `reference: { stage: .., id: .. }`: live inputs are held against it";
+            self.say(at, path, "drift is measured against the model's reference, and there is none", Some(help));
+        }
+    }
+
+    fn gate(&mut self, path: &str, at: &Node, gate: &Node, model: &Node) {
+        let metric = gate.get("metric").and_then(Node::as_str).unwrap_or_default();
+        let by_rows = gate.get("against").is_some() || gate.get("by").is_some();
+        if by_rows && model.get("evaluation").is_none() {
+            let help = "give `evaluation: { rows: .., id: .., label: .., score: .. }` to the model";
+            self.say(at, path, "this gate is computed from evaluation rows, and the model has none", Some(help));
+        }
+        if by_rows && DECISION_METRICS.contains(&metric) && model.get("decision").is_none() {
+            let help = "give `decision: { threshold: 0.5 }` to the model";
+            self.say(at, path, &format!("`{metric}` needs decisions, and the model has no threshold"), Some(help));
+        }
+        if by_rows || gate.get("metric").is_none() {
+            return;
+        }
+        match (gate.entry("min"), gate.entry("max")) {
+            (None, None) => {
+                let help = format!("give `min`, `max` or both{}", if ROW_METRICS.contains(&metric) { ", or `against: champion`" } else { "" });
+                self.say(at, path, "a metric without a bound: it would always pass", Some(&help));
+            }
+            (Some((_, min)), Some((_, max))) if min.as_f64() > max.as_f64() => self.say(min, path, "`min` lies above `max`", None),
+            _ => {}
+        }
+    }
+
+    fn say(&mut self, at: &Node, path: &str, message: &str, help: Option<&str>) {
+        self.add(at, path, message.to_owned(), help.map(str::to_owned));
+    }
+
+    fn strategy(&mut self, path: &str, strategy: &Node) {
+        let written = strategy.get("steps").and_then(Node::as_seq).unwrap_or(&[]);
+        let steps: Vec<(&Node, &Node)> = written.iter().filter_map(|s| s.as_map()?.first()).map(|(k, v)| (k, v)).collect();
+        if steps.len() < written.len() {
+            // A step that is no step has been reported; what follows from it need not be.
+            return;
+        }
+        let kind = |i: usize| steps.get(i).and_then(|(k, _)| k.as_str()).unwrap_or_default();
+        let last = steps.len().saturating_sub(1);
+        for (i, (key, _)) in steps.iter().enumerate() {
+            let here = format!("{path}.steps[{i}]");
+            if kind(i) == "shadow" && i > 0 {
+                self.say(key, &here, "`shadow` comes first, and once", None);
+            }
+            if kind(i) == "promote" && i < last {
+                self.say(key, &here, "`promote` comes last, and once", None);
+            }
+        }
+        if let (Some((key, _)), false) = (steps.last(), kind(last) == "promote") {
+            let help = "end with `- promote: {}`";
+            self.say(key, &format!("{path}.steps[{last}]"), "after the last step nobody gets the new version: `promote` is missing", Some(help));
+        }
+        self.weights(path, &steps);
+        if let Some(judge) = strategy.get("judge") {
+            self.judge(&join(path, "judge"), judge, &steps);
+        }
+    }
+
+    fn weights(&mut self, path: &str, steps: &[(&Node, &Node)]) {
+        let mut before: Option<u32> = None;
+        for (i, (_, step)) in steps.iter().enumerate().filter(|(_, (k, _))| k.as_str() == Some("canary")) {
+            let fresh = step.get("baseline").and_then(Node::as_str) == Some("fresh");
+            let (most, why) = match fresh {
+                true => (5_000, "with `baseline: fresh` the control gets as much as the candidate, so at most 50"),
+                false => (9_999, "at 100 there is no control left: that is what `promote` does"),
+            };
+            for weight in step.get("weights").and_then(Node::as_seq).unwrap_or(&[]) {
+                let text = weight.text().unwrap_or_default();
+                let Ok(bp) = unit::percent_bp(&text) else { continue };
+                let here = format!("{path}.steps[{i}].canary.weights");
+                if bp > most {
+                    self.say(weight, &here, &format!("weight {text} is too large"), Some(why));
+                }
+                if before.is_some_and(|b| bp <= b) {
+                    let previous = unit::percent_text(before.unwrap_or_default());
+                    self.say(weight, &here, &format!("weight {text} does not grow; {previous} came before it"), None);
+                }
+                before = Some(bp);
+            }
+        }
+    }
+
+    fn judge(&mut self, path: &str, judge: &Node, steps: &[(&Node, &Node)]) {
+        let span = |node: &Node, key: &str| node.get(key).and_then(Node::text).and_then(|t| unit::duration_ms(&t).ok());
+        let stays = |step: &Node| {
+            let weights = step.get("weights").and_then(Node::as_seq).map_or(0, <[Node]>::len);
+            span(step, "min_time").unwrap_or(0).saturating_mul(u64::try_from(weights).unwrap_or(u64::MAX))
+        };
+        let least = steps.iter().map(|(_, s)| stays(s)).fold(span(judge, "warm_up").unwrap_or(0), u64::saturating_add);
+        if let (Some((_, at)), Some(deadline)) = (judge.entry("deadline"), span(judge, "deadline"))
+            && deadline <= least
+        {
+            let message = format!("the steps take at least {}, and the deadline is {}", unit::duration_text(least), unit::duration_text(deadline));
+            // With a preset deadline, the strategy's own steps are what to change.
+            let at = if at.line == 0 { steps.first().map_or(at, |(k, _)| k) } else { at };
+            self.say(at, &join(path, "deadline"), &message, Some("raise `deadline`, or shorten `min_time` or `warm_up`"));
+        }
+        let rails = named(judge, "guardrails");
+        if !rails.is_empty() && rails.iter().all(|(name, _, v)| name == "sample_ratio" || v.as_str() == Some("none")) {
+            let at = rails.first().map_or(judge, |(_, key, _)| key);
+            self.say(at, &join(path, "guardrails"), "no guardrail is left: nothing would be judged", None);
+        }
+        for (name, key, rail) in rails {
+            self.guardrail(&format!("{path}.guardrails.{name}"), &name, key, rail);
+        }
+    }
+
+    fn guardrail(&mut self, path: &str, name: &str, key: &Node, rail: &Node) {
+        let Some(kind) = guardrail::kind_of(name) else {
+            let help = near::help(name, guardrail::NAMES);
+            return self.add(key, path, format!("there is no guardrail `{name}`"), help);
+        };
+        for (k, _) in rail.as_map().unwrap_or(&[]) {
+            let text = k.text().unwrap_or_default();
+            if !guardrail::takes(kind, &text) {
+                self.say(k, path, &format!("`{text}` means nothing for `{name}`"), None);
+            }
+        }
+        let needs_slacks = matches!(kind, GuardrailKind::Latency { .. }) && rail.as_map().is_some() && rail.get("slack").is_none();
+        if needs_slacks {
+            let help = "give `slack` and `harm_slack`: shares of requests that may be slower than the control's quantile";
+            self.say(key, path, &format!("`{name}` is not in the preset, so it needs slacks of its own"), Some(help));
+        }
+        let number = |k: &str| rail.get(k).and_then(number_of);
+        let share = |k: &str| rail.get(k).and_then(Node::text).and_then(|t| unit::share(&t).ok());
+        let (tolerance, harm) = (number("tolerance").unwrap_or(1.1), number("harm").unwrap_or(1.5));
+        let (slack, harm_slack) = (share("slack").unwrap_or(0.0), share("harm_slack").or(share("slack")).unwrap_or(0.0));
+        let judged = kind != GuardrailKind::SampleRatio && rail.as_map().is_some() && !needs_slacks;
+        if judged && (harm < tolerance || harm_slack < slack || (harm <= tolerance && harm_slack <= slack)) {
+            let at = ["harm", "harm_slack", "tolerance", "slack"].iter().filter_map(|k| rail.get(k)).find(|n| n.line > 0).unwrap_or(key);
+            let message = format!("harm ({harm} * p0 + {harm_slack}) must lie above what is harmless ({tolerance} * p0 + {slack})");
+            let help = "raise `harm` or `harm_slack`: neither may be less than `tolerance` or `slack`, and one must be more";
+            self.say(at, path, &message, Some(help));
+        }
+    }
+
+    fn parameters(&mut self, path: &str, retrain: &Node) {
+        for (name, _, value) in named(retrain, "set") {
+            if value.as_map().is_some() || value.is_null() {
+                let message = format!("parameter `{name}` takes a value, not {}", value.kind());
+                self.say(value, &format!("{path}.set.{name}"), &message, Some("write nested names with dots: `train.rounds: 200`"));
+            }
+        }
+    }
+
+    fn environments(&mut self) {
+        let all = named(self.root, "environments");
+        let after: HashMap<&str, &str> = all.iter().filter_map(|(n, _, e)| Some((n.as_str(), e.get("after")?.as_str()?))).collect();
+        for (name, _, environment) in &all {
+            let mut seen = vec![name.as_str()];
+            let mut at = name.as_str();
+            while let Some(next) = after.get(at).filter(|n| !seen.contains(*n)) {
+                seen.push(next);
+                at = next;
+            }
+            // Each cycle is reported once: at the first of its members in the file.
+            let closes = after.get(at) == Some(&name.as_str());
+            let first = all.iter().find(|(n, ..)| seen.contains(&n.as_str())).is_some_and(|(n, ..)| n == name);
+            if let (true, true, Some(node)) = (closes, first, environment.get("after")) {
+                let message = format!("environments come after one another in a circle: {} -> {name}", seen.join(" -> "));
+                self.say(node, &format!("environments.{name}.after"), &message, None);
+            }
+        }
+    }
+
+    fn endpoints(&mut self) {
+        let mut taken: HashMap<String, String> = HashMap::new();
+        for (name, key, service) in named(self.root, "services") {
+            let own = service.get("endpoint").and_then(Node::as_str).map(str::to_owned);
+            let at = service.get("endpoint").unwrap_or(key);
+            let endpoint = own.unwrap_or_else(|| super::default_endpoint(&name));
+            if let Some(other) = taken.insert(endpoint.clone(), name.clone()) {
+                let message = format!("endpoint `{endpoint}` is already that of service `{other}`");
+                self.say(at, &format!("services.{name}.endpoint"), &message, None);
+            }
+        }
+    }
+
+    fn addresses(&mut self) {
+        let address = |section: &str| {
+            let node = self.root.get(section)?.get("listen")?;
+            Some((node, unit::listen(&node.text()?).ok()?))
+        };
+        if let (Some((first, gateway)), Some((second, console))) = (address("gateway"), address("console"))
+            && gateway == console
+            && gateway.port() != 0
+        {
+            let at = if second.line == 0 { first } else { second };
+            self.say(at, "console.listen", &format!("gateway and console cannot both listen on {gateway}"), None);
+        }
+    }
+}
+
+/// Name, key and value of each entry of a section.
+fn named<'n>(node: &'n Node, section: &str) -> Vec<(String, &'n Node, &'n Node)> {
+    let entries = node.get(section).and_then(Node::as_map).unwrap_or(&[]);
+    entries.iter().map(|(k, v)| (k.text().unwrap_or_default().into_owned(), k, v)).collect()
+}

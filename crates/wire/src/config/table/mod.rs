@@ -1,0 +1,132 @@
+//! The one table of keys of tidegate.yaml: the parser's known keys, the schema, the docs page and the
+//! defaults all come from here.
+
+mod model;
+mod release;
+
+pub(crate) use model::{DECISION_METRICS, ROW_METRICS};
+
+use super::shape::{Key, Need, Shape, Table};
+use super::unit::DURATION_MS_MAX;
+
+pub(super) const fn key(name: &'static str, shape: Shape, need: Need, doc: &'static str) -> Key {
+    Key { name, shape, need, doc }
+}
+
+pub(super) const SPAN: Shape = Shape::Duration { min_ms: 1, max_ms: DURATION_MS_MAX };
+pub(super) const ABOVE_ZERO: Shape = Shape::Number { min: 0.0, max: f64::INFINITY, open: true };
+
+pub(super) const fn names(of: &'static str, item: &'static Shape) -> Shape {
+    Shape::Names { of, item, refers: None, preset: None }
+}
+
+/// The whole file.
+pub static ROOT: Table = Table {
+    title: "The file",
+    doc: "Every part but `version` and `workspace` is optional, so that a team adopts one part at a time.",
+    keys: &[
+        key("version", Shape::Whole { min: 1, max: 1 }, Need::Required, "Version of this format."),
+        key("workspace", Shape::Text, Need::Required, "Name of the workspace, shown on pages and in reports."),
+        key("env", Shape::Table(&ENV), Need::Optional, "Environment that stages run in. Without it they run in the caller's."),
+        key("data", names("dataset", &Shape::Table(&DATASET)), Need::Optional, "Datasets with what is expected of them."),
+        key(
+            "pipeline",
+            Shape::Short { scalar: &Shape::SourcePath, long: &Shape::Table(&PIPELINE), expands: false },
+            Need::Optional,
+            "A `dvc.yaml`, or stages written here in the same vocabulary.",
+        ),
+        key("models", names("model", &Shape::Table(&model::MODEL)), Need::Optional, "What the pipeline produces and what a version of it must show."),
+        key("services", names("service", &Shape::Table(&SERVICE)), Need::Optional, "What is released and routed."),
+        key("environments", names("environment", &Shape::Table(&ENVIRONMENT)), Need::Default("{production: {}}"), "Where services run, in an order."),
+        key(
+            "releases",
+            Shape::Names { of: "strategy", item: &Shape::Table(&release::STRATEGY), refers: None, preset: Some(release::STRATEGIES) },
+            Need::Default("{}"),
+            "Strategies by name. `default` is always there.",
+        ),
+        key(
+            "retrain",
+            Shape::Names { of: "model", item: &Shape::Table(&model::RETRAIN), refers: Some("models"), preset: None },
+            Need::Optional,
+            "Which models are trained anew by themselves, and when.",
+        ),
+        key("gateway", Shape::Table(&GATEWAY), Need::Default("{}"), "Where requests come in."),
+        key("console", Shape::Table(&CONSOLE), Need::Default("{}"), "The web pages."),
+    ],
+};
+
+static ENV: Table = Table {
+    title: "env",
+    doc: "One environment is built for each digest of the lock file, once, and recorded with each run.",
+    keys: &[key("python", Shape::SourcePath, Need::Optional, "Lock file with pinned, hashed requirements.")],
+};
+
+static DATASET: Table = Table {
+    title: "data.NAME",
+    doc: "A dataset of the workspace.",
+    keys: &[
+        key("path", Shape::ProductPath, Need::Required, "The file: Parquet or CSV."),
+        key("contract", Shape::SourcePath, Need::Optional, "What is expected of it. Checked before the stages that read it."),
+        key("fresh_within", SPAN, Need::Optional, "Largest age of its newest row, or of the file where the contract names no column of time."),
+        key("as_of", Shape::Instant, Need::Optional, "Ages are taken at this instant instead of now: for historical data."),
+        key("owner", Shape::Text, Need::Optional, "Who answers for it."),
+        key(
+            "classification",
+            Shape::Word(&["public", "internal", "confidential", "restricted"]),
+            Need::Default("internal"),
+            "How widely it may be shown.",
+        ),
+    ],
+};
+
+static PIPELINE: Table = Table {
+    title: "pipeline",
+    doc: "The vocabulary of `dvc.yaml`, written in place.",
+    keys: &[
+        key("stages", Shape::Any, Need::Required, "Stages by name."),
+        key("vars", Shape::Any, Need::Optional, "Variables for interpolation."),
+        key("params", Shape::Any, Need::Optional, "Parameter files that belong to no stage."),
+        key("metrics", Shape::Any, Need::Optional, "Metric files that belong to no stage."),
+        key("plots", Shape::Any, Need::Optional, "Plots that belong to no stage."),
+        key("artifacts", Shape::Any, Need::Optional, "Named artefacts."),
+    ],
+};
+
+static SERVICE: Table = Table {
+    title: "services.NAME",
+    doc: "One endpoint that answers with versions of one model.",
+    keys: &[
+        key("model", Shape::Ref("models"), Need::Required, "The model that it serves."),
+        key("endpoint", Shape::UrlPath, Need::Optional, "Where it answers; `/v2/models/NAME` when not given."),
+        key("release", Shape::Ref("releases"), Need::Default("default"), "Strategy of its releases, where the release names none."),
+        key("objective", Shape::Table(&OBJECTIVE), Need::Optional, "What its users may expect."),
+    ],
+};
+
+static OBJECTIVE: Table = Table {
+    title: "services.NAME.objective",
+    doc: "Service level objectives.",
+    keys: &[
+        key("availability", Shape::Percent { min_bp: 1, max_bp: 9_999 }, Need::Optional, "Percentage of requests that are answered without a server error."),
+        key("latency_p99_ms", ABOVE_ZERO, Need::Optional, "99th percentile of latency, in milliseconds."),
+        key("window", SPAN, Need::Default("30d"), "Over which it is held."),
+    ],
+};
+
+static ENVIRONMENT: Table = Table {
+    title: "environments.NAME",
+    doc: "A place where services run.",
+    keys: &[key("after", Shape::Ref("environments"), Need::Optional, "The environment that a change must have passed before.")],
+};
+
+static GATEWAY: Table = Table {
+    title: "gateway",
+    doc: "The Open Inference Protocol, version 2, over HTTP.",
+    keys: &[key("listen", Shape::Listen, Need::Default("127.0.0.1:8700"), "Address. Port 0 takes a free one and prints it.")],
+};
+
+static CONSOLE: Table = Table {
+    title: "console",
+    doc: "Pages for people, and the API that other commands use.",
+    keys: &[key("listen", Shape::Listen, Need::Default("127.0.0.1:8701"), "Address. Port 0 takes a free one and prints it.")],
+};

@@ -1,0 +1,125 @@
+//! Keys of release strategies and their judge.
+
+use super::{ABOVE_ZERO, SPAN, key};
+use crate::config::resolve;
+use crate::config::shape::{Key, Need, Preset, Shape, Table};
+use crate::config::unit::DURATION_MS_MAX;
+
+const PROBABILITY: Shape = Shape::Number { min: 0.0, max: 1.0, open: true };
+const RATIO: Shape = Shape::Number { min: 1.0, max: f64::INFINITY, open: false };
+const FROM_NOTHING: Shape = Shape::Duration { min_ms: 0, max_ms: DURATION_MS_MAX };
+const COUNT: Shape = Shape::Whole { min: 1, max: u32::MAX };
+
+/// Most steps of a strategy, and most weights of a canary.
+const STEPS_MAX: usize = 20;
+
+pub(super) static STRATEGY: Table = Table {
+    title: "releases.NAME",
+    doc: "How a version comes to carry all traffic.",
+    keys: &[
+        key(
+            "steps",
+            Shape::List { item: &Shape::OneKey(STEPS), min: 1, max: STEPS_MAX },
+            Need::Default("[{shadow: {}}, {canary: {}}, {promote: {}}]"),
+            "In this order: `shadow` at most once and first, any number of `canary`, `promote` once and last.",
+        ),
+        key(
+            "judge",
+            Shape::Short { scalar: &Shape::Word(&["default"]), long: &Shape::Table(&JUDGE), expands: true },
+            Need::Default("default"),
+            "What harm is, and how sure the judge must be. What is not given is as in the preset `default`.",
+        ),
+    ],
+};
+
+static STEPS: &[Key] = &[
+    key("shadow", Shape::Table(&SHADOW), Need::Optional, "Copies of requests; no user sees an answer."),
+    key("canary", Shape::Table(&CANARY), Need::Optional, "A growing share of users."),
+    key("promote", Shape::Table(&PROMOTE), Need::Optional, "All users, watched."),
+];
+
+static SHADOW: Table = Table {
+    title: "step: shadow",
+    doc: "Requests are copied to the candidate and to a control, and their answers are paired.",
+    keys: &[
+        key("percent", Shape::Percent { min_bp: 1, max_bp: 10_000 }, Need::Default("100"), "How many requests are copied."),
+        key(
+            "until",
+            Shape::Word(&["evidence"]),
+            Need::Default("evidence"),
+            "Ends when the judge has seen enough, either way, or at its deadline.",
+        ),
+    ],
+};
+
+static CANARY: Table = Table {
+    title: "step: canary",
+    doc: "The candidate answers some users, and is judged against a control.",
+    keys: &[
+        key(
+            "weights",
+            Shape::List { item: &Shape::Percent { min_bp: 1, max_bp: 10_000 }, min: 1, max: STEPS_MAX },
+            Need::Default("[5, 25, 50]"),
+            "Percentage of users, growing. At most 50 with `baseline: fresh`, for the control gets as many; below 100 otherwise.",
+        ),
+        key("min_time", FROM_NOTHING, Need::Default("5m"), "Shortest stay at each weight."),
+        key(
+            "baseline",
+            Shape::Word(&["fresh", "stable"]),
+            Need::Default("fresh"),
+            "The control: a copy of the stable version started like the candidate, or the workers that run already.",
+        ),
+    ],
+};
+
+static PROMOTE: Table = Table {
+    title: "step: promote",
+    doc: "The candidate answers everybody, still watched; the stable version stays warm.",
+    keys: &[
+        key("watch", FROM_NOTHING, Need::Default("30m"), "How long it is watched before the old version is unloaded."),
+        key("hold_back", Shape::Percent { min_bp: 0, max_bp: 5_000 }, Need::Default("5"), "Percentage that stable keeps as control while watched."),
+    ],
+};
+
+static JUDGE: Table = Table {
+    title: "releases.NAME.judge",
+    doc: "Settings of the judge.",
+    keys: &[
+        key("alpha", PROBABILITY, Need::Default("0.01"), "Chance that a harmless change is rolled back, over all guardrails, steps and retries."),
+        key("beta", PROBABILITY, Need::Default("0.05"), "Chance that a harmful change is promoted."),
+        key("tick", Shape::Duration { min_ms: 100, max_ms: 3_600_000 }, Need::Default("10s"), "Evidence is counted and judged once in each."),
+        key("warm_up", FROM_NOTHING, Need::Default("1m"), "Start of each phase that is logged and not judged: cold caches."),
+        key("deadline", SPAN, Need::Default("6h"), "Without a decision by then: hold, and call a person."),
+        key("min_requests", COUNT, Need::Default("100"), "Requests that the candidate must have answered before a step ends."),
+        key("hold_above", ABOVE_ZERO, Need::Default("10"), "A rollback e-value above it keeps a step from ending."),
+        key("stale_ticks", COUNT, Need::Default("6"), "Ticks without any request after which there is no telemetry."),
+        key("dispersion_correction", Shape::Word(&["true", "false"]), Need::Default("true"), "Whether bursts of errors count for less than as many independent ones."),
+        key(
+            "guardrails",
+            Shape::Names {
+                of: "guardrail",
+                item: &Shape::Short { scalar: &Shape::Word(&["none"]), long: &Shape::Table(&GUARDRAIL), expands: false },
+                refers: None,
+                preset: Some(crate::config::guardrail::PRESET),
+            },
+            Need::Default("{}"),
+            "`errors`, `latency_pNN`, `skew`, `disagreement`, `sample_ratio`. The preset has them all, with `latency_p50`, `latency_p95` and `latency_p99`; `none` takes one out.",
+        ),
+    ],
+};
+
+static GUARDRAIL: Table = Table {
+    title: "releases.NAME.judge.guardrails.NAME",
+    doc: "Harmless: `p1 <= tolerance * p0 + slack`. Harmful: `p1 >= harm * p0 + harm_slack`. Here p1 is the candidate's rate and p0 the control's. For latency both factors are of latency, and the slacks are of the share of slower requests.",
+    keys: &[
+        key("tolerance", RATIO, Need::Optional, "Ratio that nobody minds."),
+        key("slack", Shape::Share, Need::Optional, "Absolute difference that nobody minds."),
+        key("harm", RATIO, Need::Optional, "Ratio from which it is harm."),
+        key("harm_slack", Shape::Share, Need::Optional, "Absolute difference from which it is harm."),
+        key("differs_by", ABOVE_ZERO, Need::Optional, "Of `skew`: scores further apart than this differ."),
+        key("weight", ABOVE_ZERO, Need::Optional, "In the average of rollback e-values."),
+    ],
+};
+
+/// The strategy that is always there; any other starts from the defaults of its keys.
+pub(super) const STRATEGIES: Preset = Preset { there: || resolve::preset("{default: {}}"), other: |_| None };

@@ -1,0 +1,260 @@
+//! tidegate.yaml as values: every default in place, every unit resolved.
+
+use super::origin::Origins;
+use crate::yaml::Node;
+use indexmap::IndexMap;
+use std::net::SocketAddr;
+use tidegate_core::gate::GateSpec;
+use tidegate_core::id::At;
+use tidegate_core::judge::JudgeSettings;
+
+/// A workspace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workspace {
+    /// Its name.
+    pub name: String,
+    /// Environment of its stages.
+    pub env: Env,
+    /// Datasets.
+    pub data: IndexMap<String, Dataset>,
+    /// The pipeline, where there is one.
+    pub pipeline: Option<Pipeline>,
+    /// Models.
+    pub models: IndexMap<String, Model>,
+    /// Services.
+    pub services: IndexMap<String, Service>,
+    /// Environments, each after the one that it names.
+    pub environments: IndexMap<String, Environment>,
+    /// Strategies; `default` is always there.
+    pub releases: IndexMap<String, Strategy>,
+    /// By model.
+    pub retrain: IndexMap<String, Retrain>,
+    /// Address of the gateway.
+    pub gateway: SocketAddr,
+    /// Address of the console.
+    pub console: SocketAddr,
+    /// Every value with where it came from.
+    pub origins: Origins,
+}
+
+/// Environment of stages.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Env {
+    /// Lock file of Python requirements; none: stages run in the caller's environment.
+    pub python: Option<String>,
+}
+
+/// A dataset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dataset {
+    /// Its file.
+    pub path: String,
+    /// Its contract.
+    pub contract: Option<String>,
+    /// Largest age.
+    pub fresh_within_ms: Option<u64>,
+    /// Instant at which ages are taken; none: now.
+    pub as_of: Option<At>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// `public`, `internal`, `confidential` or `restricted`.
+    pub classification: String,
+}
+
+/// Where the stages are.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pipeline {
+    /// In a `dvc.yaml`.
+    File(String),
+    /// In tidegate.yaml, as the mapping that a `dvc.yaml` would be.
+    Inline(Node),
+}
+
+/// A model.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Model {
+    /// The ONNX file.
+    pub artifact: String,
+    /// From a raw record to its inputs.
+    pub transform: Option<String>,
+    /// Requests with known answers.
+    pub golden: Option<String>,
+    /// Scores at or above it mean yes.
+    pub threshold: Option<f64>,
+    /// Offline inputs by record.
+    pub reference: Option<Reference>,
+    /// Predictions row by row.
+    pub evaluation: Option<Evaluation>,
+    /// Gates that are conditions on numbers, in the order of the file.
+    pub gates: Vec<GateSpec>,
+    /// Gates that are policies. A gate that cannot be evaluated is `cannot_tell`, never a pass.
+    pub policies: Vec<PolicyGate>,
+    /// When live inputs have drifted.
+    pub drift: Option<Drift>,
+}
+
+/// Offline inputs by record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// Where they are.
+    pub from: ReferenceFrom,
+    /// Column of the record's id.
+    pub id: String,
+}
+
+/// Where reference inputs are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReferenceFrom {
+    /// In the output of a stage.
+    Stage(String),
+    /// In a file.
+    Path(String),
+}
+
+/// Predictions row by row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Evaluation {
+    /// The file.
+    pub rows: String,
+    /// Column of the record's id.
+    pub id: String,
+    /// Column of the true answer.
+    pub label: String,
+    /// Column of the score.
+    pub score: String,
+}
+
+/// A gate that is a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyGate {
+    /// Name of the gate.
+    pub name: String,
+    /// The policy file.
+    pub rego: String,
+}
+
+/// When live inputs have drifted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Drift {
+    /// Inputs to watch; none: all numeric ones.
+    pub columns: Option<Vec<String>>,
+    /// The distance.
+    pub method: DriftMethod,
+    /// Distance from which it is drift.
+    pub threshold: f64,
+    /// How far back live inputs are taken.
+    pub window_ms: u64,
+    /// With fewer rows nothing is concluded.
+    pub min_rows: u32,
+}
+
+/// A distance between two samples of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DriftMethod {
+    /// Kolmogorov-Smirnov.
+    Ks,
+    /// Population stability index.
+    Psi,
+}
+
+/// A service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Service {
+    /// The model that it serves.
+    pub model: String,
+    /// Path of its endpoint.
+    pub endpoint: String,
+    /// Strategy of its releases.
+    pub release: String,
+    /// What its users may expect.
+    pub objective: Option<Objective>,
+}
+
+/// Service level objectives.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Objective {
+    /// Share of requests answered without a server error, in basis points.
+    pub availability_bp: Option<u32>,
+    /// 99th percentile of latency.
+    pub latency_p99_ms: Option<f64>,
+    /// Over which it is held.
+    pub window_ms: u64,
+}
+
+/// A place where services run.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// The one before it.
+    pub after: Option<String>,
+}
+
+/// How a version comes to carry all traffic.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Strategy {
+    /// In order: at most one shadow, canaries, one promote.
+    pub steps: Vec<Step>,
+    /// Of its judge.
+    pub judge: JudgeSettings,
+}
+
+/// One step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Copies of requests, until the judge has seen enough.
+    Shadow {
+        /// How many are copied, in basis points.
+        percent_bp: u32,
+    },
+    /// A growing share of users.
+    Canary {
+        /// Shares in basis points, growing.
+        weights_bp: Vec<u32>,
+        /// Shortest stay at each.
+        min_time_ms: u64,
+        /// The control.
+        baseline: Baseline,
+    },
+    /// All users, watched.
+    Promote {
+        /// How long.
+        watch_ms: u64,
+        /// What stable keeps meanwhile, in basis points.
+        hold_back_bp: u32,
+    },
+}
+
+/// What a candidate is compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Baseline {
+    /// A copy of the stable version, started like the candidate, at the same weight.
+    Fresh,
+    /// The stable workers that run already.
+    Stable,
+}
+
+/// Training anew.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retrain {
+    /// What starts it.
+    pub on: RetrainOn,
+    /// Whether the release waits for a person.
+    pub approve: Approve,
+    /// Parameters to set, dotted where nested.
+    pub set: IndexMap<String, serde_json::Value>,
+}
+
+/// What starts a training.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RetrainOn {
+    /// Drift of the model's inputs.
+    Drift,
+}
+
+/// Who lets a release start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Approve {
+    /// Its gates.
+    Auto,
+    /// A person.
+    Person,
+}

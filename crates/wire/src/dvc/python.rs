@@ -1,0 +1,112 @@
+//! Values as Python writes them: the forms that DVC hashes and puts into commands.
+
+use serde_json::Value;
+use std::fmt::Write as _;
+
+/// A finite float as Python's `repr` writes it: the shortest digits that read back, an exponent below 1e-4 and from 1e16.
+#[must_use]
+pub fn float_repr(number: f64) -> String {
+    let scientific = format!("{number:e}");
+    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if (-4..16).contains(&exponent) {
+        let text = format!("{number}");
+        return if text.contains('.') { text } else { text + ".0" };
+    }
+    let sign = if exponent < 0 { '-' } else { '+' };
+    format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
+}
+
+/// A scalar as DVC puts it into a text: `true`, `None`, `1e-05`.
+#[must_use]
+pub(super) fn to_text(value: &Value) -> String {
+    match value {
+        Value::Null => "None".to_owned(),
+        Value::Bool(flag) => flag.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Number(_) => json_dumps(value, &[]),
+        Value::Array(_) | Value::Object(_) => json_dumps(value, &[]),
+    }
+}
+
+/// What Python's `str` shows: `True` and `False`, else as [`to_text`].
+pub(super) fn to_str(value: &Value) -> String {
+    match value {
+        Value::Bool(true) => "True".to_owned(),
+        Value::Bool(false) => "False".to_owned(),
+        other => to_text(other),
+    }
+}
+
+/// JSON as Python's `json.dumps(value, sort_keys=True)` writes it: `", "` and `": "`, ASCII only, keys sorted. Keys named in
+/// `without` are left out at all depths.
+#[must_use]
+pub fn json_dumps(value: &Value, without: &[&str]) -> String {
+    let mut out = String::new();
+    write_json(&mut out, value, without);
+    out
+}
+
+fn write_json(out: &mut String, value: &Value, without: &[&str]) {
+    match value {
+        Value::Null => out.push_str("null"),
+        Value::Bool(flag) => out.push_str(if *flag { "true" } else { "false" }),
+        Value::Number(n) => match n.as_f64().filter(|_| n.is_f64()) {
+            Some(float) => out.push_str(&float_repr(float)),
+            None => out.push_str(&n.to_string()),
+        },
+        Value::String(text) => write_string(out, text),
+        Value::Array(items) => {
+            out.push('[');
+            for (i, item) in items.iter().enumerate() {
+                out.push_str(if i > 0 { ", " } else { "" });
+                write_json(out, item, without);
+            }
+            out.push(']');
+        }
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().filter(|(k, _)| !without.contains(&k.as_str())).collect();
+            entries.sort_by(|a, b| a.0.cmp(b.0));
+            out.push('{');
+            for (i, (key, item)) in entries.into_iter().enumerate() {
+                out.push_str(if i > 0 { ", " } else { "" });
+                write_string(out, key);
+                out.push_str(": ");
+                write_json(out, item, without);
+            }
+            out.push('}');
+        }
+    }
+}
+
+fn write_string(out: &mut String, text: &str) {
+    out.push('"');
+    for ch in text.chars() {
+        match ch {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            ' '..='~' => out.push(ch),
+            _ => {
+                for unit in ch.encode_utf16(&mut [0; 2]) {
+                    let _ = write!(out, "\\u{unit:04x}");
+                }
+            }
+        }
+    }
+    out.push('"');
+}
+
+/// A text as one word of a shell, as Python's `shlex.quote` does it.
+#[must_use]
+pub(super) fn shell_quote(text: &str) -> String {
+    let safe = |b: u8| b.is_ascii_alphanumeric() || b"@%+=:,./-_".contains(&b);
+    if !text.is_empty() && text.bytes().all(safe) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\"'\"'"))
+}
