@@ -75,11 +75,7 @@ impl Cache {
         if content.members.is_some() {
             return self.take_content(content);
         }
-        let hash = FileHash {
-            md5: content.identity.md5.clone(),
-            digest: content.digest.clone(),
-            size_bytes: content.identity.size_bytes,
-        };
+        let hash = FileHash { md5: content.identity.md5.clone(), digest: content.digest.clone(), size_bytes: content.identity.size_bytes };
         self.take_known(path, &hash)
     }
 

@@ -27,6 +27,9 @@ pub enum BuildError {
     /// A target names nothing.
     #[error("{0}")]
     Target(#[from] UnknownTarget),
+    /// A stage cannot be looked at.
+    #[error("{0}")]
+    Stage(#[from] StageError),
     /// Reading or writing failed.
     #[error("{what} {}: {source}", .path.display())]
     Io {
@@ -140,6 +143,12 @@ pub enum StageError {
         stage: String,
         /// What is wrong.
         source: DvcError,
+    },
+    /// A fault of ours.
+    #[error("stage `{stage}`: the thread that ran it broke down: this is a fault of tidegate, please report it")]
+    Broken {
+        /// The stage.
+        stage: String,
     },
     /// Reading or writing failed.
     #[error("stage `{stage}`: {what} {}: {source}", .path.display())]

@@ -136,12 +136,7 @@ fn decode(bytes: &[u8]) -> Option<HashMap<Box<str>, Entry>> {
         let length = usize::from(u16::from_le_bytes(fixed.get(..2)?.try_into().ok()?));
         let word = |i: usize| fixed.get(2 + 8 * i..10 + 8 * i).and_then(|b| b.try_into().ok()).map(u64::from_le_bytes);
         let (path, after) = after.split_at_checked(length)?;
-        let stamp = Stamp {
-            inode: word(0)?,
-            size: word(1)?,
-            mtime_ns: word(2)?.cast_signed(),
-            ctime_ns: word(3)?.cast_signed(),
-        };
+        let stamp = Stamp { inode: word(0)?, size: word(1)?, mtime_ns: word(2)?.cast_signed(), ctime_ns: word(3)?.cast_signed() };
         let entry = Entry {
             stamp,
             hashed: At(word(4)?.cast_signed()),

@@ -1,7 +1,7 @@
 //! What a caller hears while a run goes on: for progress, not for the record (that is the report).
 
 use tidegate_core::pipeline::Reason;
-use tidegate_core::run::{RestoredFrom, SkippedWhy};
+use tidegate_core::run::{RestoredFrom, SkippedWhy, Start};
 
 /// Where a line came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Stream {
 }
 
 /// Something that just happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// Another run has the workspace.
     WaitingForLock {
@@ -33,6 +33,11 @@ pub enum Event {
         key: String,
         /// The value.
         value: String,
+    },
+    /// The first stage that is not up to date was found: this run has something to do. Told once, before that stage.
+    RunStarted {
+        /// What it starts from, for the record.
+        start: Box<Start>,
     },
     /// A stage runs.
     StageStarted {

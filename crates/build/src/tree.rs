@@ -146,7 +146,8 @@ fn walk(directory: &Path, prefix: &str, depth: usize, found: &mut Vec<(String, P
             PathIo::at("list", &path)(std::io::Error::other("the name is not UTF-8, which the listing of a directory cannot hold"))
         })?;
         let kind = entry.file_type().map_err(PathIo::at("look at", &path))?;
-        let is_dir = if kind.is_symlink() { std::fs::metadata(&path).map_err(PathIo::at("follow", &path))?.is_dir() } else { kind.is_dir() };
+        let is_dir =
+            if kind.is_symlink() { std::fs::metadata(&path).map_err(PathIo::at("follow", &path))?.is_dir() } else { kind.is_dir() };
         let relative = format!("{prefix}{name}");
         if !is_dir {
             found.push((relative, path));
@@ -158,10 +159,7 @@ fn walk(directory: &Path, prefix: &str, depth: usize, found: &mut Vec<(String, P
 }
 
 /// `one` of each item, in their order, on all cores where it is worth it.
-pub(crate) fn in_parallel<T: Sync, R: Send>(
-    items: &[T],
-    one: impl Fn(&T) -> Result<R, PathIo> + Sync,
-) -> Result<Vec<R>, PathIo> {
+pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], one: impl Fn(&T) -> Result<R, PathIo> + Sync) -> Result<Vec<R>, PathIo> {
     const WORTH_MIN: usize = 64;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     if items.len() < WORTH_MIN || threads < 2 {

@@ -15,4 +15,5 @@ pub mod rollout;
 pub mod route;
 pub mod run;
 pub mod transform;
+pub mod watch;
 pub mod workspace;

@@ -8,6 +8,7 @@
 
 mod check;
 mod classes;
+mod csv;
 mod digest;
 mod error;
 mod groups;
@@ -25,7 +26,7 @@ pub use check::{CheckOptions, check};
 pub use classes::type_names;
 pub use digest::digest;
 pub use error::DataError;
-pub use profile::{ColumnRole, profile, profile_table};
+pub use profile::{profile, profile_table};
 pub use rows::{Column, ROWS_MAX, Table, read_rows, write_parquet};
 pub use source::{Format, MEMORY_BYTES_MAX, Source};
 pub use tidegate_core::contract::{CheckReport, Contract, DriftReport, DriftSettings, Profile, compare};

@@ -4,7 +4,7 @@ use crate::error::DataError;
 use crate::source::{Files, Format};
 use datafusion::error::DataFusionError;
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 
 /// What a Parquet file begins and ends with.
@@ -58,7 +58,32 @@ pub(crate) fn explain(operation: &'static str, files: &Files, path: &Path, error
             }
         }
     }
+    if files.format == Format::JsonLines {
+        for file in &files.paths {
+            if let Ok(Some((line, mistake))) = broken_line(file) {
+                let why = format!("line {line} is not a JSON object: {mistake}: mend that line");
+                return DataError::Damaged { operation, path: file.clone(), why };
+            }
+        }
+    }
     DataError::engine(operation, path, error, memory_bytes)
+}
+
+/// The first line that is not a JSON object; blank lines are skipped.
+fn broken_line(path: &Path) -> std::io::Result<Option<(u64, String)>> {
+    for (line, text) in BufReader::new(File::open(path)?).lines().enumerate() {
+        let text = text?;
+        if text.trim().is_empty() {
+            continue;
+        }
+        let mistake = match serde_json::from_str::<serde_json::Value>(&text) {
+            Ok(serde_json::Value::Object(_)) => continue,
+            Ok(_) => "it is another value".to_owned(),
+            Err(e) => e.to_string(),
+        };
+        return Ok(Some((line as u64 + 1, mistake)));
+    }
+    Ok(None)
 }
 
 /// The first line whose number of fields is not that of the first, with both numbers.

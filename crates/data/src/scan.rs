@@ -3,7 +3,6 @@
 use crate::error::DataError;
 use crate::source::{Opened, SCAN_PARTS};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::catalog::TableProvider;
 use datafusion::error::DataFusionError;
 use datafusion::execution::SendableRecordBatchStream;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
@@ -48,11 +47,8 @@ pub(crate) async fn scan<G: Gather>(opened: &Opened, columns: &[usize], make: im
 
 async fn plan(opened: &Opened, columns: &[usize]) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
     let state = opened.context.state();
-    let plan = opened.table.scan(&state, Some(&columns.to_vec()), &[], None).await?;
-    // Text files are read whole, in order, so that the line of a mistake is known and quotes are seen.
-    if opened.files.format.separator().is_some() || opened.files.paths.len() >= SCAN_PARTS {
-        return Ok(plan);
-    }
+    let (table, places) = opened.provider(columns)?;
+    let plan = table.scan(&state, Some(&places), &[], None).await?;
     let parted = plan.repartitioned(SCAN_PARTS, state.config_options())?;
     Ok(parted.unwrap_or(plan))
 }

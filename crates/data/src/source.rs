@@ -1,12 +1,12 @@
 //! Where data lies: one file, or a folder of files of one format, partitioned by `key=value` folders or not.
 
+use crate::csv::{CsvFile, CsvTable};
 use crate::error::DataError;
 use crate::place;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::config::CsvOptions;
+use datafusion::catalog::TableProvider;
 use datafusion::datasource::file_format::FileFormat;
 use datafusion::datasource::file_format::arrow::ArrowFormat;
-use datafusion::datasource::file_format::csv::CsvFormat;
 use datafusion::datasource::file_format::json::JsonFormat;
 use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
@@ -24,9 +24,7 @@ const FILES_MAX: usize = 100_000;
 /// Parts that a scan is cut into: fixed, so that sums are the same bits on any number of cores.
 pub(crate) const SCAN_PARTS: usize = 4;
 /// Rows that are handled at once.
-const BATCH_ROWS: usize = 8_192;
-/// What text files write for a missing value: those that pandas reads so by default.
-const CSV_NULLS: &str = "^(|#N/A|#N/A N/A|#NA|-1.#IND|-1.#QNAN|-NaN|-nan|1.#IND|1.#QNAN|<NA>|N/A|NA|NULL|NaN|None|n/a|nan|null)$";
+pub(crate) const BATCH_ROWS: usize = 8_192;
 
 /// How a file is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,18 +55,13 @@ impl Format {
         }
     }
 
-    fn reader(self) -> Arc<dyn FileFormat> {
-        let csv = |delimiter: u8| {
-            let options = CsvOptions { null_regex: Some(CSV_NULLS.to_owned()), ..CsvOptions::default() };
-            let options = options.with_has_header(true).with_delimiter(delimiter).with_newlines_in_values(true);
-            Arc::new(CsvFormat::default().with_options(options.with_schema_infer_max_rec(usize::MAX)))
-        };
+    /// The engine's reader; none for text with separators, which is read by `csv`.
+    fn reader(self) -> Option<Arc<dyn FileFormat>> {
         match self {
-            Format::Parquet => Arc::new(ParquetFormat::default().with_force_view_types(false).with_skip_metadata(true)),
-            Format::Csv => csv(b','),
-            Format::Tsv => csv(b'\t'),
-            Format::JsonLines => Arc::new(JsonFormat::default().with_schema_infer_max_rec(usize::MAX)),
-            Format::ArrowIpc => Arc::new(ArrowFormat),
+            Format::Parquet => Some(Arc::new(ParquetFormat::default().with_force_view_types(false).with_skip_metadata(true))),
+            Format::Csv | Format::Tsv => None,
+            Format::JsonLines => Some(Arc::new(JsonFormat::default().with_schema_infer_max_rec(usize::MAX))),
+            Format::ArrowIpc => Some(Arc::new(ArrowFormat)),
         }
     }
 
@@ -114,9 +107,15 @@ pub(crate) struct Opened {
     pub path: PathBuf,
     pub files: Files,
     pub context: SessionContext,
-    pub table: Arc<ListingTable>,
+    table: Readable,
     pub schema: SchemaRef,
     pub memory_bytes: usize,
+}
+
+/// What rows are read through.
+enum Readable {
+    Listing(Arc<ListingTable>),
+    Csv(CsvTable),
 }
 
 /// Lists the files of a source and looks at how they begin and end.
@@ -149,7 +148,8 @@ pub(crate) fn files(source: &Source, operation: &'static str) -> Result<Files, D
 /// Collects data files in order of their names; hidden ones and those that begin with `_` are not data.
 fn walk(folder: &Path, format: Option<Format>, operation: &'static str, found: &mut Vec<PathBuf>) -> Result<(), DataError> {
     let io = |e| DataError::io(operation, folder, e);
-    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder).map_err(io)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>().map_err(io)?;
+    let mut entries: Vec<PathBuf> =
+        std::fs::read_dir(folder).map_err(io)?.map(|e| e.map(|e| e.path())).collect::<Result<_, _>>().map_err(io)?;
     entries.sort();
     for entry in entries {
         let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -163,24 +163,35 @@ fn walk(folder: &Path, format: Option<Format>, operation: &'static str, found: &
         }
         if found.len() > FILES_MAX {
             let advice = "check its subfolders one by one";
-            return Err(DataError::TooLarge { operation, path: folder.to_path_buf(), what: "the number of files".to_owned(), limit: FILES_MAX as u64, advice });
+            return Err(DataError::TooLarge {
+                operation,
+                path: folder.to_path_buf(),
+                what: "the number of files".to_owned(),
+                limit: FILES_MAX as u64,
+                advice,
+            });
         }
     }
     Ok(())
 }
 
+/// Keys and values of the folders between `root` and a file.
+fn keys(root: &Path, path: &Path) -> Vec<(String, String)> {
+    let inner = path.strip_prefix(root).unwrap_or(path).parent().unwrap_or(Path::new(""));
+    inner.iter().filter_map(|part| part.to_str()?.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+}
+
 /// Keys of `key=value` folders, whole numbers where all values are, else text.
 fn partitions(root: &Path, paths: &[PathBuf]) -> Result<Vec<(String, DataType)>, String> {
-    let keys = |path: &Path| -> Vec<(String, String)> {
-        let inner = path.strip_prefix(root).unwrap_or(path).parent().unwrap_or(Path::new(""));
-        inner.iter().filter_map(|part| part.to_str()?.split_once('=')).map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
-    };
-    let all: Vec<_> = paths.iter().map(|p| keys(p)).collect();
+    let all: Vec<_> = paths.iter().map(|p| keys(root, p)).collect();
     let names = |keys: &[(String, String)]| keys.iter().map(|(k, _)| k.clone()).collect::<Vec<_>>();
     let first = all.first().map(|k| names(k)).unwrap_or_default();
     if let Some(i) = all.iter().position(|k| names(k) != first) {
         let odd = paths.get(i).map(|p| p.display().to_string()).unwrap_or_default();
-        return Err(format!("{odd} is not in folders by {}: use the same `key=value` folders for all files", if first.is_empty() { "no key".to_owned() } else { first.join(", ") }));
+        let keys = if first.is_empty() { "no keys".to_owned() } else { format!("keys {}", first.join(", ")) };
+        return Err(format!(
+            "{odd} is in other folders than the files before it, which have {keys}: use the same `key=value` folders for all files"
+        ));
     }
     let number = |i: usize| all.iter().all(|k| k.get(i).is_some_and(|(_, v)| v.parse::<i64>().is_ok()));
     Ok(first.into_iter().enumerate().map(|(i, k)| (k, if number(i) { DataType::Int64 } else { DataType::Utf8 })).collect())
@@ -193,7 +204,11 @@ pub(crate) async fn open(source: &Source, operation: &'static str, memory_bytes:
     let files = files(&source, operation)?;
     let context = session(memory_bytes, spill).map_err(|e| DataError::engine(operation, &path, e, memory_bytes))?;
     let failed = |e| place::explain(operation, &files, &path, e, memory_bytes);
-    let (table, schema) = listing(&context, &path, &files).await.map_err(failed)?;
+    let table = readable(&context, &path, &files).await.map_err(failed)?;
+    let schema = match &table {
+        Readable::Listing(table) => table.schema(),
+        Readable::Csv(table) => table.schema.clone(),
+    };
     Ok(Opened { operation, path, files, context, table, schema, memory_bytes })
 }
 
@@ -214,18 +229,20 @@ fn session(memory_bytes: usize, spill: Option<&Path>) -> Result<SessionContext, 
     Ok(SessionContext::new_with_config_rt(config, runtime.build_arc()?))
 }
 
-async fn listing(context: &SessionContext, path: &Path, files: &Files) -> Result<(Arc<ListingTable>, SchemaRef), DataFusionError> {
-    let options = ListingOptions::new(files.format.reader()).with_file_extension("").with_table_partition_cols(files.partitions.clone());
+async fn readable(context: &SessionContext, path: &Path, files: &Files) -> Result<Readable, DataFusionError> {
+    let Some(format) = files.format.reader() else {
+        let separator = files.format.separator().unwrap_or(b',');
+        let with_keys = |p: &PathBuf| CsvFile { path: p.clone(), keys: keys(path, p).into_iter().map(|(_, v)| v).collect() };
+        return Ok(Readable::Csv(CsvTable::infer(files.paths.iter().map(with_keys).collect(), separator, &files.partitions)?));
+    };
+    let options = ListingOptions::new(format).with_file_extension("").with_table_partition_cols(files.partitions.clone());
     let urls = if files.partitions.is_empty() {
         files.paths.iter().map(|p| ListingTableUrl::parse(url(p, false))).collect::<Result<Vec<_>, _>>()?
     } else {
         vec![ListingTableUrl::parse(url(path, true))?]
     };
     let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options);
-    let state = context.state();
-    let table = ListingTable::try_new(config.infer_schema(&state).await?)?;
-    let schema = datafusion::catalog::TableProvider::schema(&table);
-    Ok((Arc::new(table), schema))
+    Ok(Readable::Listing(Arc::new(ListingTable::try_new(config.infer_schema(&context.state()).await?)?)))
 }
 
 /// The address of a local file: names may hold characters that mean something in addresses and patterns.
@@ -245,6 +262,14 @@ fn url(path: &Path, folder: bool) -> String {
 }
 
 impl Opened {
+    /// A table to read these columns from, and their places in it.
+    pub fn provider(&self, columns: &[usize]) -> Result<(Arc<dyn TableProvider>, Vec<usize>), DataFusionError> {
+        match &self.table {
+            Readable::Listing(table) => Ok((table.clone(), columns.to_vec())),
+            Readable::Csv(table) => Ok((table.provider(columns)?, (0..columns.len()).collect())),
+        }
+    }
+
     /// Place of a column.
     pub fn index(&self, column: &str) -> Option<usize> {
         self.schema.fields().iter().position(|f| f.name() == column)

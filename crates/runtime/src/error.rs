@@ -164,6 +164,18 @@ pub enum InputFault {
         /// Its rows.
         got: usize,
     },
+    /// A value of another type.
+    #[error("inference input '{name}' must hold {expected}, got {got} at index {index}")]
+    Value {
+        /// The input.
+        name: String,
+        /// What it must hold.
+        expected: Datatype,
+        /// What was there.
+        got: String,
+        /// Where.
+        index: usize,
+    },
     /// A null where none may be.
     #[error("inference input '{name}' is null at index {index}: it is required")]
     Null {

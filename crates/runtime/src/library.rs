@@ -62,8 +62,13 @@ fn unusable(path: &Path, error: &ort::LoadDynamicError) -> RuntimeError {
         ort::LoadDynamicError::MissingApi { .. } => {
             RuntimeError::LibraryUnusable { path: path.to_owned(), why: "it is a library, but not ONNX Runtime".to_owned() }
         }
-        ort::LoadDynamicError::Dlopen { .. } | ort::LoadDynamicError::InvalidVersionString => {
-            RuntimeError::LibraryUnusable { path: path.to_owned(), why: error.to_string() }
+        ort::LoadDynamicError::Dlopen { error, .. } => {
+            // The loader's own sentence stands in the source of the error.
+            let why = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+            RuntimeError::LibraryUnusable { path: path.to_owned(), why }
+        }
+        ort::LoadDynamicError::InvalidVersionString => {
+            RuntimeError::LibraryUnusable { path: path.to_owned(), why: "its version is no text".to_owned() }
         }
     }
 }

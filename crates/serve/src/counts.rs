@@ -262,7 +262,9 @@ mod tests {
         let adders: Vec<_> = (0..4)
             .map(|i| {
                 let counts = Arc::clone(&counts);
-                std::thread::spawn(move || (0..EACH).for_each(|n| counts.add(Kind::First, if n % 4 == i { Result::Error } else { Result::Answered(n as f64) })))
+                std::thread::spawn(move || {
+                    (0..EACH).for_each(|n| counts.add(Kind::First, if n % 4 == i { Result::Error } else { Result::Answered(n as f64) }))
+                })
             })
             .collect();
         let (mut requests, mut errors, mut answered) = (0, 0, 0);

@@ -90,7 +90,8 @@ async fn ask_both(copy: Copy, sinks: &Sinks, totals: &MirrorTotals) {
     let (candidate_arm, control_arm) = if copy.candidate_first {
         tokio::join!(ask(candidate, &copy.body, sinks.deadline), ask(control, &copy.body, sinks.deadline))
     } else {
-        let (control_arm, candidate_arm) = tokio::join!(ask(control, &copy.body, sinks.deadline), ask(candidate, &copy.body, sinks.deadline));
+        let (control_arm, candidate_arm) =
+            tokio::join!(ask(control, &copy.body, sinks.deadline), ask(candidate, &copy.body, sinks.deadline));
         (candidate_arm, control_arm)
     };
     let (Some(candidate_arm), Some(control_arm)) = (candidate_arm, control_arm) else {

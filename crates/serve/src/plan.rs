@@ -123,7 +123,7 @@ fn plan_route(route: &Route, generation: u64, ground: &Ground<'_>) -> Result<Pla
         .collect::<Result<Vec<_>, _>>()?;
     let sequence = match before.filter(|b| b.route.targets == route.targets) {
         Some(before) => Arc::clone(&before.sequence),
-        None => sequence(&route.service, generation, ground.seed, &targets.iter().map(|t| t.weight_bp).collect::<Vec<_>>())?,
+        None => new_sequence(&route.service, generation, ground.seed, &targets.iter().map(|t| t.weight_bp).collect::<Vec<_>>())?,
     };
     let mirror = match &route.mirror {
         Some(mirror) if mirror.percent_bp > 0 => {
@@ -134,7 +134,7 @@ fn plan_route(route: &Route, generation: u64, ground: &Ground<'_>) -> Result<Pla
                 control: Arc::new(plan_target(&route.service, &mirror.control, 0, ground)?),
                 sequence: match before {
                     Some(before) => Arc::clone(&before.sequence),
-                    None => sequence(&route.service, generation, !ground.seed, &weights)?,
+                    None => new_sequence(&route.service, generation, !ground.seed, &weights)?,
                 },
             })
         }
@@ -163,9 +163,12 @@ fn plan_target(service: &str, target: &TargetId, weight_bp: u32, ground: &Ground
     Ok(PlanTarget { id: target.clone(), version: target.version.as_str().into(), header, weight_bp, slot, counts })
 }
 
-fn sequence(service: &str, generation: u64, seed: u64, weights_bp: &[u32]) -> Result<Arc<Sequence>, PlanError> {
+fn new_sequence(service: &str, generation: u64, seed: u64, weights_bp: &[u32]) -> Result<Arc<Sequence>, PlanError> {
     // FNV-1a over service and generation: sequences of different services and generations are unrelated.
-    let named = service.bytes().chain(generation.to_le_bytes()).fold(seed ^ 0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let named = service
+        .bytes()
+        .chain(generation.to_le_bytes())
+        .fold(seed ^ 0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
     let split = Split::new(named, weights_bp).map_err(|source| PlanError::Split { service: service.to_owned(), source })?;
     Ok(Arc::new(Sequence::new(split)))
 }

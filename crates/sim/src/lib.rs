@@ -1,1 +1,33 @@
-//! The seeded world: drives the real engine on fakes and virtual time.
+//! The seeded world: drives the real rollout machine, judge and driver on fakes and virtual time.
+//!
+//! A seed draws a scenario (a good, a harmful or a broken candidate; weights; an operator) and a time of chaos:
+//! messages between driver and data plane are lost, repeated, delayed and reordered, the driver crashes, its clock
+//! jumps, workers die, telemetry breaks off, the journal and the blob store fail. Then everything heals, so that an
+//! end can be asked for. A checker with its own model of what is allowed watches the data plane and the journal;
+//! it knows the scenario and never asks the machine what it may do. [`Fault`]s planted on purpose show that the
+//! checker sees.
+//! Not here: real time, threads, files, network.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod checker;
+mod fault;
+mod network;
+mod operator;
+mod plane;
+mod scenario;
+mod story;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use fault::Fault;
+pub use scenario::{Scenario, Truth};
+pub use story::{Story, Violation};
+
+/// Runs the world of `seed`, with a fault planted or without, and tells what happened.
+#[must_use]
+pub fn run(seed: u64, fault: Option<Fault>) -> Story {
+    world::World::run(seed, fault)
+}

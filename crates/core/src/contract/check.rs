@@ -111,7 +111,13 @@ impl CheckReport {
     pub fn summary(&self) -> String {
         let failed = self.failed().count();
         let passed = if self.success { "passed" } else { "failed" };
-        let mut line = format!("{} {passed}: {} of {} expectations hold on {} rows", self.dataset, self.outcomes.len() - failed, self.outcomes.len(), self.table.rows);
+        let mut line = format!(
+            "{} {passed}: {} of {} expectations hold on {} rows",
+            self.dataset,
+            self.outcomes.len() - failed,
+            self.outcomes.len(),
+            self.table.rows
+        );
         let vacuous = self.vacuous().count();
         if vacuous > 0 {
             line.push_str(&format!(", {vacuous} checked nothing"));

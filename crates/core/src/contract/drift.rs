@@ -150,8 +150,11 @@ fn judged(mut drift: ColumnDrift, test: DriftTest, score: f64, limit: f64, setti
         DriftTest::KolmogorovSmirnov => score < limit,
         DriftTest::Wasserstein | DriftTest::StabilityIndex | DriftTest::Nulls | DriftTest::None => score >= limit,
     };
-    let (test, score, limit, found) =
-        if !found && moved >= settings.null_share { (DriftTest::Nulls, moved, settings.null_share, true) } else { (test, score, limit, found) };
+    let (test, score, limit, found) = if !found && moved >= settings.null_share {
+        (DriftTest::Nulls, moved, settings.null_share, true)
+    } else {
+        (test, score, limit, found)
+    };
     let name = match test {
         DriftTest::KolmogorovSmirnov => "Kolmogorov-Smirnov p-value",
         DriftTest::Wasserstein => "Wasserstein distance in standard deviations",
@@ -164,7 +167,8 @@ fn judged(mut drift: ColumnDrift, test: DriftTest, score: f64, limit: f64, setti
 }
 
 fn too_few(old: u64, new: u64, settings: &DriftSettings) -> Option<String> {
-    (old.min(new) < settings.rows_min).then(|| format!("{old} values in the reference and {new} now: fewer than {} are not judged", settings.rows_min))
+    (old.min(new) < settings.rows_min)
+        .then(|| format!("{old} values in the reference and {new} now: fewer than {} are not judged", settings.rows_min))
 }
 
 fn numbers(column: &str, old: &NumberProfile, new: &NumberProfile, settings: &DriftSettings) -> ColumnDrift {
@@ -236,7 +240,11 @@ fn categories(column: &str, old: &CategoryProfile, new: &CategoryProfile, settin
     }
     let names: BTreeSet<&String> = old.counts.keys().chain(new.counts.keys()).collect();
     let count = |profile: &CategoryProfile| -> Vec<u64> {
-        names.iter().map(|n| profile.counts.get(*n).copied().unwrap_or(0)).chain((old.other + new.other > 0).then_some(profile.other)).collect()
+        names
+            .iter()
+            .map(|n| profile.counts.get(*n).copied().unwrap_or(0))
+            .chain((old.other + new.other > 0).then_some(profile.other))
+            .collect()
     };
     let Some(psi) = distance::psi(&count(old), &count(new)) else {
         return unjudged(column, nulls, "the index is not defined on these categories".to_owned());

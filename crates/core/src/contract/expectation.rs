@@ -364,7 +364,9 @@ impl Expectation {
                 .iter()
                 .find_map(|q| match (q.min, q.max) {
                     _ if !(0.0..=1.0).contains(&q.q) => Some(format!("quantile {} is not between 0 and 1", q.q)),
-                    (Some(min), Some(max)) if min > max => Some(format!("range of quantile {}: minimum {min} is greater than maximum {max}", q.q)),
+                    (Some(min), Some(max)) if min > max => {
+                        Some(format!("range of quantile {}: minimum {min} is greater than maximum {max}", q.q))
+                    }
                     _ => None,
                 })
                 .or_else(|| quantiles.is_empty().then(|| "no quantile is given".to_owned())),

@@ -3,7 +3,7 @@
 use super::check::{ExpectationOutcome, MapCounts, Verdict};
 use super::expectation::{Allowances, Expectation, Kind, Quantile, Rules};
 use super::facts::{Facts, Measured};
-use super::value::{Bounds, Value};
+use super::value::{Bounds, Value, instant_micros};
 use crate::id::At;
 
 /// What the two say, before the rules for emptiness are applied.
@@ -109,7 +109,9 @@ fn missing_column(kind: &Kind, column: &str, table: &Facts<'_>) -> Finding {
     let there = if table.columns.is_empty() { "no columns".to_owned() } else { table.columns.join(", ") };
     match kind {
         Kind::ColumnExists { .. } => seen(false, format!("column `{column}` is not in the table, which has {there}"), false.into()),
-        _ => error(format!("column `{column}` is not in the table, which has {there}: correct the name, or allow it under `missing_column`")),
+        _ => {
+            error(format!("column `{column}` is not in the table, which has {there}: correct the name, or allow it under `missing_column`"))
+        }
     }
 }
 
@@ -141,7 +143,9 @@ fn find_in_table(kind: &Kind, table: &Facts<'_>) -> Finding {
                 (true, false) => format!("not expected: {}", others.join(", ")),
                 (false, false) => format!("missing: {}; not expected: {}", missing.join(", "), others.join(", ")),
             };
-            seen(holds, why, table.columns.into())
+            let mut sorted = table.columns.to_vec();
+            sorted.sort();
+            seen(holds, why, sorted.into())
         }
         Kind::ColumnsMatchOrderedList { columns } => {
             let differs = (0..columns.len().max(table.columns.len())).find(|i| columns.get(*i) != table.columns.get(*i));
@@ -209,18 +213,34 @@ fn find_in_aggregate(bounds: &Bounds, observed: Option<&Value>, missing: u64, na
         return finding;
     };
     let shown = serde_json::to_value(value).unwrap_or_else(|_| value.to_string().into());
-    match bounds.contain(value) {
-        Some(holds) => seen(holds, format!("observed {value}, expected {bounds}"), shown),
-        None => error(format!("{name}: observed {value}, which is {}, cannot be held against {bounds}: give bounds of the column's type", value.kind())),
+    match contain(bounds, value) {
+        // A count of distinct values is none where every value is null: it is a number, yet nothing was checked.
+        Some(holds) => Finding { vacuous: missing == table.rows, ..seen(holds, format!("observed {value}, expected {bounds}"), shown) },
+        None => error(format!(
+            "{name}: observed {value}, which is {}, cannot be held against {bounds}: give bounds of the column's type",
+            value.kind()
+        )),
     }
+}
+
+/// Observed instants are text; they are compared as instants where the bounds are instants too.
+fn contain(bounds: &Bounds, value: &Value) -> Option<bool> {
+    if let Value::Text(text) = value
+        && let (Some(micros), Some(bounds)) = (instant_micros(text), bounds.of_instants())
+    {
+        return bounds.contain(&Value::Int(micros));
+    }
+    bounds.contain(value)
 }
 
 fn find_in_quantiles(wanted: &[Quantile], observed: &[Option<f64>], missing: u64, table: &Facts<'_>) -> Finding {
     if observed.len() != wanted.len() {
         return error("quantiles were measured for another expectation: report this as a defect");
     }
+    let quantiles: Vec<f64> = wanted.iter().map(|q| q.q).collect();
+    let shown = serde_json::json!({ "quantiles": quantiles, "values": observed });
     let Some(values) = observed.iter().copied().collect::<Option<Vec<f64>>>() else {
-        return nothing(missing, table);
+        return Finding { observed: Some(shown), ..nothing(missing, table) };
     };
     let inside = |q: &Quantile, v: f64| q.min.is_none_or(|min| v >= min) && q.max.is_none_or(|max| v <= max);
     let outside: Vec<String> = wanted
@@ -233,10 +253,7 @@ fn find_in_quantiles(wanted: &[Quantile], observed: &[Option<f64>], missing: u64
         })
         .collect();
     let why = if outside.is_empty() { "all quantiles are within their ranges".to_owned() } else { outside.join("; ") };
-    let quantiles: Vec<f64> = wanted.iter().map(|q| q.q).collect();
-    let mut finding = seen(outside.is_empty(), why, serde_json::json!({ "quantiles": quantiles, "values": values }));
-    finding.vacuous = missing == table.rows;
-    finding
+    seen(outside.is_empty(), why, shown)
 }
 
 fn find_freshness(within_ms: u64, column: &str, newest: Option<At>, missing: u64, table: &Facts<'_>) -> Finding {

@@ -21,7 +21,7 @@ pub use expectation::{Allowances, Contract, Expectation, IgnoreRow, Kind, Quanti
 pub use facts::{Facts, Measured, Sample};
 pub use judge::judge_expectation;
 pub use profile::{CATEGORIES_MAX, CategoryProfile, ColumnProfile, NumberProfile, PROFILE_VALUES_MAX, Profile};
-pub use value::{Bounds, Value};
+pub use value::{Bounds, Value, instant_micros};
 
 #[cfg(test)]
 mod tests;

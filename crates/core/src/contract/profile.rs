@@ -82,7 +82,9 @@ impl Profile {
                 (Some(ColumnProfile::Number(mine)), ColumnProfile::Number(theirs)) => mine.merge(theirs),
                 (Some(ColumnProfile::Category(mine)), ColumnProfile::Category(theirs)) => mine.merge(theirs),
                 (Some(_), _) => {
-                    return Err(format!("merge profiles: column `{name}` is numbers in one and categories in the other: profile both with the same types"));
+                    return Err(format!(
+                        "merge profiles: column `{name}` is numbers in one and categories in the other: profile both with the same types"
+                    ));
                 }
             }
         }
@@ -165,11 +167,16 @@ impl CategoryProfile {
     pub fn observe(&mut self, value: Option<&str>) {
         match value {
             None => self.nulls += 1,
-            Some(text) => {
-                self.count += 1;
-                self.add(text, 1);
-                self.trim();
-            }
+            Some(text) => self.observe_many(text, 1),
+        }
+    }
+
+    /// Takes a value of `n` rows.
+    pub fn observe_many(&mut self, text: &str, n: u64) {
+        self.count += n;
+        self.add(text, n);
+        if self.counts.len() >= 2 * CATEGORIES_MAX {
+            self.trim();
         }
     }
 
@@ -197,7 +204,8 @@ impl CategoryProfile {
         }
     }
 
-    fn trim(&mut self) {
+    /// Cuts down to what is kept; to be called before a profile is stored, so that equal columns give equal bytes.
+    pub fn trim(&mut self) {
         if self.counts.len() <= CATEGORIES_MAX {
             return;
         }

@@ -82,6 +82,17 @@ impl std::fmt::Display for Value {
     }
 }
 
+/// Microseconds since 1970 of a date, a time without zone (taken as UTC), or an instant; none for other texts.
+#[must_use]
+pub fn instant_micros(text: &str) -> Option<i64> {
+    let text = text.trim();
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Some(at.as_microsecond());
+    }
+    let civil = text.parse::<jiff::civil::DateTime>().or_else(|_| text.parse::<jiff::civil::Date>().map(|d| d.at(0, 0, 0, 0))).ok()?;
+    Some(civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_microsecond())
+}
+
 /// An interval; a missing end is open, ends belong to it unless they are strict.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Bounds {
@@ -124,6 +135,17 @@ impl Bounds {
             },
         };
         Some(above && below)
+    }
+
+    /// The same for an observed instant: ends may be written as dates, with a blank or a `T`, with a zone or without.
+    #[must_use]
+    pub fn of_instants(&self) -> Option<Bounds> {
+        let end = |value: &Option<Value>| match value {
+            None => Some(None),
+            Some(Value::Text(text)) => instant_micros(text).map(|micros| Some(Value::Int(micros))),
+            Some(_) => None,
+        };
+        Some(Bounds { min: end(&self.min)?, max: end(&self.max)?, strict_min: self.strict_min, strict_max: self.strict_max })
     }
 
     /// What is wrong with the interval itself.

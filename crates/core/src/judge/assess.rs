@@ -147,7 +147,7 @@ impl JudgeState {
                 report.candidate = (arms.seen.n1, arms.seen.s1);
                 report.control = (arms.seen.n0, arms.seen.s0);
                 report.ratio = band.estimate;
-                report.ratio_low = if arms.seen.s1 + arms.seen.s0 > 0 { Some(band.low) } else { None };
+                report.ratio_low = if arms.seen.s1 > 0 || arms.seen.s0 > 0 { Some(band.low) } else { None };
                 report.ratio_high = band.high;
                 report.dispersion = arms.divisor();
             }

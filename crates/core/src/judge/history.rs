@@ -74,7 +74,7 @@ pub fn history(settings: &JudgeSettings, attempt: u32, mode: Mode, offline: &Off
     let mut points = Vec::new();
     for (i, tick) in mine.iter().enumerate() {
         state.observe(tick);
-        if (mine.len() - 1 - i) % stride == 0 {
+        if (mine.len() - 1 - i).is_multiple_of(stride) {
             points.push(state.point(tick));
         }
     }
@@ -107,7 +107,7 @@ impl JudgeState {
 fn guardrail_point(name: &str, evidence: &Evidence) -> Option<GuardrailPoint> {
     let (rollback, promote) = evidence.log_e()?;
     let (band, seen) = match evidence {
-        Evidence::Arms(arms) => (arms.band(), arms.seen.s1 + arms.seen.s0),
+        Evidence::Arms(arms) => (arms.band(), arms.seen.s1.max(arms.seen.s0)),
         Evidence::Rate(rate) => (rate.band(), rate.seen.trials),
         Evidence::Split(_) | Evidence::NotJudged(_) => return None,
     };

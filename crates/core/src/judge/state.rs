@@ -256,11 +256,11 @@ impl JudgeState {
 
     /// Milliseconds for `multiple` times the judged candidate requests, at the present rate.
     pub(super) fn time_for(&self, multiple: f64) -> Option<u64> {
-        let recent: u64 = self.recent.iter().sum();
-        if recent == 0 || self.judged_requests == 0 {
+        let recent: f64 = self.recent.iter().map(|&r| r as f64).sum();
+        if recent <= 0.0 || self.judged_requests == 0 {
             return None;
         }
-        let per_tick = recent as f64 / self.recent.len() as f64;
+        let per_tick = recent / self.recent.len() as f64;
         let ticks = libm::ceil(multiple * self.judged_requests as f64 / per_tick);
         let ms = ticks * self.settings.tick_ms as f64;
         if ms.is_finite() && ms <= ETA_MS_MAX { Some(ms as u64) } else { None }

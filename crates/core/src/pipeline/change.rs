@@ -196,9 +196,7 @@ fn parameter_reasons(file: &str, keys: &[String], recorded: &Recorded, observed:
 pub fn same_value(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_value(a, b)),
-        (Value::Object(a), Value::Object(b)) => {
-            a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| same_value(v, w)))
-        }
+        (Value::Object(a), Value::Object(b)) => a.len() == b.len() && a.iter().all(|(k, v)| b.get(k).is_some_and(|w| same_value(v, w))),
         _ if a == b => true,
         _ => matches!((number(a), number(b)), (Some(a), Some(b)) if a.total_cmp(&b).is_eq()),
     }

@@ -165,13 +165,7 @@ impl Graph {
         for target in targets {
             let group = format!("{target}@");
             let before = open.len();
-            open.extend(
-                self.stages
-                    .iter()
-                    .enumerate()
-                    .filter(|(_, s)| s.name == *target || s.name.starts_with(&group))
-                    .map(|(i, _)| i),
-            );
+            open.extend(self.stages.iter().enumerate().filter(|(_, s)| s.name == *target || s.name.starts_with(&group)).map(|(i, _)| i));
             if open.len() == before {
                 open.extend(self.outs.get(&super::join_path("", target)));
             }

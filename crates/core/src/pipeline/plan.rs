@@ -57,12 +57,8 @@ pub fn plan(graph: &Graph, progress: &[Progress], jobs: usize) -> Plan {
     let running = graph.order().iter().filter(|&&i| of(i) == Progress::Running).count();
     let mut plan = Plan::default();
     for &index in graph.order().iter().filter(|&&i| of(i) == Progress::Pending) {
-        let missing: Vec<String> = graph
-            .needs(index)
-            .iter()
-            .filter(|&&n| !matches!(of(n), Progress::Done | Progress::Unwanted))
-            .map(|&n| name(n))
-            .collect();
+        let missing: Vec<String> =
+            graph.needs(index).iter().filter(|&&n| !matches!(of(n), Progress::Done | Progress::Unwanted)).map(|&n| name(n)).collect();
         if let Some(failed) = failed {
             plan.waiting.push((index, Waiting::Failure { stage: name(failed) }));
         } else if !missing.is_empty() {

@@ -19,10 +19,7 @@ fn stages(text: &str) -> Vec<StageSpec> {
                 wdir: String::new(),
                 deps: words(deps),
                 params: IndexMap::new(),
-                outs: words(outs)
-                    .into_iter()
-                    .map(|path| OutSpec { path, kind: OutKind::Out, cache: true, persist: false })
-                    .collect(),
+                outs: words(outs).into_iter().map(|path| OutSpec { path, kind: OutKind::Out, cache: true, persist: false }).collect(),
                 frozen: name.ends_with('!'),
                 always_changed: false,
                 desc: None,
@@ -59,12 +56,11 @@ fn frozen_stages_wait_for_nobody() {
 fn what_is_no_pipeline_is_named_in_full() {
     check(
         "a: c -> a\nb: a -> b\nc: b -> c",
-        expect!["the pipeline has a cycle: `a` needs `c` of `c`, which needs `b` of `b`, which needs `a` of `a`; break it by removing one of these dependencies"],
+        expect![
+            "the pipeline has a cycle: `a` needs `c` of `c`, which needs `b` of `b`, which needs `a` of `a`; break it by removing one of these dependencies"
+        ],
     );
-    check(
-        "x: -> x\na: a -> a",
-        expect!["the pipeline has a cycle: `a` needs `a` of `a`; break it by removing one of these dependencies"],
-    );
+    check("x: -> x\na: a -> a", expect!["the pipeline has a cycle: `a` needs `a` of `a`; break it by removing one of these dependencies"]);
     check(
         "a: -> out m\nb: -> m\nc: -> out/sub/f ../x\na: -> z",
         expect![[r#"
@@ -108,10 +104,8 @@ fn the_plan_starts_what_is_ready_and_says_why_the_rest_waits() {
         format!("start {:?} wait {:?} finished {}", plan.start, plan.waiting, plan.finished)
     };
     use Progress::{Done, Failed, Pending, Running, Unwanted};
-    expect![[r#"start [0, 1] wait [(2, Needs { stages: ["a", "b"] }), (3, Slot)] finished false"#]]
-        .assert_eq(&show(&[Pending; 4], 2));
-    expect![[r#"start [3] wait [(2, Needs { stages: ["b"] })] finished false"#]]
-        .assert_eq(&show(&[Done, Running, Pending, Pending], 2));
+    expect![[r#"start [0, 1] wait [(2, Needs { stages: ["a", "b"] }), (3, Slot)] finished false"#]].assert_eq(&show(&[Pending; 4], 2));
+    expect![[r#"start [3] wait [(2, Needs { stages: ["b"] })] finished false"#]].assert_eq(&show(&[Done, Running, Pending, Pending], 2));
     expect![[r#"start [2] wait [] finished false"#]].assert_eq(&show(&[Done, Done, Pending, Unwanted], 9));
     expect![[r#"start [] wait [(2, Failure { stage: "a" }), (3, Failure { stage: "a" })] finished false"#]]
         .assert_eq(&show(&[Failed, Running, Pending, Pending], 9));
@@ -159,8 +153,5 @@ fn a_stage_says_why_it_runs() {
     spec.deps.push("new".to_owned());
     let mut now = same.clone();
     now.deps.insert("new".to_owned(), Some(file("3")));
-    assert_eq!(
-        reasons(&spec, Some(&recorded), &now, false),
-        vec![Reason::Dependency { path: "new".to_owned(), change: Change::Added }]
-    );
+    assert_eq!(reasons(&spec, Some(&recorded), &now, false), vec![Reason::Dependency { path: "new".to_owned(), change: Change::Added }]);
 }

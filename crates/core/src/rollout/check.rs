@@ -33,27 +33,38 @@ pub fn check(state: &State) -> Vec<Note> {
             // a lost worker keeps its share only while nothing could take it over
             let answers = matches!(state, WorkerState::Ready | WorkerState::Failed { .. });
             // a worker under repair after a hold may be loading with the share that it had
-            let repair = matches!(r.phase, Phase::Forward { forward: Forward::Pending { .. } } | Phase::Held { .. } | Phase::RollingBack { .. })
-                && *state == WorkerState::Loading;
+            let repair =
+                matches!(r.phase, Phase::Forward { forward: Forward::Pending { .. } } | Phase::Held { .. } | Phase::RollingBack { .. })
+                    && *state == WorkerState::Loading;
             let gone_with_the_rollout = r.phase.is_terminal();
-            rule(!t.reaches(role) || answers || repair || gone_with_the_rollout, "ready before weight", format!("{phase}: {role} is {state:?} with {t:?}"));
+            rule(
+                !t.reaches(role) || answers || repair || gone_with_the_rollout,
+                "ready before weight",
+                format!("{phase}: {role} is {state:?} with {t:?}"),
+            );
         }
     }
     if let Some(failed) = &r.failed {
         let going_back = matches!(r.phase, Phase::RollingBack { .. } | Phase::RolledBack { .. } | Phase::Aborted { .. });
         rule(going_back, "a failed verdict is absorbing", format!("{phase} after a failed verdict"));
-        rule(failed.assessment.verdict == Verdict::Rollback, "only a rollback verdict fails an attempt", format!("{:?}", failed.assessment.verdict));
+        rule(
+            failed.assessment.verdict == Verdict::Rollback,
+            "only a rollback verdict fails an attempt",
+            format!("{:?}", failed.assessment.verdict),
+        );
     }
     let before_the_end = matches!(&r.phase, Phase::Forward { forward } if !matches!(forward, Forward::Pending { .. }));
     if before_the_end && r.spec.stable.is_some() {
         let by_person = matches!(r.promoted_by, Some(super::Promoter::Person { .. }));
         let lost = matches!(r.workers.stable.state, WorkerState::Failed { .. });
-        rule(r.workers.ready(Role::Stable) || (by_person && lost), "stable is warm until the watch ends", format!("{phase}: {:?}", r.workers.stable.state));
+        rule(
+            r.workers.ready(Role::Stable) || (by_person && lost),
+            "stable is warm until the watch ends",
+            format!("{phase}: {:?}", r.workers.stable.state),
+        );
     }
-    let promoted = matches!(
-        r.phase,
-        Phase::Forward { forward: Forward::Promoting | Forward::Watching { .. } } | Phase::Finishing | Phase::Done
-    );
+    let promoted =
+        matches!(r.phase, Phase::Forward { forward: Forward::Promoting | Forward::Watching { .. } } | Phase::Finishing | Phase::Done);
     rule(!promoted || r.promoted_by.is_some(), "a promotion has somebody's word", phase.to_owned());
     if let Phase::Held { .. } = r.phase {
         rule(r.page.is_some(), "a hold calls a person", phase.to_owned());

@@ -15,8 +15,8 @@ pub struct Judged {
     pub mode: Mode,
     /// Canary step of its last tick.
     pub step: u32,
-    /// End of its last tick.
-    pub as_of: At,
+    /// Ticks of this mode and step in this attempt: the time spent there, in a clock that cannot jump.
+    pub step_ticks: u64,
     /// Sequence of its last tick.
     pub through: u64,
     /// The verdict with its numbers.
@@ -45,7 +45,8 @@ pub enum Command {
         /// When.
         at: At,
     },
-    /// The data plane: a worker could not be loaded, or died and was given up.
+    /// The data plane: a worker could not be loaded, or died and was given up. Nobody asks for the latter, so
+    /// the host says it again until the state shows it.
     WorkerFailed {
         /// Its part.
         role: Role,
@@ -217,7 +218,9 @@ pub enum Refused {
         advice: &'static str,
     },
     /// A failed verdict is absorbing.
-    #[error("{command}: attempt {attempt} has a failed verdict, which no word overrides: fix the change, or open a new attempt with `tidegate release retry`")]
+    #[error(
+        "{command}: attempt {attempt} has a failed verdict, which no word overrides: fix the change, or open a new attempt with `tidegate release retry`"
+    )]
     FailedVerdict {
         /// The command.
         command: &'static str,

@@ -1,8 +1,8 @@
 //! The facts that follow from a command: first the direct ones, then what the new state itself asks for.
 
 use super::command::{Command, REASON_BYTES_MAX, Refused};
-use super::evolve;
 use super::event::{Cause, Event, HoldWhy, PageReason, Promoter};
+use super::evolve;
 use super::spec::Spec;
 use super::state::{Forward, Phase, Role, Rollout, State, Traffic, WorkerState};
 use super::{ATTEMPTS_MAX, judged, settle};
@@ -50,6 +50,11 @@ impl Facts {
 
     pub(super) fn roll_back(&mut self, cause: Cause) {
         self.push(Event::RollbackBegan { cause, at: self.at });
+        // lost before: tried at once, and again with each page
+        let lost = matches!(self.r.workers.stable.state, WorkerState::Failed { .. });
+        if lost && self.r.traffic.is_some_and(|t| t.traffic != Traffic::STABLE) {
+            self.want_load(Role::Stable);
+        }
     }
 
     pub(super) fn promote(&mut self, by: Promoter) {
@@ -170,7 +175,8 @@ fn traffic_without_control(r: &Rollout, wanted: Traffic) -> Traffic {
 
 fn worker_failed(facts: &mut Facts, role: Role, generation: u64, reason: &str) {
     let worker = facts.r.workers.of(role);
-    if worker.generation != generation || !matches!(worker.state, WorkerState::Loading | WorkerState::Ready) || facts.r.phase.is_terminal() {
+    if worker.generation != generation || !matches!(worker.state, WorkerState::Loading | WorkerState::Ready) || facts.r.phase.is_terminal()
+    {
         return;
     }
     let reason = clipped(reason);
@@ -242,7 +248,9 @@ fn resume(facts: &mut Facts, by: &str) -> Result<(), Refused> {
         Phase::RollingBack { .. } => Err(wrong(&facts.r, "resume", "a rollback is never stopped half-way")),
         Phase::Finishing => Err(wrong(&facts.r, "resume", "it is on its last moves")),
         Phase::Done => Err(wrong(&facts.r, "resume", "it is released")),
-        Phase::RolledBack { .. } | Phase::Aborted { .. } => Err(wrong(&facts.r, "resume", "open a new attempt with `tidegate release retry`")),
+        Phase::RolledBack { .. } | Phase::Aborted { .. } => {
+            Err(wrong(&facts.r, "resume", "open a new attempt with `tidegate release retry`"))
+        }
     }
 }
 
@@ -260,18 +268,22 @@ fn promote(facts: &mut Facts, by: &str, reason: &str) -> Result<(), Refused> {
     match &facts.r.phase {
         Phase::Forward { forward: Forward::Pending { .. } | Forward::Shadow | Forward::Step { .. } } | Phase::Held { .. } => {
             // a lost stable is a reason to promote, one that is still coming up is a reason to wait
-            let stable_settled = facts.r.spec.stable.is_none()
-                || matches!(facts.r.workers.stable.state, WorkerState::Ready | WorkerState::Failed { .. });
+            let stable_settled =
+                facts.r.spec.stable.is_none() || matches!(facts.r.workers.stable.state, WorkerState::Ready | WorkerState::Failed { .. });
             if !facts.r.workers.ready(Role::Candidate) || !stable_settled {
                 return Err(Refused::NotReady);
             }
             facts.promote(Promoter::Person { by: by.to_owned(), reason: reason.to_owned() });
             Ok(())
         }
-        Phase::Forward { forward: Forward::Promoting | Forward::Watching { .. } } => Err(wrong(&facts.r, "promote", "it is promoted already")),
+        Phase::Forward { forward: Forward::Promoting | Forward::Watching { .. } } => {
+            Err(wrong(&facts.r, "promote", "it is promoted already"))
+        }
         Phase::Finishing | Phase::Done => Err(wrong(&facts.r, "promote", "it is released already")),
         Phase::RollingBack { .. } => Err(wrong(&facts.r, "promote", "wait for the end of the rollback, then retry")),
-        Phase::RolledBack { .. } | Phase::Aborted { .. } => Err(wrong(&facts.r, "promote", "open a new attempt with `tidegate release retry`")),
+        Phase::RolledBack { .. } | Phase::Aborted { .. } => {
+            Err(wrong(&facts.r, "promote", "open a new attempt with `tidegate release retry`"))
+        }
     }
 }
 

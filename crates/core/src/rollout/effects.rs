@@ -33,8 +33,11 @@ pub enum Effect {
         /// The split.
         traffic: Traffic,
     },
-    /// Count ticks of this kind and hand them in.
+    /// Count ticks of this kind and hand them in, as long as the split of this generation is in force: a tick
+    /// during which the split changed is not counted.
     CollectEvidence {
+        /// Of the split.
+        generation: u64,
         /// How they are gathered.
         mode: Mode,
         /// The canary step.
@@ -69,8 +72,9 @@ pub fn effects(state: &State) -> Vec<Effect> {
             WorkerState::Absent | WorkerState::Ready | WorkerState::Failed { .. } => {}
         }
     }
-    if let Some((mode, step)) = r.evidence() {
-        wanted.push(Effect::CollectEvidence { mode, step, attempt: r.attempt, candidate_share_bp: candidate_share_bp(r) });
+    if let Some((t, (mode, step))) = r.traffic.zip(r.evidence()) {
+        let candidate_share_bp = candidate_share_bp(t.traffic);
+        wanted.push(Effect::CollectEvidence { generation: t.generation, mode, step, attempt: r.attempt, candidate_share_bp });
     }
     if let Some(page) = r.page.as_ref().filter(|p| !p.delivered) {
         wanted.push(Effect::Page { number: page.number, reason: page.reason.clone() });
@@ -78,10 +82,9 @@ pub fn effects(state: &State) -> Vec<Effect> {
     wanted
 }
 
-fn candidate_share_bp(r: &Rollout) -> u32 {
-    let Some(t) = r.traffic else { return 0 };
-    let both = t.traffic.candidate_bp + t.traffic.control_bp;
-    if t.traffic.mirror_bp > 0 || both == 0 { 5_000 } else { t.traffic.candidate_bp * 10_000 / both }
+fn candidate_share_bp(t: Traffic) -> u32 {
+    let both = t.candidate_bp + t.control_bp;
+    if t.mirror_bp > 0 || both == 0 { 5_000 } else { t.candidate_bp * 10_000 / both }
 }
 
 /// When `state` wants a `Tick`; none when nothing is left to do.

@@ -92,7 +92,9 @@ impl std::fmt::Display for HoldWhy {
                 let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
                 write!(f, "not ready in time: {}", roles.join(", "))
             }
-            HoldWhy::TrafficNotApplied { generation } => write!(f, "the data plane did not confirm the split of generation {generation} in time"),
+            HoldWhy::TrafficNotApplied { generation } => {
+                write!(f, "the data plane did not confirm the split of generation {generation} in time")
+            }
             HoldWhy::InsufficientEvidence => f.write_str("the judge's deadline passed with evidence for neither bar"),
             HoldWhy::WatchUndecided => f.write_str("the watch could not end in time: suspicion, or no telemetry"),
             HoldWhy::WorkerLost { role, reason } => write!(f, "the {role} worker was lost: {reason}"),
@@ -127,7 +129,9 @@ impl std::fmt::Display for PageReason {
         match self {
             PageReason::Held { hold } => write!(f, "held: {hold}: look at the evidence, then resume, promote or abort"),
             PageReason::RollbackSlow => f.write_str("the rollback is not carried out yet: see whether gateway and workers answer"),
-            PageReason::FinishSlow => f.write_str("the release is judged good and its last moves are not carried out yet: see whether gateway and workers answer"),
+            PageReason::FinishSlow => {
+                f.write_str("the release is judged good and its last moves are not carried out yet: see whether gateway and workers answer")
+            }
             PageReason::WorkerLost { role, reason } => write!(f, "the {role} worker was lost and nothing can take its place: {reason}"),
         }
     }

@@ -57,8 +57,7 @@ pub(super) fn apply(r: &mut Rollout, event: &Event) {
             }
         }
         Event::VerdictReached { mode, step, assessment, evidence, at, .. } => {
-            let judgement =
-                Judgement { mode: *mode, step: *step, assessment: (**assessment).clone(), evidence: evidence.clone(), at: *at };
+            let judgement = Judgement { mode: *mode, step: *step, assessment: (**assessment).clone(), evidence: evidence.clone(), at: *at };
             if assessment.verdict == Verdict::Rollback {
                 r.failed = Some(judgement.clone());
             }
@@ -112,7 +111,9 @@ fn phase(r: &mut Rollout, event: &Event) {
     let at = event.at();
     match event {
         Event::StageEntered { stage: Stage::Shadow, .. } => enter(r, at, Phase::Forward { forward: Forward::Shadow }),
-        Event::StageEntered { stage: Stage::Step { index }, .. } => enter(r, at, Phase::Forward { forward: Forward::Step { index: *index } }),
+        Event::StageEntered { stage: Stage::Step { index }, .. } => {
+            enter(r, at, Phase::Forward { forward: Forward::Step { index: *index } })
+        }
         Event::StageEntered { stage: Stage::Promote, .. } => enter(r, at, Phase::Forward { forward: Forward::Promoting }),
         Event::PromotionBegan { by, .. } => {
             r.promoted_by = Some(by.clone());

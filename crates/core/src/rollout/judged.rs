@@ -5,13 +5,13 @@ use super::decide::Facts;
 use super::event::{Cause, Event, Promoter};
 use super::spec::{Stage, Until};
 use super::state::{Forward, Judgement, Phase, Rollout};
-use crate::id::At;
 use crate::judge::{Assessment, Verdict};
 
 pub(super) fn judged(facts: &mut Facts, judged: &Judged) {
     let r = &facts.r;
     // evidence of another attempt says nothing about this one, and a failed attempt stays failed
-    if judged.attempt != r.attempt || r.failed.is_some() {
+    // and without a version to go back to nothing was compared
+    if judged.attempt != r.attempt || r.failed.is_some() || !r.has_control() {
         return;
     }
     let Some(forward) = r.forward() else { return };
@@ -47,7 +47,7 @@ fn progress(r: &Rollout, forward: Forward, judged: &Judged) -> Option<Progress> 
     }
     let promote = judged.assessment.verdict == Verdict::Promote;
     let enough = judged.assessment.step_candidate_requests >= r.spec.judge.min_requests;
-    let passed = |min_time_ms: u64| judged.as_of.since_ms(stage_since(r)) >= min_time_ms;
+    let passed = |min_time_ms: u64| judged.step_ticks.saturating_mul(r.spec.judge.tick_ms) >= min_time_ms;
     match forward {
         Forward::Pending { .. } | Forward::Promoting => None,
         Forward::Shadow => {
@@ -66,13 +66,8 @@ fn progress(r: &Rollout, forward: Forward, judged: &Judged) -> Option<Progress> 
             let ends = enough && passed(min_time_ms) && (promote || next != Stage::Promote);
             ends.then_some(Progress::To(next))
         }
-        Forward::Watching { until } => (judged.as_of >= until).then_some(Progress::WatchEnds),
+        Forward::Watching { .. } => passed(r.spec.promote.watch_ms).then_some(Progress::WatchEnds),
     }
-}
-
-/// When the stage's split came into force: its time counts from then.
-fn stage_since(r: &Rollout) -> At {
-    r.traffic.and_then(|t| t.applied).map_or(r.phase_since, |applied| applied.max(r.phase_since))
 }
 
 /// Whether nothing speaks against going on.

@@ -27,6 +27,7 @@ mod judged;
 mod settle;
 mod spec;
 mod state;
+mod telling;
 mod waiting;
 
 #[cfg(test)]

@@ -91,11 +91,8 @@ fn finishing(facts: &mut Facts) {
 fn rolling_back(facts: &mut Facts) {
     match facts.r.traffic {
         None => {}
-        Some(wanted) if wanted.traffic == Traffic::STABLE => {
-            if wanted.applied.is_none() {
-                return;
-            }
-        }
+        Some(wanted) if wanted.traffic == Traffic::STABLE && wanted.applied.is_some() => {}
+        Some(wanted) if wanted.traffic == Traffic::STABLE => return,
         Some(_) => {
             match facts.r.workers.stable.state {
                 WorkerState::Ready => facts.want_traffic(Traffic::STABLE),

@@ -219,7 +219,9 @@ fn names(draft: &SpecDraft, problems: &mut Problems) {
     }
     problems.unless(draft.number >= 1, "number", || "rollouts are numbered from 1".to_owned());
     if let Some(stable) = &draft.stable {
-        problems.unless(*stable != draft.candidate, "candidate", || format!("version {stable} is already the one that serves: release another version"));
+        problems.unless(*stable != draft.candidate, "candidate", || {
+            format!("version {stable} is already the one that serves: release another version")
+        });
         problems.unless(!stable.trim().is_empty(), "stable", || "is empty: leave it out for a first release".to_owned());
     }
 }
@@ -232,8 +234,11 @@ fn steps(draft: &SpecDraft, problems: &mut Problems) {
     for (i, step) in draft.steps.iter().enumerate() {
         match step {
             Step::Shadow { mirror_bp, .. } => {
-                problems.unless(i == 0, "steps", || "a shadow comes first, and once: users have seen the candidate in a canary before it".to_owned());
-                problems.unless((1..=10_000).contains(mirror_bp), "shadow", || format!("{mirror_bp} basis points: mirror 1 to 10000 of them"));
+                problems.unless(i == 0, "steps", || {
+                    "a shadow comes first, and once: users have seen the candidate in a canary before it".to_owned()
+                });
+                problems
+                    .unless((1..=10_000).contains(mirror_bp), "shadow", || format!("{mirror_bp} basis points: mirror 1 to 10000 of them"));
             }
             Step::Canary { weights_bp, .. } => {
                 problems.unless(!weights_bp.is_empty(), "canary", || "has no weight".to_owned());
@@ -241,7 +246,9 @@ fn steps(draft: &SpecDraft, problems: &mut Problems) {
                     problems.unless((1..=5_000).contains(weight), "canary", || {
                         format!("weight of {weight} basis points: 1 to 5000, for the control takes the same share")
                     });
-                    problems.unless(*weight > before, "canary", || format!("weight {weight} does not rise above {before}: weights must ascend"));
+                    problems.unless(*weight > before, "canary", || {
+                        format!("weight {weight} does not rise above {before}: weights must ascend")
+                    });
                     before = *weight;
                 }
             }
@@ -277,8 +284,11 @@ fn judge(draft: &SpecDraft, problems: &mut Problems) {
         problems.unless(chance > 0.0 && chance < 1.0, field, || format!("{chance} is no chance between 0 and 1"));
     }
     problems.unless(j.tick_ms > 0, "tick_ms", || "a tick takes time".to_owned());
-    problems.unless(j.hold_above.is_finite() && j.hold_above > 0.0, "hold_above", || format!("{} is no e-value to hold above", j.hold_above));
-    problems.unless(draft.stable.is_none() || !j.guardrails.is_empty(), "guardrails", || "nothing is judged: an empty list would promote anything".to_owned());
+    problems
+        .unless(j.hold_above.is_finite() && j.hold_above > 0.0, "hold_above", || format!("{} is no e-value to hold above", j.hold_above));
+    problems.unless(draft.stable.is_none() || !j.guardrails.is_empty(), "guardrails", || {
+        "nothing is judged: an empty list would promote anything".to_owned()
+    });
     for (name, g) in &j.guardrails {
         let numbers = [g.tolerance, g.slack, g.harm, g.harm_slack, g.differs_by, g.weight];
         let good = numbers.iter().all(|x| x.is_finite() && *x >= 0.0);

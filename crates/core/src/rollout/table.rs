@@ -3,7 +3,10 @@
 use super::testbed::{
     Bench, MINUTE_MS, abort, draft, first_release, goes_back, in_each_phase, pause, promote, resume, retry, spec, told, undo,
 };
-use super::{Cause, Command, Deadlines, Event, Forward, HoldWhy, Phase, Refused, Role, Spec, SpecDraft, Step, Traffic, Until, Waiting, check, waiting};
+use super::{
+    Cause, Command, Deadlines, Event, Forward, HoldWhy, Phase, Refused, Role, Spec, SpecDraft, Step, Traffic, Until, Waiting, check,
+    waiting,
+};
 use crate::id::At;
 use crate::judge::{HoldReason, Mode, Verdict};
 use expect_test::{expect, expect_file};
@@ -178,7 +181,7 @@ fn a_step_needs_time_requests_and_calm() {
     let guardrail = |e_rollback| crate::judge::GuardrailAssessment { judged: true, e_rollback, ..Default::default() };
     assert!(!index(&judged(&move |j| j.assessment.guardrails = vec![guardrail(10.5)])));
     assert!(!index(&judged(&move |j| j.assessment.guardrails = vec![guardrail(f64::NAN)])));
-    assert!(!index(&judged(&|j| j.as_of = At(j.as_of.0 - 2 * 60_000))));
+    assert!(!index(&judged(&|j| j.step_ticks = 29)));
     assert!(!index(&judged(&|j| j.step = 1)));
     assert!(!index(&judged(&|j| j.mode = Mode::Shadow)));
     assert!(!index(&judged(&|j| j.attempt = 2)));
@@ -223,5 +226,12 @@ fn drafts_are_refused_with_all_their_problems() {
         ..draft()
     };
     let problems: Vec<String> = Spec::build(draft).unwrap_err().iter().map(ToString::to_string).collect();
-    expect![[]].assert_eq(&problems.join("\n"));
+    expect![[r#"
+        rollout of `late-arrival`: candidate: version 1 is already the one that serves: release another version
+        rollout of `late-arrival`: canary: weight 500 does not rise above 2500: weights must ascend
+        rollout of `late-arrival`: canary: weight of 6000 basis points: 1 to 5000, for the control takes the same share
+        rollout of `late-arrival`: steps: a shadow comes first, and once: users have seen the candidate in a canary before it
+        rollout of `late-arrival`: shadow: 0 basis points: mirror 1 to 10000 of them
+        rollout of `late-arrival`: load_ms: a deadline of zero has always passed"#]]
+    .assert_eq(&problems.join("\n"));
 }

@@ -1,8 +1,8 @@
 //! A rollout on a bench, for tests: a spec, short ways to say commands, and the way to each phase.
 
 use super::{
-    Baseline, Command, Deadlines, Effect, Event, Judged, Phase, Promotion, Refused, Role, Rollout, Rollouts, Spec, SpecDraft, State, Step, Traffic,
-    Until, effects,
+    Baseline, Command, Deadlines, Effect, Event, Judged, Phase, Promotion, Refused, Role, Rollout, Rollouts, Spec, SpecDraft, State, Step,
+    Traffic, Until, effects,
 };
 use crate::id::{At, Digest};
 use crate::judge::{Assessment, JudgeSettings, Mode, Verdict};
@@ -116,7 +116,7 @@ impl Bench {
             attempt: self.r().attempt,
             mode,
             step,
-            as_of: self.now,
+            step_ticks: self.now.since_ms(self.r().phase_since) / 10_000,
             through: 7,
             assessment: assessment(verdict),
             evidence: Digest::of(b"bench"),

@@ -57,7 +57,15 @@ proptest! {
 
 #[test]
 fn the_weights_that_rollouts_use() {
-    let mut vectors = vec![vec![10_000], vec![9_500, 500], vec![9_999, 1], vec![9_998, 1, 1], vec![3_333, 3_333, 3_334], vec![2_500; 4], vec![9_997, 1, 1, 1]];
+    let mut vectors = vec![
+        vec![10_000],
+        vec![9_500, 500],
+        vec![9_999, 1],
+        vec![9_998, 1, 1],
+        vec![3_333, 3_333, 3_334],
+        vec![2_500; 4],
+        vec![9_997, 1, 1, 1],
+    ];
     for bp in [1, 7, 100, 333, 500, 1_000, 2_500, 4_999, 5_000] {
         vectors.push(vec![10_000 - 2 * bp, bp, bp]);
         vectors.push(vec![500, 9_000 - bp, 500 + bp]);

@@ -14,9 +14,7 @@ fn command(word: &str, n: i64) -> Command {
         "start" => Command::Start(Box::default(), at),
         "run" => Command::Record(Event::StageStarted { stage, reasons: vec![], at }),
         "skip" => Command::Record(Event::StageSkipped { stage, why: SkippedWhy::Unchanged, at }),
-        "ran" => {
-            Command::Record(Event::StageFinished { stage, deps: IndexMap::new(), outs: IndexMap::new(), duration_ms: 3, at })
-        }
+        "ran" => Command::Record(Event::StageFinished { stage, deps: IndexMap::new(), outs: IndexMap::new(), duration_ms: 3, at }),
         "fail" => Command::Record(Event::StageFailed { stage, exit: Some(1), message: "m".into(), tail: vec![], at }),
         "succeed" => Command::Record(Event::Finished { outcome: Outcome::Succeeded, metrics, at }),
         "failed" => Command::Record(Event::Finished { outcome: Outcome::Failed { stage }, metrics, at }),

@@ -38,7 +38,7 @@ struct Compiler<'t> {
 
 impl Compiler<'_> {
     fn at(&mut self, place: Place) -> Mistakes<'_> {
-        Mistakes { place, found: &mut self.found }
+        Mistakes::at(place, &mut self.found)
     }
 
     fn all(&mut self) -> Option<Compiled> {
@@ -86,7 +86,7 @@ impl Compiler<'_> {
 
     fn time(&mut self) -> Option<(usize, ZoneAt)> {
         let time = self.transform.time.as_ref()?;
-        let mut mistakes = Mistakes { place: Place::Time, found: &mut self.found };
+        let mut mistakes = Mistakes::at(Place::Time, &mut self.found);
         let slot = mistakes.column("field", &self.scope, &time.field, &[Kind::Text, Kind::Number]);
         let zone = self.zone(Place::Time, "zone", time.zone.as_ref());
         Some((slot?.0, zone?))
@@ -94,12 +94,12 @@ impl Compiler<'_> {
 
     fn id(&mut self) -> Option<usize> {
         let id = self.transform.id.as_ref()?;
-        let mut mistakes = Mistakes { place: Place::Id, found: &mut self.found };
+        let mut mistakes = Mistakes::at(Place::Id, &mut self.found);
         mistakes.column("", &self.scope, id, &ANY).map(|(slot, _)| slot)
     }
 
     fn zone(&mut self, place: Place, key: &'static str, zone: Option<&Zone>) -> Option<ZoneAt> {
-        let mut mistakes = Mistakes { place, found: &mut self.found };
+        let mut mistakes = Mistakes::at(place, &mut self.found);
         match zone {
             None => Some(ZoneAt::Absent),
             Some(Zone::Named(name)) => mistakes.note(key, self.zones.declare(name)).map(ZoneAt::Fixed),
@@ -158,7 +158,7 @@ impl Compiler<'_> {
 
     /// The resolved operation, the slots it reads, the kind of its result.
     fn operation(&mut self, place: Place, operation: &Operation) -> Option<(Op, Vec<usize>, Kind)> {
-        let mut m = Mistakes { place, found: &mut self.found };
+        let mut m = Mistakes::at(place, &mut self.found);
         match operation {
             Operation::Rename { of } => {
                 let (slot, kind) = m.column("rename", &self.scope, of, &ANY)?;
@@ -201,7 +201,7 @@ impl Compiler<'_> {
     }
 
     fn timed(&mut self, place: Place, keys: [&'static str; 2], of: &str, zone: Option<&Zone>) -> Option<(usize, ZoneAt)> {
-        let mut m = Mistakes { place, found: &mut self.found };
+        let mut m = Mistakes::at(place, &mut self.found);
         let slot = m.column(keys[0], &self.scope, of, &[Kind::Text, Kind::Number]);
         let zone = self.zone(place, keys[1], zone);
         Some((slot?.0, zone?))
@@ -210,7 +210,7 @@ impl Compiler<'_> {
     fn input(&mut self, index: usize) -> Option<CompiledInput> {
         let transform = self.transform;
         let input = transform.inputs.get(index)?;
-        let mut m = Mistakes { place: Place::Input(index), found: &mut self.found };
+        let mut m = Mistakes::at(Place::Input(index), &mut self.found);
         if transform.inputs.iter().take(index).any(|other| other.tensor == input.tensor) {
             m.add("tensor", format!("input `{}` is declared twice", input.tensor));
         }
@@ -232,7 +232,11 @@ impl Compiler<'_> {
         let columns: Vec<_> = input
             .columns
             .iter()
-            .map(|name| m.column("columns", &self.scope, name, kinds).map(|(slot, _)| (slot, name.clone())))
+            .enumerate()
+            .map(|(index, name)| {
+                m.item = Some(index);
+                m.column("columns", &self.scope, name, kinds).map(|(slot, _)| (slot, name.clone()))
+            })
             .collect();
         Some(CompiledInput {
             tensor: input.tensor.clone(),
@@ -308,12 +312,14 @@ fn category(m: &mut Mistakes<'_>, scope: &Scope, of: &str, values: &[Constant], 
     let mut seen = HashSet::new();
     let mut entries = Vec::new();
     for (index, value) in values.iter().enumerate() {
+        m.item = Some(index);
         if !m.constant("values", value, kind) {
             return None;
         }
         if !seen.insert(format!("{value:?}")) {
             m.add("values", format!("the value at index {index} is listed twice"));
         }
+        m.item = None;
         #[expect(clippy::cast_precision_loss, reason = "at most TABLE_ENTRIES_MAX")]
         entries.push((value.clone(), Constant::Number(index as f64)));
     }

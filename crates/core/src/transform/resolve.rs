@@ -45,6 +45,8 @@ pub struct TransformError {
     pub place: Place,
     /// Which key of it; empty for the part as a whole.
     pub key: &'static str,
+    /// Which item under that key, where it is a list.
+    pub item: Option<usize>,
     /// What is wrong and what to do.
     pub message: String,
 }
@@ -116,12 +118,18 @@ impl Scope {
 /// Collects mistakes at one place.
 pub(super) struct Mistakes<'m> {
     pub(super) place: Place,
+    /// The item that is looked at, in a list.
+    pub(super) item: Option<usize>,
     pub(super) found: &'m mut Vec<TransformError>,
 }
 
-impl Mistakes<'_> {
+impl<'m> Mistakes<'m> {
+    pub(super) fn at(place: Place, found: &'m mut Vec<TransformError>) -> Mistakes<'m> {
+        Mistakes { place, item: None, found }
+    }
+
     pub(super) fn add(&mut self, key: &'static str, message: impl Into<String>) {
-        self.found.push(TransformError { place: self.place, key, message: message.into() });
+        self.found.push(TransformError { place: self.place, key, item: self.item, message: message.into() });
     }
 
     /// The value, or a noted mistake.

@@ -32,7 +32,9 @@ struct Shared {
     next: u64,
     waiting: HashMap<u64, oneshot::Sender<Answer>>,
     backlog: BytesMut,
-    /// When the last answer came, or the first of those who wait was sent.
+    /// Requests sent and not answered, those included whose asker has given up.
+    owed: u64,
+    /// When the last answer came, or the first of those owed was asked for.
     progress: Instant,
 }
 
@@ -74,7 +76,7 @@ impl Link {
     pub fn new(socket: std::os::unix::net::UnixStream) -> std::io::Result<Arc<Link>> {
         socket.set_nonblocking(true)?;
         let stream = UnixStream::from_std(socket.try_clone()?)?;
-        let shared = Shared { open: true, next: 0, waiting: HashMap::new(), backlog: BytesMut::new(), progress: clock::now() };
+        let shared = Shared { open: true, next: 0, waiting: HashMap::new(), backlog: BytesMut::new(), owed: 0, progress: clock::now() };
         Ok(Arc::new(Link { stream, socket, shared: Mutex::new(shared), write: Notify::new(), ended: Notify::new() }))
     }
 
@@ -96,9 +98,10 @@ impl Link {
         let number = shared.next;
         let head = ask_head(number, body.len()).map_err(|_| NotSent::Long)?;
         shared.next += 1;
-        if shared.waiting.is_empty() {
+        if shared.owed == 0 {
             shared.progress = clock::now();
         }
+        shared.owed += 1;
         shared.waiting.insert(number, sender);
         let written = if shared.backlog.is_empty() { self.write_now(&head, body) } else { 0 };
         if written < head.len() + body.len() {
@@ -174,6 +177,7 @@ impl Link {
     fn hand_over(&self, number: u64, answer: Answer) {
         let mut shared = self.shared();
         shared.progress = clock::now();
+        shared.owed = shared.owed.saturating_sub(1);
         if let Some(sender) = shared.waiting.remove(&number) {
             // Nobody waits any more: the deadline passed while the answer was on its way.
             let _ = sender.send(answer);
@@ -215,9 +219,9 @@ impl Link {
         }
     }
 
-    /// Whether requests wait and none was answered for `limit`.
+    /// Whether answers are owed and none came for `limit`, even when everyone who asked has given up meanwhile.
     pub fn stalled(&self, limit: Duration) -> bool {
         let shared = self.shared();
-        !shared.waiting.is_empty() && clock::now().saturating_duration_since(shared.progress) > limit
+        shared.owed > 0 && clock::now().saturating_duration_since(shared.progress) > limit
     }
 }

@@ -217,12 +217,41 @@ impl WorkerPool {
     /// # Errors
     /// When the present route table needs it.
     pub async fn unload(&self, target: &TargetId) -> Result<(), UnloadError> {
-        let Some(slot) = self.slot(target) else { return Ok(()) };
-        if slot.routed.load(Ordering::SeqCst) {
-            return Err(UnloadError::Routed { target: target.clone() });
-        }
+        let slot = {
+            // Under the lock that a route table is claimed under: it is routed or it drains, never both.
+            let slots = self.slots();
+            let Some(slot) = slots.get(target) else { return Ok(()) };
+            if slot.routed.load(Ordering::SeqCst) {
+                return Err(UnloadError::Routed { target: target.clone() });
+            }
+            slot.draining.store(true, Ordering::SeqCst);
+            Arc::clone(slot)
+        };
         self.end(&slot).await;
         Ok(())
+    }
+
+    /// Keeps targets from being unloaded, all or none; why not, when one is being unloaded already.
+    pub(crate) fn claim(&self, targets: &[&TargetId]) -> Result<(), String> {
+        let slots = self.slots();
+        for target in targets {
+            if slots.get(*target).is_none_or(|s| s.draining.load(Ordering::SeqCst)) {
+                return Err(format!("{target} is being unloaded"));
+            }
+        }
+        for target in targets {
+            if let Some(slot) = slots.get(*target) {
+                slot.routed.store(true, Ordering::SeqCst);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets targets be unloaded again.
+    pub(crate) fn release(&self, which: impl Fn(&TargetId) -> bool) {
+        for (_, slot) in self.slots().iter().filter(|s| which(s.0)) {
+            slot.routed.store(false, Ordering::SeqCst);
+        }
     }
 
     async fn end(&self, slot: &Arc<Slot>) {

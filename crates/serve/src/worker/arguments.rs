@@ -83,6 +83,9 @@ mod tests {
         assert_eq!(says("--dir d --library l --model m --role stable"), "start a worker: `--version` is missing");
         assert_eq!(says("--dir"), "start a worker: `--dir` needs a value");
         assert_eq!(says("--sock s"), "start a worker: unknown argument `--sock`: it takes --dir, --library, --model, --version and --role");
-        assert_eq!(says("--dir d --library l --model m --version 2 --role x"), "start a worker: role `x` is none of stable, candidate, control");
+        assert_eq!(
+            says("--dir d --library l --model m --version 2 --role x"),
+            "start a worker: role `x` is none of stable, candidate, control"
+        );
     }
 }

@@ -7,6 +7,7 @@
 mod rows;
 mod schema;
 
+use crate::disk::{self, Guard};
 use rows::{RawRow, number, parameter};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 use std::path::{Path, PathBuf};
@@ -38,6 +39,13 @@ impl SqliteJournal {
     /// # Errors
     /// [`FailureKind::Refused`] when the file is no journal, is damaged, or is of a newer version.
     pub fn open(path: &Path) -> Result<SqliteJournal, Failure> {
+        if let Some(parent) = path.parent() {
+            disk::make_dir(parent)?;
+        }
+        // SQLite's switch to WAL does not wait for others that open a new file at the same time.
+        let mut lock = path.as_os_str().to_owned();
+        lock.push(".lock");
+        let _guard = Guard::wait(Path::new(&lock))?;
         let connection = schema::open(path).map_err(|e| schema::failure("open journal", path, &e))?;
         SqliteJournal { connection, path: path.to_owned(), read_only: false }.ready()
     }

@@ -225,3 +225,21 @@ proptest! {
         prop_assert_eq!(all, model);
     }
 }
+
+#[test]
+fn several_processes_may_open_a_new_journal_at_once() {
+    for _ in 0..10 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("journal.db");
+        std::thread::scope(|scope| {
+            for n in 0..6 {
+                let path = &path;
+                scope.spawn(move || {
+                    let mut j = SqliteJournal::open(path).unwrap();
+                    j.append(&format!("s/{n}"), 0, None, At(0), &[event(n)]).unwrap();
+                });
+            }
+        });
+        assert_eq!(SqliteJournal::open(&path).unwrap().check_whole().unwrap(), 6);
+    }
+}

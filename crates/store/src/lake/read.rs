@@ -18,13 +18,13 @@ const ROWS_PER_BATCH: usize = 8_192;
 /// A segment to be read.
 pub(super) enum Source {
     Sealed(PathBuf),
-    Open(WholeBatches),
+    Open(Box<WholeBatches>),
 }
 
 /// A segment being read.
 enum Reading {
     Sealed(PathBuf, ParquetRecordBatchReader),
-    Open(WholeBatches),
+    Open(Box<WholeBatches>),
 }
 
 /// The rows of a table that a filter lets through.

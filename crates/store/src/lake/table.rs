@@ -170,7 +170,7 @@ impl<R: Row> Table<R> {
             .collect();
         for (number, path, file) in open {
             if !manifest.holds(number) {
-                sources.push(Source::Open(WholeBatches::open(file, &path)?));
+                sources.push(Source::Open(Box::new(WholeBatches::open(file, &path)?)));
             }
         }
         Ok(Rows::new(sources, filter.clone()))

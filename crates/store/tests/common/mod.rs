@@ -19,7 +19,7 @@ pub struct World {
     pub vkey: String,
     pub journal: SqliteJournal,
     pub log: Log,
-    salt: u64,
+    pub salt: u64,
 }
 
 impl World {

@@ -268,3 +268,21 @@ async fn send_labels(front: Front, mut labels: mpsc::Receiver<(String, f64)>) {
         tokio::time::sleep(BEAT).await;
     }
 }
+
+/// A raw record as an inference request of one row; what is missing is left out.
+pub fn body(id: &str, record: &[(&String, &serde_json::Value)]) -> Bytes {
+    let inputs: Vec<serde_json::Value> = record
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| {
+            let datatype = match value {
+                serde_json::Value::Bool(_) => "BOOL",
+                serde_json::Value::Number(n) if n.is_i64() => "INT64",
+                serde_json::Value::Number(_) => "FP64",
+                _ => "BYTES",
+            };
+            serde_json::json!({ "name": name, "datatype": datatype, "shape": [1], "data": [value] })
+        })
+        .collect();
+    Bytes::from(serde_json::json!({ "id": id, "inputs": inputs }).to_string())
+}

@@ -196,11 +196,18 @@ impl Check<'_> {
                 Ok(_) => Err(why(format!("`{text}` is out of range"))),
                 Err(e) => Err(why(e)),
             },
+            Shape::WordOrDuration { word, .. } if text == *word => Ok(()),
+            Shape::WordOrDuration { word, max_ms } => match unit::duration_ms(text) {
+                Ok(ms) if ms <= *max_ms => Ok(()),
+                Ok(_) => Err(why(format!("`{text}` is out of range"))),
+                Err(e) => Err(Misfit::Why(e, near::nearest(text, [*word]).map(|n| format!("did you mean `{n}`?")))),
+            },
             Shape::Instant => unit::instant_ms(text).map(drop).map_err(why),
             Shape::Listen => unit::listen(text).map(drop).map_err(why),
             Shape::UrlPath => url_path_fits(text).map_err(why),
             Shape::SourcePath | Shape::ProductPath => {
-                unit::inside(text).map_err(|e| Misfit::Why(e, Some("paths are relative to the folder of this file, with `/`".to_owned())))?;
+                unit::inside(text)
+                    .map_err(|e| Misfit::Why(e, Some("paths are relative to the folder of this file, with `/`".to_owned())))?;
                 self.path_exists(node, text, matches!(shape, Shape::ProductPath), path);
                 Err(Misfit::Said)
             }
@@ -215,7 +222,8 @@ impl Check<'_> {
     }
 
     fn reference(&mut self, at: &Node, name: &str, section: &str, path: &str) {
-        let known: Vec<String> = self.root.get(section).and_then(Node::as_map).unwrap_or(&[]).iter().filter_map(|(k, _)| k.text().map(Into::into)).collect();
+        let known: Vec<String> =
+            self.root.get(section).and_then(Node::as_map).unwrap_or(&[]).iter().filter_map(|(k, _)| k.text().map(Into::into)).collect();
         if !known.iter().any(|k| k == name) {
             let help = near::help(name, known.iter().map(String::as_str)).or_else(|| Some(format!("`{section}` has no names yet")));
             self.add(at, path, format!("`{name}` is not under `{section}`"), help);
@@ -240,7 +248,8 @@ impl Check<'_> {
         let outs = repo.stages.values().flat_map(|s| &s.outs).filter(|_| may_be_made);
         let known: Vec<&str> = repo.files.iter().chain(outs).map(String::as_str).collect();
         let help = near::nearest(file, known).map(|near| format!("did you mean `{near}`?"));
-        let message = if may_be_made { format!("there is no file `{file}`, and no stage writes it") } else { format!("there is no file `{file}`") };
+        let message =
+            if may_be_made { format!("there is no file `{file}`, and no stage writes it") } else { format!("there is no file `{file}`") };
         self.add(at, path, message, help);
     }
 }

@@ -69,7 +69,8 @@ impl RepoScan {
 
     fn onnx_files(&self) -> Vec<String> {
         let outs = self.stages.values().flat_map(|s| &s.outs).cloned();
-        let found: BTreeSet<String> = self.files.iter().cloned().chain(outs).filter(|f| f.ends_with(".onnx") && !f.contains("${")).collect();
+        let found: BTreeSet<String> =
+            self.files.iter().cloned().chain(outs).filter(|f| f.ends_with(".onnx") && !f.contains("${")).collect();
         found.into_iter().collect()
     }
 }
@@ -182,7 +183,9 @@ fn init_data(repo: &RepoScan, text: &mut String) {
 fn init_models(repo: &RepoScan, text: &mut String) {
     let models = with_names(&repo.onnx_files());
     if models.is_empty() {
-        text.push_str("\n# models:\n#   NAME:\n#     artifact: model/model.onnx\n#     gates:\n#       quality: { metric: accuracy, min: 0.9 }\n");
+        text.push_str(
+            "\n# models:\n#   NAME:\n#     artifact: model/model.onnx\n#     gates:\n#       quality: { metric: accuracy, min: 0.9 }\n",
+        );
         text.push_str("# services:\n#   NAME: { model: NAME }\n");
         return;
     }
@@ -253,7 +256,8 @@ fn name_of(text: &str) -> String {
 
 /// A text as a YAML scalar that reads back as the same text.
 fn quoted(text: &str) -> String {
-    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)) && text.starts_with(|c: char| c.is_ascii_alphanumeric());
+    let plain =
+        text.chars().all(|c| c.is_ascii_alphanumeric() || "/._-".contains(c)) && text.starts_with(|c: char| c.is_ascii_alphanumeric());
     let same = yaml::parse(text).is_ok_and(|node| node.as_str() == Some(text));
     if plain && same { text.to_owned() } else { serde_json::Value::from(text).to_string() }
 }

@@ -7,7 +7,7 @@
 mod check;
 mod guardrail;
 mod init;
-mod near;
+pub(crate) mod near;
 mod origin;
 mod page;
 mod problem;
@@ -30,8 +30,8 @@ pub use page::docs_page;
 pub use problem::{PROBLEMS_MAX, Problem, Problems};
 pub use schema::json_schema;
 pub use types::{
-    Approve, Baseline, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Model, Objective, Pipeline, PolicyGate, Reference,
-    ReferenceFrom, Retrain, RetrainOn, Service, Step, Strategy, Workspace,
+    Approve, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Model, Objective, Pipeline, PolicyGate, Reference, ReferenceFrom,
+    Retrain, RetrainOn, Service, Strategy, Workspace,
 };
 
 use crate::yaml::{self, Node, Value};

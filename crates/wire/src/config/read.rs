@@ -7,8 +7,8 @@ use super::check::number_of;
 use super::guardrail;
 use super::origin::Origins;
 use super::types::{
-    Approve, Baseline, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Model, Objective, Pipeline, PolicyGate, Reference,
-    ReferenceFrom, Retrain, RetrainOn, Service, Step, Strategy, Workspace,
+    Approve, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Model, Objective, Pipeline, PolicyGate, Reference, ReferenceFrom,
+    Retrain, RetrainOn, Service, Strategy, Workspace,
 };
 use super::unit;
 use crate::yaml::Node;
@@ -17,6 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tidegate_core::gate::{GateKind, GateSpec};
 use tidegate_core::id::At;
 use tidegate_core::judge::{Guardrail, JudgeSettings};
+use tidegate_core::rollout::{Baseline, Promotion, Step, Until};
 
 /// A value that may be absent.
 #[derive(Clone, Copy)]
@@ -87,7 +88,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         models: file.at("models").named(|_, v| model(v)),
         services: file.at("services").named(service),
         environments: file.at("environments").named(|_, v| Environment { after: v.at("after").text() }),
-        releases: file.at("releases").named(|_, v| Strategy { steps: v.at("steps").items().into_iter().map(step).collect(), judge: judge(v.at("judge")) }),
+        releases: file.at("releases").named(|_, v| strategy(v)),
         retrain: file.at("retrain").named(|_, v| retrain(v)),
         gateway: listen(file.at("gateway")),
         console: listen(file.at("console")),
@@ -160,6 +161,7 @@ fn gate(name: &str, view: View<'_>) -> Result<GateSpec, PolicyGate> {
 
 fn drift(view: View<'_>) -> Drift {
     Drift {
+        reference: view.at("reference").text(),
         columns: view.at("columns").there().map(|v| v.items().into_iter().filter_map(View::text).collect()),
         method: if view.at("method").word("psi") { DriftMethod::Psi } else { DriftMethod::Ks },
         threshold: view.at("threshold").number().unwrap_or_default(),
@@ -181,20 +183,31 @@ fn service(name: &str, view: View<'_>) -> Service {
     }
 }
 
-fn step(view: View<'_>) -> Step {
+fn strategy(view: View<'_>) -> Strategy {
+    let steps = view.at("steps").items();
+    let promote = steps.iter().find_map(|step| step.at("promote").there()).unwrap_or(View(None));
+    Strategy {
+        steps: steps.iter().filter_map(|view| step(*view)).collect(),
+        promote: Promotion {
+            watch_ms: promote.at("watch").ms().unwrap_or_default(),
+            hold_back_bp: promote.at("hold_back").bp().unwrap_or_default(),
+        },
+        judge: judge(view.at("judge")),
+    }
+}
+
+/// A step that gathers evidence; none for `promote`.
+fn step(view: View<'_>) -> Option<Step> {
     if let Some(shadow) = view.at("shadow").there() {
-        return Step::Shadow { percent_bp: shadow.at("percent").bp().unwrap_or_default() };
+        let until = shadow.at("until").ms().map_or(Until::Evidence, |min_time_ms| Until::Time { min_time_ms });
+        return Some(Step::Shadow { mirror_bp: shadow.at("percent").bp().unwrap_or_default(), until });
     }
-    if let Some(canary) = view.at("canary").there() {
-        let baseline = if canary.at("baseline").word("stable") { Baseline::Stable } else { Baseline::Fresh };
-        return Step::Canary {
-            weights_bp: canary.at("weights").items().into_iter().filter_map(View::bp).collect(),
-            min_time_ms: canary.at("min_time").ms().unwrap_or_default(),
-            baseline,
-        };
-    }
-    let promote = view.at("promote");
-    Step::Promote { watch_ms: promote.at("watch").ms().unwrap_or_default(), hold_back_bp: promote.at("hold_back").bp().unwrap_or_default() }
+    let canary = view.at("canary").there()?;
+    Some(Step::Canary {
+        weights_bp: canary.at("weights").items().into_iter().filter_map(View::bp).collect(),
+        min_time_ms: canary.at("min_time").ms().unwrap_or_default(),
+        baseline: Baseline::Fresh,
+    })
 }
 
 fn judge(view: View<'_>) -> JudgeSettings {
@@ -227,7 +240,15 @@ fn judge(view: View<'_>) -> JudgeSettings {
 fn guardrail(name: &str, view: View<'_>, preset: Option<&Guardrail>) -> Option<Guardrail> {
     view.0?.as_map()?;
     let kind = guardrail::kind_of(name)?;
-    let base = preset.cloned().unwrap_or(Guardrail { kind, tolerance: 1.1, slack: 0.0, harm: 1.5, harm_slack: 0.0, differs_by: 0.05, weight: 1.0 });
+    let base = preset.cloned().unwrap_or(Guardrail {
+        kind,
+        tolerance: 1.1,
+        slack: 0.0,
+        harm: 1.5,
+        harm_slack: 0.0,
+        differs_by: 0.05,
+        weight: 1.0,
+    });
     let slack = view.at("slack").share().unwrap_or(base.slack);
     Some(Guardrail {
         kind,

@@ -8,6 +8,7 @@ use super::unit;
 use crate::yaml::Node;
 use std::collections::HashMap;
 use tidegate_core::judge::GuardrailKind;
+use tidegate_core::rollout::STAGES_MAX;
 
 impl Check<'_> {
     /// All of them.
@@ -40,7 +41,7 @@ impl Check<'_> {
             let path = format!("{path}.gates.{name}");
             self.gate(&path, at, gate, model);
         }
-        let drift = model.entry("drift").filter(|_| model.get("reference").is_none());
+        let drift = model.entry("drift").filter(|(_, d)| d.get("reference").or(model.get("reference")).is_none());
         if let Some((at, _)) = drift {
             let at = if at.line == 0 { key } else { at };
             let help = "give `reference: { stage: .., id: .. }`: live inputs are held against it";
@@ -64,7 +65,8 @@ impl Check<'_> {
         }
         match (gate.entry("min"), gate.entry("max")) {
             (None, None) => {
-                let help = format!("give `min`, `max` or both{}", if ROW_METRICS.contains(&metric) { ", or `against: champion`" } else { "" });
+                let help =
+                    format!("give `min`, `max` or both{}", if ROW_METRICS.contains(&metric) { ", or `against: champion`" } else { "" });
                 self.say(at, path, "a metric without a bound: it would always pass", Some(&help));
             }
             (Some((_, min)), Some((_, max))) if min.as_f64() > max.as_f64() => self.say(min, path, "`min` lies above `max`", None),
@@ -96,7 +98,16 @@ impl Check<'_> {
         }
         if let (Some((key, _)), false) = (steps.last(), kind(last) == "promote") {
             let help = "end with `- promote: {}`";
-            self.say(key, &format!("{path}.steps[{last}]"), "after the last step nobody gets the new version: `promote` is missing", Some(help));
+            self.say(
+                key,
+                &format!("{path}.steps[{last}]"),
+                "after the last step nobody gets the new version: `promote` is missing",
+                Some(help),
+            );
+        }
+        if let ([(key, _)], "promote") = (steps.as_slice(), kind(0)) {
+            let help = "put `- shadow: {}` or `- canary: {}` before it";
+            self.say(key, &join(path, "steps"), "no step gathers evidence: every version would be promoted", Some(help));
         }
         self.weights(path, &steps);
         if let Some(judge) = strategy.get("judge") {
@@ -106,22 +117,19 @@ impl Check<'_> {
 
     fn weights(&mut self, path: &str, steps: &[(&Node, &Node)]) {
         let mut before: Option<u32> = None;
+        let weights_of = |step: &Node| step.get("weights").and_then(Node::as_seq).map_or(0, <[Node]>::len);
+        let stages: usize = steps.iter().map(|(k, v)| if k.as_str() == Some("canary") { weights_of(v) } else { 1 }).sum();
+        if let (Some((key, _)), true) = (steps.first(), stages > STAGES_MAX + 1) {
+            let message = format!("{} stages before `promote`, each weight one; at most {STAGES_MAX}", stages - 1);
+            self.say(key, &join(path, "steps"), &message, None);
+        }
         for (i, (_, step)) in steps.iter().enumerate().filter(|(_, (k, _))| k.as_str() == Some("canary")) {
-            let fresh = step.get("baseline").and_then(Node::as_str) == Some("fresh");
-            let (most, why) = match fresh {
-                true => (5_000, "with `baseline: fresh` the control gets as much as the candidate, so at most 50"),
-                false => (9_999, "at 100 there is no control left: that is what `promote` does"),
-            };
             for weight in step.get("weights").and_then(Node::as_seq).unwrap_or(&[]) {
                 let text = weight.text().unwrap_or_default();
                 let Ok(bp) = unit::percent_bp(&text) else { continue };
-                let here = format!("{path}.steps[{i}].canary.weights");
-                if bp > most {
-                    self.say(weight, &here, &format!("weight {text} is too large"), Some(why));
-                }
-                if before.is_some_and(|b| bp <= b) {
-                    let previous = unit::percent_text(before.unwrap_or_default());
-                    self.say(weight, &here, &format!("weight {text} does not grow; {previous} came before it"), None);
+                if let Some(previous) = before.filter(|b| bp <= *b) {
+                    let message = format!("weight {text} does not grow; {} came before it", unit::percent_text(previous));
+                    self.say(weight, &format!("{path}.steps[{i}].canary.weights"), &message, None);
                 }
                 before = Some(bp);
             }
@@ -131,14 +139,16 @@ impl Check<'_> {
     fn judge(&mut self, path: &str, judge: &Node, steps: &[(&Node, &Node)]) {
         let span = |node: &Node, key: &str| node.get(key).and_then(Node::text).and_then(|t| unit::duration_ms(&t).ok());
         let stays = |step: &Node| {
-            let weights = step.get("weights").and_then(Node::as_seq).map_or(0, <[Node]>::len);
-            span(step, "min_time").unwrap_or(0).saturating_mul(u64::try_from(weights).unwrap_or(u64::MAX))
+            let weights = step.get("weights").and_then(Node::as_seq).map_or(1, <[Node]>::len);
+            let each = span(step, "min_time").or_else(|| span(step, "until")).unwrap_or(0);
+            each.saturating_mul(u64::try_from(weights).unwrap_or(u64::MAX))
         };
         let least = steps.iter().map(|(_, s)| stays(s)).fold(span(judge, "warm_up").unwrap_or(0), u64::saturating_add);
         if let (Some((_, at)), Some(deadline)) = (judge.entry("deadline"), span(judge, "deadline"))
             && deadline <= least
         {
-            let message = format!("the steps take at least {}, and the deadline is {}", unit::duration_text(least), unit::duration_text(deadline));
+            let message =
+                format!("the steps take at least {}, and the deadline is {}", unit::duration_text(least), unit::duration_text(deadline));
             // With a preset deadline, the strategy's own steps are what to change.
             let at = if at.line == 0 { steps.first().map_or(at, |(k, _)| k) } else { at };
             self.say(at, &join(path, "deadline"), &message, Some("raise `deadline`, or shorten `min_time` or `warm_up`"));
@@ -187,6 +197,10 @@ impl Check<'_> {
             if value.as_map().is_some() || value.is_null() {
                 let message = format!("parameter `{name}` takes a value, not {}", value.kind());
                 self.say(value, &format!("{path}.set.{name}"), &message, Some("write nested names with dots: `train.rounds: 200`"));
+            }
+            if let Some(Err(why)) = value.as_str().map(window_days) {
+                let help = "known are `${window.start}` and `${window.end}`, each with `+ 7d` or `- 7d` behind it";
+                self.say(value, &format!("{path}.set.{name}"), &why, Some(help));
             }
         }
     }
@@ -237,6 +251,21 @@ impl Check<'_> {
             self.say(at, "console.listen", &format!("gateway and console cannot both listen on {gateway}"), None);
         }
     }
+}
+
+/// Whether every `${..}` in a text is an end of the window of drift, moved by a duration or not.
+fn window_days(text: &str) -> Result<(), String> {
+    for part in text.split("${").skip(1) {
+        let inner = part.split_once('}').map(|(inner, _)| inner.trim()).ok_or_else(|| format!("`${{` is not closed in `{text}`"))?;
+        let (name, offset) = inner.split_at(inner.find(['+', '-']).unwrap_or(inner.len()));
+        let moved = offset.get(1..).map_or(Ok(0), |duration| unit::duration_ms(duration.trim()));
+        match (name.trim(), moved) {
+            ("window.start" | "window.end", Ok(_)) => {}
+            ("window.start" | "window.end", Err(why)) => return Err(why),
+            (other, _) => return Err(format!("`{other}` is no day that a retraining knows")),
+        }
+    }
+    Ok(())
 }
 
 /// Name, key and value of each entry of a section.

@@ -62,6 +62,7 @@ fn shape(of: &Shape) -> Json {
             one_of_text("^[0-9]+(\\.[0-9]{1,2})?%$", &json!({ "type": "number", "minimum": percent(*min_bp), "maximum": percent(*max_bp) }))
         }
         Shape::Duration { .. } => json!({ "type": "string", "pattern": "^([0-9]+(ms|s|m|h|d|w))+$" }),
+        Shape::WordOrDuration { word, .. } => json!({ "type": "string", "pattern": format!("^({word}|([0-9]+(ms|s|m|h|d|w))+)$") }),
         Shape::Instant => json!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}" }),
         Shape::Listen => json!({ "type": "string", "pattern": ":[0-9]+$" }),
         Shape::UrlPath => json!({ "type": "string", "pattern": "^/" }),

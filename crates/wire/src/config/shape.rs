@@ -94,6 +94,13 @@ pub enum Shape {
         /// Largest.
         max_ms: u64,
     },
+    /// A word, or a duration.
+    WordOrDuration {
+        /// The word.
+        word: &'static str,
+        /// Longest duration.
+        max_ms: u64,
+    },
     /// A date or an instant.
     Instant,
     /// An IP address with a port.
@@ -164,10 +171,17 @@ impl Shape {
                 let text = super::unit::percent_text;
                 format!("a percentage from {} to {}, as `5` or `0.5%`", text(*min_bp), text(*max_bp))
             }
+            Shape::Duration { min_ms: 0 | 1, max_ms } if *max_ms < super::unit::DURATION_MS_MAX => {
+                format!("a duration of at most {}, as `500ms`, `20s`, `5m` or `6h`", super::unit::duration_text(*max_ms))
+            }
             Shape::Duration { min_ms: 0 | 1, .. } => "a duration, as `500ms`, `20s`, `5m`, `6h` or `30d`".to_owned(),
             Shape::Duration { min_ms, max_ms } => {
                 let text = super::unit::duration_text;
                 format!("a duration from {} to {}, as `20s`, `5m` or `30d`", text(*min_ms), text(*max_ms))
+            }
+            Shape::WordOrDuration { word, max_ms } => {
+                let longest = super::unit::duration_text(*max_ms);
+                format!("`{word}`, or a duration of at most {longest}, as `20s`, `5m` or `6h`")
             }
             Shape::Instant => "a date (its end, UTC) or an instant, as `2013-12-31` or `2013-12-31T06:00:00Z`".to_owned(),
             Shape::Listen => "an address with a port, as `127.0.0.1:8700`".to_owned(),

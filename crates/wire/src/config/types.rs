@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use tidegate_core::gate::GateSpec;
 use tidegate_core::id::At;
 use tidegate_core::judge::JudgeSettings;
+use tidegate_core::rollout::{Promotion, Step};
 
 /// A workspace.
 #[derive(Clone, Debug, PartialEq)]
@@ -136,6 +137,8 @@ pub struct PolicyGate {
 /// When live inputs have drifted.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drift {
+    /// Rows that the model was trained on; none: the reference inputs.
+    pub reference: Option<String>,
     /// Inputs to watch; none: all numeric ones.
     pub columns: Option<Vec<String>>,
     /// The distance.
@@ -191,45 +194,12 @@ pub struct Environment {
 /// How a version comes to carry all traffic.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Strategy {
-    /// In order: at most one shadow, canaries, one promote.
+    /// A shadow first if there is one, then canaries.
     pub steps: Vec<Step>,
+    /// What follows them.
+    pub promote: Promotion,
     /// Of its judge.
     pub judge: JudgeSettings,
-}
-
-/// One step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Copies of requests, until the judge has seen enough.
-    Shadow {
-        /// How many are copied, in basis points.
-        percent_bp: u32,
-    },
-    /// A growing share of users.
-    Canary {
-        /// Shares in basis points, growing.
-        weights_bp: Vec<u32>,
-        /// Shortest stay at each.
-        min_time_ms: u64,
-        /// The control.
-        baseline: Baseline,
-    },
-    /// All users, watched.
-    Promote {
-        /// How long.
-        watch_ms: u64,
-        /// What stable keeps meanwhile, in basis points.
-        hold_back_bp: u32,
-    },
-}
-
-/// What a candidate is compared with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Baseline {
-    /// A copy of the stable version, started like the candidate, at the same weight.
-    Fresh,
-    /// The stable workers that run already.
-    Stable,
 }
 
 /// Training anew.

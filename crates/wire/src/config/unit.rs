@@ -71,11 +71,7 @@ pub fn share(text: &str) -> Result<f64, String> {
         None => text.to_owned(),
     };
     let share: f64 = number.parse().map_err(|_| wrong())?;
-    if (0.0..=1.0).contains(&share) {
-        Ok(share)
-    } else {
-        Err(format!("`{text}` lies outside 0 to 1 (0 % to 100 %)"))
-    }
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err(format!("`{text}` lies outside 0 to 1 (0 % to 100 %)")) }
 }
 
 /// `5`, `0.5` or `5%` in basis points.

@@ -234,7 +234,10 @@ impl<'a> Args<'a> {
             qs.iter().zip(ranges).map(|(q, range)| quantile(q.as_f64()?, range)).collect()
         };
         read().unwrap_or_else(|| {
-            self.wrong("quantile_ranges", "`quantile_ranges` is not { quantiles: [q, ..], value_ranges: [[min, max], ..] } of equal length");
+            self.wrong(
+                "quantile_ranges",
+                "`quantile_ranges` is not { quantiles: [q, ..], value_ranges: [[min, max], ..] } of equal length",
+            );
             vec![]
         })
     }
@@ -280,9 +283,7 @@ impl<'a> Args<'a> {
 /// One quantile's range.
 pub(super) fn quantile(q: f64, range: &Json) -> Option<Quantile> {
     match range.as_array()?.as_slice() {
-        [min, max] if [min, max].iter().all(|v| v.is_null() || v.is_number()) => {
-            Some(Quantile { q, min: min.as_f64(), max: max.as_f64() })
-        }
+        [min, max] if [min, max].iter().all(|v| v.is_null() || v.is_number()) => Some(Quantile { q, min: min.as_f64(), max: max.as_f64() }),
         _ => None,
     }
 }

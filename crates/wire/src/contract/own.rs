@@ -56,7 +56,8 @@ impl Reader {
             if known.contains(&key.as_str()) {
                 good.push((key, value));
             } else {
-                let list = if near(&key, known.iter().copied()).is_empty() { format!("; known: {}", known.join(", ")) } else { String::new() };
+                let list =
+                    if near(&key, known.iter().copied()).is_empty() { format!("; known: {}", known.join(", ")) } else { String::new() };
                 self.wrong(at, format!("unknown key `{key}` in {what}{}{list}", near(&key, known.iter().copied())));
             }
         }
@@ -100,7 +101,10 @@ impl Reader {
             Ok(allow) => allow,
             Err(e) => {
                 if self.mistakes.len() == before {
-                    self.wrong(node, format!("allow: {e}: `no_rows` and `no_rules` are true or false, `all_null` and `missing_column` lists of columns"));
+                    self.wrong(
+                        node,
+                        format!("allow: {e}: `no_rows` and `no_rules` are true or false, `all_null` and `missing_column` lists of columns"),
+                    );
                 }
                 Allowances::default()
             }

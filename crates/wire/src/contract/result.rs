@@ -131,7 +131,11 @@ fn kwargs(kind: &Kind) -> Map<String, Json> {
         Kind::NotNull { column } | Kind::Null { column } | Kind::Unique { column } => drop(set("column", json!(column))),
         Kind::OfType { column, types, list } => {
             set("column", json!(column));
-            if *list { set("type_list", json!(types)) } else { set("type_", json!(types.first())) };
+            if *list {
+                set("type_list", json!(types))
+            } else {
+                set("type_", json!(types.first()))
+            };
         }
         Kind::Between { column, bounds } | Kind::LengthBetween { column, bounds } | Kind::Aggregate { column, bounds, .. } => {
             set("column", json!(column));

@@ -27,8 +27,11 @@ expectations:
 #[test]
 fn short_names_stand_for_the_rules_of_suites() {
     let contract = parse("contracts/flights.yaml", FLIGHTS, &SuiteOptions::default()).unwrap();
-    let lines: Vec<String> =
-        contract.expectations.iter().map(|e| serde_json::to_string(e).unwrap().replace("\"severity\":\"critical\",\"mostly\":1.0", "-")).collect();
+    let lines: Vec<String> = contract
+        .expectations
+        .iter()
+        .map(|e| serde_json::to_string(e).unwrap().replace("\"severity\":\"critical\",\"mostly\":1.0", "-"))
+        .collect();
     expect![[r#"
         {"kind":"row_count","bounds":{"min":1,"max":10,"strict_min":false,"strict_max":false},-}
         {"kind":"columns_match_set","columns":["a","b"],"exact":true,-}
@@ -69,9 +72,13 @@ fn all_mistakes_are_told_with_their_places() {
               c.yaml:8:56: `column` is missing
               c.yaml:8:65: argument `colum` of expect_column_values_to_be_unique is unknown: did you mean `column`?"#]],
     );
-    check("c.yaml", "a: [", expect![[r#"
+    check(
+        "c.yaml",
+        "a: [",
+        expect![[r#"
         read contract c.yaml:
-          c.yaml:2:1: this is not YAML: while parsing a node, did not find expected node content"#]]);
+          c.yaml:2:1: this is not YAML: while parsing a node, did not find expected node content"#]],
+    );
 }
 
 #[test]
@@ -86,9 +93,13 @@ fn suites_of_both_generations_are_read() {
     assert_eq!(contract.expectations.len(), 2);
     assert_eq!(contract.expectations[0].mostly, 0.95);
     assert_eq!(contract.rules, tidegate_core::contract::Rules::GreatExpectations { strict: true });
-    check("s.json", new, expect![[r#"
+    check(
+        "s.json",
+        new,
+        expect![[r#"
         read contract s.json:
-          s.json:4:115: `min_value` is the parameter `lo`, which has no value: give it one"#]]);
+          s.json:4:115: `min_value` is the parameter `lo`, which has no value: give it one"#]],
+    );
 
     let old = r#"{"expectation_suite_name":"o","data_asset_type":null,"expectations":[
  {"expectation_type":"expect_table_row_count_to_equal","kwargs":{"value":3},"meta":{}},
@@ -102,17 +113,29 @@ fn what_cannot_be_mapped_is_refused_by_name() {
     let text = r#"{"expectations":[
   {"type":"expect_column_kl_divergence_to_be_less_than","kwargs":{"column":"a"}},
   {"type":"expect_column_values_to_be_in_set","kwargs":{"column":"c","value_set":["a"],"condition_parser":"great_expectations","row_condition":"col(\"a\")>1"}}]}"#;
-    check("s.json", text, expect![[r#"
+    check(
+        "s.json",
+        text,
+        expect![[r#"
         read contract s.json:
           s.json:2:3: rule `expect_column_kl_divergence_to_be_less_than` is not understood
           s.json:3:107: `condition_parser` is refused: expect_column_values_to_be_in_set on some rows only cannot be checked here; check a dataset that holds those rows
-          s.json:3:144: `row_condition` is refused: expect_column_values_to_be_in_set on some rows only cannot be checked here; check a dataset that holds those rows"#]]);
-    check("s.json", "{\"expectations\": [,]}", expect![[r#"
+          s.json:3:144: `row_condition` is refused: expect_column_values_to_be_in_set on some rows only cannot be checked here; check a dataset that holds those rows"#]],
+    );
+    check(
+        "s.json",
+        "{\"expectations\": [,]}",
+        expect![[r#"
         read contract s.json:
-          s.json:1:19: this is not JSON: expected value at line 1 column 19"#]]);
-    check("s.json", "[]", expect![[r#"
+          s.json:1:19: this is not JSON: expected value at line 1 column 19"#]],
+    );
+    check(
+        "s.json",
+        "[]",
+        expect![[r#"
         read contract s.json:
-          s.json:1:1: a suite is a mapping with a list `expectations`; this has none"#]]);
+          s.json:1:1: a suite is a mapping with a list `expectations`; this has none"#]],
+    );
 }
 
 #[test]

@@ -107,7 +107,8 @@ impl Context {
 
     fn merge(&mut self, value: Value, place: &Node) -> Result<(), Problem> {
         let Value::Object(map) = value else { return Ok(()) };
-        merge_into(&mut self.values, map, "").map_err(|key| Problem::at(place, format!("`{key}` is defined twice in `vars`: later values may not replace earlier ones")))
+        merge_into(&mut self.values, map, "")
+            .map_err(|key| Problem::at(place, format!("`{key}` is defined twice in `vars`: later values may not replace earlier ones")))
     }
 }
 

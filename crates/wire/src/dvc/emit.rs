@@ -85,12 +85,14 @@ impl Emitter {
     }
 
     fn scalar_or_empty(&mut self, value: &Value, indent: usize, split: bool) {
+        // A word too long for its line gets one of its own, a number after a long key too.
+        let mut word = |text: &str| self.plain(&text.chars().collect::<Vec<_>>(), indent, split);
         match value {
-            Value::Null => self.put("null"),
-            Value::Bool(flag) => self.put(if *flag { "true" } else { "false" }),
+            Value::Null => word("null"),
+            Value::Bool(flag) => word(if *flag { "true" } else { "false" }),
             Value::Number(n) => match n.as_f64().filter(|_| n.is_f64()) {
-                Some(float) => self.put(&float_repr(float)),
-                None => self.put(&n.to_string()),
+                Some(float) => word(&float_repr(float)),
+                None => word(&n.to_string()),
             },
             Value::String(text) => self.text(text, indent, split),
             Value::Array(_) => self.put("[]"),
@@ -102,12 +104,13 @@ impl Emitter {
     fn text(&mut self, text: &str, indent: usize, split: bool) {
         let chars: Vec<char> = text.chars().collect();
         let facts = analyse(&chars);
-        if kind_of(text) == Kind::Text && facts.plain && !(facts.multiline && !split) {
+        let single = facts.single && (split || !facts.multiline) && !text.contains(['\'', '\n']);
+        if kind_of(text) == Kind::Text && facts.plain {
             self.plain(&chars, indent, split);
-        } else if text.contains(['\'', '\n']) || !facts.single || (facts.multiline && !split) {
-            self.double_quoted(&chars, indent, split);
-        } else {
+        } else if single {
             self.single_quoted(&chars, indent, split);
+        } else {
+            self.double_quoted(&chars, indent, split);
         }
     }
 
@@ -214,9 +217,8 @@ impl Emitter {
 
 /// Whether the break before `end` in double quotes must be escaped, for else it would read back as something else.
 fn needs_backslash(text: &[char], start: usize, end: usize) -> bool {
-    let find = |from: usize, to: usize, wanted: char| {
-        text.get(from..to).and_then(|part| part.iter().position(|c| *c == wanted)).map(|i| from + i)
-    };
+    let find =
+        |from: usize, to: usize, wanted: char| text.get(from..to).and_then(|part| part.iter().position(|c| *c == wanted)).map(|i| from + i);
     let Some(space) = find(end, text.len(), ' ') else { return true };
     let place = find(end, space, '\n').unwrap_or(space);
     let (Some(at), Some(next)) = (text.get(place), text.get(place + 1)) else { return true };

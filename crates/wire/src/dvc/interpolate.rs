@@ -50,9 +50,7 @@ fn walk(node: &Node, context: &Context, allow: Allow, problems: &mut Vec<Problem
             }
             Value::Object(map)
         }
-        Yaml::Str(text) if text.contains("${") => {
-            keep(text_value(text, context, allow).map_err(|message| Problem::at(node, message)))
-        }
+        Yaml::Str(text) if text.contains("${") => keep(text_value(text, context, allow).map_err(|message| Problem::at(node, message))),
         _ => keep(value_of(node)),
     }
 }

@@ -45,9 +45,8 @@ fn is_int(text: &str) -> bool {
     if !text.starts_with(|c: char| c == '-' || c == '+' || c.is_ascii_digit()) {
         return false;
     }
-    let in_base = |prefix: &str, digits: &[u8]| {
-        body.strip_prefix(prefix).is_some_and(|rest| all(rest, |b| digits.contains(&b) || b == b'_'))
-    };
+    let in_base =
+        |prefix: &str, digits: &[u8]| body.strip_prefix(prefix).is_some_and(|rest| all(rest, |b| digits.contains(&b) || b == b'_'));
     in_base("0b", b"01") || in_base("0o", b"01234567") || in_base("0x", b"0123456789abcdefABCDEF") || (!body.is_empty() && digits_(body))
 }
 

@@ -97,7 +97,9 @@ fn set_yaml(file: &str, text: &str, key: &str, value: &str) -> Result<String, Dv
         None => node.get(step),
     });
     let node = node.ok_or_else(|| missing(file, key))?;
-    let fail = || DvcError::one(file, Problem::at(node, format!("set `{key}`: it is {} and cannot be replaced in place: edit the file", node.kind())));
+    let fail = || {
+        DvcError::one(file, Problem::at(node, format!("set `{key}`: it is {} and cannot be replaced in place: edit the file", node.kind())))
+    };
     let (start, end) = span(text, node).ok_or_else(fail)?;
     let written = if kind_of(value) == Kind::Text || kind_of(value) == Kind::Special || kind_of(value) == Kind::Timestamp {
         let unquoted = value.strip_prefix(['"', '\'']).and_then(|v| v.strip_suffix(['"', '\''])).unwrap_or(value);

@@ -15,11 +15,7 @@ const KEYS: [&str; 7] = ["vars", "stages", "plots", "metrics", "params", "artifa
 ///
 /// # Errors
 /// All mistakes at once, each with its place.
-pub fn parse_pipeline(
-    file: &str,
-    text: &str,
-    read: &mut dyn FnMut(&str) -> Result<Option<String>, String>,
-) -> Result<Pipeline, DvcError> {
+pub fn parse_pipeline(file: &str, text: &str, read: &mut dyn FnMut(&str) -> Result<Option<String>, String>) -> Result<Pipeline, DvcError> {
     let root = yaml::parse(text).map_err(|e| DvcError::one(file, e))?;
     let all = |problems| DvcError { file: file.to_owned(), problems };
     if root.is_null() {

@@ -6,15 +6,40 @@ use std::fmt::Write as _;
 /// A finite float as Python's `repr` writes it: the shortest digits that read back, an exponent below 1e-4 and from 1e16.
 #[must_use]
 pub fn float_repr(number: f64) -> String {
-    let scientific = format!("{number:e}");
+    let scientific = half_to_even(number);
     let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
     let exponent: i32 = exponent.parse().unwrap_or(0);
-    if (-4..16).contains(&exponent) {
-        let text = format!("{number}");
-        return if text.contains('.') { text } else { text + ".0" };
+    if !(-4..16).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs());
     }
-    let sign = if exponent < 0 { '-' } else { '+' };
-    format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs())
+    let (sign, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |m| ("-", m));
+    let mut digits = mantissa.replace('.', "");
+    let whole = usize::try_from(exponent + 1).unwrap_or(0);
+    if whole == 0 {
+        let zeros = "0".repeat(usize::try_from(-exponent - 1).unwrap_or(0));
+        return format!("{sign}0.{zeros}{digits}");
+    }
+    while digits.len() < whole + 1 {
+        digits.push('0');
+    }
+    digits.insert(whole, '.');
+    format!("{sign}{digits}")
+}
+
+/// The shortest digits that read back, in scientific form. Where the value lies exactly between two of them Python takes
+/// the even one, Rust the larger.
+fn half_to_even(number: f64) -> String {
+    let shortest = format!("{number:e}");
+    let digits = shortest.split('e').next().unwrap_or_default().bytes().filter(u8::is_ascii_digit).count();
+    // One digit more, and enough more to see that nothing follows it (a float has at most 767 digits).
+    let (longer, exact) = (format!("{number:.digits$e}"), format!("{number:.780e}"));
+    let (Some((longer, exponent)), Some((exact, _))) = (longer.split_once('e'), exact.split_once('e')) else { return shortest };
+    let tie = longer.ends_with('5') && exact.trim_end_matches('0') == longer;
+    let Some(down) = longer.strip_suffix('5').filter(|_| tie) else { return shortest };
+    let even = down.bytes().last().is_some_and(|b| (b - b'0').is_multiple_of(2));
+    let candidate = format!("{}e{exponent}", down.trim_end_matches('.'));
+    if even && candidate.parse() == Ok(number) { candidate } else { shortest }
 }
 
 /// A scalar as DVC puts it into a text: `true`, `None`, `1e-05`.

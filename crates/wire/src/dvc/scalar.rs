@@ -21,7 +21,7 @@ pub fn value_of(node: &Node) -> Result<Value, Problem> {
         }
         _ => match &node.raw {
             Some(raw) => plain(node, raw),
-            None => Ok(Value::String(node.text().unwrap_or_default().into_owned())),
+            None => Ok(node.to_json()),
         },
     }
 }

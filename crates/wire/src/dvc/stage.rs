@@ -9,9 +9,7 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use tidegate_core::pipeline::{Command, OutKind, OutSpec, StageSpec, join_path};
 
-const KEYS: [&str; 12] = [
-    "cmd", "wdir", "deps", "params", "outs", "metrics", "plots", "frozen", "always_changed", "meta", "desc", "vars",
-];
+const KEYS: [&str; 12] = ["cmd", "wdir", "deps", "params", "outs", "metrics", "plots", "frozen", "always_changed", "meta", "desc", "vars"];
 const OUT_KEYS: [&str; 8] = ["cache", "persist", "remote", "push", "desc", "type", "labels", "meta"];
 const PLOT_KEYS: [&str; 7] = ["template", "x", "y", "x_label", "y_label", "title", "header"];
 

@@ -16,7 +16,10 @@ fn the_core_schema() {
     check("", expect!["null"]);
     check("a: [no, on, yes, true, True, ~, null, '', \"5\"]", expect![[r#"{"a":["no","on","yes",true,true,null,null,"","5"]}"#]]);
     check("[1, -7, +3, 0x10, 0o17, 007, 1e-3, 1., .5, 1.5E+3, .inf]", expect![[r#"[1,-7,3,16,15,7,0.001,1.0,0.5,1500.0,".inf"]"#]]);
-    check("[0x, 1_000, 1e, ., -, 5m, 0.1%, 1.2.3, 2013-12-31, inf, nan]", expect!["line 1, column 20: plain scalar cannot start with '-' followed by ,[]{}"]);
+    check(
+        "[0x, 1_000, 1e, ., -, 5m, 0.1%, 1.2.3, 2013-12-31, inf, nan]",
+        expect!["line 1, column 20: plain scalar cannot start with '-' followed by ,[]{}"],
+    );
     check("[!!str 5, !!float 3, !!int '4', ! 6]", expect![[r#"["5",3.0,4,"6"]"#]]);
     check("a: |\n  x\n  y\nb: >\n  x\n  y\n", expect![[r#"{"a":"x\ny\n","b":"x y\n"}"#]]);
     check("1: a\ntrue: b\n", expect![[r#"{"1":"a","true":"b"}"#]]);

@@ -35,9 +35,19 @@ pub static ROOT: Table = Table {
             Need::Optional,
             "A `dvc.yaml`, or stages written here in the same vocabulary.",
         ),
-        key("models", names("model", &Shape::Table(&model::MODEL)), Need::Optional, "What the pipeline produces and what a version of it must show."),
+        key(
+            "models",
+            names("model", &Shape::Table(&model::MODEL)),
+            Need::Optional,
+            "What the pipeline produces and what a version of it must show.",
+        ),
         key("services", names("service", &Shape::Table(&SERVICE)), Need::Optional, "What is released and routed."),
-        key("environments", names("environment", &Shape::Table(&ENVIRONMENT)), Need::Default("{production: {}}"), "Where services run, in an order."),
+        key(
+            "environments",
+            names("environment", &Shape::Table(&ENVIRONMENT)),
+            Need::Default("{production: {}}"),
+            "Where services run, in an order.",
+        ),
         key(
             "releases",
             Shape::Names { of: "strategy", item: &Shape::Table(&release::STRATEGY), refers: None, preset: Some(release::STRATEGIES) },
@@ -67,7 +77,12 @@ static DATASET: Table = Table {
     keys: &[
         key("path", Shape::ProductPath, Need::Required, "The file: Parquet or CSV."),
         key("contract", Shape::SourcePath, Need::Optional, "What is expected of it. Checked before the stages that read it."),
-        key("fresh_within", SPAN, Need::Optional, "Largest age of its newest row, or of the file where the contract names no column of time."),
+        key(
+            "fresh_within",
+            SPAN,
+            Need::Optional,
+            "Largest age of its newest row, or of the file where the contract names no column of time.",
+        ),
         key("as_of", Shape::Instant, Need::Optional, "Ages are taken at this instant instead of now: for historical data."),
         key("owner", Shape::Text, Need::Optional, "Who answers for it."),
         key(
@@ -107,7 +122,12 @@ static OBJECTIVE: Table = Table {
     title: "services.NAME.objective",
     doc: "Service level objectives.",
     keys: &[
-        key("availability", Shape::Percent { min_bp: 1, max_bp: 9_999 }, Need::Optional, "Percentage of requests that are answered without a server error."),
+        key(
+            "availability",
+            Shape::Percent { min_bp: 1, max_bp: 9_999 },
+            Need::Optional,
+            "Percentage of requests that are answered without a server error.",
+        ),
         key("latency_p99_ms", ABOVE_ZERO, Need::Optional, "99th percentile of latency, in milliseconds."),
         key("window", SPAN, Need::Default("30d"), "Over which it is held."),
     ],

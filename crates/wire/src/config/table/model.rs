@@ -16,12 +16,22 @@ pub(super) static MODEL: Table = Table {
     doc: "A model that the pipeline writes. Each run makes a version of it.",
     keys: &[
         key("artifact", Shape::ProductPath, Need::Required, "The ONNX file."),
-        key("transform", Shape::ProductPath, Need::Optional, "From a raw record to the model's inputs, versioned with it. Without one, requests carry the inputs."),
+        key(
+            "transform",
+            Shape::ProductPath,
+            Need::Optional,
+            "From a raw record to the model's inputs, versioned with it. Without one, requests carry the inputs.",
+        ),
         key("golden", Shape::ProductPath, Need::Optional, "Requests with their answers; a version is ready when it gives them."),
         key("decision", Shape::Table(&DECISION), Need::Optional, "How a score becomes a decision."),
         key("reference", Shape::Table(&REFERENCE), Need::Optional, "Offline inputs by record: what skew and drift are measured against."),
         key("evaluation", Shape::Table(&EVALUATION), Need::Optional, "Predictions row by row, for intervals and slices."),
-        key("gates", names("gate", &Shape::Choice(GATES)), Need::Optional, "What a version must show before it is released. No gate is not a pass."),
+        key(
+            "gates",
+            names("gate", &Shape::Choice(GATES)),
+            Need::Optional,
+            "What a version must show before it is released. No gate is not a pass.",
+        ),
         key("drift", Shape::Table(&DRIFT), Need::Optional, "When live inputs no longer look like the reference."),
     ],
 };
@@ -109,11 +119,27 @@ static DRIFT: Table = Table {
     title: "models.NAME.drift",
     doc: "Live inputs of the last `window` are held against the reference, column by column. One column beyond `threshold` is drift.",
     keys: &[
-        key("columns", Shape::List { item: &Shape::Text, min: 1, max: 1_000 }, Need::Optional, "Inputs of the model to watch; all numeric ones when not given."),
+        key(
+            "reference",
+            Shape::ProductPath,
+            Need::Optional,
+            "The rows that live inputs are held against, those of training; the model's reference when not given.",
+        ),
+        key(
+            "columns",
+            Shape::List { item: &Shape::Text, min: 1, max: 1_000 },
+            Need::Optional,
+            "Inputs of the model to watch; all numeric ones when not given.",
+        ),
         key("method", Shape::Word(&["ks", "psi"]), Need::Default("ks"), "Distance: Kolmogorov-Smirnov, or population stability index."),
         key("threshold", ABOVE_ZERO, Need::Default("0.2"), "Distance from which it is drift."),
         key("window", SPAN, Need::Default("30d"), "How far back live inputs are taken."),
-        key("min_rows", Shape::Whole { min: 100, max: u32::MAX }, Need::Default("5000"), "With fewer rows in the window nothing is concluded."),
+        key(
+            "min_rows",
+            Shape::Whole { min: 100, max: u32::MAX },
+            Need::Default("5000"),
+            "With fewer rows in the window nothing is concluded.",
+        ),
     ],
 };
 
@@ -122,12 +148,17 @@ pub(super) static RETRAIN: Table = Table {
     doc: "Training anew, by itself. The new version takes the same gates and the same release as any other.",
     keys: &[
         key("on", Shape::Word(&["drift"]), Need::Required, "What starts it: drift as `models.NAME.drift` defines it."),
-        key("approve", Shape::Word(&["auto", "person"]), Need::Default("person"), "Whether the release of the new version waits for a person."),
+        key(
+            "approve",
+            Shape::Word(&["auto", "person"]),
+            Need::Default("person"),
+            "Whether the release of the new version waits for a person.",
+        ),
         key(
             "set",
             Shape::Names { of: "parameter", item: &Shape::Any, refers: None, preset: None },
             Need::Optional,
-            "Parameters of the pipeline to set for this training, dotted where nested.",
+            "Parameters of the pipeline to set for this training, dotted where nested. `${window.start}` and `${window.end}` are the days at the ends of the window in which drift was found; `${window.start - 30d}` is a day before it.",
         ),
     ],
 };

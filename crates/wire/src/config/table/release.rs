@@ -1,17 +1,14 @@
 //! Keys of release strategies and their judge.
 
-use super::{ABOVE_ZERO, SPAN, key};
+use super::{ABOVE_ZERO, key};
 use crate::config::resolve;
 use crate::config::shape::{Key, Need, Preset, Shape, Table};
-use crate::config::unit::DURATION_MS_MAX;
+use tidegate_core::rollout::{DURATION_MS_MAX, STAGES_MAX};
 
 const PROBABILITY: Shape = Shape::Number { min: 0.0, max: 1.0, open: true };
 const RATIO: Shape = Shape::Number { min: 1.0, max: f64::INFINITY, open: false };
 const FROM_NOTHING: Shape = Shape::Duration { min_ms: 0, max_ms: DURATION_MS_MAX };
 const COUNT: Shape = Shape::Whole { min: 1, max: u32::MAX };
-
-/// Most steps of a strategy, and most weights of a canary.
-const STEPS_MAX: usize = 20;
 
 pub(super) static STRATEGY: Table = Table {
     title: "releases.NAME",
@@ -19,7 +16,7 @@ pub(super) static STRATEGY: Table = Table {
     keys: &[
         key(
             "steps",
-            Shape::List { item: &Shape::OneKey(STEPS), min: 1, max: STEPS_MAX },
+            Shape::List { item: &Shape::OneKey(STEPS), min: 1, max: STAGES_MAX + 1 },
             Need::Default("[{shadow: {}}, {canary: {}}, {promote: {}}]"),
             "In this order: `shadow` at most once and first, any number of `canary`, `promote` once and last.",
         ),
@@ -45,9 +42,9 @@ static SHADOW: Table = Table {
         key("percent", Shape::Percent { min_bp: 1, max_bp: 10_000 }, Need::Default("100"), "How many requests are copied."),
         key(
             "until",
-            Shape::Word(&["evidence"]),
+            Shape::WordOrDuration { word: "evidence", max_ms: DURATION_MS_MAX },
             Need::Default("evidence"),
-            "Ends when the judge has seen enough, either way, or at its deadline.",
+            "Ends when the judge has seen enough, either way; with a duration, as a canary does, after that time and without suspicion.",
         ),
     ],
 };
@@ -58,16 +55,16 @@ static CANARY: Table = Table {
     keys: &[
         key(
             "weights",
-            Shape::List { item: &Shape::Percent { min_bp: 1, max_bp: 10_000 }, min: 1, max: STEPS_MAX },
+            Shape::List { item: &Shape::Percent { min_bp: 1, max_bp: 5_000 }, min: 1, max: STAGES_MAX },
             Need::Default("[5, 25, 50]"),
-            "Percentage of users, growing. At most 50 with `baseline: fresh`, for the control gets as many; below 100 otherwise.",
+            "Percentage of users, growing. At most 50, for the control gets as many.",
         ),
         key("min_time", FROM_NOTHING, Need::Default("5m"), "Shortest stay at each weight."),
         key(
             "baseline",
-            Shape::Word(&["fresh", "stable"]),
+            Shape::Word(&["fresh"]),
             Need::Default("fresh"),
-            "The control: a copy of the stable version started like the candidate, or the workers that run already.",
+            "The control: a copy of the stable version, started when the candidate is, so that both are equally cold.",
         ),
     ],
 };
@@ -77,7 +74,12 @@ static PROMOTE: Table = Table {
     doc: "The candidate answers everybody, still watched; the stable version stays warm.",
     keys: &[
         key("watch", FROM_NOTHING, Need::Default("30m"), "How long it is watched before the old version is unloaded."),
-        key("hold_back", Shape::Percent { min_bp: 0, max_bp: 5_000 }, Need::Default("5"), "Percentage that stable keeps as control while watched."),
+        key(
+            "hold_back",
+            Shape::Percent { min_bp: 0, max_bp: 5_000 },
+            Need::Default("5"),
+            "Percentage that stable keeps as control while watched.",
+        ),
     ],
 };
 
@@ -85,15 +87,35 @@ static JUDGE: Table = Table {
     title: "releases.NAME.judge",
     doc: "Settings of the judge.",
     keys: &[
-        key("alpha", PROBABILITY, Need::Default("0.01"), "Chance that a harmless change is rolled back, over all guardrails, steps and retries."),
+        key(
+            "alpha",
+            PROBABILITY,
+            Need::Default("0.01"),
+            "Chance that a harmless change is rolled back, over all guardrails, steps and retries.",
+        ),
         key("beta", PROBABILITY, Need::Default("0.05"), "Chance that a harmful change is promoted."),
-        key("tick", Shape::Duration { min_ms: 100, max_ms: 3_600_000 }, Need::Default("10s"), "Evidence is counted and judged once in each."),
+        key(
+            "tick",
+            Shape::Duration { min_ms: 100, max_ms: 3_600_000 },
+            Need::Default("10s"),
+            "Evidence is counted and judged once in each.",
+        ),
         key("warm_up", FROM_NOTHING, Need::Default("1m"), "Start of each phase that is logged and not judged: cold caches."),
-        key("deadline", SPAN, Need::Default("6h"), "Without a decision by then: hold, and call a person."),
+        key(
+            "deadline",
+            Shape::Duration { min_ms: 1, max_ms: DURATION_MS_MAX },
+            Need::Default("6h"),
+            "Without a decision by then: hold, and call a person.",
+        ),
         key("min_requests", COUNT, Need::Default("100"), "Requests that the candidate must have answered before a step ends."),
         key("hold_above", ABOVE_ZERO, Need::Default("10"), "A rollback e-value above it keeps a step from ending."),
         key("stale_ticks", COUNT, Need::Default("6"), "Ticks without any request after which there is no telemetry."),
-        key("dispersion_correction", Shape::Word(&["true", "false"]), Need::Default("true"), "Whether bursts of errors count for less than as many independent ones."),
+        key(
+            "dispersion_correction",
+            Shape::Word(&["true", "false"]),
+            Need::Default("true"),
+            "Whether bursts of errors count for less than as many independent ones.",
+        ),
         key(
             "guardrails",
             Shape::Names {

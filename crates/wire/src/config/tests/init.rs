@@ -23,7 +23,8 @@ fn an_empty_repository() {
         # services:
         #   NAME: { model: NAME }
         environments: { production: {} }
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
     assert!(load_in(&text, "tidegate.yaml", Some(&repo(&[]))).is_ok());
 }
 
@@ -61,7 +62,8 @@ fn a_repository_with_a_pipeline() {
         services:
           model: { model: model }
         environments: { production: {} }
-    "#]].assert_eq(&text);
+    "#]]
+    .assert_eq(&text);
     let workspace = load_in(&text, "tidegate.yaml", Some(&there)).unwrap_or_else(|p| panic!("{p}"));
     assert_eq!(workspace.name, "shop");
     assert_eq!(workspace.models["model"].gates.len(), 3);
@@ -71,7 +73,18 @@ fn a_repository_with_a_pipeline() {
 /// Odd names in a repository never make a file that does not load.
 #[test]
 fn odd_names_load() {
-    let names = ["data/a b.csv", "data/a: b.csv", "data/#.csv", "data/é.parquet", "data/true.csv", "data/1.csv", "data/x/1.csv", "m/ m.onnx", "m/-.onnx", "data/'\".csv"];
+    let names = [
+        "data/a b.csv",
+        "data/a: b.csv",
+        "data/#.csv",
+        "data/é.parquet",
+        "data/true.csv",
+        "data/1.csv",
+        "data/x/1.csv",
+        "m/ m.onnx",
+        "m/-.onnx",
+        "data/'\".csv",
+    ];
     let files: Vec<(&str, &str)> = names.iter().map(|n| (*n, "")).collect();
     let there = repo(&files);
     let text = init(&there);

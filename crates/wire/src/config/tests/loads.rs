@@ -1,11 +1,12 @@
 //! Files that load, and what they mean.
 
-use super::super::{Approve, Baseline, DriftMethod, From, Pipeline, ReferenceFrom, Step, load_in, unit};
+use super::super::{Approve, DriftMethod, From, Pipeline, ReferenceFrom, Strategy, load_in, unit};
 use super::{FLIGHTS, loaded, repo};
 use expect_test::expect;
 use tidegate_core::gate::GateKind;
 use tidegate_core::id::At;
 use tidegate_core::judge::{GuardrailKind, JudgeSettings};
+use tidegate_core::rollout::{Baseline, Deadlines, Promotion, Spec, SpecDraft, Step, Until};
 
 #[test]
 fn the_whole_file_loads() {
@@ -25,26 +26,55 @@ fn the_whole_file_loads() {
     let objective = w.services["late-arrival"].objective.clone().unwrap();
     assert_eq!(objective.availability_bp, Some(9_990));
     assert_eq!(w.environments["production"].after.as_deref(), Some("staging"));
-    assert_eq!(w.releases["default"].steps, preset_steps());
-    assert_eq!(w.releases["default"].judge, JudgeSettings::preset());
+    assert_eq!(w.releases["default"], preset());
+    taken_by_the_machine(&w.releases["default"]);
     assert_eq!(w.retrain["late-arrival"].approve, Approve::Auto);
     let drift = model.drift.clone().unwrap();
     assert_eq!((drift.method, drift.min_rows, drift.window_ms), (DriftMethod::Ks, 5_000, 30 * 86_400_000));
 }
 
-fn preset_steps() -> Vec<Step> {
-    vec![
-        Step::Shadow { percent_bp: 10_000 },
-        Step::Canary { weights_bp: vec![500, 2_500, 5_000], min_time_ms: 300_000, baseline: Baseline::Fresh },
-        Step::Promote { watch_ms: 1_800_000, hold_back_bp: 500 },
-    ]
+fn preset() -> Strategy {
+    Strategy {
+        steps: vec![
+            Step::Shadow { mirror_bp: 10_000, until: Until::Evidence },
+            Step::Canary { weights_bp: vec![500, 2_500, 5_000], min_time_ms: 300_000, baseline: Baseline::Fresh },
+        ],
+        promote: Promotion { watch_ms: 1_800_000, hold_back_bp: 500 },
+        judge: JudgeSettings::preset(),
+    }
+}
+
+/// What loads, the rollout machine takes.
+fn taken_by_the_machine(strategy: &Strategy) {
+    let draft = SpecDraft {
+        service: "s".to_owned(),
+        number: 1,
+        model: "m".to_owned(),
+        candidate: "2".to_owned(),
+        stable: Some("1".to_owned()),
+        change: "x".to_owned(),
+        steps: strategy.steps.clone(),
+        promote: strategy.promote,
+        judge: strategy.judge.clone(),
+        offline_disagreement: None,
+        deadlines: Deadlines::default(),
+    };
+    assert_eq!(Spec::build(draft).err(), None);
+}
+
+#[test]
+fn the_example_loads() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/flights/tidegate.yaml");
+    let w = loaded(&std::fs::read_to_string(path).unwrap());
+    assert!(w.releases.len() > 1);
+    w.releases.values().for_each(taken_by_the_machine);
 }
 
 #[test]
 fn two_keys_are_enough() {
     let w = loaded("version: 1\nworkspace: shop\n");
-    assert_eq!(w.releases["default"].steps, preset_steps());
-    assert_eq!(w.releases["default"].judge, JudgeSettings::preset());
+    assert_eq!(w.releases["default"], preset());
+    taken_by_the_machine(&w.releases["default"]);
     assert!(w.environments.contains_key("production"));
     assert_eq!(w.gateway.to_string(), "127.0.0.1:8700");
     assert_eq!(w.console.to_string(), "127.0.0.1:8701");
@@ -60,9 +90,11 @@ fn the_table_and_the_preset_of_the_judge_agree() {
 
 #[test]
 fn a_judge_is_the_preset_with_what_is_given() {
-    let text = "version: 1\nworkspace: x\nreleases:\n  hotfix:\n    steps: [canary: { weights: [1, 10.5%] , baseline: stable}, promote: ]\n    judge:\n      alpha: 1e-3\n      tick: 2s\n      guardrails:\n        errors: { slack: 1%, harm_slack: 0.02 }\n        latency_p50: none\n        latency_p90: { slack: 2%, harm_slack: 4% }\n";
+    let text = "version: 1\nworkspace: x\nreleases:\n  hotfix:\n    steps: [shadow: { until: 90s }, canary: { weights: [1, 10.5%], min_time: 1m }, promote: ]\n    judge:\n      alpha: 1e-3\n      tick: 2s\n      guardrails:\n        errors: { slack: 1%, harm_slack: 0.02 }\n        latency_p50: none\n        latency_p90: { slack: 2%, harm_slack: 4% }\n";
     let strategy = &loaded(text).releases["hotfix"];
-    assert_eq!(strategy.steps[0], Step::Canary { weights_bp: vec![100, 1_050], min_time_ms: 300_000, baseline: Baseline::Stable });
+    assert_eq!(strategy.steps[0], Step::Shadow { mirror_bp: 10_000, until: Until::Time { min_time_ms: 90_000 } });
+    assert_eq!(strategy.steps[1], Step::Canary { weights_bp: vec![100, 1_050], min_time_ms: 60_000, baseline: Baseline::Fresh });
+    taken_by_the_machine(strategy);
     let judge = &strategy.judge;
     assert_eq!((judge.alpha, judge.beta, judge.tick_ms), (0.001, 0.05, 2_000));
     let names: Vec<&str> = judge.guardrails.keys().map(String::as_str).collect();
@@ -136,7 +168,8 @@ fn every_value_says_where_it_came_from() {
 
 #[test]
 fn units() {
-    let durations = ["500ms", "20s", "5m", "1h30m", "2w", "0s", "5", "m", "", "5 m", "5x", "-5m", "1.5h", "99999999999999999999d", "11000d"];
+    let durations =
+        ["500ms", "20s", "5m", "1h30m", "2w", "0s", "5", "m", "", "5 m", "5x", "-5m", "1.5h", "99999999999999999999d", "11000d"];
     let seen: Vec<String> = durations.iter().map(|d| format!("{:?}", unit::duration_ms(d))).collect();
     expect![[r#"
         Ok(500)
@@ -153,7 +186,8 @@ fn units() {
         Err("`-5m` is not a duration")
         Err("`1.5h` is not a duration")
         Err("`99999999999999999999d` is not a duration")
-        Err("`11000d` is longer than ten years")"#]].assert_eq(&seen.join("\n"));
+        Err("`11000d` is longer than ten years")"#]]
+    .assert_eq(&seen.join("\n"));
     for ms in [1, 999, 1_000, 90_000, 5_400_000, 86_400_001, 14 * 86_400_000] {
         assert_eq!(unit::duration_ms(&unit::duration_text(ms)), Ok(ms));
     }

@@ -5,6 +5,8 @@ mod init;
 mod loads;
 mod mistakes;
 mod rules;
+mod steps;
+mod values;
 
 use super::{RepoScan, Workspace, load_in, scan};
 

@@ -5,96 +5,10 @@ use super::repo;
 use expect_test::expect;
 
 #[test]
-fn steps() {
-    check("releases:\n  r:\n    steps:\n      - canary:\n      - shadow:\n", expect![[r#"
-        error: `shadow` comes first, and once
-         --> tidegate.yaml:7:9 (releases.r.steps[1])
-          |
-        7 |       - shadow:
-          |         ^^^^^^
-
-        error: after the last step nobody gets the new version: `promote` is missing
-         --> tidegate.yaml:7:9 (releases.r.steps[1])
-          |
-        7 |       - shadow:
-          |         ^^^^^^
-          = help: end with `- promote: {}`
-
-        tidegate.yaml: 2 problems"#]]);
-    check("releases:\n  r:\n    steps:\n      - promote:\n      - promote:\n", expect![[r#"
-        error: `promote` comes last, and once
-         --> tidegate.yaml:6:9 (releases.r.steps[0])
-          |
-        6 |       - promote:
-          |         ^^^^^^^
-
-        tidegate.yaml: 1 problem"#]]);
-    check("releases:\n  r:\n    steps:\n      - canary: { weights: [25, 5, 60] }\n      - promote:\n", expect![[r#"
-        error: weight 5 does not grow; 25% came before it
-         --> tidegate.yaml:6:33 (releases.r.steps[0].canary.weights)
-          |
-        6 |       - canary: { weights: [25, 5, 60] }
-          |                                 ^
-
-        error: weight 60 is too large
-         --> tidegate.yaml:6:36 (releases.r.steps[0].canary.weights)
-          |
-        6 |       - canary: { weights: [25, 5, 60] }
-          |                                    ^^
-          = help: with `baseline: fresh` the control gets as much as the candidate, so at most 50
-
-        tidegate.yaml: 2 problems"#]]);
-    check("releases:\n  r:\n    steps:\n      - canary: { weights: [50, 100], baseline: stable }\n      - canary: { weights: [] }\n      - promote:\n", expect![[r#"
-        error: weight 100 is too large
-         --> tidegate.yaml:6:33 (releases.r.steps[0].canary.weights)
-          |
-        6 |       - canary: { weights: [50, 100], baseline: stable }
-          |                                 ^^^
-          = help: at 100 there is no control left: that is what `promote` does
-
-        error: 0 items; the list takes 1 to 20
-         --> tidegate.yaml:7:28 (releases.r.steps[1].canary.weights)
-          |
-        7 |       - canary: { weights: [] }
-          |                            ^
-
-        tidegate.yaml: 2 problems"#]]);
-    check("releases:\n  r:\n    steps:\n      - shadow\n      - canary: {}\n        promote: {}\n      - launch: {}\n", expect![[r#"
-        error: takes a mapping with exactly one key: `shadow`, `canary` or `promote`
-         --> tidegate.yaml:6:9 (releases.r.steps[0])
-          |
-        6 |       - shadow
-          |         ^^^^^^
-          = help: as `- shadow: { .. }`
-
-        error: takes a mapping with exactly one key: `shadow`, `canary` or `promote`
-         --> tidegate.yaml:7:9 (releases.r.steps[1])
-          |
-        7 |       - canary: {}
-          |         ^
-          = help: as `- shadow: { .. }`
-
-        error: unknown key `launch`
-         --> tidegate.yaml:9:9 (releases.r.steps[2])
-          |
-        9 |       - launch: {}
-          |         ^^^^^^
-          = help: known: `shadow`, `canary`, `promote`
-
-        tidegate.yaml: 3 problems"#]]);
-    check("releases:\n  r: { steps: [] }\n", expect![[r#"
-        error: 0 items; the list takes 1 to 20
-         --> tidegate.yaml:4:15 (releases.r.steps)
-          |
-        4 |   r: { steps: [] }
-          |               ^
-
-        tidegate.yaml: 1 problem"#]]);
-}
-
-#[test]
 fn judges() {
-    check_judge("      guardrails:\n        errors: { tolerance: 2, harm: 1.5 }\n", expect![[r#"
+    check_judge(
+        "      guardrails:\n        errors: { tolerance: 2, harm: 1.5 }\n",
+        expect![[r#"
         error: harm (1.5 * p0 + 0.002) must lie above what is harmless (2 * p0 + 0.001)
          --> tidegate.yaml:7:39 (releases.default.judge.guardrails.errors)
           |
@@ -102,8 +16,11 @@ fn judges() {
           |                                       ^^^
           = help: raise `harm` or `harm_slack`: neither may be less than `tolerance` or `slack`, and one must be more
 
-        tidegate.yaml: 1 problem"#]]);
-    check_judge("      guardrails:\n        errors: { slack: 1% }\n", expect![[r#"
+        tidegate.yaml: 1 problem"#]],
+    );
+    check_judge(
+        "      guardrails:\n        errors: { slack: 1% }\n",
+        expect![[r#"
         error: harm (1.5 * p0 + 0.002) must lie above what is harmless (1.1 * p0 + 0.01)
          --> tidegate.yaml:7:26 (releases.default.judge.guardrails.errors)
           |
@@ -111,8 +28,11 @@ fn judges() {
           |                          ^^
           = help: raise `harm` or `harm_slack`: neither may be less than `tolerance` or `slack`, and one must be more
 
-        tidegate.yaml: 1 problem"#]]);
-    check_judge("      guardrails:\n        latency_p90: {}\n        sample_ratio: { slack: 1% }\n        errors: { differs_by: 1 }\n", expect![[r#"
+        tidegate.yaml: 1 problem"#]],
+    );
+    check_judge(
+        "      guardrails:\n        latency_p90: {}\n        sample_ratio: { slack: 1% }\n        errors: { differs_by: 1 }\n",
+        expect![[r#"
         error: `latency_p90` is not in the preset, so it needs slacks of its own
          --> tidegate.yaml:7:9 (releases.default.judge.guardrails.latency_p90)
           |
@@ -132,8 +52,11 @@ fn judges() {
         9 |         errors: { differs_by: 1 }
           |                   ^^^^^^^^^^
 
-        tidegate.yaml: 3 problems"#]]);
-    check_judge("      deadline: 10m\n", expect![[r#"
+        tidegate.yaml: 3 problems"#]],
+    );
+    check_judge(
+        "      deadline: 10m\n",
+        expect![[r#"
         error: the steps take at least 16m, and the deadline is 10m
          --> tidegate.yaml:6:17 (releases.default.judge.deadline)
           |
@@ -141,21 +64,28 @@ fn judges() {
           |                 ^^^
           = help: raise `deadline`, or shorten `min_time` or `warm_up`
 
-        tidegate.yaml: 1 problem"#]]);
-    let none: String = ["errors", "latency_p50", "latency_p95", "latency_p99", "skew", "disagreement"].map(|g| format!("        {g}: none\n")).concat();
-    check_judge(&format!("      guardrails:\n{none}"), expect![[r#"
+        tidegate.yaml: 1 problem"#]],
+    );
+    let none: String =
+        ["errors", "latency_p50", "latency_p95", "latency_p99", "skew", "disagreement"].map(|g| format!("        {g}: none\n")).concat();
+    check_judge(
+        &format!("      guardrails:\n{none}"),
+        expect![[r#"
         error: no guardrail is left: nothing would be judged
          --> tidegate.yaml:7:9 (releases.default.judge.guardrails)
           |
         7 |         errors: none
           |         ^^^^^^
 
-        tidegate.yaml: 1 problem"#]]);
+        tidegate.yaml: 1 problem"#]],
+    );
 }
 
 #[test]
 fn gates() {
-    check_model("    gates:\n      a: { metric: auc }\n      b: { metric: auc, min: 1, max: 0 }\n      c: {}\n", expect![[r#"
+    check_model(
+        "    gates:\n      a: { metric: auc }\n      b: { metric: auc, min: 1, max: 0 }\n      c: {}\n",
+        expect![[r#"
         error: a metric without a bound: it would always pass
          --> tidegate.yaml:7:7 (models.m.gates.a)
           |
@@ -176,8 +106,11 @@ fn gates() {
           |       ^
           = help: give one of `against`, `by`, `latency_p99_ms`, `rego` or `metric`
 
-        tidegate.yaml: 3 problems"#]]);
-    check_model("    gates:\n      a: { metric: auc, against: champion, min: 0.9 }\n", expect![[r#"
+        tidegate.yaml: 3 problems"#]],
+    );
+    check_model(
+        "    gates:\n      a: { metric: auc, against: champion, min: 0.9 }\n",
+        expect![[r#"
         error: this gate is computed from evaluation rows, and the model has none
          --> tidegate.yaml:7:7 (models.m.gates.a)
           |
@@ -192,8 +125,11 @@ fn gates() {
           |                                            ^^^
           = help: with `against` go `metric`, `against`, `margin` or `confidence`
 
-        tidegate.yaml: 2 problems"#]]);
-    check_model("    gates:\n      a: { metric: recall, by: carrier, max_gap: 0.3 }\n", expect![[r#"
+        tidegate.yaml: 2 problems"#]],
+    );
+    check_model(
+        "    gates:\n      a: { metric: recall, by: carrier, max_gap: 0.3 }\n",
+        expect![[r#"
         error: this gate is computed from evaluation rows, and the model has none
          --> tidegate.yaml:7:7 (models.m.gates.a)
           |
@@ -208,8 +144,11 @@ fn gates() {
           |       ^
           = help: give `decision: { threshold: 0.5 }` to the model
 
-        tidegate.yaml: 2 problems"#]]);
-    check_model("    gates:\n      a: { metric: f1, against: champoin }\n    evaluation: { rows: r.csv, id: i, label: l, score: s }\n", expect![[r#"
+        tidegate.yaml: 2 problems"#]],
+    );
+    check_model(
+        "    gates:\n      a: { metric: f1, against: champoin }\n    evaluation: { rows: r.csv, id: i, label: l, score: s }\n",
+        expect![[r#"
         error: `f1` is not one of `auc`, `accuracy`, `recall`, `precision`, `log_loss` or `brier`
          --> tidegate.yaml:7:20 (models.m.gates.a.metric)
           |
@@ -224,28 +163,37 @@ fn gates() {
           |                                 ^^^^^^^^
           = help: did you mean `champion`?
 
-        tidegate.yaml: 2 problems"#]]);
+        tidegate.yaml: 2 problems"#]],
+    );
 }
 
 #[test]
 fn models_and_services() {
-    check_model("    reference: { id: flight }\n", expect![[r#"
+    check_model(
+        "    reference: { id: flight }\n",
+        expect![[r#"
         error: neither `stage` nor `path` says where the rows are
          --> tidegate.yaml:6:5 (models.m.reference)
           |
         6 |     reference: { id: flight }
           |     ^^^^^^^^^
 
-        tidegate.yaml: 1 problem"#]]);
-    check_model("    reference: { stage: a, path: b.csv, id: flight }\n", expect![[r#"
+        tidegate.yaml: 1 problem"#]],
+    );
+    check_model(
+        "    reference: { stage: a, path: b.csv, id: flight }\n",
+        expect![[r#"
         error: `stage` and `path` are both given; the rows are in one place
          --> tidegate.yaml:6:34 (models.m.reference)
           |
         6 |     reference: { stage: a, path: b.csv, id: flight }
           |                                  ^^^^^
 
-        tidegate.yaml: 1 problem"#]]);
-    check_model("    drift: { method: kss, threshold: -1, columns: [] }\n", expect![[r#"
+        tidegate.yaml: 1 problem"#]],
+    );
+    check_model(
+        "    drift: { method: kss, threshold: -1, columns: [] }\n",
+        expect![[r#"
         error: drift is measured against the model's reference, and there is none
          --> tidegate.yaml:6:5 (models.m)
           |
@@ -273,8 +221,11 @@ fn models_and_services() {
         6 |     drift: { method: kss, threshold: -1, columns: [] }
           |                                                   ^
 
-        tidegate.yaml: 4 problems"#]]);
-    check_model("retrain:\n  m: { on: drift, set: { train: { rounds: 3 } } }\n", expect![[r#"
+        tidegate.yaml: 4 problems"#]],
+    );
+    check_model(
+        "retrain:\n  m: { on: drift, set: { train: { rounds: 3 } } }\n",
+        expect![[r#"
         error: drift is measured against the model's reference, and there is none
          --> tidegate.yaml:4:3 (models.m)
           |
@@ -289,8 +240,11 @@ fn models_and_services() {
           |                                 ^
           = help: write nested names with dots: `train.rounds: 200`
 
-        tidegate.yaml: 2 problems"#]]);
-    check_model("services:\n  a: { model: m, endpoint: /x }\n  b: { model: m, endpoint: /x }\n  c: { model: m, endpoint: x y }\n", expect![[r#"
+        tidegate.yaml: 2 problems"#]],
+    );
+    check_model(
+        "services:\n  a: { model: m, endpoint: /x }\n  b: { model: m, endpoint: /x }\n  c: { model: m, endpoint: x y }\n",
+        expect![[r#"
         error: endpoint `/x` is already that of service `a`
          --> tidegate.yaml:8:28 (services.b.endpoint)
           |
@@ -304,16 +258,22 @@ fn models_and_services() {
           |                            ^^^
           = help: `endpoint` takes the path of a URL, as `/v2/models/NAME`
 
-        tidegate.yaml: 2 problems"#]]);
-    check("gateway: { listen: '127.0.0.1:8701' }\n", expect![[r#"
+        tidegate.yaml: 2 problems"#]],
+    );
+    check(
+        "gateway: { listen: '127.0.0.1:8701' }\n",
+        expect![[r#"
         error: gateway and console cannot both listen on 127.0.0.1:8701
          --> tidegate.yaml:3:20 (console.listen)
           |
         3 | gateway: { listen: '127.0.0.1:8701' }
           |                    ^^^^^^^^^^^^^^^^
 
-        tidegate.yaml: 1 problem"#]]);
-    check("models:\n  a/b: { artifact: m.onnx }\n", expect![[r#"
+        tidegate.yaml: 1 problem"#]],
+    );
+    check(
+        "models:\n  a/b: { artifact: m.onnx }\n",
+        expect![[r#"
         error: `a/b` cannot be the name of a model
          --> tidegate.yaml:4:3 (models)
           |
@@ -321,7 +281,8 @@ fn models_and_services() {
           |   ^^^
           = help: letters, digits, `-`, `_` and `.`, a letter or digit first, at most 64 characters
 
-        tidegate.yaml: 1 problem"#]]);
+        tidegate.yaml: 1 problem"#]],
+    );
 }
 
 #[test]
@@ -357,5 +318,38 @@ fn against_the_repository() {
            |                    ^^^
            = help: did you mean `auc`?
 
-        tidegate.yaml: 4 problems"#]].assert_eq(&said(text, Some(&there)));
+        tidegate.yaml: 4 problems"#]]
+    .assert_eq(&said(text, Some(&there)));
+}
+
+#[test]
+fn days_of_a_retraining() {
+    let head = "    reference: { path: r.csv, id: i }\nretrain:\n  m:\n    on: drift\n    set:\n";
+    check_model(
+        &format!("{head}      a: '${{window.middle}}'\n      b: '${{window.start - 7}}'\n      c: 'x ${{window.end'\n"),
+        expect![[r#"
+        error: `window.middle` is no day that a retraining knows
+          --> tidegate.yaml:11:10 (retrain.m.set.a)
+           |
+        11 |       a: '${window.middle}'
+           |          ^^^^^^^^^^^^^^^^^^
+           = help: known are `${window.start}` and `${window.end}`, each with `+ 7d` or `- 7d` behind it
+
+        error: `7` has no unit
+          --> tidegate.yaml:12:10 (retrain.m.set.b)
+           |
+        12 |       b: '${window.start - 7}'
+           |          ^^^^^^^^^^^^^^^^^^^^^
+           = help: known are `${window.start}` and `${window.end}`, each with `+ 7d` or `- 7d` behind it
+
+        error: `${` is not closed in `x ${window.end`
+          --> tidegate.yaml:13:10 (retrain.m.set.c)
+           |
+        13 |       c: 'x ${window.end'
+           |          ^^^^^^^^^^^^^^^^
+           = help: known are `${window.start}` and `${window.end}`, each with `+ 7d` or `- 7d` behind it
+
+        tidegate.yaml: 3 problems"#]],
+    );
+    check_model(&format!("{head}      a: ${{window.start - 184d}}\n      b: ${{window.end}}\n"), expect!["no problem"]);
 }

@@ -1,0 +1,13 @@
+# Each target checks, or installs, what it needs and says so. ONCE=1 make up: ends when the loop is done.
+.PHONY: up test bench lint install clean help
+
+help:
+	@echo "make up       build, then take examples/flights round the whole loop (ONCE=1: and end)"
+	@echo "make test     format, house rules, all tests"
+	@echo "make bench    benchmarks, with the release profile"
+	@echo "make lint     clippy with every warning an error; licences and sources of dependencies"
+	@echo "make install  the binary, with the release profile, into Cargo's folder (PREFIX=DIR: into DIR/bin)"
+	@echo "make clean    what was built (ALL=1: test environments too)"
+
+up test bench lint install clean:
+	@./scripts/$@.sh

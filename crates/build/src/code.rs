@@ -1,0 +1,90 @@
+//! Which code a run used: the revision, and a digest of what differs from it.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use tidegate_core::id::Digest;
+
+/// Untracked files larger than this count by name and size.
+const UNTRACKED_BYTES_MAX: u64 = 1 << 20;
+
+/// Revision and difference.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeState {
+    /// The commit; `none` where there is no repository or no commit.
+    pub revision: String,
+    /// Digest of what differs from the commit, untracked files among it; none when nothing does.
+    pub dirty: Option<Digest>,
+}
+
+impl std::fmt::Display for CodeState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.revision)?;
+        self.dirty.as_ref().map_or(Ok(()), |d| write!(f, "+dirty:{}", d.short()))
+    }
+}
+
+/// The state of the code at `root`, by asking Git if there is one. What lies at or below the paths of `except` is not code.
+#[must_use]
+pub fn code_state(root: &Path, except: &[String]) -> CodeState {
+    let Some(revision) = git(root, &["rev-parse", "--verify", "-q", "HEAD"]) else {
+        return CodeState { revision: "none".to_owned(), dirty: None };
+    };
+    let revision = String::from_utf8_lossy(&revision).trim().to_owned();
+    let except: Vec<String> = except.iter().map(|path| format!(":(exclude,literal){path}")).collect();
+    let ask = |words: &[&str]| {
+        let words: Vec<&str> = words.iter().copied().chain(["--", "."]).chain(except.iter().map(String::as_str)).collect();
+        git(root, &words).unwrap_or_default()
+    };
+    let mut differs = ask(&["-c", "core.quotepath=false", "diff", "--no-ext-diff", "--binary", "HEAD"]);
+    let untracked = ask(&["ls-files", "-z", "--others", "--exclude-standard"]);
+    for name in untracked.split(|b| *b == 0).filter(|n| !n.is_empty()) {
+        let name = String::from_utf8_lossy(name);
+        if name.starts_with(".tidegate/") || name.starts_with(".dvc/") {
+            continue;
+        }
+        let path = root.join(&*name);
+        let size = path.metadata().map_or(0, |m| m.len());
+        let content = if size <= UNTRACKED_BYTES_MAX { std::fs::read(&path).unwrap_or_default() } else { Vec::new() };
+        differs.extend_from_slice(format!("\nuntracked {name} {size} {}\n", Digest::of(&content).hex()).as_bytes());
+    }
+    CodeState { revision, dirty: (!differs.is_empty()).then(|| Digest::of(&differs)) }
+}
+
+/// Makes Git ignore the file or directory at `relative`, as DVC does for what its cache owns: a line in the `.gitignore`
+/// beside it, unless Git ignores or keeps it already. Without Git there is nothing to do.
+pub(crate) fn ignore(root: &Path, relative: &str) -> std::io::Result<()> {
+    let path = root.join(relative);
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else { return Ok(()) };
+    let inside = git(root, &["rev-parse", "--is-inside-work-tree"]).is_some();
+    if !inside
+        || git(root, &["check-ignore", "-q", "--", relative]).is_some()
+        || git(root, &["ls-files", "--error-unmatch", "--", relative]).is_some()
+    {
+        return Ok(());
+    }
+    let file = folder.join(".gitignore");
+    let mut text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(error),
+    };
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.push_str(&format!("/{name}\n"));
+    crate::atomic::write(&file, text.as_bytes(), false)
+}
+
+/// What a Git command wrote; none when there is no Git or it failed.
+pub(crate) fn git(root: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(arguments)
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    output.status.success().then_some(output.stdout)
+}

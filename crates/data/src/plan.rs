@@ -1,0 +1,223 @@
+//! From expectations to what must be gathered: which columns are scanned, and what is asked of each.
+
+use crate::classes::{Class, type_matches, type_name};
+use crate::measure::{RowRule, TextSet, float_bits, texts_of};
+use crate::regex::PythonRegex;
+use crate::source::Opened;
+use datafusion::arrow::datatypes::DataType;
+use tidegate_core::contract::{Bounds, IgnoreRow, Kind, Measured, Statistic, Value, instant_micros};
+
+/// How one expectation is measured.
+pub(crate) enum Way {
+    /// Already: by the schema, or because it cannot be.
+    Done(Measured),
+    /// A rule on the rows of a scanned column.
+    Rows { column: usize, rule: RowRule },
+    /// From a scanned column's moments.
+    Moments { column: usize, statistic: Statistic },
+    /// From a scanned column's values in order; none for the median.
+    Quantiles { column: usize, quantiles: Option<Vec<f64>> },
+    /// From a scanned column's newest instant.
+    Newest { column: usize },
+    /// From groups of equal values.
+    Groups { columns: Vec<usize>, ignore: IgnoreRow, answer: GroupAnswer },
+}
+
+/// What is asked of groups.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum GroupAnswer {
+    /// Rows of groups of more than one.
+    Duplicates,
+    /// How many groups, or what share of the rows.
+    Count(Statistic),
+}
+
+type Planned = Result<Way, String>;
+
+/// Chooses the way of one expectation; columns are places in the table.
+pub(crate) fn way(kind: &Kind, opened: &Opened) -> Way {
+    let planned = match kind {
+        Kind::RowCount { .. }
+        | Kind::ColumnCount { .. }
+        | Kind::ColumnsMatchSet { .. }
+        | Kind::ColumnsMatchOrderedList { .. }
+        | Kind::ColumnExists { .. } => Ok(Way::Done(Measured::Table)),
+        Kind::Freshness { column: None, .. } => only_instants(opened).map(|column| Way::Newest { column }),
+        Kind::CompoundUnique { columns, ignore_row_if } => return groups(columns, *ignore_row_if, GroupAnswer::Duplicates, opened),
+        _ => {
+            let Some(name) = kind.columns().first().copied() else { return Way::Done(Measured::Table) };
+            let Some(place) = opened.index(name) else {
+                return Way::Done(Measured::MissingColumn { column: name.to_owned() });
+            };
+            column_way(kind, place, name, opened)
+        }
+    };
+    planned.unwrap_or_else(|why| Way::Done(Measured::Failed { why }))
+}
+
+fn groups(columns: &[String], ignore: IgnoreRow, answer: GroupAnswer, opened: &Opened) -> Way {
+    let mut places = Vec::with_capacity(columns.len());
+    for column in columns {
+        match opened.index(column) {
+            Some(place) => places.push(place),
+            None => return Way::Done(Measured::MissingColumn { column: column.clone() }),
+        }
+    }
+    Way::Groups { columns: places, ignore, answer }
+}
+
+fn only_instants(opened: &Opened) -> Result<usize, String> {
+    let fields = opened.schema.fields();
+    let found: Vec<usize> =
+        (0..fields.len()).filter(|i| fields.get(*i).is_some_and(|f| Class::of(f.data_type()) == Class::Instant)).collect();
+    match found.as_slice() {
+        [only] => Ok(*only),
+        [] => Err("no column holds dates or instants: name the column, or give its values a type".to_owned()),
+        many => {
+            let names: Vec<&str> = many.iter().filter_map(|i| fields.get(*i)).map(|f| f.name().as_str()).collect();
+            Err(format!("several columns hold dates or instants: name one of {}", names.join(", ")))
+        }
+    }
+}
+
+fn column_way(kind: &Kind, column: usize, name: &str, opened: &Opened) -> Planned {
+    let data_type = opened.schema.field(column).data_type();
+    let class = Class::of(data_type);
+    let refuse = |what: &str| -> String { format!("column `{name}` is {} ({}): {what}", class.words(), type_name(data_type)) };
+    let rows = |rule: RowRule| Ok(Way::Rows { column, rule });
+    match kind {
+        Kind::NotNull { .. } => rows(RowRule::NotNull),
+        Kind::Null { .. } => rows(RowRule::Null),
+        Kind::OfType { types, .. } => {
+            let matches = type_matches(data_type, types)?;
+            Ok(Way::Done(Measured::Type { observed: type_name(data_type), matches }))
+        }
+        Kind::Unique { .. } => {
+            Ok(Way::Groups { columns: vec![column], ignore: IgnoreRow::AnyValueIsMissing, answer: GroupAnswer::Duplicates })
+        }
+        // A column of nothing but nulls conforms to everything; the verdict says that nothing was checked.
+        Kind::Between { .. } | Kind::InSet { .. } | Kind::MatchRegex { .. } | Kind::LengthBetween { .. } if class == Class::Null => {
+            rows(RowRule::Anything)
+        }
+        Kind::Between { bounds, .. } => {
+            // Values that cannot be compared are a mistake only where there are values.
+            rows(between(bounds, class, data_type).unwrap_or_else(|why| RowRule::Refuse(refuse(&why))))
+        }
+        Kind::InSet { values, negate, .. } => rows(in_set(values, *negate, class).map_err(|why| refuse(&why))?),
+        Kind::MatchRegex { .. } if class == Class::Other => Err(refuse("a regular expression needs text")),
+        Kind::MatchRegex { regex, negate, .. } => rows(RowRule::Regex(Box::new(PythonRegex::new(regex)?), *negate)),
+        Kind::LengthBetween { bounds, .. } if class == Class::Text => {
+            let (lo, hi) = whole_ends(bounds)?;
+            rows(RowRule::Length(u64::try_from(lo.max(0)).unwrap_or(0), u64::try_from(hi.max(0)).unwrap_or(0)))
+        }
+        Kind::LengthBetween { .. } => Err(refuse("only texts have lengths")),
+        Kind::Quantiles { quantiles, .. } if numeric(class) => {
+            Ok(Way::Quantiles { column, quantiles: Some(quantiles.iter().map(|q| q.q).collect()) })
+        }
+        Kind::Quantiles { .. } => Err(refuse("quantiles need numbers")),
+        Kind::Aggregate { statistic, .. } => aggregate(*statistic, column, class).map_err(|why| refuse(&why)),
+        Kind::Freshness { .. } if matches!(class, Class::Instant | Class::Null) => Ok(Way::Newest { column }),
+        Kind::Freshness { .. } => Err(refuse("freshness needs dates or instants")),
+        _ => Ok(Way::Done(Measured::Table)),
+    }
+}
+
+fn numeric(class: Class) -> bool {
+    matches!(class, Class::Int | Class::Float | Class::Bool | Class::Null)
+}
+
+fn aggregate(statistic: Statistic, column: usize, class: Class) -> Planned {
+    match statistic {
+        Statistic::UniqueValueCount | Statistic::UniqueValueProportion => {
+            Ok(Way::Groups { columns: vec![column], ignore: IgnoreRow::AnyValueIsMissing, answer: GroupAnswer::Count(statistic) })
+        }
+        Statistic::Median if numeric(class) => Ok(Way::Quantiles { column, quantiles: None }),
+        Statistic::Min | Statistic::Max if class != Class::Other => Ok(Way::Moments { column, statistic }),
+        Statistic::Mean | Statistic::Stdev | Statistic::Sum if numeric(class) => Ok(Way::Moments { column, statistic }),
+        Statistic::Min | Statistic::Max => Err("it has no order".to_owned()),
+        Statistic::Mean | Statistic::Stdev | Statistic::Sum | Statistic::Median => Err("this aggregate needs numbers".to_owned()),
+    }
+}
+
+fn between(bounds: &Bounds, class: Class, data_type: &DataType) -> Result<RowRule, String> {
+    match class {
+        Class::Int | Class::Bool => whole_ends(bounds).map(|(lo, hi)| RowRule::Whole(lo, hi)),
+        Class::Float => {
+            let end = |value: &Option<Value>, open: f64| match value {
+                None => Ok(open),
+                Some(v) => v.number().ok_or_else(|| format!("bound {v} is not a number")),
+            };
+            let (min, max) = (end(&bounds.min, f64::NEG_INFINITY)?, end(&bounds.max, f64::INFINITY)?);
+            let (strict_min, strict_max) = (bounds.strict_min && bounds.min.is_some(), bounds.strict_max && bounds.max.is_some());
+            Ok(RowRule::Number { min, max, strict_min, strict_max })
+        }
+        Class::Text => {
+            let end = |value: &Option<Value>| match value {
+                None => Ok(None),
+                Some(Value::Text(text)) => Ok(Some(text.clone())),
+                Some(other) => Err(format!("bound {other} is {}: give text, or give the column a type", other.kind())),
+            };
+            let (min, max) = (end(&bounds.min)?, end(&bounds.max)?);
+            Ok(RowRule::TextBetween { min, max, strict_min: bounds.strict_min, strict_max: bounds.strict_max })
+        }
+        Class::Instant => instant_ends(bounds).map(|(lo, hi)| RowRule::Whole(lo, hi)),
+        Class::Null | Class::Other => Err(format!("{} cannot be compared", type_name(data_type))),
+    }
+}
+
+/// The closed interval of whole numbers that lie within the bounds; an empty one has its ends crossed.
+fn whole_ends(bounds: &Bounds) -> Result<(i64, i64), String> {
+    let end = |value: &Value, strict: bool, upper: bool| -> Result<i64, String> {
+        let wide = match value {
+            Value::Int(n) => i128::from(*n) + i128::from(strict) * if upper { -1 } else { 1 },
+            other => {
+                let x = other.number().ok_or_else(|| format!("bound {other} is {}: give a number", other.kind()))?;
+                let inner = if upper { x.floor() } else { x.ceil() };
+                #[expect(clippy::cast_possible_truncation, reason = "saturates, and the saturated end is right")]
+                let whole = inner as i128;
+                #[expect(clippy::float_cmp, reason = "exactly a whole number or not")]
+                let on_it = inner == x;
+                whole.saturating_add(if strict && on_it { if upper { -1 } else { 1 } } else { 0 })
+            }
+        };
+        Ok(i64::try_from(wide).unwrap_or(if wide > 0 { i64::MAX } else { i64::MIN }))
+    };
+    let lo = bounds.min.as_ref().map_or(Ok(i64::MIN), |v| end(v, bounds.strict_min, false))?;
+    let hi = bounds.max.as_ref().map_or(Ok(i64::MAX), |v| end(v, bounds.strict_max, true))?;
+    Ok((lo, hi))
+}
+
+fn instant_ends(bounds: &Bounds) -> Result<(i64, i64), String> {
+    let end = |value: &Option<Value>, open: i64, step: i64| match value {
+        None => Ok(open),
+        Some(Value::Text(text)) => instant_micros(text)
+            .map(|t| t.saturating_add(step))
+            .ok_or_else(|| format!("bound {text:?} is not a date or an instant: write `2013-12-31` or `2013-12-31T05:00:00Z`")),
+        Some(other) => Err(format!("bound {other} is {}: write a date or an instant", other.kind())),
+    };
+    Ok((end(&bounds.min, i64::MIN, i64::from(bounds.strict_min))?, end(&bounds.max, i64::MAX, -i64::from(bounds.strict_max))?))
+}
+
+fn in_set(values: &[Value], negate: bool, class: Class) -> Result<RowRule, String> {
+    let whole = |v: &Value| match v {
+        Value::Int(n) => Some(*n),
+        Value::Bool(b) => Some(i64::from(*b)),
+        #[expect(clippy::cast_possible_truncation, reason = "whole and within range, as is tested")]
+        Value::Float(x) if x.fract() == 0.0 && x.abs() < 9e15 => Some(*x as i64),
+        Value::Float(_) | Value::Null | Value::Text(_) | Value::Row(_) => None,
+    };
+    match class {
+        Class::Int | Class::Bool => Ok(RowRule::WholeIn(values.iter().filter_map(whole).collect(), negate)),
+        Class::Float => Ok(RowRule::NumberIn(values.iter().filter_map(Value::number).map(float_bits).collect(), negate)),
+        Class::Text => Ok(RowRule::TextIn(TextSet::new(texts_of(values)), negate)),
+        Class::Instant => {
+            let read = |v: &Value| match v {
+                Value::Text(text) => instant_micros(text).ok_or_else(|| format!("value {v} of the set is not a date or an instant")),
+                other => Err(format!("value {other} of the set is {}: write dates or instants", other.kind())),
+            };
+            let set = values.iter().filter(|v| **v != Value::Null).map(read).collect::<Result<_, _>>()?;
+            Ok(RowRule::WholeIn(set, negate))
+        }
+        Class::Null | Class::Other => Err("its values cannot be compared".to_owned()),
+    }
+}

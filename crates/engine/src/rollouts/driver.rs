@@ -1,0 +1,352 @@
+//! The driver itself.
+
+use super::fold::Fold;
+use super::{Input, Output, RolloutId};
+use crate::engine::{Engine, EngineError};
+use indexmap::IndexMap;
+use std::marker::PhantomData;
+use tidegate_core::id::{At, Digest};
+use tidegate_core::judge::Tick;
+use tidegate_core::machine::Machine;
+use tidegate_core::rollout::{self, Command, Effect, Event, Refused, Rollouts, State};
+use tidegate_port::{Blobs, Journal, JournalError};
+
+/// An effect that is not answered is asked for again after this long.
+pub const EFFECT_RETRY_MS: u64 = 5_000;
+/// A deadline that has passed is looked at again after this long.
+const WAKE_AGAIN_MS: u64 = 1_000;
+
+/// Why an input was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum DriverError {
+    /// Another rollout of the service is under way.
+    #[error("{command} {rollout}: rollout {other} of the same service is under way: wait for its end, or abort it")]
+    Busy {
+        /// The command.
+        command: &'static str,
+        /// The rollout.
+        rollout: RolloutId,
+        /// The one under way.
+        other: u64,
+    },
+    /// A later rollout took its place.
+    #[error("{command} {rollout}: rollout {newest} of the same service came after it: command that one")]
+    Superseded {
+        /// The command.
+        command: &'static str,
+        /// The rollout.
+        rollout: RolloutId,
+        /// The newest.
+        newest: u64,
+    },
+    /// The specification has another name than the rollout.
+    #[error("start {rollout}: the specification is that of rollout {number} of {service}")]
+    OtherName {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The specification's service.
+        service: String,
+        /// Its number.
+        number: u64,
+    },
+    /// The machine refused, or the journal failed.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The journal could not be read.
+    #[error("list rollouts: {0}: see whether the journal is reachable")]
+    Journal(#[from] JournalError),
+}
+
+#[derive(Default)]
+struct Open {
+    fold: Fold,
+    /// What was asked for and is still wanted, with when.
+    asked: Vec<(Effect, At)>,
+    /// A command failed after it may have been written: look again.
+    uncertain: bool,
+}
+
+/// Drives the rollouts of all services.
+pub struct RolloutDriver<J, B, M = Rollouts> {
+    engine: Engine<J>,
+    blobs: B,
+    open: IndexMap<RolloutId, Open>,
+    /// Evidence of recorded verdicts that the blob store did not take yet.
+    unsealed: Vec<(RolloutId, Vec<u8>)>,
+    machine: PhantomData<M>,
+}
+
+impl<J, B, M> std::fmt::Debug for RolloutDriver<J, B, M> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RolloutDriver({} open)", self.open.len())
+    }
+}
+
+impl<J, B, M> RolloutDriver<J, B, M>
+where
+    J: Journal,
+    B: Blobs,
+    M: Machine<State = State, Command = Command, Event = Event, Refused = Refused>,
+{
+    /// Finds its place in `journal`. The outputs ask for the kept evidence and for what is still wanted.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn recover(journal: J, blobs: B, at: At) -> Result<(Self, Vec<Output>), DriverError> {
+        let mut driver =
+            RolloutDriver { engine: Engine::new(journal), blobs, open: IndexMap::new(), unsealed: vec![], machine: PhantomData };
+        let mut outputs = vec![];
+        for id in driver.rollouts()? {
+            let state = driver.state(&id)?;
+            if is_open(&state) {
+                driver.open.insert(id.clone(), Open::default());
+                outputs.push(Output::ResendEvidence { rollout: id.clone(), from_seq: 0 });
+                driver.ask(&id, &state, at, &mut outputs);
+            }
+        }
+        Ok((driver, outputs))
+    }
+
+    /// All rollouts ever started, by service and number.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn rollouts(&mut self) -> Result<Vec<RolloutId>, DriverError> {
+        let streams = self.engine.journal().streams("rollout/")?;
+        let mut ids: Vec<RolloutId> = streams.iter().filter_map(|s| RolloutId::of_stream(s)).collect();
+        ids.sort();
+        Ok(ids)
+    }
+
+    /// The state of a rollout.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn state(&mut self, id: &RolloutId) -> Result<State, DriverError> {
+        Ok(self.engine.state::<M>(&id.stream())?)
+    }
+
+    /// What the judges say of a rollout now, on evidence that may be newer than the newest recorded verdict.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn assessments(&mut self, id: &RolloutId) -> Result<Vec<rollout::Judged>, DriverError> {
+        let state = self.state(id)?;
+        let judged = self.open.get(id).zip(state.rollout()).map(|(open, r)| open.fold.judged(r));
+        Ok(judged.unwrap_or_default())
+    }
+
+    /// The engine, for commands of other machines on the same journal.
+    pub fn engine(&mut self) -> &mut Engine<J> {
+        &mut self.engine
+    }
+
+    /// When `Wake` is due; none when nothing is under way.
+    #[must_use]
+    pub fn next_wake(&mut self, now: At) -> Option<At> {
+        let mut next = None;
+        let ids: Vec<RolloutId> = self.open.keys().cloned().collect();
+        for id in ids {
+            // a deadline that has passed and changed nothing is no reason to wake without end
+            let deadline = self
+                .state(&id)
+                .ok()
+                .and_then(|state| rollout::deadline(&state))
+                .map(|d| if d <= now { now.plus_ms(WAKE_AGAIN_MS) } else { d });
+            let open = self.open.get(&id);
+            let retry = open.and_then(|o| o.asked.iter().map(|(_, asked)| asked.plus_ms(EFFECT_RETRY_MS)).min());
+            let judge = open.filter(|o| o.fold.has_news() || o.uncertain).map(|_| now.plus_ms(EFFECT_RETRY_MS));
+            next = [next, deadline, retry, judge].into_iter().flatten().min();
+        }
+        let seal = (!self.unsealed.is_empty()).then(|| now.plus_ms(EFFECT_RETRY_MS));
+        next.into_iter().chain(seal).min()
+    }
+
+    /// Takes an input; what shall be done comes back.
+    ///
+    /// # Errors
+    /// When a command is refused or the journal fails. Failures of other rollouts come back as `Trouble`.
+    pub fn handle(&mut self, input: Input, at: At) -> Result<Vec<Output>, DriverError> {
+        let mut outputs = vec![];
+        match input {
+            Input::Command { rollout, key, command } => self.command(&rollout, key.as_deref(), &command, at, &mut outputs)?,
+            Input::Evidence { rollout, ticks } => self.evidence(&rollout, ticks, at, &mut outputs)?,
+            Input::Wake => self.wake(at, &mut outputs),
+        }
+        Ok(outputs)
+    }
+
+    fn command(
+        &mut self,
+        id: &RolloutId,
+        key: Option<&str>,
+        command: &Command,
+        at: At,
+        outputs: &mut Vec<Output>,
+    ) -> Result<(), DriverError> {
+        self.fits(id, command)?;
+        if let Err(error) = self.execute(id, key, command, at, outputs) {
+            if let DriverError::Engine(EngineError::Journal { .. }) = error {
+                self.open.entry(id.clone()).or_default().uncertain = true;
+            }
+            return Err(error);
+        }
+        if !self.open.contains_key(id) && is_open(&self.state(id)?) {
+            // started, or a finished one woken by retry or undo: then its evidence is needed again
+            self.open.insert(id.clone(), Open::default());
+            outputs.push(Output::ResendEvidence { rollout: id.clone(), from_seq: 0 });
+        }
+        self.settle(id, at, outputs)
+    }
+
+    /// One rollout a service at a time, and only the newest can be woken again.
+    fn fits(&mut self, id: &RolloutId, command: &Command) -> Result<(), DriverError> {
+        let name = command.name();
+        let wakes = match command {
+            Command::Start { spec, .. } => {
+                if spec.service != id.service || spec.number != id.number {
+                    return Err(DriverError::OtherName { rollout: id.clone(), service: spec.service.clone(), number: spec.number });
+                }
+                true
+            }
+            Command::Retry { .. } | Command::Undo { .. } => true,
+            Command::WorkerReady { .. }
+            | Command::WorkerFailed { .. }
+            | Command::Unloaded { .. }
+            | Command::TrafficApplied { .. }
+            | Command::Judged { .. }
+            | Command::PageDelivered { .. }
+            | Command::Pause { .. }
+            | Command::Resume { .. }
+            | Command::Promote { .. }
+            | Command::Abort { .. }
+            | Command::Tick { .. } => false,
+        };
+        if !wakes {
+            return Ok(());
+        }
+        for other in self.rollouts()?.into_iter().filter(|other| other.service == id.service && other.number != id.number) {
+            if self.state(&other)?.rollout().is_some_and(|r| !r.phase.is_terminal()) {
+                return Err(DriverError::Busy { command: name, rollout: id.clone(), other: other.number });
+            }
+            if other.number > id.number {
+                return Err(DriverError::Superseded { command: name, rollout: id.clone(), newest: other.number });
+            }
+        }
+        Ok(())
+    }
+
+    fn execute(
+        &mut self,
+        id: &RolloutId,
+        key: Option<&str>,
+        command: &Command,
+        at: At,
+        outputs: &mut Vec<Output>,
+    ) -> Result<(), DriverError> {
+        let done = self.engine.execute::<M>(&id.stream(), key, command, at)?;
+        if !done.events.is_empty() && !done.repeated {
+            outputs.push(Output::Happened { rollout: id.clone(), events: done.events });
+        }
+        Ok(())
+    }
+
+    fn evidence(&mut self, id: &RolloutId, ticks: Vec<Tick>, at: At, outputs: &mut Vec<Output>) -> Result<(), DriverError> {
+        let state = self.state(id)?;
+        let (Some(open), Some(r)) = (self.open.get_mut(id), state.rollout()) else { return Ok(()) };
+        if !open.fold.observe(r, ticks) {
+            outputs.push(Output::ResendEvidence { rollout: id.clone(), from_seq: open.fold.next_seq });
+        }
+        // the ticks are folded: what fails now is tried again at the next wake
+        if let Err(error) = self.judge(id, at, outputs).and_then(|()| self.settle(id, at, outputs)) {
+            outputs.push(Output::Trouble { rollout: id.clone(), detail: error.to_string() });
+        }
+        Ok(())
+    }
+
+    /// Tells the machine what the judges say, when it makes a difference. The evidence is sealed before.
+    fn judge(&mut self, id: &RolloutId, at: At, outputs: &mut Vec<Output>) -> Result<(), DriverError> {
+        let state = self.state(id)?;
+        let news = self.open.get(id).zip(state.rollout()).map(|(open, r)| open.fold.news(r));
+        for mut judged in news.unwrap_or_default() {
+            let mode = judged.mode;
+            let command = Command::Judged { judged: Box::new(judged.clone()), at };
+            // asked without consequences first: most ticks change nothing, and nothing need be sealed for them
+            if M::decide(&state, &command).is_ok_and(|events| events.is_empty()) {
+                continue;
+            }
+            let Some(sealed) = self.open.get(id).zip(state.rollout()).and_then(|(open, r)| open.fold.sealed(r, mode)) else { continue };
+            judged.evidence = Digest::of(&sealed);
+            // a way back never waits for the blob store: the digest is known, and the bytes follow when it works again
+            self.unsealed.push((id.clone(), sealed));
+            self.seal(outputs);
+            self.execute(id, None, &Command::Judged { judged: Box::new(judged), at }, at, outputs)?;
+        }
+        if let Some(open) = self.open.get_mut(id) {
+            open.fold.told();
+        }
+        Ok(())
+    }
+
+    fn seal(&mut self, outputs: &mut Vec<Output>) {
+        let mut left = vec![];
+        for (id, bytes) in std::mem::take(&mut self.unsealed) {
+            if let Err(failure) = self.blobs.put(&bytes) {
+                outputs.push(Output::Trouble { rollout: id.clone(), detail: failure.to_string() });
+                left.push((id, bytes));
+            }
+        }
+        self.unsealed = left;
+    }
+
+    fn wake(&mut self, at: At, outputs: &mut Vec<Output>) {
+        self.seal(outputs);
+        let ids: Vec<RolloutId> = self.open.keys().cloned().collect();
+        for id in ids {
+            if let Err(error) = self.wake_one(&id, at, outputs) {
+                outputs.push(Output::Trouble { rollout: id, detail: error.to_string() });
+            }
+        }
+    }
+
+    fn wake_one(&mut self, id: &RolloutId, at: At, outputs: &mut Vec<Output>) -> Result<(), DriverError> {
+        if self.open.get_mut(id).is_some_and(|open| std::mem::take(&mut open.uncertain)) {
+            outputs.push(Output::ResendEvidence { rollout: id.clone(), from_seq: 0 });
+        }
+        self.judge(id, at, outputs)?;
+        let due = rollout::deadline(&self.state(id)?).is_some_and(|deadline| deadline <= at);
+        if due {
+            self.execute(id, None, &Command::Tick { at }, at, outputs)?;
+        }
+        self.settle(id, at, outputs)
+    }
+
+    /// Asks for what is wanted now, and lets go of what is finished.
+    fn settle(&mut self, id: &RolloutId, at: At, outputs: &mut Vec<Output>) -> Result<(), DriverError> {
+        let state = self.state(id)?;
+        self.ask(id, &state, at, outputs);
+        if !is_open(&state) {
+            self.open.shift_remove(id);
+        }
+        Ok(())
+    }
+
+    fn ask(&mut self, id: &RolloutId, state: &State, at: At, outputs: &mut Vec<Output>) {
+        let Some(open) = self.open.get_mut(id) else { return };
+        let before = std::mem::take(&mut open.asked);
+        for effect in rollout::effects(state) {
+            let asked = before.iter().find(|(e, _)| *e == effect).map(|(_, asked)| *asked);
+            // a clock that jumped back must not silence the repetition
+            let waits = asked.filter(|asked| *asked <= at && at.since_ms(*asked) < EFFECT_RETRY_MS);
+            if waits.is_none() {
+                outputs.push(Output::Do { rollout: id.clone(), effect: effect.clone() });
+            }
+            open.asked.push((effect, waits.unwrap_or(at)));
+        }
+    }
+}
+
+/// Whether anything is left to do for a rollout.
+fn is_open(state: &State) -> bool {
+    state.rollout().is_some_and(|r| !r.phase.is_terminal()) || !rollout::effects(state).is_empty()
+}

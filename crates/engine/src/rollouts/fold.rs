@@ -1,0 +1,118 @@
+//! The evidence of one rollout, folded: a judge for each mode of the present attempt.
+//!
+//! Not here: what follows from an assessment.
+
+use crate::evidence::{EVIDENCE_VERSION, Header, encode};
+use tidegate_core::id::Digest;
+use tidegate_core::judge::{JUDGE_VERSION, JudgeState, Mode, Offline, Tick};
+use tidegate_core::rollout::{Judged, Rollout};
+
+/// Most ticks of one mode of one attempt: eleven days of ten seconds. Later ones are not folded, and the
+/// judge's deadline ends the stage.
+pub const EVIDENCE_TICKS_MAX: usize = 100_000;
+
+struct Judge {
+    attempt: u32,
+    mode: Mode,
+    state: JudgeState,
+    ticks: Vec<Tick>,
+    /// Folded since the machine was last told.
+    news: bool,
+}
+
+impl Judge {
+    fn judged(&self) -> Option<Judged> {
+        let last = self.ticks.last()?;
+        Some(Judged {
+            attempt: self.attempt,
+            mode: self.mode,
+            step: last.step,
+            step_ticks: self.ticks.iter().rev().take_while(|t| t.step == last.step).count() as u64,
+            through: last.seq,
+            assessment: self.state.assess(),
+            evidence: Digest::of(b""),
+        })
+    }
+}
+
+/// What was folded of a rollout.
+#[derive(Default)]
+pub(super) struct Fold {
+    /// The sequence of the tick that comes next.
+    pub(super) next_seq: u64,
+    judges: Vec<Judge>,
+}
+
+impl Fold {
+    /// Folds ticks that continue what is there; false when one is missing before them.
+    pub(super) fn observe(&mut self, r: &Rollout, ticks: Vec<Tick>) -> bool {
+        for tick in ticks {
+            if tick.seq < self.next_seq {
+                continue;
+            }
+            if tick.seq > self.next_seq {
+                return false;
+            }
+            self.next_seq += 1;
+            if tick.attempt == r.attempt {
+                self.judge(r, tick);
+            }
+        }
+        true
+    }
+
+    fn judge(&mut self, r: &Rollout, tick: Tick) {
+        self.judges.retain(|j| j.attempt == r.attempt);
+        let (attempt, mode) = (tick.attempt, tick.mode);
+        let i = self.judges.iter().position(|j| j.mode == mode).unwrap_or_else(|| {
+            let state = JudgeState::new(&r.spec.judge, attempt, mode, &offline(r));
+            self.judges.push(Judge { attempt, mode, state, ticks: vec![], news: false });
+            self.judges.len() - 1
+        });
+        if let Some(judge) = self.judges.get_mut(i).filter(|j| j.ticks.len() < EVIDENCE_TICKS_MAX) {
+            judge.state.observe(&tick);
+            judge.ticks.push(tick);
+            judge.news = true;
+        }
+    }
+
+    /// Whether the machine was not told of everything yet.
+    pub(super) fn has_news(&self) -> bool {
+        self.judges.iter().any(|j| j.news)
+    }
+
+    /// The machine was told of everything.
+    pub(super) fn told(&mut self) {
+        self.judges.iter_mut().for_each(|j| j.news = false);
+    }
+
+    /// What the judges with news say, without the seal; the newest evidence last.
+    pub(super) fn news(&self, r: &Rollout) -> Vec<Judged> {
+        self.judges.iter().filter(|j| j.news && j.attempt == r.attempt).filter_map(Judge::judged).collect()
+    }
+
+    /// What all judges of the present attempt say, without the seal; the newest evidence last.
+    pub(super) fn judged(&self, r: &Rollout) -> Vec<Judged> {
+        self.judges.iter().filter(|j| j.attempt == r.attempt).filter_map(Judge::judged).collect()
+    }
+
+    /// The bytes that the present assessment of `mode` rests on.
+    pub(super) fn sealed(&self, r: &Rollout, mode: Mode) -> Option<Vec<u8>> {
+        let judge = self.judges.iter().find(|j| j.attempt == r.attempt && j.mode == mode)?;
+        let header = Header {
+            v: EVIDENCE_VERSION,
+            service: r.spec.service.clone(),
+            rollout: r.spec.number,
+            attempt: judge.attempt,
+            mode,
+            settings: r.spec.judge.clone(),
+            offline: offline(r),
+            judge_version: JUDGE_VERSION,
+        };
+        Some(encode(&header, &judge.ticks))
+    }
+}
+
+fn offline(r: &Rollout) -> Offline {
+    Offline { disagreement: r.spec.offline_disagreement }
+}

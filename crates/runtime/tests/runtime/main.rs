@@ -1,0 +1,10 @@
+//! The runtime on real models and the real library; answers are scikit-learn's.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod bodies;
+mod golden;
+mod models;

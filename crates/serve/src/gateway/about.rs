@@ -1,0 +1,123 @@
+//! What the protocol tells about the server and its models. Roles are nobody's business outside.
+
+use crate::frame::Hello;
+use crate::gateway::Shared;
+use crate::gateway::handle::Call;
+use crate::gateway::reply::{Reply, error, json, unknown};
+use crate::plan::{PlanRoute, PlanTarget};
+use hyper::StatusCode;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use tidegate_core::model::TensorSpec;
+
+/// Answers `GET /v2`.
+pub fn server(shared: &Shared) -> Reply {
+    let body =
+        json!({ "name": shared.settings.server_name, "version": env!("CARGO_PKG_VERSION"), "extensions": ["statistics", "feedback"] });
+    json(StatusCode::OK, &body)
+}
+
+/// Answers `GET /v2/health/ready`: every service has a ready worker with weight.
+pub fn ready(shared: &Shared) -> Reply {
+    let plan = shared.plan.load();
+    let why = if shared.draining.load(Ordering::Relaxed) {
+        Some("the server is being stopped".to_owned())
+    } else if plan.by_model.is_empty() {
+        Some("no model is routed yet".to_owned())
+    } else {
+        plan.by_model.values().find(|r| !answers(r)).map(|r| format!("model '{}' has no ready worker", r.model))
+    };
+    match why {
+        None => json(StatusCode::OK, &json!({ "ready": true })),
+        Some(why) => not_ready(json!({ "ready": false, "error": why })),
+    }
+}
+
+fn answers(route: &PlanRoute) -> bool {
+    route.targets.iter().any(|t| t.slot.ready())
+}
+
+fn not_ready(body: Value) -> Reply {
+    let mut reply = error(StatusCode::SERVICE_UNAVAILABLE, "");
+    *reply.body_mut() = bytes::Bytes::from(body.to_string()).into();
+    reply
+}
+
+/// The route and target that a path names.
+fn named<'a>(plan: &'a crate::plan::Plan, call: &Call) -> Option<(&'a PlanRoute, &'a Arc<PlanTarget>)> {
+    let route = plan.by_model.get(&call.model)?;
+    let target = match &call.version {
+        Some(version) => route.of_version(version)?,
+        None => route.main()?,
+    };
+    Some((route, target))
+}
+
+/// Answers `GET /v2/models/{model}[/versions/{version}]`.
+pub fn model(shared: &Shared, call: &Call) -> Reply {
+    let plan = shared.plan.load();
+    let Some((route, target)) = named(&plan, call) else { return unknown(&call.model, call.version.as_deref()) };
+    let hello = target.slot.hello.load();
+    let Some(hello) = hello.as_deref() else {
+        return error(StatusCode::SERVICE_UNAVAILABLE, &format!("model '{}' has no ready worker", route.model));
+    };
+    let Hello { platform, inputs, outputs, .. } = hello;
+    let versions = match &call.version {
+        Some(version) => vec![version.as_str()],
+        None => route.versions(),
+    };
+    let body = json!({ "name": &*route.model, "versions": versions, "platform": platform, "inputs": tensors(inputs), "outputs": tensors(outputs) });
+    json(StatusCode::OK, &body)
+}
+
+fn tensors(specs: &[TensorSpec]) -> Vec<Value> {
+    specs.iter().map(|s| json!({ "name": s.name, "datatype": s.datatype.as_str(), "shape": s.shape })).collect()
+}
+
+/// Answers `GET /v2/models/{model}[/versions/{version}]/ready`.
+pub fn model_ready(shared: &Shared, call: &Call) -> Reply {
+    let plan = shared.plan.load();
+    let Some((route, target)) = named(&plan, call) else { return unknown(&call.model, call.version.as_deref()) };
+    let ready = if call.version.is_some() { target.slot.ready() } else { answers(route) };
+    if ready && !shared.draining.load(Ordering::Relaxed) {
+        json(StatusCode::OK, &json!({ "name": &*route.model, "ready": true }))
+    } else {
+        not_ready(json!({ "name": &*route.model, "ready": false, "error": format!("model '{}' has no ready worker", route.model) }))
+    }
+}
+
+/// Answers `GET /v2/models/{model}[/versions/{version}]/stats`: one entry a version, those without weight now included.
+pub fn stats(shared: &Shared, call: &Call) -> Reply {
+    let plan = shared.plan.load();
+    let Some(route) = plan.by_model.get(&call.model) else { return unknown(&call.model, call.version.as_deref()) };
+    let mut by_version: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
+    for totals in shared.book.totals().into_iter().filter(|t| t.target.service == *route.service) {
+        let entry = by_version.entry(totals.target.version).or_default();
+        entry.0 += totals.live.answered;
+        entry.1 += totals.live.errors;
+        entry.2 += totals.live.latency_us;
+    }
+    if let Some(version) = &call.version {
+        by_version.retain(|v, _| v == version);
+        if by_version.is_empty() {
+            return unknown(&call.model, Some(version));
+        }
+    }
+    let entries: Vec<Value> = by_version.iter().map(|(version, counts)| entry(&route.model, version, *counts)).collect();
+    json(StatusCode::OK, &json!({ "model_stats": entries }))
+}
+
+fn entry(model: &str, version: &str, (answered, errors, latency_us): (u64, u64, u64)) -> Value {
+    json!({
+        "name": model,
+        "version": version,
+        "inference_count": answered,
+        "execution_count": answered,
+        "inference_stats": {
+            "success": { "count": answered, "ns": latency_us.saturating_mul(1_000) },
+            "fail": { "count": errors, "ns": 0 },
+        },
+    })
+}

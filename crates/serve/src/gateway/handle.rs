@@ -1,0 +1,90 @@
+//! One request: who asks, what for, and the headers that every answer carries.
+
+use crate::gateway::endpoints::{Endpoint, Found, find};
+use crate::gateway::reply::{Reply, X_REQUEST_ID, error, wrong_method};
+use crate::gateway::{Shared, about, feedback, infer, metrics, reply};
+use crate::limits::{BODY_READ_MS_MAX, REQUEST_ID_CHARS_MAX};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use hyper::{HeaderMap, Request, StatusCode};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+/// What a handler is told.
+pub struct Call {
+    pub model: String,
+    pub version: Option<String>,
+    pub headers: HeaderMap,
+    pub body: Incoming,
+    pub request_id: Arc<str>,
+}
+
+/// Answers one request.
+pub async fn handle(shared: &Arc<Shared>, request: Request<Incoming>) -> Reply {
+    let (parts, body) = request.into_parts();
+    let request_id = request_id(shared, &parts.headers);
+    let mut answer = match find(&parts.method, parts.uri.path()) {
+        Found::Row { row, .. } if !row.public && !shared.settings.tokens.admit(&parts.headers) => unauthorised(),
+        Found::Row { row, model, version } => {
+            let call = Call { model, version, headers: parts.headers, body, request_id: Arc::clone(&request_id) };
+            run(shared, row.endpoint, call).await
+        }
+        // Whoever has no token learns nothing about what exists.
+        Found::Method { .. } | Found::Nothing if !shared.settings.tokens.admit(&parts.headers) => unauthorised(),
+        Found::Method { allow } => wrong_method(allow),
+        Found::Nothing => error(StatusCode::NOT_FOUND, &format!("nothing is at {}", parts.uri.path())),
+    };
+    if let Ok(id) = HeaderValue::from_str(&request_id) {
+        answer.headers_mut().insert(X_REQUEST_ID, id);
+    }
+    if shared.draining.load(Ordering::Relaxed) {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
+}
+
+async fn run(shared: &Arc<Shared>, endpoint: Endpoint, call: Call) -> Reply {
+    match endpoint {
+        Endpoint::Server => about::server(shared),
+        Endpoint::Live => reply::json(StatusCode::OK, &serde_json::json!({ "live": true })),
+        Endpoint::Ready => about::ready(shared),
+        Endpoint::Model => about::model(shared, &call),
+        Endpoint::ModelReady => about::model_ready(shared, &call),
+        Endpoint::Infer => infer::infer(shared, call).await,
+        Endpoint::Stats => about::stats(shared, &call),
+        Endpoint::Feedback => feedback::feedback(shared, call).await,
+        Endpoint::Metrics => reply::metrics(metrics::text(shared)),
+    }
+}
+
+fn unauthorised() -> Reply {
+    error(StatusCode::UNAUTHORIZED, "a token is needed: send `authorization: Bearer <token>`")
+}
+
+/// The client's identifier where it is usable, else a new one.
+fn request_id(shared: &Shared, headers: &HeaderMap) -> Arc<str> {
+    let given = headers.get(X_REQUEST_ID).and_then(|v| v.to_str().ok());
+    match given.filter(|id| !id.is_empty() && id.len() <= REQUEST_ID_CHARS_MAX && id.bytes().all(|b| b.is_ascii_graphic())) {
+        Some(id) => id.into(),
+        None => format!("{:x}-{:x}", shared.started_us, shared.requests.fetch_add(1, Ordering::Relaxed)).into(),
+    }
+}
+
+/// The whole body, or the answer to its sender.
+pub async fn read_body(shared: &Shared, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Reply> {
+    let most = shared.settings.body_bytes_max;
+    let long = || error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is longer than {most} bytes"));
+    let said: Option<usize> = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());
+    if said.is_some_and(|bytes| bytes > most) {
+        return Err(long());
+    }
+    match tokio::time::timeout(Duration::from_millis(BODY_READ_MS_MAX), Limited::new(body, most).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(failure)) if failure.is::<LengthLimitError>() => Err(long()),
+        Ok(Err(failure)) => Err(error(StatusCode::BAD_REQUEST, &format!("the body could not be read: {failure}"))),
+        Err(_) => Err(error(StatusCode::REQUEST_TIMEOUT, &format!("the body did not arrive within {BODY_READ_MS_MAX} ms"))),
+    }
+}

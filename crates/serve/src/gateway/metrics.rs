@@ -1,0 +1,174 @@
+//! The metrics page, in the text format of Prometheus.
+
+use crate::counts::Totals;
+use crate::gateway::Shared;
+use std::fmt::Write;
+use std::sync::atomic::Ordering;
+use tidegate_core::judge::LatencyHistogram;
+use tidegate_core::route::TargetId;
+
+/// Bounds of the exported histogram: 2^6 to 2^24 microseconds, each a bound of the fine buckets too.
+const BOUND_POWERS: std::ops::RangeInclusive<u16> = 6..=24;
+/// Fine buckets in an octave.
+const OCTAVE: u16 = 16;
+
+/// A page under construction.
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn line(&mut self, name: &str, labels: &str, value: impl std::fmt::Display) {
+        let _ = if labels.is_empty() { writeln!(self.0, "{name} {value}") } else { writeln!(self.0, "{name}{{{labels}}} {value}") };
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl std::fmt::Display) {
+        self.head(name, kind, help);
+        self.line(name, "", value);
+    }
+}
+
+/// The whole page.
+pub fn text(shared: &Shared) -> String {
+    let mut page = Page(String::with_capacity(8 * 1024));
+    let totals = shared.book.totals();
+    requests(&mut page, &totals);
+    latency(&mut page, &totals);
+    workers(&mut page, shared);
+    routes(&mut page, shared);
+    let load = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
+    let mirror = &shared.mirror.totals;
+    page.single("tidegate_mirror_dropped_total", "counter", "Copies dropped because the mirror's queue was full.", load(&mirror.dropped));
+    page.single(
+        "tidegate_mirror_abandoned_total",
+        "counter",
+        "Copies that made no pair: an arm was unloaded or the request was at fault.",
+        load(&mirror.abandoned),
+    );
+    page.single("tidegate_mirror_pairs_total", "counter", "Copies that both arms were asked for.", load(&mirror.pairs));
+    page.single(
+        "tidegate_mirror_pairs_dropped_total",
+        "counter",
+        "Pairs dropped because the control plane did not read them.",
+        load(&mirror.pairs_dropped),
+    );
+    page.single(
+        "tidegate_records_dropped_total",
+        "counter",
+        "Prediction records dropped because the lake did not take them.",
+        load(&shared.records.dropped),
+    );
+    page.single(
+        "tidegate_requests_shed_total",
+        "counter",
+        "Requests answered 429 because too many were being answered.",
+        load(&shared.shed),
+    );
+    page.single("tidegate_requests_active", "gauge", "Predictions being answered.", shared.active.load(Ordering::Relaxed));
+    page.0
+}
+
+fn requests(page: &mut Page, totals: &[Totals]) {
+    page.head("tidegate_requests_total", "counter", "Live requests by target and end.");
+    for t in totals {
+        let labels = labels(&t.target);
+        let outcomes = [("answered", t.live.answered), ("error", t.live.errors), ("client_fault", t.live.client_faults)];
+        for (outcome, count) in outcomes {
+            page.line("tidegate_requests_total", &format!("{labels},outcome=\"{outcome}\""), count);
+        }
+    }
+    page.head("tidegate_retries_total", "counter", "Live requests that came because another target gave no answer.");
+    for t in totals {
+        page.line("tidegate_retries_total", &labels(&t.target), t.live.retries);
+    }
+    page.head("tidegate_mirrored_total", "counter", "Mirrored copies by target.");
+    for t in totals {
+        page.line("tidegate_mirrored_total", &labels(&t.target), t.mirrored);
+    }
+}
+
+fn latency(page: &mut Page, totals: &[Totals]) {
+    let name = "tidegate_request_duration_seconds";
+    page.head(name, "histogram", "Time from the choice of a target to its answer, of answered live requests.");
+    for t in totals {
+        let labels = labels(&t.target);
+        let mut rest = t.buckets.iter();
+        let (mut below, mut next) = (0, 0);
+        for power in BOUND_POWERS {
+            let bucket = power * OCTAVE;
+            below += rest.by_ref().take(usize::from(bucket + 1 - next)).sum::<u64>();
+            next = bucket + 1;
+            let bound_s = LatencyHistogram::upper_us(bucket) / 1e6;
+            page.line(&format!("{name}_bucket"), &format!("{labels},le=\"{bound_s}\""), below);
+        }
+        page.line(&format!("{name}_bucket"), &format!("{labels},le=\"+Inf\""), below + rest.sum::<u64>());
+        page.line(&format!("{name}_sum"), &labels, t.live.latency_us as f64 / 1e6);
+        page.line(&format!("{name}_count"), &labels, t.live.answered);
+    }
+}
+
+fn workers(page: &mut Page, shared: &Shared) {
+    let slots = shared.pool.all();
+    page.head("tidegate_worker_ready", "gauge", "1 when the worker answers.");
+    for slot in &slots {
+        page.line("tidegate_worker_ready", &labels(&slot.spec.target), u8::from(slot.ready()));
+    }
+    page.head("tidegate_worker_in_flight", "gauge", "Requests waiting in the worker.");
+    for slot in &slots {
+        page.line("tidegate_worker_in_flight", &labels(&slot.spec.target), slot.in_flight.load(Ordering::Relaxed));
+    }
+    page.head("tidegate_worker_restarts_total", "counter", "Times that the worker was started again.");
+    for slot in &slots {
+        page.line("tidegate_worker_restarts_total", &labels(&slot.spec.target), slot.restarts.load(Ordering::Relaxed));
+    }
+}
+
+fn routes(page: &mut Page, shared: &Shared) {
+    let plan = shared.plan.load();
+    page.single("tidegate_route_generation", "gauge", "Generation of the route table that stands.", plan.table.generation);
+    page.head("tidegate_route_weight_bp", "gauge", "Share of live requests in basis points.");
+    for target in plan.table.routes.values().flat_map(|r| &r.targets) {
+        page.line("tidegate_route_weight_bp", &labels(&target.target), target.weight_bp);
+    }
+    page.head("tidegate_route_mirror_bp", "gauge", "Share of live requests that are copied, in basis points.");
+    for route in plan.table.routes.values() {
+        let share_bp = route.mirror.as_ref().map_or(0, |m| m.percent_bp);
+        page.line("tidegate_route_mirror_bp", &format!("service=\"{}\"", escaped(&route.service)), share_bp);
+    }
+}
+
+fn labels(target: &TargetId) -> String {
+    format!("service=\"{}\",version=\"{}\",role=\"{}\"", escaped(&target.service), escaped(&target.version), target.role)
+}
+
+/// Label values with the three characters that the format escapes.
+fn escaped(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::counts::{Book, Kind, Result};
+    use tidegate_core::route::Role;
+
+    #[test]
+    fn bounds_hold_what_is_at_most_as_slow() {
+        let book = Book::default();
+        let target = TargetId::new("s\"x", "1", Role::Stable);
+        for us in [1.0, 64.0, 65.0, 128.0, 1e9] {
+            book.of(&target).add(Kind::First, Result::Answered(us));
+        }
+        let mut page = Page(String::new());
+        latency(&mut page, &book.totals());
+        let at = |le: &str| page.0.lines().find(|l| l.contains(&format!("le=\"{le}\""))).map(|l| l.rsplit(' ').next().unwrap().to_owned());
+        assert_eq!(
+            (at("0.000064"), at("0.000128"), at("16.777216"), at("+Inf")),
+            (Some("2".into()), Some("4".into()), Some("4".into()), Some("5".into()))
+        );
+        assert!(page.0.contains(r#"service="s\"x",version="1",role="stable""#), "{}", page.0);
+    }
+}

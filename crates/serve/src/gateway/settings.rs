@@ -1,0 +1,59 @@
+//! How the gateway is run.
+
+use crate::limits;
+use std::net::SocketAddr;
+
+pub use super::access::Tokens;
+
+/// How the gateway is run.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// Who may ask; without any, only the public endpoints answer.
+    pub tokens: Tokens,
+    /// What `/v2` says.
+    pub server_name: String,
+    /// Seed of the splits.
+    pub seed: u64,
+    /// See [`limits::BODY_BYTES_MAX`].
+    pub body_bytes_max: usize,
+    /// See [`limits::REQUESTS_MAX`].
+    pub requests_max: usize,
+    /// Deadlines.
+    pub timings: Timings,
+}
+
+/// Deadlines of the gateway, in milliseconds.
+#[derive(Clone, Copy, Debug)]
+pub struct Timings {
+    /// See [`limits::ANSWER_MS_MAX`].
+    pub answer_ms_max: u64,
+    /// See [`limits::DRAIN_ANNOUNCE_MS`].
+    pub announce_ms: u64,
+    /// See [`limits::DRAIN_LINGER_MS`].
+    pub linger_ms: u64,
+    /// See [`limits::DRAIN_FINISH_MS`].
+    pub finish_ms: u64,
+}
+
+impl GatewaySettings {
+    /// The default limits.
+    #[must_use]
+    pub fn new(listen: SocketAddr, tokens: Vec<String>, seed: u64) -> GatewaySettings {
+        GatewaySettings {
+            listen,
+            tokens: Tokens::new(tokens),
+            server_name: "tidegate".to_owned(),
+            seed,
+            body_bytes_max: limits::BODY_BYTES_MAX,
+            requests_max: limits::REQUESTS_MAX,
+            timings: Timings {
+                answer_ms_max: limits::ANSWER_MS_MAX,
+                announce_ms: limits::DRAIN_ANNOUNCE_MS,
+                linger_ms: limits::DRAIN_LINGER_MS,
+                finish_ms: limits::DRAIN_FINISH_MS,
+            },
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Shares over HTTP: exact, at once, and never for weight 0.
+
+use crate::world::{INFER, World, candidate, control, route, stable, target};
+use hyper::StatusCode;
+use serde_json::json;
+use std::collections::BTreeMap;
+use tidegate_core::route::{Role, RouteTable, Sticky};
+use tidegate_serve::ApplyError;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn shares_are_exact_on_many_connections() {
+    let mut world = World::new().await;
+    world.load(&[stable(), candidate(), control()]).await;
+    world.apply(route(&[(stable(), 9_000), (candidate(), 500), (control(), 500)], 0));
+    let expected = BTreeMap::from([("1/stable".to_owned(), 720), ("2/candidate".to_owned(), 40), ("1/control".to_owned(), 40)]);
+    assert_eq!(world.ask(8, 100).await, expected);
+    let counts: Vec<(String, u64)> =
+        world.gateway.take_counts("late-arrival").iter().map(|c| (c.target.to_string(), c.live.requests)).collect();
+    let name = |t: &tidegate_core::route::TargetId| t.to_string();
+    assert_eq!(counts, [(name(&stable()), 720), (name(&control()), 40), (name(&candidate()), 40)]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn weight_zero_is_never_served_and_changes_hold_at_once() {
+    let mut world = World::new().await;
+    world.load(&[stable(), candidate()]).await;
+    world.apply(route(&[(stable(), 10_000), (candidate(), 0)], 0));
+    assert_eq!(world.ask(4, 50).await, BTreeMap::from([("1/stable".to_owned(), 200)]));
+    let mut client = world.client();
+    let by_version = "/v2/models/late/versions/2/infer";
+    let got = client.post(by_version, &json!({ "x": 1 })).await;
+    assert_eq!((got.status, got.error().as_str()), (StatusCode::NOT_FOUND, "Request for unknown model: 'late' version 2 is not found"));
+    // The same connection goes by the new table with its next request.
+    world.apply(route(&[(stable(), 0), (candidate(), 10_000)], 0));
+    assert_eq!(client.post(INFER, &json!({ "x": 1 })).await.who(), "2/candidate");
+    assert_eq!(client.post(by_version, &json!({ "x": 1 })).await.who(), "2/candidate");
+    world.apply(route(&[(stable(), 10_000)], 0));
+    assert_eq!(client.post(INFER, &json!({ "x": 1 })).await.who(), "1/stable");
+    assert_eq!(client.post(by_version, &json!({ "x": 1 })).await.status, StatusCode::NOT_FOUND);
+    // Version 2 saw exactly two users, and that stays known.
+    world.pool.unload(&candidate()).await.unwrap();
+    let totals = world.gateway.totals("late-arrival");
+    assert_eq!(totals.iter().find(|t| t.0 == candidate()).unwrap().1.requests, 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_last_good_table_stands() {
+    let mut world = World::with_stable().await;
+    let table = world.gateway.table();
+    let apply = |table| world.gateway.apply(table);
+    let wrong = RouteTable::new(2, [route(&[(stable(), 9_999)], 0)]);
+    assert!(matches!(apply(wrong), Err(ApplyError::Invalid { .. })));
+    let unloaded = apply(RouteTable::new(2, [route(&[(stable(), 9_000), (candidate(), 1_000)], 0)])).unwrap_err().to_string();
+    assert!(unloaded.contains("late-arrival version 2 (candidate) is not loaded"), "{unloaded}");
+    assert!(matches!(apply(RouteTable::new(0, [])), Err(ApplyError::Stale { standing: 1, .. })));
+    assert!(matches!(apply(RouteTable::new(1, [])), Err(ApplyError::Conflict { .. })));
+    assert!(apply(table.clone()).is_ok(), "the same table again changes nothing");
+    assert_eq!(world.gateway.table(), table);
+    // A target whose golden answers are wrong never gets weight.
+    let wrong = target("3", Role::Candidate);
+    world.pool.ensure(world.spec(&wrong, "wrong")).unwrap();
+    world.pool.settled(&wrong).await;
+    let refused = world.gateway.apply(RouteTable::new(2, [route(&[(stable(), 9_000), (wrong, 1_000)], 0)])).unwrap_err().to_string();
+    assert!(refused.contains("was never ready"), "{refused}");
+    assert_eq!(world.ask(1, 20).await, BTreeMap::from([("1/stable".to_owned(), 20)]));
+    world.apply(route(&[(stable(), 10_000)], 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_stays_with_its_version() {
+    let mut world = World::new().await;
+    world.load(&[stable(), candidate()]).await;
+    let mut route = route(&[(stable(), 5_000), (candidate(), 5_000)], 0);
+    route.sticky = Some(Sticky { header: "x-user".to_owned(), salt: "salt".to_owned() });
+    world.apply(route);
+    let mut client = world.client();
+    let mut versions = std::collections::BTreeSet::new();
+    for user in 0..20 {
+        client.headers = vec![("x-user", format!("user-{user}"))];
+        let first = client.post(INFER, &json!({ "x": 1 })).await.who();
+        for _ in 0..5 {
+            assert_eq!(client.post(INFER, &json!({ "x": 1 })).await.who(), first, "user {user}");
+        }
+        versions.insert(first);
+    }
+    assert_eq!(versions.len(), 2);
+}

@@ -1,0 +1,79 @@
+//! The worker of the tests: the real loop around a model that misbehaves when told to.
+//!
+//! `tidegate-test-worker real ...` runs the real worker. `tidegate-test-worker fake ...` answers a body
+//! `{"id": .., "x": .., "do": ..}` by `{"version": .., "role": .., "x": ..}`; a file `mode` in its directory says
+//! how it starts.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+
+use std::time::Duration;
+use tidegate_serve::worker::{self, Answerer, WorkerArguments};
+use tidegate_serve::{Answer, Hello, Outcome};
+
+struct Fake {
+    arguments: WorkerArguments,
+    mode: String,
+}
+
+impl Answerer for Fake {
+    fn hello(&self) -> Hello {
+        match self.mode.as_str() {
+            "crash" => {
+                eprintln!("cannot start: the moon is in the wrong house");
+                std::process::exit(3);
+            }
+            "mute" => loop {
+                std::thread::sleep(Duration::from_secs(1));
+            },
+            _ => {}
+        }
+        let why = if self.mode == "wrong" { "1 of 1 golden requests was answered otherwise" } else { "" };
+        Hello { ready: why.is_empty(), why: why.to_owned(), platform: "fake".to_owned(), inputs: vec![], outputs: vec![] }
+    }
+
+    fn answer(&self, body: &[u8]) -> Answer {
+        let Ok(request) = serde_json::from_slice::<serde_json::Value>(body) else {
+            return Answer::error(Outcome::ClientFault, "not JSON");
+        };
+        let x = request["x"].as_f64();
+        let todo = request["do"].as_str().unwrap_or_default();
+        // `refuse@2` is for version 2 only, `sleep@candidate` for candidates only.
+        let (what, who) = todo.split_once('@').unwrap_or((todo, ""));
+        let mine = who.is_empty() || who == self.arguments.version || who == self.arguments.role.as_str();
+        match what {
+            "sleep" if mine => std::thread::sleep(Duration::from_millis(300)),
+            "die" if mine => std::process::abort(),
+            "refuse" if mine => return Answer::error(Outcome::Refused, "refused by this version: no weather"),
+            "fail" if mine => return Answer::error(Outcome::Failed, "the model failed"),
+            "fault" if mine => return Answer::error(Outcome::ClientFault, "the request is wrong"),
+            _ => {}
+        }
+        let body = serde_json::json!({ "version": self.arguments.version, "role": self.arguments.role.as_str(), "x": x });
+        Answer {
+            outcome: Outcome::Answered,
+            score: x,
+            event_time_ms: request["at"].as_i64(),
+            record_id: request["id"].as_str().unwrap_or_default().to_owned(),
+            inputs: x.map(|x| x as f32).into_iter().collect(),
+            body: body.to_string().into(),
+        }
+    }
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some("real") {
+        if let Err(error) = worker::main(arguments) {
+            eprintln!("{error}");
+            std::process::exit(1);
+        }
+        return;
+    }
+    let arguments = WorkerArguments::parse(arguments).unwrap();
+    let connection = worker::connection_of_parent().unwrap();
+    worker::end_with_parent();
+    let mode = std::fs::read_to_string(arguments.dir.join("mode")).unwrap_or_default();
+    // Ends like the real one: with an error when the version is not ready or the connection breaks.
+    if worker::serve(&connection, &Fake { arguments, mode }).is_err() {
+        std::process::exit(1);
+    }
+}

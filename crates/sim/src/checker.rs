@@ -1,0 +1,290 @@
+//! What is allowed, in the checker's own words: it sees the data plane, the acknowledged facts and the journal, it
+//! knows the scenario, and it never asks the machine.
+
+use crate::plane::{EPOCH_MS, Plane, Process, Served, index};
+use crate::scenario::{Scenario, Truth};
+use crate::story::Violation;
+use std::collections::HashMap;
+use tidegate_core::judge::Verdict;
+use tidegate_core::rollout::{Event, Note, Promoter, Role};
+
+/// Ticks after the healing within which users must be off a harmful candidate.
+const EXPOSED_TICKS_MAX: u64 = 45;
+
+/// The kind of a split, in order of exposure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Exposure {
+    None,
+    Shadow,
+    Weight(usize),
+    Promoted,
+}
+
+#[derive(Debug)]
+pub(crate) struct Checker {
+    scenario: Scenario,
+    pub(crate) violations: Vec<Violation>,
+    /// Golden requests were answered right since the last load.
+    was_ready: [bool; 3],
+    exposure: Exposure,
+    /// Whole ticks counted at each exposure in this attempt.
+    ticks_at: HashMap<Exposure, u64>,
+    attempts: u32,
+    failed: bool,
+    /// Since the failed verdict, traffic was back on stable.
+    back: bool,
+    person_promoted: bool,
+    clock_jumped: bool,
+    acknowledged: Vec<Event>,
+    holds: u64,
+    pages: u64,
+    exposed_after_healing: u64,
+}
+
+impl Checker {
+    pub(crate) fn new(scenario: &Scenario) -> Checker {
+        Checker {
+            scenario: scenario.clone(),
+            violations: vec![],
+            was_ready: [scenario.has_stable, false, false],
+            exposure: Exposure::None,
+            ticks_at: HashMap::new(),
+            attempts: 1,
+            failed: false,
+            back: false,
+            person_promoted: false,
+            clock_jumped: false,
+            acknowledged: vec![],
+            holds: 0,
+            pages: 0,
+            exposed_after_healing: 0,
+        }
+    }
+
+    fn rule(&mut self, now_ms: i64, good: bool, rule: &'static str, found: impl FnOnce() -> String) {
+        if !good && self.violations.len() < 20 {
+            self.violations.push(Violation { rule, at_ms: now_ms - EPOCH_MS, found: found() });
+        }
+    }
+
+    /// What the machine's own rules found.
+    pub(crate) fn notes(&mut self, now_ms: i64, notes: Vec<Note>) {
+        for note in notes {
+            self.rule(now_ms, false, note.rule, || note.found);
+        }
+    }
+
+    pub(crate) fn person_promoted(&mut self) {
+        self.person_promoted = true;
+    }
+
+    pub(crate) fn clock_jumped(&mut self) {
+        self.clock_jumped = true;
+    }
+
+    pub(crate) fn paged(&mut self) {
+        self.pages += 1;
+    }
+
+    /// Looks at the workers, after each thing that happens.
+    pub(crate) fn workers(&mut self, plane: &Plane) {
+        for role in Role::ALL {
+            match plane.worker(role).process {
+                Process::Ready => self.was_ready[index(role)] = true,
+                Process::Absent => self.was_ready[index(role)] = false,
+                Process::Loading | Process::Failed => {}
+            }
+        }
+    }
+
+    /// A worker was unloaded while the route was as it is.
+    pub(crate) fn unloaded(&mut self, now_ms: i64, role: Role, plane: &Plane) {
+        let route = plane.route;
+        self.rule(now_ms, !route.reaches(role), "no worker goes while requests reach it", || format!("{role} with {route}"));
+        if role == Role::Stable && self.scenario.has_stable {
+            let watched = self.ticks_at.get(&Exposure::Promoted).copied().unwrap_or(0);
+            // a watch without a control is timed by the driver's clock, which may have jumped
+            let excused = self.person_promoted && self.clock_jumped;
+            let least = self.scenario.watch_ticks;
+            self.rule(now_ms, watched >= least || excused, "stable stays warm until the watch has ended", || {
+                format!("unloaded after {watched} of {least} watched ticks")
+            });
+        }
+    }
+
+    /// The gateway has taken a split.
+    pub(crate) fn applied(&mut self, now_ms: i64, plane: &Plane) {
+        let t = plane.route;
+        let sum = t.stable_bp + t.candidate_bp + t.control_bp;
+        self.rule(now_ms, sum == 10_000, "weights sum to 10000", || format!("{t}"));
+        for role in Role::ALL.into_iter().filter(|role| t.reaches(*role)) {
+            let ready = self.was_ready[index(role)];
+            self.rule(now_ms, ready, "no request reaches a worker before its golden answers were right", || format!("{role} with {t}"));
+        }
+        let exposure = self.exposure_of(now_ms, plane);
+        if exposure > self.exposure {
+            self.may_expose(now_ms, exposure);
+        }
+        if self.failed {
+            self.rule(now_ms, !self.back || exposure == Exposure::None, "a failed attempt never gets traffic again", || format!("{t}"));
+            self.back |= exposure == Exposure::None;
+        }
+        self.exposure = exposure;
+    }
+
+    fn exposure_of(&mut self, now_ms: i64, plane: &Plane) -> Exposure {
+        let t = plane.route;
+        let weight = self.scenario.weights_bp.iter().position(|w| *w == t.candidate_bp);
+        match (t.candidate_bp, weight) {
+            (0, _) if t.mirror_bp > 0 => Exposure::Shadow,
+            (0, _) => Exposure::None,
+            (_, Some(i)) => Exposure::Weight(i),
+            (promoted, None) => {
+                let least = 10_000 - self.scenario.hold_back_bp;
+                self.rule(now_ms, promoted >= least, "only configured weights are used", || format!("{t}"));
+                Exposure::Promoted
+            }
+        }
+    }
+
+    /// Every stage before this one was passed, as long as it must last.
+    fn may_expose(&mut self, now_ms: i64, exposure: Exposure) {
+        if !self.scenario.has_stable || (self.person_promoted && exposure == Exposure::Promoted) {
+            return;
+        }
+        let mut before: Vec<(Exposure, u64)> = vec![];
+        if self.scenario.shadow {
+            before.push((Exposure::Shadow, 1));
+        }
+        before.extend((0..self.scenario.weights_bp.len()).map(|i| (Exposure::Weight(i), self.scenario.step_ticks)));
+        for (stage, least) in before.into_iter().filter(|(stage, _)| *stage < exposure) {
+            let ticks = self.ticks_at.get(&stage).copied().unwrap_or(0);
+            self.rule(now_ms, ticks >= least, "no stage is skipped or cut short", || {
+                format!("{exposure:?} after {ticks} of {least} ticks of {stage:?}")
+            });
+        }
+    }
+
+    /// A tick has ended.
+    pub(crate) fn tick(&mut self, now_ms: i64, plane: &Plane, served: Served, counted: bool, healed: bool) {
+        for role in Role::ALL {
+            let n = served[index(role)];
+            let share = plane.route.share_bp(role);
+            self.rule(now_ms, share > 0 || n == 0, "weight 0 is never served", || format!("{role} served {n}"));
+        }
+        let uncontrolled = self.exposure == Exposure::Promoted && plane.route.control_bp == 0;
+        if counted || uncontrolled {
+            *self.ticks_at.entry(self.exposure).or_insert(0) += 1;
+        }
+        let harmful = self.scenario.truth == Truth::Harmful && self.scenario.has_stable && !self.person_promoted;
+        if harmful && healed && served[index(Role::Candidate)] > 0 {
+            self.exposed_after_healing += 1;
+            let exposed = self.exposed_after_healing;
+            self.rule(now_ms, exposed <= EXPOSED_TICKS_MAX, "users do not stay on a harmful candidate", || {
+                format!("{exposed} ticks after the healing")
+            });
+        }
+    }
+
+    /// The driver has acknowledged facts.
+    pub(crate) fn acknowledged(&mut self, events: Vec<Event>) {
+        self.acknowledged.extend(events);
+    }
+
+    /// Facts that the journal holds.
+    pub(crate) fn happened(&mut self, now_ms: i64, events: &[Event], plane: &Plane) {
+        let mut through = None;
+        for event in events {
+            match event {
+                Event::VerdictReached { assessment, through: t, .. } => {
+                    through = Some(*t);
+                    self.verdict(now_ms, &assessment.verdict, assessment.needs_rollback);
+                }
+                Event::StageEntered { .. } | Event::WatchEnded { .. } => self.progress(now_ms, through, plane),
+                Event::PromotionBegan { by, .. } => {
+                    self.rule(now_ms, !self.failed, "a failed attempt is never promoted", || by.to_string());
+                    if *by == Promoter::Evidence {
+                        self.progress(now_ms, through, plane);
+                    }
+                }
+                Event::TrafficWanted { traffic, .. } => {
+                    let exposes = traffic.reaches(Role::Candidate);
+                    self.rule(now_ms, !self.failed || !exposes, "a failed attempt never gets traffic again", || traffic.to_string());
+                }
+                Event::AttemptOpened { .. } => {
+                    self.attempts += 1;
+                    self.failed = false;
+                    self.back = false;
+                    self.person_promoted = false;
+                    self.exposed_after_healing = 0;
+                    self.ticks_at.clear();
+                }
+                Event::HoldBegan { .. } => self.holds += 1,
+                Event::Started { .. }
+                | Event::LoadWanted { .. }
+                | Event::WorkerBecameReady { .. }
+                | Event::WorkerFailed { .. }
+                | Event::UnloadWanted { .. }
+                | Event::WorkerUnloaded { .. }
+                | Event::TrafficApplied { .. }
+                | Event::WatchBegan { .. }
+                | Event::Completed { .. }
+                | Event::Paged { .. }
+                | Event::PageDelivered { .. }
+                | Event::Paused { .. }
+                | Event::Resumed { .. }
+                | Event::RollbackBegan { .. }
+                | Event::RollbackCompleted { .. } => {}
+            }
+        }
+    }
+
+    fn verdict(&mut self, now_ms: i64, verdict: &Verdict, needs: f64) {
+        self.failed |= *verdict == Verdict::Rollback;
+        // the first attempt has nine tenths of alpha, the others share the rest by 6 / (pi n)^2
+        let n = f64::from(self.attempts.max(2) - 1);
+        let share = if self.attempts == 1 { 0.9 } else { 0.1 * 6.0 / (std::f64::consts::PI * n).powi(2) };
+        let least = 1.0 / (share * self.scenario.alpha);
+        let attempt = self.attempts;
+        self.rule(now_ms, needs >= least * 0.999, "retries of a change share one alpha", || {
+            format!("attempt {attempt} rolls back at {needs:.0}, which must be {least:.0} at least")
+        });
+    }
+
+    /// A stage ended by a verdict: requests were seen in the evidence shortly before.
+    fn progress(&mut self, now_ms: i64, through: Option<u64>, plane: &Plane) {
+        let Some(through) = through else { return };
+        let stale = self.scenario.stale_ticks;
+        let recent = plane.kept.iter().filter(|t| t.seq <= through && t.seq + stale > through);
+        let (ticks, requests) = recent.fold((0, 0), |(n, sum), t| (n + 1, sum + t.candidate.requests + t.control.requests));
+        self.rule(now_ms, ticks < stale || requests > 0, "no stage ends without telemetry", || {
+            format!("no request in the {stale} ticks to {through}")
+        });
+    }
+
+    /// The end: liveness, and what the journal holds.
+    pub(crate) fn end(&mut self, now_ms: i64, journal: &[Event], plane: &Plane, phase: &str) {
+        let mut rest = journal.iter();
+        let missing = self.acknowledged.iter().find(|acked| !rest.any(|written| written == *acked)).cloned();
+        self.rule(now_ms, missing.is_none(), "an acknowledged event is never lost", || missing.map(|e| e.to_string()).unwrap_or_default());
+        let released = phase == "done";
+        let ended = released || phase == "rolled back" || phase == "aborted";
+        self.rule(now_ms, ended, "after the healing a rollout comes to its end", || phase.to_owned());
+        let (holds, pages) = (self.holds, self.pages);
+        self.rule(now_ms, holds == 0 || pages > 0, "a hold calls a person", || format!("{holds} holds, nobody called"));
+        let harmful = self.scenario.truth != Truth::Good && self.scenario.has_stable && !self.person_promoted;
+        let truth = self.scenario.truth;
+        self.rule(now_ms, !(released && harmful), "no bad candidate is released without a person", || format!("{truth:?}"));
+        if ended {
+            let end = plane.route;
+            let keeper = if released { Role::Candidate } else { Role::Stable };
+            self.rule(now_ms, end.share_bp(keeper) == 10_000 && end.mirror_bp == 0, "no rollout is left half-way", || {
+                format!("{phase} with {end}")
+            });
+            for role in Role::ALL.into_iter().filter(|r| *r != keeper) {
+                let process = plane.worker(role).process;
+                self.rule(now_ms, process == Process::Absent, "no worker is left behind", || format!("{phase} with {role} {process:?}"));
+            }
+        }
+    }
+}

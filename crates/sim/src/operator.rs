@@ -1,0 +1,61 @@
+//! The operator: meddles while it storms; afterwards answers pages, and gives up on what does not get better.
+
+use crate::scenario::Scenario;
+use tidegate_core::id::At;
+use tidegate_core::rollout::{Command, Forward, Phase, Rollout};
+use tidegate_stats::rng::Rng;
+
+/// Ticks after the healing until a forgotten pause is let go.
+const PAUSE_TICKS: u64 = 60;
+/// Ticks after which a page is answered.
+const ANSWER_TICKS: u64 = 6;
+/// Times that a hold is resumed before the rollout is aborted.
+const RESUMES_MAX: u32 = 3;
+/// Retries after a rollback.
+const RETRIES_MAX: u32 = 2;
+
+#[derive(Debug, Default)]
+pub(crate) struct Operator {
+    held_ticks: u64,
+    healed_ticks: u64,
+    resumes: u32,
+    retries: u32,
+    paused: bool,
+}
+
+impl Operator {
+    /// What the operator wants at this tick.
+    pub(crate) fn wants(&mut self, r: &Rollout, healed: bool, scenario: &Scenario, at: At, rng: &mut Rng) -> Option<Command> {
+        let by = "operator".to_owned();
+        let reason = "as the seed says".to_owned();
+        if let (Phase::RolledBack { .. } | Phase::Aborted { .. }, true) = (&r.phase, self.retries < RETRIES_MAX && rng.chance(0.15)) {
+            self.retries += 1;
+            return Some(Command::Retry { by, reason, at });
+        }
+        if scenario.pauses_canary && !self.paused && matches!(r.forward(), Some(Forward::Step { .. })) {
+            self.paused = true;
+            return Some(Command::Pause { by, reason, at });
+        }
+        if !healed {
+            return if rng.chance(scenario.meddles) { Some(meddling(by, reason, at, rng)) } else { None };
+        }
+        self.healed_ticks += 1;
+        self.held_ticks = if matches!(r.phase, Phase::Held { .. }) { self.held_ticks + 1 } else { 0 };
+        if self.held_ticks >= ANSWER_TICKS && r.page.as_ref().is_some_and(|p| p.delivered) {
+            self.held_ticks = 0;
+            self.resumes += 1;
+            return Some(if self.resumes > RESUMES_MAX { Command::Abort { by, reason, at } } else { Command::Resume { by, at } });
+        }
+        (r.paused.is_some() && self.healed_ticks >= PAUSE_TICKS).then_some(Command::Resume { by, at })
+    }
+}
+
+fn meddling(by: String, reason: String, at: At, rng: &mut Rng) -> Command {
+    match rng.below(10) {
+        0..=3 => Command::Pause { by, reason, at },
+        4..=6 => Command::Resume { by, at },
+        7 => Command::Abort { by, reason, at },
+        8 => Command::Undo { by, reason, at },
+        _ => Command::Promote { by, reason, at },
+    }
+}

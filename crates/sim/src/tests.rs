@@ -1,0 +1,83 @@
+//! Many worlds without a fault, and each fault found.
+
+use crate::{Fault, Scenario, run};
+use std::collections::BTreeMap;
+use tidegate_stats::rng::Rng;
+
+const SEEDS: u64 = 500;
+/// Worlds within which a planted fault must be found.
+const SEEDS_PER_FAULT: u64 = 500;
+
+/// Runs worlds on two threads; the outcomes, counted.
+fn worlds(seeds: std::ops::Range<u64>) -> BTreeMap<String, u32> {
+    let halves = std::thread::scope(|scope| {
+        let half = |from: u64| {
+            let end = seeds.end;
+            scope.spawn(move || {
+                let mut outcomes: BTreeMap<String, u32> = BTreeMap::new();
+                for story in (from..end).step_by(2).map(|seed| run(seed, None)) {
+                    assert!(story.violations.is_empty(), "{story}");
+                    *outcomes.entry(story.outcome).or_default() += 1;
+                }
+                outcomes
+            })
+        };
+        [half(seeds.start), half(seeds.start + 1)].map(|h| h.join().unwrap())
+    });
+    let mut all: BTreeMap<String, u32> = BTreeMap::new();
+    for (outcome, n) in halves.into_iter().flatten() {
+        *all.entry(outcome).or_default() += n;
+    }
+    all
+}
+
+#[test]
+fn five_hundred_worlds_keep_every_rule() {
+    let outcomes = worlds(0..SEEDS);
+    // a bench that always ends alike proves little
+    for end in ["done", "rolled back", "aborted"] {
+        let n: u32 = outcomes.iter().filter(|(outcome, _)| outcome.starts_with(end)).map(|(_, n)| n).sum();
+        assert!(n >= 20, "only {n} worlds end {end}: {outcomes:?}");
+    }
+}
+
+#[test]
+#[ignore = "minutes: for a change of machine, driver or judge"]
+fn fifty_thousand_worlds_keep_every_rule() {
+    let _ = worlds(SEEDS..SEEDS + 50_000);
+}
+
+#[test]
+fn each_planted_fault_is_found() {
+    let mut missed = vec![];
+    for fault in Fault::ALL {
+        let found = (0..SEEDS_PER_FAULT).map(|seed| run(seed, Some(fault))).find(|story| !story.violations.is_empty());
+        match found {
+            Some(story) => println!("{fault}: seed {}: {}", story.seed, story.violations[0].rule),
+            None => missed.push(fault),
+        }
+    }
+    assert!(missed.is_empty(), "the checker is blind to {missed:?}");
+}
+
+#[test]
+fn a_seed_tells_the_same_story_twice() {
+    for seed in 0..20 {
+        assert_eq!(run(seed, None), run(seed, None));
+    }
+}
+
+#[test]
+fn every_scenario_is_a_valid_specification() {
+    for seed in 0..2_000 {
+        let _ = Scenario::draw(&mut Rng::new(seed)).spec();
+    }
+}
+
+#[test]
+fn a_story_is_readable() {
+    let story = run(1, None).to_string();
+    assert!(story.starts_with("seed 1, no fault planted\n"), "{story}");
+    assert!(story.contains("started: simulated from"), "{story}");
+    assert!(story.ends_with("every rule held\n"), "{story}");
+}

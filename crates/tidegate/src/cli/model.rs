@@ -1,0 +1,78 @@
+//! `tidegate model`: versions with their lineage and gates, read from the journal.
+
+use super::Context;
+use crate::exit::{self, failure};
+use crate::show;
+use crate::workspace::{Places, root_of};
+use anyhow::Result;
+use clap::Subcommand;
+use tidegate_core::machine::Machine as _;
+use tidegate_core::model::{Models, State};
+use tidegate_engine::Engine;
+use tidegate_port::Journal as _;
+use tidegate_store::SqliteJournal;
+
+/// What can be asked of models.
+#[derive(Debug, Subcommand)]
+pub enum ModelCommand {
+    /// Lists all versions
+    List,
+    /// Shows one version: lineage, signature, gates
+    Show {
+        /// Model
+        model: String,
+        /// Version, or an alias such as `champion`
+        version: String,
+    },
+}
+
+fn states(context: &Context) -> Result<Vec<(String, State)>> {
+    let places = Places::of(&root_of(&context.dir)?);
+    if !places.journal().exists() {
+        return Err(failure(exit::NOT_FOUND, "list models: there is no journal yet: `tidegate up` begins one"));
+    }
+    let mut journal = SqliteJournal::open_read_only(&places.journal())?;
+    let streams = journal.streams(&format!("{}/", Models::KIND))?;
+    let mut engine = Engine::new(journal);
+    streams.into_iter().map(|s| Ok((s.split_once('/').map_or(String::new(), |(_, name)| name.to_owned()), engine.state::<Models>(&s)?))).collect()
+}
+
+/// Carries it out.
+pub fn model(context: &Context, command: &ModelCommand) -> Result<u8> {
+    let states = states(context)?;
+    match command {
+        ModelCommand::List => {
+            let mut rows = vec![];
+            for (model, state) in &states {
+                for v in state.versions.values() {
+                    let aliases: Vec<&str> = state.aliases.iter().filter(|(_, a)| **a == v.version).map(|(name, _)| name.as_str()).collect();
+                    let gates = state.gates.get(&v.version).map_or("none yet", |r| if r.passed() { "passed" } else { "failed" });
+                    rows.push(vec![model.clone(), v.version.clone(), aliases.join(" "), gates.to_owned(), v.lineage.change.clone(), v.artifact.short().to_owned()]);
+                }
+            }
+            if context.json {
+                let versions: Vec<_> = states.iter().flat_map(|(_, s)| s.versions.values()).collect();
+                show::json(&versions)?;
+            } else {
+                show::line(&show::table(&["Model", "Version", "Aliases", "Gates", "Change", "Artefact"], rows))?;
+            }
+        }
+        ModelCommand::Show { model, version } => {
+            let state = states.iter().find(|(name, _)| name == model).map(|(_, s)| s);
+            let wanted = state.and_then(|s| s.aliases.get(version)).unwrap_or(version);
+            let Some((found, state)) = state.and_then(|s| Some((s.versions.get(wanted)?, s))) else {
+                return Err(failure(exit::NOT_FOUND, format!("show {model} version {version}: there is none: `tidegate model list` shows those that are")));
+            };
+            let gates = state.gates.get(wanted);
+            if context.json {
+                show::json(&serde_json::json!({ "version": found, "gates": gates }))?;
+            } else {
+                show::line(&serde_json::to_string_pretty(found)?)?;
+                for o in gates.into_iter().flat_map(|g| &g.outcomes) {
+                    show::line(&format!("gate {}: {:?}: {}", o.name, o.verdict, o.why))?;
+                }
+            }
+        }
+    }
+    Ok(exit::OK)
+}

@@ -1,0 +1,168 @@
+//! `tidegate release`: starts, shows, follows and steers releases of the workspace that is up.
+
+use super::Context;
+use crate::client;
+use crate::exit;
+use crate::show;
+use crate::workspace::{Places, root_of};
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use hyper::Method;
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// How often a followed release is looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A release by its name.
+#[derive(Debug, Args)]
+pub struct Named {
+    /// Service and number, as `late-arrival/2`
+    release: String,
+}
+
+/// A release, and why.
+#[derive(Debug, Args)]
+pub struct Steered {
+    #[command(flatten)]
+    named: Named,
+    /// Why; it is recorded
+    #[arg(long)]
+    reason: Option<String>,
+}
+
+/// What can be done with releases.
+#[derive(Debug, Subcommand)]
+pub enum ReleaseCommand {
+    /// Lists all releases
+    List,
+    /// Starts the release of a registered version whose gates passed
+    Start {
+        /// Service
+        service: String,
+        /// Version
+        version: String,
+        /// Strategy of tidegate.yaml; the service's own when not given
+        #[arg(long)]
+        strategy: Option<String>,
+        /// What is released and why, in words
+        #[arg(long)]
+        change: Option<String>,
+    },
+    /// Shows where a release stands, with the judge's evidence
+    Status(Named),
+    /// Follows a release to its end
+    Watch(Named),
+    /// Stops progress; judging and rolling back go on
+    Pause(Steered),
+    /// Goes on after a pause or a hold
+    Resume(Steered),
+    /// Promotes without waiting for evidence
+    Promote(Steered),
+    /// Goes back
+    Abort(Steered),
+    /// Tries the same change again, on what is left of its alpha
+    Retry(Steered),
+    /// Takes back a finished release, at once
+    Undo(Steered),
+}
+
+/// Carries it out.
+pub fn release(context: &Context, command: &ReleaseCommand) -> Result<u8> {
+    let places = Places::of(&root_of(&context.dir)?);
+    match command {
+        ReleaseCommand::List => {
+            let value = client::ask(&places, "list releases", Method::GET, "/api/v1/releases", None)?;
+            if context.json { show::json(&value)? } else { show::line(&list(&value))? }
+        }
+        ReleaseCommand::Start { service, version, strategy, change } => {
+            let body = json!({ "service": service, "version": version, "strategy": strategy, "change": change });
+            let value = client::ask(&places, "start a release", Method::POST, "/api/v1/releases", Some(&body))?;
+            if context.json {
+                show::json(&value)?;
+            } else {
+                show::line(&format!("started release {service}/{}; follow it with `tidegate release watch {service}/{}`", value["number"], value["number"]))?;
+            }
+        }
+        ReleaseCommand::Status(named) => {
+            let value = client::ask(&places, "show a release", Method::GET, &path(named)?, None)?;
+            if context.json { show::json(&value)? } else { show::line(&status(&value))? }
+        }
+        ReleaseCommand::Watch(named) => return watch(context, &places, named),
+        ReleaseCommand::Pause(s) => steer(context, &places, s, "pause")?,
+        ReleaseCommand::Resume(s) => steer(context, &places, s, "resume")?,
+        ReleaseCommand::Promote(s) => steer(context, &places, s, "promote")?,
+        ReleaseCommand::Abort(s) => steer(context, &places, s, "abort")?,
+        ReleaseCommand::Retry(s) => steer(context, &places, s, "retry")?,
+        ReleaseCommand::Undo(s) => steer(context, &places, s, "undo")?,
+    }
+    Ok(exit::OK)
+}
+
+fn path(named: &Named) -> Result<String> {
+    let valid = named.release.split_once('/').is_some_and(|(service, number)| !service.is_empty() && number.parse::<u64>().is_ok() && !service.contains(['?', '#', '%', ' ']));
+    if valid {
+        Ok(format!("/api/v1/releases/{}", named.release))
+    } else {
+        Err(exit::failure(exit::USAGE, format!("`{}` names no release: write SERVICE/NUMBER, as `late-arrival/2`", named.release)))
+    }
+}
+
+fn steer(context: &Context, places: &Places, steered: &Steered, word: &str) -> Result<()> {
+    let body = json!({ "reason": steered.reason });
+    let value = client::ask(places, &format!("{word} a release"), Method::POST, &format!("{}/{word}", path(&steered.named)?), Some(&body))?;
+    if context.json { show::json(&value) } else { show::line(&row(&value)) }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+fn row(value: &Value) -> String {
+    let stable = value["stable"].as_str().map_or(String::new(), |s| format!("{s} → "));
+    format!("{}/{}: {stable}{}: {}: {}", text(&value["service"]), value["number"], text(&value["candidate"]), text(&value["phase"]), text(&value["note"]))
+}
+
+fn list(value: &Value) -> String {
+    let rows = value.as_array().map_or(vec![], |rows| rows.iter().map(row).collect());
+    if rows.is_empty() { "no release yet: `tidegate release start SERVICE VERSION`".to_owned() } else { rows.join("\n") }
+}
+
+fn status(value: &Value) -> String {
+    let mut lines = vec![row(&value["row"]), format!("{} live requests were answered by the candidate; attempt {}", value["users_saw"], value["attempt"])];
+    let a = &value["assessment"];
+    if a.is_object() {
+        lines.push(format!("verdict {}: {}", text(&a["verdict"]), text(&a["summary"])));
+        let number = |v: &Value| v.as_f64().map_or("-".to_owned(), |n| format!("{n:.3}"));
+        let rows = a["guardrails"].as_array().map_or(vec![], |gs| {
+            gs.iter()
+                .map(|g| {
+                    let counts = |v: &Value| format!("{} of {}", v[1], v[0]);
+                    let ratio = format!("{} ({} to {})", number(&g["ratio"]), number(&g["ratio_low"]), number(&g["ratio_high"]));
+                    vec![text(&g["name"]), counts(&g["candidate"]), counts(&g["control"]), ratio, number(&g["e_rollback"]), number(&g["e_promote"]), text(&g["flips"])]
+                })
+                .collect()
+        });
+        let heads = ["Guardrail", "Candidate", "Control", "Ratio", "For rollback", "For promotion", "What would flip it"];
+        lines.push(show::table(&heads, rows));
+        lines.push(format!("rollback needs {}, promotion needs {}", number(&a["needs_rollback"]), number(&a["needs_promote"])));
+    }
+    lines.join("\n")
+}
+
+fn watch(context: &Context, places: &Places, named: &Named) -> Result<u8> {
+    let mut last = String::new();
+    loop {
+        let value = client::ask(places, "watch a release", Method::GET, &path(named)?, None)?;
+        let now = row(&value["row"]);
+        if now != last {
+            if context.json { show::line(&value["row"].to_string())? } else { show::line(&now)? }
+            last = now;
+        }
+        match value["row"]["phase"].as_str() {
+            Some("done") => return Ok(exit::OK),
+            Some("rolled back" | "aborted") => return Ok(exit::NOT_PASSED),
+            _ => std::thread::sleep(LOOK),
+        }
+    }
+}

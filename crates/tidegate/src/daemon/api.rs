@@ -1,0 +1,236 @@
+//! The control plane over HTTP: pages and JSON for browsers that signed in, the same JSON for clients on the socket.
+//!
+//! The routes stand in one table; a test walks it and finds that none but the public ones answers without a
+//! credential. The socket lies in a folder that only its owner can enter.
+
+use super::events::Bus;
+use super::plane::Plane;
+use super::ticks::Ticks;
+use super::views::Views;
+use super::{access, release_view, steer};
+use crate::exit;
+use crate::workspace::Opened;
+use anyhow::{Context as _, Result};
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use tidegate_console::pages;
+use tidegate_store::FsBlobs;
+use tidegate_store::tokens::{NewToken, Tokens};
+
+/// Largest body of a request, in bytes.
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// What the API is made from.
+pub struct Parts {
+    pub opened: Arc<Opened>,
+    pub plane: Plane,
+    pub blobs: FsBlobs,
+    pub tokens: Tokens,
+    pub sealed: Arc<AtomicU64>,
+    pub ticks: Ticks,
+    pub bus: Bus,
+    pub listen: SocketAddr,
+}
+
+/// What every route sees.
+#[derive(Clone)]
+pub struct Api {
+    pub views: Views,
+    pub opened: Arc<Opened>,
+    pub plane: Plane,
+    pub ticks: Ticks,
+    pub bus: Bus,
+}
+
+/// A failure as an answer: JSON with the words and the exit code of a command that meets it.
+pub struct Failed(anyhow::Error);
+
+impl<E: Into<anyhow::Error>> From<E> for Failed {
+    fn from(error: E) -> Failed {
+        Failed(error.into())
+    }
+}
+
+impl IntoResponse for Failed {
+    fn into_response(self) -> Response {
+        let code = exit::code_of(&self.0);
+        let status = match code {
+            exit::USAGE => StatusCode::BAD_REQUEST,
+            exit::NOT_FOUND => StatusCode::NOT_FOUND,
+            exit::REFUSED => StatusCode::CONFLICT,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        (status, axum::Json(serde_json::json!({ "error": format!("{:#}", self.0), "exit_code": code }))).into_response()
+    }
+}
+
+type Answer = Result<Response, Failed>;
+
+/// Routes that answer without a credential: the door itself, and what a browser needs to draw it.
+pub const PUBLIC: [&str; 4] = ["/login", "/assets/style.css", "/assets/live.js", "/health"];
+
+/// Every route.
+pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
+    vec![
+        ("/", get(overview)),
+        ("/journal", get(journal)),
+        ("/runs/{id}", get(run)),
+        ("/data/{name}", get(dataset)),
+        ("/models/{model}/{version}", get(version)),
+        ("/releases/{service}/{number}", get(release)),
+        ("/api/v1/overview", get(overview_json)),
+        ("/api/v1/models/{model}/{version}", get(version_json)),
+        ("/api/v1/releases", get(releases_json).post(steer::start)),
+        ("/api/v1/releases/{service}/{number}", get(release_json)),
+        ("/api/v1/releases/{service}/{number}/{command}", post(steer::command)),
+        ("/login", get(access::form).post(access::login)),
+        ("/assets/style.css", get(style)),
+        ("/assets/live.js", get(script)),
+        ("/health", get(health)),
+    ]
+}
+
+/// Listens on the console's address and on the workspace's socket; gives the address and a link that signs in once.
+///
+/// # Errors
+/// When the port is taken or the socket cannot be made.
+pub async fn start(parts: Parts) -> Result<(SocketAddr, String)> {
+    let Parts { opened, plane, blobs, tokens, sealed, ticks, bus, listen } = parts;
+    let views = Views { opened: opened.clone(), plane: plane.clone(), blobs, sealed };
+    let api = Api { views, opened: opened.clone(), plane, ticks, bus };
+    let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
+        let advice = "end the other program, or name another address as `console: { listen: ... }` in tidegate.yaml";
+        exit::failure(exit::OUTSIDE, format!("start the console on {listen}: {e}: {advice}"))
+    })?;
+    let address = listener.local_addr().context("find the console's address")?;
+    let once = NewToken { kind: "login", label: "printed by up", scopes: &["console"], expires: None, once: true };
+    let (_, secret) = tokens.make(&once, crate::clock::now())?;
+    let sessions = access::Sessions::new(tokens, address);
+    let guarded = router(api.clone()).layer(axum::middleware::from_fn_with_state(sessions.clone(), access::guard)).layer(axum::Extension(sessions));
+    tokio::spawn(async move { axum::serve(listener, guarded).await });
+
+    let socket = opened.places.socket();
+    let _ = std::fs::remove_file(&socket);
+    let local = tokio::net::UnixListener::bind(&socket).with_context(|| format!("make the socket {}", socket.display()))?;
+    let open = router(api).layer(axum::middleware::from_fn(access::as_owner));
+    tokio::spawn(async move { axum::serve(local, open).await });
+    Ok((address, format!("http://{address}/login?token={secret}")))
+}
+
+fn router(api: Api) -> Router {
+    let all = routes().into_iter().fold(Router::new(), |router, (path, method)| router.route(path, method));
+    all.fallback(nowhere).layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(api)
+}
+
+fn page(html: String) -> Response {
+    let mut response = Html(html).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(tidegate_console::CONTENT_SECURITY_POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// A page for browsers, for the access module too.
+pub fn html(status: StatusCode, text: String) -> Response {
+    let mut response = page(text);
+    *response.status_mut() = status;
+    response
+}
+
+fn missing(what: String) -> Response {
+    html(StatusCode::NOT_FOUND, pages::not_found(&what))
+}
+
+async fn nowhere() -> Response {
+    missing("There is no such page.".to_owned())
+}
+
+async fn health() -> &'static str {
+    "ok"
+}
+
+fn asset(kind: &'static str, text: &'static str) -> Response {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    (headers, Body::from(text)).into_response()
+}
+
+async fn style() -> Response {
+    asset("text/css; charset=utf-8", tidegate_console::STYLE)
+}
+
+async fn script() -> Response {
+    asset("text/javascript; charset=utf-8", tidegate_console::SCRIPT)
+}
+
+async fn overview(State(api): State<Api>) -> Answer {
+    Ok(page(pages::overview(&api.views.overview().await?)))
+}
+
+async fn overview_json(State(api): State<Api>) -> Answer {
+    Ok(axum::Json(api.views.overview().await?).into_response())
+}
+
+#[derive(Deserialize)]
+struct Before {
+    before: Option<u64>,
+}
+
+async fn journal(State(api): State<Api>, Query(query): Query<Before>) -> Answer {
+    Ok(page(pages::journal(&api.views.journal(query.before).await?)))
+}
+
+async fn run(State(api): State<Api>, Path(id): Path<String>) -> Answer {
+    Ok(match api.views.run(&id).await? {
+        Some(view) => page(pages::run(&view)),
+        None => missing(format!("There is no run {id}.")),
+    })
+}
+
+async fn dataset(State(api): State<Api>, Path(name): Path<String>) -> Answer {
+    Ok(match api.views.dataset(&name).await? {
+        Some(view) => page(pages::dataset(&view)),
+        None => missing(format!("There is no dataset {name}.")),
+    })
+}
+
+async fn version(State(api): State<Api>, Path((model, version)): Path<(String, String)>) -> Answer {
+    Ok(match api.views.version(&model, &version).await? {
+        Some(view) => page(pages::version(&view)),
+        None => missing(format!("There is no version {version} of {model}.")),
+    })
+}
+
+async fn version_json(State(api): State<Api>, Path((model, version)): Path<(String, String)>) -> Answer {
+    let found = api.views.version(&model, &version).await?;
+    let view = found.ok_or_else(|| exit::failure(exit::NOT_FOUND, format!("show version {version} of {model}: there is none")))?;
+    Ok(axum::Json(view).into_response())
+}
+
+async fn releases_json(State(api): State<Api>) -> Answer {
+    Ok(axum::Json(api.views.releases().await?).into_response())
+}
+
+async fn release(State(api): State<Api>, Path((service, number)): Path<(String, u64)>) -> Answer {
+    Ok(match release_view::view(&api.views, &service, number).await? {
+        Some(view) => page(pages::release(&view)),
+        None => missing(format!("There is no release {number} of {service}.")),
+    })
+}
+
+async fn release_json(State(api): State<Api>, Path((service, number)): Path<(String, u64)>) -> Answer {
+    let found = release_view::view(&api.views, &service, number).await?;
+    let view = found.ok_or_else(|| exit::failure(exit::NOT_FOUND, format!("show release {service}/{number}: there is none")))?;
+    Ok(axum::Json(view).into_response())
+}

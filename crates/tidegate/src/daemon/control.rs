@@ -1,0 +1,141 @@
+//! The control plane's one writer: a thread of its own that owns the engine, so that no request waits for a disk.
+
+use crate::clock;
+use anyhow::{Context as _, Result, anyhow};
+use std::path::Path;
+use std::sync::mpsc;
+use tidegate_core::machine::Machine;
+use tidegate_engine::rollouts::{Output, RolloutDriver};
+use tidegate_store::{FsBlobs, SqliteJournal};
+
+/// The rollout driver on the stores of a workspace.
+pub type Driver = RolloutDriver<SqliteJournal, FsBlobs>;
+
+/// Jobs that may wait; callers beyond wait to hand theirs in.
+const JOBS_MAX: usize = 1_024;
+
+type Job = Box<dyn FnOnce(&mut Driver) + Send>;
+
+/// A handle to the control thread. It ends when the last handle is gone.
+#[derive(Clone)]
+pub struct Control {
+    jobs: mpsc::SyncSender<Job>,
+}
+
+impl Control {
+    /// Opens the stores and finds its place in the journal. The outputs are what was under way.
+    ///
+    /// # Errors
+    /// When the journal or the blobs cannot be opened.
+    pub fn start(journal: &Path, blobs: &Path) -> Result<(Control, Vec<Output>)> {
+        let journal = SqliteJournal::open(journal)?;
+        let blobs = FsBlobs::open(blobs)?;
+        let (mut driver, outputs) = Driver::recover(journal, blobs, clock::now())?;
+        let (jobs, queue) = mpsc::sync_channel::<Job>(JOBS_MAX);
+        std::thread::Builder::new()
+            .name("control".to_owned())
+            .spawn(move || {
+                while let Ok(job) = queue.recv() {
+                    job(&mut driver);
+                }
+            })
+            .context("start the control thread")?;
+        Ok((Control { jobs }, outputs))
+    }
+
+    /// Runs `work` on the control thread and gives back what it gives.
+    ///
+    /// # Errors
+    /// When the control thread is gone.
+    pub async fn call<T: Send + 'static>(&self, work: impl FnOnce(&mut Driver) -> T + Send + 'static) -> Result<T> {
+        let (answer, waits) = tokio::sync::oneshot::channel();
+        let job: Job = Box::new(move |driver| {
+            let _ = answer.send(work(driver));
+        });
+        let jobs = self.jobs.clone();
+        // A full queue blocks: never on a thread that serves requests.
+        match jobs.try_send(job) {
+            Ok(()) => {}
+            Err(mpsc::TrySendError::Full(job)) => {
+                tokio::task::spawn_blocking(move || jobs.send(job)).await?.map_err(|_| gone())?;
+            }
+            Err(mpsc::TrySendError::Disconnected(_)) => return Err(gone()),
+        }
+        waits.await.map_err(|_| gone())
+    }
+
+    /// Carries out a command of any machine; the events that happened come back.
+    ///
+    /// # Errors
+    /// When it is refused or the journal fails.
+    pub async fn execute<M>(&self, stream: String, key: Option<String>, command: M::Command) -> Result<Vec<M::Event>>
+    where
+        M: Machine + 'static,
+        M::Command: Send + 'static,
+        M::Event: Send + 'static,
+        M::State: Send + 'static,
+    {
+        let done = self.call(move |driver| driver.engine().execute::<M>(&stream, key.as_deref(), &command, clock::now()).map(|done| done.events)).await?;
+        Ok(done?)
+    }
+
+    /// The state of a stream.
+    ///
+    /// # Errors
+    /// When the journal fails.
+    pub async fn state<M>(&self, stream: impl Into<String>) -> Result<M::State>
+    where
+        M: Machine + 'static,
+        M::State: Send + 'static,
+    {
+        let stream = stream.into();
+        Ok(self.call(move |driver| driver.engine().state::<M>(&stream)).await??)
+    }
+}
+
+fn gone() -> anyhow::Error {
+    anyhow!("the control thread has ended: restart `tidegate up`, and report what its last lines say")
+}
+
+impl Control {
+    /// As [`Control::call`], for threads that may wait.
+    ///
+    /// # Errors
+    /// When the control thread is gone.
+    pub fn call_blocking<T: Send + 'static>(&self, work: impl FnOnce(&mut Driver) -> T + Send + 'static) -> Result<T> {
+        let (answer, waits) = mpsc::sync_channel(1);
+        let job: Job = Box::new(move |driver| {
+            let _ = answer.send(work(driver));
+        });
+        self.jobs.send(job).map_err(|_| gone())?;
+        waits.recv().map_err(|_| gone())
+    }
+
+    /// As [`Control::execute`], for threads that may wait.
+    ///
+    /// # Errors
+    /// When it is refused or the journal fails.
+    pub fn execute_blocking<M>(&self, stream: String, command: M::Command) -> Result<Vec<M::Event>>
+    where
+        M: Machine + 'static,
+        M::Command: Send + 'static,
+        M::Event: Send + 'static,
+        M::State: Send + 'static,
+    {
+        let done = self.call_blocking(move |driver| driver.engine().execute::<M>(&stream, None, &command, clock::now()).map(|done| done.events))?;
+        Ok(done?)
+    }
+
+    /// As [`Control::state`], for threads that may wait.
+    ///
+    /// # Errors
+    /// When the journal fails.
+    pub fn state_blocking<M>(&self, stream: impl Into<String>) -> Result<M::State>
+    where
+        M: Machine + 'static,
+        M::State: Send + 'static,
+    {
+        let stream = stream.into();
+        Ok(self.call_blocking(move |driver| driver.engine().state::<M>(&stream))??)
+    }
+}

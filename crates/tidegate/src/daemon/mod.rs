@@ -1,0 +1,21 @@
+//! The running workspace: control thread, data plane, telemetry, sealing, pages, and the loop that uses them.
+
+pub mod access;
+pub mod api;
+pub mod control;
+pub mod events;
+pub mod evidence;
+pub mod owner;
+pub mod plane;
+pub mod play;
+pub mod release_view;
+pub mod replay;
+pub mod seal;
+pub mod start;
+pub mod steer;
+pub mod story;
+pub mod telemetry;
+pub mod ticks;
+pub mod versions;
+pub mod views;
+pub mod window;

@@ -1,0 +1,367 @@
+//! Carries out what rollouts want of the data plane, and answers them. It decides nothing.
+//!
+//! Everything wanted names an end state and a generation, so doing it twice is harmless. A rollout's roles become
+//! targets of the gateway; what no route and no rollout needs any more is unloaded.
+
+use super::control::Control;
+use super::events::{Bus, Happening};
+use super::versions;
+use crate::clock;
+use anyhow::{Context as _, Result, anyhow};
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tidegate_core::model::{Models, ModelVersion};
+use tidegate_core::machine::Machine as _;
+use tidegate_core::rollout::{Command, Effect, Role, Rollout, State, Traffic};
+use tidegate_core::route::{Mirror, Role as RouteRole, Route, RouteTable, TargetId, WeightedTarget};
+use tidegate_engine::rollouts::{Input, Output, RolloutId};
+use tidegate_serve::{Gateway, PoolEvent, TargetSpec, TargetState, WorkerPool};
+use tidegate_store::FsBlobs;
+use tidegate_wire::config::Workspace;
+
+/// Shortest and longest time between two looks at what rollouts wait for.
+const WAKE_MIN_MS: u64 = 50;
+const WAKE_MAX_MS: u64 = 500;
+
+/// What the plane works with. Cloning gives another handle.
+#[derive(Clone)]
+pub struct Plane(Arc<Inner>);
+
+struct Inner {
+    control: Control,
+    gateway: Arc<Gateway>,
+    pool: WorkerPool,
+    blobs: FsBlobs,
+    versions: PathBuf,
+    evidence: PathBuf,
+    config: Workspace,
+    bus: Bus,
+    /// The standing table, and under which lock it is changed.
+    table: Mutex<RouteTable>,
+    /// Effects that a task works on now.
+    under_way: Mutex<HashSet<String>>,
+}
+
+/// What a plane is made from.
+pub struct Parts {
+    pub control: Control,
+    pub gateway: Arc<Gateway>,
+    pub blobs: FsBlobs,
+    pub versions: PathBuf,
+    pub evidence: PathBuf,
+    pub config: Workspace,
+    pub bus: Bus,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn route_role(role: Role) -> RouteRole {
+    match role {
+        Role::Stable => RouteRole::Stable,
+        Role::Candidate => RouteRole::Candidate,
+        Role::Control => RouteRole::Control,
+    }
+}
+
+impl Plane {
+    /// A plane with nothing routed.
+    pub fn new(parts: Parts) -> Plane {
+        let Parts { control, gateway, blobs, versions, evidence, config, bus } = parts;
+        let pool = gateway.pool().clone();
+        let table = Mutex::new(gateway.table());
+        Plane(Arc::new(Inner { control, gateway, pool, blobs, versions, evidence, config, bus, table, under_way: Mutex::default() }))
+    }
+
+    /// The gateway.
+    pub fn gateway(&self) -> &Gateway {
+        &self.0.gateway
+    }
+
+    /// The control thread.
+    pub fn control(&self) -> &Control {
+        &self.0.control
+    }
+
+    /// Hands an input to the rollouts and carries out what comes back.
+    ///
+    /// # Errors
+    /// When a command is refused or the journal fails.
+    pub async fn drive(&self, input: Input) -> Result<()> {
+        let outputs = self.0.control.call(move |driver| driver.handle(input, clock::now())).await??;
+        self.carry_out(outputs);
+        Ok(())
+    }
+
+    /// Carries out what the rollouts want; each wish in a task of its own.
+    pub fn carry_out(&self, outputs: Vec<Output>) {
+        for output in outputs {
+            match output {
+                Output::Do { rollout, effect } => self.begin(rollout, effect),
+                Output::Happened { rollout, events } => self.0.bus.tell(Happening::Rollout { rollout, events }),
+                Output::ResendEvidence { rollout, from_seq } => {
+                    let plane = self.clone();
+                    tokio::spawn(async move {
+                        if let Err(error) = plane.resend(rollout.clone(), from_seq).await {
+                            plane.0.bus.trouble(&format!("{rollout}: {error:#}"));
+                        }
+                    });
+                }
+                Output::Trouble { rollout, detail } => self.0.bus.trouble(&format!("{rollout}: {detail}")),
+            }
+        }
+    }
+
+    async fn resend(&self, rollout: RolloutId, from_seq: u64) -> Result<()> {
+        let dir = self.0.evidence.clone();
+        let id = rollout.clone();
+        let ticks = tokio::task::spawn_blocking(move || super::evidence::read(&dir, &id, from_seq)).await??;
+        if ticks.is_empty() {
+            return Ok(());
+        }
+        Box::pin(self.drive(Input::Evidence { rollout, ticks })).await
+    }
+
+    fn begin(&self, rollout: RolloutId, effect: Effect) {
+        // Evidence is collected by the ticks, which look at the rollout's state themselves.
+        if matches!(effect, Effect::CollectEvidence { .. }) {
+            return;
+        }
+        let name = format!("{rollout} {effect:?}");
+        if !lock(&self.0.under_way).insert(name.clone()) {
+            return;
+        }
+        let plane = self.clone();
+        tokio::spawn(async move {
+            if let Err(error) = plane.carry_out_one(&rollout, effect).await {
+                plane.0.bus.trouble(&format!("{rollout}: {error:#}"));
+            }
+            lock(&plane.0.under_way).remove(&name);
+        });
+    }
+
+    async fn carry_out_one(&self, rollout: &RolloutId, effect: Effect) -> Result<()> {
+        let command = match effect {
+            Effect::Load { role, version, generation } => match self.load(rollout, role, &version).await {
+                Ok(()) => Command::WorkerReady { role, generation, at: clock::now() },
+                Err(error) => Command::WorkerFailed { role, generation, reason: format!("{error:#}"), at: clock::now() },
+            },
+            Effect::Unload { role, generation } => {
+                self.unload(rollout, role).await?;
+                Command::Unloaded { role, generation, at: clock::now() }
+            }
+            Effect::SetTraffic { generation, traffic } => {
+                let state = self.state(rollout).await?;
+                let open = state.rollout().ok_or_else(|| anyhow!("no such rollout"))?;
+                self.apply(open, traffic)?;
+                self.sweep(open);
+                Command::TrafficApplied { generation, at: clock::now() }
+            }
+            Effect::Page { number, reason } => {
+                self.0.bus.tell(Happening::Page { rollout: rollout.clone(), text: reason.to_string() });
+                Command::PageDelivered { number, at: clock::now() }
+            }
+            Effect::CollectEvidence { .. } => return Ok(()),
+        };
+        Box::pin(self.drive(Input::Command { rollout: rollout.clone(), key: None, command })).await
+    }
+
+    /// The state of a rollout.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn state(&self, rollout: &RolloutId) -> Result<State> {
+        let id = rollout.clone();
+        Ok(self.0.control.call(move |driver| driver.state(&id)).await??)
+    }
+
+    /// Tells rollouts of workers that died for good; those that are started again by the pool are not news.
+    pub async fn hear_pool(self, mut events: tokio::sync::mpsc::Receiver<PoolEvent>) {
+        while let Some(event) = events.recv().await {
+            let (target, why) = match event {
+                PoolEvent::Died { target, why } => {
+                    self.0.bus.trouble(&format!("the worker of {target} died and is started again: {why}"));
+                    continue;
+                }
+                PoolEvent::Failed { target, why } => (target, why),
+                PoolEvent::Ready { .. } | PoolEvent::Unloaded { .. } => continue,
+            };
+            if let Err(error) = self.lost(&target, &why).await {
+                self.0.bus.trouble(&format!("{target}: {error:#}"));
+            }
+        }
+    }
+
+    async fn lost(&self, target: &TargetId, why: &str) -> Result<()> {
+        let Some((id, state)) = self.newest(&target.service).await? else { return Ok(()) };
+        let Some(open) = state.rollout() else { return Ok(()) };
+        let role = Role::ALL.into_iter().find(|role| route_role(*role) == target.role && open.version_of(*role) == Some(&target.version));
+        let Some(role) = role else { return Ok(()) };
+        // A worker that never came up is answered by the task that loads it.
+        if !open.workers.ready(role) {
+            return Ok(());
+        }
+        let generation = open.workers.of(role).generation;
+        let command = Command::WorkerFailed { role, generation, reason: why.to_owned(), at: clock::now() };
+        self.drive(Input::Command { rollout: id, key: None, command }).await
+    }
+
+    /// Wakes the rollouts when they want to be woken, for ever.
+    pub async fn wake(self) {
+        loop {
+            let next = self.0.control.call(|driver| driver.next_wake(clock::now())).await;
+            let Ok(next) = next else { return };
+            let now = clock::now();
+            let wait = next.map_or(WAKE_MAX_MS, |at| at.since_ms(now)).clamp(WAKE_MIN_MS, WAKE_MAX_MS);
+            tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
+            if next.is_some_and(|at| at <= clock::now())
+                && let Err(error) = self.drive(Input::Wake).await
+            {
+                self.0.bus.trouble(&format!("wake the rollouts: {error:#}"));
+            }
+        }
+    }
+
+    /// The newest rollout of a service.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn newest(&self, service: &str) -> Result<Option<(RolloutId, State)>> {
+        let service = service.to_owned();
+        let found = self.0.control.call(move |driver| {
+            let newest = driver.rollouts()?.into_iter().filter(|id| id.service == service).max();
+            newest.map(|id| driver.state(&id).map(|state| (id, state))).transpose()
+        });
+        Ok(found.await??)
+    }
+
+    /// Tells of something that did not work.
+    pub fn trouble(&self, text: &str) {
+        self.0.bus.trouble(text);
+    }
+
+    /// A registered version.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn version(&self, model: &str, version: &str) -> Result<ModelVersion> {
+        let state = self.0.control.state::<Models>(format!("{}/{model}", Models::KIND)).await?;
+        state.versions.get(version).cloned().with_context(|| format!("version {version} of model {model} is not registered"))
+    }
+
+    /// The directory of a registered version.
+    ///
+    /// # Errors
+    /// When it cannot be put in place.
+    pub async fn directory(&self, model: &str, version: &str) -> Result<PathBuf> {
+        let found = self.version(model, version).await?;
+        let (versions, blobs) = (self.0.versions.clone(), self.0.blobs.clone());
+        tokio::task::spawn_blocking(move || versions::directory(&versions, &blobs, &found)).await?
+    }
+
+    async fn load(&self, rollout: &RolloutId, role: Role, version: &str) -> Result<()> {
+        let state = self.state(rollout).await?;
+        let model = state.rollout().map(|r| r.spec.model.clone()).ok_or_else(|| anyhow!("no such rollout"))?;
+        let target = TargetId::new(&rollout.service, version, route_role(role));
+        let dir = self.directory(&model, version).await?;
+        self.0.pool.ensure(TargetSpec { target: target.clone(), model: endpoint_model(&self.0.config, &rollout.service), dir })?;
+        match self.0.pool.settled(&target).await {
+            Some(TargetState::Ready) => Ok(()),
+            Some(TargetState::Failed { why }) => {
+                // Out of the way, so that a later wish starts it anew.
+                let _ = self.0.pool.unload(&target).await;
+                Err(anyhow!("{why}"))
+            }
+            other => Err(anyhow!("the worker of {target} ended while it was loaded: {other:?}")),
+        }
+    }
+
+    async fn unload(&self, rollout: &RolloutId, role: Role) -> Result<()> {
+        let state = self.state(rollout).await?;
+        let Some(version) = state.rollout().and_then(|r| r.version_of(role)).map(str::to_owned) else { return Ok(()) };
+        self.0.pool.unload(&TargetId::new(&rollout.service, version, route_role(role))).await?;
+        Ok(())
+    }
+
+    /// Puts a split in force.
+    fn apply(&self, open: &Rollout, traffic: Traffic) -> Result<()> {
+        let route = route_of(open, traffic, &endpoint_model(&self.0.config, &open.spec.service));
+        let mut table = lock(&self.0.table);
+        let mut next = table.clone();
+        next.generation += 1;
+        next.routes.insert(open.spec.service.clone(), route);
+        self.0.gateway.apply(next.clone())?;
+        *table = next;
+        Ok(())
+    }
+
+    /// Unloads what an earlier rollout of the service left and nobody needs any more.
+    fn sweep(&self, open: &Rollout) {
+        let wanted: Vec<TargetId> =
+            Role::ALL.into_iter().filter_map(|role| Some(TargetId::new(&open.spec.service, open.version_of(role)?, route_role(role)))).collect();
+        for (target, _) in self.0.pool.states() {
+            if target.service == open.spec.service && !wanted.contains(&target) {
+                let pool = self.0.pool.clone();
+                tokio::spawn(async move {
+                    // Refused while a route needs it: the next sweep finds it again.
+                    let _ = pool.unload(&target).await;
+                });
+            }
+        }
+    }
+
+    /// After a start: brings back the workers and routes that the newest rollout of each service stands on.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn restore(&self) -> Result<()> {
+        let ids = self.0.control.call(|driver| driver.rollouts()).await??;
+        let newest: BTreeMap<String, RolloutId> = ids.into_iter().map(|id| (id.service.clone(), id)).collect();
+        for id in newest.into_values() {
+            let state = self.state(&id).await?;
+            let Some(open) = state.rollout() else { continue };
+            if let Err(error) = self.restore_one(&id, open).await {
+                self.0.bus.trouble(&format!("{id}: {error:#}"));
+            }
+        }
+        Ok(())
+    }
+
+    async fn restore_one(&self, id: &RolloutId, open: &Rollout) -> Result<()> {
+        let Some(wanted) = open.traffic.filter(|t| t.applied.is_some()) else { return Ok(()) };
+        for role in Role::ALL.into_iter().filter(|role| wanted.traffic.reaches(*role)) {
+            if let Some(version) = open.version_of(role) {
+                self.load(id, role, version).await.with_context(|| format!("load version {version} as {role} again"))?;
+            }
+        }
+        // Others that the rollout believes ready are loaded too, so that no later split meets a cold worker.
+        for role in Role::ALL.into_iter().filter(|role| open.workers.ready(*role) && !wanted.traffic.reaches(*role)) {
+            if let Some(version) = open.version_of(role) {
+                self.load(id, role, version).await.with_context(|| format!("load version {version} as {role} again"))?;
+            }
+        }
+        self.apply(open, wanted.traffic)
+    }
+}
+
+/// The model's name in the gateway's paths: the last part of the service's endpoint.
+pub fn endpoint_model(config: &Workspace, service: &str) -> String {
+    let endpoint = config.services.get(service).map_or(service, |s| s.endpoint.as_str());
+    endpoint.rsplit('/').next().unwrap_or(service).to_owned()
+}
+
+fn route_of(open: &Rollout, traffic: Traffic, model: &str) -> Route {
+    let service = &open.spec.service;
+    let target = |role: Role| open.version_of(role).map(|version| TargetId::new(service, version, route_role(role)));
+    let weighted = |role: Role| {
+        let weight_bp = traffic.share_bp(role);
+        (weight_bp > 0).then(|| target(role)).flatten().map(|target| WeightedTarget { target, weight_bp })
+    };
+    let mirror = match (traffic.mirror_bp, target(Role::Candidate), target(Role::Control)) {
+        (percent_bp @ 1.., Some(candidate), Some(control)) => Some(Mirror { percent_bp, candidate, control }),
+        _ => None,
+    };
+    Route { service: service.clone(), model: model.to_owned(), targets: Role::ALL.into_iter().filter_map(weighted).collect(), mirror, sticky: None }
+}

@@ -1,0 +1,195 @@
+//! Puts a running workspace together, in the order in which parts need each other, and takes it apart again.
+
+use super::control::Control;
+use super::events::Bus;
+use super::owner::{self, Owner};
+use super::plane::{Parts, Plane, endpoint_model};
+use super::seal::Sealer;
+use super::ticks::Ticks;
+use super::{api, telemetry};
+use crate::exit::{self, failure};
+use crate::steps::{build, release};
+use crate::workspace::Opened;
+use anyhow::{Context as _, Result};
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tidegate_build::env::{self, Env};
+use tidegate_serve::{Gateway, GatewaySettings, PoolSettings, WorkerPool};
+use tidegate_store::disk::Guard;
+use tidegate_store::{FsBlobs, Keys, Lake, disk};
+
+/// Seed of the splits: any constant; sequences differ by service and generation.
+const SPLIT_SEED: u64 = 0x7469_6465_6761_7465;
+
+/// A running workspace.
+pub struct Running {
+    pub opened: Arc<Opened>,
+    pub control: Control,
+    pub plane: Plane,
+    pub ticks: Ticks,
+    pub blobs: FsBlobs,
+    pub lake: Arc<Lake>,
+    pub env: Option<Env>,
+    pub bus: Bus,
+    pub gateway_token: String,
+    pub console: SocketAddr,
+    pub login: String,
+    pub started: std::time::Instant,
+    sealer: Sealer,
+    pool: WorkerPool,
+    _guard: Guard,
+}
+
+/// How to start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Take free ports instead of the configured ones.
+    pub any_port: bool,
+}
+
+/// The folder of Python environments, shared by all workspaces of the user.
+///
+/// # Errors
+/// When the user has no home.
+pub fn environments() -> Result<PathBuf> {
+    let cache = match std::env::var_os("XDG_CACHE_HOME").filter(|v| !v.is_empty()) {
+        Some(dir) => PathBuf::from(dir),
+        None => PathBuf::from(std::env::var_os("HOME").context("find the user's cache folder: neither HOME nor XDG_CACHE_HOME is set")?).join(".cache"),
+    };
+    Ok(cache.join("tidegate").join("envs"))
+}
+
+/// The environment that stages run in, made if it must be.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn environment(opened: &Opened, bus: &Bus) -> Result<Option<Env>> {
+    let Some(lock) = &opened.config.env.python else { return Ok(None) };
+    let mut hear = |event: &tidegate_build::Event| match event {
+        tidegate_build::Event::EnvironmentStarted { requirements, .. } => bus.done(format!("making the Python environment: {requirements} packages, once for this lock file")),
+        tidegate_build::Event::EnvironmentLine { line } => bus.progress(format!("environment: {line}")),
+        _ => {}
+    };
+    Ok(Some(env::ensure(&opened.places.root.join(lock), &environments()?, &mut hear)?))
+}
+
+/// ONNX Runtime's library, loaded into this process.
+///
+/// # Errors
+/// When none is found or it cannot be loaded.
+pub fn runtime(env: Option<&Env>) -> Result<PathBuf> {
+    let mut candidates: Vec<PathBuf> = std::env::var_os("TIDEGATE_ONNXRUNTIME").map(PathBuf::from).into_iter().collect();
+    candidates.extend(env.and_then(|e| e.bin.parent()).map(Path::to_owned));
+    candidates.extend(std::env::var_os("VIRTUAL_ENV").map(PathBuf::from));
+    let library = tidegate_runtime::find_library(&candidates)?;
+    tidegate_runtime::init(&library)?;
+    Ok(library)
+}
+
+/// Starts everything but the loop.
+///
+/// # Errors
+/// When a part cannot start; what was started before it is ended.
+pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::time::Instant) -> Result<Running> {
+    let places = opened.places.clone();
+    places.make()?;
+    let guard = owner::take(&places)?;
+    bus.progress("looking for the Python environment");
+    let (env, library) = {
+        let (opened, bus) = (opened.clone(), bus.clone());
+        tokio::task::spawn_blocking(move || -> Result<_> {
+            let env = environment(&opened, &bus)?;
+            let library = runtime(env.as_ref())?;
+            Ok((env, library))
+        })
+        .await??
+    };
+    let keys = Keys::open(&places.keys(), &opened.config.name)?;
+    let blobs = FsBlobs::open(&places.blobs())?;
+    let lake = Arc::new(Lake::open(&places.lake())?);
+    let (control, outputs) = Control::start(&places.journal(), &places.blobs())?;
+    let sealer = Sealer::start(&places, keys.signer(), bus.clone())?;
+    let gateway_token = gateway_token(&places.keys().join("gateway.token"))?;
+    let program = std::env::current_exe().context("find this program, which workers run too")?;
+    let (pool, pool_events) = WorkerPool::new(PoolSettings::new(program, vec![OsString::from("worker")], library));
+    let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
+    let settings = GatewaySettings::new(any(opened.config.gateway), vec![gateway_token.clone()], SPLIT_SEED);
+    let (gateway, outputs_of_gateway) =
+        Gateway::start(settings, pool.clone()).await.map_err(|e| failure(exit::OUTSIDE, format!("{e}; or name another address as `gateway: {{ listen: ... }}`")))?;
+    let gateway = Arc::new(gateway);
+    let plane = Plane::new(Parts {
+        control: control.clone(),
+        gateway: gateway.clone(),
+        blobs: blobs.clone(),
+        versions: places.versions(),
+        evidence: places.evidence(),
+        config: opened.config.clone(),
+        bus: bus.clone(),
+    });
+    let ticks = Ticks::default();
+    let opened = Arc::new(opened);
+    let (console, login) = api::start(api::Parts {
+        opened: opened.clone(),
+        plane: plane.clone(),
+        blobs: blobs.clone(),
+        tokens: keys.tokens(),
+        sealed: sealer.sealed(),
+        ticks: ticks.clone(),
+        bus: bus.clone(),
+        listen: any(opened.config.console),
+    })
+    .await?;
+    owner::tell(&places, &Owner { pid: std::process::id(), gateway: gateway.address().to_string(), console: console.to_string() })?;
+
+    let threshold = opened.config.services.keys().next().map_or(crate::steps::gate::THRESHOLD, |s| release::threshold(&opened.config, s));
+    tokio::spawn(telemetry::write_predictions(lake.clone(), outputs_of_gateway.records, threshold, bus.clone()));
+    tokio::spawn(telemetry::write_feedback(lake.clone(), outputs_of_gateway.feedback, bus.clone()));
+    tokio::spawn(ticks.clone().take_pairs(outputs_of_gateway.pairs));
+    tokio::spawn(plane.clone().hear_pool(pool_events));
+    let interrupted = control.clone();
+    tokio::task::spawn_blocking(move || build::mark_interrupted(&interrupted)).await??;
+    plane.restore().await?;
+    for service in opened.config.services.keys() {
+        let threshold = release::threshold(&opened.config, service);
+        tokio::spawn(ticks.clone().count(plane.clone(), service.clone(), threshold, places.evidence()));
+    }
+    plane.carry_out(outputs);
+    tokio::spawn(plane.clone().wake());
+    Ok(Running { opened, control, plane, ticks, blobs, lake, env, bus, gateway_token, console, login, started, sealer, pool, _guard: guard })
+}
+
+/// The token that the gateway asks for, made once, for the owner alone.
+fn gateway_token(path: &Path) -> Result<String> {
+    if let Ok(text) = std::fs::read_to_string(path)
+        && !text.trim().is_empty()
+    {
+        return Ok(text.trim().to_owned());
+    }
+    let mut bytes = [0_u8; 24];
+    getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("take random bytes from the system: {e}"))?;
+    let token = format!("tdg_gateway_{}", hex::encode(bytes));
+    disk::replace_private_file(path, token.as_bytes())?;
+    Ok(token)
+}
+
+impl Running {
+    /// Model's name in the gateway's paths.
+    pub fn endpoint_model(&self, service: &str) -> String {
+        endpoint_model(&self.opened.config, service)
+    }
+
+    /// Ends everything: what is in flight is answered, what was said is sealed.
+    pub async fn stop(self) {
+        self.pool.shutdown().await;
+        let (lake, sealer) = (self.lake.clone(), self.sealer);
+        let _ = tokio::task::spawn_blocking(move || {
+            let sealed = lake.seal();
+            sealer.stop();
+            sealed
+        })
+        .await;
+        owner::forget(&self.opened.places);
+    }
+}

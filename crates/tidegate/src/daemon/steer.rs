@@ -1,0 +1,109 @@
+//! Releases started and steered by people: each command is recorded with who gave it and why.
+
+use super::access::Principal;
+use super::api::{Api, Failed};
+use crate::clock;
+use crate::exit::{self, failure};
+use crate::steps::{register, release};
+use anyhow::Context as _;
+use axum::extract::{Extension, Path, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use tidegate_core::model::Models;
+use tidegate_core::rollout::Command;
+use tidegate_engine::rollouts::{Input, RolloutId};
+
+/// A release that somebody wants.
+#[derive(Deserialize)]
+pub struct Start {
+    service: String,
+    version: String,
+    #[serde(default)]
+    strategy: Option<String>,
+    #[serde(default)]
+    change: Option<String>,
+}
+
+/// Why a person steers.
+#[derive(Deserialize, Default)]
+pub struct Why {
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+fn refused(error: anyhow::Error) -> anyhow::Error {
+    // What a machine refuses is the caller's to mend, with the machine's own sentence.
+    let text = format!("{error:#}");
+    if error.chain().any(|c| c.downcast_ref::<exit::Exit>().is_some()) { error } else { failure(exit::REFUSED, text) }
+}
+
+/// Starts a release of a registered version whose gates passed.
+pub async fn start(State(api): State<Api>, axum::Json(wanted): axum::Json<Start>) -> Result<Response, Failed> {
+    let config = &api.opened.config;
+    let service = config.services.get(&wanted.service).ok_or_else(|| {
+        let known: Vec<&str> = config.services.keys().map(String::as_str).collect();
+        failure(exit::NOT_FOUND, format!("start a release of service `{}`: there is none; known are {}", wanted.service, known.join(", ")))
+    })?;
+    let state = api.plane.control().state::<Models>(register::stream(&service.model)).await?;
+    let version = state.versions.get(&wanted.version).cloned().ok_or_else(|| {
+        let known: Vec<&str> = state.versions.keys().map(String::as_str).collect();
+        failure(exit::NOT_FOUND, format!("start a release of version {}: model {} has no such version; known are {}", wanted.version, service.model, known.join(", ")))
+    })?;
+    let report = state.gates.get(&version.version);
+    if !report.is_some_and(tidegate_core::gate::GateReport::passed) {
+        let why = format!("start a release of version {}: its gates have not passed: `tidegate model show` says why", version.version);
+        return Err(failure(exit::REFUSED, why).into());
+    }
+    let strategy = wanted.strategy.unwrap_or_else(|| service.release.clone());
+    let change = wanted.change.unwrap_or_else(|| version.lineage.change.clone());
+    let wish = release::Wish { service: &wanted.service, version: &version, strategy: &strategy, change: &change, disagreement: report.and_then(|r| r.disagreement) };
+    let id = release::start(&api.plane, config, &wish, None).await.map_err(refused)?;
+    let api = api.clone();
+    let followed = id.clone();
+    tokio::spawn(async move { follow(&api, &version, followed).await });
+    Ok(axum::Json(serde_json::json!({ "service": id.service, "number": id.number })).into_response())
+}
+
+/// Sees a started release to its end: offline scores before, aliases after.
+async fn follow(api: &Api, version: &tidegate_core::model::ModelVersion, id: RolloutId) {
+    let root = api.opened.places.root.clone();
+    if let Err(error) = release::prepare_offline(&api.plane, &api.ticks, &api.opened.config, &root, &id).await {
+        api.bus.trouble(&format!("{id}: {error:#}"));
+    }
+    let ended = async {
+        let outcome = release::wait(&api.plane, &id, |_| {}).await?;
+        release::move_aliases(&api.plane, version, outcome, &id).await
+    };
+    if let Err(error) = ended.await {
+        api.bus.trouble(&format!("{id}: {error:#}"));
+    }
+}
+
+/// Carries out a person's command on a release.
+pub async fn command(
+    State(api): State<Api>,
+    Extension(Principal(by)): Extension<Principal>,
+    Path((service, number, word)): Path<(String, u64, String)>,
+    body: Option<axum::Json<Why>>,
+) -> Result<Response, Failed> {
+    let reason = body.and_then(|axum::Json(why)| why.reason).filter(|r| !r.trim().is_empty());
+    let needs = || reason.clone().ok_or_else(|| failure(exit::USAGE, format!("{word} release {service}/{number}: say why with --reason: it is recorded")));
+    let at = clock::now();
+    let command = match word.as_str() {
+        "pause" => Command::Pause { by, reason: needs()?, at },
+        "resume" => Command::Resume { by, at },
+        "promote" => Command::Promote { by, reason: needs()?, at },
+        "abort" => Command::Abort { by, reason: needs()?, at },
+        "retry" => Command::Retry { by, reason: needs()?, at },
+        "undo" => Command::Undo { by, reason: needs()?, at },
+        _ => return Err(failure(exit::NOT_FOUND, format!("`{word}` is no command of a release: known are pause, resume, promote, abort, retry, undo")).into()),
+    };
+    let id = RolloutId { service: service.clone(), number };
+    if api.plane.state(&id).await?.rollout().is_none() {
+        return Err(failure(exit::NOT_FOUND, format!("{word} release {service}/{number}: there is none: `tidegate release list` shows those that are")).into());
+    }
+    api.plane.drive(Input::Command { rollout: id.clone(), key: None, command }).await.map_err(refused)?;
+    let state = api.plane.state(&id).await?;
+    let open = state.rollout().context("the release is gone")?;
+    Ok(axum::Json(super::views::release_row(&id, open, &state)).into_response())
+}

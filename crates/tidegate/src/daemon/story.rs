@@ -1,0 +1,77 @@
+//! A rollout's facts in words, for terminals and pages.
+
+use tidegate_core::id::At;
+use tidegate_core::judge::Verdict;
+use tidegate_core::rollout::{Cause, Event, Promoter, Stage};
+use tidegate_engine::rollouts::RolloutId;
+
+/// One fact in words; none for those that only machines care about.
+pub fn words(event: &Event) -> Option<String> {
+    Some(match event {
+        Event::Started { spec, .. } => match &spec.stable {
+            Some(stable) => format!("release {}: version {} is to replace version {stable}", spec.number, spec.candidate),
+            None => format!("release {}: version {} is the first", spec.number, spec.candidate),
+        },
+        Event::StageEntered { stage: Stage::Shadow, .. } => "shadow: candidate and control answer copies, no user sees them".to_owned(),
+        Event::StageEntered { stage: Stage::Step { index }, .. } => format!("canary, step {}", index + 1),
+        Event::StageEntered { stage: Stage::Promote, .. } => "promotion".to_owned(),
+        Event::TrafficApplied { .. } | Event::LoadWanted { .. } | Event::WorkerBecameReady { .. } | Event::UnloadWanted { .. } | Event::WorkerUnloaded { .. } => return None,
+        Event::TrafficWanted { traffic: t, .. } => format!(
+            "traffic: stable {}, candidate {}, control {}{}",
+            percent(t.stable_bp),
+            percent(t.candidate_bp),
+            percent(t.control_bp),
+            if t.mirror_bp > 0 { format!(", {} mirrored", percent(t.mirror_bp)) } else { String::new() }
+        ),
+        Event::WorkerFailed { role, reason, .. } => format!("the {role} worker failed: {reason}"),
+        Event::VerdictReached { assessment: a, .. } => format!("verdict {}: {}", verdict(&a.verdict), a.summary),
+        Event::PromotionBegan { by, .. } => match by {
+            Promoter::Evidence => "promoted on evidence".to_owned(),
+            Promoter::Policy { reason } => format!("promoted by policy: {reason}"),
+            Promoter::Person { by, reason } => format!("promoted by {by}: {reason}"),
+        },
+        Event::WatchBegan { .. } => "watched, the old version kept warm".to_owned(),
+        Event::WatchEnded { .. } => "the watch ended well".to_owned(),
+        Event::Completed { .. } => "released".to_owned(),
+        Event::HoldBegan { why, .. } => format!("held: {why}"),
+        Event::Paged { reason, .. } => format!("a person is called: {reason}"),
+        Event::PageDelivered { .. } => return None,
+        Event::Paused { by, reason, .. } => format!("paused by {by}: {reason}"),
+        Event::Resumed { by, .. } => format!("resumed by {by}"),
+        Event::RollbackBegan { cause, .. } => match cause {
+            Cause::Verdict { .. } => "rolling back: the judge found harm".to_owned(),
+            Cause::CandidateFailed { reason } => format!("rolling back: {reason}"),
+            Cause::Aborted { by, reason } => format!("rolling back: aborted by {by}: {reason}"),
+            Cause::Undone { by, reason } => format!("rolling back: undone by {by}: {reason}"),
+        },
+        Event::RollbackCompleted { .. } => "rolled back".to_owned(),
+        Event::AttemptOpened { attempt, by, reason, .. } => format!("attempt {attempt} opened by {by}: {reason}"),
+    })
+}
+
+/// A verdict in a word.
+pub fn verdict(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Promote => "promote",
+        Verdict::Continue => "continue",
+        Verdict::Hold { .. } => "hold",
+        Verdict::Rollback => "rollback",
+        Verdict::InsufficientEvidence { .. } => "insufficient evidence",
+        Verdict::NoTelemetry => "no telemetry",
+    }
+}
+
+/// Several facts, one line each.
+pub fn lines(_: &RolloutId, events: &[Event]) -> Option<String> {
+    let lines: Vec<String> = events.iter().filter_map(words).map(|w| format!("  {w}")).collect();
+    (!lines.is_empty()).then(|| lines.join("\n"))
+}
+
+/// All facts with their times.
+pub fn story(events: &[Event]) -> Vec<(At, String)> {
+    events.iter().filter_map(|e| Some((e.at(), words(e)?))).collect()
+}
+
+fn percent(bp: u32) -> String {
+    format!("{} %", f64::from(bp) / 100.0)
+}

@@ -1,0 +1,110 @@
+//! Prediction records and labels on their way to the lake, off the request's path.
+
+use super::events::Bus;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_core::id::At;
+use tidegate_serve::{FeedbackRecord, PredictionRecord};
+use tidegate_store::{FeedbackRow, Lake, PredictionRow};
+use tokio::sync::mpsc;
+
+/// The role of copies that no user saw.
+pub const MIRRORED: &str = "shadow";
+/// Rows written at once.
+const BATCH_ROWS: usize = 16_384;
+/// Longest time that a row waits to be written.
+const WAIT: Duration = Duration::from_millis(500);
+
+fn prediction(record: PredictionRecord, threshold: f64) -> PredictionRow {
+    PredictionRow {
+        at: At(record.at_ms),
+        event_time: record.event_time_ms.map(At),
+        request_id: record.request_id.to_string(),
+        service: record.service.to_string(),
+        model: record.model.to_string(),
+        version: record.version.to_string(),
+        role: if record.mirrored { MIRRORED.to_owned() } else { record.role.to_string() },
+        status: record.status,
+        latency_us: record.latency_us,
+        score: record.score,
+        decision: record.score.map(|s| s >= threshold),
+        inputs: record.inputs,
+    }
+}
+
+/// A label as a number; text that is none is left out.
+fn label(record: FeedbackRecord) -> Option<FeedbackRow> {
+    let label = match &record.label {
+        serde_json::Value::Bool(b) => f64::from(u8::from(*b)),
+        serde_json::Value::Number(n) => n.as_f64()?,
+        serde_json::Value::String(s) => s.parse().ok()?,
+        _ => return None,
+    };
+    Some(FeedbackRow { at: At(record.at_ms), request_id: record.request_id, service: record.service.to_string(), label })
+}
+
+/// Collects what comes until a batch is full or has waited long enough; none when nothing will come any more.
+async fn batch<T>(source: &mut mpsc::Receiver<T>) -> Option<Vec<T>> {
+    let mut rows = Vec::new();
+    if source.recv_many(&mut rows, BATCH_ROWS).await == 0 {
+        return None;
+    }
+    let deadline = tokio::time::sleep(WAIT);
+    tokio::pin!(deadline);
+    while rows.len() < BATCH_ROWS {
+        tokio::select! {
+            () = &mut deadline => break,
+            more = async { let left = BATCH_ROWS - rows.len(); source.recv_many(&mut rows, left).await } => if more == 0 { break },
+        }
+    }
+    Some(rows)
+}
+
+/// Writes predictions for as long as they come.
+pub async fn write_predictions(lake: Arc<Lake>, mut records: mpsc::Receiver<PredictionRecord>, threshold: f64, bus: Bus) {
+    while let Some(records) = batch(&mut records).await {
+        let rows: Vec<PredictionRow> = records.into_iter().map(|r| prediction(r, threshold)).collect();
+        let (lake, count) = (lake.clone(), rows.len());
+        let written = tokio::task::spawn_blocking(move || lake.predictions().append(&rows)).await;
+        if let Ok(Err(failure)) = written {
+            bus.trouble(&format!("{count} prediction records were lost: {failure}"));
+        }
+    }
+}
+
+/// Writes labels for as long as they come.
+pub async fn write_feedback(lake: Arc<Lake>, mut records: mpsc::Receiver<FeedbackRecord>, bus: Bus) {
+    while let Some(records) = batch(&mut records).await {
+        let rows: Vec<FeedbackRow> = records.into_iter().filter_map(label).collect();
+        let (lake, count) = (lake.clone(), rows.len());
+        let written = tokio::task::spawn_blocking(move || lake.feedback().append(&rows)).await;
+        if let Ok(Err(failure)) = written {
+            bus.trouble(&format!("{count} labels were lost: {failure}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_numbers_or_left_out() {
+        let record = |label| FeedbackRecord { at_ms: 1, service: "s".into(), model: "m".into(), request_id: "r".into(), label };
+        assert_eq!(label(record(serde_json::json!(true))).map(|r| r.label), Some(1.0));
+        assert_eq!(label(record(serde_json::json!("0.5"))).map(|r| r.label), Some(0.5));
+        assert_eq!(label(record(serde_json::json!("late"))), None);
+        assert_eq!(label(record(serde_json::json!(null))), None);
+    }
+
+    #[tokio::test]
+    async fn batches_end_when_the_source_does() {
+        let (sender, mut source) = mpsc::channel(8);
+        for n in 0..5 {
+            sender.send(n).await.unwrap();
+        }
+        drop(sender);
+        assert_eq!(batch(&mut source).await, Some(vec![0, 1, 2, 3, 4]));
+        assert_eq!(batch(&mut source).await, None);
+    }
+}

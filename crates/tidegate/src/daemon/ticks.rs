@@ -1,0 +1,160 @@
+//! Counts evidence: every tick, what candidate and control were asked and how they answered.
+//!
+//! Counts belong to the rollout's mode, step and attempt at the time; what was counted while those changed is
+//! dropped. A tick is kept on disk before anybody judges by it.
+
+use super::evidence::{Comparison, Kept, OfflineScores, Pairs};
+use super::plane::Plane;
+use crate::clock;
+use anyhow::Result;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tidegate_core::judge::{ArmCounts, GuardrailKind, JudgeSettings, Mode, Tick};
+use tidegate_core::rollout::{self, Effect, Rollout};
+use tidegate_core::route::Role;
+use tidegate_engine::rollouts::{Input, RolloutId};
+use tidegate_serve::{Pair, TargetCounts};
+use tokio::sync::mpsc;
+
+/// How often the ticks look whether there is something to count.
+const BEAT: Duration = Duration::from_millis(100);
+/// Pairs taken from the gateway at once.
+const PAIRS_AT_ONCE: usize = 1_024;
+
+/// What evidence is counted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kind {
+    mode: Mode,
+    step: u32,
+    attempt: u32,
+    candidate_share_bp: u32,
+}
+
+struct Counting {
+    kind: Kind,
+    since: tidegate_core::id::At,
+    pairs: Pairs,
+    by: Comparison,
+}
+
+/// What the counting of all services shares.
+#[derive(Clone, Default)]
+pub struct Ticks {
+    counting: Arc<Mutex<HashMap<String, Counting>>>,
+    /// Offline scores by service, of the candidate that is under way.
+    offline: Arc<Mutex<HashMap<String, OfflineScores>>>,
+}
+
+impl Ticks {
+    /// The scores against which skew of a service's candidate is measured.
+    pub fn set_offline(&self, service: &str, scores: OfflineScores) {
+        self.offline.lock().unwrap_or_else(PoisonError::into_inner).insert(service.to_owned(), scores);
+    }
+
+    /// Takes pairs from the gateway for as long as it gives them.
+    pub async fn take_pairs(self, mut pairs: mpsc::Receiver<Pair>) {
+        let mut batch = Vec::with_capacity(PAIRS_AT_ONCE);
+        while pairs.recv_many(&mut batch, PAIRS_AT_ONCE).await > 0 {
+            let mut counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
+            for pair in batch.drain(..) {
+                if let Some(c) = counting.get_mut(pair.service.as_ref()).filter(|c| c.kind.mode == Mode::Shadow) {
+                    let Counting { pairs, by, .. } = c;
+                    pairs.add(&pair, by);
+                }
+            }
+        }
+    }
+
+    /// Counts the evidence of one service for ever.
+    pub async fn count(self, plane: Plane, service: String, threshold: f64, evidence: PathBuf) {
+        let mut beat = tokio::time::interval(BEAT);
+        beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
+        let mut kept: Option<(RolloutId, Kept)> = None;
+        loop {
+            beat.tick().await;
+            if let Err(error) = self.beat(&plane, &service, threshold, &evidence, &mut kept).await {
+                plane.trouble(&format!("count evidence of {service}: {error:#}"));
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+
+    async fn beat(&self, plane: &Plane, service: &str, threshold: f64, evidence: &Path, kept: &mut Option<(RolloutId, Kept)>) -> Result<()> {
+        let Some((id, state)) = plane.newest(service).await? else { return Ok(()) };
+        let wanted = rollout::effects(&state).into_iter().find_map(|effect| match effect {
+            Effect::CollectEvidence { mode, step, attempt, candidate_share_bp } => Some(Kind { mode, step, attempt, candidate_share_bp }),
+            _ => None,
+        });
+        let Some((wanted, open)) = wanted.zip(state.rollout()) else {
+            self.counting.lock().unwrap_or_else(PoisonError::into_inner).remove(service);
+            return Ok(());
+        };
+        let Some(counted) = self.due(plane, service, wanted, open, threshold) else { return Ok(()) };
+        if kept.as_ref().is_none_or(|(of, _)| *of != id) {
+            let (dir, of) = (evidence.to_owned(), id.clone());
+            *kept = Some((id.clone(), tokio::task::spawn_blocking(move || Kept::open(&dir, &of)).await??));
+        }
+        let Some((_, file)) = kept.as_mut() else { return Ok(()) };
+        let tick = Tick { seq: file.next_seq(), ..counted };
+        // One small synchronous write a second, on this task alone.
+        tokio::task::block_in_place(|| file.append(&tick))?;
+        plane.drive(Input::Evidence { rollout: id, ticks: vec![tick] }).await
+    }
+
+    /// The tick that has ended, if one has; begins to count when something else is wanted.
+    fn due(&self, plane: &Plane, service: &str, wanted: Kind, open: &Rollout, threshold: f64) -> Option<Tick> {
+        let now = clock::now();
+        let judge = &open.spec.judge;
+        let mut all = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Counting { kind: wanted, since: now, pairs: Pairs::default(), by: self.comparison(service, judge, threshold) };
+        let Some(counting) = all.get_mut(service).filter(|c| c.kind == wanted) else {
+            let _ = plane.gateway().take_counts(service);
+            all.insert(service.to_owned(), fresh());
+            return None;
+        };
+        if now.since_ms(counting.since) < judge.tick_ms {
+            return None;
+        }
+        let pairs = std::mem::take(&mut counting.pairs);
+        *counting = fresh();
+        drop(all);
+        let counts = plane.gateway().take_counts(service);
+        let (candidate, control, pairs) = match wanted.mode {
+            Mode::Shadow => (pairs.candidate, pairs.control, Some(pairs.counts)),
+            Mode::Canary => (live(&counts, Role::Candidate), live(&counts, Role::Control), None),
+            Mode::Watch => (live(&counts, Role::Candidate), live(&counts, Role::Stable), None),
+        };
+        Some(Tick {
+            seq: 0,
+            at: now,
+            mode: wanted.mode,
+            step: wanted.step,
+            attempt: wanted.attempt,
+            candidate_share_bp: wanted.candidate_share_bp,
+            candidate,
+            control,
+            pairs,
+        })
+    }
+
+    fn comparison(&self, service: &str, judge: &JudgeSettings, threshold: f64) -> Comparison {
+        let offline = self.offline.lock().unwrap_or_else(PoisonError::into_inner).get(service).cloned().unwrap_or_default();
+        let skew = judge.guardrails.values().find(|g| g.kind == GuardrailKind::Skew);
+        Comparison { threshold, differs_by: skew.map_or(f64::INFINITY, |g| g.differs_by), offline }
+    }
+}
+
+/// The first attempts that a role answered; its versions are one within a rollout.
+fn live(counts: &[TargetCounts], role: Role) -> ArmCounts {
+    let mut sum = ArmCounts::default();
+    for count in counts.iter().filter(|c| c.target.role == role) {
+        sum.requests += count.live.requests;
+        sum.errors += count.live.errors;
+        for (bucket, n) in &count.live.latency.0 {
+            sum.latency.add(*bucket, *n);
+        }
+    }
+    sum
+}

@@ -1,0 +1,55 @@
+//! Directories that workers load: a registered version's files, put in place whole from the blobs.
+
+use anyhow::{Context as _, Result};
+use std::path::{Path, PathBuf};
+use tidegate_core::model::ModelVersion;
+use tidegate_port::Blobs as _;
+use tidegate_store::FsBlobs;
+
+/// The model file's name.
+pub const MODEL: &str = "model.onnx";
+/// The transform's name.
+pub const TRANSFORM: &str = "transform.json";
+/// The golden requests' name.
+pub const GOLDEN: &str = "golden.json";
+
+/// The directory of a version; made from the blobs unless it is there.
+///
+/// # Errors
+/// When a blob is missing or damaged, or the disk refuses.
+pub fn directory(versions: &Path, blobs: &FsBlobs, version: &ModelVersion) -> Result<PathBuf> {
+    let parent = versions.join(&version.model);
+    let dir = parent.join(&version.version);
+    if dir.is_dir() {
+        return Ok(dir);
+    }
+    std::fs::create_dir_all(&parent).with_context(|| format!("create {}", parent.display()))?;
+    // Put together beside its place, then moved there: a worker never sees half a version.
+    let making = tempfile_in(&parent, &version.version)?;
+    let mut files = vec![(MODEL, Some(&version.artifact))];
+    files.extend([(TRANSFORM, version.transform.as_ref()), (GOLDEN, version.golden.as_ref())]);
+    for (name, digest) in files {
+        if let Some(digest) = digest {
+            let bytes = blobs.get(digest)?;
+            std::fs::write(making.join(name), bytes).with_context(|| format!("write {}", making.join(name).display()))?;
+        }
+    }
+    match std::fs::rename(&making, &dir) {
+        Ok(()) => Ok(dir),
+        // Somebody else was first: theirs holds the same bytes.
+        Err(_) if dir.is_dir() => {
+            let _ = std::fs::remove_dir_all(&making);
+            Ok(dir)
+        }
+        Err(e) => Err(e).with_context(|| format!("move {} into place", dir.display())),
+    }
+}
+
+fn tempfile_in(parent: &Path, version: &str) -> Result<PathBuf> {
+    let path = parent.join(format!(".{version}.making-{}", std::process::id()));
+    if path.exists() {
+        std::fs::remove_dir_all(&path).with_context(|| format!("remove what is left of {}", path.display()))?;
+    }
+    std::fs::create_dir(&path).with_context(|| format!("create {}", path.display()))?;
+    Ok(path)
+}

@@ -1,0 +1,68 @@
+//! Checks a dataset against its contract and records what it came to.
+
+use crate::clock;
+use crate::columns;
+use crate::daemon::control::Control;
+use crate::exit::{self, failure};
+use crate::workspace::read_text;
+use anyhow::{Context as _, Result};
+use std::path::Path;
+use tidegate_core::contract::{CheckReport, CheckSummary, Command, Contract, Dataset as Datasets, Kind};
+use tidegate_core::id::{At, Digest};
+use tidegate_core::machine::Machine as _;
+use tidegate_port::Blobs as _;
+use tidegate_store::FsBlobs;
+use tidegate_wire::config::Dataset;
+use tidegate_wire::contract::{SuiteOptions, parse};
+
+/// A dataset's contract, as its file says.
+///
+/// # Errors
+/// With every mistake of the file.
+pub fn contract(root: &Path, file: &str, strict: bool) -> Result<Contract> {
+    let text = read_text(&root.join(file))?;
+    let options = SuiteOptions { strict, ..SuiteOptions::default() };
+    parse(file, &text, &options).map_err(|e| failure(exit::USAGE, e.to_string()))
+}
+
+/// Checks the dataset as it lies in the work tree `root`.
+///
+/// # Errors
+/// When the data or the contract cannot be read.
+pub async fn check(root: &Path, dataset: &Dataset, file: &str, strict: bool) -> Result<CheckReport> {
+    let contract = contract(root, file, strict)?;
+    let as_of = dataset.as_of.unwrap_or_else(clock::now);
+    let path = root.join(&dataset.path);
+    let mut report = columns::check(&path, &contract, as_of).await?;
+    let judges_age = contract.expectations.iter().any(|e| matches!(e.kind, Kind::Freshness { .. }));
+    if let (Some(limit_ms), false) = (dataset.fresh_within_ms, judges_age) {
+        // No column of time is named: the age of the file itself is what can be told.
+        let age_ms = file_age_ms(&path, as_of)?;
+        if age_ms > limit_ms {
+            report.success = false;
+            report.findings.push(format!("the file is {age_ms} ms old, at most {limit_ms} ms are allowed: bring newer data"));
+        }
+    }
+    Ok(report)
+}
+
+fn file_age_ms(path: &Path, as_of: At) -> Result<u64> {
+    let modified = std::fs::metadata(path).and_then(|m| m.modified()).with_context(|| format!("look at {}", path.display()))?;
+    let at = jiff::Timestamp::try_from(modified).context("read the time of a file")?;
+    Ok(as_of.since_ms(At(at.as_millisecond())))
+}
+
+/// Records a check; its whole report becomes a blob.
+///
+/// # Errors
+/// When a store fails.
+pub async fn record(control: &Control, blobs: &FsBlobs, name: &str, root: &Path, dataset: &Dataset, file: &str, report: &CheckReport) -> Result<()> {
+    let path = root.join(&dataset.path);
+    let data = tokio::task::spawn_blocking(move || columns::digest(&path)).await??;
+    let contract = Digest::of(read_text(&root.join(file))?.as_bytes());
+    let stored = blobs.put(&serde_json::to_vec(report)?)?;
+    let summary = Box::new(CheckSummary::of(report, data, contract, stored));
+    let stream = format!("{}/{name}", Datasets::KIND);
+    control.execute::<Datasets>(stream, None, Command::Check { summary, at: clock::now() }).await?;
+    Ok(())
+}

@@ -1,0 +1,11 @@
+//! The steps that take a change round the loop, each usable alone: build, check, register, gate, offline scores, drift.
+//!
+//! A step measures and records; what it means is decided in `core`.
+
+pub mod build;
+pub mod check;
+pub mod drift;
+pub mod gate;
+pub mod offline;
+pub mod register;
+pub mod release;

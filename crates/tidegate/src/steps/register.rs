@@ -1,0 +1,107 @@
+//! Registers what a pipeline wrote as an immutable version: artefacts by content, signature, golden answers, lineage.
+
+use crate::clock;
+use crate::daemon::control::Control;
+use crate::exit::{self, failure};
+use crate::workspace::read_text;
+use anyhow::{Context as _, Result};
+use std::path::Path;
+use tidegate_core::id::Digest;
+use tidegate_core::machine::Machine as _;
+use tidegate_core::model::{Command, Lineage, ModelVersion, Models};
+use tidegate_port::Blobs as _;
+use tidegate_runtime::{Golden, Version};
+use tidegate_store::FsBlobs;
+use tidegate_wire::config::Model;
+
+/// What a work tree offers for registration.
+pub struct Offer<'a> {
+    /// The work tree.
+    pub root: &'a Path,
+    /// Name of the model.
+    pub name: &'a str,
+    /// The model as configured.
+    pub model: &'a Model,
+    /// Where it comes from.
+    pub lineage: Lineage,
+    /// Metrics that the pipeline wrote.
+    pub metrics: serde_json::Value,
+}
+
+/// The stream of a model.
+pub fn stream(model: &str) -> String {
+    format!("{}/{model}", Models::KIND)
+}
+
+/// Registers the offer; the same artefacts are the version that they were before.
+///
+/// # Errors
+/// When a file is missing or wrong, golden requests cannot be answered, or a store fails.
+pub fn register(offer: &Offer<'_>, control: &Control, blobs: &FsBlobs) -> Result<ModelVersion> {
+    let artifact_path = offer.root.join(&offer.model.artifact);
+    if !artifact_path.is_file() {
+        let message = format!("register {}: the pipeline wrote no {}: name the stage's output in `models.{}.artifact`", offer.name, offer.model.artifact, offer.name);
+        return Err(failure(exit::NOT_FOUND, message));
+    }
+    let artifact = blobs.put_file(&artifact_path)?;
+    let transform = offer.model.transform.as_deref().map(|file| transform_json(offer.root, file)).transpose()?;
+    let state = control.state_blocking::<Models>(stream(offer.name))?;
+    let transform_digest = transform.as_ref().map(|json| Digest::of(json.as_bytes()));
+    let same = state.versions.values().find(|v| v.artifact == artifact && v.transform == transform_digest);
+    if let Some(known) = same {
+        return Ok(known.clone());
+    }
+    let trial = Trial::make(&artifact_path, transform.as_deref())?;
+    let golden = match &offer.model.golden {
+        Some(file) => Some(golden_json(offer.root, file, &trial.version)?),
+        None => None,
+    };
+    let put = |text: &Option<String>| text.as_ref().map(|t| blobs.put(t.as_bytes())).transpose();
+    let reference = offer.model.drift.as_ref().and_then(|d| d.reference.as_deref()).or_else(|| super::offline::reference_path(offer.model));
+    let profile = reference.map(|file| blobs.put_file(&offer.root.join(file)).with_context(|| format!("keep the reference rows {file}"))).transpose()?;
+    let version = ModelVersion {
+        model: offer.name.to_owned(),
+        version: state.next_version(),
+        artifact,
+        transform: put(&transform)?,
+        golden: put(&golden)?,
+        profile,
+        signature: trial.version.signature().clone(),
+        metrics: offer.metrics.clone(),
+        lineage: offer.lineage.clone(),
+        at: clock::now(),
+    };
+    control.execute_blocking::<Models>(stream(offer.name), Command::Register(Box::new(version.clone())))?;
+    Ok(version)
+}
+
+fn transform_json(root: &Path, file: &str) -> Result<String> {
+    let text = read_text(&root.join(file))?;
+    let transform = tidegate_wire::transform::load(&text, file).map_err(|problems| failure(exit::USAGE, problems.to_string()))?;
+    transform.to_json().map_err(|e| failure(exit::USAGE, format!("{file}: {e}")))
+}
+
+fn golden_json(root: &Path, file: &str, version: &Version) -> Result<String> {
+    let bytes = std::fs::read(root.join(file)).with_context(|| format!("read the golden requests {file}"))?;
+    let golden = Golden::parse(&bytes).map_err(|e| failure(exit::USAGE, format!("{file}: {e}")))?;
+    let recorded = version.record_golden(&golden).with_context(|| format!("answer the golden requests {file}"))?;
+    recorded.to_json().map_err(|e| failure(exit::USAGE, format!("{file}: {e}")))
+}
+
+/// A version laid out in a folder of its own, to be asked before it is registered.
+struct Trial {
+    version: Version,
+    _folder: tempfile::TempDir,
+}
+
+impl Trial {
+    fn make(artifact: &Path, transform: Option<&str>) -> Result<Trial> {
+        let folder = tempfile::tempdir().context("make a folder for a version")?;
+        std::fs::copy(artifact, folder.path().join("model.onnx")).with_context(|| format!("copy {}", artifact.display()))?;
+        if let Some(json) = transform {
+            std::fs::write(folder.path().join("transform.json"), json).context("write a transform")?;
+        }
+        let version = Version::open(folder.path()).map_err(|e| failure(exit::USAGE, format!("register {}: {e}", artifact.display())))?;
+        Ok(Trial { version, _folder: folder })
+    }
+}

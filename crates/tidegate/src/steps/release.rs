@@ -1,0 +1,156 @@
+//! Starts a release by a strategy, and waits for its end.
+
+use super::{gate, offline};
+use crate::clock;
+use crate::daemon::plane::Plane;
+use crate::daemon::ticks::Ticks;
+use crate::exit::{self, failure};
+use anyhow::{Context as _, Result};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_core::judge::{GuardrailKind, Mode, OneSample};
+use tidegate_core::model::{Models, ModelVersion};
+use tidegate_core::rollout::{Cause, Command, Deadlines, Phase, Rollout, Spec, SpecDraft, State};
+use tidegate_core::workspace::Outcome;
+use tidegate_engine::rollouts::{Input, RolloutId};
+use tidegate_runtime::Version;
+use tidegate_wire::config::Workspace;
+
+/// How often a waiting release is looked at.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// What is to be released.
+pub struct Wish<'a> {
+    /// Service.
+    pub service: &'a str,
+    /// Version.
+    pub version: &'a ModelVersion,
+    /// Strategy's name.
+    pub strategy: &'a str,
+    /// The change, in words.
+    pub change: &'a str,
+    /// Decisions that differed offline, from the gate.
+    pub disagreement: Option<(u64, u64)>,
+}
+
+/// The specification of a wish.
+///
+/// # Errors
+/// When the strategy or the service is unknown, or the specification does not hold together.
+pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<String>) -> Result<Spec> {
+    let strategy = config.releases.get(wish.strategy).ok_or_else(|| {
+        let known: Vec<&str> = config.releases.keys().map(String::as_str).collect();
+        failure(exit::USAGE, format!("release by strategy `{}`: there is none; known are {}", wish.strategy, known.join(", ")))
+    })?;
+    let draft = SpecDraft {
+        service: wish.service.to_owned(),
+        number,
+        model: wish.version.model.clone(),
+        candidate: wish.version.version.clone(),
+        stable,
+        change: wish.change.to_owned(),
+        steps: strategy.steps.clone(),
+        promote: strategy.promote,
+        judge: strategy.judge.clone(),
+        offline_disagreement: wish.disagreement.map(|(hits, trials)| OneSample { trials, hits }),
+        deadlines: Deadlines::default(),
+    };
+    Spec::build(draft).map_err(|problems| failure(exit::USAGE, problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
+/// Starts a release; the same number twice is the same release.
+///
+/// # Errors
+/// When it is refused.
+pub async fn start(plane: &Plane, config: &Workspace, wish: &Wish<'_>, number: Option<u64>) -> Result<RolloutId> {
+    let newest = plane.newest(wish.service).await?;
+    let number = number.unwrap_or_else(|| newest.as_ref().map_or(1, |(id, _)| id.number + 1));
+    let id = RolloutId { service: wish.service.to_owned(), number };
+    if plane.state(&id).await?.rollout().is_some() {
+        return Ok(id);
+    }
+    let stable = newest.and_then(|(_, state)| state.rollout().and_then(serving)).filter(|v| *v != wish.version.version);
+    let spec = spec(config, wish, number, stable)?;
+    let command = Command::Start { spec: Box::new(spec), at: clock::now() };
+    plane.drive(Input::Command { rollout: id.clone(), key: Some(format!("start-{number}")), command }).await?;
+    Ok(id)
+}
+
+/// The version that serves after a rollout has ended.
+pub fn serving(open: &Rollout) -> Option<String> {
+    match &open.phase {
+        Phase::Done => Some(open.spec.candidate.clone()),
+        Phase::RolledBack { .. } | Phase::Aborted { .. } | Phase::Forward { .. } | Phase::Held { .. } | Phase::Finishing | Phase::RollingBack { .. } => open.spec.stable.clone(),
+    }
+}
+
+/// Gives the ticks the candidate's offline scores, where the strategy watches skew.
+///
+/// # Errors
+/// When they cannot be computed.
+pub async fn prepare_offline(plane: &Plane, ticks: &Ticks, config: &Workspace, root: &Path, id: &RolloutId) -> Result<()> {
+    let state = plane.state(id).await?;
+    let Some(open) = state.rollout() else { return Ok(()) };
+    let watches = open.spec.judge.guardrails.values().any(|g| g.kind == GuardrailKind::Skew) && open.spec.shadow().is_some();
+    let model = config.models.get(&open.spec.model);
+    let Some((model, reference)) = model.and_then(|m| Some((m, m.reference.as_ref()?))).filter(|_| watches && open.spec.stable.is_some()) else { return Ok(()) };
+    let Some(file) = offline::reference_file(root, model)? else { return Ok(()) };
+    let dir = plane.directory(&open.spec.model, &open.spec.candidate).await?;
+    let version = tokio::task::spawn_blocking(move || Version::open(&dir)).await??;
+    let scores = offline::scores(Arc::new(version), &root.join(file), &reference.id).await.context("score the reference inputs, against which skew is measured")?;
+    ticks.set_offline(&id.service, scores);
+    Ok(())
+}
+
+/// The threshold of a service's model.
+pub fn threshold(config: &Workspace, service: &str) -> f64 {
+    let model = config.services.get(service).and_then(|s| config.models.get(&s.model));
+    model.and_then(|m| m.threshold).unwrap_or(gate::THRESHOLD)
+}
+
+/// Waits until a release has ended or waits for a person; `look` hears its state meanwhile.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn wait(plane: &Plane, id: &RolloutId, mut look: impl FnMut(&State)) -> Result<Outcome> {
+    loop {
+        let state = plane.state(id).await?;
+        look(&state);
+        if let Some(open) = state.rollout()
+            && let Some(outcome) = outcome(open)
+        {
+            return Ok(outcome);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// How a release ended, in the loop's terms; none while it moves by itself.
+pub fn outcome(open: &Rollout) -> Option<Outcome> {
+    match &open.phase {
+        Phase::Done if open.spec.stable.is_none() => Some(Outcome::Live),
+        Phase::Done => Some(Outcome::Promoted),
+        Phase::Held { .. } => Some(Outcome::Held),
+        Phase::RolledBack { cause: Cause::Verdict { mode: Mode::Shadow, .. } } => Some(Outcome::StoppedInShadow),
+        Phase::RolledBack { cause: Cause::Verdict { .. } | Cause::Undone { .. } } => Some(Outcome::RolledBack),
+        Phase::RolledBack { cause: Cause::CandidateFailed { .. } } => Some(Outcome::Failed),
+        Phase::RolledBack { cause: Cause::Aborted { .. } } | Phase::Aborted { .. } => Some(Outcome::RolledBack),
+        Phase::Forward { .. } | Phase::Finishing | Phase::RollingBack { .. } => None,
+    }
+}
+
+/// Points the aliases of a model at what serves and what was tried.
+///
+/// # Errors
+/// When the journal fails.
+pub async fn move_aliases(plane: &Plane, version: &ModelVersion, outcome: Outcome, id: &RolloutId) -> Result<()> {
+    let stream = super::register::stream(&version.model);
+    let (alias, why) = match outcome {
+        Outcome::Live | Outcome::Promoted => ("champion", format!("{id} was carried out")),
+        _ => return Ok(()),
+    };
+    let command = tidegate_core::model::Command::MoveAlias { alias: alias.to_owned(), version: Some(version.version.clone()), why, at: clock::now() };
+    plane.control().execute::<Models>(stream, None, command).await?;
+    Ok(())
+}

@@ -1,0 +1,78 @@
+# What the scripts share: where things are built, and checks that say what is missing and how to get it.
+# Read by the other scripts; not run by itself.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/tidegate"
+# One target folder for every clone, so that a second clone does not compile the dependencies again.
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$cache/target}"
+
+say() {
+    printf '==> %s\n' "$*"
+}
+
+fail() {
+    printf 'error: %s\n' "$1" >&2
+    shift
+    for line in "$@"; do printf '       %s\n' "$line" >&2; done
+    exit 1
+}
+
+# at_least HAVE WANT: whether version HAVE is WANT or newer.
+at_least() {
+    [ "$(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1)" = "$2" ]
+}
+
+need_rust() {
+    local want have
+    want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    command -v cargo >/dev/null 2>&1 || fail "Rust is not installed (no \`cargo\` on the path)" \
+        "get $want or newer: https://rustup.rs, then open a new shell"
+    have=$(rustc --version | cut -d ' ' -f 2)
+    at_least "${have%%-*}" "$want" || fail "Rust $have is too old; $want or newer is needed" "rustup update stable"
+    say "Rust $have, building in $CARGO_TARGET_DIR"
+}
+
+need_c_compiler() {
+    command -v "${CC:-cc}" >/dev/null 2>&1 || fail "no C compiler (\`${CC:-cc}\`): SQLite is compiled from source" \
+        "Debian, Ubuntu: apt-get install build-essential; Fedora: dnf install gcc; macOS: xcode-select --install"
+}
+
+# Sets `python` to a Python 3.11 or newer that can make environments.
+need_python() {
+    local candidate
+    for candidate in ${PYTHON:-} python3.11 python3 python3.12 python3.13; do
+        if command -v "$candidate" >/dev/null 2>&1 &&
+            "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then
+            python=$(command -v "$candidate")
+            say "$("$python" --version) at $python"
+            return
+        fi
+    done
+    fail "Python 3.11 or newer with venv is needed: stages and tests run in environments of their own" \
+        "Debian, Ubuntu: apt-get install python3 python3-venv; or set PYTHON to one"
+}
+
+# environment NAME: makes the environment of scripts/NAME-requirements.lock once, and sets `environment` to its folder.
+environment() {
+    local lock="scripts/$1-requirements.lock" digest
+    digest=$( (cat "$lock"; "$python" -c 'import sys; print(sys.version, sys.prefix)') | cksum | tr -d ' ')
+    environment="$cache/test-env/$1-$digest"
+    [ -e "$environment/.complete" ] && return
+    say "making the $1 environment in $environment: once, about a minute"
+    rm -rf "$environment"
+    mkdir -p "$environment"
+    "$python" -m venv "$environment"
+    "$environment/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$lock" ||
+        fail "the packages of $lock could not be installed" "a package index for Python must be reachable, once"
+    touch "$environment/.complete"
+}
+
+# announce_build PROFILE_FOLDER: how long a first build takes.
+announce_build() {
+    if [ ! -d "$CARGO_TARGET_DIR/$1/deps" ]; then
+        local cores
+        cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+        say "first build: about $((40 / cores + 4)) minutes on $cores cores, most of it the columnar engine; later ones take seconds"
+    fi
+}

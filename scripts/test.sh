@@ -1,0 +1,69 @@
+#!/usr/bin/env bash
+# Format, house rules, the example's Python, and every test. Goes on after a failure; the last line counts.
+set -uo pipefail
+. "$(dirname "$0")/lib.sh"
+
+need_rust
+need_c_compiler
+need_python
+
+environment dvc
+export TIDEGATE_TEST_DVC="$environment/bin/dvc"
+environment test
+export TIDEGATE_TEST_PYTHON="$environment/bin/python"
+TIDEGATE_ONNXRUNTIME=$("$TIDEGATE_TEST_PYTHON" -c '
+import pathlib, onnxruntime
+found = sorted((pathlib.Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*[0-9]*"))
+print(found[0] if found else "")')
+[ -n "$TIDEGATE_ONNXRUNTIME" ] || fail "the onnxruntime package of $environment holds no library"
+export TIDEGATE_ONNXRUNTIME
+
+passed=0
+failed=0
+
+# check NAME COMMAND..: one that counts as one test.
+check() {
+    local name="$1"
+    shift
+    say "$name"
+    if "$@"; then
+        passed=$((passed + 1))
+    else
+        failed=$((failed + 1))
+        printf 'FAILED: %s\n' "$name"
+    fi
+}
+
+if cargo fmt --version >/dev/null 2>&1; then
+    check "format" cargo fmt --all --check
+else
+    say "format: not checked, rustfmt is missing (rustup component add rustfmt)"
+fi
+check "the example's Python" env PYTHONDONTWRITEBYTECODE=1 "$TIDEGATE_TEST_PYTHON" -c '
+import ast, pathlib, sys
+files = sorted(pathlib.Path("examples").rglob("*.py"))
+for file in files:
+    ast.parse(file.read_text(encoding="utf-8"), str(file))
+sys.exit(not files)'
+check "house rules" cargo run --locked --quiet --package xtask -- tidy
+
+announce_build debug
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+say "tests"
+cargo test --locked --workspace --no-fail-fast 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+
+read -r ok bad <<<"$(awk '/^test result: / { for (i = 2; i <= NF; i++) { if ($i == "passed;") ok += $(i - 1); if ($i == "failed;") bad += $(i - 1) } }
+    END { print ok + 0, bad + 0 }' "$log")"
+# A crate that does not compile, or a test binary that dies, has no result of its own.
+[ "$status" -ne 0 ] && [ "$bad" -eq 0 ] && bad=1
+passed=$((passed + ok))
+failed=$((failed + bad))
+
+if [ "$failed" -gt 0 ]; then
+    printf '\nfailures:\n'
+    grep -E '^(test .* FAILED|error(\[|:).*)$' "$log" | sort -u | head -n 100
+fi
+printf '%s passed, %s failed\n' "$passed" "$failed"
+[ "$failed" -eq 0 ]
