@@ -18,10 +18,11 @@ pub const GET_BYTES_MAX: u64 = 4 << 30;
 /// How bytes reach a file: a seam for tests of a full disk.
 type Writer = dyn Fn(&mut File, &[u8]) -> io::Result<()> + Send + Sync;
 
-/// Blobs in a directory.
+/// Blobs in a directory. Cloning gives another handle.
+#[derive(Clone)]
 pub struct FsBlobs {
     dir: PathBuf,
-    write: Box<Writer>,
+    write: std::sync::Arc<Writer>,
 }
 
 impl std::fmt::Debug for FsBlobs {
@@ -40,7 +41,7 @@ impl FsBlobs {
     }
 
     fn open_with(dir: &Path, write: Box<Writer>) -> Result<FsBlobs, Failure> {
-        let blobs = FsBlobs { dir: dir.to_owned(), write };
+        let blobs = FsBlobs { dir: dir.to_owned(), write: write.into() };
         disk::make_dir(&blobs.unfinished())?;
         blobs.remove_leftovers()?;
         Ok(blobs)
@@ -68,7 +69,7 @@ impl FsBlobs {
     /// As [`FsBlobs::put_file`].
     pub fn put_reader(&self, reader: impl Read) -> Result<Digest, Failure> {
         let unfinished = self.begin()?;
-        let hash = unfinished.copy(reader, &self.write).map_err(|e| disk::failure("write blob", &self.dir, &e))?;
+        let hash = unfinished.copy(reader, &*self.write).map_err(|e| disk::failure("write blob", &self.dir, &e))?;
         let digest = Digest::from_hash(hash);
         self.finish(unfinished, &digest)?;
         Ok(digest)

@@ -37,8 +37,8 @@ struct Inner {
     evidence: PathBuf,
     config: Workspace,
     bus: Bus,
-    /// The standing table, and under which lock it is changed.
-    table: Mutex<RouteTable>,
+    /// The standing table, and of each service the rollout and generation that it stands by.
+    table: Mutex<(RouteTable, BTreeMap<String, (u64, u64)>)>,
     /// Effects that a task works on now.
     under_way: Mutex<HashSet<String>>,
 }
@@ -71,7 +71,7 @@ impl Plane {
     pub fn new(parts: Parts) -> Plane {
         let Parts { control, gateway, blobs, versions, evidence, config, bus } = parts;
         let pool = gateway.pool().clone();
-        let table = Mutex::new(gateway.table());
+        let table = Mutex::new((gateway.table(), BTreeMap::new()));
         Plane(Arc::new(Inner { control, gateway, pool, blobs, versions, evidence, config, bus, table, under_way: Mutex::default() }))
     }
 
@@ -143,6 +143,10 @@ impl Plane {
     }
 
     async fn carry_out_one(&self, rollout: &RolloutId, effect: Effect) -> Result<()> {
+        // What is no longer wanted was overtaken by something newer, which has its own task.
+        if !tidegate_core::rollout::effects(&self.state(rollout).await?).contains(&effect) {
+            return Ok(());
+        }
         let command = match effect {
             Effect::Load { role, version, generation } => match self.load(rollout, role, &version).await {
                 Ok(()) => Command::WorkerReady { role, generation, at: clock::now() },
@@ -155,7 +159,7 @@ impl Plane {
             Effect::SetTraffic { generation, traffic } => {
                 let state = self.state(rollout).await?;
                 let open = state.rollout().ok_or_else(|| anyhow!("no such rollout"))?;
-                self.apply(open, traffic)?;
+                self.apply(open, traffic, generation)?;
                 self.sweep(open);
                 Command::TrafficApplied { generation, at: clock::now() }
             }
@@ -286,14 +290,22 @@ impl Plane {
     }
 
     /// Puts a split in force.
-    fn apply(&self, open: &Rollout, traffic: Traffic) -> Result<()> {
+    ///
+    /// A split older than one that stands is ignored: its rollout or generation was overtaken.
+    fn apply(&self, open: &Rollout, traffic: Traffic, generation: u64) -> Result<()> {
         let route = route_of(open, traffic, &endpoint_model(&self.0.config, &open.spec.service));
-        let mut table = lock(&self.0.table);
+        let mut standing = lock(&self.0.table);
+        let (table, fences) = &mut *standing;
+        let fence = fences.entry(open.spec.service.clone()).or_default();
+        if (open.spec.number, generation) < *fence {
+            return Ok(());
+        }
         let mut next = table.clone();
         next.generation += 1;
         next.routes.insert(open.spec.service.clone(), route);
         self.0.gateway.apply(next.clone())?;
         *table = next;
+        *fence = (open.spec.number, generation);
         Ok(())
     }
 
@@ -342,7 +354,7 @@ impl Plane {
                 self.load(id, role, version).await.with_context(|| format!("load version {version} as {role} again"))?;
             }
         }
-        self.apply(open, wanted.traffic)
+        self.apply(open, wanted.traffic, wanted.generation)
     }
 }
 

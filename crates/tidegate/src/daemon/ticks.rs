@@ -26,6 +26,7 @@ const PAIRS_AT_ONCE: usize = 1_024;
 /// What evidence is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Kind {
+    generation: u64,
     mode: Mode,
     step: u32,
     attempt: u32,
@@ -84,7 +85,7 @@ impl Ticks {
     async fn beat(&self, plane: &Plane, service: &str, threshold: f64, evidence: &Path, kept: &mut Option<(RolloutId, Kept)>) -> Result<()> {
         let Some((id, state)) = plane.newest(service).await? else { return Ok(()) };
         let wanted = rollout::effects(&state).into_iter().find_map(|effect| match effect {
-            Effect::CollectEvidence { mode, step, attempt, candidate_share_bp } => Some(Kind { mode, step, attempt, candidate_share_bp }),
+            Effect::CollectEvidence { generation, mode, step, attempt, candidate_share_bp } => Some(Kind { generation, mode, step, attempt, candidate_share_bp }),
             _ => None,
         });
         let Some((wanted, open)) = wanted.zip(state.rollout()) else {

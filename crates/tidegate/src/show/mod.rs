@@ -3,7 +3,7 @@
 pub mod progress;
 pub mod style;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ContentArrangement, Table};
 use serde::Serialize;
 
 /// Prints a value as one JSON document.
@@ -34,7 +34,7 @@ pub fn note(text: &str) {
 /// A table for people.
 pub fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut table = Table::new();
-    table.load_preset(presets::UTF8_BORDERS_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(heads.to_vec());
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_header(heads.to_vec());
     for row in rows {
         table.add_row(row);
     }

@@ -160,7 +160,7 @@ fn known_or_new(record: &dyn Record, change: &str, report: &RunReport, root: &Pa
     if let Some(id) = ids_of(&control, change)?.pop() {
         return Ok(id);
     }
-    let code = tidegate_build::code_state(root);
+    let code = tidegate_build::code_state(root, &report.outputs().keys().cloned().collect::<Vec<_>>());
     let start = Start {
         pipeline: "dvc.yaml".to_owned(),
         code: code.revision,

@@ -93,7 +93,7 @@ pub async fn gate(gating: &Gating<'_>) -> Result<GateReport> {
 
 async fn open(gating: &Gating<'_>, version: &ModelVersion) -> Result<Arc<Version>> {
     let (dir, blobs, version) = (gating.versions.to_owned(), gating.blobs.clone(), version.clone());
-    tokio::task::spawn_blocking(move || Ok(Arc::new(Version::open(&versions::directory(&dir, &blobs, &version)?)?))).await?
+    tokio::task::spawn_blocking(move || -> Result<_> { Ok(Arc::new(Version::open(&versions::directory(&dir, &blobs, &version)?)?)) }).await?
 }
 
 type Rows = (EvaluationRows, Vec<String>);
