@@ -18,6 +18,11 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    // Workers are started by the gateway, many times and in a hurry: no command line for people.
+    let mut arguments = std::env::args().skip(1);
+    if arguments.next().as_deref() == Some("worker") {
+        return worker(arguments);
+    }
     let cli = cli::Cli::parse();
     let json = cli.json;
     match cli::dispatch(cli) {
@@ -25,6 +30,17 @@ fn main() -> ExitCode {
         Err(error) => {
             show::error(&error, json);
             ExitCode::from(exit::code_of(&error))
+        }
+    }
+}
+
+/// What the gateway starts for each version and role: `tidegate worker --dir D --library L --model M --version V --role R`.
+fn worker(arguments: impl Iterator<Item = String>) -> ExitCode {
+    match tidegate_serve::worker::main(arguments) {
+        Ok(()) => ExitCode::from(exit::OK),
+        Err(error) => {
+            show::note(&format!("error: {error}"));
+            ExitCode::from(exit::OUTSIDE)
         }
     }
 }

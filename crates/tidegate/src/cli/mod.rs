@@ -12,7 +12,6 @@ mod run;
 mod sim;
 mod status;
 mod up;
-mod worker;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -61,9 +60,6 @@ enum Command {
     Journal(journal::JournalArgs),
     /// Replays one seed of the simulated world and prints its story
     Sim(sim::SimArgs),
-    /// Runs one model version for the gateway (started by it, not by people)
-    #[command(hide = true)]
-    Worker(worker::WorkerArgs),
 }
 
 /// Where a command works and how it prints.
@@ -94,6 +90,5 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Audit(command) => audit::audit(&context, &command),
         Command::Journal(args) => journal::journal(&context, &args),
         Command::Sim(args) => sim::sim(&context, &args),
-        Command::Worker(args) => worker::worker(&args),
     }
 }

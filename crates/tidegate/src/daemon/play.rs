@@ -25,8 +25,6 @@ use tidegate_wire::scenario::{Act, Deed, Scenario};
 
 /// The stream of the loop.
 pub const STREAM: &str = "workspace/loop";
-/// The strategy of a workspace without a scenario.
-const DEFAULT_STRATEGY: &str = "default";
 /// How often the watch looks for drift.
 const DRIFT_LOOK: Duration = Duration::from_secs(2);
 /// How often a wait looks whether traffic was answered.
@@ -356,7 +354,7 @@ impl<'a> Player<'a> {
         self.pass += 1;
         let _ = index;
         let front = Front { address: self.run.plane.gateway().address(), token: self.run.gateway_token.clone(), model: self.run.endpoint_model(&replay.service) };
-        Ok(Replay::start(front, records, 0, replay.per_second, self.pass))
+        Ok(Replay::start(front, records, replay.per_second, self.pass))
     }
 
     // ---- watch ----
@@ -443,7 +441,7 @@ async fn recording(file: &Path, replay: &tidegate_wire::scenario::Replay, act: &
         let rows = (0..table.rows).filter(|row| within(&text(&times[*row])));
         rows.map(|row| {
             let record: Vec<(&String, &serde_json::Value)> = table.columns.iter().filter(|(n, _)| **n != label).map(|(n, c)| (n, &c.json[row])).collect();
-            Ok(Recorded { id: text(&ids[row]), time: text(&times[row]), label: labels[row].as_f64(), body: super::replay::body(&text(&ids[row]), &record) })
+            Ok(Recorded { id: text(&ids[row]), label: labels[row].as_f64(), body: super::replay::body(&text(&ids[row]), &record) })
         })
         .collect()
     })

@@ -10,7 +10,7 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -31,8 +31,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 pub struct Recorded {
     /// Record id, unique within the recording.
     pub id: String,
-    /// Time of the record, as local text that sorts.
-    pub time: String,
     /// The label that comes later.
     pub label: Option<f64>,
     /// The request's body.
@@ -74,32 +72,18 @@ impl Tally {
 /// A running replay. Dropping it does not stop it; [`Replay::stop`] does.
 pub struct Replay {
     stopped: Arc<AtomicBool>,
-    position: Arc<AtomicUsize>,
-    rate: Arc<AtomicU32>,
     tally: Arc<Mutex<Tally>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Replay {
-    /// Starts sending `records` from `start` on, `per_second` of them, each once.
-    pub fn start(front: Front, records: Arc<Vec<Recorded>>, start: usize, per_second: u32, pass: u64) -> Replay {
+    /// Starts sending `records`, `per_second` of them, each once.
+    pub fn start(front: Front, records: Arc<Vec<Recorded>>, per_second: u32, pass: u64) -> Replay {
         let stopped = Arc::new(AtomicBool::new(false));
-        let position = Arc::new(AtomicUsize::new(start));
-        let rate = Arc::new(AtomicU32::new(per_second));
         let tally = Arc::new(Mutex::new(Tally::default()));
-        let sender = Sender { front, records, pass, stopped: stopped.clone(), position: position.clone(), rate: rate.clone(), tally: tally.clone() };
+        let sender = Sender { front, records, pass, stopped: stopped.clone(), per_second, tally: tally.clone() };
         let task = tokio::spawn(sender.run());
-        Replay { stopped, position, rate, tally, task }
-    }
-
-    /// Index of the next record.
-    pub fn position(&self) -> usize {
-        self.position.load(Ordering::Relaxed)
-    }
-
-    /// Changes the rate.
-    pub fn set_rate(&self, per_second: u32) {
-        self.rate.store(per_second, Ordering::Relaxed);
+        Replay { stopped, tally, task }
     }
 
     /// Whether every record was sent.
@@ -125,8 +109,7 @@ struct Sender {
     records: Arc<Vec<Recorded>>,
     pass: u64,
     stopped: Arc<AtomicBool>,
-    position: Arc<AtomicUsize>,
-    rate: Arc<AtomicU32>,
+    per_second: u32,
     tally: Arc<Mutex<Tally>>,
 }
 
@@ -153,16 +136,16 @@ impl Sender {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut owed = 0.0;
+        let mut next = 0..self.records.len();
         while !self.stopped.load(Ordering::Relaxed) {
             beat.tick().await;
-            owed += f64::from(self.rate.load(Ordering::Relaxed)) * BEAT.as_secs_f64();
+            owed += f64::from(self.per_second) * BEAT.as_secs_f64();
             while owed >= 1.0 {
                 owed -= 1.0;
-                let index = self.position.load(Ordering::Relaxed);
-                if index >= self.records.len() || self.stopped.load(Ordering::Relaxed) || work.send(index).await.is_err() {
+                let Some(index) = next.next() else { return };
+                if self.stopped.load(Ordering::Relaxed) || work.send(index).await.is_err() {
                     return;
                 }
-                self.position.store(index + 1, Ordering::Relaxed);
             }
         }
     }

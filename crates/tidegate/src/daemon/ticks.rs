@@ -124,8 +124,7 @@ impl Ticks {
         let counts = plane.gateway().take_counts(service);
         let (candidate, control, pairs) = match wanted.mode {
             Mode::Shadow => (pairs.candidate, pairs.control, Some(pairs.counts)),
-            Mode::Canary => (live(&counts, Role::Candidate), live(&counts, Role::Control), None),
-            Mode::Watch => (live(&counts, Role::Candidate), live(&counts, Role::Stable), None),
+            Mode::Canary | Mode::Watch => (live(&counts, Role::Candidate), live(&counts, Role::Control), None),
         };
         Some(Tick {
             seq: 0,
