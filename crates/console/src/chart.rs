@@ -89,7 +89,8 @@ pub(crate) fn e_values(points: &[Point]) -> Markup {
     let high = points.iter().map(|p| log(p.e_rollback.max(p.e_promote))).fold(log(last.needs_rollback) + 0.5, f64::max).min(12.0);
     let axes = Axes { seconds: times.last().copied().unwrap_or(0.0), low: -3.0, high };
     let series = |value: fn(&Point) -> f64| -> Vec<(f64, f64)> { times.iter().zip(points).map(|(t, p)| (*t, log(value(p)))).collect() };
-    let ticks: Vec<(f64, String)> = [-2.0, 0.0, 2.0, 4.0, 6.0, 8.0, 10.0].into_iter().filter(|v| *v <= high).map(|v| (v, format!("1e{v:.0}"))).collect();
+    let ticks: Vec<(f64, String)> =
+        [-2.0, 0.0, 2.0, 4.0, 6.0, 8.0, 10.0].into_iter().filter(|v| *v <= high).map(|v| (v, format!("1e{v:.0}"))).collect();
     let whole = [(0.0, 0.0), (axes.seconds, 0.0)];
     let bar = |value: f64| axes.line(&whole.map(|(t, _)| (t, log(value))));
     let inner = html! {
@@ -114,8 +115,11 @@ pub(crate) fn ratio(points: &[Point]) -> Markup {
     let low = with.iter().map(|(_, r)| log(r.0)).fold(-2.0, f64::min);
     let axes = Axes { seconds: times.last().copied().unwrap_or(0.0), low, high };
     let pick = |f: fn((f64, f64, f64)) -> f64| -> Vec<(f64, f64)> { with.iter().map(|(t, r)| (*t, log(f(*r)))).collect() };
-    let ticks: Vec<(f64, String)> =
-        [0.125, 0.25, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0].into_iter().filter(|r| (low..=high).contains(&log(*r))).map(|r| (log(r), format!("{r}x"))).collect();
+    let ticks: Vec<(f64, String)> = [0.125, 0.25, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0]
+        .into_iter()
+        .filter(|r| (low..=high).contains(&log(*r)))
+        .map(|r| (log(r), format!("{r}x")))
+        .collect();
     let inner = html! {
         (axes.grid(&ticks))
         (path("band", &axes.band(&pick(|r| r.0), &pick(|r| r.2))))

@@ -19,7 +19,14 @@ fn release() -> ReleaseView {
         control_bp: 500,
     };
     ReleaseView {
-        row: ReleaseRow { service: "s".into(), number: 3, candidate: "2".into(), stable: Some("1".into()), phase: "canary".into(), note: "waits".into() },
+        row: ReleaseRow {
+            service: "s".into(),
+            number: 3,
+            candidate: "2".into(),
+            stable: Some("1".into()),
+            phase: "canary".into(),
+            note: "waits".into(),
+        },
         change: "<script>alert(1)</script>".into(),
         attempt: 1,
         assessment: None,
@@ -68,7 +75,8 @@ fn acts_show_how_they_ended_in_words() {
 
 #[test]
 fn the_journal_pages_back() {
-    let record = JournalRow { position: 7, at: At(5), stream: "model/m".into(), event: "registered".into(), body: serde_json::json!({"a": "<b>"}) };
+    let record =
+        JournalRow { position: 7, at: At(5), stream: "model/m".into(), event: "registered".into(), body: serde_json::json!({"a": "<b>"}) };
     let html = pages::journal(&JournalView { head: JournalHead::default(), records: vec![record], older: Some(7) });
     sound(&html);
     assert!(html.contains("/journal?before=7") && html.contains("&lt;b&gt;"));

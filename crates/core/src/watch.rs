@@ -115,7 +115,15 @@ pub fn judge_drift(version: &str, rule: &DriftRule, window: (At, At), samples: &
         () if columns.iter().any(|c| c.drifted) => DriftVerdict::Drift,
         () => DriftVerdict::Steady,
     };
-    DriftFinding { version: version.to_owned(), verdict, rule: rule.clone(), window_from: window.0, window_until: window.1, rows: (reference_rows, live_rows), columns }
+    DriftFinding {
+        version: version.to_owned(),
+        verdict,
+        rule: rule.clone(),
+        window_from: window.0,
+        window_until: window.1,
+        rows: (reference_rows, live_rows),
+        columns,
+    }
 }
 
 fn distance_of(rule: &DriftRule, samples: &Samples) -> ColumnDistance {

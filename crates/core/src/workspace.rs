@@ -288,7 +288,9 @@ fn start(state: &State, acts: &[String], scenario: &Digest, at: At) -> Result<Ve
         return Err(Refused::TooManyActs { acts: acts.len() });
     }
     match &state.scenario {
-        Some(running) if state.finished.is_none() && running != scenario => Err(Refused::OtherScenario { running: running.short().to_owned() }),
+        Some(running) if state.finished.is_none() && running != scenario => {
+            Err(Refused::OtherScenario { running: running.short().to_owned() })
+        }
         Some(running) if running == scenario => Ok(vec![]),
         Some(_) | None => Ok(vec![Event::Started { acts: acts.to_vec(), scenario: scenario.clone(), at }]),
     }

@@ -55,33 +55,45 @@ fn check(assessment: &Assessment, expected: Expect) {
 fn says_what_was_seen_and_what_would_change_it() {
     let settings = errors_only();
     let clean = (0..60).map(|s| tick(s, (25, 0), (25, 0)));
-    check(&fold(&settings, clean.clone()).assess(), expect![[r#"
+    check(
+        &fold(&settings, clean.clone()).assess(),
+        expect![[r#"
         continue
         No decision after 1,500 candidate and 1,500 control requests: 0.53 of the 222 that a rollback needs, 6.74 of the 20.0 that a promotion needs. At the present rates a promotion is due in 6 min 40 s.
         - errors: Rolls back at 13 more candidate failures now. Enough for a promotion (6.74 of 20.0 now) in 6 min 40 s.
         - sample_ratio: Holds when its e-value, now 0.19, reaches 222; it never rolls back.
-    "#]]);
+    "#]],
+    );
     let regression = (0..60).map(|s| tick(s, (25, u64::from(s % 2 == 0)), (25, u64::from(s % 10 == 0))));
-    check(&fold(&settings, regression).assess(), expect![[r#"
+    check(
+        &fold(&settings, regression).assess(),
+        expect![[r#"
         rollback
         Evidence of harm reached 266, and 222 is enough, after 1,500 candidate and 1,500 control requests. Most of it is errors: candidate 30 of 1,500 (2.00 %), control 6 of 1,500 (0.40 %), ratio 5.00 (1.44 to 28.3). Nothing changes this verdict; a retry starts afresh.
         - errors: Enough for a rollback by itself. Moves away from a promotion (0.03 of 20.0).
         - sample_ratio: Holds when its e-value, now 0.19, reaches 222; it never rolls back.
-    "#]]);
+    "#]],
+    );
     let more = (0..140).map(|s| tick(s, (25, 0), (25, 0)));
-    check(&fold(&settings, more).assess(), expect![[r#"
+    check(
+        &fold(&settings, more).assess(),
+        expect![[r#"
         promote
         Every guardrail has evidence that harm is absent (215 of the 20.0 that a promotion needs) after 3,500 candidate and 3,500 control requests. More failures of the candidate would take it back.
         - errors: Rolls back at 16 more candidate failures now. Enough for a promotion (215 of 20.0).
         - sample_ratio: Holds when its e-value, now 0.12, reaches 222; it never rolls back.
-    "#]]);
+    "#]],
+    );
     let undecided = (0..30).map(|s| tick(s, (25, u64::from(s % 12 == 0)), (25, u64::from(s % 20 == 0))));
-    check(&fold(&settings, undecided).assess(), expect![[r#"
+    check(
+        &fold(&settings, undecided).assess(),
+        expect![[r#"
         continue
         No decision after 750 candidate and 750 control requests: 0.51 of the 222 that a rollback needs, 0.71 of the 20.0 that a promotion needs. At the present rates a promotion is due in 2 h 41 min.
         - errors: Rolls back at 16 more candidate failures now. Enough for a promotion (0.71 of 20.0 now) in 2 h 41 min.
         - sample_ratio: Holds when its e-value, now 0.25, reaches 222; it never rolls back.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -90,7 +102,9 @@ fn shadow_explains_each_guardrail() {
     let offline = Offline { disagreement: Some(OneSample { trials: 20_000, hits: 280 }) };
     let mut rng = Rng::new(1);
     let ticks: Vec<Tick> = (0..9).map(|seq| shadow_tick(&mut rng, seq, 40, 0.0, 0.44, 0.052)).collect();
-    check(&recompute(&settings, 1, Mode::Shadow, &offline, &ticks), expect![[r#"
+    check(
+        &recompute(&settings, 1, Mode::Shadow, &offline, &ticks),
+        expect![[r#"
         rollback
         Evidence of harm reached 2.7e60, and 444 is enough, after 360 candidate and 360 control requests. Most of it is skew: 51 of 120 (42.5 %), between 28.7 % and 57.1 %. Nothing changes this verdict; a retry starts afresh.
         - errors: Rolls back at 16 more candidate failures now. Enough for a promotion (1.13 of 20.0 now) in 9 min 50 s.
@@ -100,8 +114,11 @@ fn shadow_explains_each_guardrail() {
         - skew: Harmless up to 1.00 %, harm from 3.00 %. Enough for a rollback by itself. Moves away from a promotion (3.4e-6 of 20.0).
         - disagreement: Harmless up to 2.82 %, harm from 5.63 %. Rolls back at 5 more different decisions now. Moves away from a promotion (0.09 of 20.0).
         - sample_ratio: Holds when its e-value, now 0.42, reaches 444; it never rolls back.
-    "#]]);
-    check(&recompute(&settings, 1, Mode::Shadow, &Offline::default(), &ticks[..3]), expect![[r#"
+    "#]],
+    );
+    check(
+        &recompute(&settings, 1, Mode::Shadow, &Offline::default(), &ticks[..3]),
+        expect![[r#"
         insufficient_evidence
         No decision after 120 candidate and 120 control requests: 1.00 of the 444 that a rollback needs, 1.00 of the 20.0 that a promotion needs. The warm-up is logged and not judged. At the present rates neither bar comes nearer.
         - errors: Nothing to compare yet.
@@ -111,7 +128,8 @@ fn shadow_explains_each_guardrail() {
         - skew: Harmless up to 1.00 %, harm from 3.00 %. Nothing to compare yet.
         - disagreement: Not judged: the gate measured no offline disagreement between these two versions, so there is no rate to hold it against.
         - sample_ratio: Holds when its e-value, now 1.00, reaches 444; it never rolls back.
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
@@ -259,7 +277,11 @@ fn replay_gives_the_same_bits_even_from_a_stored_state() {
     assert_eq!(bits(&resumed.assess()), bits(&live.assess()));
     let read: Assessment = serde_json::from_str(&bits(&live.assess())).unwrap();
     assert_eq!(read, live.assess());
-    assert_eq!(blake3::hash(bits(&read).as_bytes()).to_hex().as_str(), "f2a38e2312f481e22d1a434f29995cfe8a69c57699aa22164f5bfcc0fb8ceb39", "these bits are the same on every machine");
+    assert_eq!(
+        blake3::hash(bits(&read).as_bytes()).to_hex().as_str(),
+        "f2a38e2312f481e22d1a434f29995cfe8a69c57699aa22164f5bfcc0fb8ceb39",
+        "these bits are the same on every machine"
+    );
 }
 
 #[test]

@@ -66,7 +66,9 @@ pub enum JournalError {
         actual: u64,
     },
     /// The encoded record is over [`RECORD_BYTES_MAX`].
-    #[error("append to `{stream}`: a record of {bytes} bytes is over the limit of {RECORD_BYTES_MAX}: put the bulk into a blob and its digest here")]
+    #[error(
+        "append to `{stream}`: a record of {bytes} bytes is over the limit of {RECORD_BYTES_MAX}: put the bulk into a blob and its digest here"
+    )]
     TooLarge {
         /// The stream.
         stream: String,
@@ -85,7 +87,8 @@ pub trait Journal: Send {
     ///
     /// # Errors
     /// [`JournalError::Conflict`] when the stream holds another number of events; nothing is written on any error.
-    fn append(&mut self, stream: &str, expected_seq: u64, key: Option<&str>, at: At, events: &[NewEvent]) -> Result<Appended, JournalError>;
+    fn append(&mut self, stream: &str, expected_seq: u64, key: Option<&str>, at: At, events: &[NewEvent])
+    -> Result<Appended, JournalError>;
 
     /// The records of `stream` from `from_seq` on.
     ///

@@ -9,9 +9,8 @@ use tidegate_core::model::{Datatype, TensorSpec};
 pub(crate) fn spec(name: &str, kind: &ValueType) -> Result<TensorSpec, String> {
     match kind {
         ValueType::Tensor { ty, shape, .. } => {
-            let datatype = datatype(*ty).ok_or_else(|| {
-                format!("`{name}` has element type {ty:?}, which is not supported: export the model with FP32")
-            })?;
+            let datatype = datatype(*ty)
+                .ok_or_else(|| format!("`{name}` has element type {ty:?}, which is not supported: export the model with FP32"))?;
             Ok(TensorSpec { name: name.to_owned(), datatype, shape: shape.to_vec() })
         }
         ValueType::Sequence(_) | ValueType::Map { .. } => Err(format!(

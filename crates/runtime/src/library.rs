@@ -54,11 +54,9 @@ pub(crate) fn loaded() -> Option<(&'static RuntimeInfo, &'static Environment)> {
 
 fn unusable(path: &Path, error: &ort::LoadDynamicError) -> RuntimeError {
     match error {
-        ort::LoadDynamicError::BadVersion { version_str, .. } => RuntimeError::LibraryTooOld {
-            path: path.to_owned(),
-            version: version_str.clone(),
-            needed: format!("1.{}", ort::MINOR_VERSION),
-        },
+        ort::LoadDynamicError::BadVersion { version_str, .. } => {
+            RuntimeError::LibraryTooOld { path: path.to_owned(), version: version_str.clone(), needed: format!("1.{}", ort::MINOR_VERSION) }
+        }
         ort::LoadDynamicError::MissingApi { .. } => {
             RuntimeError::LibraryUnusable { path: path.to_owned(), why: "it is a library, but not ONNX Runtime".to_owned() }
         }
@@ -106,8 +104,7 @@ fn in_directory(directory: &Path) -> Option<PathBuf> {
 
 /// Entries in the order of their names, so that the same directory gives the same answer.
 fn entries(directory: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<_> =
-        std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    let mut found: Vec<_> = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
     found.sort();
     found
 }

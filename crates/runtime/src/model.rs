@@ -50,11 +50,8 @@ impl Model {
                 .with_log_level(LogLevel::Error)?
                 .commit_from_memory(&bytes)
         };
-        let invalid = |error: ort::Error| RuntimeError::ModelInvalid {
-            path: path.to_owned(),
-            version: info.version.clone(),
-            why: error.to_string(),
-        };
+        let invalid =
+            |error: ort::Error| RuntimeError::ModelInvalid { path: path.to_owned(), version: info.version.clone(), why: error.to_string() };
         let first = open().map_err(invalid)?;
         let signature = signature(&first).map_err(|why| RuntimeError::ModelUnsupported { path: path.to_owned(), why })?;
         let mut all = vec![Mutex::new(first)];
@@ -92,10 +89,9 @@ impl Model {
         let outputs = session.run(values).map_err(failed)?;
         let mut copied = Vec::with_capacity(self.signature.outputs.len());
         for spec in &self.signature.outputs {
-            let value = outputs.get(&spec.name).ok_or_else(|| RuntimeError::Run {
-                path: self.path.clone(),
-                why: format!("it gave no output `{}`", spec.name),
-            })?;
+            let value = outputs
+                .get(&spec.name)
+                .ok_or_else(|| RuntimeError::Run { path: self.path.clone(), why: format!("it gave no output `{}`", spec.name) })?;
             copied.push(convert::from_runtime(spec, value).map_err(failed)?);
         }
         Ok(copied)
@@ -117,9 +113,12 @@ impl Model {
 
     fn check(&self, inputs: &[Tensor]) -> Result<(), InputFault> {
         for (index, tensor) in inputs.iter().enumerate() {
-            let spec = self.signature.inputs.iter().find(|spec| spec.name == tensor.name).ok_or_else(|| {
-                InputFault::Unknown { name: tensor.name.clone(), expected: names(&self.signature.inputs) }
-            })?;
+            let spec = self
+                .signature
+                .inputs
+                .iter()
+                .find(|spec| spec.name == tensor.name)
+                .ok_or_else(|| InputFault::Unknown { name: tensor.name.clone(), expected: names(&self.signature.inputs) })?;
             if inputs.iter().take(index).any(|other| other.name == tensor.name) {
                 return Err(InputFault::Repeated { name: tensor.name.clone() });
             }
@@ -169,10 +168,7 @@ fn fits(tensor: &Tensor, spec: &TensorSpec) -> Result<(), InputFault> {
 fn signature(session: &Session) -> Result<Signature, String> {
     let inputs = session.inputs().iter().map(|input| convert::spec(input.name(), input.dtype())).collect::<Result<Vec<_>, _>>();
     let outputs = session.outputs().iter().map(|output| convert::spec(output.name(), output.dtype())).collect::<Result<Vec<_>, _>>();
-    Ok(Signature {
-        inputs: inputs.map_err(|why| format!("input {why}"))?,
-        outputs: outputs.map_err(|why| format!("output {why}"))?,
-    })
+    Ok(Signature { inputs: inputs.map_err(|why| format!("input {why}"))?, outputs: outputs.map_err(|why| format!("output {why}"))? })
 }
 
 /// Reads the file first, so that a directory, an empty or a huge file gets a sentence of its own.

@@ -82,7 +82,8 @@ impl RatioTable {
         let reject_low = |r: f64| ratio_log_e(r, Side::Above, self.shares(1)) >= bar;
         let reject_high = |r: f64| ratio_log_e(r, Side::Below, self.shares(0)) >= bar;
         let start = estimate.unwrap_or(1.0).clamp(RATIO_MIN, RATIO_MAX);
-        let low = if reject_low(RATIO_MIN) { edge(RATIO_MIN, if estimate.is_some() { start } else { RATIO_MAX }, &reject_low) } else { 0.0 };
+        let low =
+            if reject_low(RATIO_MIN) { edge(RATIO_MIN, if estimate.is_some() { start } else { RATIO_MAX }, &reject_low) } else { 0.0 };
         let high = if reject_high(RATIO_MAX) { Some(edge(RATIO_MAX, start, &reject_high)) } else { None };
         Band { estimate, low, high }
     }

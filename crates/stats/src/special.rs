@@ -32,11 +32,8 @@ pub fn beta_inc(a: f64, b: f64, x: f64) -> f64 {
     }
     let front = libm::exp(ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * libm::log(x) + b * libm::log1p(-x));
     // The fraction converges fast on the side of the mean where x lies low.
-    let value = if x < (a + 1.0) / (a + b + 2.0) {
-        front * beta_fraction(a, b, x) / a
-    } else {
-        1.0 - front * beta_fraction(b, a, 1.0 - x) / b
-    };
+    let value =
+        if x < (a + 1.0) / (a + b + 2.0) { front * beta_fraction(a, b, x) / a } else { 1.0 - front * beta_fraction(b, a, 1.0 - x) / b };
     value.clamp(0.0, 1.0)
 }
 

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use tidegate_stats::confidence::{RatioTable, rate_band};
 use tidegate_stats::dispersion::Dispersion;
-use tidegate_stats::eprocess::{Counts, CountProcess, Null, RateProcess, Side, Sides};
+use tidegate_stats::eprocess::{CountProcess, Counts, Null, RateProcess, Side, Sides};
 use tidegate_stats::rng::Rng;
 
 const HARMLESS: Null = Null { ratio: 1.1, slack: 0.001 };

@@ -3,7 +3,7 @@
 //! Whole tables, never tables of a fixed total: given the total the mean can exceed 1 when the ratio is above 1.
 #![allow(clippy::unwrap_used)]
 
-use tidegate_stats::eprocess::{Counts, CountProcess, Null, RateProcess, Side, Sides, payoff};
+use tidegate_stats::eprocess::{CountProcess, Counts, Null, RateProcess, Side, Sides, payoff};
 use tidegate_stats::special::ln_choose;
 
 const MEAN_MAX: f64 = 1.0 + 1e-12;

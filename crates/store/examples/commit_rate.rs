@@ -32,7 +32,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             slowest_us = slowest_us.max(one.elapsed().as_micros());
         }
         let seconds = begun.elapsed().as_secs_f64();
-        println!("appends of {events:>3} events: {:>7.0} appends/s, {:>8.0} events/s, slowest {slowest_us} us", APPENDS as f64 / seconds, (APPENDS * events) as f64 / seconds);
+        println!(
+            "appends of {events:>3} events: {:>7.0} appends/s, {:>8.0} events/s, slowest {slowest_us} us",
+            APPENDS as f64 / seconds,
+            (APPENDS * events) as f64 / seconds
+        );
     }
     let keys = Keys::open(&dir.join("vault"), "rate")?;
     let mut log = Log::open(&dir.join("log"), keys.signer(), &mut journal)?;

@@ -51,7 +51,9 @@ pub enum AuditError {
         path: PathBuf,
     },
     /// Two histories were signed.
-    #[error("verify: the log is a fork: at size {size} it has root {found}, the kept checkpoint has {kept}: two histories were signed; keep both as evidence")]
+    #[error(
+        "verify: the log is a fork: at size {size} it has root {found}, the kept checkpoint has {kept}: two histories were signed; keep both as evidence"
+    )]
     Fork {
         /// The size of the kept checkpoint.
         size: u64,
@@ -245,7 +247,9 @@ pub fn verify_journal(journal: &mut SqliteJournal, dir: &Path, vkey: &str) -> Re
         let entries = log.entries(index, sealed)?;
         let rows = journal.leaves(index * TILE_WIDTH, entries.len()).map_err(|failure| AuditError::Journal { how: failure.to_string() })?;
         if let Some(within) = entries.iter().zip(&rows).position(|(entry, row)| entry != row) {
-            return Err(AuditError::Journal { how: format!("record {} is not the one that was sealed", index * TILE_WIDTH + within as u64) });
+            return Err(AuditError::Journal {
+                how: format!("record {} is not the one that was sealed", index * TILE_WIDTH + within as u64),
+            });
         }
     }
     Ok(JournalVerified { sealed, unsealed: size - sealed })

@@ -168,7 +168,12 @@ impl Blobs for FsBlobs {
     fn get(&self, digest: &Digest) -> Result<Vec<u8>, Failure> {
         let path = self.path(digest);
         let Some(bytes) = disk::read_if_there(&path, GET_BYTES_MAX)? else {
-            return Err(Failure { kind: FailureKind::Gone, operation: "read blob", object: digest.to_string(), detail: format!("it is not in {}", self.dir.display()) });
+            return Err(Failure {
+                kind: FailureKind::Gone,
+                operation: "read blob",
+                object: digest.to_string(),
+                detail: format!("it is not in {}", self.dir.display()),
+            });
         };
         if &Digest::of(&bytes) == digest {
             return Ok(bytes);

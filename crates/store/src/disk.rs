@@ -18,7 +18,9 @@ static TEMPORARY: AtomicU64 = AtomicU64::new(0);
 #[must_use]
 pub fn failure(operation: &'static str, path: &Path, error: &io::Error) -> Failure {
     let (kind, advice) = match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => (FailureKind::Transient, ": free space on this disk and try again; nothing half-written was left"),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            (FailureKind::Transient, ": free space on this disk and try again; nothing half-written was left")
+        }
         ErrorKind::NotFound => (FailureKind::Gone, ""),
         ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => (FailureKind::Denied, ": check the owner and the mode of this path"),
         ErrorKind::Interrupted | ErrorKind::WouldBlock | ErrorKind::TimedOut => (FailureKind::Transient, ": try again"),

@@ -68,7 +68,11 @@ fn make(path: &Path, workspace: &str) -> Result<LogSigner, Failure> {
 
 /// A workspace's name as part of an origin: letters, digits, dots, dashes, underscores.
 fn plain_name(workspace: &str) -> String {
-    let plain: String = workspace.chars().take(WORKSPACE_NAME_BYTES_MAX).map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' }).collect();
+    let plain: String = workspace
+        .chars()
+        .take(WORKSPACE_NAME_BYTES_MAX)
+        .map(|c| if c.is_ascii_alphanumeric() || "._-".contains(c) { c } else { '-' })
+        .collect();
     if plain.is_empty() { "workspace".into() } else { plain }
 }
 
@@ -119,7 +123,12 @@ impl From<LogError> for Failure {
     fn from(error: LogError) -> Failure {
         match error {
             LogError::Store(failure) => failure,
-            other => Failure { kind: FailureKind::Refused, operation: "use the log", object: "the transparency log".into(), detail: other.to_string() },
+            other => Failure {
+                kind: FailureKind::Refused,
+                operation: "use the log",
+                object: "the transparency log".into(),
+                detail: other.to_string(),
+            },
         }
     }
 }

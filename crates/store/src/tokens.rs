@@ -158,7 +158,8 @@ impl Tokens {
     fn read(&self) -> Result<Vec<Token>, Failure> {
         let Some(bytes) = disk::read_if_there(&self.path, FILE_BYTES_MAX)? else { return Ok(Vec::new()) };
         check_private(&self.path)?;
-        let stored: Stored = serde_json::from_slice(&bytes).map_err(|e| self.refused(format!("{e}: the file was damaged; remove it and make the tokens again")))?;
+        let stored: Stored = serde_json::from_slice(&bytes)
+            .map_err(|e| self.refused(format!("{e}: the file was damaged; remove it and make the tokens again")))?;
         if stored.v != 1 {
             return Err(self.refused(format!("its version is {}, this program reads 1: use the newer program", stored.v)));
         }
@@ -208,7 +209,14 @@ mod tests {
         let stored = std::fs::read_to_string(dir.path().join("tokens.json")).unwrap();
         assert!(!stored.contains(secret) && !format!("{token:?}").contains(secret));
         let last = if text.ends_with('0') { "1" } else { "0" };
-        let wrong = [text[..text.len() - 1].to_owned() + last, text.replace("tdg_api", "tdg_web"), text[..text.len() - 1].to_owned(), String::new(), "tdg_".into(), format!("{text}0")];
+        let wrong = [
+            text[..text.len() - 1].to_owned() + last,
+            text.replace("tdg_api", "tdg_web"),
+            text[..text.len() - 1].to_owned(),
+            String::new(),
+            "tdg_".into(),
+            format!("{text}0"),
+        ];
         for wrong in wrong {
             assert_eq!(tokens.check(&wrong, At(6)).unwrap(), None, "{wrong}");
         }

@@ -52,7 +52,10 @@ fn spawn(dir: &Path) -> Child {
 /// Lets the child acknowledge some numbers, kills it, and gives the last one that it said.
 fn run_and_kill(dir: &Path, numbers: usize) -> u64 {
     let mut child = spawn(dir);
-    let mut said = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap).filter_map(|line| Some(line.split_once("acknowledged ")?.1.parse::<u64>().unwrap()));
+    let mut said = BufReader::new(child.stdout.take().unwrap())
+        .lines()
+        .map(Result::unwrap)
+        .filter_map(|line| Some(line.split_once("acknowledged ")?.1.parse::<u64>().unwrap()));
     let mut last = said.by_ref().take(numbers).last().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
@@ -83,7 +86,12 @@ fn killed_at_any_moment() {
         }
         audit::verify_journal(&mut journal, &log, &vkey).unwrap();
         kept.push(std::fs::read(log.join("checkpoint")).unwrap());
-        let rows = Lake::open(&dir.join("lake")).unwrap().read_feedback(&Default::default()).unwrap().map(|row| row.unwrap().request_id).collect::<Vec<_>>();
+        let rows = Lake::open(&dir.join("lake"))
+            .unwrap()
+            .read_feedback(&Default::default())
+            .unwrap()
+            .map(|row| row.unwrap().request_id)
+            .collect::<Vec<_>>();
         let mut numbers: Vec<u64> = rows.iter().map(|id| id.parse().unwrap()).collect();
         numbers.sort_unstable();
         numbers.dedup();

@@ -96,7 +96,13 @@ fn a_proof_file_stands_alone() {
     assert_eq!(read.verify(&verifier, &entry).unwrap().size, 300);
     assert!(read.verify(&verifier, b"other").is_err());
     assert!(Proof { index: 122, ..read.clone() }.verify(&verifier, &entry).is_err());
-    for wrong in [text.replace("index 123", "index 0123"), text.replace("@v1", "@v2"), text.replace("\n\n", "\n"), String::new(), text.replace("index", "extra !\nindex")] {
+    for wrong in [
+        text.replace("index 123", "index 0123"),
+        text.replace("@v1", "@v2"),
+        text.replace("\n\n", "\n"),
+        String::new(),
+        text.replace("index", "extra !\nindex"),
+    ] {
         assert!(Proof::parse(&wrong).and_then(|proof| proof.verify(&verifier, &entry)).is_err(), "{wrong}");
     }
     let extra = Proof { extra: Some(b"note".to_vec()), ..proof };

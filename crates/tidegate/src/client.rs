@@ -28,7 +28,13 @@ pub fn ask(places: &Places, what: &str, method: Method, path: &str, body: Option
 fn not_up(places: &Places, what: &str) -> anyhow::Error {
     let advice = "start it with `tidegate up`, then try again";
     match owner::find(places) {
-        Some(owner) => failure(exit::OUTSIDE, format!("{what}: the `tidegate up` of this workspace (process {}) has died: {advice}; what it had acknowledged is in the journal", owner.pid)),
+        Some(owner) => failure(
+            exit::OUTSIDE,
+            format!(
+                "{what}: the `tidegate up` of this workspace (process {}) has died: {advice}; what it had acknowledged is in the journal",
+                owner.pid
+            ),
+        ),
         None => failure(exit::OUTSIDE, format!("{what}: no `tidegate up` runs in {}: {advice}", places.root.display())),
     }
 }
@@ -50,7 +56,11 @@ async fn send(places: &Places, what: &str, method: Method, path: &str, body: Opt
         .context("build a request")?;
     let response = sender.send_request(request).await.map_err(|e| not_up(places, what).context(format!("no answer: {e}")))?;
     let status = response.status();
-    let bytes = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await.map_err(|e| anyhow::anyhow!("{what}: read the answer: {e}"))?.to_bytes();
+    let bytes = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+        .collect()
+        .await
+        .map_err(|e| anyhow::anyhow!("{what}: read the answer: {e}"))?
+        .to_bytes();
     let value: Value = serde_json::from_slice(&bytes).with_context(|| format!("{what}: the answer is no JSON"))?;
     if status == StatusCode::OK {
         return Ok(value);

@@ -76,7 +76,8 @@ mod engine {
         let names: Vec<&str> = wanted.iter().map(|w| w.0).collect();
         let table = tidegate_data::read_rows(&Source::at(path), &names, ROWS_MAX).await?;
         let mut found = Columns { rows: table.rows, ..Columns::default() };
-        let all: Vec<(&str, As)> = if wanted.is_empty() { table.columns.keys().map(|n| (n.as_str(), As::Json)).collect() } else { wanted.to_vec() };
+        let all: Vec<(&str, As)> =
+            if wanted.is_empty() { table.columns.keys().map(|n| (n.as_str(), As::Json)).collect() } else { wanted.to_vec() };
         for (name, wanted) in &all {
             let Some(column) = table.column(name) else { continue };
             let rows = 0..column.len();

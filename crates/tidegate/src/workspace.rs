@@ -115,9 +115,14 @@ pub struct Opened {
 /// # Errors
 /// When `dir` is not a directory.
 pub fn root_of(dir: &Path) -> Result<PathBuf> {
-    let root = dir.canonicalize().map_err(|e| failure(exit::NOT_FOUND, format!("open the workspace {}: {e}: name a directory that exists", dir.display())))?;
+    let root = dir
+        .canonicalize()
+        .map_err(|e| failure(exit::NOT_FOUND, format!("open the workspace {}: {e}: name a directory that exists", dir.display())))?;
     if !root.is_dir() {
-        return Err(failure(exit::USAGE, format!("open the workspace {}: this is a file: name the directory that holds it", dir.display())));
+        return Err(failure(
+            exit::USAGE,
+            format!("open the workspace {}: this is a file: name the directory that holds it", dir.display()),
+        ));
     }
     Ok(root)
 }
@@ -136,7 +141,8 @@ pub fn open(dir: &Path) -> Result<Opened> {
         // A DVC repository as it stands is a workspace.
         format!("version: 1\nworkspace: {}\npipeline: dvc.yaml\n", name_of(&root))
     } else {
-        let message = format!("open the workspace {}: it has neither {CONFIG_FILE} nor dvc.yaml: `tidegate init` writes one", dir.display());
+        let message =
+            format!("open the workspace {}: it has neither {CONFIG_FILE} nor dvc.yaml: `tidegate init` writes one", dir.display());
         return Err(failure(exit::NOT_FOUND, message));
     };
     let scan = scan(&root)?;

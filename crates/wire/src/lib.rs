@@ -4,7 +4,7 @@
 pub mod config;
 pub mod contract;
 pub mod dvc;
-pub mod transform;
-pub mod yaml;
 pub mod record;
 pub mod scenario;
+pub mod transform;
+pub mod yaml;

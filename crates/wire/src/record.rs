@@ -192,9 +192,14 @@ mod tests {
         );
         check(
             r#"{"v":1,"position":0,"stream":"a","seq":0,"at":0,"kind":"a","body":{},"extra":1}"#,
-            expect!["read a journal record: unknown field `extra`, expected one of `v`, `position`, `stream`, `seq`, `at`, `kind`, `key`, `body` at line 1 column 76: the bytes were damaged or are not a record"],
+            expect![
+                "read a journal record: unknown field `extra`, expected one of `v`, `position`, `stream`, `seq`, `at`, `kind`, `key`, `body` at line 1 column 76: the bytes were damaged or are not a record"
+            ],
         );
-        check("", expect!["read a journal record: EOF while parsing a value at line 1 column 0: the bytes were damaged or are not a record"]);
+        check(
+            "",
+            expect!["read a journal record: EOF while parsing a value at line 1 column 0: the bytes were damaged or are not a record"],
+        );
         check(r#"{"v":9}"#, expect!["read a journal record: its version is 9, this program reads up to 1: use the newer program"]);
     }
 }

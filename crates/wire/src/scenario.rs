@@ -198,7 +198,10 @@ impl Reader<'_> {
             (Some(change), None, None) => {
                 let path = change.as_str().unwrap_or_default();
                 if path.is_empty() || path.starts_with('/') || path.split('/').any(|part| part == "..") {
-                    self.error(change, format!("`change` of {what} must be a directory inside the workspace, or `.` for the workspace as it stands"));
+                    self.error(
+                        change,
+                        format!("`change` of {what} must be a directory inside the workspace, or `.` for the workspace as it stands"),
+                    );
                     return None;
                 }
                 let overlay = (path != ".").then(|| path.to_owned());

@@ -96,8 +96,18 @@ pub(crate) fn releases(caption: &str, rows: &[ReleaseRow]) -> Markup {
         .map(|r| {
             vec![
                 html! { a href={ "/releases/" (r.service) "/" (r.number) } { (r.service) " " (r.number) } },
-                text(match &r.stable { Some(stable) => format!("{stable} → {}", r.candidate), None => r.candidate.clone() }),
-                badge(match r.phase.as_str() { "done" => "good", "rolled back" | "rolling back" | "held" | "aborted" => "warn", _ => "mark" }, &r.phase),
+                text(match &r.stable {
+                    Some(stable) => format!("{stable} → {}", r.candidate),
+                    None => r.candidate.clone(),
+                }),
+                badge(
+                    match r.phase.as_str() {
+                        "done" => "good",
+                        "rolled back" | "rolling back" | "held" | "aborted" => "warn",
+                        _ => "mark",
+                    },
+                    &r.phase,
+                ),
                 text(&r.note),
             ]
         })

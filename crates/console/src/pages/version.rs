@@ -23,7 +23,8 @@ pub fn version(view: &VersionView) -> String {
         ("Reference profile".to_owned(), digest(&v.profile)),
     ];
     let tensors = |caption: &str, specs: &[TensorSpec]| {
-        let rows: Vec<_> = specs.iter().map(|t| vec![html! { code { (t.name) } }, text(t.datatype), text(format!("{:?}", t.shape))]).collect();
+        let rows: Vec<_> =
+            specs.iter().map(|t| vec![html! { code { (t.name) } }, text(t.datatype), text(format!("{:?}", t.shape))]).collect();
         table(caption, &["Tensor", "Type", "Shape"], &rows)
     };
     let metrics: Vec<_> = v.metrics.as_object().into_iter().flatten().map(|(name, value)| vec![text(name), text(value)]).collect();

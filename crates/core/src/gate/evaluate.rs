@@ -168,13 +168,21 @@ fn against(evidence: &Evidence, metric: &str, alias: &str, margin: f64, confiden
             let why = format!("no version is {alias} yet: nothing to compare with, recorded");
             return Answer { verdict: GateVerdict::Pass, value: None, interval: None, limit: None, why, slices: vec![] };
         }
-        Some(Baseline::Unscored { version, why }) => return Answer::cannot_tell(format!("version {version} ({alias}) was not scored on these rows: {why}")),
+        Some(Baseline::Unscored { version, why }) => {
+            return Answer::cannot_tell(format!("version {version} ({alias}) was not scored on these rows: {why}"));
+        }
         Some(Baseline::Scores { version, scores, threshold }) => (version, scores, *threshold),
     };
     let Some(kind) = Metric::from_name(metric) else {
         return Answer::cannot_tell(format!("metric `{metric}` cannot be computed from rows"));
     };
-    let paired = Paired { labels: &rows.labels, candidate: &rows.candidate, baseline: scores, candidate_threshold: evidence.threshold, baseline_threshold: threshold };
+    let paired = Paired {
+        labels: &rows.labels,
+        candidate: &rows.candidate,
+        baseline: scores,
+        candidate_threshold: evidence.threshold,
+        baseline_threshold: threshold,
+    };
     let Some(d) = paired_difference(kind, paired, Plan { resamples: RESAMPLES, confidence, seed: SEED }) else {
         return Answer::cannot_tell(format!("{metric} is not defined on these {} rows", rows.labels.len()));
     };
@@ -190,7 +198,11 @@ fn against(evidence: &Evidence, metric: &str, alias: &str, margin: f64, confiden
     };
     let why = format!(
         "{metric} {:.4} against {:.4} of version {version}: gain {estimate:+.4}, between {low:+.4} and {high:+.4} ({:.0} % each way, {} rows); the lower bound must lie above {:.4}",
-        d.candidate, d.baseline, confidence * 100.0, rows.labels.len(), -margin
+        d.candidate,
+        d.baseline,
+        confidence * 100.0,
+        rows.labels.len(),
+        -margin
     );
     Answer { verdict, value: Some(estimate), interval: Some((low, high)), limit: Some(-margin), why, slices: vec![] }
 }
@@ -210,15 +222,25 @@ fn slices(evidence: &Evidence, metric: &str, by: &str, max_gap: f64, min_rows: u
     let judged: Vec<(&str, f64)> = outcomes.iter().filter(|s| s.judged).filter_map(|s| Some((s.value.as_str(), s.metric?))).collect();
     let unjudged = outcomes.len() - judged.len();
     if judged.len() < SLICES_MIN {
-        let why = format!("{} of {} slices by {by} have {min_rows} rows and a defined {metric}: at least {SLICES_MIN} are needed", judged.len(), outcomes.len());
+        let why = format!(
+            "{} of {} slices by {by} have {min_rows} rows and a defined {metric}: at least {SLICES_MIN} are needed",
+            judged.len(),
+            outcomes.len()
+        );
         return Answer { slices: outcomes, ..Answer::cannot_tell(why) };
     }
     let extreme = |better: fn(f64, f64) -> bool| judged.iter().copied().reduce(|a, b| if better(b.1, a.1) { b } else { a });
-    let (Some(best), Some(worst)) = (extreme(|b, a| b > a), extreme(|b, a| b < a)) else { return Answer::cannot_tell("no slice was judged") };
+    let (Some(best), Some(worst)) = (extreme(|b, a| b > a), extreme(|b, a| b < a)) else {
+        return Answer::cannot_tell("no slice was judged");
+    };
     let gap = best.1 - worst.1;
     let why = format!(
         "{metric} by {by} lies between {:.4} ({}) and {:.4} ({}): gap {gap:.4} over {} slices, allowed {max_gap}; {unjudged} smaller slices not judged",
-        worst.1, worst.0, best.1, best.0, judged.len()
+        worst.1,
+        worst.0,
+        best.1,
+        best.0,
+        judged.len()
     );
     Answer { slices: outcomes, ..Answer::said(gap <= max_gap, gap, Some(max_gap), why) }
 }
@@ -244,7 +266,9 @@ fn latency(latencies_us: &[f64], p99_ms: f64) -> Answer {
     if latencies_us.len() < LATENCIES_MIN {
         return Answer::cannot_tell(format!("{} predictions were timed; a 99th percentile needs {LATENCIES_MIN}", latencies_us.len()));
     }
-    let Some(p99) = quantile(&sorted(latencies_us), 0.99, Interpolation::Linear) else { return Answer::cannot_tell("no prediction was timed") };
+    let Some(p99) = quantile(&sorted(latencies_us), 0.99, Interpolation::Linear) else {
+        return Answer::cannot_tell("no prediction was timed");
+    };
     let ms = p99 / 1000.0;
     let why = format!("99th percentile of {} single predictions is {ms:.3} ms, ceiling {p99_ms} ms", latencies_us.len());
     Answer::said(ms <= p99_ms, ms, Some(p99_ms), why)
@@ -262,7 +286,21 @@ mod tests {
         let score = |rng: &mut Rng, y: bool, noise: f64| (if y { 0.7 } else { 0.3 }) + noise * rng.normal();
         let good: Vec<f64> = labels.iter().map(|y| score(&mut rng, *y, 0.2)).collect();
         let other: Vec<f64> = labels.iter().map(|y| score(&mut rng, *y, noise)).collect();
-        let slices = BTreeMap::from([("carrier".to_owned(), (0..n).map(|i| if i % 50 == 0 { "small" } else if i % 2 == 0 { "even" } else { "odd" }.to_owned()).collect())]);
+        let slices = BTreeMap::from([(
+            "carrier".to_owned(),
+            (0..n)
+                .map(|i| {
+                    if i % 50 == 0 {
+                        "small"
+                    } else if i % 2 == 0 {
+                        "even"
+                    } else {
+                        "odd"
+                    }
+                    .to_owned()
+                })
+                .collect(),
+        )]);
         Evidence {
             metrics: serde_json::json!({ "auc": 0.91, "deep": { "loss": 0.2 } }),
             rows: Ok(EvaluationRows { labels, candidate: other, slices }),
@@ -285,7 +323,11 @@ mod tests {
         check(bound("auc", Some(0.91), None), &e, &expect!["Pass: auc is 0.910000, within the floor of 0.91"]);
         check(bound("auc", Some(0.92), None), &e, &expect!["Fail: auc is 0.910000, below the floor of 0.92"]);
         check(bound("deep.loss", None, Some(0.1)), &e, &expect!["Fail: deep.loss is 0.200000, above the ceiling of 0.1"]);
-        check(bound("f1", Some(0.5), None), &e, &expect!["CannotTell: the pipeline wrote no number for metric `f1`: add it to a metrics file of dvc.yaml"]);
+        check(
+            bound("f1", Some(0.5), None),
+            &e,
+            &expect!["CannotTell: the pipeline wrote no number for metric `f1`: add it to a metrics file of dvc.yaml"],
+        );
     }
 
     #[test]
@@ -313,7 +355,10 @@ mod tests {
         assert_eq!(judged, [("even", 960, true), ("odd", 1000, true), ("small", 40, false)]);
         assert_eq!(report.outcomes[0].verdict, GateVerdict::Pass);
         let one = GateKind::Slices { metric: "accuracy".into(), by: "carrier".into(), max_gap: 0.1, min_rows: 990 };
-        assert_eq!(evaluate(&[GateSpec { name: "g".into(), kind: one }], &evidence(2000, 0.2)).outcomes[0].verdict, GateVerdict::CannotTell);
+        assert_eq!(
+            evaluate(&[GateSpec { name: "g".into(), kind: one }], &evidence(2000, 0.2)).outcomes[0].verdict,
+            GateVerdict::CannotTell
+        );
     }
 
     #[test]

@@ -48,7 +48,9 @@ fn hold(why: HoldReason) -> &'static str {
 fn hold_ends(why: HoldReason) -> &'static str {
     match why {
         HoldReason::Suspicion => "More evidence, a person or the deadline ends it.",
-        HoldReason::SampleRatioMismatch => "A version that loses requests hides its errors: find out where they go; counts that fit, a person or the deadline end it.",
+        HoldReason::SampleRatioMismatch => {
+            "A version that loses requests hides its errors: find out where they go; counts that fit, a person or the deadline end it."
+        }
         HoldReason::StaleTelemetry => "Its counts, a person or the deadline end it.",
     }
 }

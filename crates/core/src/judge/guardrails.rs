@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use tidegate_stats::confidence::{Band, RatioTable, clopper_pearson_upper, rate_band};
 use tidegate_stats::dispersion::Dispersion;
-use tidegate_stats::eprocess::{Counts, CountProcess, Null, RateProcess, Side, Sides};
+use tidegate_stats::eprocess::{CountProcess, Counts, Null, RateProcess, Side, Sides};
 
 /// Confidence of the intervals in an assessment.
 pub(super) const BAND_CONFIDENCE: f64 = 0.95;
@@ -221,7 +221,12 @@ fn all_failures(tick: &Tick) -> Counts {
 }
 
 fn arms(candidate: &ArmCounts, control: &ArmCounts) -> Counts {
-    Counts { n1: candidate.requests, s1: candidate.errors.min(candidate.requests), n0: control.requests, s0: control.errors.min(control.requests) }
+    Counts {
+        n1: candidate.requests,
+        s1: candidate.errors.min(candidate.requests),
+        n0: control.requests,
+        s0: control.errors.min(control.requests),
+    }
 }
 
 /// The control's own past quantile, in whole buckets.

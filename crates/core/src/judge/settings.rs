@@ -72,7 +72,15 @@ impl JudgeSettings {
     /// The preset that covers most users.
     #[must_use]
     pub fn preset() -> JudgeSettings {
-        let g = |kind, tolerance, slack, harm, harm_slack| Guardrail { kind, tolerance, slack, harm, harm_slack, differs_by: 0.05, weight: 1.0 };
+        let g = |kind, tolerance, slack, harm, harm_slack| Guardrail {
+            kind,
+            tolerance,
+            slack,
+            harm,
+            harm_slack,
+            differs_by: 0.05,
+            weight: 1.0,
+        };
         let guardrails = IndexMap::from([
             ("errors".to_owned(), g(GuardrailKind::Errors, 1.1, 0.001, 1.5, 0.002)),
             ("latency_p50".to_owned(), g(GuardrailKind::Latency { q: 0.5 }, 1.1, 0.02, 1.5, 0.05)),

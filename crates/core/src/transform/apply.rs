@@ -44,12 +44,7 @@ impl Compiled {
     ///
     /// # Errors
     /// When a step or an input refuses the record.
-    pub fn apply_into<'a>(
-        &'a self,
-        record: &RecordView<'a>,
-        slots: &mut Vec<Value<'a>>,
-        rows: &mut InputRows,
-    ) -> Result<(), Box<Refusal>> {
+    pub fn apply_into<'a>(&'a self, record: &RecordView<'a>, slots: &mut Vec<Value<'a>>, rows: &mut InputRows) -> Result<(), Box<Refusal>> {
         slots.clear();
         slots.extend(record.iter().copied().chain(std::iter::repeat(Value::Null)).take(self.fields.len()));
         for step in &self.steps {
@@ -176,4 +171,3 @@ fn number(slots: &[Value<'_>], slot: usize) -> Result<f64, Stop> {
 fn written(slots: &[Value<'_>], slot: usize) -> Result<Written, Stop> {
     Written::read(present(slots, slot)?).map_err(|why| Stop::Wrong(slot, why))
 }
-

@@ -5,8 +5,8 @@ use crate::transform::compiled::{CompiledInput, CompiledStep, Missing, Op, Table
 use crate::transform::resolve::{Kind, Mistakes, Scope};
 use crate::transform::time::Zones;
 use crate::transform::{
-    Compiled, Constant, Expression, FIELDS_MAX, INPUT_COLUMNS_MAX, Nan, OnMissing, Operation, Place, STEPS_MAX, Step,
-    TABLE_ENTRIES_MAX, Transform, TransformError, Unknown, Zone,
+    Compiled, Constant, Expression, FIELDS_MAX, INPUT_COLUMNS_MAX, Nan, OnMissing, Operation, Place, STEPS_MAX, Step, TABLE_ENTRIES_MAX,
+    Transform, TransformError, Unknown, Zone,
 };
 use std::collections::HashSet;
 
@@ -19,8 +19,7 @@ impl Transform {
     /// # Errors
     /// Every mistake of the transform, in its order.
     pub fn compile(&self) -> Result<Compiled, Vec<TransformError>> {
-        let mut compiler =
-            Compiler { transform: self, scope: Scope::default(), zones: Zones::new(), found: Vec::new() };
+        let mut compiler = Compiler { transform: self, scope: Scope::default(), zones: Zones::new(), found: Vec::new() };
         let compiled = compiler.all();
         match compiled {
             Some(compiled) if compiler.found.is_empty() => Ok(compiled),
@@ -150,9 +149,7 @@ impl Compiler<'_> {
         Some(match on_missing {
             OnMissing::Refuse => Missing::Refuse,
             OnMissing::Keep => Missing::Keep,
-            OnMissing::Value(value) => {
-                self.at(place).constant("on_missing", value, kind).then(|| Missing::Value(value.clone()))?
-            }
+            OnMissing::Value(value) => self.at(place).constant("on_missing", value, kind).then(|| Missing::Value(value.clone()))?,
         })
     }
 
@@ -360,14 +357,11 @@ fn lookup(
 
 fn table(entries: Vec<(Constant, Constant)>) -> Table {
     match entries.first() {
-        Some((Constant::Text(_), _)) => Table::Texts(
-            entries.into_iter().filter_map(|(k, v)| if let Constant::Text(k) = k { Some((k, v)) } else { None }).collect(),
-        ),
+        Some((Constant::Text(_), _)) => {
+            Table::Texts(entries.into_iter().filter_map(|(k, v)| if let Constant::Text(k) = k { Some((k, v)) } else { None }).collect())
+        }
         _ => Table::Numbers(
-            entries
-                .into_iter()
-                .filter_map(|(k, v)| if let Constant::Number(k) = k { Some((number_key(k), v)) } else { None })
-                .collect(),
+            entries.into_iter().filter_map(|(k, v)| if let Constant::Number(k) = k { Some((number_key(k), v)) } else { None }).collect(),
         ),
     }
 }

@@ -24,8 +24,8 @@ pub use compiled::{Compiled, Refusal};
 pub use expression::{EXPRESSION_CHARS_MAX, EXPRESSION_DEPTH_MAX, Expression, Function};
 pub use resolve::{Place, TransformError};
 pub use spec::{
-    Constant, EventTime, FIELDS_MAX, Field, INPUT_COLUMNS_MAX, Input, Nan, OnMissing, Operation, STEPS_MAX, Score, Step,
-    TABLE_ENTRIES_MAX, TimePart, TimeUnit, Transform, Unknown, Zone,
+    Constant, EventTime, FIELDS_MAX, Field, INPUT_COLUMNS_MAX, Input, Nan, OnMissing, Operation, STEPS_MAX, Score, Step, TABLE_ENTRIES_MAX,
+    TimePart, TimeUnit, Transform, Unknown, Zone,
 };
 pub use stored::StoredError;
 pub use value::{RecordError, RecordView, Value};

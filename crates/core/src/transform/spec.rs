@@ -164,18 +164,8 @@ pub enum Operation {
 
 impl Operation {
     /// The operations' names, as they are written.
-    pub const NAMES: [&'static str; 10] = [
-        "rename",
-        "default",
-        "arithmetic",
-        "time_difference",
-        "time_part",
-        "category",
-        "lookup",
-        "length",
-        "bucket",
-        "clamp",
-    ];
+    pub const NAMES: [&'static str; 10] =
+        ["rename", "default", "arithmetic", "time_difference", "time_part", "category", "lookup", "length", "bucket", "clamp"];
 }
 
 /// What happens when a value that a step reads is missing.
@@ -279,12 +269,8 @@ impl TimePart {
 
 impl TimeUnit {
     /// Every unit with its spelling.
-    pub const ALL: [(&'static str, TimeUnit); 4] = [
-        ("seconds", TimeUnit::Seconds),
-        ("minutes", TimeUnit::Minutes),
-        ("hours", TimeUnit::Hours),
-        ("days", TimeUnit::Days),
-    ];
+    pub const ALL: [(&'static str, TimeUnit); 4] =
+        [("seconds", TimeUnit::Seconds), ("minutes", TimeUnit::Minutes), ("hours", TimeUnit::Hours), ("days", TimeUnit::Days)];
 }
 
 /// One input tensor of the model: rows by columns.

@@ -56,9 +56,7 @@ impl Written {
     pub(super) fn read(value: Value<'_>) -> Result<Written, String> {
         match value {
             Value::Str(text) => read_text(text),
-            Value::I64(ms) => {
-                Timestamp::from_millisecond(ms).map(Written::Instant).map_err(|_| format!("{ms} ms is beyond any time"))
-            }
+            Value::I64(ms) => Timestamp::from_millisecond(ms).map(Written::Instant).map_err(|_| format!("{ms} ms is beyond any time")),
             other => Err(format!("{other} is not a time: write text as `2013-06-01T08:15` or integer milliseconds")),
         }
     }
@@ -68,9 +66,7 @@ impl Written {
     pub(super) fn instant(self, zone: Option<&TimeZone>) -> Result<Timestamp, String> {
         match (self, zone) {
             (Written::Instant(t), _) => Ok(t),
-            (Written::Civil(local), Some(zone)) => {
-                zone.to_timestamp(local).map_err(|_| format!("{local} is beyond any time"))
-            }
+            (Written::Civil(local), Some(zone)) => zone.to_timestamp(local).map_err(|_| format!("{local} is beyond any time")),
             (Written::Civil(local), None) => Err(format!("{local} has no offset and the transform names no zone for it")),
         }
     }

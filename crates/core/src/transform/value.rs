@@ -123,18 +123,12 @@ impl Compiled {
     ///
     /// # Errors
     /// When a required field is missing or null, or a field has another type.
-    pub fn record_from_json<'a>(
-        &self,
-        object: &'a serde_json::Map<String, serde_json::Value>,
-    ) -> Result<Vec<Value<'a>>, RecordError> {
+    pub fn record_from_json<'a>(&self, object: &'a serde_json::Map<String, serde_json::Value>) -> Result<Vec<Value<'a>>, RecordError> {
         self.fields().iter().map(|field| field_from_json(field, object)).collect()
     }
 }
 
-fn field_from_json<'a>(
-    field: &Field,
-    object: &'a serde_json::Map<String, serde_json::Value>,
-) -> Result<Value<'a>, RecordError> {
+fn field_from_json<'a>(field: &Field, object: &'a serde_json::Map<String, serde_json::Value>) -> Result<Value<'a>, RecordError> {
     let json = object.get(&field.name).unwrap_or(&serde_json::Value::Null);
     let value = Value::from_json(json, field.datatype).ok_or_else(|| RecordError::Datatype {
         field: field.name.clone(),

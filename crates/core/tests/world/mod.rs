@@ -2,7 +2,9 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 use tidegate_core::id::At;
-use tidegate_core::judge::{ArmCounts, Assessment, JudgeSettings, JudgeState, LatencyHistogram, Mode, Offline, OneSample, PairCounts, Tick, Verdict};
+use tidegate_core::judge::{
+    ArmCounts, Assessment, JudgeSettings, JudgeState, LatencyHistogram, Mode, Offline, OneSample, PairCounts, Tick, Verdict,
+};
 use tidegate_stats::rng::Rng;
 
 /// What happens to both arms and to each.
@@ -182,7 +184,13 @@ pub fn shadow_tick(rng: &mut Rng, seq: u64, asked: u64, candidate_fails: f64, sk
 }
 
 /// Folds shadow ticks until a decision; the assessment and the number of ticks.
-pub fn shadow(settings: &JudgeSettings, offline: &Offline, seed: u64, ticks: u64, (asked, fails, skewed, differs): (u64, f64, f64, f64)) -> (Assessment, u64) {
+pub fn shadow(
+    settings: &JudgeSettings,
+    offline: &Offline,
+    seed: u64,
+    ticks: u64,
+    (asked, fails, skewed, differs): (u64, f64, f64, f64),
+) -> (Assessment, u64) {
     let mut rng = Rng::new(seed);
     let mut state = JudgeState::new(settings, 1, Mode::Shadow, offline);
     for seq in 0..ticks {

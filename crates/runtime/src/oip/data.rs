@@ -27,11 +27,7 @@ pub(super) fn read(json: &str, datatype: Datatype, shape: &[i64]) -> Result<(Ten
         Datatype::Bytes => values(json, shape, wanted, datatype).map(|(v, m)| (TensorData::Bytes(v), m)),
         Datatype::Fp16 => Err("sending FP16 data as JSON is not supported: send FP32".to_owned()),
     }?;
-    if data.len() == wanted {
-        Ok((data, missing))
-    } else {
-        Err(format!("shape {shape:?} is {wanted} values, got {}", data.len()))
-    }
+    if data.len() == wanted { Ok((data, missing)) } else { Err(format!("shape {shape:?} is {wanted} values, got {}", data.len())) }
 }
 
 fn values<T: Element>(json: &str, shape: &[i64], wanted: usize, datatype: Datatype) -> Result<(Vec<T>, Vec<bool>), String> {
@@ -122,10 +118,9 @@ impl<'de, T: Element> Visitor<'de> for Nested<'_, '_, T> {
             return Err(A::Error::custom(format!("data nests less deep than shape {:?}", found.shape)));
         }
         match found.shape.get(depth) {
-            Some(wanted) if !flat && *wanted != length && found.shape.len() > 1 => Err(A::Error::custom(format!(
-                "data has a list of {length} at depth {depth}, shape {:?} says {wanted}",
-                found.shape
-            ))),
+            Some(wanted) if !flat && *wanted != length && found.shape.len() > 1 => {
+                Err(A::Error::custom(format!("data has a list of {length} at depth {depth}, shape {:?} says {wanted}", found.shape)))
+            }
             _ => Ok(()),
         }
     }

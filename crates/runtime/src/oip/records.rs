@@ -8,10 +8,7 @@ use tidegate_core::transform::Field;
 /// The fields as the protocol's metadata shows them: one dimension of any length.
 #[must_use]
 pub fn record_specs(fields: &[Field]) -> Vec<TensorSpec> {
-    fields
-        .iter()
-        .map(|field| TensorSpec { name: field.name.clone(), datatype: field.datatype, shape: vec![-1] })
-        .collect()
+    fields.iter().map(|field| TensorSpec { name: field.name.clone(), datatype: field.datatype, shape: vec![-1] }).collect()
 }
 
 /// A request that carries these records. A field that every record lacks is left out.
@@ -71,10 +68,7 @@ impl Column {
             #[expect(clippy::cast_possible_truncation, reason = "a number in an FP32 field is the nearest one")]
             TensorData::Fp32(v) => value.as_f64().or(null.then_some(0.0)).map(|x| v.push(x as f32)).is_some(),
             TensorData::Fp64(v) => value.as_f64().or(null.then_some(0.0)).map(|x| v.push(x)).is_some(),
-            TensorData::Bytes(v) => {
-                value.as_str().or(null.then_some("")).map(|text| v.push(text.to_owned())).is_some()
-            }
+            TensorData::Bytes(v) => value.as_str().or(null.then_some("")).map(|text| v.push(text.to_owned())).is_some(),
         }
     }
 }
-

@@ -35,23 +35,49 @@ fn data_flat_and_nested() {
 fn data_that_does_not_fit() {
     check(r#""shape":[3],"datatype":"FP32","data":[1,2]"#, expect!["inference input 'x': shape [3] is 3 values, got 2"]);
     check(r#""shape":[1],"datatype":"FP32","data":[1,2]"#, expect!["inference input 'x': shape [1] is 1 values, got more"]);
-    check(r#""shape":[2,2],"datatype":"FP32","data":[[1,2,3],[4]]"#, expect!["inference input 'x': data has a list of 3 at depth 1, shape [2, 2] says 2"]);
+    check(
+        r#""shape":[2,2],"datatype":"FP32","data":[[1,2,3],[4]]"#,
+        expect!["inference input 'x': data has a list of 3 at depth 1, shape [2, 2] says 2"],
+    );
     check(r#""shape":[2,2],"datatype":"FP32","data":[[1,2],3,4]"#, expect!["inference input 'x': data mixes values and lists at index 2"]);
     check(r#""shape":[4],"datatype":"FP32","data":[[1,2],[3,4]]"#, expect!["inference input 'x': data nests deeper than shape [4]"]);
-    check(r#""shape":[1,2,2],"datatype":"FP32","data":[[1,2],[3,4]]"#, expect!["inference input 'x': data nests less deep than shape [1, 2, 2]"]);
+    check(
+        r#""shape":[1,2,2],"datatype":"FP32","data":[[1,2],[3,4]]"#,
+        expect!["inference input 'x': data nests less deep than shape [1, 2, 2]"],
+    );
     check(r#""shape":[1],"datatype":"INT8","data":[128]"#, expect!["inference input 'x': 128 at index 0 is not INT8"]);
     check(r#""shape":[1],"datatype":"UINT8","data":[-1]"#, expect!["inference input 'x': -1 at index 0 is not UINT8"]);
     check(r#""shape":[1],"datatype":"INT32","data":[1.0]"#, expect!["inference input 'x': 1 at index 0 is not INT32"]);
-    check(r#""shape":[1],"datatype":"FP32","data":[1e39]"#, expect!["inference input 'x': 1000000000000000000000000000000000000000 at index 0 is not FP32"]);
+    check(
+        r#""shape":[1],"datatype":"FP32","data":[1e39]"#,
+        expect!["inference input 'x': 1000000000000000000000000000000000000000 at index 0 is not FP32"],
+    );
     check(r#""shape":[1],"datatype":"FP32","data":["1"]"#, expect!["inference input 'x': a text at index 0 is not FP32"]);
     check(r#""shape":[1],"datatype":"BOOL","data":[1]"#, expect!["inference input 'x': 1 at index 0 is not BOOL"]);
-    check(r#""shape":[1],"datatype":"FP32","data":{"a":1}"#, expect!["inference input 'x': invalid type: map, expected FP32 values, flat or nested as the shape"]);
-    check(r#""shape":[1],"datatype":"FP16","data":[1]"#, expect!["inference input 'x': sending FP16 data as JSON is not supported: send FP32"]);
-    check(r#""shape":[1],"datatype":"FLOAT","data":[1]"#, expect!["inference input 'x': there is no datatype `FLOAT`: there are BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FP16, FP32, FP64, BYTES"]);
+    check(
+        r#""shape":[1],"datatype":"FP32","data":{"a":1}"#,
+        expect!["inference input 'x': invalid type: map, expected FP32 values, flat or nested as the shape"],
+    );
+    check(
+        r#""shape":[1],"datatype":"FP16","data":[1]"#,
+        expect!["inference input 'x': sending FP16 data as JSON is not supported: send FP32"],
+    );
+    check(
+        r#""shape":[1],"datatype":"FLOAT","data":[1]"#,
+        expect![
+            "inference input 'x': there is no datatype `FLOAT`: there are BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FP16, FP32, FP64, BYTES"
+        ],
+    );
     check(r#""shape":[1],"datatype":"FP32""#, expect!["inference input 'x': it has no `data`"]);
     check(r#""shape":[-1],"datatype":"FP32","data":[1]"#, expect!["inference input 'x': shape [-1] is not 0 to 67108864 values"]);
-    check(r#""shape":[9223372036854775807,3],"datatype":"FP32","data":[1]"#, expect!["inference input 'x': shape [9223372036854775807, 3] is not 0 to 67108864 values"]);
-    check(r#""shape":[1,1,1,1,1,1,1,1,1],"datatype":"FP32","data":[1]"#, expect!["inference input 'x': shape has 9 dimensions, at most 8 are read"]);
+    check(
+        r#""shape":[9223372036854775807,3],"datatype":"FP32","data":[1]"#,
+        expect!["inference input 'x': shape [9223372036854775807, 3] is not 0 to 67108864 values"],
+    );
+    check(
+        r#""shape":[1,1,1,1,1,1,1,1,1],"datatype":"FP32","data":[1]"#,
+        expect!["inference input 'x': shape has 9 dimensions, at most 8 are read"],
+    );
     check(r#""shape":[1],"datatype":"FP32","data":[1,]"#, expect!["failed to parse the request JSON: expected value at line 1 column 64"]);
 }
 

@@ -234,7 +234,8 @@ fn tensor_differs(got: &Tensor, known: &Tensor, tolerance: Tolerance) -> Option<
             return got_value.is_finite().then(|| format!("output `{name}` at index {index} is {got_value}, known is not finite"));
         }
         let known_value = known.data.number(index)?;
-        (!near(got_value, known_value, tolerance)).then(|| format!("output `{name}` at index {index} is {got_value}, known is {known_value}"))
+        (!near(got_value, known_value, tolerance))
+            .then(|| format!("output `{name}` at index {index} is {got_value}, known is {known_value}"))
     })
 }
 
@@ -244,4 +245,3 @@ fn near(got: f64, known: f64, tolerance: Tolerance) -> bool {
     }
     (got - known).abs() <= tolerance.absolute + tolerance.relative * known.abs()
 }
-

@@ -156,9 +156,11 @@ fn transform(bytes: &[u8], signature: &Signature) -> Result<Compiled, String> {
         .compile()
         .map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
     for (tensor, datatype, columns) in compiled.inputs() {
-        let spec = signature.inputs.iter().find(|spec| spec.name == tensor).ok_or_else(|| {
-            format!("input `{tensor}`: the model has no such input: it has {}", names(&signature.inputs).join(", "))
-        })?;
+        let spec = signature
+            .inputs
+            .iter()
+            .find(|spec| spec.name == tensor)
+            .ok_or_else(|| format!("input `{tensor}`: the model has no such input: it has {}", names(&signature.inputs).join(", ")))?;
         if spec.datatype != datatype {
             return Err(format!("input `{tensor}` is declared {datatype}, the model takes {}", spec.datatype));
         }
@@ -188,9 +190,11 @@ fn check_score(score: &Score, signature: &Signature) -> Result<(), String> {
     if signature.outputs.iter().any(|spec| spec.name == SCORE) && score.output != SCORE {
         return Err(format!("the model has an output `{SCORE}` of its own: map that one as the score"));
     }
-    let spec = signature.outputs.iter().find(|spec| spec.name == score.output).ok_or_else(|| {
-        format!("score: the model has no output `{}`: it has {}", score.output, names(&signature.outputs).join(", "))
-    })?;
+    let spec = signature
+        .outputs
+        .iter()
+        .find(|spec| spec.name == score.output)
+        .ok_or_else(|| format!("score: the model has no output `{}`: it has {}", score.output, names(&signature.outputs).join(", ")))?;
     if spec.datatype == Datatype::Bytes {
         return Err(format!("score: output `{}` holds texts", spec.name));
     }

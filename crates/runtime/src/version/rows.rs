@@ -39,9 +39,10 @@ impl<'r> Rows<'r> {
             None => {
                 // Every field is optional and none is there: without one, nothing says how many records there are.
                 let got = tensors.iter().map(|tensor| tensor.name.clone()).collect();
-                let (name, datatype) = fields.first().map(|field| (field.name.clone(), field.datatype)).unwrap_or_else(|| {
-                    (String::new(), tidegate_core::model::Datatype::Fp64)
-                });
+                let (name, datatype) = fields
+                    .first()
+                    .map(|field| (field.name.clone(), field.datatype))
+                    .unwrap_or_else(|| (String::new(), tidegate_core::model::Datatype::Fp64));
                 Err(InputFault::Missing { name, datatype, got })
             }
         }

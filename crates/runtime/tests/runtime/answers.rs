@@ -84,7 +84,9 @@ fn a_version_that_refuses_a_record_is_at_fault_and_names_it() {
     assert_eq!((error.status(), error.is_version_fault()), (422, true));
     assert_eq!(
         error.to_string(),
-        format!("refused by this version: record {calm} (id `flight-{calm}`): step `wind`: field `wind_speed` is missing and the step refuses a missing value")
+        format!(
+            "refused by this version: record {calm} (id `flight-{calm}`): step `wind`: field `wind_speed` is missing and the step refuses a missing value"
+        )
     );
     let outcomes = strict.score_records(&records).unwrap();
     let wanted = numbers(&expected()["boosted"]["score"]);
@@ -104,7 +106,9 @@ fn told(change: impl FnOnce(&mut Vec<Tensor>, &mut Vec<String>)) -> String {
     let mut request = version.request_of(&records()[..2]).unwrap();
     change(&mut request.inputs, &mut request.outputs);
     match version.infer(&request) {
-        Ok(response) => response.outputs.iter().map(|t| format!("{} {} {:?}", t.name, t.datatype(), t.shape)).collect::<Vec<_>>().join(", "),
+        Ok(response) => {
+            response.outputs.iter().map(|t| format!("{} {} {:?}", t.name, t.datatype(), t.shape)).collect::<Vec<_>>().join(", ")
+        }
         Err(error) => {
             assert!(!error.is_version_fault() && error.status() == 400, "{error}");
             error.to_string()
@@ -122,13 +126,34 @@ fn wrong_requests_are_the_senders_fault_and_say_what_is_wrong() {
         told(|_, _| ()),
         told(|_, outputs| *outputs = vec!["score".into(), "label".into()]),
         told(|_, outputs| outputs.push("ZZ".into())),
-        told(|inputs, _| { let i = at(inputs, "distance"); inputs[i].name = "distanc".into(); }),
-        told(|inputs, _| { let i = at(inputs, "distance"); inputs[i].data = TensorData::Int64(vec![1, 2]); }),
-        told(|inputs, _| { let i = at(inputs, "distance"); inputs[i].shape = vec![1, 2]; }),
-        told(|inputs, _| { let i = at(inputs, "distance"); inputs[i].shape = vec![2, 1]; }),
-        told(|inputs, _| { let i = at(inputs, "distance"); inputs[i] = Tensor::new("distance", vec![1], TensorData::Fp64(vec![1.0])); }),
-        told(|inputs, _| { let i = at(inputs, "distance"); inputs[i].shape = vec![3]; }),
-        told(|inputs, _| { let i = at(inputs, "distance"); inputs[i].missing = vec![false, true]; }),
+        told(|inputs, _| {
+            let i = at(inputs, "distance");
+            inputs[i].name = "distanc".into();
+        }),
+        told(|inputs, _| {
+            let i = at(inputs, "distance");
+            inputs[i].data = TensorData::Int64(vec![1, 2]);
+        }),
+        told(|inputs, _| {
+            let i = at(inputs, "distance");
+            inputs[i].shape = vec![1, 2];
+        }),
+        told(|inputs, _| {
+            let i = at(inputs, "distance");
+            inputs[i].shape = vec![2, 1];
+        }),
+        told(|inputs, _| {
+            let i = at(inputs, "distance");
+            inputs[i] = Tensor::new("distance", vec![1], TensorData::Fp64(vec![1.0]));
+        }),
+        told(|inputs, _| {
+            let i = at(inputs, "distance");
+            inputs[i].shape = vec![3];
+        }),
+        told(|inputs, _| {
+            let i = at(inputs, "distance");
+            inputs[i].missing = vec![false, true];
+        }),
         told(|inputs, _| inputs.clear()),
         told(|inputs, _| inputs.reverse()),
         told(|inputs, _| inputs.push(Tensor::new("tail_number", vec![2], TensorData::Bytes(vec!["a".into(), "b".into()])))),

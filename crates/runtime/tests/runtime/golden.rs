@@ -76,21 +76,27 @@ fn every_kind_of_wrong_answer_is_seen() {
     assert!(miss(|o| o[1].shape = vec![2, 1]).starts_with("output `probabilities` has shape [1, 2]"));
     assert!(miss(|o| o[0].data = TensorData::Int32(vec![0])).starts_with("output `label` is INT64"));
     assert!(miss(|o| o[1].missing = vec![true, false]).contains("known is not finite"));
-    assert!(miss(|o| {
-        let TensorData::Fp32(p) = &mut o[1].data else { panic!() };
-        p.reverse();
-    })
-    .starts_with("output `probabilities` at index 0"));
-    assert!(miss(|o| {
-        let TensorData::Fp64(score) = &mut o[2].data else { panic!() };
-        score[0] += 2e-4;
-    })
-    .starts_with("output `score` at index 0"));
-    assert!(miss(|o| {
-        o[1].shape = vec![0, 2];
-        o[1].data = TensorData::Fp32(vec![]);
-    })
-    .starts_with("output `probabilities` has shape"));
+    assert!(
+        miss(|o| {
+            let TensorData::Fp32(p) = &mut o[1].data else { panic!() };
+            p.reverse();
+        })
+        .starts_with("output `probabilities` at index 0")
+    );
+    assert!(
+        miss(|o| {
+            let TensorData::Fp64(score) = &mut o[2].data else { panic!() };
+            score[0] += 2e-4;
+        })
+        .starts_with("output `score` at index 0")
+    );
+    assert!(
+        miss(|o| {
+            o[1].shape = vec![0, 2];
+            o[1].data = TensorData::Fp32(vec![]);
+        })
+        .starts_with("output `probabilities` has shape")
+    );
 }
 
 #[test]

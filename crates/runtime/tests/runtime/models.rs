@@ -204,7 +204,9 @@ fn metadata_shows_raw_records_where_there_is_a_transform() {
         return;
     }
     let show = |version: &Version| {
-        let line = |specs: &[tidegate_core::model::TensorSpec]| specs.iter().map(|s| format!("{} {} {:?}", s.name, s.datatype, s.shape)).collect::<Vec<_>>().join(", ");
+        let line = |specs: &[tidegate_core::model::TensorSpec]| {
+            specs.iter().map(|s| format!("{} {} {:?}", s.name, s.datatype, s.shape)).collect::<Vec<_>>().join(", ")
+        };
         format!("{} -> {}", line(version.inputs_metadata()), line(version.outputs_metadata()))
     };
     expect!["X FP32 [-1, 6] -> label INT64 [-1], probabilities FP32 [-1, 2]"].assert_eq(&show(&version("boosted.onnx", None)));

@@ -99,7 +99,8 @@ impl SqliteJournal {
     /// When the database fails, or a position is missing.
     pub fn leaves(&self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, Failure> {
         let read = || -> rusqlite::Result<Vec<(u64, Vec<u8>)>> {
-            let mut statement = self.connection.prepare_cached("SELECT position, bytes FROM records WHERE position >= ?1 ORDER BY position LIMIT ?2")?;
+            let mut statement =
+                self.connection.prepare_cached("SELECT position, bytes FROM records WHERE position >= ?1 ORDER BY position LIMIT ?2")?;
             statement.query_map(params![parameter(from), parameter(limit as u64)], |row| Ok((number(row, 0)?, row.get(1)?)))?.collect()
         };
         let rows = read().map_err(|e| self.failure("read journal", &e))?;
@@ -138,7 +139,8 @@ impl SqliteJournal {
 
     fn rows(&self, tail: &str, params: impl rusqlite::Params) -> Result<Vec<RawRow>, Failure> {
         let read = || -> rusqlite::Result<Vec<RawRow>> {
-            let mut statement = self.connection.prepare_cached(&format!("SELECT position, stream, seq, at, kind, key, bytes FROM records {tail}"))?;
+            let mut statement =
+                self.connection.prepare_cached(&format!("SELECT position, stream, seq, at, kind, key, bytes FROM records {tail}"))?;
             statement.query_map(params, RawRow::of)?.collect()
         };
         read().map_err(|e| self.failure("read journal", &e))
@@ -153,7 +155,12 @@ impl SqliteJournal {
     }
 
     fn refused(&self, detail: String) -> JournalError {
-        JournalError::Store(Failure { kind: FailureKind::Refused, operation: "append to journal", object: self.path.display().to_string(), detail })
+        JournalError::Store(Failure {
+            kind: FailureKind::Refused,
+            operation: "append to journal",
+            object: self.path.display().to_string(),
+            detail,
+        })
     }
 
     /// Names and numbers within their limits.
@@ -165,7 +172,10 @@ impl SqliteJournal {
             return Err(self.refused(format!("the idempotency key of stream `{stream}` is empty or over {KEY_BYTES_MAX} bytes")));
         }
         if events.len() > EVENTS_PER_APPEND_MAX {
-            return Err(self.refused(format!("{} events for stream `{stream}` in one append are over the limit of {EVENTS_PER_APPEND_MAX}", events.len())));
+            return Err(self.refused(format!(
+                "{} events for stream `{stream}` in one append are over the limit of {EVENTS_PER_APPEND_MAX}",
+                events.len()
+            )));
         }
         Ok(())
     }
@@ -196,8 +206,12 @@ impl Batch<'_> {
             let bytes = self.encode(position, seq, event)?;
             let first = (self.key.is_some() && index == 0).then_some(1);
             transaction
-                .prepare_cached("INSERT INTO records (position, stream, seq, at, kind, key, first, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")
-                .and_then(|mut insert| insert.execute(params![parameter(position), self.stream, parameter(seq), self.at.0, event.kind, self.key, first, bytes]))
+                .prepare_cached(
+                    "INSERT INTO records (position, stream, seq, at, kind, key, first, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                )
+                .and_then(|mut insert| {
+                    insert.execute(params![parameter(position), self.stream, parameter(seq), self.at.0, event.kind, self.key, first, bytes])
+                })
                 .map_err(&wrap)?;
         }
         Ok(Appended::New { first_seq: actual, first_position })
@@ -212,12 +226,19 @@ impl Batch<'_> {
     }
 
     fn stream_length(&self, transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
-        transaction.prepare_cached("SELECT coalesce(max(seq) + 1, 0) FROM records WHERE stream = ?1")?.query_row(params![self.stream], |row| number(row, 0))
+        transaction
+            .prepare_cached("SELECT coalesce(max(seq) + 1, 0) FROM records WHERE stream = ?1")?
+            .query_row(params![self.stream], |row| number(row, 0))
     }
 
     fn encode(&self, position: u64, seq: u64, event: &NewEvent) -> Result<Vec<u8>, JournalError> {
         let bytes = record::encode(position, self.stream, seq, self.at, event.kind, self.key, &event.body).map_err(|error| {
-            JournalError::Store(Failure { kind: FailureKind::Refused, operation: "append to journal", object: self.stream.to_owned(), detail: error.to_string() })
+            JournalError::Store(Failure {
+                kind: FailureKind::Refused,
+                operation: "append to journal",
+                object: self.stream.to_owned(),
+                detail: error.to_string(),
+            })
         })?;
         if bytes.len() > RECORD_BYTES_MAX {
             return Err(JournalError::TooLarge { stream: self.stream.to_owned(), bytes: bytes.len() });
@@ -239,7 +260,14 @@ fn into_failure(error: JournalError) -> Failure {
 }
 
 impl Journal for SqliteJournal {
-    fn append(&mut self, stream: &str, expected_seq: u64, key: Option<&str>, at: At, events: &[NewEvent]) -> Result<Appended, JournalError> {
+    fn append(
+        &mut self,
+        stream: &str,
+        expected_seq: u64,
+        key: Option<&str>,
+        at: At,
+        events: &[NewEvent],
+    ) -> Result<Appended, JournalError> {
         self.check_limits(stream, key, events)?;
         let path = self.path.clone();
         let wrap = |error: rusqlite::Error| JournalError::Store(schema::failure("append to journal", &path, &error));
@@ -260,8 +288,9 @@ impl Journal for SqliteJournal {
 
     fn streams(&mut self, prefix: &str) -> Result<Vec<String>, JournalError> {
         let read = || -> rusqlite::Result<Vec<String>> {
-            let mut statement =
-                self.connection.prepare_cached("SELECT stream FROM records WHERE seq = 0 AND stream >= ?1 AND substr(stream, 1, length(?1)) = ?1 ORDER BY stream")?;
+            let mut statement = self.connection.prepare_cached(
+                "SELECT stream FROM records WHERE seq = 0 AND stream >= ?1 AND substr(stream, 1, length(?1)) = ?1 ORDER BY stream",
+            )?;
             statement.query_map(params![prefix], |row| row.get(0))?.collect()
         };
         read().map_err(|e| JournalError::Store(self.failure("read journal", &e)))

@@ -20,14 +20,27 @@ pub(super) struct RawRow {
 
 impl RawRow {
     pub(super) fn of(row: &Row<'_>) -> rusqlite::Result<RawRow> {
-        Ok(RawRow { position: number(row, 0)?, stream: row.get(1)?, seq: number(row, 2)?, at: row.get(3)?, kind: row.get(4)?, key: row.get(5)?, bytes: row.get(6)? })
+        Ok(RawRow {
+            position: number(row, 0)?,
+            stream: row.get(1)?,
+            seq: number(row, 2)?,
+            at: row.get(3)?,
+            kind: row.get(4)?,
+            key: row.get(5)?,
+            bytes: row.get(6)?,
+        })
     }
 
     /// The record, if the columns say the same.
     pub(super) fn record(self, path: &Path) -> Result<Record, Failure> {
         let JournalRecord { position, stream, seq, at, kind, key, body } =
             JournalRecord::decode(&self.bytes).map_err(|error| damaged(path, self.position, &error.to_string()))?;
-        let same = position == self.position && stream == self.stream && seq == self.seq && at.0 == self.at && kind == self.kind && key == self.key;
+        let same = position == self.position
+            && stream == self.stream
+            && seq == self.seq
+            && at.0 == self.at
+            && kind == self.kind
+            && key == self.key;
         if !same {
             return Err(damaged(path, self.position, "its columns do not say what its bytes say"));
         }

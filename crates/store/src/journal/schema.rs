@@ -31,7 +31,10 @@ CREATE INDEX stream_heads ON records (stream) WHERE seq = 0;
 ";
 
 pub(super) fn open(path: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
     connection.busy_timeout(Duration::from_millis(super::BUSY_WAIT_MS))?;
     // A database of another program is refused by `check` and must stay as it was.
     if tables(&connection)? == 0 || application_id(&connection)? == APPLICATION_ID {
@@ -59,7 +62,8 @@ pub(super) fn check(connection: &Connection, path: &Path, read_only: bool) -> Re
     }
     let version: i64 = connection.query_row("SELECT version FROM schema", [], |row| row.get(0)).map_err(wrap)?;
     if version != SCHEMA_VERSION {
-        let detail = format!("its tables have version {version}, this program knows version {SCHEMA_VERSION}: use the program that wrote it");
+        let detail =
+            format!("its tables have version {version}, this program knows version {SCHEMA_VERSION}: use the program that wrote it");
         return Err(refused("open journal", path, &detail));
     }
     Ok(())
@@ -99,8 +103,13 @@ fn tables(connection: &Connection) -> rusqlite::Result<i64> {
 
 /// SQLite's check of every page and index.
 pub(super) fn integrity(connection: &Connection, path: &Path) -> Result<(), Failure> {
-    let verdict: String = connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(|e| failure("check journal", path, &e))?;
-    if verdict == "ok" { Ok(()) } else { Err(refused("check journal", path, &format!("the database is damaged ({verdict}): restore it from a backup"))) }
+    let verdict: String =
+        connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0)).map_err(|e| failure("check journal", path, &e))?;
+    if verdict == "ok" {
+        Ok(())
+    } else {
+        Err(refused("check journal", path, &format!("the database is damaged ({verdict}): restore it from a backup")))
+    }
 }
 
 fn refused(operation: &'static str, path: &Path, detail: &str) -> Failure {
@@ -110,12 +119,20 @@ fn refused(operation: &'static str, path: &Path, detail: &str) -> Failure {
 /// What an SQLite error means to a caller.
 pub(super) fn failure(operation: &'static str, path: &Path, error: &rusqlite::Error) -> Failure {
     let (kind, advice) = match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => (FailureKind::Refused, "the file is not a database, or its header is damaged: restore it from a backup"),
-        Some(ErrorCode::DatabaseCorrupt) => (FailureKind::Refused, "the database is damaged: restore it from a backup, then check it with `tidegate audit verify`"),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => (FailureKind::Transient, "another process is writing to it for a long time: try again"),
+        Some(ErrorCode::NotADatabase) => {
+            (FailureKind::Refused, "the file is not a database, or its header is damaged: restore it from a backup")
+        }
+        Some(ErrorCode::DatabaseCorrupt) => {
+            (FailureKind::Refused, "the database is damaged: restore it from a backup, then check it with `tidegate audit verify`")
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            (FailureKind::Transient, "another process is writing to it for a long time: try again")
+        }
         Some(ErrorCode::DiskFull) => (FailureKind::Transient, "the disk is full: free space and try again; nothing was written"),
         Some(ErrorCode::CannotOpen) => (FailureKind::Gone, "it cannot be opened: check that its directory exists and may be read"),
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => (FailureKind::Denied, "it may only be read here: check how it was opened, its owner and its mode"),
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            (FailureKind::Denied, "it may only be read here: check how it was opened, its owner and its mode")
+        }
         Some(ErrorCode::SystemIoFailure) => (FailureKind::Transient, "the disk failed or is full: check it and try again"),
         _ => (FailureKind::Refused, "this should not happen: check the database with `tidegate audit verify`"),
     };

@@ -22,7 +22,10 @@ fn appends_are_ordered_and_read_back() {
     assert_eq!(j.append("b/1", 0, Some("k"), At(6), &[event(2)]).unwrap(), Appended::New { first_seq: 0, first_position: 2 });
     assert_eq!(j.append("a/1", 2, None, At(7), &[event(3)]).unwrap(), Appended::New { first_seq: 2, first_position: 3 });
     let all = j.read_all(0, 100).unwrap();
-    assert_eq!(all.iter().map(|r| (r.position, r.stream.as_str(), r.seq, r.at.0)).collect::<Vec<_>>(), [(0, "a/1", 0, 5), (1, "a/1", 1, 5), (2, "b/1", 0, 6), (3, "a/1", 2, 7)]);
+    assert_eq!(
+        all.iter().map(|r| (r.position, r.stream.as_str(), r.seq, r.at.0)).collect::<Vec<_>>(),
+        [(0, "a/1", 0, 5), (1, "a/1", 1, 5), (2, "b/1", 0, 6), (3, "a/1", 2, 7)]
+    );
     assert_eq!(all[2].key.as_deref(), Some("k"));
     assert_eq!(all[3].body, json!({ "n": 3 }));
     assert_eq!(j.read_all(1, 2).unwrap().len(), 2);
@@ -78,7 +81,10 @@ fn the_largest_record_fits() {
     let (_dir, mut j) = journal();
     let overhead = record::encode(0, "a", 0, At(0), "test", None, &json!("")).unwrap().len();
     let body = |bytes: usize| NewEvent { kind: "test", body: json!("x".repeat(bytes)) };
-    assert!(matches!(j.append("a", 0, None, At(0), &[body(RECORD_BYTES_MAX - overhead + 1)]), Err(JournalError::TooLarge { bytes: 65_536, .. })));
+    assert!(matches!(
+        j.append("a", 0, None, At(0), &[body(RECORD_BYTES_MAX - overhead + 1)]),
+        Err(JournalError::TooLarge { bytes: 65_536, .. })
+    ));
     j.append("a", 0, None, At(0), &[body(RECORD_BYTES_MAX - overhead)]).unwrap();
     assert_eq!(j.leaves(0, 1).unwrap()[0].len(), RECORD_BYTES_MAX);
 }
@@ -87,7 +93,10 @@ fn the_largest_record_fits() {
 fn bad_names_are_refused() {
     let (_dir, mut j) = journal();
     for stream in ["", "a\nb", "a\0b", &"x".repeat(STREAM_BYTES_MAX + 1)] {
-        assert!(matches!(j.append(stream, 0, None, At(0), &[event(0)]), Err(JournalError::Store(Failure { kind: FailureKind::Refused, .. }))));
+        assert!(matches!(
+            j.append(stream, 0, None, At(0), &[event(0)]),
+            Err(JournalError::Store(Failure { kind: FailureKind::Refused, .. }))
+        ));
     }
     assert_eq!(j.size().unwrap(), 0);
 }

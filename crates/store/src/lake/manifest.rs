@@ -49,10 +49,15 @@ impl Manifest {
         let Some(bytes) = disk::read_if_there(&path, MANIFEST_BYTES_MAX)? else {
             return Ok(Manifest { v: VERSION, table: table.to_owned(), segments: Vec::new() });
         };
-        let refused = |detail: String| Failure { kind: FailureKind::Refused, operation: "read manifest", object: path.display().to_string(), detail };
-        let manifest: Manifest = serde_json::from_slice(&bytes).map_err(|e| refused(format!("{e}: it was damaged; restore it from a copy")))?;
+        let refused =
+            |detail: String| Failure { kind: FailureKind::Refused, operation: "read manifest", object: path.display().to_string(), detail };
+        let manifest: Manifest =
+            serde_json::from_slice(&bytes).map_err(|e| refused(format!("{e}: it was damaged; restore it from a copy")))?;
         if manifest.v != VERSION || manifest.table != table {
-            return Err(refused(format!("it is version {} of table `{}`, expected version {VERSION} of `{table}`", manifest.v, manifest.table)));
+            return Err(refused(format!(
+                "it is version {} of table `{}`, expected version {VERSION} of `{table}`",
+                manifest.v, manifest.table
+            )));
         }
         Ok(manifest)
     }

@@ -85,7 +85,8 @@ impl<R: Row> Iterator for Rows<R> {
             if let Some(row) = self.rows.next() {
                 return Some(Ok(row));
             }
-            match self.batch()?.and_then(|batch| R::rows(&batch, &self.filter).map_err(|e| broken("read segment", Path::new(R::TABLE), &e))) {
+            match self.batch()?.and_then(|batch| R::rows(&batch, &self.filter).map_err(|e| broken("read segment", Path::new(R::TABLE), &e)))
+            {
                 Ok(rows) => self.rows = rows.into_iter(),
                 Err(failure) => {
                     // After an error there is nothing more to trust.

@@ -3,7 +3,9 @@
 //! A new table is one struct here that implements [`Row`], and one field in [`super::Lake`].
 
 use super::{INPUTS_MAX, TEXT_BYTES_MAX};
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, ListBuilder, PrimitiveBuilder, StringArray, UInt16Array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BooleanArray, Float64Array, Int64Array, ListBuilder, PrimitiveBuilder, StringArray, UInt16Array,
+};
 use arrow::datatypes::{DataType, Field, Float32Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
@@ -161,7 +163,8 @@ impl Row for PredictionRow {
     }
 
     fn batch(rows: &[Self]) -> Result<RecordBatch, ArrowError> {
-        let mut inputs = ListBuilder::new(PrimitiveBuilder::<Float32Type>::new()).with_field(Field::new_list_field(DataType::Float32, false));
+        let mut inputs =
+            ListBuilder::new(PrimitiveBuilder::<Float32Type>::new()).with_field(Field::new_list_field(DataType::Float32, false));
         for row in rows {
             inputs.values().append_slice(&row.inputs);
             inputs.append(true);
@@ -203,7 +206,8 @@ impl Row for PredictionRow {
                 && wants(filter.version.as_deref(), version, *row)
                 && wants(filter.role.as_deref(), role, *row)
         };
-        let list = |row: usize| lists.and_then(|lists| lists.value(row).as_primitive_opt::<Float32Type>().map(|values| values.values().to_vec()));
+        let list =
+            |row: usize| lists.and_then(|lists| lists.value(row).as_primitive_opt::<Float32Type>().map(|values| values.values().to_vec()));
         Ok((0..batch.num_rows())
             .filter(wanted)
             .map(|row| PredictionRow {

@@ -84,7 +84,11 @@ pub(super) fn open_segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> 
     };
     for entry in entries {
         let path = entry.map_err(|e| disk::failure("read", dir, &e))?.path();
-        let number = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".arrow")).and_then(|number| number.parse().ok());
+        let number = path
+            .file_name()
+            .and_then(|name| name.to_str())
+            .and_then(|name| name.strip_suffix(".arrow"))
+            .and_then(|number| number.parse().ok());
         found.extend(number.map(|number| (number, path)));
     }
     found.sort_unstable();

@@ -89,7 +89,10 @@ impl<R: Row> Table<R> {
             return Ok(());
         }
         if rows.len() > ROWS_PER_APPEND_MAX || !rows.iter().all(R::fits) {
-            return Err(self.refused("append to table", format!("over {ROWS_PER_APPEND_MAX} rows in one append, or a row with a text or list over its limit")));
+            return Err(self.refused(
+                "append to table",
+                format!("over {ROWS_PER_APPEND_MAX} rows in one append, or a row with a text or list over its limit"),
+            ));
         }
         let batch = R::batch(rows).map_err(|e| broken("append to table", &self.dir, &e))?;
         let mut state = self.state("append to table")?;

@@ -53,7 +53,8 @@ fn rows_come_back_open_and_sealed() {
     let labels = [FeedbackRow { at: At(1), request_id: "r1".into(), service: "s".into(), label: 1.0 }];
     lake.feedback().append(&labels).unwrap();
     lake.seal().unwrap();
-    let read: Vec<FeedbackRow> = lake.read_feedback(&FeedbackFilter { service: Some("s".into()), ..Default::default() }).unwrap().map(Result::unwrap).collect();
+    let read: Vec<FeedbackRow> =
+        lake.read_feedback(&FeedbackFilter { service: Some("s".into()), ..Default::default() }).unwrap().map(Result::unwrap).collect();
     assert_eq!(read, labels);
     assert_eq!(reader.predictions().append(&predictions(0..1)).unwrap_err().kind, FailureKind::Denied);
     assert_eq!(Lake::open(dir.path()).unwrap_err().kind, FailureKind::Transient);

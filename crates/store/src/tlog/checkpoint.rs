@@ -39,7 +39,10 @@ impl Checkpoint {
         if checkpoint.origin == verifier.name() {
             Ok(checkpoint)
         } else {
-            Err(LogError::Malformed { what: what.to_owned(), how: format!("it is of log `{}`, the key is of log `{}`", checkpoint.origin, verifier.name()) })
+            Err(LogError::Malformed {
+                what: what.to_owned(),
+                how: format!("it is of log `{}`, the key is of log `{}`", checkpoint.origin, verifier.name()),
+            })
         }
     }
 

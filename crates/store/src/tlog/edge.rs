@@ -81,7 +81,8 @@ impl Edge {
         }
         for (level, hashes) in (0_u8..).zip(&self.levels).filter(|(_, hashes)| !hashes.is_empty()) {
             let index = super::tile::hashes_at(level, self.size) / TILE_WIDTH;
-            filled.push(Filled { tile: Tile { kind: Kind::Hashes(level), index, width: hashes.len() as u64 }, bytes: encode_hashes(hashes) });
+            filled
+                .push(Filled { tile: Tile { kind: Kind::Hashes(level), index, width: hashes.len() as u64 }, bytes: encode_hashes(hashes) });
         }
         filled
     }

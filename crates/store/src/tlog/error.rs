@@ -51,7 +51,9 @@ pub enum LogError {
         dir: PathBuf,
     },
     /// The tiles do not lead to the root that was signed.
-    #[error("open log {dir}: its tiles lead to root {found} at size {size}, its checkpoint says {signed}: it was damaged; nothing will be signed; restore it from a copy")]
+    #[error(
+        "open log {dir}: its tiles lead to root {found} at size {size}, its checkpoint says {signed}: it was damaged; nothing will be signed; restore it from a copy"
+    )]
     EdgeDisagrees {
         /// The directory.
         dir: PathBuf,
@@ -63,7 +65,9 @@ pub enum LogError {
         found: Hash,
     },
     /// The journal does not continue what was sealed.
-    #[error("open log {dir}: the journal does not continue it: {how}; nothing will be signed; a restored journal needs a new log with a new origin")]
+    #[error(
+        "open log {dir}: the journal does not continue it: {how}; nothing will be signed; a restored journal needs a new log with a new origin"
+    )]
     JournalDisagrees {
         /// The directory.
         dir: PathBuf,

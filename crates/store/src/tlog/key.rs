@@ -29,7 +29,9 @@ impl LogSigner {
     /// When the name is empty, too long, or has a space, a plus sign or a slash at the end.
     pub fn new(name: &str, secret: &[u8; 32]) -> Result<LogSigner, LogError> {
         if !name_is_valid(name) {
-            return Err(malformed(format!("a name that is empty, over {KEY_NAME_BYTES_MAX} bytes, or has a space, a plus sign or a final slash: `{name}`")));
+            return Err(malformed(format!(
+                "a name that is empty, over {KEY_NAME_BYTES_MAX} bytes, or has a space, a plus sign or a final slash: `{name}`"
+            )));
         }
         Ok(LogSigner { name: name.to_owned(), key: SigningKey::from_bytes(secret) })
     }
@@ -97,8 +99,11 @@ impl LogVerifier {
     /// # Errors
     /// When it is no such text, or the id does not fit the name and the key.
     pub fn parse(vkey: &str) -> Result<LogVerifier, LogError> {
-        let (name, id, bytes) = parts(vkey.trim_end_matches('\n')).ok_or_else(|| malformed("a verifier key has the form `<name>+<8 hex digits>+<base64>`".into()))?;
-        let key = secret_of(&bytes).and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok()).ok_or_else(|| malformed("it is not an Ed25519 key of 32 bytes".into()))?;
+        let (name, id, bytes) = parts(vkey.trim_end_matches('\n'))
+            .ok_or_else(|| malformed("a verifier key has the form `<name>+<8 hex digits>+<base64>`".into()))?;
+        let key = secret_of(&bytes)
+            .and_then(|bytes| VerifyingKey::from_bytes(&bytes).ok())
+            .ok_or_else(|| malformed("it is not an Ed25519 key of 32 bytes".into()))?;
         let verifier = LogVerifier::of(name, key);
         if verifier.id != id || !name_is_valid(name) {
             return Err(malformed("its id does not fit its name and bytes: it was copied wrongly".into()));
@@ -133,7 +138,10 @@ fn key_id(name: &str, key: &VerifyingKey) -> [u8; 4] {
 
 /// Rules of signed notes and of checkpoint origins.
 pub(super) fn name_is_valid(name: &str) -> bool {
-    !name.is_empty() && name.len() <= KEY_NAME_BYTES_MAX && !name.ends_with('/') && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
+    !name.is_empty()
+        && name.len() <= KEY_NAME_BYTES_MAX
+        && !name.ends_with('/')
+        && !name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
 }
 
 /// Name, id and key bytes of `<name>+<id>+<base64>`.

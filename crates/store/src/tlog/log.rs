@@ -85,7 +85,10 @@ impl Log {
             let mut full = Vec::new();
             for leaf in &leaves {
                 if !edge.push(leaf, &mut |filled| full.push(filled)) {
-                    return Err(LogError::Malformed { what: format!("record {}", edge.size()), how: format!("its {} bytes are over the limit of an entry", leaf.len()) });
+                    return Err(LogError::Malformed {
+                        what: format!("record {}", edge.size()),
+                        how: format!("its {} bytes are over the limit of an entry", leaf.len()),
+                    });
                 }
             }
             self.write(&full, &mut written)?;

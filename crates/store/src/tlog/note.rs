@@ -45,16 +45,25 @@ pub fn open<'a>(what: &str, note: &'a [u8], verifier: &LogVerifier) -> Result<&'
     }
     let mut signed = false;
     for line in signatures.lines() {
-        let (name, id, signature) = signature_line(line).ok_or_else(|| malformed("a signature line does not have the form `\u{2014} <name> <base64>`"))?;
+        let (name, id, signature) =
+            signature_line(line).ok_or_else(|| malformed("a signature line does not have the form `\u{2014} <name> <base64>`"))?;
         if name != verifier.name() || id != verifier.id {
             continue;
         }
         if !verifier.verifies(text.as_bytes(), &signature) {
-            return Err(LogError::Signature { what: what.to_owned(), key: verifier.name().to_owned(), how: "the signature does not fit the text: it was changed" });
+            return Err(LogError::Signature {
+                what: what.to_owned(),
+                key: verifier.name().to_owned(),
+                how: "the signature does not fit the text: it was changed",
+            });
         }
         signed = true;
     }
-    if signed { Ok(text) } else { Err(LogError::Signature { what: what.to_owned(), key: verifier.name().to_owned(), how: "this key did not sign it" }) }
+    if signed {
+        Ok(text)
+    } else {
+        Err(LogError::Signature { what: what.to_owned(), key: verifier.name().to_owned(), how: "this key did not sign it" })
+    }
 }
 
 /// Name, key id and signature of a line.

@@ -56,11 +56,20 @@ impl Proof {
             return Err(malformed("its first line is not `c2sp.org/tlog-proof@v1`"));
         }
         let extra = match lines.next_if(|line| line.starts_with("extra ")) {
-            Some(line) => Some(line.strip_prefix("extra ").and_then(|base64| STANDARD.decode(base64).ok()).ok_or_else(|| malformed("its extra line is not base64"))?),
+            Some(line) => Some(
+                line.strip_prefix("extra ")
+                    .and_then(|base64| STANDARD.decode(base64).ok())
+                    .ok_or_else(|| malformed("its extra line is not base64"))?,
+            ),
             None => None,
         };
-        let index = lines.next().and_then(|line| line.strip_prefix("index ")).and_then(plain_number).ok_or_else(|| malformed("it has no line `index <number>`"))?;
-        let path: Vec<Hash> = lines.map(Hash::from_base64).collect::<Option<_>>().ok_or_else(|| malformed("a hash is not the base64 of 32 bytes"))?;
+        let index = lines
+            .next()
+            .and_then(|line| line.strip_prefix("index "))
+            .and_then(plain_number)
+            .ok_or_else(|| malformed("it has no line `index <number>`"))?;
+        let path: Vec<Hash> =
+            lines.map(Hash::from_base64).collect::<Option<_>>().ok_or_else(|| malformed("a hash is not the base64 of 32 bytes"))?;
         if path.len() > PATH_MAX {
             return Err(malformed("its path has more than 64 hashes"));
         }
@@ -76,7 +85,10 @@ impl Proof {
         if root_of_inclusion(Hash::leaf(entry), self.index, checkpoint.size, &self.path) == Some(checkpoint.root) {
             Ok(checkpoint)
         } else {
-            Err(LogError::Malformed { what: "a proof".into(), how: format!("it does not lead from this entry at index {} to the root at size {}", self.index, checkpoint.size) })
+            Err(LogError::Malformed {
+                what: "a proof".into(),
+                how: format!("it does not lead from this entry at index {} to the root at size {}", self.index, checkpoint.size),
+            })
         }
     }
 }

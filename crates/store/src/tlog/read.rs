@@ -89,7 +89,11 @@ impl LogDir {
     pub fn hashes(&self, level: u8, index: u64, size: u64) -> Result<Vec<Hash>, LogError> {
         let tile = Tile { kind: Kind::Hashes(level), index, width: width_at(level, index, size) };
         let bytes = self.tile(&tile)?;
-        decode_hashes(&bytes, tile.width).ok_or_else(|| LogError::TruncatedTile { path: self.dir.join(tile.path()), found: bytes.len(), width: tile.width })
+        decode_hashes(&bytes, tile.width).ok_or_else(|| LogError::TruncatedTile {
+            path: self.dir.join(tile.path()),
+            found: bytes.len(),
+            width: tile.width,
+        })
     }
 
     /// The entries of a bundle, in a log of `size` entries.
@@ -100,7 +104,11 @@ impl LogDir {
         let tile = Tile { kind: Kind::Entries, index, width: width_at(0, index, size) };
         let bytes = self.tile(&tile)?;
         let found = bytes.len();
-        let entries = decode_entries(&bytes, tile.width).ok_or_else(|| LogError::TruncatedTile { path: self.dir.join(tile.path()), found, width: tile.width })?;
+        let entries = decode_entries(&bytes, tile.width).ok_or_else(|| LogError::TruncatedTile {
+            path: self.dir.join(tile.path()),
+            found,
+            width: tile.width,
+        })?;
         Ok(entries.into_iter().map(<[u8]>::to_vec).collect())
     }
 
@@ -175,7 +183,10 @@ impl Nodes for TileNodes<'_> {
         let start = (first % TILE_WIDTH) as usize;
         let covered = self.tiles.get(&key).and_then(|hashes| hashes.get(start..start + (1 << within)));
         covered.and_then(|hashes| fold(hashes.to_vec())).ok_or_else(|| LogError::MissingTile {
-            path: self.dir.dir.join(Tile { kind: Kind::Hashes(tile_level), index: key.1, width: width_at(tile_level, key.1, self.size) }.path()),
+            path: self
+                .dir
+                .dir
+                .join(Tile { kind: Kind::Hashes(tile_level), index: key.1, width: width_at(tile_level, key.1, self.size) }.path()),
         })
     }
 }

@@ -40,7 +40,8 @@ pub fn check_all_tiles(dir: &Path, checkpoint: &Checkpoint) -> Result<(), String
     let files = Files(dir);
     let reader = TileHashReader::new(checkpoint.size(), *checkpoint.hash(), &files);
     for tile in Tile::new_tiles(8, 0, checkpoint.size()) {
-        let indexes: Vec<u64> = (0..u64::from(tile.width())).map(|n| tlog_tiles::stored_hash_index(8 * tile.level(), tile.level_index() * 256 + n)).collect();
+        let indexes: Vec<u64> =
+            (0..u64::from(tile.width())).map(|n| tlog_tiles::stored_hash_index(8 * tile.level(), tile.level_index() * 256 + n)).collect();
         let hashes = reader.read_hashes(&indexes).map_err(|e| e.to_string())?;
         if tile.level() > 0 {
             continue;
@@ -49,7 +50,8 @@ pub fn check_all_tiles(dir: &Path, checkpoint: &Checkpoint) -> Result<(), String
         bundle.set_is_data();
         let bytes = std::fs::read(path(dir, &bundle)).map_err(|e| e.to_string())?;
         let entries = entries(&bytes).ok_or("cut bundle")?;
-        let same = entries.len() == hashes.len() && entries.iter().zip(&hashes).all(|(entry, hash)| tlog_tiles::record_hash(entry).0 == hash.0);
+        let same =
+            entries.len() == hashes.len() && entries.iter().zip(&hashes).all(|(entry, hash)| tlog_tiles::record_hash(entry).0 == hash.0);
         if !same {
             return Err(format!("entries of bundle {} are not those of its tile", tile.level_index()));
         }
@@ -76,7 +78,8 @@ fn ours(path: Vec<tlog_tiles::Hash>) -> Vec<Hash> {
 }
 
 pub fn check_inclusion(checkpoint: &Checkpoint, index: u64, entry: &[u8], path: &[Hash]) -> Result<(), String> {
-    tlog_tiles::check_record(&theirs(path), checkpoint.size(), *checkpoint.hash(), index, tlog_tiles::record_hash(entry)).map_err(|e| e.to_string())
+    tlog_tiles::check_record(&theirs(path), checkpoint.size(), *checkpoint.hash(), index, tlog_tiles::record_hash(entry))
+        .map_err(|e| e.to_string())
 }
 
 pub fn inclusion(dir: &Path, checkpoint: &Checkpoint, index: u64) -> Vec<Hash> {
@@ -85,7 +88,8 @@ pub fn inclusion(dir: &Path, checkpoint: &Checkpoint, index: u64) -> Vec<Hash> {
 }
 
 pub fn check_consistency(checkpoint: &Checkpoint, old: u64, old_root: Hash, path: &[Hash]) -> Result<(), String> {
-    tlog_tiles::check_tree(&theirs(path), checkpoint.size(), *checkpoint.hash(), old, tlog_tiles::Hash(old_root.0)).map_err(|e| e.to_string())
+    tlog_tiles::check_tree(&theirs(path), checkpoint.size(), *checkpoint.hash(), old, tlog_tiles::Hash(old_root.0))
+        .map_err(|e| e.to_string())
 }
 
 pub fn consistency(dir: &Path, checkpoint: &Checkpoint, old: u64) -> Vec<Hash> {

@@ -82,7 +82,10 @@ fn places(context: &Context) -> Result<Places> {
     if places.journal().exists() {
         Ok(places)
     } else {
-        Err(failure(exit::NOT_FOUND, format!("read the journal of {}: there is none yet: `tidegate up` or `tidegate run` begins one", context.dir.display())))
+        Err(failure(
+            exit::NOT_FOUND,
+            format!("read the journal of {}: there is none yet: `tidegate up` or `tidegate run` begins one", context.dir.display()),
+        ))
     }
 }
 
@@ -125,12 +128,21 @@ fn verify(context: &Context, log: Option<&Path>, vkey: Option<&str>, kept: Optio
             "continues": verified.continues, "database": journal.map(|j| serde_json::json!({ "sealed": j.sealed, "unsealed": j.unsealed })),
         }))?;
     } else {
-        show::line(&format!("{} {} entries under root {} of {}", show::style::good("verified"), verified.size, verified.root.to_base64(), verified.origin))?;
+        show::line(&format!(
+            "{} {} entries under root {} of {}",
+            show::style::good("verified"),
+            verified.size,
+            verified.root.to_base64(),
+            verified.origin
+        ))?;
         if let Some(size) = verified.continues {
             show::line(&format!("it continues the kept checkpoint of size {size}"))?;
         }
         if let Some(journal) = journal {
-            show::line(&format!("the database holds the same {} records, and {} that are not sealed yet", journal.sealed, journal.unsealed))?;
+            show::line(&format!(
+                "the database holds the same {} records, and {} that are not sealed yet",
+                journal.sealed, journal.unsealed
+            ))?;
         }
     }
     Ok(exit::OK)
@@ -146,7 +158,9 @@ fn prove(context: &Context, position: u64, output: Option<&Path>) -> Result<u8> 
             show::note(&format!("wrote {}; the record it proves:", path.display()));
             show::line(&String::from_utf8_lossy(&entry))?;
         }
-        None if context.json => show::json(&serde_json::json!({ "proof": text, "record": serde_json::from_slice::<serde_json::Value>(&entry)? }))?,
+        None if context.json => {
+            show::json(&serde_json::json!({ "proof": text, "record": serde_json::from_slice::<serde_json::Value>(&entry)? }))?
+        }
         None => show::line(text.trim_end())?,
     }
     Ok(exit::OK)
@@ -171,7 +185,12 @@ fn export(context: &Context, dir: &Path) -> Result<u8> {
     if context.json {
         show::json(&serde_json::json!({ "exported": dir, "size": checkpoint.size, "origin": checkpoint.origin }))?;
     } else {
-        show::line(&format!("exported {} entries to {}; `tidegate audit verify --log {}` checks them, and keep `checkpoint` to see later rollbacks", checkpoint.size, dir.display(), dir.display()))?;
+        show::line(&format!(
+            "exported {} entries to {}; `tidegate audit verify --log {}` checks them, and keep `checkpoint` to see later rollbacks",
+            checkpoint.size,
+            dir.display(),
+            dir.display()
+        ))?;
     }
     Ok(exit::OK)
 }
@@ -192,13 +211,22 @@ fn cited(places: &Places, release: &str) -> Result<Vec<Cited>> {
     let stream = format!("{}/{release}", Rollouts::KIND);
     let records = journal.read_stream(&stream, 0)?;
     if records.is_empty() {
-        let known = journal.streams(&format!("{}/", Rollouts::KIND))?.iter().filter_map(|s| s.split_once('/')).map(|(_, r)| r.to_owned()).collect::<Vec<_>>();
+        let known = journal
+            .streams(&format!("{}/", Rollouts::KIND))?
+            .iter()
+            .filter_map(|s| s.split_once('/'))
+            .map(|(_, r)| r.to_owned())
+            .collect::<Vec<_>>();
         return Err(failure(exit::NOT_FOUND, format!("recompute release `{release}`: there is none; known are: {}", known.join(", "))));
     }
     let mut found = vec![];
     for record in records {
         if let Ok(Event::VerdictReached { assessment, evidence, mode, attempt, .. }) = serde_json::from_value::<Event>(record.body) {
-            found.push(Cited { what: format!("attempt {attempt}, {mode:?}, record {}", record.position), digest: evidence, recorded: Some(*assessment) });
+            found.push(Cited {
+                what: format!("attempt {attempt}, {mode:?}, record {}", record.position),
+                digest: evidence,
+                recorded: Some(*assessment),
+            });
         }
     }
     Ok(found)
@@ -225,18 +253,34 @@ fn recompute(context: &Context, release: &str) -> Result<u8> {
         rows.push((one, again, same));
     }
     if context.json {
-        let items: Vec<_> = rows.iter().map(|(c, a, same)| serde_json::json!({ "verdict": c.what, "evidence": c.digest, "same": same, "assessment": a })).collect();
+        let items: Vec<_> = rows
+            .iter()
+            .map(|(c, a, same)| serde_json::json!({ "verdict": c.what, "evidence": c.digest, "same": same, "assessment": a }))
+            .collect();
         show::json(&serde_json::json!({ "same": all_same, "verdicts": items }))?;
     } else {
         let lines = rows.iter().map(|(c, a, same)| {
             let word = if *same { "same bits" } else { "DIFFERENT" };
-            vec![c.what.clone(), c.digest.short().to_owned(), verdict_word(a), format!("{:e}", a.e_rollback), format!("{:e}", a.e_promote), word.to_owned()]
+            vec![
+                c.what.clone(),
+                c.digest.short().to_owned(),
+                verdict_word(a),
+                format!("{:e}", a.e_rollback),
+                format!("{:e}", a.e_promote),
+                word.to_owned(),
+            ]
         });
-        show::line(&show::table(&["Verdict", "Evidence", "Judged", "For rollback", "For promotion", "Against the journal"], lines.collect()))?;
+        show::line(&show::table(
+            &["Verdict", "Evidence", "Judged", "For rollback", "For promotion", "Against the journal"],
+            lines.collect(),
+        ))?;
     }
     Ok(if all_same { exit::OK } else { exit::UNTRUE })
 }
 
 fn verdict_word(assessment: &tidegate_core::judge::Assessment) -> String {
-    serde_json::to_value(&assessment.verdict).ok().and_then(|v| v.get("verdict").and_then(|w| w.as_str().map(str::to_owned))).unwrap_or_default()
+    serde_json::to_value(&assessment.verdict)
+        .ok()
+        .and_then(|v| v.get("verdict").and_then(|w| w.as_str().map(str::to_owned)))
+        .unwrap_or_default()
 }

@@ -27,7 +27,10 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<u8> {
     for name in &args.datasets {
         if !data.contains_key(name) {
             let known: Vec<&str> = data.keys().map(String::as_str).collect();
-            return Err(failure(exit::NOT_FOUND, format!("check dataset `{name}`: tidegate.yaml has no such dataset; known are {}", known.join(", "))));
+            return Err(failure(
+                exit::NOT_FOUND,
+                format!("check dataset `{name}`: tidegate.yaml has no such dataset; known are {}", known.join(", ")),
+            ));
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
@@ -36,10 +39,17 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<u8> {
         let wanted = args.datasets.is_empty() || args.datasets.contains(name);
         match &dataset.contract {
             Some(file) if wanted => {
-                let report = runtime.block_on(step::check(&opened.places.root, dataset, file, args.strict)).with_context(|| format!("check dataset `{name}`"))?;
+                let report = runtime
+                    .block_on(step::check(&opened.places.root, dataset, file, args.strict))
+                    .with_context(|| format!("check dataset `{name}`"))?;
                 reports.push((name.clone(), report));
             }
-            None if args.datasets.contains(name) => return Err(failure(exit::USAGE, format!("check dataset `{name}`: it has no contract: name one as `data.{name}.contract`"))),
+            None if args.datasets.contains(name) => {
+                return Err(failure(
+                    exit::USAGE,
+                    format!("check dataset `{name}`: it has no contract: name one as `data.{name}.contract`"),
+                ));
+            }
             Some(_) | None => {}
         }
     }

@@ -1,9 +1,9 @@
 //! `tidegate config`: what is in force and where it came from; the schema for editors.
 
 use super::Context;
+use crate::exit;
 use crate::show;
 use crate::workspace::{self, CONFIG_FILE};
-use crate::exit;
 use anyhow::Result;
 use clap::Subcommand;
 
@@ -32,7 +32,12 @@ pub fn config(context: &Context, command: &ConfigCommand) -> Result<u8> {
             if context.json {
                 show::json(&serde_json::json!({ "workspace": config.name, "problems": [] }))?;
             } else {
-                let counts = [("datasets", config.data.len()), ("models", config.models.len()), ("services", config.services.len()), ("strategies", config.releases.len())];
+                let counts = [
+                    ("datasets", config.data.len()),
+                    ("models", config.models.len()),
+                    ("services", config.services.len()),
+                    ("strategies", config.releases.len()),
+                ];
                 let words: Vec<String> = counts.iter().map(|(name, n)| format!("{n} {name}")).collect();
                 show::line(&format!("{CONFIG_FILE} of `{}` holds together: {}", config.name, words.join(", ")))?;
             }
@@ -40,7 +45,11 @@ pub fn config(context: &Context, command: &ConfigCommand) -> Result<u8> {
         ConfigCommand::Explain { below } => {
             let opened = workspace::open(&context.dir)?;
             let text = opened.config.origins.explain(CONFIG_FILE, below);
-            if context.json { show::json(&serde_json::json!({ "explained": text.lines().collect::<Vec<_>>() }))? } else { show::line(text.trim_end())? }
+            if context.json {
+                show::json(&serde_json::json!({ "explained": text.lines().collect::<Vec<_>>() }))?
+            } else {
+                show::line(text.trim_end())?
+            }
         }
     }
     Ok(exit::OK)

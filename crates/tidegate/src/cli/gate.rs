@@ -30,9 +30,15 @@ pub fn gate(context: &Context, args: &GateArgs) -> Result<u8> {
     let name = match (&args.model, models.len()) {
         (Some(name), _) => name.clone(),
         (None, 1) => models.keys().next().cloned().unwrap_or_default(),
-        (None, _) => return Err(failure(exit::USAGE, format!("gate: name one of the models: {}", models.keys().cloned().collect::<Vec<_>>().join(", ")))),
+        (None, _) => {
+            return Err(failure(
+                exit::USAGE,
+                format!("gate: name one of the models: {}", models.keys().cloned().collect::<Vec<_>>().join(", ")),
+            ));
+        }
     };
-    let model = models.get(&name).ok_or_else(|| failure(exit::NOT_FOUND, format!("gate model `{name}`: tidegate.yaml has no such model")))?;
+    let model =
+        models.get(&name).ok_or_else(|| failure(exit::NOT_FOUND, format!("gate model `{name}`: tidegate.yaml has no such model")))?;
     let places = &opened.places;
     places.make()?;
     let guard = owner::take(places)?;
@@ -43,7 +49,15 @@ pub fn gate(context: &Context, args: &GateArgs) -> Result<u8> {
     let (control, _) = Control::start(&places.journal(), &places.blobs())?;
     let sealer = Sealer::start(places, keys.signer(), bus.clone())?;
     let blobs = FsBlobs::open(&places.blobs())?;
-    let wanted = build::Wanted { root: &places.root, change: "workspace", targets: vec![], overrides: vec![], force: false, jobs: None, cache: None };
+    let wanted = build::Wanted {
+        root: &places.root,
+        change: "workspace",
+        targets: vec![],
+        overrides: vec![],
+        force: false,
+        jobs: None,
+        cache: None,
+    };
     let built = build::build(&wanted, &opened.config, env.as_ref(), &control, &bus, &Cancel::default(), true)?;
     if let Some(error) = built.report.failure() {
         return Err(failure(exit::NOT_PASSED, format!("gate model `{name}`: the pipeline failed: {error}")));
@@ -51,7 +65,8 @@ pub fn gate(context: &Context, args: &GateArgs) -> Result<u8> {
     let offer = register::Offer { root: &places.root, name: &name, model, lineage: built.lineage("workspace"), metrics: built.metrics() };
     let version = register::register(&offer, &control, &blobs)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    let gating = step::Gating { root: &places.root, model, version: &version, versions: &places.versions(), blobs: &blobs, control: &control };
+    let gating =
+        step::Gating { root: &places.root, model, version: &version, versions: &places.versions(), blobs: &blobs, control: &control };
     let report = runtime.block_on(step::gate(&gating))?;
     sealer.stop();
     drop(guard);

@@ -26,13 +26,20 @@ pub fn init(context: &Context, args: &InitArgs) -> Result<u8> {
         return Ok(exit::OK);
     }
     if path.exists() {
-        return Err(failure(exit::REFUSED, format!("write {}: it exists: edit it, or see with --print what would be written", path.display())));
+        return Err(failure(
+            exit::REFUSED,
+            format!("write {}: it exists: edit it, or see with --print what would be written", path.display()),
+        ));
     }
     tidegate_store::disk::replace_file(&path, text.as_bytes())?;
     if context.json {
         show::json(&serde_json::json!({ "wrote": path, "stages": scan.stages.len(), "metrics": scan.metrics.len() }))?;
     } else {
-        show::line(&format!("wrote {} ({} stages found); next: read it, then `tidegate config check`, `tidegate run`", path.display(), scan.stages.len()))?;
+        show::line(&format!(
+            "wrote {} ({} stages found); next: read it, then `tidegate config check`, `tidegate run`",
+            path.display(),
+            scan.stages.len()
+        ))?;
     }
     Ok(exit::OK)
 }

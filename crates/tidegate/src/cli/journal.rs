@@ -44,7 +44,13 @@ pub fn journal(context: &Context, args: &JournalArgs) -> Result<u8> {
             show::line(&serde_json::json!({ "position": record.position, "at": record.at.to_string(), "stream": record.stream, "seq": record.seq, "kind": record.kind, "body": record.body }).to_string())?;
         } else {
             let event = record.body.get("event").and_then(|e| e.as_str()).unwrap_or("event");
-            show::line(&format!("{:>6}  {}  {:<32} {}", record.position, show::style::quiet(&record.at.to_string()), record.stream, event))?;
+            show::line(&format!(
+                "{:>6}  {}  {:<32} {}",
+                record.position,
+                show::style::quiet(&record.at.to_string()),
+                record.stream,
+                event
+            ))?;
         }
     }
     Ok(exit::OK)

@@ -34,7 +34,10 @@ fn states(context: &Context) -> Result<Vec<(String, State)>> {
     let mut journal = SqliteJournal::open_read_only(&places.journal())?;
     let streams = journal.streams(&format!("{}/", Models::KIND))?;
     let mut engine = Engine::new(journal);
-    streams.into_iter().map(|s| Ok((s.split_once('/').map_or(String::new(), |(_, name)| name.to_owned()), engine.state::<Models>(&s)?))).collect()
+    streams
+        .into_iter()
+        .map(|s| Ok((s.split_once('/').map_or(String::new(), |(_, name)| name.to_owned()), engine.state::<Models>(&s)?)))
+        .collect()
 }
 
 /// Carries it out.
@@ -45,9 +48,17 @@ pub fn model(context: &Context, command: &ModelCommand) -> Result<u8> {
             let mut rows = vec![];
             for (model, state) in &states {
                 for v in state.versions.values() {
-                    let aliases: Vec<&str> = state.aliases.iter().filter(|(_, a)| **a == v.version).map(|(name, _)| name.as_str()).collect();
+                    let aliases: Vec<&str> =
+                        state.aliases.iter().filter(|(_, a)| **a == v.version).map(|(name, _)| name.as_str()).collect();
                     let gates = state.gates.get(&v.version).map_or("none yet", |r| if r.passed() { "passed" } else { "failed" });
-                    rows.push(vec![model.clone(), v.version.clone(), aliases.join(" "), gates.to_owned(), v.lineage.change.clone(), v.artifact.short().to_owned()]);
+                    rows.push(vec![
+                        model.clone(),
+                        v.version.clone(),
+                        aliases.join(" "),
+                        gates.to_owned(),
+                        v.lineage.change.clone(),
+                        v.artifact.short().to_owned(),
+                    ]);
                 }
             }
             if context.json {
@@ -61,7 +72,10 @@ pub fn model(context: &Context, command: &ModelCommand) -> Result<u8> {
             let state = states.iter().find(|(name, _)| name == model).map(|(_, s)| s);
             let wanted = state.and_then(|s| s.aliases.get(version)).unwrap_or(version);
             let Some((found, state)) = state.and_then(|s| Some((s.versions.get(wanted)?, s))) else {
-                return Err(failure(exit::NOT_FOUND, format!("show {model} version {version}: there is none: `tidegate model list` shows those that are")));
+                return Err(failure(
+                    exit::NOT_FOUND,
+                    format!("show {model} version {version}: there is none: `tidegate model list` shows those that are"),
+                ));
             };
             let gates = state.gates.get(wanted);
             if context.json {

@@ -81,7 +81,10 @@ pub fn release(context: &Context, command: &ReleaseCommand) -> Result<u8> {
             if context.json {
                 show::json(&value)?;
             } else {
-                show::line(&format!("started release {service}/{}; follow it with `tidegate release watch {service}/{}`", value["number"], value["number"]))?;
+                show::line(&format!(
+                    "started release {service}/{}; follow it with `tidegate release watch {service}/{}`",
+                    value["number"], value["number"]
+                ))?;
             }
         }
         ReleaseCommand::Status(named) => {
@@ -100,7 +103,10 @@ pub fn release(context: &Context, command: &ReleaseCommand) -> Result<u8> {
 }
 
 fn path(named: &Named) -> Result<String> {
-    let valid = named.release.split_once('/').is_some_and(|(service, number)| !service.is_empty() && number.parse::<u64>().is_ok() && !service.contains(['?', '#', '%', ' ']));
+    let valid = named
+        .release
+        .split_once('/')
+        .is_some_and(|(service, number)| !service.is_empty() && number.parse::<u64>().is_ok() && !service.contains(['?', '#', '%', ' ']));
     if valid {
         Ok(format!("/api/v1/releases/{}", named.release))
     } else {
@@ -120,7 +126,14 @@ fn text(value: &Value) -> String {
 
 fn row(value: &Value) -> String {
     let stable = value["stable"].as_str().map_or(String::new(), |s| format!("{s} → "));
-    format!("{}/{}: {stable}{}: {}: {}", text(&value["service"]), value["number"], text(&value["candidate"]), text(&value["phase"]), text(&value["note"]))
+    format!(
+        "{}/{}: {stable}{}: {}: {}",
+        text(&value["service"]),
+        value["number"],
+        text(&value["candidate"]),
+        text(&value["phase"]),
+        text(&value["note"])
+    )
 }
 
 fn list(value: &Value) -> String {
@@ -129,7 +142,10 @@ fn list(value: &Value) -> String {
 }
 
 fn status(value: &Value) -> String {
-    let mut lines = vec![row(&value["row"]), format!("{} live requests were answered by the candidate; attempt {}", value["users_saw"], value["attempt"])];
+    let mut lines = vec![
+        row(&value["row"]),
+        format!("{} live requests were answered by the candidate; attempt {}", value["users_saw"], value["attempt"]),
+    ];
     let a = &value["assessment"];
     if a.is_object() {
         lines.push(format!("verdict {}: {}", text(&a["verdict"]), text(&a["summary"])));
@@ -139,7 +155,15 @@ fn status(value: &Value) -> String {
                 .map(|g| {
                     let counts = |v: &Value| format!("{} of {}", v[1], v[0]);
                     let ratio = format!("{} ({} to {})", number(&g["ratio"]), number(&g["ratio_low"]), number(&g["ratio_high"]));
-                    vec![text(&g["name"]), counts(&g["candidate"]), counts(&g["control"]), ratio, number(&g["e_rollback"]), number(&g["e_promote"]), text(&g["flips"])]
+                    vec![
+                        text(&g["name"]),
+                        counts(&g["candidate"]),
+                        counts(&g["control"]),
+                        ratio,
+                        number(&g["e_rollback"]),
+                        number(&g["e_promote"]),
+                        text(&g["flips"]),
+                    ]
                 })
                 .collect()
         });
@@ -156,7 +180,11 @@ fn watch(context: &Context, places: &Places, named: &Named) -> Result<u8> {
         let value = client::ask(places, "watch a release", Method::GET, &path(named)?, None)?;
         let now = row(&value["row"]);
         if now != last {
-            if context.json { show::line(&value["row"].to_string())? } else { show::line(&now)? }
+            if context.json {
+                show::line(&value["row"].to_string())?
+            } else {
+                show::line(&now)?
+            }
             last = now;
         }
         match value["row"]["phase"].as_str() {

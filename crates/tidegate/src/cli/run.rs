@@ -106,12 +106,19 @@ fn report(context: &Context, built: &build::Built) -> Result<u8> {
     let restored = count(|o| matches!(o, StageOutcome::Restored(_)));
     let skipped = count(|o| matches!(o, StageOutcome::Skipped(_)));
     if context.json {
-        let stages: Vec<_> = report.stages.iter().map(|s| serde_json::json!({ "stage": s.stage, "outcome": outcome(&s.outcome), "why": build::words(&s.reasons) })).collect();
+        let stages: Vec<_> = report
+            .stages
+            .iter()
+            .map(|s| serde_json::json!({ "stage": s.stage, "outcome": outcome(&s.outcome), "why": build::words(&s.reasons) }))
+            .collect();
         show::json(&serde_json::json!({ "run": built.run, "stages": stages, "metrics": report.metrics, "up_to_date": report.is_no_op() }))?;
     } else if report.is_no_op() {
         show::line(&format!("everything is up to date ({skipped} stages)"))?;
     } else {
-        show::line(&format!("{ran} stages ran, {restored} restored from the cache, {skipped} had nothing to do{}", built.run.as_ref().map_or(String::new(), |id| format!("; run {id}"))))?;
+        show::line(&format!(
+            "{ran} stages ran, {restored} restored from the cache, {skipped} had nothing to do{}",
+            built.run.as_ref().map_or(String::new(), |id| format!("; run {id}"))
+        ))?;
     }
     match report.failure() {
         None => Ok(exit::OK),

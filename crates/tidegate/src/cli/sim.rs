@@ -18,7 +18,9 @@ pub struct SimArgs {
 pub fn sim(context: &Context, args: &SimArgs) -> Result<u8> {
     let story = tidegate_sim::run(args.seed, None);
     if context.json {
-        show::json(&serde_json::json!({ "seed": args.seed, "sound": story.violations.is_empty(), "violations": story.violations.iter().map(|v| format!("{}: {}", v.rule, v.found)).collect::<Vec<_>>(), "story": story.lines }))?;
+        show::json(
+            &serde_json::json!({ "seed": args.seed, "sound": story.violations.is_empty(), "violations": story.violations.iter().map(|v| format!("{}: {}", v.rule, v.found)).collect::<Vec<_>>(), "story": story.lines }),
+        )?;
     } else {
         show::line(story.to_string().trim_end())?;
     }

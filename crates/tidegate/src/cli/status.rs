@@ -20,14 +20,29 @@ pub fn status(context: &Context) -> Result<u8> {
     let text = |v: &Value| v.as_str().unwrap_or("-").to_owned();
     show::line(&style::strong(&text(&value["workspace"])))?;
     for act in value["acts"].as_array().into_iter().flatten() {
-        let word = if act["outcome"].is_string() { text(&act["outcome"]).replace('_', " ") } else if act["started"].is_null() { "to come".to_owned() } else { "under way".to_owned() };
-        show::line(&format!("  {}: {word}{}", text(&act["name"]), act["summary"].as_str().filter(|s| !s.is_empty()).map_or(String::new(), |s| format!(": {s}"))))?;
+        let word = if act["outcome"].is_string() {
+            text(&act["outcome"]).replace('_', " ")
+        } else if act["started"].is_null() {
+            "to come".to_owned()
+        } else {
+            "under way".to_owned()
+        };
+        show::line(&format!(
+            "  {}: {word}{}",
+            text(&act["name"]),
+            act["summary"].as_str().filter(|s| !s.is_empty()).map_or(String::new(), |s| format!(": {s}"))
+        ))?;
     }
     for service in value["services"].as_array().into_iter().flatten() {
         show::line(&format!("{}: {} requests, {} failed", style::strong(&text(&service["name"])), service["requests"], service["errors"]))?;
         for target in service["targets"].as_array().into_iter().flatten() {
             let weight = target["weight_bp"].as_f64().unwrap_or(0.0) / 100.0;
-            show::line(&format!("  version {} ({}): {weight} %, {}", text(&target["version"]), text(&target["role"]), text(&target["state"])))?;
+            show::line(&format!(
+                "  version {} ({}): {weight} %, {}",
+                text(&target["version"]),
+                text(&target["role"]),
+                text(&target["state"])
+            ))?;
         }
     }
     show::line(&format!("journal: {} records, sealed to {}", value["journal"]["records"], value["journal"]["sealed_to"]))?;

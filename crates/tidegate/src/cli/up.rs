@@ -3,8 +3,9 @@
 use super::Context;
 use crate::clock;
 use crate::daemon::events::{Bus, Happening};
-use crate::daemon::play::{self, Ending, Player};
+use crate::daemon::play::{Ending, Player};
 use crate::daemon::start::{self, Options, Running};
+use crate::daemon::story;
 use crate::exit;
 use crate::show::{self, progress::Progress, style};
 use crate::workspace;
@@ -98,7 +99,9 @@ async fn close(running: Running, ending: Result<Option<Ending>>, once: bool, jso
 
 fn summary(ending: &Ending, sealed: u64, unsealed: u64, link: &str, json: bool) -> Result<()> {
     if json {
-        return show::json(&serde_json::json!({ "loop": ending, "journal": { "verified": true, "sealed": sealed, "unsealed": unsealed }, "console": link }));
+        return show::json(
+            &serde_json::json!({ "loop": ending, "journal": { "verified": true, "sealed": sealed, "unsealed": unsealed }, "console": link }),
+        );
     }
     let word = |outcome: Option<Outcome>| match outcome {
         Some(Outcome::Live | Outcome::Promoted | Outcome::NoDrift) => style::good(outcome.map_or("", Outcome::words)),
@@ -125,7 +128,7 @@ fn print(mut happenings: tokio::sync::broadcast::Receiver<Happening>, json: bool
             match happenings.blocking_recv() {
                 Ok(Happening::Progress(text)) => progress.now(&text),
                 Ok(happening) => {
-                    if let Some(line) = play::line_of(&happening) {
+                    if let Some(line) = story::line_of(&happening) {
                         progress.done(&line);
                     }
                 }

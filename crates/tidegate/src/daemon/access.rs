@@ -65,7 +65,9 @@ impl Sessions {
     fn bearer(&self, request: &Request<Body>) -> bool {
         let value = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
         let token = value.and_then(|v| v.strip_prefix("Bearer "));
-        token.is_some_and(|t| matches!(self.tokens.check(t, clock::now()), Ok(Some(known)) if known.scopes.iter().any(|s| s == "console") && !known.once))
+        token.is_some_and(
+            |t| matches!(self.tokens.check(t, clock::now()), Ok(Some(known)) if known.scopes.iter().any(|s| s == "console") && !known.once),
+        )
     }
 
     /// A page of another site must not reach us by another name for this address, nor post for the user.
@@ -82,7 +84,11 @@ impl Sessions {
 /// Lets through who has signed in, and everybody to the public routes.
 pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>, next: Next) -> Response {
     if sessions.foreign(&request) {
-        return (StatusCode::FORBIDDEN, axum::Json(serde_json::json!({ "error": "this request names another host or comes from another site" }))).into_response();
+        return (
+            StatusCode::FORBIDDEN,
+            axum::Json(serde_json::json!({ "error": "this request names another host or comes from another site" })),
+        )
+            .into_response();
     }
     let path = request.uri().path().to_owned();
     if PUBLIC.contains(&path.as_str()) {
@@ -93,7 +99,8 @@ pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>,
         return next.run(request).await;
     }
     if path.starts_with("/api/") {
-        return (StatusCode::UNAUTHORIZED, axum::Json(serde_json::json!({ "error": "a token is needed: `authorization: Bearer ...`" }))).into_response();
+        return (StatusCode::UNAUTHORIZED, axum::Json(serde_json::json!({ "error": "a token is needed: `authorization: Bearer ...`" })))
+            .into_response();
     }
     html(StatusCode::UNAUTHORIZED, pages::login(false))
 }

@@ -114,7 +114,8 @@ pub async fn start(parts: Parts) -> Result<(SocketAddr, String)> {
     let once = NewToken { kind: "login", label: "printed by up", scopes: &["console"], expires: None, once: true };
     let (_, secret) = tokens.make(&once, crate::clock::now())?;
     let sessions = access::Sessions::new(tokens, address);
-    let guarded = router(api.clone()).layer(axum::middleware::from_fn_with_state(sessions.clone(), access::guard)).layer(axum::Extension(sessions));
+    let guarded =
+        router(api.clone()).layer(axum::middleware::from_fn_with_state(sessions.clone(), access::guard)).layer(axum::Extension(sessions));
     tokio::spawn(async move { axum::serve(listener, guarded).await });
 
     let socket = opened.places.socket();

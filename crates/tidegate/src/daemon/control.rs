@@ -75,7 +75,9 @@ impl Control {
         M::Event: Send + 'static,
         M::State: Send + 'static,
     {
-        let done = self.call(move |driver| driver.engine().execute::<M>(&stream, key.as_deref(), &command, clock::now()).map(|done| done.events)).await?;
+        let done = self
+            .call(move |driver| driver.engine().execute::<M>(&stream, key.as_deref(), &command, clock::now()).map(|done| done.events))
+            .await?;
         Ok(done?)
     }
 
@@ -122,7 +124,8 @@ impl Control {
         M::Event: Send + 'static,
         M::State: Send + 'static,
     {
-        let done = self.call_blocking(move |driver| driver.engine().execute::<M>(&stream, None, &command, clock::now()).map(|done| done.events))?;
+        let done =
+            self.call_blocking(move |driver| driver.engine().execute::<M>(&stream, None, &command, clock::now()).map(|done| done.events))?;
         Ok(done?)
     }
 

@@ -28,7 +28,11 @@ impl Kept {
     pub fn open(dir: &Path, id: &RolloutId) -> Result<Kept> {
         let path = dir.join(format!("{}-{}.jsonl", id.service, id.number));
         let (ticks, whole_bytes) = read_whole(&path)?;
-        let file = OpenOptions::new().create(true).append(true).open(&path).with_context(|| format!("open the kept evidence {}", path.display()))?;
+        let file = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .with_context(|| format!("open the kept evidence {}", path.display()))?;
         file.set_len(whole_bytes).with_context(|| format!("cut the kept evidence {}", path.display()))?;
         Ok(Kept { path, file, next_seq: ticks.last().map_or(0, |t| t.seq + 1) })
     }
@@ -45,7 +49,10 @@ impl Kept {
     pub fn append(&mut self, tick: &Tick) -> Result<()> {
         let mut line = serde_json::to_vec(tick)?;
         line.push(b'\n');
-        self.file.write_all(&line).and_then(|()| self.file.sync_data()).with_context(|| format!("keep a tick in {}", self.path.display()))?;
+        self.file
+            .write_all(&line)
+            .and_then(|()| self.file.sync_data())
+            .with_context(|| format!("keep a tick in {}", self.path.display()))?;
         self.next_seq = tick.seq + 1;
         Ok(())
     }
@@ -68,7 +75,11 @@ fn read_whole(path: &Path) -> Result<(Vec<Tick>, u64)> {
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok((vec![], 0)),
         Err(e) => return Err(e).with_context(|| format!("read the kept evidence {}", path.display())),
     };
-    anyhow::ensure!(file.metadata()?.len() <= FILE_BYTES_MAX, "read the kept evidence {}: it is over the limit of {FILE_BYTES_MAX} bytes", path.display());
+    anyhow::ensure!(
+        file.metadata()?.len() <= FILE_BYTES_MAX,
+        "read the kept evidence {}: it is over the limit of {FILE_BYTES_MAX} bytes",
+        path.display()
+    );
     let mut reader = BufReader::new(file);
     let (mut ticks, mut whole, mut line) = (vec![], 0, vec![]);
     loop {
@@ -150,7 +161,17 @@ mod tests {
     use tidegate_core::judge::Mode;
 
     fn tick(seq: u64) -> Tick {
-        Tick { seq, at: At(1), mode: Mode::Canary, step: 0, attempt: 1, candidate_share_bp: 5000, candidate: ArmCounts::default(), control: ArmCounts::default(), pairs: None }
+        Tick {
+            seq,
+            at: At(1),
+            mode: Mode::Canary,
+            step: 0,
+            attempt: 1,
+            candidate_share_bp: 5000,
+            candidate: ArmCounts::default(),
+            control: ArmCounts::default(),
+            pairs: None,
+        }
     }
 
     #[test]

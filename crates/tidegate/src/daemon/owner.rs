@@ -33,7 +33,10 @@ pub fn take(places: &Places) -> Result<Guard> {
                     owner.console,
                     owner.gateway
                 ),
-                None => format!("start in {}: another tidegate has this workspace and is just starting or ending: try again in a moment", places.root.display()),
+                None => format!(
+                    "start in {}: another tidegate has this workspace and is just starting or ending: try again in a moment",
+                    places.root.display()
+                ),
             };
             Err(failure(exit::REFUSED, message))
         }

@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result, anyhow};
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tidegate_core::model::{Models, ModelVersion};
 use tidegate_core::machine::Machine as _;
+use tidegate_core::model::{ModelVersion, Models};
 use tidegate_core::rollout::{Command, Effect, Role, Rollout, State, Traffic};
 use tidegate_core::route::{Mirror, Role as RouteRole, Route, RouteTable, TargetId, WeightedTarget};
 use tidegate_engine::rollouts::{Input, Output, RolloutId};
@@ -311,8 +311,10 @@ impl Plane {
 
     /// Unloads what an earlier rollout of the service left and nobody needs any more.
     fn sweep(&self, open: &Rollout) {
-        let wanted: Vec<TargetId> =
-            Role::ALL.into_iter().filter_map(|role| Some(TargetId::new(&open.spec.service, open.version_of(role)?, route_role(role)))).collect();
+        let wanted: Vec<TargetId> = Role::ALL
+            .into_iter()
+            .filter_map(|role| Some(TargetId::new(&open.spec.service, open.version_of(role)?, route_role(role))))
+            .collect();
         for (target, _) in self.0.pool.states() {
             if target.service == open.spec.service && !wanted.contains(&target) {
                 let pool = self.0.pool.clone();
@@ -375,5 +377,11 @@ fn route_of(open: &Rollout, traffic: Traffic, model: &str) -> Route {
         (percent_bp @ 1.., Some(candidate), Some(control)) => Some(Mirror { percent_bp, candidate, control }),
         _ => None,
     };
-    Route { service: service.clone(), model: model.to_owned(), targets: Role::ALL.into_iter().filter_map(weighted).collect(), mirror, sticky: None }
+    Route {
+        service: service.clone(),
+        model: model.to_owned(),
+        targets: Role::ALL.into_iter().filter_map(weighted).collect(),
+        mirror,
+        sticky: None,
+    }
 }

@@ -31,7 +31,12 @@ pub async fn view(views: &Views, service: &str, number: u64) -> Result<Option<Re
     let (asked, plane) = (id.clone(), views.plane.clone());
     let running = plane.control().call(move |driver| driver.assessments(&asked)).await??;
     let recorded = open.failed.as_ref().or(open.judged.as_ref());
-    let assessment = running.into_iter().last().map(|j| j.assessment).filter(|_| !open.phase.is_terminal()).or_else(|| recorded.map(|j| j.assessment.clone()));
+    let assessment = running
+        .into_iter()
+        .last()
+        .map(|j| j.assessment)
+        .filter(|_| !open.phase.is_terminal())
+        .or_else(|| recorded.map(|j| j.assessment.clone()));
     Ok(Some(ReleaseView {
         row: release_row(&id, open, &state),
         change: open.spec.change.clone(),
@@ -75,6 +80,9 @@ fn points(open: &Rollout, ticks: &[Tick], events: &[Event]) -> Vec<Point> {
 
 /// The split that was wanted when a tick ended.
 fn shares(events: &[Event], tick: &Tick) -> (u32, u32) {
-    let wanted = events.iter().filter_map(|e| if let Event::TrafficWanted { traffic, at, .. } = e { (*at <= tick.at).then_some(*traffic) } else { None }).last();
+    let wanted = events
+        .iter()
+        .filter_map(|e| if let Event::TrafficWanted { traffic, at, .. } = e { (*at <= tick.at).then_some(*traffic) } else { None })
+        .last();
     wanted.map_or((0, 0), |t| (t.candidate_bp, t.control_bp))
 }

@@ -208,9 +208,11 @@ async fn open<'a>(front: &Front, connection: &'a mut Option<SendRequest<Full<Byt
         None => false,
     };
     if !usable {
-        let stream = tokio::net::TcpStream::connect(front.address).await.with_context(|| format!("connect to the gateway at {}", front.address))?;
+        let stream =
+            tokio::net::TcpStream::connect(front.address).await.with_context(|| format!("connect to the gateway at {}", front.address))?;
         stream.set_nodelay(true).context("set TCP_NODELAY")?;
-        let (sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.context("HTTP handshake with the gateway")?;
+        let (sender, driver) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.context("HTTP handshake with the gateway")?;
         tokio::spawn(driver);
         *connection = Some(sender);
     }

@@ -16,9 +16,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidegate_build::env::{self, Env};
-use tidegate_serve::{Gateway, GatewaySettings, PoolSettings, WorkerPool};
+use tidegate_engine::rollouts::Output;
+use tidegate_serve::{Gateway, GatewaySettings, Outputs, PoolEvent, PoolSettings, WorkerPool};
 use tidegate_store::disk::Guard;
 use tidegate_store::{FsBlobs, Keys, Lake, disk};
+use tokio::sync::mpsc;
 
 /// Seed of the splits: any constant; sequences differ by service and generation.
 const SPLIT_SEED: u64 = 0x7469_6465_6761_7465;
@@ -56,7 +58,8 @@ pub struct Options {
 pub fn environments() -> Result<PathBuf> {
     let cache = match std::env::var_os("XDG_CACHE_HOME").filter(|v| !v.is_empty()) {
         Some(dir) => PathBuf::from(dir),
-        None => PathBuf::from(std::env::var_os("HOME").context("find the user's cache folder: neither HOME nor XDG_CACHE_HOME is set")?).join(".cache"),
+        None => PathBuf::from(std::env::var_os("HOME").context("find the user's cache folder: neither HOME nor XDG_CACHE_HOME is set")?)
+            .join(".cache"),
     };
     Ok(cache.join("tidegate").join("envs"))
 }
@@ -68,7 +71,9 @@ pub fn environments() -> Result<PathBuf> {
 pub fn environment(opened: &Opened, bus: &Bus) -> Result<Option<Env>> {
     let Some(lock) = &opened.config.env.python else { return Ok(None) };
     let mut hear = |event: &tidegate_build::Event| match event {
-        tidegate_build::Event::EnvironmentStarted { requirements, .. } => bus.done(format!("making the Python environment: {requirements} packages, once for this lock file")),
+        tidegate_build::Event::EnvironmentStarted { requirements, .. } => {
+            bus.done(format!("making the Python environment: {requirements} packages, once for this lock file"))
+        }
         tidegate_build::Event::EnvironmentLine { line } => bus.progress(format!("environment: {line}")),
         _ => {}
     };
@@ -116,8 +121,9 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let (pool, pool_events) = WorkerPool::new(PoolSettings::new(program, vec![OsString::from("worker")], library));
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
     let settings = GatewaySettings::new(any(opened.config.gateway), vec![gateway_token.clone()], SPLIT_SEED);
-    let (gateway, outputs_of_gateway) =
-        Gateway::start(settings, pool.clone()).await.map_err(|e| failure(exit::OUTSIDE, format!("{e}; or name another address as `gateway: {{ listen: ... }}`")))?;
+    let (gateway, outputs_of_gateway) = Gateway::start(settings, pool.clone())
+        .await
+        .map_err(|e| failure(exit::OUTSIDE, format!("{e}; or name another address as `gateway: {{ listen: ... }}`")))?;
     let gateway = Arc::new(gateway);
     let plane = Plane::new(Parts {
         control: control.clone(),
@@ -143,21 +149,25 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     .await?;
     owner::tell(&places, &Owner { pid: std::process::id(), gateway: gateway.address().to_string(), console: console.to_string() })?;
 
-    let threshold = opened.config.services.keys().next().map_or(crate::steps::gate::THRESHOLD, |s| release::threshold(&opened.config, s));
-    tokio::spawn(telemetry::write_predictions(lake.clone(), outputs_of_gateway.records, threshold, bus.clone()));
-    tokio::spawn(telemetry::write_feedback(lake.clone(), outputs_of_gateway.feedback, bus.clone()));
-    tokio::spawn(ticks.clone().take_pairs(outputs_of_gateway.pairs));
-    tokio::spawn(plane.clone().hear_pool(pool_events));
-    let interrupted = control.clone();
-    tokio::task::spawn_blocking(move || build::mark_interrupted(&interrupted)).await??;
-    plane.restore().await?;
-    for service in opened.config.services.keys() {
-        let threshold = release::threshold(&opened.config, service);
-        tokio::spawn(ticks.clone().count(plane.clone(), service.clone(), threshold, places.evidence()));
-    }
-    plane.carry_out(outputs);
-    tokio::spawn(plane.clone().wake());
-    Ok(Running { opened, control, plane, ticks, blobs, lake, env, bus, gateway_token, console, login, started, sealer, pool, _guard: guard })
+    let running = Running {
+        opened,
+        control,
+        plane,
+        ticks,
+        blobs,
+        lake,
+        env,
+        bus,
+        gateway_token,
+        console,
+        login,
+        started,
+        sealer,
+        pool,
+        _guard: guard,
+    };
+    running.go_on(outputs_of_gateway, pool_events, outputs).await?;
+    Ok(running)
 }
 
 /// The token that the gateway asks for, made once, for the owner alone.
@@ -178,6 +188,26 @@ impl Running {
     /// Model's name in the gateway's paths.
     pub fn endpoint_model(&self, service: &str) -> String {
         endpoint_model(&self.opened.config, service)
+    }
+
+    /// Hears what the gateway tells, brings back what served before, goes on with what was under way.
+    async fn go_on(&self, gateway: Outputs, pool_events: mpsc::Receiver<PoolEvent>, under_way: Vec<Output>) -> Result<()> {
+        let config = &self.opened.config;
+        let threshold = config.services.keys().next().map_or(crate::steps::gate::THRESHOLD, |s| release::threshold(config, s));
+        tokio::spawn(telemetry::write_predictions(self.lake.clone(), gateway.records, threshold, self.bus.clone()));
+        tokio::spawn(telemetry::write_feedback(self.lake.clone(), gateway.feedback, self.bus.clone()));
+        tokio::spawn(self.ticks.clone().take_pairs(gateway.pairs));
+        tokio::spawn(self.plane.clone().hear_pool(pool_events));
+        let interrupted = self.control.clone();
+        tokio::task::spawn_blocking(move || build::mark_interrupted(&interrupted)).await??;
+        self.plane.restore().await?;
+        for service in config.services.keys() {
+            let threshold = release::threshold(config, service);
+            tokio::spawn(self.ticks.clone().count(self.plane.clone(), service.clone(), threshold, self.opened.places.evidence()));
+        }
+        self.plane.carry_out(under_way);
+        tokio::spawn(self.plane.clone().wake());
+        Ok(())
     }
 
     /// Ends everything: what is in flight is answered, what was said is sealed.

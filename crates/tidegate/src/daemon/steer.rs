@@ -47,7 +47,15 @@ pub async fn start(State(api): State<Api>, axum::Json(wanted): axum::Json<Start>
     let state = api.plane.control().state::<Models>(register::stream(&service.model)).await?;
     let version = state.versions.get(&wanted.version).cloned().ok_or_else(|| {
         let known: Vec<&str> = state.versions.keys().map(String::as_str).collect();
-        failure(exit::NOT_FOUND, format!("start a release of version {}: model {} has no such version; known are {}", wanted.version, service.model, known.join(", ")))
+        failure(
+            exit::NOT_FOUND,
+            format!(
+                "start a release of version {}: model {} has no such version; known are {}",
+                wanted.version,
+                service.model,
+                known.join(", ")
+            ),
+        )
     })?;
     let report = state.gates.get(&version.version);
     if !report.is_some_and(tidegate_core::gate::GateReport::passed) {
@@ -56,7 +64,13 @@ pub async fn start(State(api): State<Api>, axum::Json(wanted): axum::Json<Start>
     }
     let strategy = wanted.strategy.unwrap_or_else(|| service.release.clone());
     let change = wanted.change.unwrap_or_else(|| version.lineage.change.clone());
-    let wish = release::Wish { service: &wanted.service, version: &version, strategy: &strategy, change: &change, disagreement: report.and_then(|r| r.disagreement) };
+    let wish = release::Wish {
+        service: &wanted.service,
+        version: &version,
+        strategy: &strategy,
+        change: &change,
+        disagreement: report.and_then(|r| r.disagreement),
+    };
     let id = release::start(&api.plane, config, &wish, None).await.map_err(refused)?;
     let api = api.clone();
     let followed = id.clone();
@@ -87,7 +101,11 @@ pub async fn command(
     body: Option<axum::Json<Why>>,
 ) -> Result<Response, Failed> {
     let reason = body.and_then(|axum::Json(why)| why.reason).filter(|r| !r.trim().is_empty());
-    let needs = || reason.clone().ok_or_else(|| failure(exit::USAGE, format!("{word} release {service}/{number}: say why with --reason: it is recorded")));
+    let needs = || {
+        reason
+            .clone()
+            .ok_or_else(|| failure(exit::USAGE, format!("{word} release {service}/{number}: say why with --reason: it is recorded")))
+    };
     let at = clock::now();
     let command = match word.as_str() {
         "pause" => Command::Pause { by, reason: needs()?, at },
@@ -96,11 +114,21 @@ pub async fn command(
         "abort" => Command::Abort { by, reason: needs()?, at },
         "retry" => Command::Retry { by, reason: needs()?, at },
         "undo" => Command::Undo { by, reason: needs()?, at },
-        _ => return Err(failure(exit::NOT_FOUND, format!("`{word}` is no command of a release: known are pause, resume, promote, abort, retry, undo")).into()),
+        _ => {
+            return Err(failure(
+                exit::NOT_FOUND,
+                format!("`{word}` is no command of a release: known are pause, resume, promote, abort, retry, undo"),
+            )
+            .into());
+        }
     };
     let id = RolloutId { service: service.clone(), number };
     if api.plane.state(&id).await?.rollout().is_none() {
-        return Err(failure(exit::NOT_FOUND, format!("{word} release {service}/{number}: there is none: `tidegate release list` shows those that are")).into());
+        return Err(failure(
+            exit::NOT_FOUND,
+            format!("{word} release {service}/{number}: there is none: `tidegate release list` shows those that are"),
+        )
+        .into());
     }
     api.plane.drive(Input::Command { rollout: id.clone(), key: None, command }).await.map_err(refused)?;
     let state = api.plane.state(&id).await?;

@@ -1,8 +1,9 @@
-//! A rollout's facts in words, for terminals and pages.
+//! What happens and what is waited for, in words, for terminals and pages.
 
+use super::events::Happening;
 use tidegate_core::id::At;
 use tidegate_core::judge::Verdict;
-use tidegate_core::rollout::{Cause, Event, Promoter, Stage};
+use tidegate_core::rollout::{Cause, Event, HoldWhy, Phase, Promoter, Rollout, Stage, Waiting};
 use tidegate_engine::rollouts::RolloutId;
 
 /// One fact in words; none for those that only machines care about.
@@ -15,7 +16,11 @@ pub fn words(event: &Event) -> Option<String> {
         Event::StageEntered { stage: Stage::Shadow, .. } => "shadow: candidate and control answer copies, no user sees them".to_owned(),
         Event::StageEntered { stage: Stage::Step { index }, .. } => format!("canary, step {}", index + 1),
         Event::StageEntered { stage: Stage::Promote, .. } => "promotion".to_owned(),
-        Event::TrafficApplied { .. } | Event::LoadWanted { .. } | Event::WorkerBecameReady { .. } | Event::UnloadWanted { .. } | Event::WorkerUnloaded { .. } => return None,
+        Event::TrafficApplied { .. }
+        | Event::LoadWanted { .. }
+        | Event::WorkerBecameReady { .. }
+        | Event::UnloadWanted { .. }
+        | Event::WorkerUnloaded { .. } => return None,
         Event::TrafficWanted { traffic: t, .. } => format!(
             "traffic: stable {}, candidate {}, control {}{}",
             percent(t.stable_bp),
@@ -74,4 +79,52 @@ pub fn story(events: &[Event]) -> Vec<(At, String)> {
 
 fn percent(bp: u32) -> String {
     format!("{} %", f64::from(bp) / 100.0)
+}
+
+/// What a rollout waits for, in words.
+pub fn waiting_words(waiting: &Waiting) -> String {
+    let roles = |roles: &[tidegate_core::rollout::Role]| roles.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    match waiting {
+        Waiting::Ready { roles: r, .. } => format!("waits for workers: {}", roles(r)),
+        Waiting::Traffic { .. } => "waits for the split to be in force".to_owned(),
+        Waiting::Evidence { have, need, eta_ms, .. } => {
+            let eta = eta_ms.map_or(String::new(), |ms| format!(", about {:.0} s left", ms as f64 / 1000.0));
+            format!("waits for evidence: {:.2} of {need:.0} for promotion{eta}", have.unwrap_or(0.0))
+        }
+        Waiting::Judge { hold, .. } => format!("the judge holds: {hold:?}"),
+        Waiting::Telemetry { .. } => "waits for telemetry".to_owned(),
+        Waiting::Watch { until } => format!("watched until {until}"),
+        Waiting::Unload { roles: r, .. } => format!("waits for old workers to end: {}", roles(r)),
+        Waiting::Pause { by, reason, .. } => format!("paused by {by}: {reason}"),
+        Waiting::Person { hold, .. } => format!("waits for a person: {hold}"),
+    }
+}
+
+/// How a rollout ended, in words.
+pub fn ended_words(open: &Rollout) -> String {
+    let cause = |cause: &Cause| match cause {
+        Cause::Verdict { mode, .. } => format!("the judge found harm in {mode:?}").to_lowercase(),
+        Cause::CandidateFailed { reason } => format!("the candidate failed: {reason}"),
+        Cause::Aborted { by, reason } => format!("aborted by {by}: {reason}"),
+        Cause::Undone { by, reason } => format!("undone by {by}: {reason}"),
+    };
+    let held = |why: &HoldWhy| format!("held: {why}");
+    match &open.phase {
+        Phase::Done => "released".to_owned(),
+        Phase::RolledBack { cause: c } | Phase::RollingBack { cause: c } => cause(c),
+        Phase::Aborted { by, reason } => format!("aborted by {by}: {reason}"),
+        Phase::Held { why, .. } => held(why),
+        Phase::Forward { .. } | Phase::Finishing => open.phase.name().to_owned(),
+    }
+}
+
+/// What a happening says on a terminal; none for what is only for machines.
+pub fn line_of(happening: &Happening) -> Option<String> {
+    match happening {
+        Happening::Rollout { rollout, events } => lines(rollout, events),
+        Happening::Page { rollout, text } => Some(format!("  {} {rollout}: {text}", crate::show::style::warn("page:"))),
+        Happening::Trouble(text) => Some(format!("  {} {text}", crate::show::style::warn("trouble:"))),
+        Happening::Done(text) => Some(text.clone()),
+        Happening::Progress(_) => None,
+    }
 }

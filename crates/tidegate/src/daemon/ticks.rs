@@ -82,10 +82,19 @@ impl Ticks {
         }
     }
 
-    async fn beat(&self, plane: &Plane, service: &str, threshold: f64, evidence: &Path, kept: &mut Option<(RolloutId, Kept)>) -> Result<()> {
+    async fn beat(
+        &self,
+        plane: &Plane,
+        service: &str,
+        threshold: f64,
+        evidence: &Path,
+        kept: &mut Option<(RolloutId, Kept)>,
+    ) -> Result<()> {
         let Some((id, state)) = plane.newest(service).await? else { return Ok(()) };
         let wanted = rollout::effects(&state).into_iter().find_map(|effect| match effect {
-            Effect::CollectEvidence { generation, mode, step, attempt, candidate_share_bp } => Some(Kind { generation, mode, step, attempt, candidate_share_bp }),
+            Effect::CollectEvidence { generation, mode, step, attempt, candidate_share_bp } => {
+                Some(Kind { generation, mode, step, attempt, candidate_share_bp })
+            }
             _ => None,
         });
         let Some((wanted, open)) = wanted.zip(state.rollout()) else {

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_console::view::{
-    ActRow, DatasetRow, DatasetView, JournalHead, JournalRow, JournalView, Overview, ReleaseRow, RunRow, RunView, ServiceRow, StageRow, TargetRow, VersionRow, VersionView,
+    ActRow, DatasetRow, DatasetView, JournalHead, JournalRow, JournalView, Overview, ReleaseRow, RunRow, RunView, ServiceRow, StageRow,
+    TargetRow, VersionRow, VersionView,
 };
 use tidegate_core::contract::{CheckReport, Dataset};
 use tidegate_core::machine::Machine;
@@ -193,7 +194,8 @@ impl Views {
     pub async fn version(&self, model: &str, version: &str) -> Result<Option<VersionView>> {
         let state = self.state::<Models>(&format!("{}/{model}", Models::KIND)).await?;
         let Some(found) = state.versions.get(version).cloned() else { return Ok(None) };
-        let releases = self.releases().await?.into_iter().filter(|r| r.candidate == version || r.stable.as_deref() == Some(version)).collect();
+        let releases =
+            self.releases().await?.into_iter().filter(|r| r.candidate == version || r.stable.as_deref() == Some(version)).collect();
         Ok(Some(VersionView { aliases: aliases(&state, version), gates: state.gates.get(version).cloned(), version: found, releases }))
     }
 
@@ -245,8 +247,8 @@ fn state_words(state: &tidegate_serve::TargetState) -> String {
 /// A release in a list.
 pub fn release_row(id: &RolloutId, open: &Rollout, state: &RolloutState) -> ReleaseRow {
     let note = match waiting(state) {
-        Some(waiting) => super::play::waiting_words(&waiting),
-        None => super::play::ended_words(open),
+        Some(waiting) => super::story::waiting_words(&waiting),
+        None => super::story::ended_words(open),
     };
     ReleaseRow {
         service: id.service.clone(),

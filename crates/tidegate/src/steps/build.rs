@@ -93,14 +93,23 @@ pub fn pipeline_file(config: &Workspace) -> Result<Option<&str>> {
     match &config.pipeline {
         None => Ok(None),
         Some(Pipeline::File(file)) => Ok(Some(file)),
-        Some(Pipeline::Inline(_)) => {
-            Err(failure(exit::USAGE, "run the pipeline: `pipeline` holds stages written in tidegate.yaml: move them to a dvc.yaml and name it"))
-        }
+        Some(Pipeline::Inline(_)) => Err(failure(
+            exit::USAGE,
+            "run the pipeline: `pipeline` holds stages written in tidegate.yaml: move them to a dvc.yaml and name it",
+        )),
     }
 }
 
 /// Runs what is not up to date. `must_record` gives a run id even when nothing had to run.
-pub fn build(wanted: &Wanted<'_>, config: &Workspace, env: Option<&Env>, record: &dyn Record, bus: &Bus, cancel: &Cancel, must_record: bool) -> Result<Built> {
+pub fn build(
+    wanted: &Wanted<'_>,
+    config: &Workspace,
+    env: Option<&Env>,
+    record: &dyn Record,
+    bus: &Bus,
+    cancel: &Cancel,
+    must_record: bool,
+) -> Result<Built> {
     let mut request = RunRequest::new(wanted.root);
     request.pipeline = pipeline_file(config)?;
     request.targets.clone_from(&wanted.targets);
@@ -197,10 +206,17 @@ fn tell(bus: &Bus, event: &Event) {
         Event::StageRestored { stage, .. } => bus.done(format!("  stage {stage}: restored from the cache")),
         Event::StageFinished { stage, duration_ms } => bus.done(format!("  stage {stage}: ran {:.1} s", *duration_ms as f64 / 1000.0)),
         Event::StageFailed { stage, message } => bus.done(format!("  stage {stage}: failed: {message}")),
-        Event::EnvironmentStarted { requirements, .. } => bus.done(format!("making the Python environment ({requirements} packages, once)")),
+        Event::EnvironmentStarted { requirements, .. } => {
+            bus.done(format!("making the Python environment ({requirements} packages, once)"))
+        }
         Event::EnvironmentLine { line } => bus.progress(format!("environment: {line}")),
         Event::Warning { message } => bus.done(format!("  note: {message}")),
-        Event::EnvironmentReady { .. } | Event::Begun { .. } | Event::ParameterSet { .. } | Event::RunStarted { .. } | Event::StageCommand { .. } | Event::StageSkipped { .. } => {}
+        Event::EnvironmentReady { .. }
+        | Event::Begun { .. }
+        | Event::ParameterSet { .. }
+        | Event::RunStarted { .. }
+        | Event::StageCommand { .. }
+        | Event::StageSkipped { .. } => {}
     }
 }
 

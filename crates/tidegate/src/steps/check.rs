@@ -56,7 +56,15 @@ fn file_age_ms(path: &Path, as_of: At) -> Result<u64> {
 ///
 /// # Errors
 /// When a store fails.
-pub async fn record(control: &Control, blobs: &FsBlobs, name: &str, root: &Path, dataset: &Dataset, file: &str, report: &CheckReport) -> Result<()> {
+pub async fn record(
+    control: &Control,
+    blobs: &FsBlobs,
+    name: &str,
+    root: &Path,
+    dataset: &Dataset,
+    file: &str,
+    report: &CheckReport,
+) -> Result<()> {
     let path = root.join(&dataset.path);
     let data = tokio::task::spawn_blocking(move || columns::digest(&path)).await??;
     let contract = Digest::of(read_text(&root.join(file))?.as_bytes());

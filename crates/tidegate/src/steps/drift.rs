@@ -65,8 +65,12 @@ pub async fn judge(lake: Arc<Lake>, service: &str, version: &str, reference: Arc
         let Some(newest) = rows.iter().filter_map(|r| r.event_time).max() else { return Ok(None) };
         let until = At(newest.0.div_euclid(DAY_MS) * DAY_MS);
         let from = At(until.0.saturating_sub_unsigned(reference.window_ms));
-        let mut samples: Vec<Samples> =
-            reference.columns.iter().zip(&reference.values).map(|((c, _), v)| Samples { column: c.clone(), reference: v.clone(), live: vec![] }).collect();
+        let mut samples: Vec<Samples> = reference
+            .columns
+            .iter()
+            .zip(&reference.values)
+            .map(|((c, _), v)| Samples { column: c.clone(), reference: v.clone(), live: vec![] })
+            .collect();
         for row in rows.iter().filter(|r| r.event_time.is_some_and(|t| t >= from && t < until)) {
             for ((_, place), sample) in reference.columns.iter().zip(&mut samples) {
                 if let Some(value) = row.inputs.get(*place) {

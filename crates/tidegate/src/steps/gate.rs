@@ -49,7 +49,8 @@ pub async fn judge(gating: &Gating<'_>) -> Result<GateReport> {
         Some(evaluation) => read_rows(gating, evaluation).await.map_err(|e| format!("{e:#}")),
     };
     let mut baselines = BTreeMap::new();
-    let aliases = gating.model.gates.iter().filter_map(|g| if let GateKind::Against { alias, .. } = &g.kind { Some(alias.as_str()) } else { None });
+    let aliases =
+        gating.model.gates.iter().filter_map(|g| if let GateKind::Against { alias, .. } = &g.kind { Some(alias.as_str()) } else { None });
     for alias in aliases.chain([CHAMPION]) {
         if !baselines.contains_key(alias) {
             baselines.insert(alias.to_owned(), baseline(gating, alias, &rows).await?);
@@ -93,14 +94,21 @@ pub async fn gate(gating: &Gating<'_>) -> Result<GateReport> {
 
 async fn open(gating: &Gating<'_>, version: &ModelVersion) -> Result<Arc<Version>> {
     let (dir, blobs, version) = (gating.versions.to_owned(), gating.blobs.clone(), version.clone());
-    tokio::task::spawn_blocking(move || -> Result<_> { Ok(Arc::new(Version::open(&versions::directory(&dir, &blobs, &version)?)?)) }).await?
+    tokio::task::spawn_blocking(move || -> Result<_> { Ok(Arc::new(Version::open(&versions::directory(&dir, &blobs, &version)?)?)) })
+        .await?
 }
 
 type Rows = (EvaluationRows, Vec<String>);
 
 async fn read_rows(gating: &Gating<'_>, evaluation: &Evaluation) -> Result<Rows> {
-    let by: Vec<&str> = gating.model.gates.iter().filter_map(|g| if let GateKind::Slices { by, .. } = &g.kind { Some(by.as_str()) } else { None }).collect();
-    let mut wanted = vec![(evaluation.label.as_str(), As::Numbers), (evaluation.score.as_str(), As::Numbers), (evaluation.id.as_str(), As::Texts)];
+    let by: Vec<&str> = gating
+        .model
+        .gates
+        .iter()
+        .filter_map(|g| if let GateKind::Slices { by, .. } = &g.kind { Some(by.as_str()) } else { None })
+        .collect();
+    let mut wanted =
+        vec![(evaluation.label.as_str(), As::Numbers), (evaluation.score.as_str(), As::Numbers), (evaluation.id.as_str(), As::Texts)];
     for column in by.iter().filter(|c| **c != evaluation.id) {
         wanted.push((column, As::Texts));
     }
@@ -120,7 +128,9 @@ async fn baseline(gating: &Gating<'_>, alias: &str, rows: &Result<Rows, String>)
     let unscored = |why: String| Baseline::Unscored { version: version.version.clone(), why };
     let Ok((_, ids)) = rows else { return Ok(unscored("there are no evaluation rows".to_owned())) };
     match scores_on(gating, version, ids).await {
-        Ok(scores) => Ok(Baseline::Scores { version: version.version.clone(), scores, threshold: gating.model.threshold.unwrap_or(THRESHOLD) }),
+        Ok(scores) => {
+            Ok(Baseline::Scores { version: version.version.clone(), scores, threshold: gating.model.threshold.unwrap_or(THRESHOLD) })
+        }
         Err(error) => Ok(unscored(format!("{error:#}"))),
     }
 }
@@ -128,9 +138,13 @@ async fn baseline(gating: &Gating<'_>, alias: &str, rows: &Result<Rows, String>)
 /// Another version's scores of the same rows, from the reference inputs.
 async fn scores_on(gating: &Gating<'_>, version: &ModelVersion, ids: &[String]) -> Result<Vec<f64>> {
     let file = offline::reference_file(gating.root, gating.model)?;
-    let (Some(file), Some(reference)) = (file, &gating.model.reference) else { anyhow::bail!("`models.NAME.reference` names no inputs to score it on") };
+    let (Some(file), Some(reference)) = (file, &gating.model.reference) else {
+        anyhow::bail!("`models.NAME.reference` names no inputs to score it on")
+    };
     let scores = offline::scores(open(gating, version).await?, &gating.root.join(file), &reference.id).await?;
-    ids.iter().map(|id| scores.get(id).copied().ok_or_else(|| anyhow::anyhow!("evaluation row `{id}` is not among the reference inputs"))).collect()
+    ids.iter()
+        .map(|id| scores.get(id).copied().ok_or_else(|| anyhow::anyhow!("evaluation row `{id}` is not among the reference inputs")))
+        .collect()
 }
 
 async fn time(version: Arc<Version>) -> Result<Vec<f64>> {

@@ -37,7 +37,9 @@ pub fn reference_file(root: &Path, model: &Model) -> Result<Option<String>> {
 
 /// Names of the model's inputs, in the order in which it takes them.
 pub fn input_columns(version: &Version) -> Result<Vec<String>> {
-    let transform = version.transform().ok_or_else(|| failure(exit::USAGE, "score reference inputs: the version has no transform that names its inputs"))?;
+    let transform = version
+        .transform()
+        .ok_or_else(|| failure(exit::USAGE, "score reference inputs: the version has no transform that names its inputs"))?;
     Ok(transform.inputs().flat_map(|(_, _, columns)| columns.iter().map(|c| (*c).to_owned()).collect::<Vec<_>>()).collect())
 }
 

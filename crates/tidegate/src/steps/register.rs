@@ -40,7 +40,10 @@ pub fn stream(model: &str) -> String {
 pub fn register(offer: &Offer<'_>, control: &Control, blobs: &FsBlobs) -> Result<ModelVersion> {
     let artifact_path = offer.root.join(&offer.model.artifact);
     if !artifact_path.is_file() {
-        let message = format!("register {}: the pipeline wrote no {}: name the stage's output in `models.{}.artifact`", offer.name, offer.model.artifact, offer.name);
+        let message = format!(
+            "register {}: the pipeline wrote no {}: name the stage's output in `models.{}.artifact`",
+            offer.name, offer.model.artifact, offer.name
+        );
         return Err(failure(exit::NOT_FOUND, message));
     }
     let artifact = blobs.put_file(&artifact_path)?;
@@ -58,7 +61,9 @@ pub fn register(offer: &Offer<'_>, control: &Control, blobs: &FsBlobs) -> Result
     };
     let put = |text: &Option<String>| text.as_ref().map(|t| blobs.put(t.as_bytes())).transpose();
     let reference = offer.model.drift.as_ref().and_then(|d| d.reference.as_deref()).or_else(|| super::offline::reference_path(offer.model));
-    let profile = reference.map(|file| blobs.put_file(&offer.root.join(file)).with_context(|| format!("keep the reference rows {file}"))).transpose()?;
+    let profile = reference
+        .map(|file| blobs.put_file(&offer.root.join(file)).with_context(|| format!("keep the reference rows {file}")))
+        .transpose()?;
     let version = ModelVersion {
         model: offer.name.to_owned(),
         version: state.next_version(),

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::judge::{GuardrailKind, Mode, OneSample};
-use tidegate_core::model::{Models, ModelVersion};
+use tidegate_core::model::{ModelVersion, Models};
 use tidegate_core::rollout::{Cause, Command, Deadlines, Phase, Rollout, Spec, SpecDraft, State};
 use tidegate_core::workspace::Outcome;
 use tidegate_engine::rollouts::{Input, RolloutId};
@@ -81,7 +81,12 @@ pub async fn start(plane: &Plane, config: &Workspace, wish: &Wish<'_>, number: O
 pub fn serving(open: &Rollout) -> Option<String> {
     match &open.phase {
         Phase::Done => Some(open.spec.candidate.clone()),
-        Phase::RolledBack { .. } | Phase::Aborted { .. } | Phase::Forward { .. } | Phase::Held { .. } | Phase::Finishing | Phase::RollingBack { .. } => open.spec.stable.clone(),
+        Phase::RolledBack { .. }
+        | Phase::Aborted { .. }
+        | Phase::Forward { .. }
+        | Phase::Held { .. }
+        | Phase::Finishing
+        | Phase::RollingBack { .. } => open.spec.stable.clone(),
     }
 }
 
@@ -94,11 +99,16 @@ pub async fn prepare_offline(plane: &Plane, ticks: &Ticks, config: &Workspace, r
     let Some(open) = state.rollout() else { return Ok(()) };
     let watches = open.spec.judge.guardrails.values().any(|g| g.kind == GuardrailKind::Skew) && open.spec.shadow().is_some();
     let model = config.models.get(&open.spec.model);
-    let Some((model, reference)) = model.and_then(|m| Some((m, m.reference.as_ref()?))).filter(|_| watches && open.spec.stable.is_some()) else { return Ok(()) };
+    let Some((model, reference)) = model.and_then(|m| Some((m, m.reference.as_ref()?))).filter(|_| watches && open.spec.stable.is_some())
+    else {
+        return Ok(());
+    };
     let Some(file) = offline::reference_file(root, model)? else { return Ok(()) };
     let dir = plane.directory(&open.spec.model, &open.spec.candidate).await?;
     let version = tokio::task::spawn_blocking(move || Version::open(&dir)).await??;
-    let scores = offline::scores(Arc::new(version), &root.join(file), &reference.id).await.context("score the reference inputs, against which skew is measured")?;
+    let scores = offline::scores(Arc::new(version), &root.join(file), &reference.id)
+        .await
+        .context("score the reference inputs, against which skew is measured")?;
     ticks.set_offline(&id.service, scores);
     Ok(())
 }
@@ -150,7 +160,8 @@ pub async fn move_aliases(plane: &Plane, version: &ModelVersion, outcome: Outcom
         Outcome::Live | Outcome::Promoted => ("champion", format!("{id} was carried out")),
         _ => return Ok(()),
     };
-    let command = tidegate_core::model::Command::MoveAlias { alias: alias.to_owned(), version: Some(version.version.clone()), why, at: clock::now() };
+    let command =
+        tidegate_core::model::Command::MoveAlias { alias: alias.to_owned(), version: Some(version.version.clone()), why, at: clock::now() };
     plane.control().execute::<Models>(stream, None, command).await?;
     Ok(())
 }

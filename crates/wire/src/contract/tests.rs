@@ -1,3 +1,4 @@
+//! Contracts as text: what is read, what is refused and where, and results in the shape of suites.
 use super::*;
 use expect_test::{Expect, expect};
 

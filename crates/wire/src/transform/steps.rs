@@ -207,10 +207,8 @@ impl Reader {
             self.wrong(node, path, format!("a table is a mapping, got {}", node.kind()), None);
             return None;
         };
-        let table: Vec<_> = entries
-            .iter()
-            .map(|(key, value)| Some((key.text().unwrap_or_default().into_owned(), self.constant(value, path)?)))
-            .collect();
+        let table: Vec<_> =
+            entries.iter().map(|(key, value)| Some((key.text().unwrap_or_default().into_owned(), self.constant(value, path)?))).collect();
         table.into_iter().collect()
     }
 }

@@ -159,18 +159,30 @@ score: { output: '' }
 
 #[test]
 fn files_that_are_no_transform() {
-    check("", expect![[r#"
+    check(
+        "",
+        expect![[r#"
         1:1 transform: `transform` must be a mapping, got nothing (keys: version, record, time, id, steps, inputs, score)
-    "#]]);
-    check("a: [", expect![[r#"
+    "#]],
+    );
+    check(
+        "a: [",
+        expect![[r#"
         2:1 : while parsing a node, did not find expected node content
-    "#]]);
-    check("version: 2\nrecord: {}\n", expect![[r#"
+    "#]],
+    );
+    check(
+        "version: 2\nrecord: {}\n",
+        expect![[r#"
         1:1 transform: `transform` needs the key `inputs`
         1:10 version: this program reads version 1, got `2`
-    "#]]);
-    check("record: {}\ninputs: {}\n", expect![[r#"
+    "#]],
+    );
+    check(
+        "record: {}\ninputs: {}\n",
+        expect![[r#"
         1:9 record: the record has no field: declare those that the inputs need
         2:9 inputs: there is no input: name the model's input tensors and their columns
-    "#]]);
+    "#]],
+    );
 }

@@ -10,12 +10,8 @@ use serde_json::{Value as Json, json};
 
 /// A transform over `record` (as `[name, datatype, optional]`) with `steps`, whose only input is `columns`.
 fn transform(record: Json, steps: Json, columns: Json) -> Transform {
-    let fields: Vec<Json> = record
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|f| json!({ "name": f[0], "datatype": f[1], "optional": f.get(2).is_some() }))
-        .collect();
+    let fields: Vec<Json> =
+        record.as_array().unwrap().iter().map(|f| json!({ "name": f[0], "datatype": f[1], "optional": f.get(2).is_some() })).collect();
     let whole = json!({ "record": fields, "steps": steps, "inputs": [{ "tensor": "x", "datatype": "FP64", "columns": columns }] });
     serde_json::from_value(whole).unwrap()
 }

@@ -16,7 +16,15 @@ fn numbers() {
             { "as": "bin", "operation": { "bucket": { "of": "b", "edges": [0, 1, 10] } } },
         ]),
         json!(["sum", "ratio", "between", "bin"]),
-        &[json!({"a": 1.5, "b": 2}), json!({"a": 1, "b": -1}), json!({"a": 1, "b": 0}), json!({"b": 10}), json!({"a": 1}), json!({"a": "1", "b": 2}), json!({"a": 1, "b": 2.5})],
+        &[
+            json!({"a": 1.5, "b": 2}),
+            json!({"a": 1, "b": -1}),
+            json!({"a": 1, "b": 0}),
+            json!({"b": 10}),
+            json!({"a": 1}),
+            json!({"a": "1", "b": 2}),
+            json!({"a": 1, "b": 2.5}),
+        ],
     );
     expect![[r#"
         [5.0, 0.75, 2.0, 2.0]
@@ -44,7 +52,13 @@ fn texts() {
             { "as": "strict", "operation": { "default": { "of": "strict", "value": -9 } } },
         ]),
         json!(["code", "strict", "fleet", "letters", "side"]),
-        &[json!({"carrier": "AA", "gate": 1}), json!({"carrier": "é", "gate": 0}), json!({"carrier": "UA", "gate": 5}), json!({}), json!({"carrier": "ZZ"})],
+        &[
+            json!({"carrier": "AA", "gate": 1}),
+            json!({"carrier": "é", "gate": 0}),
+            json!({"carrier": "UA", "gate": 5}),
+            json!({}),
+            json!({"carrier": "ZZ"}),
+        ],
     );
     expect![[r#"
         [0.0, 0.0, 900.0, 2.0, 10.0]

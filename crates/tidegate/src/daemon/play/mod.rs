@@ -1,0 +1,214 @@
+//! Takes a workspace round the loop: act after act, each resumable, under replayed traffic where there is a scenario.
+
+mod candidate;
+mod rollout;
+mod traffic;
+mod watch;
+
+use super::events::Bus;
+use super::start::Running;
+use crate::clock;
+use crate::exit::{self, failure};
+use anyhow::{Context as _, Result};
+use std::path::PathBuf;
+use std::time::Duration;
+use tidegate_core::gate::{GateReport, GateVerdict};
+use tidegate_core::id::Digest;
+use tidegate_core::model::ModelVersion;
+use tidegate_core::workspace::{Act as ActState, Command, Loop, Outcome};
+use tidegate_wire::scenario::{Act, Deed, Scenario};
+
+/// The stream of the loop.
+pub const STREAM: &str = "workspace/loop";
+/// How often a wait looks whether traffic was answered.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How the loop ended.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Ending {
+    /// Whether each act ended as its scenario expects.
+    pub as_expected: bool,
+    /// Each act: name, outcome, sentence.
+    pub acts: Vec<(String, Option<Outcome>, String)>,
+    /// Milliseconds from the start of this process to the first prediction served.
+    pub first_prediction_ms: Option<u64>,
+}
+
+/// What an act's change became.
+struct Candidate {
+    root: PathBuf,
+    version: ModelVersion,
+    report: GateReport,
+}
+
+/// Plays the loop of a running workspace.
+pub struct Player<'a> {
+    run: &'a Running,
+    scenario: Scenario,
+    digest: Digest,
+    first_prediction_ms: Option<u64>,
+    pass: u64,
+}
+
+impl<'a> Player<'a> {
+    /// A player of the workspace's scenario; without one, of a single act for its only service.
+    ///
+    /// # Errors
+    /// When there is neither a scenario nor exactly one service.
+    pub fn new(run: &'a Running) -> Result<Player<'a>> {
+        let (scenario, text) = match &run.opened.scenario {
+            Some((scenario, text)) => (scenario.clone(), text.clone()),
+            None => return Err(failure(exit::USAGE, "play the loop: there is no scenario.yaml")),
+        };
+        if !run.opened.config.services.contains_key(&scenario.replay.service) {
+            return Err(failure(
+                exit::USAGE,
+                format!("scenario.yaml: `replay.service: {}` is no service of tidegate.yaml", scenario.replay.service),
+            ));
+        }
+        let pass = u64::try_from(clock::now().0).unwrap_or(0) % 1_000_000_000;
+        Ok(Player { run, scenario, digest: Digest::of(text.as_bytes()), first_prediction_ms: None, pass })
+    }
+
+    fn bus(&self) -> &Bus {
+        &self.run.bus
+    }
+
+    async fn tell(&self, command: Command) -> Result<()> {
+        self.run.control.execute::<Loop>(STREAM.to_owned(), None, command).await?;
+        Ok(())
+    }
+
+    async fn act_state(&self, index: usize) -> Result<ActState> {
+        let state = self.run.control.state::<Loop>(STREAM).await?;
+        state.acts.get(index).cloned().with_context(|| format!("act {index} is not in the journal"))
+    }
+
+    async fn note(&self, act: usize, about: &str, value: serde_json::Value) -> Result<()> {
+        self.tell(Command::Note { act, about: about.to_owned(), value, at: clock::now() }).await
+    }
+
+    /// Plays every act that has not ended.
+    ///
+    /// # Errors
+    /// When a store fails. What goes wrong in an act is its outcome.
+    pub async fn play(mut self) -> Result<Ending> {
+        let acts = self.scenario.acts.clone();
+        let names = acts.iter().map(|a| a.name.clone()).collect();
+        self.tell(Command::Start { acts: names, scenario: self.digest.clone(), at: clock::now() }).await?;
+        while let Some(index) = self.run.control.state::<Loop>(STREAM).await?.current() {
+            let Some(act) = acts.get(index) else { break };
+            self.tell(Command::StartAct { act: index, at: clock::now() }).await?;
+            self.bus().done(format!("{} {}", crate::show::style::strong(&act.name), act.say));
+            let (outcome, summary) = match self.act(index, act).await {
+                Ok(ended) => ended,
+                Err(error) => (Outcome::Failed, format!("{error:#}")),
+            };
+            let word =
+                if outcome == act.expect { crate::show::style::good(outcome.words()) } else { crate::show::style::bad(outcome.words()) };
+            self.bus().done(format!("  {word}: {summary}"));
+            self.tell(Command::FinishAct { act: index, outcome, summary, at: clock::now() }).await?;
+            if matches!(outcome, Outcome::Failed | Outcome::Refused) && outcome != act.expect {
+                self.skip_the_rest(index + 1, &acts).await?;
+            }
+        }
+        let state = self.run.control.state::<Loop>(STREAM).await?;
+        let as_expected =
+            state.acts.iter().zip(&acts).all(|(a, wanted)| a.finished.as_ref().is_some_and(|(_, outcome, _)| *outcome == wanted.expect));
+        self.tell(Command::Finish { as_expected, at: clock::now() }).await?;
+        let acts = state
+            .acts
+            .into_iter()
+            .map(|a| a.finished.map_or((a.name.clone(), None, String::new()), |(_, o, s)| (a.name.clone(), Some(o), s)));
+        Ok(Ending { as_expected, acts: acts.collect(), first_prediction_ms: self.first_prediction_ms })
+    }
+
+    async fn skip_the_rest(&self, from: usize, acts: &[Act]) -> Result<()> {
+        for index in from..acts.len() {
+            self.tell(Command::StartAct { act: index, at: clock::now() }).await?;
+            let summary = "not reached: an act before it failed".to_owned();
+            self.tell(Command::FinishAct { act: index, outcome: Outcome::Failed, summary, at: clock::now() }).await?;
+        }
+        Ok(())
+    }
+
+    async fn act(&mut self, index: usize, act: &Act) -> Result<(Outcome, String)> {
+        match &act.deed {
+            Deed::Change { overlay, release } => {
+                let root = self.work_tree(index, overlay.as_deref()).await?;
+                let change = if overlay.is_none() { "workspace".to_owned() } else { act.name.clone() };
+                self.change(index, act, root, &change, release, vec![]).await
+            }
+            Deed::WatchDrift => self.watch(index, act).await,
+            Deed::Retrain { release } => {
+                let finding = self.newest_drift(index).await?;
+                let overrides = self.retrain_overrides(&finding)?;
+                let root = self.work_tree(index, self.champion_overlay().await?.as_deref()).await?;
+                self.change(index, act, root, &act.name, release, overrides).await
+            }
+        }
+    }
+
+    /// The work tree of a change: the workspace itself, or a copy with the overlay's files.
+    async fn work_tree(&self, index: usize, overlay: Option<&str>) -> Result<PathBuf> {
+        let places = &self.run.opened.places;
+        let Some(overlay) = overlay else { return Ok(places.root.clone()) };
+        let (root, over, dest) = (places.root.clone(), places.root.join(overlay), places.changes().join(index.to_string()));
+        let made = dest.clone();
+        tokio::task::spawn_blocking(move || tidegate_build::snapshot(&root, Some(&over), &made)).await??;
+        Ok(dest)
+    }
+
+    /// A retraining starts from the change that the champion came from.
+    async fn champion_overlay(&self) -> Result<Option<String>> {
+        let state = self.run.control.state::<Loop>(STREAM).await?;
+        let promoted = self
+            .scenario
+            .acts
+            .iter()
+            .zip(&state.acts)
+            .filter(|(_, a)| matches!(a.finished, Some((_, Outcome::Live | Outcome::Promoted, _))));
+        Ok(promoted
+            .filter_map(|(act, _)| if let Deed::Change { overlay, .. } = &act.deed { Some(overlay.clone()) } else { None })
+            .last()
+            .flatten())
+    }
+
+    async fn change(
+        &mut self,
+        index: usize,
+        act: &Act,
+        root: PathBuf,
+        change: &str,
+        strategy: &str,
+        overrides: Vec<String>,
+    ) -> Result<(Outcome, String)> {
+        let noted = self.act_state(index).await?;
+        let candidate = match self.candidate(&noted, &root, change, overrides).await? {
+            Ok(candidate) => candidate,
+            Err(refused) => return Ok((Outcome::Refused, refused)),
+        };
+        self.note(index, "version", serde_json::json!(candidate.version.version)).await?;
+        if !candidate.report.passed() {
+            return Ok((Outcome::Refused, format!("version {}: {}", candidate.version.version, failed_gates(&candidate.report))));
+        }
+        self.release(index, act, &noted, &candidate, strategy).await
+    }
+
+    fn model_of(&self, service: &str) -> Result<(String, tidegate_wire::config::Model)> {
+        let config = &self.run.opened.config;
+        let name = &config.services.get(service).with_context(|| format!("service {service} is not configured"))?.model;
+        let model = config.models.get(name).with_context(|| format!("model {name} is not configured"))?;
+        Ok((name.clone(), model.clone()))
+    }
+}
+
+fn failed_gates(report: &GateReport) -> String {
+    let bad: Vec<String> = report
+        .outcomes
+        .iter()
+        .filter(|o| o.verdict != GateVerdict::Pass)
+        .map(|o| format!("gate {} did not pass: {}", o.name, o.why))
+        .collect();
+    if bad.is_empty() { "no gate is configured, and none is not a pass".to_owned() } else { bad.join("; ") }
+}

@@ -1,0 +1,25 @@
+//! The binary from outside, as a user or an auditor meets it: exit codes, the words that matter, and what is left on
+//! disk when something goes wrong. Not here: the loop over real data, which `make up` plays.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "cli/audit.rs"]
+mod audit;
+#[cfg(feature = "data")]
+#[path = "cli/check.rs"]
+mod check;
+#[path = "cli/config.rs"]
+mod config;
+#[path = "cli/door.rs"]
+mod door;
+#[path = "cli/empty.rs"]
+mod empty;
+#[path = "cli/gate.rs"]
+mod gate;
+#[path = "cli/run.rs"]
+mod run;
+#[path = "cli/sim.rs"]
+mod sim;
+#[path = "cli/up.rs"]
+mod up;
+#[path = "cli/world.rs"]
+mod world;
