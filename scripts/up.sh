@@ -8,7 +8,8 @@ need_c_compiler
 need_python
 export PYTHON="$python"
 announce_build debug
-cargo build --locked --package tidegate
+# The whole workspace's features, as the tests have them, so that heavy crates compile once for both.
+cargo build --locked --workspace --bin tidegate
 
 once=()
 [ "${ONCE:-}" = 1 ] && once=(--once)
