@@ -11,6 +11,17 @@ say() {
     printf '==> %s\n' "$*"
 }
 
+# Cargo tells what is fresh by file times alone and does not see from which clone an artefact came: after a build from
+# another clone our own sources count as changed.
+claim_target() {
+    local mark="$CARGO_TARGET_DIR/.clone"
+    mkdir -p "$CARGO_TARGET_DIR"
+    if [ "$(cat "$mark" 2>/dev/null)" != "$PWD" ]; then
+        find crates xtask -name '*.rs' -exec touch {} +
+        printf '%s\n' "$PWD" >"$mark"
+    fi
+}
+
 fail() {
     printf 'error: %s\n' "$1" >&2
     shift
@@ -27,10 +38,11 @@ need_rust() {
     local want have
     want=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
     command -v cargo >/dev/null 2>&1 || fail "Rust is not installed (no \`cargo\` on the path)" \
-        "get $want or newer: https://rustup.rs, then open a new shell"
+        "get $want or newer with rustup, then open a new shell"
     have=$(rustc --version | cut -d ' ' -f 2)
     at_least "${have%%-*}" "$want" || fail "Rust $have is too old; $want or newer is needed" "rustup update stable"
     say "Rust $have, building in $CARGO_TARGET_DIR"
+    claim_target
 }
 
 need_c_compiler() {

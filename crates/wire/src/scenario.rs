@@ -242,9 +242,9 @@ mod tests {
         check(
             "  one: { say: x, change: ../out, release: default, traffic: { from: a, until: b }, expect: wonderful, colour: red }\n",
             &expect![[r#"
-                scenario.yaml:4:118: unknown key `colour` in act `one`: known are say, change, release, watch, retrain, traffic, expect
+                scenario.yaml:4:103: unknown key `colour` in act `one`: known are say, change, release, watch, retrain, traffic, expect
                 scenario.yaml:4:26: `change` of act `one` must be a directory inside the workspace, or `.` for the workspace as it stands
-                scenario.yaml:4:105: `expect: wonderful`: known are live, promoted, stopped_in_shadow, rolled_back, refused, held, drift_found, no_drift"#]],
+                scenario.yaml:4:92: `expect: wonderful`: known are live, promoted, stopped_in_shadow, rolled_back, refused, held, drift_found, no_drift"#]],
         );
     }
 }

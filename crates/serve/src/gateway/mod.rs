@@ -127,7 +127,7 @@ pub struct Gateway {
     shared: Arc<Shared>,
     address: SocketAddr,
     phase: watch::Sender<Phase>,
-    server: JoinHandle<usize>,
+    server: Mutex<Option<JoinHandle<usize>>>,
     applying: Mutex<()>,
 }
 
@@ -161,7 +161,7 @@ impl Gateway {
         let phase = watch::Sender::new(Phase::Serving);
         let server = task::spawn(listen::serve(listener, Arc::clone(&shared), phase.subscribe()));
         let outputs = Outputs { records: records_out, feedback: feedback_out, pairs: pairs_out };
-        Ok((Gateway { shared, address, phase, server, applying: Mutex::default() }, outputs))
+        Ok((Gateway { shared, address, phase, server: Mutex::new(Some(server)), applying: Mutex::default() }, outputs))
     }
 
     /// Where it listens.
@@ -230,7 +230,12 @@ impl Gateway {
     /// Stops in phases, so that nothing is lost: says that it will (not ready, `connection: close`), stops
     /// accepting, lets open connections send their last request, finishes what is in flight, closes.
     /// Workers are left running: [`WorkerPool::shutdown`] ends them.
-    pub async fn shutdown(self) -> DrainReport {
-        drain::run(&self.shared, &self.phase, self.server).await
+    /// A second call does nothing.
+    pub async fn shutdown(&self) -> DrainReport {
+        let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match server {
+            Some(server) => drain::run(&self.shared, &self.phase, server).await,
+            None => DrainReport { cut: 0 },
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! `tidegate run`: brings the pipeline up to date. Where nothing changed it only looks at file times.
 
 use super::Context;
+use crate::client;
 use crate::daemon::control::Control;
 use crate::daemon::events::{Bus, Happening};
 use crate::daemon::owner;
@@ -9,11 +10,13 @@ use crate::daemon::start;
 use crate::exit::{self, failure};
 use crate::show::{self, progress::Progress, style};
 use crate::steps::build::{self, Record, Wanted};
-use crate::workspace::{self, Opened};
+use crate::workspace::{self, Opened, Places};
 use anyhow::Result;
 use clap::Args;
+use hyper::Method;
 use std::cell::RefCell;
 use tidegate_build::{Cancel, StageOutcome};
+use tidegate_core::run::{Event as Fact, Start};
 use tidegate_store::Keys;
 use tidegate_store::disk::Guard;
 
@@ -33,14 +36,14 @@ pub struct RunArgs {
     jobs: Option<usize>,
 }
 
-/// The journal of a workspace, opened by the first record and not before.
+/// The journal of a workspace, opened by the first record and not before; through `tidegate up` where that has it.
 struct Lazy<'a> {
     opened: &'a Opened,
     bus: Bus,
     held: RefCell<Option<(Control, Sealer, Guard)>>,
 }
 
-impl Record for Lazy<'_> {
+impl Lazy<'_> {
     fn control(&self) -> Result<Control> {
         let mut held = self.held.borrow_mut();
         if let Some((control, _, _)) = held.as_ref() {
@@ -54,6 +57,31 @@ impl Record for Lazy<'_> {
         let sealer = Sealer::start(places, keys.signer(), self.bus.clone())?;
         *held = Some((control.clone(), sealer, guard));
         Ok(control)
+    }
+
+    /// Whether a `tidegate up` has the journal: then it records for us.
+    fn up(&self) -> Option<&Places> {
+        let places = &self.opened.places;
+        (self.held.borrow().is_none() && owner::is_up(places)).then_some(places)
+    }
+}
+
+impl Record for Lazy<'_> {
+    fn begin(&self, change: &str, start: Box<Start>) -> Result<String> {
+        let Some(places) = self.up() else { return self.control()?.begin(change, start) };
+        let body = serde_json::json!({ "change": change, "start": start });
+        let answer = client::ask(places, "record a run", Method::POST, "/api/v1/runs", Some(&body))?;
+        answer["id"].as_str().map(str::to_owned).ok_or_else(|| failure(exit::OUTSIDE, "record a run: the answer has no id"))
+    }
+
+    fn facts(&self, id: &str, facts: Vec<Fact>) -> Result<()> {
+        let Some(places) = self.up() else { return self.control()?.facts(id, facts) };
+        client::ask(places, "record a run", Method::POST, &format!("/api/v1/runs/{id}/facts"), Some(&serde_json::to_value(facts)?))
+            .map(drop)
+    }
+
+    fn newest(&self, change: &str) -> Result<Option<String>> {
+        self.control()?.newest(change)
     }
 }
 

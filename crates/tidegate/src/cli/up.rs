@@ -35,6 +35,12 @@ pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
     let started = clock::instant();
     let dir = args.dir.clone().unwrap_or_else(|| context.dir.clone());
     let opened = workspace::open(&dir)?;
+    if args.once && opened.scenario.is_none() {
+        return Err(exit::failure(
+            exit::USAGE,
+            "up --once: there is no scenario.yaml here, so no loop that could be done: leave --once out to serve what is released",
+        ));
+    }
     let once = args.once || !std::io::stdout().is_terminal();
     let bus = Bus::new();
     let printer = print(bus.listen(), context.json);
@@ -64,7 +70,9 @@ pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
 /// The loop of a scenario; a workspace without one is served as its journal says.
 async fn round(running: &Running) -> Result<Option<Ending>> {
     if running.opened.scenario.is_none() {
-        running.bus.done("no scenario.yaml here: serving what is released; `tidegate run`, `check`, `gate` and `release start` go on from another terminal");
+        running.bus.done(
+            "no scenario.yaml here: serving what is released; `tidegate run`, `check` and `release start` go on from another terminal",
+        );
         std::future::pending::<()>().await;
     }
     Player::new(running)?.play().await.map(Some)

@@ -88,6 +88,8 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/releases/{service}/{number}", get(release)),
         ("/api/v1/overview", get(overview_json)),
         ("/api/v1/models/{model}/{version}", get(version_json)),
+        ("/api/v1/runs", post(steer::begin_run)),
+        ("/api/v1/runs/{id}/facts", post(steer::record_run)),
         ("/api/v1/releases", get(releases_json).post(steer::start)),
         ("/api/v1/releases/{service}/{number}", get(release_json)),
         ("/api/v1/releases/{service}/{number}/{command}", post(steer::command)),

@@ -206,12 +206,29 @@ impl Running {
             tokio::spawn(self.ticks.clone().count(self.plane.clone(), service.clone(), threshold, self.opened.places.evidence()));
         }
         self.plane.carry_out(under_way);
+        if self.opened.scenario.is_none() {
+            // Releases that people began are seen to their end here; those of a scenario by its player.
+            for service in config.services.keys() {
+                if let Some((id, state)) = self.plane.newest(service).await?
+                    && state.rollout().is_some_and(|r| !r.phase.is_terminal())
+                {
+                    let follow = release::Follow {
+                        plane: self.plane.clone(),
+                        ticks: self.ticks.clone(),
+                        opened: self.opened.clone(),
+                        bus: self.bus.clone(),
+                    };
+                    tokio::spawn(follow.to_its_end(id));
+                }
+            }
+        }
         tokio::spawn(self.plane.clone().wake());
         Ok(())
     }
 
     /// Ends everything: what is in flight is answered, what was said is sealed.
     pub async fn stop(self) {
+        self.plane.gateway().shutdown().await;
         self.pool.shutdown().await;
         let (lake, sealer) = (self.lake.clone(), self.sealer);
         let _ = tokio::task::spawn_blocking(move || {

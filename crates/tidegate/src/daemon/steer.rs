@@ -4,6 +4,7 @@ use super::access::Principal;
 use super::api::{Api, Failed};
 use crate::clock;
 use crate::exit::{self, failure};
+use crate::steps::build::Record as _;
 use crate::steps::{register, release};
 use anyhow::Context as _;
 use axum::extract::{Extension, Path, State};
@@ -35,6 +36,10 @@ fn refused(error: anyhow::Error) -> anyhow::Error {
     // What a machine refuses is the caller's to mend, with the machine's own sentence.
     let text = format!("{error:#}");
     if error.chain().any(|c| c.downcast_ref::<exit::Exit>().is_some()) { error } else { failure(exit::REFUSED, text) }
+}
+
+fn follow(api: &Api) -> release::Follow {
+    release::Follow { plane: api.plane.clone(), ticks: api.ticks.clone(), opened: api.opened.clone(), bus: api.bus.clone() }
 }
 
 /// Starts a release of a registered version whose gates passed.
@@ -72,25 +77,34 @@ pub async fn start(State(api): State<Api>, axum::Json(wanted): axum::Json<Start>
         disagreement: report.and_then(|r| r.disagreement),
     };
     let id = release::start(&api.plane, config, &wish, None).await.map_err(refused)?;
-    let api = api.clone();
-    let followed = id.clone();
-    tokio::spawn(async move { follow(&api, &version, followed).await });
+    tokio::spawn(follow(&api).to_its_end(id.clone()));
     Ok(axum::Json(serde_json::json!({ "service": id.service, "number": id.number })).into_response())
 }
 
-/// Sees a started release to its end: offline scores before, aliases after.
-async fn follow(api: &Api, version: &tidegate_core::model::ModelVersion, id: RolloutId) {
-    let root = api.opened.places.root.clone();
-    if let Err(error) = release::prepare_offline(&api.plane, &api.ticks, &api.opened.config, &root, &id).await {
-        api.bus.trouble(&format!("{id}: {error:#}"));
-    }
-    let ended = async {
-        let outcome = release::wait(&api.plane, &id, |_| {}).await?;
-        release::move_aliases(&api.plane, version, outcome, &id).await
-    };
-    if let Err(error) = ended.await {
-        api.bus.trouble(&format!("{id}: {error:#}"));
-    }
+/// A run that a client begins.
+#[derive(Deserialize)]
+pub struct Begin {
+    change: String,
+    start: Box<tidegate_core::run::Start>,
+}
+
+/// Records the begin of a run that a client makes.
+pub async fn begin_run(State(api): State<Api>, axum::Json(begin): axum::Json<Begin>) -> Result<Response, Failed> {
+    let control = api.plane.control().clone();
+    let id = tokio::task::spawn_blocking(move || control.begin(&begin.change, begin.start)).await??;
+    Ok(axum::Json(serde_json::json!({ "id": id })).into_response())
+}
+
+/// Records facts of a run that a client makes.
+pub async fn record_run(
+    State(api): State<Api>,
+    Path(id): Path<String>,
+    axum::Json(facts): axum::Json<Vec<tidegate_core::run::Event>>,
+) -> Result<Response, Failed> {
+    let control = api.plane.control().clone();
+    let count = facts.len();
+    tokio::task::spawn_blocking(move || control.facts(&id, facts)).await?.map_err(refused)?;
+    Ok(axum::Json(serde_json::json!({ "recorded": count })).into_response())
 }
 
 /// Carries out a person's command on a release.
@@ -131,6 +145,10 @@ pub async fn command(
         .into());
     }
     api.plane.drive(Input::Command { rollout: id.clone(), key: None, command }).await.map_err(refused)?;
+    if matches!(word.as_str(), "retry" | "undo") {
+        // An ended release was woken: somebody must see it to its new end.
+        tokio::spawn(follow(&api).to_its_end(id.clone()));
+    }
     let state = api.plane.state(&id).await?;
     let open = state.rollout().context("the release is gone")?;
     Ok(axum::Json(super::views::release_row(&id, open, &state)).into_response())

@@ -12,7 +12,7 @@ use tidegate_build::{Cancel, Event, RunReport, RunRequest, env::Env};
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::Lineage;
 use tidegate_core::pipeline::Reason;
-use tidegate_core::run::{Command, Runs, Start};
+use tidegate_core::run::{Command, Event as Fact, Runs, Start};
 use tidegate_port::Journal as _;
 use tidegate_wire::config::{Pipeline, Workspace};
 
@@ -75,16 +75,40 @@ impl Built {
 
 /// Where runs are recorded; opened only when there is something to record.
 pub trait Record {
-    /// The control thread.
+    /// Begins a run of `change` and gives its id.
     ///
     /// # Errors
-    /// When the stores cannot be opened.
-    fn control(&self) -> Result<Control>;
+    /// When the journal cannot be reached.
+    fn begin(&self, change: &str, start: Box<Start>) -> Result<String>;
+    /// Records facts of a run.
+    ///
+    /// # Errors
+    /// When the journal cannot be reached.
+    fn facts(&self, id: &str, facts: Vec<Fact>) -> Result<()>;
+    /// The newest run of `change`.
+    ///
+    /// # Errors
+    /// When the journal cannot be reached.
+    fn newest(&self, change: &str) -> Result<Option<String>>;
 }
 
 impl Record for Control {
-    fn control(&self) -> Result<Control> {
-        Ok(self.clone())
+    fn begin(&self, change: &str, start: Box<Start>) -> Result<String> {
+        let next = ids_of(self, change)?.last().and_then(|id| id.rsplit_once('-')?.1.parse::<u64>().ok()).unwrap_or(0) + 1;
+        let id = format!("{}-{next}", slug(change));
+        self.execute_blocking::<Runs>(stream(&id), Command::Start(start, clock::now()))?;
+        Ok(id)
+    }
+
+    fn facts(&self, id: &str, facts: Vec<Fact>) -> Result<()> {
+        for fact in facts {
+            self.execute_blocking::<Runs>(stream(id), Command::Record(fact))?;
+        }
+        Ok(())
+    }
+
+    fn newest(&self, change: &str) -> Result<Option<String>> {
+        Ok(ids_of(self, change)?.pop())
     }
 }
 
@@ -125,7 +149,7 @@ pub fn build(
     let begun: RefCell<Option<Result<String>>> = RefCell::new(None);
     let mut hear = |event: &Event| {
         if let Event::RunStarted { start } = event {
-            *begun.borrow_mut() = Some(begin(record, wanted.change, start.clone()));
+            *begun.borrow_mut() = Some(record.begin(wanted.change, start.clone()));
         }
         tell(bus, event);
     };
@@ -134,10 +158,7 @@ pub fn build(
     if run.is_none() && must_record {
         run = Some(known_or_new(record, wanted.change, &report, wanted.root)?);
     } else if let Some(id) = &run {
-        let control = record.control()?;
-        for fact in report.facts() {
-            control.execute_blocking::<Runs>(stream(id), Command::Record(fact))?;
-        }
+        record.facts(id, report.facts())?;
     }
     Ok(Built { run, report })
 }
@@ -155,18 +176,9 @@ fn ids_of(control: &Control, change: &str) -> Result<Vec<String>> {
     Ok(ids.into_iter().filter_map(|s| s.split_once('/').map(|(_, id)| id.to_owned())).collect())
 }
 
-fn begin(record: &dyn Record, change: &str, start: Box<Start>) -> Result<String> {
-    let control = record.control()?;
-    let next = ids_of(&control, change)?.last().and_then(|id| id.rsplit_once('-')?.1.parse::<u64>().ok()).unwrap_or(0) + 1;
-    let id = format!("{}-{next}", slug(change));
-    control.execute_blocking::<Runs>(stream(&id), Command::Start(start, clock::now()))?;
-    Ok(id)
-}
-
 /// The newest run of the change; one is recorded when there is none, as after `.tidegate` was moved away.
 fn known_or_new(record: &dyn Record, change: &str, report: &RunReport, root: &Path) -> Result<String> {
-    let control = record.control()?;
-    if let Some(id) = ids_of(&control, change)?.pop() {
+    if let Some(id) = record.newest(change)? {
         return Ok(id);
     }
     let code = tidegate_build::code_state(root, &report.outputs().keys().cloned().collect::<Vec<_>>());
@@ -179,10 +191,8 @@ fn known_or_new(record: &dyn Record, change: &str, report: &RunReport, root: &Pa
         change: change.to_owned(),
         ..Start::default()
     };
-    let id = begin(&control, change, Box::new(start))?;
-    for fact in report.facts() {
-        control.execute_blocking::<Runs>(stream(&id), Command::Record(fact))?;
-    }
+    let id = record.begin(change, Box::new(start))?;
+    record.facts(&id, report.facts())?;
     Ok(id)
 }
 

@@ -2,9 +2,11 @@
 
 use super::{gate, offline};
 use crate::clock;
+use crate::daemon::events::Bus;
 use crate::daemon::plane::Plane;
 use crate::daemon::ticks::Ticks;
 use crate::exit::{self, failure};
+use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::sync::Arc;
@@ -43,6 +45,19 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
         let known: Vec<&str> = config.releases.keys().map(String::as_str).collect();
         failure(exit::USAGE, format!("release by strategy `{}`: there is none; known are {}", wish.strategy, known.join(", ")))
     })?;
+    if wish.version.golden.is_none() {
+        let model = &wish.version.model;
+        let why = format!(
+            "release version {} of {model}: it was registered without golden requests, and without right answers no worker is ever ready: name some as `models.{model}.golden`, then run and gate again",
+            wish.version.version
+        );
+        return Err(failure(exit::USAGE, why));
+    }
+    let mut judge = strategy.judge.clone();
+    if config.models.get(&wish.version.model).is_none_or(|m| m.reference.is_none()) {
+        // Without reference inputs there is nothing to measure skew against, and it would wait for ever.
+        judge.guardrails.retain(|_, g| g.kind != GuardrailKind::Skew);
+    }
     let draft = SpecDraft {
         service: wish.service.to_owned(),
         number,
@@ -52,7 +67,7 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
         change: wish.change.to_owned(),
         steps: strategy.steps.clone(),
         promote: strategy.promote,
-        judge: strategy.judge.clone(),
+        judge,
         offline_disagreement: wish.disagreement.map(|(hits, trials)| OneSample { trials, hits }),
         deadlines: Deadlines::default(),
     };
@@ -150,18 +165,46 @@ pub fn outcome(open: &Rollout) -> Option<Outcome> {
     }
 }
 
-/// Points the aliases of a model at what serves and what was tried.
+/// Points `champion` at the version that serves after a release has ended, however it ended.
 ///
 /// # Errors
 /// When the journal fails.
-pub async fn move_aliases(plane: &Plane, version: &ModelVersion, outcome: Outcome, id: &RolloutId) -> Result<()> {
-    let stream = super::register::stream(&version.model);
-    let (alias, why) = match outcome {
-        Outcome::Live | Outcome::Promoted => ("champion", format!("{id} was carried out")),
-        _ => return Ok(()),
-    };
-    let command =
-        tidegate_core::model::Command::MoveAlias { alias: alias.to_owned(), version: Some(version.version.clone()), why, at: clock::now() };
+pub async fn move_aliases(plane: &Plane, id: &RolloutId) -> Result<()> {
+    let state = plane.state(id).await?;
+    let Some(open) = state.rollout().filter(|r| r.phase.is_terminal()) else { return Ok(()) };
+    let Some(version) = serving(open) else { return Ok(()) };
+    let stream = super::register::stream(&open.spec.model);
+    let why = format!("{id} ended: {}", open.phase.name());
+    let command = tidegate_core::model::Command::MoveAlias { alias: "champion".to_owned(), version: Some(version), why, at: clock::now() };
     plane.control().execute::<Models>(stream, None, command).await?;
     Ok(())
+}
+
+/// What sees a release to its end.
+pub struct Follow {
+    pub plane: Plane,
+    pub ticks: Ticks,
+    pub opened: Arc<Opened>,
+    pub bus: Bus,
+}
+
+impl Follow {
+    /// Offline scores before, aliases after.
+    pub async fn to_its_end(self, id: RolloutId) {
+        if let Err(error) = prepare_offline(&self.plane, &self.ticks, &self.opened.config, &self.opened.places.root, &id).await {
+            self.bus.trouble(&format!("{id}: {error:#}"));
+        }
+        let ended = async {
+            loop {
+                // A hold is no end: a person takes it from there.
+                if wait(&self.plane, &id, |_| {}).await? != Outcome::Held {
+                    return move_aliases(&self.plane, &id).await;
+                }
+                tokio::time::sleep(LOOK).await;
+            }
+        };
+        if let Err(error) = ended.await {
+            self.bus.trouble(&format!("{id}: {error:#}"));
+        }
+    }
 }

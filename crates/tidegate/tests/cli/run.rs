@@ -3,7 +3,8 @@
 use crate::world::{COPY, World, in_order};
 use serde_json::json;
 
-const TWO: &str = "stages:\n  one: {cmd: cat in > one, deps: [in], outs: [one]}\n  two: {cmd: cat one one > two, deps: [one], outs: [two]}\n";
+const TWO: &str =
+    "stages:\n  one: {cmd: cat in > one, deps: [in], outs: [one]}\n  two: {cmd: cat one one > two, deps: [one], outs: [two]}\n";
 
 #[test]
 fn a_run_is_recorded_and_sealed_and_the_second_does_nothing() {
@@ -41,7 +42,8 @@ fn the_answer_as_json_says_what_each_stage_did_and_why() {
 
 #[test]
 fn a_cycle_is_refused_before_anything_runs() {
-    let world = World::with(&[("dvc.yaml", "stages:\n  a: {cmd: touch ran, deps: [c], outs: [a]}\n  c: {cmd: touch ran, deps: [a], outs: [c]}\n")]);
+    let world =
+        World::with(&[("dvc.yaml", "stages:\n  a: {cmd: touch ran, deps: [c], outs: [a]}\n  c: {cmd: touch ran, deps: [a], outs: [c]}\n")]);
     world.run(&["run"]).fails(2, &["dvc.yaml", "cycle", "`a` needs `c`", "break it"]);
     assert!(!world.exists("ran") && !world.exists("dvc.lock") && !world.exists(".tidegate/journal.sqlite"));
     world.is_clean();
@@ -68,7 +70,9 @@ fn an_unknown_target_is_refused_with_those_that_are_there() {
 /// Runs a pipeline whose stage `bad` fails after a stage `good`, and looks at what is left.
 #[track_caller]
 fn fails(bad: &str, words: &[&str]) {
-    let pipeline = format!("stages:\n  good: {{cmd: echo 1 > one, outs: [one]}}\n  bad: {bad}\n  after: {{cmd: cat two > three, deps: [two], outs: [three]}}\n");
+    let pipeline = format!(
+        "stages:\n  good: {{cmd: echo 1 > one, outs: [one]}}\n  bad: {bad}\n  after: {{cmd: cat two > three, deps: [two], outs: [three]}}\n"
+    );
     let world = World::with(&[("dvc.yaml", &pipeline)]);
     world.run(&["run"]).fails(1, words);
     let lock = world.read("dvc.lock");
@@ -101,7 +105,10 @@ fn a_stage_that_is_killed_names_the_signal() {
 
 #[test]
 fn a_stage_that_writes_no_output_is_a_failure() {
-    fails("{cmd: 'true', deps: [one], outs: [two]}", &["stage `bad` ended well but did not write its output `two`", "take it out of `outs`"]);
+    fails(
+        "{cmd: 'true', deps: [one], outs: [two]}",
+        &["stage `bad` ended well but did not write its output `two`", "take it out of `outs`"],
+    );
 }
 
 #[test]

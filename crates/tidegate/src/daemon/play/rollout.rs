@@ -60,7 +60,7 @@ impl Player<'_> {
         let outcome = self.with_first_prediction(&traffic, waited).await?;
         let outcome = if outcome == Outcome::Held { self.give_up(&id).await? } else { outcome };
         let tally = traffic.stop().await;
-        release::move_aliases(plane, &candidate.version, outcome, &id).await?;
+        release::move_aliases(plane, &id).await?;
         let summary = self.sentence(&id, candidate, outcome, &tally).await?;
         Ok((outcome, summary))
     }

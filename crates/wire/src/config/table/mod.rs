@@ -76,7 +76,12 @@ static DATASET: Table = Table {
     doc: "A dataset of the workspace.",
     keys: &[
         key("path", Shape::ProductPath, Need::Required, "The file: Parquet or CSV."),
-        key("contract", Shape::SourcePath, Need::Optional, "What is expected of it. Checked before the stages that read it."),
+        key(
+            "contract",
+            Shape::SourcePath,
+            Need::Optional,
+            "What is expected of it. `up` checks it before the stages that read it, `check` at any time.",
+        ),
         key(
             "fresh_within",
             SPAN,

@@ -111,7 +111,7 @@ static LATENCY: Table = Table {
 
 static POLICY: Table = Table {
     title: "gate: a policy",
-    doc: "A policy in Rego, version 1. Undefined, an error or an empty policy is a denial.",
+    doc: "A policy in Rego, version 1. Policies are not evaluated yet: such a gate answers `cannot_tell`, which does not pass.",
     keys: &[key("rego", Shape::SourcePath, Need::Required, "The policy file.")],
 };
 

@@ -1,0 +1,183 @@
+//! One process has a workspace: what a second one is told, what clients are told when it has gone, and what is said
+//! when it cannot start.
+
+use crate::world::{Started, World, has_runtime, in_order, wait_for};
+use serde_json::json;
+use std::net::TcpListener;
+
+const SERVED: &str =
+    "version: 1\nworkspace: served\npipeline: dvc.yaml\nmodels:\n  m: { artifact: model.onnx }\nservices:\n  s: { model: m }\n";
+/// A pipeline that would write the model: until it has run, nothing can be released.
+const TRAIN: &str = "stages:\n  train: {cmd: cat in > model.onnx, deps: [in], outs: [model.onnx]}\n";
+const UP: &str = ".tidegate/up.json";
+
+/// A workspace with a service, and nothing that is served yet.
+pub fn served() -> World {
+    World::with(&[("tidegate.yaml", SERVED), ("dvc.yaml", TRAIN), ("in", "x")])
+}
+
+/// Who is up.
+pub fn owner(world: &World) -> serde_json::Value {
+    serde_json::from_str(&world.read(UP)).unwrap()
+}
+
+/// `up`, once it serves.
+#[track_caller]
+pub fn up(world: &World) -> Started {
+    let mut process = world.start(&["up", "--any-port"]);
+    wait_for("`tidegate up`", || {
+        assert!(process.status().is_none(), "it ended: {:?}", process.so_far());
+        // Said last, when everything is there.
+        process.so_far().1.contains("no scenario.yaml here").then_some(())
+    });
+    process
+}
+
+#[test]
+fn a_second_one_is_refused_and_shown_the_first() {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    let first = up(&world);
+    let owner = owner(&world);
+    assert_eq!(owner["pid"], json!(first.pid()));
+    let address = |name: &str| format!("http://{}", owner[name].as_str().unwrap());
+    let process = format!("process {}", first.pid());
+    let words = ["start in", "runs here already", &process, &address("console"), &address("gateway"), "end it first"];
+    world.run(&["up", "--any-port"]).fails(5, &words);
+    world.run(&["gate"]).fails(5, &words);
+    assert_eq!(owner, self::owner(&world), "the first is still the one that is found");
+    world.run(&["status"]).well();
+}
+
+#[test]
+fn clients_are_answered_while_it_is_up() {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    let _up = up(&world);
+    in_order(&world.run(&["status"]).well().out, &["served", "s: 0 requests, 0 failed", "journal: 0 records, sealed to 0"]);
+    let status = world.run(&["status", "--json"]).well().json();
+    assert_eq!((&status["workspace"], &status["services"][0]["name"]), (&json!("served"), &json!("s")));
+    assert!(world.run(&["release", "list"]).well().out.contains("no release yet"));
+    assert_eq!(world.run(&["release", "list", "--json"]).well().json(), json!([]));
+    world.run(&["release", "status", "s/1"]).fails(4, &["show release s/1", "there is none"]);
+    world.run(&["release", "status", "bogus"]).fails(2, &["`bogus` names no release", "SERVICE/NUMBER"]);
+    world.run(&["release", "abort", "s/1"]).fails(2, &["abort release s/1", "--reason"]);
+    world.run(&["release", "abort", "s/1", "--reason", "test"]).fails(4, &["abort release s/1", "there is none", "release list"]);
+    assert_eq!(world.events(), Vec::<String>::new(), "what was refused left no record");
+}
+
+#[test]
+fn a_release_of_an_unknown_version_is_refused() {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    let _up = up(&world);
+    world.run(&["release", "start", "s", "7"]).fails(4, &["start a release of version 7", "model m has no such version"]);
+    world.run(&["release", "start", "nope", "7"]).fails(4, &["start a release of service `nope`", "known are s"]);
+    assert_eq!(world.run(&["release", "list", "--json"]).well().json(), json!([]));
+    assert_eq!(world.events(), Vec::<String>::new());
+}
+
+#[test]
+fn a_run_beside_it_leaves_no_work_without_a_record() {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    let _up = up(&world);
+    let said = world.run(&["run"]);
+    // Carried out and recorded, or refused before a stage has run: nothing in between.
+    let recorded = world.events().iter().any(|event| event == "run/workspace-1 finished");
+    assert_eq!((said.code == 0, world.exists("model.onnx"), world.exists("dvc.lock")), (recorded, recorded, recorded), "{said:?}");
+}
+
+#[test]
+fn what_it_offers_from_another_terminal_is_possible() {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    let process = up(&world);
+    let said = process.so_far().1;
+    let line = said.lines().find(|line| line.contains("no scenario.yaml here")).unwrap();
+    if line.contains("`tidegate run`") {
+        world.run(&["run"]).well();
+    }
+}
+
+#[test]
+fn a_client_says_that_it_has_died_and_what_to_do() {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    let mut process = up(&world);
+    let died = format!("process {}) has died", process.pid());
+    process.kill();
+    for (command, operation) in
+        [(&["status"][..], "show the status"), (&["release", "list"], "list releases"), (&["release", "watch", "s/1"], "watch a release")]
+    {
+        world.run(command).fails(3, &[operation, &died, "start it with `tidegate up`"]);
+    }
+    let json = world.run(&["status", "--json"]).fails(3, &[&died]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&json.err).unwrap()["exit_code"], 3);
+    // The advice works: what the dead one left does not stand in the way.
+    let _again = up(&world);
+    world.run(&["status"]).well();
+    world.run(&["audit", "verify"]).well();
+}
+
+#[test]
+fn an_interrupt_ends_it_well() {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    let process = up(&world);
+    process.interrupt();
+    process.ended().well();
+    assert!(!world.exists(UP) && !world.exists(".tidegate/up.sock"), "nobody is up, and nothing says so");
+    world.run(&["status"]).fails(3, &["no `tidegate up` runs in"]);
+    world.is_clean();
+}
+
+/// Starts with a port that another program has, and looks at what is left.
+#[track_caller]
+fn taken(part: &str) {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    let held = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = held.local_addr().unwrap().to_string();
+    // The other part takes a free one, so that only one can be the trouble.
+    let other = if part == "gateway" { "console" } else { "gateway" };
+    world.write("tidegate.yaml", &format!("{SERVED}{part}: {{ listen: '{address}' }}\n{other}: {{ listen: '127.0.0.1:0' }}\n"));
+    world.run(&["up"]).fails(3, &[part, &address, &format!("{part}: {{ listen: ... }}")]);
+    assert!(!world.exists(UP) && !world.exists(".tidegate/up.sock"), "nobody is up, and nothing says so");
+    world.run(&["status"]).fails(3, &["no `tidegate up` runs in"]);
+    let _up = up(&world);
+    world.run(&["status"]).well();
+}
+
+#[test]
+fn a_gateway_port_that_is_taken_is_named() {
+    taken("gateway");
+}
+
+#[test]
+fn a_console_port_that_is_taken_is_named() {
+    taken("console");
+}
+
+#[test]
+fn without_onnx_runtime_it_does_not_start_and_says_where_it_looked() {
+    let world = served();
+    world.run_without_runtime(&["up", "--any-port"]).fails(3, &["ONNX Runtime"]);
+    assert!(!world.exists(UP));
+}
