@@ -8,7 +8,7 @@ use tidegate_wire::dvc::DvcError;
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// A file of the pipeline is wrong.
-    #[error("{0}")]
+    #[error(transparent)]
     File(#[from] DvcError),
     /// There is no pipeline.
     #[error("there is no {}: write one, or name the pipeline's file in tidegate.yaml", .path.display())]
@@ -25,10 +25,10 @@ pub enum BuildError {
         errors: Vec<GraphError>,
     },
     /// A target names nothing.
-    #[error("{0}")]
+    #[error(transparent)]
     Target(#[from] UnknownTarget),
     /// A stage cannot be looked at.
-    #[error("{0}")]
+    #[error(transparent)]
     Stage(#[from] StageError),
     /// Reading or writing failed.
     #[error("{what} {}: {source}", .path.display())]

@@ -96,6 +96,8 @@ impl AuditError {
             AuditError::Fork { .. } => 27,
             AuditError::Rollback { .. } => 28,
             AuditError::Journal { .. } => 29,
+            // Not a fault of the log: it has not come so far.
+            AuditError::Unreadable(LogError::NotSealed { .. }) => 4,
             AuditError::Unreadable(_) => 30,
         }
     }

@@ -62,10 +62,18 @@ mod engine {
     use super::{As, CheckReport, Column, Columns, Contract, Result};
     use std::path::Path;
     use tidegate_core::id::At;
-    use tidegate_data::{CheckOptions, ROWS_MAX, Source};
+    use tidegate_data::{CheckOptions, DataError, ROWS_MAX, Source};
+
+    /// What is not there has an exit code of its own.
+    fn coded(error: DataError) -> anyhow::Error {
+        match &error {
+            DataError::NotFound { .. } => crate::exit::failure(crate::exit::NOT_FOUND, error.to_string()),
+            _ => error.into(),
+        }
+    }
 
     pub async fn check(path: &Path, contract: &Contract, as_of: At) -> Result<CheckReport> {
-        Ok(tidegate_data::check(&Source::at(path), contract, as_of, &CheckOptions::default()).await?)
+        Ok(tidegate_data::check(&Source::at(path), contract, as_of, &CheckOptions::default()).await.map_err(coded)?)
     }
 
     pub fn digest(path: &Path) -> Result<tidegate_core::id::Digest> {

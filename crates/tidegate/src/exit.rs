@@ -1,5 +1,7 @@
 //! Exit codes: documented in docs/exit-codes.md, stable from release to release.
 
+use tidegate_build::BuildError;
+
 /// Everything asked for was done, and what was judged passed.
 pub const OK: u8 = 0;
 /// What was judged did not pass: a contract, a gate, a verdict, a loop that ended otherwise than expected.
@@ -32,5 +34,16 @@ pub fn failure(code: u8, message: impl Into<String>) -> anyhow::Error {
 
 /// The exit code of an error: its own, or that of a failure outside.
 pub fn code_of(error: &anyhow::Error) -> u8 {
-    error.chain().find_map(|cause| cause.downcast_ref::<Exit>()).map_or(OUTSIDE, |e| e.code)
+    error.chain().find_map(of_cause).unwrap_or(OUTSIDE)
+}
+
+fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
+    if let Some(exit) = cause.downcast_ref::<Exit>() {
+        return Some(exit.code);
+    }
+    match cause.downcast_ref::<BuildError>()? {
+        BuildError::File(_) | BuildError::Graph { .. } | BuildError::Override { .. } => Some(USAGE),
+        BuildError::NoPipeline { .. } | BuildError::Target(_) => Some(NOT_FOUND),
+        BuildError::Stage(_) | BuildError::Io { .. } | BuildError::Environment { .. } | BuildError::Cancelled { .. } => Some(OUTSIDE),
+    }
 }

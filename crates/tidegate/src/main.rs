@@ -18,6 +18,7 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
+    keep_to_ourselves();
     // Workers are started by the gateway, many times and in a hurry: no command line for people.
     let mut arguments = std::env::args().skip(1);
     if arguments.next().as_deref() == Some("worker") {
@@ -27,11 +28,21 @@ fn main() -> ExitCode {
     let json = cli.json;
     match cli::dispatch(cli) {
         Ok(code) => ExitCode::from(code),
+        // Who listens has heard enough, as `head` does.
+        Err(error) if show::nobody_listens(&error) => ExitCode::from(exit::OK),
         Err(error) => {
             show::error(&error, json);
             ExitCode::from(exit::code_of(&error))
         }
     }
+}
+
+/// ONNX Runtime counts its uses and writes them down unless it is told not to before it is loaded; workers and stages
+/// inherit the word.
+#[expect(unsafe_code, reason = "the first thing that this process does: no other thread reads the environment yet")]
+fn keep_to_ourselves() {
+    // SAFETY: no thread has been started.
+    unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };
 }
 
 /// What the gateway starts for each version and role: `tidegate worker --dir D --library L --model M --version V --role R`.

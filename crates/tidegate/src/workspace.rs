@@ -95,6 +95,11 @@ impl Places {
         for dir in [self.home.clone(), self.keys(), self.evidence(), self.versions(), self.changes()] {
             make(&dir).with_context(|| format!("create the directory {}: see whether the disk is full or read-only", dir.display()))?;
         }
+        // Keys and journals are nobody's sources.
+        let ignore = self.home.join(".gitignore");
+        if !ignore.exists() {
+            std::fs::write(&ignore, "*\n").with_context(|| format!("write {}", ignore.display()))?;
+        }
         Ok(())
     }
 }

@@ -51,7 +51,8 @@ async fn it_is_not_ready_as_soon_as_it_drains() {
     let mut client = world.client();
     assert_eq!(client.get("/v2/health/ready").await.status, StatusCode::OK);
     let mut other = world.client();
-    let drain = tokio::spawn(world.gateway.shutdown());
+    let gateway = world.gateway;
+    let drain = tokio::spawn(async move { gateway.shutdown().await });
     let seen = loop {
         match client.ask("GET", "/v2/health/ready", Bytes::new()).await {
             Ok(got) if got.status == StatusCode::OK => {}

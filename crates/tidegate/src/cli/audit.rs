@@ -52,7 +52,8 @@ pub enum AuditCommand {
     /// Copies the log to a directory that an auditor can verify with the public key beside it
     Export {
         /// Where to
-        dir: PathBuf,
+        #[arg(value_name = "DIR")]
+        to: PathBuf,
     },
     /// Loads the sealed evidence of a release and judges it again: the same bits must come out
     Recompute {
@@ -67,7 +68,7 @@ pub fn audit(context: &Context, command: &AuditCommand) -> Result<u8> {
         AuditCommand::Verify { log, vkey, kept } => verify(context, log.as_deref(), vkey.as_deref(), kept.as_deref()),
         AuditCommand::Prove { position, output } => prove(context, *position, output.as_deref()),
         AuditCommand::Show { position, count } => show_records(context, *position, *count),
-        AuditCommand::Export { dir } => export(context, dir),
+        AuditCommand::Export { to } => export(context, to),
         AuditCommand::Recompute { release } => recompute(context, release),
     }
 }
@@ -95,7 +96,7 @@ fn own_key(places: &Places) -> Result<String> {
 }
 
 fn key_text(given: &str) -> Result<String> {
-    if given.contains('+') {
+    if given.contains('+') && !Path::new(given).exists() {
         return Ok(given.trim().to_owned());
     }
     std::fs::read_to_string(given).with_context(|| format!("read the public key {given}")).map(|t| t.trim().to_owned())

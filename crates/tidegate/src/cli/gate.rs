@@ -30,6 +30,7 @@ pub fn gate(context: &Context, args: &GateArgs) -> Result<u8> {
     let name = match (&args.model, models.len()) {
         (Some(name), _) => name.clone(),
         (None, 1) => models.keys().next().cloned().unwrap_or_default(),
+        (None, 0) => return Err(failure(exit::USAGE, "gate: tidegate.yaml has no model: describe one under `models`")),
         (None, _) => {
             return Err(failure(
                 exit::USAGE,

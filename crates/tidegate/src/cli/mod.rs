@@ -18,7 +18,7 @@ use std::path::PathBuf;
 
 /// The release control plane for machine-learning systems.
 #[derive(Debug, Parser)]
-#[command(name = "tidegate", version, about, propagate_version = true, arg_required_else_help = true)]
+#[command(name = "tidegate", version, about, arg_required_else_help = true)]
 pub struct Cli {
     /// Directory of the workspace.
     #[arg(short = 'C', long = "dir", global = true, value_name = "DIR", default_value = ".")]

@@ -21,7 +21,8 @@ use tokio::sync::broadcast::error::RecvError;
 #[derive(Debug, Args)]
 pub struct UpArgs {
     /// Directory of the workspace
-    dir: Option<PathBuf>,
+    #[arg(value_name = "DIR")]
+    workspace: Option<PathBuf>,
     /// End when the loop is done, also on a terminal
     #[arg(long)]
     once: bool,
@@ -33,7 +34,7 @@ pub struct UpArgs {
 /// Carries it out.
 pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
     let started = clock::instant();
-    let dir = args.dir.clone().unwrap_or_else(|| context.dir.clone());
+    let dir = args.workspace.clone().unwrap_or_else(|| context.dir.clone());
     let opened = workspace::open(&dir)?;
     if args.once && opened.scenario.is_none() {
         return Err(exit::failure(
@@ -55,7 +56,7 @@ pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
         }
         let ending = tokio::select! {
             ending = round(&running) => ending,
-            _ = tokio::signal::ctrl_c() => { bus.done("stopping; `tidegate up` goes on from here"); Ok(None) }
+            () = asked_to_end() => { bus.done("stopping; `tidegate up` goes on from here"); Ok(None) }
         };
         let ended = close(running, ending, once, json, &bus).await;
         // The printer ends when nobody can tell anything any more.
@@ -65,6 +66,17 @@ pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     let _ = printer.join();
     done
+}
+
+/// Ctrl-C, or the signal by which service managers end a process.
+async fn asked_to_end() {
+    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        },
+        Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
 }
 
 /// The loop of a scenario; a workspace without one is served as its journal says.
@@ -93,7 +105,7 @@ async fn close(running: Running, ending: Result<Option<Ending>>, once: bool, jso
     let link = format!("http://{}", running.console);
     if !once {
         bus.done(format!("{} stays up at {}; Ctrl-C ends it", style::strong("tidegate"), running.login));
-        let _ = tokio::signal::ctrl_c().await;
+        asked_to_end().await;
     }
     let places = running.opened.places.clone();
     running.stop().await;

@@ -56,7 +56,14 @@ impl Sealer {
     }
 
     /// Seals what is left and ends.
-    pub fn stop(mut self) {
+    pub fn stop(self) {
+        drop(self);
+    }
+}
+
+impl Drop for Sealer {
+    /// Whatever ends early, what was recorded until then is sealed.
+    fn drop(&mut self) {
         self.stop.store(true, Ordering::SeqCst);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();

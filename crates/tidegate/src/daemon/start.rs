@@ -123,7 +123,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let settings = GatewaySettings::new(any(opened.config.gateway), vec![gateway_token.clone()], SPLIT_SEED);
     let (gateway, outputs_of_gateway) = Gateway::start(settings, pool.clone())
         .await
-        .map_err(|e| failure(exit::OUTSIDE, format!("{e}; or name another address as `gateway: {{ listen: ... }}`")))?;
+        .map_err(|e| failure(exit::OUTSIDE, format!("start the gateway: {e}; or name another address as `gateway: {{ listen: ... }}`")))?;
     let gateway = Arc::new(gateway);
     let plane = Plane::new(Parts {
         control: control.clone(),

@@ -21,8 +21,10 @@ pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
 /// When standard output is closed.
 pub fn line(text: &str) -> anyhow::Result<()> {
     use std::io::Write as _;
-    writeln!(anstream::stdout().lock(), "{text}")?;
-    Ok(())
+    match writeln!(anstream::stdout().lock(), "{text}") {
+        Err(e) if e.kind() == std::io::ErrorKind::BrokenPipe => Err(NobodyListens.into()),
+        written => Ok(written?),
+    }
 }
 
 /// Prints a note beside the result: progress and hints go to standard error.
@@ -41,6 +43,16 @@ pub fn table(heads: &[&str], rows: Vec<Vec<String>>) -> String {
     table.to_string()
 }
 
+/// Standard output was closed by its reader.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads standard output any more")]
+struct NobodyListens;
+
+/// Whether an error is only that standard output was closed by its reader.
+pub fn nobody_listens(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<NobodyListens>().is_some()
+}
+
 /// Prints an error with its causes, or as JSON.
 pub fn error(error: &anyhow::Error, json: bool) {
     let code = crate::exit::code_of(error);
@@ -49,7 +61,13 @@ pub fn error(error: &anyhow::Error, json: bool) {
         note(&serde_json::json!({ "error": error.to_string(), "causes": causes, "exit_code": code }).to_string());
         return;
     }
-    note(&format!("{} {error}", style::bad("error:")));
+    let text = error.to_string();
+    // Problems of tidegate.yaml announce themselves, each with its place.
+    if text.starts_with("error: ") {
+        note(text.trim_end());
+    } else {
+        note(&format!("{} {text}", style::bad("error:")));
+    }
     for cause in error.chain().skip(1) {
         note(&format!("  because {cause}"));
     }

@@ -46,7 +46,8 @@ pub fn register(offer: &Offer<'_>, control: &Control, blobs: &FsBlobs) -> Result
         );
         return Err(failure(exit::NOT_FOUND, message));
     }
-    let artifact = blobs.put_file(&artifact_path)?;
+    let bytes = std::fs::read(&artifact_path).with_context(|| format!("read {}", artifact_path.display()))?;
+    let artifact = Digest::of(&bytes);
     let transform = offer.model.transform.as_deref().map(|file| transform_json(offer.root, file)).transpose()?;
     let state = control.state_blocking::<Models>(stream(offer.name))?;
     let transform_digest = transform.as_ref().map(|json| Digest::of(json.as_bytes()));
@@ -59,6 +60,7 @@ pub fn register(offer: &Offer<'_>, control: &Control, blobs: &FsBlobs) -> Result
         Some(file) => Some(golden_json(offer.root, file, &trial.version)?),
         None => None,
     };
+    blobs.put(&bytes)?;
     let put = |text: &Option<String>| text.as_ref().map(|t| blobs.put(t.as_bytes())).transpose();
     let reference = offer.model.drift.as_ref().and_then(|d| d.reference.as_deref()).or_else(|| super::offline::reference_path(offer.model));
     let profile = reference
@@ -106,7 +108,12 @@ impl Trial {
         if let Some(json) = transform {
             std::fs::write(folder.path().join("transform.json"), json).context("write a transform")?;
         }
-        let version = Version::open(folder.path()).map_err(|e| failure(exit::USAGE, format!("register {}: {e}", artifact.display())))?;
+        let copy = folder.path().join("model.onnx");
+        let version = Version::open(folder.path()).map_err(|e| {
+            // Named by the file that the user has, not by our copy of it.
+            let why = e.to_string().replace(&copy.display().to_string(), &artifact.display().to_string());
+            failure(exit::USAGE, format!("register {}: {why}", artifact.display()))
+        })?;
         Ok(Trial { version, _folder: folder })
     }
 }
