@@ -1,4 +1,4 @@
-//! Ticks of a release as they are counted: kept in a file until a verdict seals them, so that a crash loses none.
+//! Ticks of a release as they are counted: kept in a file, so that a crash loses none and pages can draw them.
 
 use anyhow::{Context as _, Result};
 use std::collections::HashMap;
@@ -17,6 +17,7 @@ const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 pub struct Kept {
     path: PathBuf,
     file: File,
+    whole_bytes: u64,
     next_seq: u64,
 }
 
@@ -34,7 +35,7 @@ impl Kept {
             .open(&path)
             .with_context(|| format!("open the kept evidence {}", path.display()))?;
         file.set_len(whole_bytes).with_context(|| format!("cut the kept evidence {}", path.display()))?;
-        Ok(Kept { path, file, next_seq: ticks.last().map_or(0, |t| t.seq + 1) })
+        Ok(Kept { path, file, whole_bytes, next_seq: ticks.last().map_or(0, |t| t.seq + 1) })
     }
 
     /// The sequence of the next tick.
@@ -49,10 +50,13 @@ impl Kept {
     pub fn append(&mut self, tick: &Tick) -> Result<()> {
         let mut line = serde_json::to_vec(tick)?;
         line.push(b'\n');
-        self.file
-            .write_all(&line)
-            .and_then(|()| self.file.sync_data())
-            .with_context(|| format!("keep a tick in {}", self.path.display()))?;
+        let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
+        if written.is_err() {
+            // Half a line would swallow the next one.
+            let _ = self.file.set_len(self.whole_bytes);
+        }
+        written.with_context(|| format!("keep a tick in {}: see whether the disk is full", self.path.display()))?;
+        self.whole_bytes += line.len() as u64;
         self.next_seq = tick.seq + 1;
         Ok(())
     }

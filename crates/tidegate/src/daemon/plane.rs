@@ -149,7 +149,9 @@ impl Plane {
         }
         let command = match effect {
             Effect::Load { role, version, generation } => match self.load(rollout, role, &version).await {
-                Ok(()) => Command::WorkerReady { role, generation, at: clock::now() },
+                // It was taken away while it was loaded, as when this process ends: that says nothing about the version.
+                Ok(false) => return Ok(()),
+                Ok(true) => Command::WorkerReady { role, generation, at: clock::now() },
                 Err(error) => Command::WorkerFailed { role, generation, reason: format!("{error:#}"), at: clock::now() },
             },
             Effect::Unload { role, generation } => {
@@ -265,20 +267,21 @@ impl Plane {
         tokio::task::spawn_blocking(move || versions::directory(&versions, &blobs, &found)).await?
     }
 
-    async fn load(&self, rollout: &RolloutId, role: Role, version: &str) -> Result<()> {
+    /// Loads a version; false when it was taken away meanwhile.
+    async fn load(&self, rollout: &RolloutId, role: Role, version: &str) -> Result<bool> {
         let state = self.state(rollout).await?;
         let model = state.rollout().map(|r| r.spec.model.clone()).ok_or_else(|| anyhow!("no such rollout"))?;
         let target = TargetId::new(&rollout.service, version, route_role(role));
         let dir = self.directory(&model, version).await?;
         self.0.pool.ensure(TargetSpec { target: target.clone(), model: endpoint_model(&self.0.config, &rollout.service), dir })?;
         match self.0.pool.settled(&target).await {
-            Some(TargetState::Ready) => Ok(()),
+            Some(TargetState::Ready) => Ok(true),
             Some(TargetState::Failed { why }) => {
                 // Out of the way, so that a later wish starts it anew.
                 let _ = self.0.pool.unload(&target).await;
                 Err(anyhow!("{why}"))
             }
-            other => Err(anyhow!("the worker of {target} ended while it was loaded: {other:?}")),
+            _ => Ok(false),
         }
     }
 
@@ -326,37 +329,48 @@ impl Plane {
         }
     }
 
-    /// After a start: brings back the workers and routes that the newest rollout of each service stands on.
+    /// After a start: brings back the workers and routes that each service stands on.
     ///
     /// # Errors
     /// When the journal cannot be read.
     pub async fn restore(&self) -> Result<()> {
         let ids = self.0.control.call(|driver| driver.rollouts()).await??;
-        let newest: BTreeMap<String, RolloutId> = ids.into_iter().map(|id| (id.service.clone(), id)).collect();
-        for id in newest.into_values() {
-            let state = self.state(&id).await?;
-            let Some(open) = state.rollout() else { continue };
-            if let Err(error) = self.restore_one(&id, open).await {
-                self.0.bus.trouble(&format!("{id}: {error:#}"));
+        let mut services: BTreeMap<String, Vec<RolloutId>> = BTreeMap::new();
+        for id in ids {
+            services.entry(id.service.clone()).or_default().push(id);
+        }
+        for ids in services.into_values() {
+            // A newest rollout that has moved no traffic yet leaves the route of the one before it.
+            for id in ids.into_iter().rev() {
+                let state = self.state(&id).await?;
+                if let Some(open) = state.rollout()
+                    && self.restore_one(&id, open).await
+                {
+                    break;
+                }
             }
         }
         Ok(())
     }
 
-    async fn restore_one(&self, id: &RolloutId, open: &Rollout) -> Result<()> {
-        let Some(wanted) = open.traffic.filter(|t| t.applied.is_some()) else { return Ok(()) };
-        for role in Role::ALL.into_iter().filter(|role| wanted.traffic.reaches(*role)) {
-            if let Some(version) = open.version_of(role) {
-                self.load(id, role, version).await.with_context(|| format!("load version {version} as {role} again"))?;
+    /// Loads what a rollout believes ready or routed, and puts its split in force; whether it has one.
+    async fn restore_one(&self, id: &RolloutId, open: &Rollout) -> bool {
+        let applied = open.traffic.filter(|t| t.applied.is_some());
+        for role in Role::ALL.into_iter().filter(|r| open.workers.ready(*r) || applied.is_some_and(|t| t.traffic.reaches(*r))) {
+            let Some(version) = open.version_of(role) else { continue };
+            if let Err(error) = self.load(id, role, version).await {
+                self.0.bus.trouble(&format!("{id}: load version {version} as {role} again: {error:#}"));
+                let target = TargetId::new(&id.service, version, route_role(role));
+                if let Err(error) = self.lost(&target, &format!("{error:#}")).await {
+                    self.0.bus.trouble(&format!("{id}: {error:#}"));
+                }
             }
         }
-        // Others that the rollout believes ready are loaded too, so that no later split meets a cold worker.
-        for role in Role::ALL.into_iter().filter(|role| open.workers.ready(*role) && !wanted.traffic.reaches(*role)) {
-            if let Some(version) = open.version_of(role) {
-                self.load(id, role, version).await.with_context(|| format!("load version {version} as {role} again"))?;
-            }
+        let Some(wanted) = applied else { return false };
+        if let Err(error) = self.apply(open, wanted.traffic, wanted.generation) {
+            self.0.bus.trouble(&format!("{id}: put the split in force again: {error:#}"));
         }
-        self.apply(open, wanted.traffic, wanted.generation)
+        true
     }
 }
 

@@ -11,6 +11,7 @@ use crate::exit::{self, failure};
 use crate::steps::{build, release};
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -193,7 +194,7 @@ impl Running {
     /// Hears what the gateway tells, brings back what served before, goes on with what was under way.
     async fn go_on(&self, gateway: Outputs, pool_events: mpsc::Receiver<PoolEvent>, under_way: Vec<Output>) -> Result<()> {
         let config = &self.opened.config;
-        let threshold = config.services.keys().next().map_or(crate::steps::gate::THRESHOLD, |s| release::threshold(config, s));
+        let threshold: HashMap<String, f64> = config.services.keys().map(|s| (s.clone(), release::threshold(config, s))).collect();
         tokio::spawn(telemetry::write_predictions(self.lake.clone(), gateway.records, threshold, self.bus.clone()));
         tokio::spawn(telemetry::write_feedback(self.lake.clone(), gateway.feedback, self.bus.clone()));
         tokio::spawn(self.ticks.clone().take_pairs(gateway.pairs));
@@ -206,6 +207,12 @@ impl Running {
             tokio::spawn(self.ticks.clone().count(self.plane.clone(), service.clone(), threshold, self.opened.places.evidence()));
         }
         self.plane.carry_out(under_way);
+        for service in config.services.keys() {
+            if let Some((id, _)) = self.plane.newest(service).await? {
+                // Idempotent: a crash may have come between a release's end and this.
+                release::move_aliases(&self.plane, &id).await?;
+            }
+        }
         if self.opened.scenario.is_none() {
             // Releases that people began are seen to their end here; those of a scenario by its player.
             for service in config.services.keys() {

@@ -1,6 +1,7 @@
 //! Prediction records and labels on their way to the lake, off the request's path.
 
 use super::events::Bus;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::id::At;
@@ -15,7 +16,8 @@ const BATCH_ROWS: usize = 16_384;
 /// Longest time that a row waits to be written.
 const WAIT: Duration = Duration::from_millis(500);
 
-fn prediction(record: PredictionRecord, threshold: f64) -> PredictionRow {
+fn prediction(record: PredictionRecord, thresholds: &HashMap<String, f64>) -> PredictionRow {
+    let threshold = thresholds.get(record.service.as_ref()).copied().unwrap_or(crate::steps::gate::THRESHOLD);
     PredictionRow {
         at: At(record.at_ms),
         event_time: record.event_time_ms.map(At),
@@ -60,10 +62,10 @@ async fn batch<T>(source: &mut mpsc::Receiver<T>) -> Option<Vec<T>> {
     Some(rows)
 }
 
-/// Writes predictions for as long as they come.
-pub async fn write_predictions(lake: Arc<Lake>, mut records: mpsc::Receiver<PredictionRecord>, threshold: f64, bus: Bus) {
+/// Writes predictions for as long as they come; `thresholds` are those of the services' models.
+pub async fn write_predictions(lake: Arc<Lake>, mut records: mpsc::Receiver<PredictionRecord>, thresholds: HashMap<String, f64>, bus: Bus) {
     while let Some(records) = batch(&mut records).await {
-        let rows: Vec<PredictionRow> = records.into_iter().map(|r| prediction(r, threshold)).collect();
+        let rows: Vec<PredictionRow> = records.into_iter().map(|r| prediction(r, &thresholds)).collect();
         let (lake, count) = (lake.clone(), rows.len());
         let written = tokio::task::spawn_blocking(move || lake.predictions().append(&rows)).await;
         if let Ok(Err(failure)) = written {

@@ -44,14 +44,16 @@ struct Counting {
 #[derive(Clone, Default)]
 pub struct Ticks {
     counting: Arc<Mutex<HashMap<String, Counting>>>,
-    /// Offline scores by service, of the candidate that is under way.
-    offline: Arc<Mutex<HashMap<String, OfflineScores>>>,
+    /// Offline scores by service and version.
+    offline: Arc<Mutex<HashMap<(String, String), OfflineScores>>>,
 }
 
 impl Ticks {
-    /// The scores against which skew of a service's candidate is measured.
-    pub fn set_offline(&self, service: &str, scores: OfflineScores) {
-        self.offline.lock().unwrap_or_else(PoisonError::into_inner).insert(service.to_owned(), scores);
+    /// The scores against which skew of a service's candidate is measured; those of other versions are let go.
+    pub fn set_offline(&self, service: &str, version: &str, scores: OfflineScores) {
+        let mut offline = self.offline.lock().unwrap_or_else(PoisonError::into_inner);
+        offline.retain(|(of, _), _| of != service);
+        offline.insert((service.to_owned(), version.to_owned()), scores);
     }
 
     /// Takes pairs from the gateway for as long as it gives them.
@@ -109,7 +111,11 @@ impl Ticks {
         let Some((_, file)) = kept.as_mut() else { return Ok(()) };
         let tick = Tick { seq: file.next_seq(), ..counted };
         // One small synchronous write a second, on this task alone.
-        tokio::task::block_in_place(|| file.append(&tick))?;
+        if let Err(error) = tokio::task::block_in_place(|| file.append(&tick)) {
+            // The file is opened anew, which cuts off what was half written.
+            *kept = None;
+            return Err(error);
+        }
         plane.drive(Input::Evidence { rollout: id, ticks: vec![tick] }).await
     }
 
@@ -118,7 +124,12 @@ impl Ticks {
         let now = clock::now();
         let judge = &open.spec.judge;
         let mut all = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Counting { kind: wanted, since: now, pairs: Pairs::default(), by: self.comparison(service, judge, threshold) };
+        let fresh = || Counting {
+            kind: wanted,
+            since: now,
+            pairs: Pairs::default(),
+            by: self.comparison(service, &open.spec.candidate, judge, threshold),
+        };
         let Some(counting) = all.get_mut(service).filter(|c| c.kind == wanted) else {
             let _ = plane.gateway().take_counts(service);
             all.insert(service.to_owned(), fresh());
@@ -148,8 +159,9 @@ impl Ticks {
         })
     }
 
-    fn comparison(&self, service: &str, judge: &JudgeSettings, threshold: f64) -> Comparison {
-        let offline = self.offline.lock().unwrap_or_else(PoisonError::into_inner).get(service).cloned().unwrap_or_default();
+    fn comparison(&self, service: &str, version: &str, judge: &JudgeSettings, threshold: f64) -> Comparison {
+        let key = (service.to_owned(), version.to_owned());
+        let offline = self.offline.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned().unwrap_or_default();
         let skew = judge.guardrails.values().find(|g| g.kind == GuardrailKind::Skew);
         Comparison { threshold, differs_by: skew.map_or(f64::INFINITY, |g| g.differs_by), offline }
     }

@@ -12,7 +12,7 @@ use tidegate_build::{Cancel, Event, RunReport, RunRequest, env::Env};
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::Lineage;
 use tidegate_core::pipeline::Reason;
-use tidegate_core::run::{Command, Event as Fact, Runs, Start};
+use tidegate_core::run::{Command, Event as Fact, Outcome, Phase, Runs, Start};
 use tidegate_port::Journal as _;
 use tidegate_wire::config::{Pipeline, Workspace};
 
@@ -85,7 +85,7 @@ pub trait Record {
     /// # Errors
     /// When the journal cannot be reached.
     fn facts(&self, id: &str, facts: Vec<Fact>) -> Result<()>;
-    /// The newest run of `change`.
+    /// The newest run of `change` that succeeded.
     ///
     /// # Errors
     /// When the journal cannot be reached.
@@ -108,7 +108,12 @@ impl Record for Control {
     }
 
     fn newest(&self, change: &str) -> Result<Option<String>> {
-        Ok(ids_of(self, change)?.pop())
+        for id in ids_of(self, change)?.into_iter().rev() {
+            if matches!(self.state_blocking::<Runs>(stream(&id))?.phase, Phase::Finished(Outcome::Succeeded)) {
+                return Ok(Some(id));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -170,7 +175,9 @@ fn stream(id: &str) -> String {
 fn ids_of(control: &Control, change: &str) -> Result<Vec<String>> {
     let prefix = format!("{}/{}-", Runs::KIND, slug(change));
     let streams = control.call_blocking(move |driver| driver.engine().journal().streams(&prefix))??;
-    let numbered = |s: &String| s.rsplit_once('-').and_then(|(_, n)| n.parse::<u64>().ok());
+    // Only a number may follow: `fix-2-1` is a run of `fix-2`.
+    let length = stream(&slug(change)).len() + 1;
+    let numbered = |s: &String| s.get(length..).and_then(|n| n.parse::<u64>().ok());
     let mut ids: Vec<String> = streams.into_iter().filter(|s| numbered(s).is_some()).collect();
     ids.sort_by_key(numbered);
     Ok(ids.into_iter().filter_map(|s| s.split_once('/').map(|(_, id)| id.to_owned())).collect())

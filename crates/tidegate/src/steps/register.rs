@@ -51,7 +51,10 @@ pub fn register(offer: &Offer<'_>, control: &Control, blobs: &FsBlobs) -> Result
     let transform = offer.model.transform.as_deref().map(|file| transform_json(offer.root, file)).transpose()?;
     let state = control.state_blocking::<Models>(stream(offer.name))?;
     let transform_digest = transform.as_ref().map(|json| Digest::of(json.as_bytes()));
-    let same = state.versions.values().find(|v| v.artifact == artifact && v.transform == transform_digest);
+    let same = state
+        .versions
+        .values()
+        .find(|v| v.artifact == artifact && v.transform == transform_digest && v.golden.is_some() == offer.model.golden.is_some());
     if let Some(known) = same {
         return Ok(known.clone());
     }

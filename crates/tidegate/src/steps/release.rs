@@ -82,13 +82,17 @@ pub async fn start(plane: &Plane, config: &Workspace, wish: &Wish<'_>, number: O
     let newest = plane.newest(wish.service).await?;
     let number = number.unwrap_or_else(|| newest.as_ref().map_or(1, |(id, _)| id.number + 1));
     let id = RolloutId { service: wish.service.to_owned(), number };
-    if plane.state(&id).await?.rollout().is_some() {
+    if let Some(open) = plane.state(&id).await?.rollout() {
+        if open.spec.candidate != wish.version.version {
+            let why = format!("{id} is under way with version {}: wait for its end, or abort it", open.spec.candidate);
+            return Err(failure(exit::REFUSED, format!("release version {}: {why}", wish.version.version)));
+        }
         return Ok(id);
     }
     let stable = newest.and_then(|(_, state)| state.rollout().and_then(serving)).filter(|v| *v != wish.version.version);
     let spec = spec(config, wish, number, stable)?;
     let command = Command::Start { spec: Box::new(spec), at: clock::now() };
-    plane.drive(Input::Command { rollout: id.clone(), key: Some(format!("start-{number}")), command }).await?;
+    plane.drive(Input::Command { rollout: id.clone(), key: Some(format!("start-{number}-{}", wish.version.version)), command }).await?;
     Ok(id)
 }
 
@@ -105,26 +109,29 @@ pub fn serving(open: &Rollout) -> Option<String> {
     }
 }
 
-/// Gives the ticks the candidate's offline scores, where the strategy watches skew.
+/// Gives the ticks a version's offline scores, where its model names reference inputs. To be done before its release
+/// starts, so that no answer is compared with nothing.
 ///
 /// # Errors
 /// When they cannot be computed.
-pub async fn prepare_offline(plane: &Plane, ticks: &Ticks, config: &Workspace, root: &Path, id: &RolloutId) -> Result<()> {
-    let state = plane.state(id).await?;
-    let Some(open) = state.rollout() else { return Ok(()) };
-    let watches = open.spec.judge.guardrails.values().any(|g| g.kind == GuardrailKind::Skew) && open.spec.shadow().is_some();
-    let model = config.models.get(&open.spec.model);
-    let Some((model, reference)) = model.and_then(|m| Some((m, m.reference.as_ref()?))).filter(|_| watches && open.spec.stable.is_some())
-    else {
-        return Ok(());
-    };
-    let Some(file) = offline::reference_file(root, model)? else { return Ok(()) };
-    let dir = plane.directory(&open.spec.model, &open.spec.candidate).await?;
-    let version = tokio::task::spawn_blocking(move || Version::open(&dir)).await??;
-    let scores = offline::scores(Arc::new(version), &root.join(file), &reference.id)
+pub async fn prepare_offline(
+    plane: &Plane,
+    ticks: &Ticks,
+    config: &Workspace,
+    root: &Path,
+    service: &str,
+    model: &str,
+    version: &str,
+) -> Result<()> {
+    let configured = config.models.get(model);
+    let Some((configured, reference)) = configured.and_then(|m| Some((m, m.reference.as_ref()?))) else { return Ok(()) };
+    let Some(file) = offline::reference_file(root, configured)? else { return Ok(()) };
+    let dir = plane.directory(model, version).await?;
+    let opened = tokio::task::spawn_blocking(move || Version::open(&dir)).await??;
+    let scores = offline::scores(Arc::new(opened), &root.join(file), &reference.id)
         .await
         .context("score the reference inputs, against which skew is measured")?;
-    ticks.set_offline(&id.service, scores);
+    ticks.set_offline(service, version, scores);
     Ok(())
 }
 
@@ -191,10 +198,12 @@ pub struct Follow {
 impl Follow {
     /// Offline scores before, aliases after.
     pub async fn to_its_end(self, id: RolloutId) {
-        if let Err(error) = prepare_offline(&self.plane, &self.ticks, &self.opened.config, &self.opened.places.root, &id).await {
-            self.bus.trouble(&format!("{id}: {error:#}"));
-        }
         let ended = async {
+            let state = self.plane.state(&id).await?;
+            if let Some(open) = state.rollout().filter(|r| !r.phase.is_terminal()) {
+                let (config, root) = (&self.opened.config, &self.opened.places.root);
+                prepare_offline(&self.plane, &self.ticks, config, root, &id.service, &open.spec.model, &open.spec.candidate).await?;
+            }
             loop {
                 // A hold is no end: a person takes it from there.
                 if wait(&self.plane, &id, |_| {}).await? != Outcome::Held {

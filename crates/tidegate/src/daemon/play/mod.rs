@@ -91,7 +91,7 @@ impl<'a> Player<'a> {
     /// Plays every act that has not ended.
     ///
     /// # Errors
-    /// When a store fails. What goes wrong in an act is its outcome.
+    /// When something outside fails: the act stays open, and the next start goes on with it.
     pub async fn play(mut self) -> Result<Ending> {
         let acts = self.scenario.acts.clone();
         let names = acts.iter().map(|a| a.name.clone()).collect();
@@ -99,18 +99,18 @@ impl<'a> Player<'a> {
         while let Some(index) = self.run.control.state::<Loop>(STREAM).await?.current() {
             let Some(act) = acts.get(index) else { break };
             self.tell(Command::StartAct { act: index, at: clock::now() }).await?;
+            if self.broken_before(index, &acts).await? {
+                let summary = "not reached: an act before it failed".to_owned();
+                self.tell(Command::FinishAct { act: index, outcome: Outcome::Failed, summary, at: clock::now() }).await?;
+                continue;
+            }
             self.bus().done(format!("{} {}", crate::show::style::strong(&act.name), act.say));
-            let (outcome, summary) = match self.act(index, act).await {
-                Ok(ended) => ended,
-                Err(error) => (Outcome::Failed, format!("{error:#}")),
-            };
+            // What fails here is outside the act: it stays open, and the next start goes on with it.
+            let (outcome, summary) = self.act(index, act).await.with_context(|| format!("act `{}`", act.name))?;
             let word =
                 if outcome == act.expect { crate::show::style::good(outcome.words()) } else { crate::show::style::bad(outcome.words()) };
             self.bus().done(format!("  {word}: {summary}"));
             self.tell(Command::FinishAct { act: index, outcome, summary, at: clock::now() }).await?;
-            if matches!(outcome, Outcome::Failed | Outcome::Refused) && outcome != act.expect {
-                self.skip_the_rest(index + 1, &acts).await?;
-            }
         }
         let state = self.run.control.state::<Loop>(STREAM).await?;
         let as_expected =
@@ -123,13 +123,11 @@ impl<'a> Player<'a> {
         Ok(Ending { as_expected, acts: acts.collect(), first_prediction_ms: self.first_prediction_ms })
     }
 
-    async fn skip_the_rest(&self, from: usize, acts: &[Act]) -> Result<()> {
-        for index in from..acts.len() {
-            self.tell(Command::StartAct { act: index, at: clock::now() }).await?;
-            let summary = "not reached: an act before it failed".to_owned();
-            self.tell(Command::FinishAct { act: index, outcome: Outcome::Failed, summary, at: clock::now() }).await?;
-        }
-        Ok(())
+    /// Whether an earlier act failed where it should not: what builds on it cannot be played.
+    async fn broken_before(&self, index: usize, acts: &[Act]) -> Result<bool> {
+        let state = self.run.control.state::<Loop>(STREAM).await?;
+        let ended = state.acts.iter().zip(acts).take(index).filter_map(|(a, wanted)| Some((a.finished.as_ref()?.1, wanted.expect)));
+        Ok(ended.into_iter().any(|(outcome, wanted)| matches!(outcome, Outcome::Failed | Outcome::Refused) && outcome != wanted))
     }
 
     async fn act(&mut self, index: usize, act: &Act) -> Result<(Outcome, String)> {
@@ -154,6 +152,10 @@ impl<'a> Player<'a> {
         let places = &self.run.opened.places;
         let Some(overlay) = overlay else { return Ok(places.root.clone()) };
         let (root, over, dest) = (places.root.clone(), places.root.join(overlay), places.changes().join(index.to_string()));
+        if dest.is_dir() && self.act_state(index).await?.note("version").is_some() {
+            // Built before a crash: a fresh copy would lack what its stages wrote.
+            return Ok(dest);
+        }
         let made = dest.clone();
         tokio::task::spawn_blocking(move || tidegate_build::snapshot(&root, Some(&over), &made)).await??;
         Ok(dest)

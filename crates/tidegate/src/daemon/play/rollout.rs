@@ -38,9 +38,10 @@ impl Player<'_> {
                 number
             }
         };
+        let (config, version) = (&self.run.opened.config, &candidate.version);
+        release::prepare_offline(plane, &self.run.ticks, config, &candidate.root, &service, &version.model, &version.version).await?;
         let id = release::start(plane, &self.run.opened.config, &wish, Some(number)).await?;
-        release::prepare_offline(plane, &self.run.ticks, &self.run.opened.config, &candidate.root, &id).await?;
-        let traffic = self.traffic(index, act, &candidate.root).await?;
+        let traffic = self.traffic(act, &candidate.root).await?;
         let mut last = String::new();
         let bus = self.bus().clone();
         let waited = release::wait(plane, &id, |state| {
@@ -58,7 +59,16 @@ impl Player<'_> {
             }
         });
         let outcome = self.with_first_prediction(&traffic, waited).await?;
-        let outcome = if outcome == Outcome::Held { self.give_up(&id).await? } else { outcome };
+        let was_held = noted.note("held").is_some();
+        let outcome = if outcome == Outcome::Held {
+            // Noted first: after a crash the aborted release must not pass for one that was judged.
+            self.note(index, "held", serde_json::json!(true)).await?;
+            self.give_up(&id).await?
+        } else if was_held {
+            Outcome::Held
+        } else {
+            outcome
+        };
         let tally = traffic.stop().await;
         release::move_aliases(plane, &id).await?;
         let summary = self.sentence(&id, candidate, outcome, &tally).await?;

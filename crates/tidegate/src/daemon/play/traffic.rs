@@ -10,8 +10,8 @@ use std::sync::Arc;
 use tidegate_wire::scenario::Act;
 
 impl Player<'_> {
-    /// Replays the act's part of the recording, from where a crash left it.
-    pub(super) async fn traffic(&mut self, index: usize, act: &Act, root: &Path) -> Result<Replay> {
+    /// Replays the act's part of the recording; after a crash from its beginning.
+    pub(super) async fn traffic(&mut self, act: &Act, root: &Path) -> Result<Replay> {
         let replay = self.scenario.replay.clone();
         let records = Arc::new(recording(&root.join(&replay.records), &replay, act).await?);
         if records.is_empty() {
@@ -21,7 +21,6 @@ impl Player<'_> {
             ));
         }
         self.pass += 1;
-        let _ = index;
         let front = Front {
             address: self.run.plane.gateway().address(),
             token: self.run.gateway_token.clone(),

@@ -18,6 +18,11 @@ const DRIFT_LOOK: Duration = Duration::from_secs(2);
 
 impl Player<'_> {
     pub(super) async fn watch(&mut self, index: usize, act: &Act) -> Result<(Outcome, String)> {
+        if let Some(noted) = self.act_state(index).await?.note("drift") {
+            // Found before a crash: what follows is to build on that finding, not on another.
+            let finding: DriftFinding = serde_json::from_value(noted.clone())?;
+            return Ok((Outcome::DriftFound, finding.sentence()));
+        }
         let service = self.scenario.replay.service.clone();
         let (name, model) = self.model_of(&service)?;
         let rule =
@@ -30,7 +35,7 @@ impl Player<'_> {
             .cloned()
             .context("watch for drift: no version is champion")?;
         let reference = Arc::new(self.reference(&champion, &rule).await?);
-        let traffic = self.traffic(index, act, &self.run.opened.places.root.clone()).await?;
+        let traffic = self.traffic(act, &self.run.opened.places.root.clone()).await?;
         let outcome = loop {
             tokio::time::sleep(DRIFT_LOOK).await;
             let over = traffic.is_over();
