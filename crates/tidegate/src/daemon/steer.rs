@@ -77,7 +77,9 @@ pub async fn start(State(api): State<Api>, axum::Json(wanted): axum::Json<Start>
         disagreement: report.and_then(|r| r.disagreement),
     };
     let root = &api.opened.places.root;
-    release::prepare_offline(&api.plane, &api.ticks, config, root, &wanted.service, &version.model, &version.version).await?;
+    if release::measures_skew(config, &strategy) {
+        release::prepare_offline(&api.plane, &api.ticks, config, root, &wanted.service, &version.model, &version.version).await?;
+    }
     let id = release::start(&api.plane, config, &wish, None).await.map_err(refused)?;
     tokio::spawn(follow(&api).to_its_end(id.clone()));
     Ok(axum::Json(serde_json::json!({ "service": id.service, "number": id.number })).into_response())

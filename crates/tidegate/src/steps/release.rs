@@ -109,6 +109,12 @@ pub fn serving(open: &Rollout) -> Option<String> {
     }
 }
 
+/// Whether releases by a strategy measure skew: it is measured on copies.
+pub fn measures_skew(config: &Workspace, strategy: &str) -> bool {
+    let steps = config.releases.get(strategy).map(|s| s.steps.as_slice()).unwrap_or_default();
+    steps.iter().any(|step| matches!(step, tidegate_core::rollout::Step::Shadow { .. }))
+}
+
 /// Gives the ticks a version's offline scores, where its model names reference inputs. To be done before its release
 /// starts, so that no answer is compared with nothing.
 ///
@@ -200,7 +206,7 @@ impl Follow {
     pub async fn to_its_end(self, id: RolloutId) {
         let ended = async {
             let state = self.plane.state(&id).await?;
-            if let Some(open) = state.rollout().filter(|r| !r.phase.is_terminal()) {
+            if let Some(open) = state.rollout().filter(|r| !r.phase.is_terminal() && r.spec.shadow().is_some()) {
                 let (config, root) = (&self.opened.config, &self.opened.places.root);
                 prepare_offline(&self.plane, &self.ticks, config, root, &id.service, &open.spec.model, &open.spec.candidate).await?;
             }

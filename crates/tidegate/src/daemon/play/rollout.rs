@@ -39,7 +39,9 @@ impl Player<'_> {
             }
         };
         let (config, version) = (&self.run.opened.config, &candidate.version);
-        release::prepare_offline(plane, &self.run.ticks, config, &candidate.root, &service, &version.model, &version.version).await?;
+        if release::measures_skew(config, strategy) {
+            release::prepare_offline(plane, &self.run.ticks, config, &candidate.root, &service, &version.model, &version.version).await?;
+        }
         let id = release::start(plane, &self.run.opened.config, &wish, Some(number)).await?;
         let traffic = self.traffic(act, &candidate.root).await?;
         let mut last = String::new();
