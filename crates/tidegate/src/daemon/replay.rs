@@ -10,7 +10,7 @@ use hyper::{Method, Request};
 use hyper_util::rt::TokioIo;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -72,18 +72,26 @@ impl Tally {
 /// A running replay. Dropping it does not stop it; [`Replay::stop`] does.
 pub struct Replay {
     stopped: Arc<AtomicBool>,
+    position: Arc<AtomicUsize>,
     tally: Arc<Mutex<Tally>>,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Replay {
-    /// Starts sending `records`, `per_second` of them, each once.
-    pub fn start(front: Front, records: Arc<Vec<Recorded>>, per_second: u32, pass: u64) -> Replay {
+    /// Starts sending `records` from `start` on, `per_second` of them; in a `circle` again from the first, without end.
+    pub fn start(front: Front, records: Arc<Vec<Recorded>>, start: usize, circle: bool, per_second: u32, pass: u64) -> Replay {
+        let position = Arc::new(AtomicUsize::new(start));
         let stopped = Arc::new(AtomicBool::new(false));
         let tally = Arc::new(Mutex::new(Tally::default()));
-        let sender = Sender { front, records, pass, stopped: stopped.clone(), per_second, tally: tally.clone() };
+        let sender =
+            Sender { front, records, pass, stopped: stopped.clone(), position: position.clone(), circle, per_second, tally: tally.clone() };
         let task = tokio::spawn(sender.run());
-        Replay { stopped, tally, task }
+        Replay { stopped, position, tally, task }
+    }
+
+    /// Index of the next record, for who keeps it over a crash.
+    pub fn position(&self) -> Arc<AtomicUsize> {
+        self.position.clone()
     }
 
     /// Whether every record was sent.
@@ -109,6 +117,8 @@ struct Sender {
     records: Arc<Vec<Recorded>>,
     pass: u64,
     stopped: Arc<AtomicBool>,
+    position: Arc<AtomicUsize>,
+    circle: bool,
     per_second: u32,
     tally: Arc<Mutex<Tally>>,
 }
@@ -136,13 +146,19 @@ impl Sender {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut owed = 0.0;
-        let mut next = 0..self.records.len();
         while !self.stopped.load(Ordering::Relaxed) {
             beat.tick().await;
             owed += f64::from(self.per_second) * BEAT.as_secs_f64();
             while owed >= 1.0 {
                 owed -= 1.0;
-                let Some(index) = next.next() else { return };
+                let mut index = self.position.load(Ordering::Relaxed);
+                if index >= self.records.len() {
+                    if !self.circle || self.records.is_empty() {
+                        return;
+                    }
+                    index = 0;
+                }
+                self.position.store(index + 1, Ordering::Relaxed);
                 if self.stopped.load(Ordering::Relaxed) || work.send(index).await.is_err() {
                     return;
                 }

@@ -43,7 +43,7 @@ impl Player<'_> {
             release::prepare_offline(plane, &self.run.ticks, config, &candidate.root, &service, &version.model, &version.version).await?;
         }
         let id = release::start(plane, &self.run.opened.config, &wish, Some(number)).await?;
-        let traffic = self.traffic(act, &candidate.root).await?;
+        let traffic = self.traffic(index, act, &candidate.root).await?;
         let mut last = String::new();
         let bus = self.bus().clone();
         let waited = release::wait(plane, &id, |state| {

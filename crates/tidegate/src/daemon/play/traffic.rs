@@ -6,12 +6,42 @@ use crate::daemon::replay::{Front, Recorded, Replay};
 use crate::exit::{self, failure};
 use anyhow::Result;
 use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
-use tidegate_wire::scenario::Act;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tidegate_wire::scenario::{Act, Deed};
+
+/// How often the place in the recording is written down.
+const KEEP: Duration = Duration::from_millis(500);
+
+/// Where the place in the recording is kept. It is no fact: losing it repeats some traffic.
+struct Kept {
+    path: PathBuf,
+    act: usize,
+}
+
+impl Kept {
+    fn read(&self) -> usize {
+        let bytes = std::fs::read(&self.path).unwrap_or_default();
+        let (act, position) = serde_json::from_slice(&bytes).unwrap_or((usize::MAX, 0));
+        if act == self.act { position } else { 0 }
+    }
+
+    /// Keeps it until the replay has ended.
+    async fn keep(self, position: Arc<AtomicUsize>) {
+        while Arc::strong_count(&position) > 1 {
+            let bytes = serde_json::to_vec(&(self.act, position.load(Ordering::Relaxed))).unwrap_or_default();
+            let _ = tidegate_store::disk::replace_file(&self.path, &bytes);
+            tokio::time::sleep(KEEP).await;
+        }
+    }
+}
 
 impl Player<'_> {
-    /// Replays the act's part of the recording; after a crash from its beginning.
-    pub(super) async fn traffic(&mut self, act: &Act, root: &Path) -> Result<Replay> {
+    /// Replays the act's part of the recording; after a crash from where it left it. While a release waits the
+    /// recording goes round; a watch hears it once.
+    pub(super) async fn traffic(&mut self, index: usize, act: &Act, root: &Path) -> Result<Replay> {
         let replay = self.scenario.replay.clone();
         let records = Arc::new(recording(&root.join(&replay.records), &replay, act).await?);
         if records.is_empty() {
@@ -26,7 +56,11 @@ impl Player<'_> {
             token: self.run.gateway_token.clone(),
             model: self.run.endpoint_model(&replay.service),
         };
-        Ok(Replay::start(front, records, replay.per_second, self.pass))
+        let kept = Kept { path: self.run.opened.places.home.join("replay.json"), act: index };
+        let circle = act.deed != Deed::WatchDrift;
+        let replay = Replay::start(front, records, kept.read(), circle, replay.per_second, self.pass);
+        tokio::spawn(kept.keep(replay.position()));
+        Ok(replay)
     }
 }
 

@@ -35,7 +35,7 @@ impl Player<'_> {
             .cloned()
             .context("watch for drift: no version is champion")?;
         let reference = Arc::new(self.reference(&champion, &rule).await?);
-        let traffic = self.traffic(act, &self.run.opened.places.root.clone()).await?;
+        let traffic = self.traffic(index, act, &self.run.opened.places.root.clone()).await?;
         let outcome = loop {
             tokio::time::sleep(DRIFT_LOOK).await;
             let over = traffic.is_over();
