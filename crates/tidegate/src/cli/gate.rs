@@ -13,7 +13,7 @@ use crate::workspace;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use tidegate_build::Cancel;
-use tidegate_core::gate::{GateReport, GateVerdict};
+use tidegate_core::gate::GateReport;
 use tidegate_store::{FsBlobs, Keys};
 
 /// Which model.
@@ -83,11 +83,7 @@ fn print(context: &Context, version: &str, report: &GateReport) -> Result<()> {
         show::line("no gate is configured, and none is not a pass: add some under `models.NAME.gates`")?;
     }
     for o in &report.outcomes {
-        let word = match o.verdict {
-            GateVerdict::Pass => style::good("pass"),
-            GateVerdict::Fail => style::bad("fail"),
-            GateVerdict::CannotTell => style::warn("cannot tell"),
-        };
+        let word = style::gate(o.verdict);
         show::line(&format!("{}: {word}: {}", style::strong(&o.name), o.why))?;
         for slice in o.slices.iter().filter(|s| !s.judged) {
             show::line(&format!("  not judged: {} ({} rows)", slice.value, slice.rows))?;

@@ -1,6 +1,7 @@
 //! Colours by meaning. They are written always and removed at the border where nobody can see them.
 
 use anstyle::{AnsiColor, Style};
+use tidegate_core::gate::GateVerdict;
 
 fn painted(style: Style, text: &str) -> String {
     format!("{style}{text}{style:#}")
@@ -29,4 +30,13 @@ pub fn strong(text: &str) -> String {
 /// Beside the point.
 pub fn quiet(text: &str) -> String {
     painted(Style::new().dimmed(), text)
+}
+
+/// A gate's answer in a word.
+pub fn gate(verdict: GateVerdict) -> String {
+    match verdict {
+        GateVerdict::Pass => good("pass"),
+        GateVerdict::Fail => bad("fail"),
+        GateVerdict::CannotTell => warn("cannot tell"),
+    }
 }

@@ -5,7 +5,6 @@ use crate::steps::{build, check, gate, register};
 use anyhow::Result;
 use std::path::Path;
 use tidegate_build::Cancel;
-use tidegate_core::gate::GateVerdict;
 use tidegate_core::model::{ModelVersion, Models};
 use tidegate_core::workspace::Act as ActState;
 
@@ -56,11 +55,7 @@ impl Player<'_> {
         };
         let report = gate::gate(&gating).await?;
         for outcome in &report.outcomes {
-            let word = match outcome.verdict {
-                GateVerdict::Pass => crate::show::style::good("pass"),
-                GateVerdict::Fail => crate::show::style::bad("fail"),
-                GateVerdict::CannotTell => crate::show::style::warn("cannot tell"),
-            };
+            let word = crate::show::style::gate(outcome.verdict);
             self.bus().done(format!("  gate {}: {word}: {}", outcome.name, outcome.why));
         }
         Ok(Ok(Candidate { root: root.to_owned(), version, report }))
