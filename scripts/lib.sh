@@ -80,6 +80,19 @@ environment() {
     touch "$environment/.complete"
 }
 
+# Looks for a browser that the tests of the pages can steer, and installs Debian's where that is possible without asking.
+want_browser() {
+    local name
+    for name in chromium chromium-browser google-chrome chrome; do
+        command -v "$name" >/dev/null 2>&1 && return
+    done
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        say "installing chromium, for the tests of the pages: once"
+        { apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium; } >/dev/null 2>&1 && return
+    fi
+    say "pages in a browser: not checked, there is none (apt-get install chromium, or set TIDEGATE_TEST_BROWSER)"
+}
+
 # announce_build PROFILE_FOLDER: how long a first build takes.
 announce_build() {
     if [ ! -d "$CARGO_TARGET_DIR/$1/deps" ]; then

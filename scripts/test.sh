@@ -6,6 +6,7 @@ set -uo pipefail
 need_rust
 need_c_compiler
 need_python
+[ -n "${TIDEGATE_TEST_BROWSER:-}" ] || want_browser
 
 environment dvc
 export TIDEGATE_TEST_DVC="$environment/bin/dvc"

@@ -15,9 +15,14 @@
       const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("main");
       const shown = document.querySelector("main");
       if (fresh && shown && !busy() && fresh.innerHTML !== shown.innerHTML) {
-        const focused = document.activeElement?.getAttribute("href");
+        // Who reads by keyboard stays where they are: at the same link, else at the same stop of the page.
+        const stops = () => [...shown.querySelectorAll("a[href], button, input, summary, [tabindex='0']")];
+        const at = stops().indexOf(document.activeElement), href = document.activeElement?.getAttribute("href");
         shown.innerHTML = fresh.innerHTML;
-        if (focused) shown.querySelector(`a[href="${CSS.escape(focused)}"]`)?.focus();
+        if (at >= 0) {
+          const again = stops();
+          (again.find((stop) => href !== null && stop.getAttribute("href") === href) ?? again[at])?.focus({ preventScroll: true });
+        }
       }
       say("live");
     } catch { say("not live: the server does not answer"); }

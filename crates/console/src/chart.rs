@@ -2,7 +2,7 @@
 //!
 //! Every picture has a title that says what it shows; the page has the numbers as a table beside it.
 
-use crate::view::Point;
+use crate::view::{Point, Ratio};
 use maud::{Markup, PreEscaped, html};
 use std::fmt::Write as _;
 
@@ -107,14 +107,18 @@ pub(crate) fn e_values(points: &[Point]) -> Markup {
 pub(crate) fn ratio(points: &[Point]) -> Markup {
     let times = seconds(points);
     let log = |r: f64| r.clamp(0.05, 100.0).log2();
-    let with: Vec<(f64, (f64, f64, f64))> = times.iter().zip(points).filter_map(|(t, p)| Some((*t, p.ratio?))).collect();
+    let with: Vec<(f64, Ratio)> = times.iter().zip(points).filter_map(|(t, p)| Some((*t, p.ratio?))).collect();
     if with.is_empty() {
-        return html! {};
+        return html! { p.quiet { "Neither arm has failed enough for a ratio of error rates to be drawn." } };
     }
-    let high = with.iter().map(|(_, r)| log(r.2)).fold(2.0, f64::max);
-    let low = with.iter().map(|(_, r)| log(r.0)).fold(-2.0, f64::min);
+    let ends = |r: &Ratio| [Some(r.low).filter(|low| *low > 0.0), r.estimate, r.high];
+    let seen = || with.iter().flat_map(|(_, r)| ends(r)).flatten().map(log);
+    let (low, high) = (seen().fold(-2.0, f64::min), seen().fold(2.0, f64::max));
     let axes = Axes { seconds: times.last().copied().unwrap_or(0.0), low, high };
-    let pick = |f: fn((f64, f64, f64)) -> f64| -> Vec<(f64, f64)> { with.iter().map(|(t, r)| (*t, log(f(*r)))).collect() };
+    // An open end reaches the picture's own.
+    let lower: Vec<(f64, f64)> = with.iter().map(|(t, r)| (*t, log(r.low))).collect();
+    let upper: Vec<(f64, f64)> = with.iter().map(|(t, r)| (*t, r.high.map_or(high, log))).collect();
+    let line: Vec<(f64, f64)> = with.iter().filter_map(|(t, r)| Some((*t, log(r.estimate?)))).collect();
     let ticks: Vec<(f64, String)> = [0.125, 0.25, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0]
         .into_iter()
         .filter(|r| (low..=high).contains(&log(*r)))
@@ -122,9 +126,9 @@ pub(crate) fn ratio(points: &[Point]) -> Markup {
         .collect();
     let inner = html! {
         (axes.grid(&ticks))
-        (path("band", &axes.band(&pick(|r| r.0), &pick(|r| r.2))))
+        (path("band", &axes.band(&lower, &upper)))
         (path("bar", &axes.line(&[(0.0, 0.0), (axes.seconds, 0.0)])))
-        (path("line ratio", &axes.line(&pick(|r| r.1))))
+        (path("line ratio", &axes.line(&line)))
     };
     frame("Error rate of the candidate over the control's (band: sequential confidence interval)", &[("ratio", "ratio")], &inner)
 }

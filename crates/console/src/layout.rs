@@ -13,6 +13,7 @@ pub(crate) fn page(title: &str, here: &str, body: &Markup) -> String {
                 meta name="color-scheme" content="light dark";
                 title { (title) " · Tidegate" }
                 link rel="stylesheet" href="/assets/style.css";
+                link rel="icon" href="/assets/icon.svg" type="image/svg+xml";
                 script src="/assets/live.js" defer {}
             }
             body {

@@ -13,6 +13,8 @@ pub mod view;
 pub const STYLE: &str = include_str!("../assets/style.css");
 /// The script that keeps pages live, served at `/assets/live.js`.
 pub const SCRIPT: &str = include_str!("../assets/live.js");
+/// The icon, served at `/assets/icon.svg`.
+pub const ICON: &str = include_str!("../assets/icon.svg");
 /// What the pages may load: themselves, nothing else.
 pub const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 

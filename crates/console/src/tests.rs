@@ -1,7 +1,7 @@
 //! Pages hold together: escaped, without foreign hosts, readable without a script.
 
 use crate::pages;
-use crate::view::{ActRow, JournalHead, JournalRow, JournalView, Overview, Point, ReleaseRow, ReleaseView};
+use crate::view::{ActRow, JournalHead, JournalRow, JournalView, Overview, Point, Ratio, ReleaseRow, ReleaseView};
 use tidegate_core::id::At;
 use tidegate_core::judge::Mode;
 use tidegate_core::workspace::Outcome;
@@ -14,7 +14,7 @@ fn release() -> ReleaseView {
         needs_rollback: 111.0,
         e_promote: 0.5,
         needs_promote: 20.0,
-        ratio: Some((0.5, 1.0 + i as f64 / 10.0, 4.0)),
+        ratio: (i > 4).then_some(Ratio { low: 0.5, estimate: (i > 9).then_some(1.0 + i as f64 / 10.0), high: (i > 19).then_some(4.0) }),
         candidate_bp: 500,
         control_bp: 500,
     };

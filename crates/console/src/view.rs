@@ -241,12 +241,23 @@ pub struct Point {
     pub e_promote: f64,
     /// Bar of the promotion e-value.
     pub needs_promote: f64,
-    /// Ratio of error rates with its sequential interval, where there is one: low, estimate, high.
-    pub ratio: Option<(f64, f64, f64)>,
+    /// Ratio of error rates, once an arm has failed.
+    pub ratio: Option<Ratio>,
     /// Candidate's share of live traffic in basis points.
     pub candidate_bp: u32,
     /// Control's share.
     pub control_bp: u32,
+}
+
+/// A ratio of rates in its sequential interval.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Ratio {
+    /// Lower end; 0 where it is open.
+    pub low: f64,
+    /// The ratio; none while the control has no failure.
+    pub estimate: Option<f64>,
+    /// Upper end; none where it is open.
+    pub high: Option<f64>,
 }
 
 /// A page of the journal.

@@ -43,6 +43,34 @@ fn fold(settings: &JudgeSettings, ticks: impl IntoIterator<Item = Tick>) -> Judg
     state
 }
 
+/// Ticks in which every answer of an arm takes as long: (candidate, control) in milliseconds.
+fn timed(ms: (f64, f64)) -> impl Iterator<Item = Tick> {
+    (0..60).map(move |seq| {
+        let mut tick = tick(seq, (50, 0), (50, 0));
+        for _ in 0..50 {
+            tick.candidate.latency.record(ms.0 * 1_000.0);
+            tick.control.latency.record(ms.1 * 1_000.0);
+        }
+        tick
+    })
+}
+
+#[test]
+fn below_the_floor_nothing_is_slow_and_above_it_everything_is_as_before() {
+    let mut settings = JudgeSettings::preset();
+    settings.guardrails.retain(|_, g| matches!(g.kind, GuardrailKind::Latency { .. }));
+    settings.warm_up_ms = 0;
+    let verdict = |settings: &JudgeSettings, ms| word(&fold(settings, timed(ms)).assess());
+    assert_eq!(verdict(&settings, (30.0, 2.0)), "rollback", "without a floor fifteen times as long is harm");
+    for guardrail in settings.guardrails.values_mut() {
+        guardrail.floor_us = 100_000;
+    }
+    assert_eq!(verdict(&settings, (30.0, 2.0)), "promote", "30 ms is fast enough for anybody here");
+    assert_eq!(verdict(&settings, (300.0, 2.0)), "rollback", "300 ms is not");
+    assert_eq!(verdict(&settings, (900.0, 300.0)), "rollback", "above the floor the factors hold");
+    assert_eq!(verdict(&settings, (300.0, 300.0)), "promote");
+}
+
 fn check(assessment: &Assessment, expected: Expect) {
     let mut text = format!("{}\n{}\n", word(assessment), assessment.summary);
     for g in &assessment.guardrails {

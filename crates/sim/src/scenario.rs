@@ -110,6 +110,7 @@ impl Scenario {
             harm: 2.0,
             harm_slack: 0.004,
             differs_by: 0.05,
+            floor_us: 0,
             weight: 1.0,
         };
         let canary =

@@ -4,9 +4,13 @@
 
 #[path = "cli/audit.rs"]
 mod audit;
+#[path = "cli/browser.rs"]
+mod browser;
 #[cfg(feature = "data")]
 #[path = "cli/check.rs"]
 mod check;
+#[path = "cli/chromium.rs"]
+mod chromium;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/door.rs"]

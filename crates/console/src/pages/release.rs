@@ -92,7 +92,10 @@ fn points(points: &[Point]) -> Markup {
                 when(p.at),
                 text(number(p.e_rollback)),
                 text(number(p.e_promote)),
-                text(p.ratio.map_or("-".to_owned(), |(l, r, h)| format!("{} ({} to {})", number(r), number(l), number(h)))),
+                text(p.ratio.map_or("-".to_owned(), |r| {
+                    let open = |end: Option<f64>, sign: &str| end.map_or(sign.to_owned(), number);
+                    format!("{} ({} to {})", open(r.estimate, "-"), number(r.low), open(r.high, "∞"))
+                })),
                 text(crate::layout::percent_bp(p.candidate_bp)),
                 text(crate::layout::percent_bp(p.control_bp)),
             ]

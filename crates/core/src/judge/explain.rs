@@ -100,7 +100,8 @@ pub(super) fn flips(state: &JudgeState, guardrail: &Guardrail, evidence: &Eviden
             let share = if arms.seen.comparable() { arms.seen.share() } else { 0.5 };
             let what = match (guardrail.kind, arms.threshold_us()) {
                 (GuardrailKind::Latency { .. }, Some(us)) => {
-                    format!("candidate answers slower than {} ms", number(guardrail.tolerance * us / 1_000.0))
+                    let slow_us = (guardrail.tolerance * us).max(guardrail.floor_us as f64);
+                    format!("candidate answers slower than {} ms", number(slow_us / 1_000.0))
                 }
                 (GuardrailKind::Latency { .. }, None) => "slow candidate answers".to_owned(),
                 _ => "candidate failures".to_owned(),

@@ -237,6 +237,9 @@ pub(super) struct Threshold {
     tolerated: u16,
     /// The same for harm: rounded down.
     harmful: u16,
+    /// Answers up to this bucket are never slow: rounded up.
+    #[serde(default)]
+    floor: u16,
     recent: VecDeque<LatencyHistogram>,
     merged: Vec<u64>,
     answers: u64,
@@ -254,6 +257,7 @@ impl Threshold {
             q,
             tolerated: in_buckets(guardrail.tolerance, libm::ceil),
             harmful: in_buckets(guardrail.harm, libm::floor),
+            floor: LatencyHistogram::bucket_of(guardrail.floor_us as f64),
             recent: VecDeque::new(),
             merged: vec![0; usize::from(BUCKETS)],
             answers: 0,
@@ -280,8 +284,9 @@ impl Threshold {
     fn counts(&self, candidate: &ArmCounts, control: &ArmCounts) -> Option<[Counts; 3]> {
         let bucket = self.bucket()?;
         let (n1, n0) = (candidate.latency.total(), control.latency.total());
-        let s0 = control.latency.above(bucket);
-        let at = |more: u16| Counts { n1, s1: candidate.latency.above(bucket.saturating_add(more)), n0, s0 };
+        // The floor holds for both arms: else a control within it would have slow answers to set against none.
+        let s0 = control.latency.above(bucket.max(self.floor));
+        let at = |more: u16| Counts { n1, s1: candidate.latency.above(bucket.saturating_add(more).max(self.floor)), n0, s0 };
         Some([at(self.tolerated), at(self.harmful), at(0)])
     }
 

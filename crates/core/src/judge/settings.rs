@@ -64,8 +64,15 @@ pub struct Guardrail {
     pub harm_slack: f64,
     /// Skew: scores further apart than this differ.
     pub differs_by: f64,
+    /// Latency: an answer faster than this many microseconds is never slow, in either arm.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub floor_us: u64,
     /// Weight in the average of rollback e-values.
     pub weight: f64,
+}
+
+fn is_zero(us: &u64) -> bool {
+    *us == 0
 }
 
 impl JudgeSettings {
@@ -79,6 +86,7 @@ impl JudgeSettings {
             harm,
             harm_slack,
             differs_by: 0.05,
+            floor_us: 0,
             weight: 1.0,
         };
         let guardrails = IndexMap::from([

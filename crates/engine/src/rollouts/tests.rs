@@ -19,6 +19,7 @@ fn spec(number: u64) -> Spec {
         harm: 1.5,
         harm_slack: 0.002,
         differs_by: 0.05,
+        floor_us: 0,
         weight: 1.0,
     };
     let judge = JudgeSettings { warm_up_ms: 0, guardrails: IndexMap::from([("errors".to_owned(), errors)]), ..JudgeSettings::preset() };

@@ -1,20 +1,22 @@
 //! `tidegate gate`: the gates of the model that lies in the work tree, releasing nothing.
 
 use super::Context;
-use crate::daemon::control::Control;
+use super::recorder::Recorder;
+use crate::client;
 use crate::daemon::events::Bus;
-use crate::daemon::owner;
-use crate::daemon::seal::Sealer;
+use crate::daemon::offer::{self, Answer, Offered};
 use crate::daemon::start;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
-use crate::steps::{build, gate as step, register};
-use crate::workspace;
+use crate::steps::build;
+use crate::workspace::{self, Opened};
 use anyhow::{Context as _, Result};
 use clap::Args;
+use hyper::Method;
 use tidegate_build::Cancel;
+use tidegate_build::env::Env;
 use tidegate_core::gate::GateReport;
-use tidegate_store::{FsBlobs, Keys};
+use tidegate_store::FsBlobs;
 
 /// Which model.
 #[derive(Debug, Args)]
@@ -38,41 +40,50 @@ pub fn gate(context: &Context, args: &GateArgs) -> Result<u8> {
             ));
         }
     };
-    let model =
-        models.get(&name).ok_or_else(|| failure(exit::NOT_FOUND, format!("gate model `{name}`: tidegate.yaml has no such model")))?;
-    let places = &opened.places;
-    places.make()?;
-    let guard = owner::take(places)?;
+    if !models.contains_key(&name) {
+        return Err(failure(exit::NOT_FOUND, format!("gate model `{name}`: tidegate.yaml has no such model")));
+    }
     let bus = Bus::new();
     let env = start::environment(&opened, &bus)?;
-    start::runtime(env.as_ref())?;
-    let keys = Keys::open(&places.keys(), &opened.config.name)?;
-    let (control, _) = Control::start(&places.journal(), &places.blobs())?;
-    let sealer = Sealer::start(places, keys.signer(), bus.clone())?;
-    let blobs = FsBlobs::open(&places.blobs())?;
+    let recorder = Recorder::new(&opened, bus.clone());
+    if recorder.up().is_none() {
+        start::runtime(env.as_ref())?;
+        // Taken before the pipeline runs: who cannot record must not begin.
+        recorder.control()?;
+    }
+    let judged = judge(&opened, &name, env.as_ref(), &recorder, &bus);
+    recorder.close();
+    let Answer { version, gates, .. } = judged?;
+    print(context, &version, &gates)?;
+    Ok(if gates.passed() { exit::OK } else { exit::NOT_PASSED })
+}
+
+/// Brings the pipeline up to date, and has the model that it wrote registered and judged: by `tidegate up` where that has
+/// the journal, else here.
+fn judge(opened: &Opened, name: &str, env: Option<&Env>, recorder: &Recorder<'_>, bus: &Bus) -> Result<Answer> {
+    let places = &opened.places;
     let wanted = build::Wanted {
         root: &places.root,
-        change: "workspace",
+        change: offer::CHANGE,
         targets: vec![],
         overrides: vec![],
         force: false,
         jobs: None,
         cache: None,
     };
-    let built = build::build(&wanted, &opened.config, env.as_ref(), &control, &bus, &Cancel::default(), true)?;
+    let built = build::build(&wanted, &opened.config, env, recorder, bus, &Cancel::default(), true)?;
     if let Some(error) = built.report.failure() {
         return Err(failure(exit::NOT_PASSED, format!("gate model `{name}`: the pipeline failed: {error}")));
     }
-    let offer = register::Offer { root: &places.root, name: &name, model, lineage: built.lineage("workspace"), metrics: built.metrics() };
-    let version = register::register(&offer, &control, &blobs)?;
+    let offered = Offered { lineage: built.lineage(offer::CHANGE), metrics: built.metrics() };
+    if let Some(places) = recorder.up() {
+        let path = format!("/api/v1/models/{name}/candidates");
+        let answer = client::ask(places, "gate", Method::POST, &path, Some(&serde_json::to_value(offered)?))?;
+        return serde_json::from_value(answer).context("gate: read the answer of `tidegate up`");
+    }
+    let judge = offer::Judge { opened, control: &recorder.control()?, blobs: &FsBlobs::open(&places.blobs())? };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    let gating =
-        step::Gating { root: &places.root, model, version: &version, versions: &places.versions(), blobs: &blobs, control: &control };
-    let report = runtime.block_on(step::gate(&gating))?;
-    sealer.stop();
-    drop(guard);
-    print(context, &version.version, &report)?;
-    Ok(if report.passed() { exit::OK } else { exit::NOT_PASSED })
+    runtime.block_on(judge.offer(name, offered))
 }
 
 fn print(context: &Context, version: &str, report: &GateReport) -> Result<()> {

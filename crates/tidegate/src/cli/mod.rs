@@ -7,6 +7,7 @@ mod gate;
 mod init;
 mod journal;
 mod model;
+mod recorder;
 mod release;
 mod run;
 mod sim;

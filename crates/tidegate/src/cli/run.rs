@@ -1,24 +1,16 @@
 //! `tidegate run`: brings the pipeline up to date. Where nothing changed it only looks at file times.
 
 use super::Context;
-use crate::client;
-use crate::daemon::control::Control;
+use super::recorder::Recorder;
 use crate::daemon::events::{Bus, Happening};
-use crate::daemon::owner;
-use crate::daemon::seal::Sealer;
 use crate::daemon::start;
 use crate::exit::{self, failure};
 use crate::show::{self, progress::Progress, style};
-use crate::steps::build::{self, Record, Wanted};
-use crate::workspace::{self, Opened, Places};
+use crate::steps::build::{self, Wanted};
+use crate::workspace;
 use anyhow::Result;
 use clap::Args;
-use hyper::Method;
-use std::cell::RefCell;
 use tidegate_build::{Cancel, StageOutcome};
-use tidegate_core::run::{Event as Fact, Start};
-use tidegate_store::Keys;
-use tidegate_store::disk::Guard;
 
 /// What to run.
 #[derive(Debug, Args)]
@@ -36,55 +28,6 @@ pub struct RunArgs {
     jobs: Option<usize>,
 }
 
-/// The journal of a workspace, opened by the first record and not before; through `tidegate up` where that has it.
-struct Lazy<'a> {
-    opened: &'a Opened,
-    bus: Bus,
-    held: RefCell<Option<(Control, Sealer, Guard)>>,
-}
-
-impl Lazy<'_> {
-    fn control(&self) -> Result<Control> {
-        let mut held = self.held.borrow_mut();
-        if let Some((control, _, _)) = held.as_ref() {
-            return Ok(control.clone());
-        }
-        let places = &self.opened.places;
-        places.make()?;
-        let guard = owner::take(places)?;
-        let keys = Keys::open(&places.keys(), &self.opened.config.name)?;
-        let (control, _) = Control::start(&places.journal(), &places.blobs())?;
-        let sealer = Sealer::start(places, keys.signer(), self.bus.clone())?;
-        *held = Some((control.clone(), sealer, guard));
-        Ok(control)
-    }
-
-    /// Whether a `tidegate up` has the journal: then it records for us.
-    fn up(&self) -> Option<&Places> {
-        let places = &self.opened.places;
-        (self.held.borrow().is_none() && owner::is_up(places)).then_some(places)
-    }
-}
-
-impl Record for Lazy<'_> {
-    fn begin(&self, change: &str, start: Box<Start>) -> Result<String> {
-        let Some(places) = self.up() else { return self.control()?.begin(change, start) };
-        let body = serde_json::json!({ "change": change, "start": start });
-        let answer = client::ask(places, "record a run", Method::POST, "/api/v1/runs", Some(&body))?;
-        answer["id"].as_str().map(str::to_owned).ok_or_else(|| failure(exit::OUTSIDE, "record a run: the answer has no id"))
-    }
-
-    fn facts(&self, id: &str, facts: Vec<Fact>) -> Result<()> {
-        let Some(places) = self.up() else { return self.control()?.facts(id, facts) };
-        client::ask(places, "record a run", Method::POST, &format!("/api/v1/runs/{id}/facts"), Some(&serde_json::to_value(facts)?))
-            .map(drop)
-    }
-
-    fn newest(&self, change: &str) -> Result<Option<String>> {
-        self.control()?.newest(change)
-    }
-}
-
 /// Carries it out.
 pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
     let opened = workspace::open(&context.dir)?;
@@ -95,7 +38,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
     let mut heard = bus.listen();
     let progress = Progress::new(context.json);
     let env = start::environment(&opened, &bus)?;
-    let lazy = Lazy { opened: &opened, bus: bus.clone(), held: RefCell::new(None) };
+    let recorder = Recorder::new(&opened, bus.clone());
     let wanted = Wanted {
         root: &opened.places.root,
         change: "workspace",
@@ -115,13 +58,8 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
         }
         progress.clear();
     });
-    let built = build::build(&wanted, &opened.config, env.as_ref(), &lazy, &bus, &Cancel::default(), false);
-    if let Some((control, sealer, guard)) = lazy.held.into_inner() {
-        drop(control);
-        sealer.stop();
-        drop(guard);
-    }
-    drop(lazy.bus);
+    let built = build::build(&wanted, &opened.config, env.as_ref(), &recorder, &bus, &Cancel::default(), false);
+    recorder.close();
     drop(bus);
     let _ = printer.join();
     report(context, &built?)

@@ -75,7 +75,7 @@ impl IntoResponse for Failed {
 type Answer = Result<Response, Failed>;
 
 /// Routes that answer without a credential: the door itself, and what a browser needs to draw it.
-pub const PUBLIC: [&str; 4] = ["/login", "/assets/style.css", "/assets/live.js", "/health"];
+pub const PUBLIC: [&str; 5] = ["/login", "/assets/style.css", "/assets/live.js", "/assets/icon.svg", "/health"];
 
 /// Every route.
 pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
@@ -88,6 +88,8 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/releases/{service}/{number}", get(release)),
         ("/api/v1/overview", get(overview_json)),
         ("/api/v1/models/{model}/{version}", get(version_json)),
+        ("/api/v1/models/{model}/candidates", post(steer::candidate)),
+        ("/api/v1/changes/{change}/newest-run", get(steer::newest_run)),
         ("/api/v1/runs", post(steer::begin_run)),
         ("/api/v1/runs/{id}/facts", post(steer::record_run)),
         ("/api/v1/releases", get(releases_json).post(steer::start)),
@@ -96,6 +98,7 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/login", get(access::form).post(access::login)),
         ("/assets/style.css", get(style)),
         ("/assets/live.js", get(script)),
+        ("/assets/icon.svg", get(icon)),
         ("/health", get(health)),
     ]
 }
@@ -175,6 +178,10 @@ async fn style() -> Response {
 
 async fn script() -> Response {
     asset("text/javascript; charset=utf-8", tidegate_console::SCRIPT)
+}
+
+async fn icon() -> Response {
+    asset("image/svg+xml", tidegate_console::ICON)
 }
 
 async fn overview(State(api): State<Api>) -> Answer {

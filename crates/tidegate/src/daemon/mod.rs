@@ -5,6 +5,7 @@ pub mod api;
 pub mod control;
 pub mod events;
 pub mod evidence;
+pub mod offer;
 pub mod owner;
 pub mod plane;
 pub mod play;

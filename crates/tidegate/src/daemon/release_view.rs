@@ -5,7 +5,7 @@ use super::story;
 use super::views::{Views, release_row};
 use anyhow::Result;
 use std::collections::BTreeMap;
-use tidegate_console::view::{Point, ReleaseView};
+use tidegate_console::view::{Point, Ratio, ReleaseView};
 use tidegate_core::judge::{JudgeState, Mode, Offline, Tick};
 use tidegate_core::rollout::{Event, Rollout};
 use tidegate_engine::rollouts::RolloutId;
@@ -59,7 +59,11 @@ fn points(open: &Rollout, ticks: &[Tick], events: &[Event]) -> Vec<Point> {
         judge.observe(tick);
         let point = judge.point(tick);
         let errors = point.guardrails.iter().find(|g| g.name == "errors");
-        let ratio = errors.and_then(|g| Some((g.low?, g.estimate?, g.high.unwrap_or(100.0))));
+        let ratio = errors.filter(|g| g.low.is_some() || g.high.is_some()).map(|g| Ratio {
+            low: g.low.unwrap_or(0.0),
+            estimate: g.estimate,
+            high: g.high,
+        });
         let (candidate_bp, control_bp) = shares(events, tick);
         found.push(Point {
             at: tick.at,

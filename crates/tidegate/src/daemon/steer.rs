@@ -2,6 +2,7 @@
 
 use super::access::Principal;
 use super::api::{Api, Failed};
+use super::offer::{Judge, Offered};
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::build::Record as _;
@@ -109,6 +110,23 @@ pub async fn record_run(
     let count = facts.len();
     tokio::task::spawn_blocking(move || control.facts(&id, facts)).await?.map_err(refused)?;
     Ok(axum::Json(serde_json::json!({ "recorded": count })).into_response())
+}
+
+/// The newest run of a change that succeeded.
+pub async fn newest_run(State(api): State<Api>, Path(change): Path<String>) -> Result<Response, Failed> {
+    let control = api.plane.control().clone();
+    let id = tokio::task::spawn_blocking(move || control.newest(&change)).await??;
+    Ok(axum::Json(serde_json::json!({ "id": id })).into_response())
+}
+
+/// Registers and judges the candidate that a client's run wrote.
+pub async fn candidate(
+    State(api): State<Api>,
+    Path(model): Path<String>,
+    axum::Json(offered): axum::Json<Offered>,
+) -> Result<Response, Failed> {
+    let judge = Judge { opened: &api.opened, control: api.plane.control(), blobs: &api.views.blobs };
+    Ok(axum::Json(judge.offer(&model, offered).await?).into_response())
 }
 
 /// Carries out a person's command on a release.

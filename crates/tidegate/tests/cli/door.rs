@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How long an answer may take before the test gives up.
 const ANSWER: Duration = Duration::from_secs(60);
 /// Every route that asks for a credential, and one that does not exist, which tells a stranger no more.
-const CLOSED: [(&str, &str); 14] = [
+const CLOSED: [(&str, &str); 16] = [
     ("GET", "/"),
     ("GET", "/journal"),
     ("GET", "/runs/workspace-1"),
@@ -18,6 +18,8 @@ const CLOSED: [(&str, &str); 14] = [
     ("GET", "/releases/s/1"),
     ("GET", "/api/v1/overview"),
     ("GET", "/api/v1/models/m/1"),
+    ("POST", "/api/v1/models/m/candidates"),
+    ("GET", "/api/v1/changes/workspace/newest-run"),
     ("GET", "/api/v1/releases"),
     ("POST", "/api/v1/releases"),
     ("GET", "/api/v1/releases/s/1"),
@@ -25,7 +27,7 @@ const CLOSED: [(&str, &str); 14] = [
     ("DELETE", "/api/v1/releases/s/1"),
     ("GET", "/nowhere"),
 ];
-const OPEN: [&str; 4] = ["/login", "/assets/style.css", "/assets/live.js", "/health"];
+const OPEN: [&str; 5] = ["/login", "/assets/style.css", "/assets/live.js", "/assets/icon.svg", "/health"];
 
 /// An answer as it came.
 struct Answer {

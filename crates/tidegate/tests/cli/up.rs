@@ -46,7 +46,6 @@ fn a_second_one_is_refused_and_shown_the_first() {
     let process = format!("process {}", first.pid());
     let words = ["start in", "runs here already", &process, &address("console"), &address("gateway"), "end it first"];
     world.run(&["up", "--any-port"]).fails(5, &words);
-    world.run(&["gate"]).fails(5, &words);
     assert_eq!(owner, self::owner(&world), "the first is still the one that is found");
     world.run(&["status"]).well();
 }
@@ -94,6 +93,21 @@ fn a_run_beside_it_leaves_no_work_without_a_record() {
     // Carried out and recorded, or refused before a stage has run: nothing in between.
     let recorded = world.events().iter().any(|event| event == "run/workspace-1 finished");
     assert_eq!((said.code == 0, world.exists("model.onnx"), world.exists("dvc.lock")), (recorded, recorded, recorded), "{said:?}");
+}
+
+#[test]
+fn a_gate_beside_it_is_judged_and_recorded_by_it() {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    let _up = up(&world);
+    // The pipeline runs, and what it wrote is no model: the answer is the one that `gate` alone gives.
+    world.run(&["gate"]).fails(2, &["register", "model.onnx", "not an ONNX model"]);
+    world.run(&["gate"]).fails(2, &["not an ONNX model"]);
+    let recorded = world.events();
+    assert!(recorded.contains(&"run/workspace-1 finished".to_owned()), "{recorded:?}");
+    assert!(recorded.iter().all(|event| event.starts_with("run/workspace-1 ")), "one run, and nothing registered: {recorded:?}");
 }
 
 #[test]

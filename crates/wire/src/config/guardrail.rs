@@ -37,6 +37,9 @@ fn keys(guardrail: &Guardrail) -> Vec<(&'static str, String)> {
     if guardrail.kind == GuardrailKind::Skew {
         keys.push(("differs_by", guardrail.differs_by.to_string()));
     }
+    if matches!(guardrail.kind, GuardrailKind::Latency { .. }) {
+        keys.push(("floor", unit::duration_text(guardrail.floor_us / 1_000)));
+    }
     keys.push(("weight", guardrail.weight.to_string()));
     keys
 }
@@ -45,8 +48,9 @@ fn keys(guardrail: &Guardrail) -> Vec<(&'static str, String)> {
 pub(super) fn takes(kind: GuardrailKind, key: &str) -> bool {
     match kind {
         GuardrailKind::SampleRatio => key == "weight",
-        GuardrailKind::Skew => true,
-        GuardrailKind::Errors | GuardrailKind::Latency { .. } | GuardrailKind::Disagreement => key != "differs_by",
+        GuardrailKind::Skew => key != "floor",
+        GuardrailKind::Latency { .. } => key != "differs_by",
+        GuardrailKind::Errors | GuardrailKind::Disagreement => !matches!(key, "differs_by" | "floor"),
     }
 }
 

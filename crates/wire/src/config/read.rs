@@ -247,6 +247,7 @@ fn guardrail(name: &str, view: View<'_>, preset: Option<&Guardrail>) -> Option<G
         harm: 1.5,
         harm_slack: 0.0,
         differs_by: 0.05,
+        floor_us: 0,
         weight: 1.0,
     });
     let slack = view.at("slack").share().unwrap_or(base.slack);
@@ -257,6 +258,7 @@ fn guardrail(name: &str, view: View<'_>, preset: Option<&Guardrail>) -> Option<G
         harm: view.at("harm").number().unwrap_or(base.harm),
         harm_slack: view.at("harm_slack").share().unwrap_or(base.harm_slack.max(slack)),
         differs_by: view.at("differs_by").number().unwrap_or(base.differs_by),
+        floor_us: view.at("floor").ms().map_or(base.floor_us, |ms| ms.saturating_mul(1_000)),
         weight: view.at("weight").number().unwrap_or(base.weight),
     })
 }

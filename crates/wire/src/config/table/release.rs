@@ -139,6 +139,12 @@ static GUARDRAIL: Table = Table {
         key("harm", RATIO, Need::Optional, "Ratio from which it is harm."),
         key("harm_slack", Shape::Share, Need::Optional, "Absolute difference from which it is harm."),
         key("differs_by", ABOVE_ZERO, Need::Optional, "Of `skew`: scores further apart than this differ."),
+        key(
+            "floor",
+            Shape::Duration { min_ms: 0, max_ms: DURATION_MS_MAX },
+            Need::Optional,
+            "Of latency: an answer faster than this is never slow, whatever the control does.",
+        ),
         key("weight", ABOVE_ZERO, Need::Optional, "In the average of rollback e-values."),
     ],
 };

@@ -139,16 +139,19 @@ fn every_value_says_where_it_came_from() {
         releases.default.judge.guardrails.latency_p50.slack        2%    preset default
         releases.default.judge.guardrails.latency_p50.harm         1.5   preset default
         releases.default.judge.guardrails.latency_p50.harm_slack   5%    preset default
+        releases.default.judge.guardrails.latency_p50.floor        0s    preset default
         releases.default.judge.guardrails.latency_p50.weight       1     preset default
         releases.default.judge.guardrails.latency_p95.tolerance    1.1   preset default
         releases.default.judge.guardrails.latency_p95.slack        0.5%  preset default
         releases.default.judge.guardrails.latency_p95.harm         1.5   preset default
         releases.default.judge.guardrails.latency_p95.harm_slack   2%    preset default
+        releases.default.judge.guardrails.latency_p95.floor        0s    preset default
         releases.default.judge.guardrails.latency_p95.weight       1     preset default
         releases.default.judge.guardrails.latency_p99.tolerance    1.1   preset default
         releases.default.judge.guardrails.latency_p99.slack        0.1%  preset default
         releases.default.judge.guardrails.latency_p99.harm         1.5   preset default
         releases.default.judge.guardrails.latency_p99.harm_slack   0.5%  preset default
+        releases.default.judge.guardrails.latency_p99.floor        0s    preset default
         releases.default.judge.guardrails.latency_p99.weight       1     preset default
         releases.default.judge.guardrails.skew.tolerance           1     preset default
         releases.default.judge.guardrails.skew.slack               1%    preset default
