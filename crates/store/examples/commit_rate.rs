@@ -1,6 +1,7 @@
 //! How many appends a second the journal acknowledges, each durable, and how fast records are sealed.
 //!
 //! `cargo run --release -p tidegate-store --example commit_rate -- DIR`
+#![expect(clippy::disallowed_methods, reason = "a measurement of time reads the clock")]
 
 use serde_json::json;
 use std::path::PathBuf;

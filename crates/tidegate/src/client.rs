@@ -45,7 +45,7 @@ async fn send(places: &Places, what: &str, method: Method, path: &str, body: Opt
         Err(e) => return Err(not_up(places, what).context(format!("connect to {}: {e}", places.socket().display()))),
     };
     let (mut sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.context("speak to `tidegate up`")?;
-    tokio::spawn(driver);
+    crate::task::spawn(driver);
     let text = body.map_or_else(String::new, Value::to_string);
     let request = Request::builder()
         .method(method)

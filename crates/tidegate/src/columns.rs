@@ -73,7 +73,7 @@ mod engine {
     }
 
     pub async fn check(path: &Path, contract: &Contract, as_of: At) -> Result<CheckReport> {
-        Ok(tidegate_data::check(&Source::at(path), contract, as_of, &CheckOptions::default()).await.map_err(coded)?)
+        tidegate_data::check(&Source::at(path), contract, as_of, &CheckOptions::default()).await.map_err(coded)
     }
 
     pub fn digest(path: &Path) -> Result<tidegate_core::id::Digest> {

@@ -9,6 +9,7 @@ mod daemon;
 mod exit;
 mod show;
 mod steps;
+mod task;
 mod workspace;
 
 use clap::Parser;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
 /// ONNX Runtime counts its uses and writes them down unless it is told not to before it is loaded; workers and stages
 /// inherit the word.
 #[expect(unsafe_code, reason = "the first thing that this process does: no other thread reads the environment yet")]
+#[expect(clippy::disallowed_methods, reason = "ONNX Runtime reads it in this very process, and nothing else runs yet")]
 fn keep_to_ourselves() {
     // SAFETY: no thread has been started.
     unsafe { std::env::set_var("ORT_DISABLE_TELEMETRY", "1") };

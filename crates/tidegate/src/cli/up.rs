@@ -131,7 +131,10 @@ fn summary(ending: &Ending, sealed: u64, unsealed: u64, link: &str, json: bool) 
     };
     show::line("")?;
     for (name, outcome, sentence) in &ending.acts {
-        show::line(&format!("{:<12} {}: {sentence}", style::strong(name), word(*outcome)))?;
+        // What the name and the word have said is not said again.
+        let said = format!("{name} {}", outcome.map_or("", Outcome::words));
+        let rest = sentence.strip_prefix(&said).unwrap_or(sentence).trim_start_matches([',', ';', ' ']);
+        show::line(&format!("{:<12} {}: {rest}", style::strong(name), word(*outcome)))?;
     }
     show::line(&format!("{}  {sealed} records verified against the signed checkpoint", style::strong("journal")))?;
     if let Some(ms) = ending.first_prediction_ms {

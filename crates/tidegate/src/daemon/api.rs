@@ -121,13 +121,13 @@ pub async fn start(parts: Parts) -> Result<(SocketAddr, String)> {
     let sessions = access::Sessions::new(tokens, address);
     let guarded =
         router(api.clone()).layer(axum::middleware::from_fn_with_state(sessions.clone(), access::guard)).layer(axum::Extension(sessions));
-    tokio::spawn(async move { axum::serve(listener, guarded).await });
+    crate::task::spawn(async move { axum::serve(listener, guarded).await });
 
     let socket = opened.places.socket();
     let _ = std::fs::remove_file(&socket);
     let local = tokio::net::UnixListener::bind(&socket).with_context(|| format!("make the socket {}", socket.display()))?;
     let open = router(api).layer(axum::middleware::from_fn(access::as_owner));
-    tokio::spawn(async move { axum::serve(local, open).await });
+    crate::task::spawn(async move { axum::serve(local, open).await });
     Ok((address, format!("http://{address}/login?token={secret}")))
 }
 

@@ -139,7 +139,8 @@ impl Pairs {
         }
         if let (Some(online), Some(offline)) = (pair.candidate.score, by.offline.get(&pair.record_id)) {
             // A score that is no number differs from any.
-            hit(&mut c.skew, !((online - offline).abs() <= by.differs_by));
+            let apart = (online - offline).abs();
+            hit(&mut c.skew, apart.is_nan() || apart > by.differs_by);
         }
     }
 }

@@ -28,6 +28,9 @@ const WAKE_MAX_MS: u64 = 500;
 #[derive(Clone)]
 pub struct Plane(Arc<Inner>);
 
+/// Of each service the rollout and generation that the table stands by.
+type Fences = BTreeMap<String, (u64, u64)>;
+
 struct Inner {
     control: Control,
     gateway: Arc<Gateway>,
@@ -38,7 +41,7 @@ struct Inner {
     config: Workspace,
     bus: Bus,
     /// The standing table, and of each service the rollout and generation that it stands by.
-    table: Mutex<(RouteTable, BTreeMap<String, (u64, u64)>)>,
+    table: Mutex<(RouteTable, Fences)>,
     /// Effects that a task works on now.
     under_way: Mutex<HashSet<String>>,
 }
@@ -103,7 +106,7 @@ impl Plane {
                 Output::Happened { rollout, events } => self.0.bus.tell(Happening::Rollout { rollout, events }),
                 Output::ResendEvidence { rollout, from_seq } => {
                     let plane = self.clone();
-                    tokio::spawn(async move {
+                    crate::task::spawn(async move {
                         if let Err(error) = plane.resend(rollout.clone(), from_seq).await {
                             plane.0.bus.trouble(&format!("{rollout}: {error:#}"));
                         }
@@ -134,7 +137,7 @@ impl Plane {
             return;
         }
         let plane = self.clone();
-        tokio::spawn(async move {
+        crate::task::spawn(async move {
             if let Err(error) = plane.carry_out_one(&rollout, effect).await {
                 plane.0.bus.trouble(&format!("{rollout}: {error:#}"));
             }
@@ -321,7 +324,7 @@ impl Plane {
         for (target, _) in self.0.pool.states() {
             if target.service == open.spec.service && !wanted.contains(&target) {
                 let pool = self.0.pool.clone();
-                tokio::spawn(async move {
+                crate::task::spawn(async move {
                     // Refused while a route needs it: the next sweep finds it again.
                     let _ = pool.unload(&target).await;
                 });

@@ -86,7 +86,7 @@ fn points(open: &Rollout, ticks: &[Tick], events: &[Event]) -> Vec<Point> {
 fn shares(events: &[Event], tick: &Tick) -> (u32, u32) {
     let wanted = events
         .iter()
-        .filter_map(|e| if let Event::TrafficWanted { traffic, at, .. } = e { (*at <= tick.at).then_some(*traffic) } else { None })
-        .last();
+        .rev()
+        .find_map(|e| if let Event::TrafficWanted { traffic, at, .. } = e { (*at <= tick.at).then_some(*traffic) } else { None });
     wanted.map_or((0, 0), |t| (t.candidate_bp, t.control_bp))
 }

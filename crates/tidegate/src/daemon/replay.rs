@@ -85,7 +85,7 @@ impl Replay {
         let tally = Arc::new(Mutex::new(Tally::default()));
         let sender =
             Sender { front, records, pass, stopped: stopped.clone(), position: position.clone(), circle, per_second, tally: tally.clone() };
-        let task = tokio::spawn(sender.run());
+        let task = crate::task::spawn(sender.run());
         Replay { stopped, position, tally, task }
     }
 
@@ -127,11 +127,11 @@ impl Sender {
     async fn run(self) {
         let (work, receiver) = async_queue();
         let (answered, labels) = mpsc::channel::<(String, f64)>(LABELS_PER_REQUEST * 4);
-        let labeller = tokio::spawn(send_labels(self.front.clone(), labels));
+        let labeller = crate::task::spawn(send_labels(self.front.clone(), labels));
         let mut clients = Vec::with_capacity(CONNECTIONS);
         for _ in 0..CONNECTIONS {
             let client = Client { front: self.front.clone(), records: self.records.clone(), pass: self.pass, tally: self.tally.clone() };
-            clients.push(tokio::spawn(client.run(receiver.clone(), answered.clone())));
+            clients.push(crate::task::spawn(client.run(receiver.clone(), answered.clone())));
         }
         drop(answered);
         self.pace(work).await;
@@ -229,7 +229,7 @@ async fn open<'a>(front: &Front, connection: &'a mut Option<SendRequest<Full<Byt
         stream.set_nodelay(true).context("set TCP_NODELAY")?;
         let (sender, driver) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.context("HTTP handshake with the gateway")?;
-        tokio::spawn(driver);
+        crate::task::spawn(driver);
         *connection = Some(sender);
     }
     connection.as_mut().context("no connection to the gateway")

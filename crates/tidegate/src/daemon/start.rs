@@ -195,16 +195,16 @@ impl Running {
     async fn go_on(&self, gateway: Outputs, pool_events: mpsc::Receiver<PoolEvent>, under_way: Vec<Output>) -> Result<()> {
         let config = &self.opened.config;
         let threshold: HashMap<String, f64> = config.services.keys().map(|s| (s.clone(), release::threshold(config, s))).collect();
-        tokio::spawn(telemetry::write_predictions(self.lake.clone(), gateway.records, threshold, self.bus.clone()));
-        tokio::spawn(telemetry::write_feedback(self.lake.clone(), gateway.feedback, self.bus.clone()));
-        tokio::spawn(self.ticks.clone().take_pairs(gateway.pairs));
-        tokio::spawn(self.plane.clone().hear_pool(pool_events));
+        crate::task::spawn(telemetry::write_predictions(self.lake.clone(), gateway.records, threshold, self.bus.clone()));
+        crate::task::spawn(telemetry::write_feedback(self.lake.clone(), gateway.feedback, self.bus.clone()));
+        crate::task::spawn(self.ticks.clone().take_pairs(gateway.pairs));
+        crate::task::spawn(self.plane.clone().hear_pool(pool_events));
         let interrupted = self.control.clone();
         tokio::task::spawn_blocking(move || build::mark_interrupted(&interrupted)).await??;
         self.plane.restore().await?;
         for service in config.services.keys() {
             let threshold = release::threshold(config, service);
-            tokio::spawn(self.ticks.clone().count(self.plane.clone(), service.clone(), threshold, self.opened.places.evidence()));
+            crate::task::spawn(self.ticks.clone().count(self.plane.clone(), service.clone(), threshold, self.opened.places.evidence()));
         }
         self.plane.carry_out(under_way);
         for service in config.services.keys() {
@@ -225,11 +225,11 @@ impl Running {
                         opened: self.opened.clone(),
                         bus: self.bus.clone(),
                     };
-                    tokio::spawn(follow.to_its_end(id));
+                    crate::task::spawn(follow.until_the_end(id));
                 }
             }
         }
-        tokio::spawn(self.plane.clone().wake());
+        crate::task::spawn(self.plane.clone().wake());
         Ok(())
     }
 

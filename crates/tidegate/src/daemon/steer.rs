@@ -82,7 +82,7 @@ pub async fn start(State(api): State<Api>, axum::Json(wanted): axum::Json<Start>
         release::prepare_offline(&api.plane, &api.ticks, config, root, &wanted.service, &version.model, &version.version).await?;
     }
     let id = release::start(&api.plane, config, &wish, None).await.map_err(refused)?;
-    tokio::spawn(follow(&api).to_its_end(id.clone()));
+    crate::task::spawn(follow(&api).until_the_end(id.clone()));
     Ok(axum::Json(serde_json::json!({ "service": id.service, "number": id.number })).into_response())
 }
 
@@ -169,7 +169,7 @@ pub async fn command(
     api.plane.drive(Input::Command { rollout: id.clone(), key: None, command }).await.map_err(refused)?;
     if matches!(word.as_str(), "retry" | "undo") {
         // An ended release was woken: somebody must see it to its new end.
-        tokio::spawn(follow(&api).to_its_end(id.clone()));
+        crate::task::spawn(follow(&api).until_the_end(id.clone()));
     }
     let state = api.plane.state(&id).await?;
     let open = state.rollout().context("the release is gone")?;

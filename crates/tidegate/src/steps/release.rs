@@ -203,7 +203,7 @@ pub struct Follow {
 
 impl Follow {
     /// Offline scores before, aliases after.
-    pub async fn to_its_end(self, id: RolloutId) {
+    pub async fn until_the_end(self, id: RolloutId) {
         let ended = async {
             let state = self.plane.state(&id).await?;
             if let Some(open) = state.rollout().filter(|r| !r.phase.is_terminal() && r.spec.shadow().is_some()) {

@@ -171,8 +171,8 @@ impl<'a> Player<'a> {
             .zip(&state.acts)
             .filter(|(_, a)| matches!(a.finished, Some((_, Outcome::Live | Outcome::Promoted, _))));
         Ok(promoted
-            .filter_map(|(act, _)| if let Deed::Change { overlay, .. } = &act.deed { Some(overlay.clone()) } else { None })
-            .last()
+            .rev()
+            .find_map(|(act, _)| if let Deed::Change { overlay, .. } = &act.deed { Some(overlay.clone()) } else { None })
             .flatten())
     }
 

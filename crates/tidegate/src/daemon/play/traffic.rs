@@ -59,7 +59,7 @@ impl Player<'_> {
         let kept = Kept { path: self.run.opened.places.home.join("replay.json"), act: index };
         let circle = act.deed != Deed::WatchDrift;
         let replay = Replay::start(front, records, kept.read(), circle, replay.per_second, self.pass);
-        tokio::spawn(kept.keep(replay.position()));
+        crate::task::spawn(kept.keep(replay.position()));
         Ok(replay)
     }
 }
