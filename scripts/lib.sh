@@ -1,7 +1,8 @@
+# shellcheck shell=bash
 # What the scripts share: where things are built, and checks that say what is missing and how to get it.
 # Read by the other scripts; not run by itself.
 
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/tidegate"
 # One target folder for every clone, so that a second clone does not compile the dependencies again.

@@ -17,7 +17,7 @@ else
     say "dependencies: not checked, cargo-deny is missing (cargo install cargo-deny)"
 fi
 if command -v shellcheck >/dev/null 2>&1; then
-    shellcheck --external-sources scripts/*.sh .ci/run
+    shellcheck --external-sources --source-path=SCRIPTDIR scripts/*.sh .ci/run
 else
     say "scripts: not checked, shellcheck is missing (apt-get install shellcheck)"
 fi
