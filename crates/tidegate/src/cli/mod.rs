@@ -12,6 +12,7 @@ mod release;
 mod run;
 mod sim;
 mod status;
+mod token;
 mod up;
 
 use clap::{Parser, Subcommand};
@@ -59,6 +60,9 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Shows the newest records of the journal
     Journal(journal::JournalArgs),
+    /// Makes, lists and ends credentials for the API
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Replays one seed of the simulated world and prints its story
     Sim(sim::SimArgs),
 }
@@ -90,6 +94,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Status => status::status(&context),
         Command::Audit(command) => audit::audit(&context, &command),
         Command::Journal(args) => journal::journal(&context, &args),
+        Command::Token(command) => token::token(&context, &command),
         Command::Sim(args) => sim::sim(&context, &args),
     }
 }

@@ -25,9 +25,15 @@ pub async fn view(views: &Views, service: &str, number: u64) -> Result<Option<Re
     let stream = id.stream();
     let records = views.plane.control().call(move |driver| driver.engine().journal().read_stream(&stream, 0)).await??;
     let events: Vec<Event> = records.into_iter().filter_map(|r| serde_json::from_value(r.body).ok()).collect();
-    let (dir, of) = (views.opened.places.evidence(), id.clone());
-    let ticks = tokio::task::spawn_blocking(move || evidence::read(&dir, &of, 0)).await??;
-    let points = points(open, &ticks, &events);
+    let story = story::story(&events);
+    let (dir, of, drawn) = (views.opened.places.evidence(), id.clone(), open.clone());
+    // The judge is folded again over every tick: too long for a thread that answers others.
+    let work = move || -> Result<_> {
+        let ticks = evidence::read(&dir, &of, 0)?;
+        let saw = ticks.iter().filter(|t| t.mode != Mode::Shadow).map(|t| t.candidate.requests).sum();
+        Ok((points(&drawn, &ticks, &events), saw))
+    };
+    let (points, users_saw) = tokio::task::spawn_blocking(work).await??;
     let (asked, plane) = (id.clone(), views.plane.clone());
     let running = plane.control().call(move |driver| driver.assessments(&asked)).await??;
     let recorded = open.failed.as_ref().or(open.judged.as_ref());
@@ -42,9 +48,9 @@ pub async fn view(views: &Views, service: &str, number: u64) -> Result<Option<Re
         change: open.spec.change.clone(),
         attempt: open.attempt,
         assessment,
-        users_saw: ticks.iter().filter(|t| t.mode != Mode::Shadow).map(|t| t.candidate.requests).sum(),
+        users_saw,
         points,
-        story: story::story(&events),
+        story,
         evidence: recorded.map(|j| j.evidence.to_string()),
     }))
 }

@@ -134,3 +134,24 @@ fn a_login_token_is_no_credential_for_the_api() {
     let bearer = format!("authorization: Bearer {token}\r\n");
     assert_eq!(ask(&address, "GET", "/api/v1/overview", &bearer).status, 401);
 }
+
+#[test]
+fn a_token_that_was_made_opens_the_api_until_it_is_revoked() {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    let _up = up(&world);
+    let address = console(&world);
+    let made = world.run(&["token", "create", "--label", "ci", "--expires", "1d", "--json"]).well().json();
+    let bearer = format!("authorization: Bearer {}\r\n", made["token"].as_str().unwrap());
+    assert_eq!(ask(&address, "GET", "/api/v1/overview", &bearer).status, 200);
+    assert_eq!(ask(&address, "GET", "/api/v1/overview", &bearer).status, 200, "again");
+    let id = made["id"].as_str().unwrap();
+    let listed = world.run(&["token", "list"]).well().out;
+    assert!(listed.contains(id) && !listed.contains(made["token"].as_str().unwrap()), "{listed}");
+    world.run(&["token", "revoke", id]).well();
+    assert_eq!(ask(&address, "GET", "/api/v1/overview", &bearer).status, 401);
+    world.run(&["token", "revoke", id]).fails(4, &["revoke token", "there is none", "token list"]);
+    world.run(&["token", "create", "--label", "ci", "--expires", "soon"]).fails(2, &["make a token", "--expires"]);
+}

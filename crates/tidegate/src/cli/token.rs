@@ -1,0 +1,104 @@
+//! `tidegate token`: credentials for programs that use the API, made, listed and ended.
+
+use super::Context;
+use crate::clock;
+use crate::exit::{self, failure};
+use crate::show;
+use crate::workspace::{self, Opened};
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use tidegate_core::id::At;
+use tidegate_store::Keys;
+use tidegate_store::tokens::{NewToken, Token, Tokens};
+use tidegate_wire::config::unit::duration_ms;
+
+/// What a token of the API allows: pages, views and releases, as somebody who signed in.
+const SCOPES: [&str; 1] = ["console"];
+/// The kind that stands in the token's text.
+const KIND: &str = "api";
+
+/// What to do with tokens.
+#[derive(Debug, Subcommand)]
+pub enum TokenCommand {
+    /// Makes a token and prints it, once
+    Create(CreateArgs),
+    /// Lists tokens, without their secrets
+    List,
+    /// Ends a token
+    Revoke {
+        /// Its id, from `token list`
+        id: String,
+    },
+}
+
+/// A new token.
+#[derive(Debug, Args)]
+pub struct CreateArgs {
+    /// What it is for, as `github actions`
+    #[arg(long)]
+    label: String,
+    /// How long it counts, as `90d`; for ever when not given
+    #[arg(long, value_name = "DURATION")]
+    expires: Option<String>,
+}
+
+/// Carries it out.
+pub fn token(context: &Context, command: &TokenCommand) -> Result<u8> {
+    let opened = workspace::open(&context.dir)?;
+    let tokens = tokens(&opened)?;
+    match command {
+        TokenCommand::Create(args) => create(context, &tokens, args)?,
+        TokenCommand::List => list(context, &tokens.list()?)?,
+        TokenCommand::Revoke { id } => {
+            if !tokens.revoke(id)? {
+                return Err(failure(
+                    exit::NOT_FOUND,
+                    format!("revoke token {id}: there is none: `tidegate token list` shows those that are"),
+                ));
+            }
+            if context.json {
+                show::json(&serde_json::json!({ "revoked": id }))?;
+            } else {
+                show::line(&format!("revoked {id}; sessions that it began end within twelve hours"))?;
+            }
+        }
+    }
+    Ok(exit::OK)
+}
+
+fn tokens(opened: &Opened) -> Result<Tokens> {
+    opened.places.make()?;
+    Ok(Keys::open(&opened.places.keys(), &opened.config.name)?.tokens())
+}
+
+fn create(context: &Context, tokens: &Tokens, args: &CreateArgs) -> Result<()> {
+    let now = clock::now();
+    let after = |text: &str| -> Result<At> {
+        let ms = duration_ms(text).map_err(|why| failure(exit::USAGE, format!("make a token: --expires: {why}")))?;
+        Ok(At(now.0.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))))
+    };
+    let expires = args.expires.as_deref().map(after).transpose()?;
+    let (token, text) = tokens.make(&NewToken { kind: KIND, label: &args.label, scopes: &SCOPES, expires, once: false }, now)?;
+    if context.json {
+        return show::json(&serde_json::json!({ "id": token.id, "token": text, "expires": token.expires.map(|at| at.to_string()) }));
+    }
+    show::line(&text)?;
+    show::note("keep it now: it is not shown again; send it as `authorization: Bearer TOKEN`");
+    Ok(())
+}
+
+fn list(context: &Context, tokens: &[Token]) -> Result<()> {
+    if context.json {
+        let rows: Vec<_> = tokens.iter().map(|t| serde_json::json!({ "id": t.id, "kind": t.kind, "label": t.label, "scopes": t.scopes, "made": t.made.to_string(), "expires": t.expires.map(|at| at.to_string()), "once": t.once })).collect();
+        return show::json(&rows);
+    }
+    if tokens.is_empty() {
+        return show::line("no token yet: `tidegate token create --label NAME` makes one");
+    }
+    for t in tokens {
+        let until = t.expires.map_or("for ever".to_owned(), |at| format!("until {at}"));
+        let once = if t.once { ", for one use" } else { "" };
+        show::line(&format!("{}  {:<8} {}: made {}, {until}{once}", t.id, t.kind, t.label, t.made))?;
+    }
+    Ok(())
+}
