@@ -12,13 +12,13 @@ const SIZE: usize = 4;
 const VALUES_MIN: usize = 5;
 /// Below this many values on both sides the statistic is corrected.
 const CORRECTED_BELOW: usize = 25;
-/// Eigenvalues below this share of the largest count as zero.
-const RELATIVE_MIN: f64 = 1e-15;
+/// Eigenvalues below this share of the largest are rounding: the covariance cannot be inverted.
+const RELATIVE_MIN: f64 = 1e-12;
 
 type Matrix = [[f64; SIZE]; SIZE];
 
-/// Epps and Singleton's W2 (Journal of Statistical Computation and Simulation 26, 1986); none with fewer than five values
-/// or where the middle half of all values is one value.
+/// Epps and Singleton's W2 (Journal of Statistical Computation and Simulation 26, 1986); none with fewer than five values,
+/// where the middle half of all values is one value, or where there are too few different ones for the statistic's law.
 #[must_use]
 pub fn epps_singleton(a: &[f64], b: &[f64]) -> Option<Tested> {
     if a.len() < VALUES_MIN || b.len() < VALUES_MIN {
@@ -40,19 +40,19 @@ pub fn epps_singleton(a: &[f64], b: &[f64]) -> Option<Tested> {
     let gap: Vec<f64> = first.0.iter().zip(second.0).map(|(x, y)| x - y).collect();
     let (values, vectors) = eigen(covariance);
     let largest = values.iter().fold(0.0, |m: f64, v| m.max(libm::fabs(*v)));
-    let (mut statistic, mut rank) = (0.0, 0usize);
+    let mut statistic = 0.0;
     for (j, value) in values.iter().enumerate() {
-        if libm::fabs(*value) > RELATIVE_MIN * largest {
-            let along: f64 = (0..SIZE).map(|i| vectors[i][j] * gap[i]).sum();
-            statistic += along * along / value;
-            rank += 1;
+        if *value <= RELATIVE_MIN * largest {
+            return None;
         }
+        let along: f64 = (0..SIZE).map(|i| vectors[i][j] * gap[i]).sum();
+        statistic += along * along / value;
     }
     statistic *= n + m;
     if a.len().max(b.len()) < CORRECTED_BELOW {
         statistic /= 1.0 + libm::pow(n + m, -0.45) + 10.1 * (libm::pow(n, -1.7) + libm::pow(m, -1.7));
     }
-    Some(Tested { statistic, p_value: chi_square_tail(statistic.max(0.0), rank as f64) })
+    Some(Tested { statistic, p_value: chi_square_tail(statistic.max(0.0), SIZE as f64) })
 }
 
 /// Means and biased covariances of cosines and sines at the points.

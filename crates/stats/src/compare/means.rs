@@ -3,11 +3,22 @@
 use super::Tested;
 use crate::tails::student_two_sided;
 
+/// A sum that carries what rounding loses (Neumaier): values far from 0 with small differences keep these.
+fn exact_sum(values: impl Iterator<Item = f64>) -> f64 {
+    let (mut sum, mut lost) = (0.0_f64, 0.0);
+    for v in values {
+        let next = sum + v;
+        lost += if libm::fabs(sum) >= libm::fabs(v) { (sum - next) + v } else { (v - next) + sum };
+        sum = next;
+    }
+    sum + lost
+}
+
 /// Mean and sum of squared distances from it.
 #[must_use]
 pub fn moments(values: &[f64]) -> (f64, f64) {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    (mean, values.iter().map(|v| (v - mean) * (v - mean)).sum())
+    let mean = exact_sum(values.iter().copied()) / values.len() as f64;
+    (mean, exact_sum(values.iter().map(|v| (v - mean) * (v - mean))))
 }
 
 /// Student's two-sided test that both means are equal, with a common variance; none where no value differs.
