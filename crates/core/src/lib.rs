@@ -15,6 +15,7 @@ pub mod pipeline;
 pub mod rollout;
 pub mod route;
 pub mod run;
+pub mod tests;
 pub mod transform;
 pub mod watch;
 pub mod workspace;

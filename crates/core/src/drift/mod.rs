@@ -6,6 +6,7 @@ mod chunks;
 mod estimate;
 mod fairness;
 mod field;
+mod joint;
 mod method;
 mod score;
 #[cfg(test)]
@@ -15,13 +16,15 @@ pub use chunks::{CHUNKS_MAX, Chunk, Trend, trend};
 pub use estimate::{Calibration, Estimated, estimate};
 pub use fairness::{Fairness, GROUP_ROWS_MIN, GroupRates, fairness};
 pub use field::{Categories, Field, Numbers};
+pub use joint::{JOINT_P_VALUE, Joint, joint};
 pub use method::Method;
 pub use score::{TEST_ROWS_MAX, choose, score};
 
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tidegate_stats::multiple::{Correction, corrected};
+pub use tidegate_stats::multiple::Correction;
+use tidegate_stats::multiple::corrected;
 
 /// What counts as drift; the defaults are Evidently's.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

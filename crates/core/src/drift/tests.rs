@@ -95,3 +95,24 @@ fn fairness_compares_only_groups_with_rows_enough() {
     assert_eq!((found.demographic_parity_ratio, found.equalized_odds_difference), (Some(0.0), None));
     assert_eq!(fairness(&[], None, &[], 1), Fairness::default());
 }
+
+#[test]
+fn a_correlation_that_turned_is_seen_jointly_alone() {
+    let mut rng = Rng::new(3);
+    let mut pair = |sign: f64| -> (Vec<f64>, Vec<f64>) {
+        (0..800)
+            .map(|_| {
+                let x = rng.normal();
+                (x, sign * 0.9 * x + 0.44 * rng.normal())
+            })
+            .unzip()
+    };
+    let ((x, y), (u, v), (a, b)) = (pair(1.0), pair(-1.0), pair(1.0));
+    let columns = |p: &[f64], q: &[f64]| vec![("x".to_owned(), x.clone(), p.to_vec()), ("y".to_owned(), y.clone(), q.to_vec())];
+    let turned = joint(&columns(&u, &v));
+    assert!(turned.drifted, "{turned:?}");
+    assert!(!joint(&columns(&a, &b)).drifted);
+    let field = |v: &[f64]| Field::Numbers(Numbers::of(v, false));
+    assert!(!Method::KolmogorovSmirnov.drifted(score(Method::KolmogorovSmirnov, &field(&y), &field(&v)).unwrap(), 0.01), "not by itself");
+    assert_eq!(joint(&[]).p_value, None);
+}

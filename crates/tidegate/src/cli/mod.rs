@@ -3,6 +3,8 @@
 mod audit;
 mod check;
 mod config;
+#[cfg(feature = "data")]
+mod drift;
 mod gate;
 mod init;
 mod journal;
@@ -12,6 +14,9 @@ mod run;
 mod sim;
 mod status;
 mod up;
+
+#[cfg(feature = "data")]
+pub use drift::word as drift_word;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -38,6 +43,9 @@ enum Command {
     Run(run::RunArgs),
     /// Checks datasets against their contracts
     Check(check::CheckArgs),
+    /// Holds a table against a reference: which columns drifted, by the tests that Evidently chooses
+    #[cfg(feature = "data")]
+    Drift(drift::DriftArgs),
     /// Evaluates the gates of the newest run's model, releasing nothing
     Gate(gate::GateArgs),
     /// Writes a tidegate.yaml for an existing repository
@@ -81,6 +89,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Up(args) => up::up(&context, &args),
         Command::Run(args) => run::run(&context, &args),
         Command::Check(args) => check::check(&context, &args),
+        #[cfg(feature = "data")]
+        Command::Drift(args) => drift::drift(&context, &args),
         Command::Gate(args) => gate::gate(&context, &args),
         Command::Init(args) => init::init(&context, &args),
         Command::Config(command) => config::config(&context, &command),

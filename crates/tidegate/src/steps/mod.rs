@@ -5,7 +5,11 @@
 pub mod build;
 pub mod check;
 pub mod drift;
+#[cfg(feature = "data")]
+pub mod drift_parts;
 pub mod gate;
 pub mod offline;
 pub mod register;
 pub mod release;
+#[cfg(feature = "data")]
+pub mod tables;
