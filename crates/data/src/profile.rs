@@ -55,7 +55,7 @@ pub fn profile_table(table: &Table) -> Profile {
 
 fn profile_column(column: &Column) -> ColumnProfile {
     if let Some(numbers) = column.numbers() {
-        let mut profile = NumberProfile { whole: matches!(column, Column::Int(_)), ..NumberProfile::default() };
+        let mut profile = NumberProfile::of_type(matches!(column, Column::Int(_)));
         for (row, value) in numbers.iter().enumerate() {
             profile.observe(row as u64, Some(*value));
         }
@@ -79,8 +79,8 @@ impl Gathered {
     fn new(class: Class) -> Gathered {
         match class {
             Class::Text | Class::Bool => Gathered::Category(CategoryProfile::default()),
-            Class::Int => Gathered::Number(NumberProfile { whole: true, ..NumberProfile::default() }),
-            Class::Float | Class::Instant | Class::Null | Class::Other => Gathered::Number(NumberProfile::default()),
+            Class::Int => Gathered::Number(NumberProfile::of_type(true)),
+            Class::Float | Class::Instant | Class::Null | Class::Other => Gathered::Number(NumberProfile::of_type(false)),
         }
     }
 

@@ -63,11 +63,13 @@ impl Comment {
     /// Whether a body carries this comment's watermark, whatever its revision.
     #[must_use]
     pub fn is_in(&self, body: &str) -> bool {
-        let wanted = format!("{NAME} {}\")", escaped(&self.title));
+        let title = escaped(&self.title);
+        let wanted = format!("{NAME} {title}\")");
         body.match_indices(HEAD).any(|(at, head)| {
             let rest = body.get(at + head.len()..).unwrap_or("");
             let revision = rest.chars().take_while(|c| c.is_ascii_alphanumeric()).count();
-            rest.get(revision..).is_some_and(|r| r.starts_with(&wanted))
+            let rest = rest.get(revision..).unwrap_or("");
+            rest.starts_with(&wanted) || (title.is_empty() && rest.starts_with(&format!("{NAME}\")")))
         })
     }
 

@@ -134,6 +134,12 @@ impl Profile {
 
 #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
 impl NumberProfile {
+    /// Of a column without rows, of a whole-number type or not.
+    #[must_use]
+    pub fn of_type(whole: bool) -> NumberProfile {
+        NumberProfile { whole, ..NumberProfile::default() }
+    }
+
     /// Takes the value of a row; NaN and the infinities count as null.
     pub fn observe(&mut self, row: u64, value: Option<f64>) {
         let Some(value) = value.filter(|v| v.is_finite()) else {

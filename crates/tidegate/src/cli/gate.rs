@@ -1,6 +1,6 @@
 //! `tidegate gate`: the gates of the model that lies in the work tree, releasing nothing.
 
-use super::Context;
+use super::{Context, bounds};
 use crate::daemon::control::Control;
 use crate::daemon::events::Bus;
 use crate::daemon::owner;
@@ -20,11 +20,17 @@ use tidegate_store::{FsBlobs, Keys};
 #[derive(Debug, Args)]
 pub struct GateArgs {
     /// Model; the only one when not given
+    #[arg(conflicts_with_all = ["metrics", "min", "max"])]
     model: Option<String>,
+    #[command(flatten)]
+    bounds: bounds::BoundsArgs,
 }
 
 /// Carries it out.
 pub fn gate(context: &Context, args: &GateArgs) -> Result<u8> {
+    if args.bounds.wanted() {
+        return bounds::gate(context, &args.bounds);
+    }
     let opened = workspace::open(&context.dir)?;
     let models = &opened.config.models;
     let name = match (&args.model, models.len()) {

@@ -1,6 +1,7 @@
 //! The command line: what can be said, and who answers it. One file a command; each prints for people, or JSON.
 
 mod audit;
+mod bounds;
 mod check;
 mod config;
 #[cfg(feature = "data")]

@@ -5,6 +5,7 @@
 mod write;
 mod xml;
 
+pub(crate) use write::escape;
 pub use write::{Case, write};
 
 use tidegate_core::tests::{Outcome, TestResult};
