@@ -169,7 +169,13 @@ pub(crate) fn put(http: &dyn Http, repository: &Repository, service: &Service, c
     Ok(Posted::Created(made["id"].to_string().trim_matches('"').to_owned()))
 }
 
-fn call(http: &dyn Http, repository: &Repository, service: &Service, (method, url): (&'static str, String), body: Option<Value>) -> Result<Value, CommentError> {
+fn call(
+    http: &dyn Http,
+    repository: &Repository,
+    service: &Service,
+    (method, url): (&'static str, String),
+    body: Option<Value>,
+) -> Result<Value, CommentError> {
     let request = Request { method, url, headers: service.headers.clone(), body };
     let answer = http.send(&request)?;
     match answer.status {

@@ -24,11 +24,17 @@ fn answer(kept: &mut Kept, method: &str, path: &str, body: &Value) -> (u16, Valu
     }
     let bitbucket = path.contains("/repositories/");
     let text = || body["body"].as_str().or(body["content"]["raw"].as_str()).unwrap_or("").to_owned();
-    let show = |(id, body): &(u64, String)| if bitbucket { json!({ "id": id, "content": { "raw": body } }) } else { json!({ "id": id, "body": body }) };
+    let show = |(id, body): &(u64, String)| {
+        if bitbucket { json!({ "id": id, "content": { "raw": body } }) } else { json!({ "id": id, "body": body }) }
+    };
     match method {
         "GET" => {
             let page: usize = path.rsplit_once("page=").map_or("1", |(_, p)| p.split('&').next().unwrap()).parse().unwrap_or(1);
-            let page = if path.contains("&page=") { path.split("&page=").nth(1).unwrap().split('&').next().unwrap().parse().unwrap() } else { page };
+            let page = if path.contains("&page=") {
+                path.split("&page=").nth(1).unwrap().split('&').next().unwrap().parse().unwrap()
+            } else {
+                page
+            };
             let items: Vec<Value> = kept.comments.iter().skip((page - 1) * 100).take(100).map(show).collect();
             (200, if bitbucket { json!({ "values": items }) } else { json!(items) })
         }
@@ -108,7 +114,10 @@ fn what_cml_left_is_taken_over() {
     let (api, kept) = server();
     kept.lock().unwrap().comments.push((1, "old\n\n![](https://cml.dev/watermark.png#0123abcd \"CML watermark train\")".into()));
     let repository = Repository { api, path: "team/model".into(), token: "t".into() };
-    assert_eq!(github::comment(&Curl, &repository, &Target::Commit("c0ffee".into()), &comment("new", "ee")).unwrap(), Posted::Updated("1".into()));
+    assert_eq!(
+        github::comment(&Curl, &repository, &Target::Commit("c0ffee".into()), &comment("new", "ee")).unwrap(),
+        Posted::Updated("1".into())
+    );
 }
 
 #[test]

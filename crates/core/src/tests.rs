@@ -122,8 +122,8 @@ fn history(test: &str, codes: &[(&str, u64, u64)]) -> TestHistory {
     let (runs, failures) = (sum(|c| c.1), sum(|c| c.2));
     let mixed: Vec<_> = codes.iter().filter(|c| c.2 > 0 && c.2 < c.1).collect();
     let flaky = if mixed.is_empty() { flaky_chance(codes, runs, failures) } else { 1.0 };
-    let failure_rate = (!mixed.is_empty())
-        .then(|| clopper_pearson(mixed.iter().map(|c| c.1).sum(), mixed.iter().map(|c| c.2).sum(), CONFIDENCE));
+    let failure_rate =
+        (!mixed.is_empty()).then(|| clopper_pearson(mixed.iter().map(|c| c.1).sum(), mixed.iter().map(|c| c.2).sum(), CONFIDENCE));
     let newest_fails = codes.last().is_some_and(|c| c.2 == c.1);
     let advice = match () {
         () if flaky >= QUARANTINE_AT => Advice::Quarantine,
@@ -149,7 +149,8 @@ mod checks {
     use super::*;
 
     fn run(code: &str, outcomes: &[(&str, Outcome)]) -> TestRun {
-        let results = outcomes.iter().map(|(t, o)| TestResult { test: (*t).to_owned(), outcome: *o, seconds: None, message: None }).collect();
+        let results =
+            outcomes.iter().map(|(t, o)| TestResult { test: (*t).to_owned(), outcome: *o, seconds: None, message: None }).collect();
         TestRun { code: code.to_owned(), report: String::new(), results }
     }
 
@@ -180,7 +181,8 @@ mod checks {
     fn outcomes_that_change_with_every_code_make_flakiness_likely() {
         let alternating: Vec<TestRun> =
             (0..20).map(|i| run(&i.to_string(), &[("t", if i % 3 == 0 { Outcome::Failed } else { Outcome::Passed })])).collect();
-        let once: Vec<TestRun> = (0..20).map(|i| run(&i.to_string(), &[("t", if i == 7 { Outcome::Failed } else { Outcome::Passed })])).collect();
+        let once: Vec<TestRun> =
+            (0..20).map(|i| run(&i.to_string(), &[("t", if i == 7 { Outcome::Failed } else { Outcome::Passed })])).collect();
         let chance = |runs: &[TestRun]| of(&histories(runs), "t").flaky;
         assert!(chance(&alternating) > 0.99, "{}", chance(&alternating));
         assert!(chance(&once) < 0.5, "{}", chance(&once));

@@ -116,10 +116,12 @@ impl Tally {
         let bar = theirs["threshold"].as_f64().unwrap();
         let near = |ours: f64| {
             // A root of a difference near nothing loses half its digits, in both: its square is what was computed.
-            let rooted = matches!(method, Method::Hellinger | Method::JensenShannon) && (ours * ours - expected * expected).abs() < TOLERANCE * 1e-4;
+            let rooted =
+                matches!(method, Method::Hellinger | Method::JensenShannon) && (ours * ours - expected * expected).abs() < TOLERANCE * 1e-4;
             (ours - expected).abs() <= TOLERANCE * expected.abs().max(1.0) || rooted
         };
-        let fine = ours.is_some_and(|o| near(o) && method.drifted(o, bar) == theirs["drifted"].as_bool().unwrap()) && bar == method.threshold();
+        let fine =
+            ours.is_some_and(|o| near(o) && method.drifted(o, bar) == theirs["drifted"].as_bool().unwrap()) && bar == method.threshold();
         if !fine {
             self.wrong.push(format!("{what}: {} is {ours:?}, expected {theirs}", method.name()));
         }
@@ -138,11 +140,17 @@ fn scores_and_verdicts_are_those_of_evidently_and_scipy() {
             let (n, m) = (size(), if round % 3 == 0 { 0 } else { size() });
             let m = if m == 0 { n } else { m };
             let shift = [0.0, 0.1, 0.5, 2.0][rng.below(4) as usize];
-            cases.push((format!("round {round}, shape {shape}, {n} and {m} values, shift {shift}"), column(&mut rng, shape, n, 0.0), column(&mut rng, shape, m, shift)));
+            cases.push((
+                format!("round {round}, shape {shape}, {n} and {m} values, shift {shift}"),
+                column(&mut rng, shape, n, 0.0),
+                column(&mut rng, shape, m, shift),
+            ));
         }
     }
     // Beyond 10,000 values the law of the largest distance is another one.
-    for (n, m, shift) in [(12_000, 300, 0.0), (12_000, 300, 0.2), (30_000, 20_000, 0.01), (30_000, 20_000, 0.03), (11_000, 90, 0.05), (20_000, 11_000, 0.0)] {
+    for (n, m, shift) in
+        [(12_000, 300, 0.0), (12_000, 300, 0.2), (30_000, 20_000, 0.01), (30_000, 20_000, 0.03), (11_000, 90, 0.05), (20_000, 11_000, 0.0)]
+    {
         cases.push((format!("large, {n} and {m}"), column(&mut rng, 0, n, 0.0), column(&mut rng, 0, m, shift)));
     }
     let asked: Vec<Value> = cases
@@ -178,7 +186,11 @@ fn fairness_is_that_of_fairlearn() {
             let rows = 200 + i * 10;
             let groups: Vec<String> = (0..rows).map(|_| format!("g{}", rng.below(2 + i as u64 % 4))).collect();
             let labels: Vec<bool> = (0..rows).map(|_| rng.chance(0.4)).collect();
-            let decisions = labels.iter().zip(&groups).map(|(l, g)| rng.chance(if *l { 0.7 } else { 0.2 } + if g == "g0" { 0.1 } else { 0.0 })).collect();
+            let decisions = labels
+                .iter()
+                .zip(&groups)
+                .map(|(l, g)| rng.chance(if *l { 0.7 } else { 0.2 } + if g == "g0" { 0.1 } else { 0.0 }))
+                .collect();
             (groups, labels, decisions)
         })
         .collect();

@@ -96,7 +96,11 @@ mod tests {
         let other = comment("text", "c");
         let all = [(1, one.body(1_000)), (2, other.body(1_000)), (3, later.body(1_000)), (4, "text".to_owned())];
         assert_eq!((one.among(&all), other.among(&all), comment("", "").among(&all)), (Some(&3), Some(&2), None));
-        assert_eq!(comment("", "").among(&[(9, "x\n\n![](https://cml.dev/watermark.png#0a1b \"CML watermark \")".to_owned())]), Some(&9), "CML's own");
+        assert_eq!(
+            comment("", "").among(&[(9, "x\n\n![](https://cml.dev/watermark.png#0a1b \"CML watermark \")".to_owned())]),
+            Some(&9),
+            "CML's own"
+        );
     }
 
     #[test]

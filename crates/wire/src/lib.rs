@@ -1,6 +1,7 @@
 //! Serialised twins: journal records, tidegate.yaml, foreign formats, HTTP bodies.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod ci;
 pub mod comment;
 pub mod config;
 pub mod contract;

@@ -97,7 +97,9 @@ pub fn read(text: &str) -> std::result::Result<Vec<Result>, SarifError> {
     let mut found = vec![];
     for run in runs {
         for result in run["results"].as_array().into_iter().flatten() {
-            let active = result["suppressions"].as_array().is_none_or(|s| s.iter().all(|s| s["status"] == "rejected" || s["status"] == "underReview"));
+            let active = result["suppressions"]
+                .as_array()
+                .is_none_or(|s| s.iter().all(|s| s["status"] == "rejected" || s["status"] == "underReview"));
             let kind = result["kind"].as_str().unwrap_or("fail");
             if active && kind == "fail" {
                 found.push(one(run, result));
@@ -165,7 +167,14 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let one = Result { level: Level::Error, rule: "gate/a".into(), message: "no".into(), file: Some("a b.py".into()), line: Some(3), tool: "t".into() };
+        let one = Result {
+            level: Level::Error,
+            rule: "gate/a".into(),
+            message: "no".into(),
+            file: Some("a b.py".into()),
+            line: Some(3),
+            tool: "t".into(),
+        };
         assert_eq!(read(&write("t", "1", &[one.clone()]).to_string()).unwrap(), [one]);
         assert!(read(&write("t", "1", &[]).to_string()).unwrap().is_empty());
     }

@@ -88,7 +88,18 @@ fn performance_is_estimated_within_its_error() {
 
 #[test]
 fn fairness_compares_only_groups_with_rows_enough() {
-    let groups: Vec<String> = (0..100).map(|i| if i == 0 { "rare" } else if i % 2 == 0 { "a" } else { "b" }.to_owned()).collect();
+    let groups: Vec<String> = (0..100)
+        .map(|i| {
+            if i == 0 {
+                "rare"
+            } else if i % 2 == 0 {
+                "a"
+            } else {
+                "b"
+            }
+            .to_owned()
+        })
+        .collect();
     let decisions: Vec<bool> = (0..100).map(|i| i == 0 || i % 4 == 0).collect();
     let found = fairness(&groups, None, &decisions, GROUP_ROWS_MIN);
     assert_eq!(found.groups.iter().map(|g| (g.group.as_str(), g.judged)).collect::<Vec<_>>(), [("a", true), ("b", true), ("rare", false)]);

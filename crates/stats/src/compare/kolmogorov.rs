@@ -108,7 +108,14 @@ fn durbin(n: u64, d: f64) -> f64 {
     let k = libm::ceil(t) as usize;
     let (m, h) = (2 * k - 1, libm::ceil(t) - t);
     let mut matrix = vec![0.0; m * m];
-    let factorial: Vec<f64> = (0..=m).scan(1.0, |f, i| Some({ *f *= (i.max(1)) as f64; *f })).collect();
+    let factorial: Vec<f64> = (0..=m)
+        .scan(1.0, |f, i| {
+            Some({
+                *f *= (i.max(1)) as f64;
+                *f
+            })
+        })
+        .collect();
     let over = |i: usize| 1.0 / factorial.get(i).copied().unwrap_or(1.0);
     for i in 0..m {
         for j in 0..m {

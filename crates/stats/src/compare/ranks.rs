@@ -189,7 +189,8 @@ fn anderson_variance(n: usize, m: usize) -> f64 {
     let k = 2.0;
     let va = (4.0 * g - 6.0) * (k - 1.0) + (10.0 - 6.0 * g) * inverse;
     let vb = (2.0 * g - 4.0) * k * k + 8.0 * harmonic * k + (2.0 * g - 14.0 * harmonic - 4.0) * inverse - 8.0 * harmonic + 4.0 * g - 6.0;
-    let vc = (6.0 * harmonic + 2.0 * g - 2.0) * k * k + (4.0 * harmonic - 4.0 * g + 6.0) * k + (2.0 * harmonic - 6.0) * inverse + 4.0 * harmonic;
+    let vc =
+        (6.0 * harmonic + 2.0 * g - 2.0) * k * k + (4.0 * harmonic - 4.0 * g + 6.0) * k + (2.0 * harmonic - 6.0) * inverse + 4.0 * harmonic;
     let vd = (2.0 * harmonic + 6.0) * k * k - 4.0 * harmonic * k;
     (va * all * all * all + vb * all * all + vc * all + vd) / ((all - 1.0) * (all - 2.0) * (all - 3.0))
 }

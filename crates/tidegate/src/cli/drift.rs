@@ -93,7 +93,10 @@ async fn find(context: &Context, args: &DriftArgs, current: &Path, progress: &Pr
     let (before, now) = (context.dir.join(&args.reference), context.dir.join(current));
     if is_profile(&before) || is_profile(&now) {
         if args.by.is_some() || !args.joint.is_empty() || args.chunks.wanted() || args.model.wanted() {
-            return Err(failure(exit::USAGE, "drift: a profile keeps columns, not rows: slices, chunks, joint tests and models need tables"));
+            return Err(failure(
+                exit::USAGE,
+                "drift: a profile keeps columns, not rows: slices, chunks, joint tests and models need tables",
+            ));
         }
         let (old, new) = (profiled(&before).await?, profiled(&now).await?);
         let (old, new) = (fields(&old), fields(&new));
@@ -110,12 +113,14 @@ async fn find(context: &Context, args: &DriftArgs, current: &Path, progress: &Pr
     let mut report = compare(&old, &new, &settings);
     if let Some(prediction) = &args.prediction {
         let place = report.columns.iter().position(|c| c.column == *prediction);
-        let place = place.ok_or_else(|| failure(exit::USAGE, format!("drift: there is no judged column `{prediction}` to call the prediction")))?;
+        let place =
+            place.ok_or_else(|| failure(exit::USAGE, format!("drift: there is no judged column `{prediction}` to call the prediction")))?;
         let column = report.columns.remove(place);
         report.columns.insert(0, column);
     }
     progress.now("looking at slices, chunks and models");
-    let wanted = parts::Wanted { by: args.by.as_deref(), joint: &args.joint, chunks: &args.chunks, model: &args.model, settings: &settings };
+    let wanted =
+        parts::Wanted { by: args.by.as_deref(), joint: &args.joint, chunks: &args.chunks, model: &args.model, settings: &settings };
     let parts = parts::parts(&wanted, (&reference, &current), (&old, &new))?;
     Ok(Found { report, parts: Some(parts).filter(|p| !p.is_empty()) })
 }
@@ -136,10 +141,12 @@ async fn profiled(path: &Path) -> Result<Profile> {
     if !is_profile(path) {
         return Ok(tidegate_data::profile(&Source::at(path), &[]).await?);
     }
-    let text = std::fs::read_to_string(path)
-        .map_err(|e| failure(exit::NOT_FOUND, format!("read the profile {}: {e}: make it with `tidegate drift TABLE --save FILE`", path.display())))?;
-    serde_json::from_str(&text)
-        .map_err(|e| failure(exit::USAGE, format!("read the profile {}: {e}: make it anew with `tidegate drift TABLE --save FILE`", path.display())))
+    let text = std::fs::read_to_string(path).map_err(|e| {
+        failure(exit::NOT_FOUND, format!("read the profile {}: {e}: make it with `tidegate drift TABLE --save FILE`", path.display()))
+    })?;
+    serde_json::from_str(&text).map_err(|e| {
+        failure(exit::USAGE, format!("read the profile {}: {e}: make it anew with `tidegate drift TABLE --save FILE`", path.display()))
+    })
 }
 
 fn settings<'a>(args: &DriftArgs, columns: impl Iterator<Item = &'a str>, suits: impl Fn(&str, Method) -> bool) -> Result<Settings> {
@@ -150,7 +157,8 @@ fn settings<'a>(args: &DriftArgs, columns: impl Iterator<Item = &'a str>, suits:
             failure(exit::USAGE, format!("drift: there is no method `{text}`; known are {}", known.join(", ")))
         })
     };
-    let mut found = Settings { threshold: args.threshold, drift_share: args.drift_share, null_share: args.null_share, ..Settings::default() };
+    let mut found =
+        Settings { threshold: args.threshold, drift_share: args.drift_share, null_share: args.null_share, ..Settings::default() };
     for given in &args.methods {
         match given.split_once('=') {
             None => {
@@ -183,7 +191,11 @@ fn print(found: &Found, prediction: Option<&str>) -> Result<()> {
     for column in &found.report.columns {
         let mark = if Some(column.column.as_str()) == prediction { " (prediction)" } else { "" };
         let (before, now) = column.nulls;
-        let nulls = if (before - now).abs() >= 0.005 { format!("; nulls {:.1} % before, {:.1} % now", before * 100.0, now * 100.0) } else { String::new() };
+        let nulls = if (before - now).abs() >= 0.005 {
+            format!("; nulls {:.1} % before, {:.1} % now", before * 100.0, now * 100.0)
+        } else {
+            String::new()
+        };
         let error = if column.error > 0.0 { format!("; distribution known to {:.4}", column.error) } else { String::new() };
         show::line(&format!("{}{mark}: {}: {}{nulls}{error}", style::strong(&column.column), word(column.verdict), column.why))?;
     }

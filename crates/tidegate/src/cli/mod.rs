@@ -11,9 +11,11 @@ mod init;
 mod journal;
 mod model;
 mod release;
+mod report;
 mod run;
 mod sim;
 mod status;
+mod tests;
 mod up;
 
 #[cfg(feature = "data")]
@@ -60,6 +62,11 @@ enum Command {
     /// Starts, watches and steers releases
     #[command(subcommand)]
     Release(release::ReleaseCommand),
+    /// Writes one report of the work tree against its base; posts it as a comment
+    Report(report::ReportArgs),
+    /// Takes in results of tests, and finds the flaky ones
+    #[command(subcommand)]
+    Tests(tests::TestsCommand),
     /// Shows where the loop and its services stand
     Status,
     /// Verifies, proves, shows and exports the journal; recomputes verdicts
@@ -97,6 +104,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Config(command) => config::config(&context, &command),
         Command::Model(command) => model::model(&context, &command),
         Command::Release(command) => release::release(&context, &command),
+        Command::Report(args) => report::report(&context, &args),
+        Command::Tests(command) => tests::tests(&context, &command),
         Command::Status => status::status(&context),
         Command::Audit(command) => audit::audit(&context, &command),
         Command::Journal(args) => journal::journal(&context, &args),

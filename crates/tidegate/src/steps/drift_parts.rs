@@ -9,8 +9,8 @@ use clap::Args;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use tidegate_core::drift::{
-    CHUNKS_MAX, Calibration, Estimated, Fairness, Field, GROUP_ROWS_MIN, Joint, Report, Settings, Trend, Verdict, choose, compare, estimate,
-    fairness, joint, trend,
+    CHUNKS_MAX, Calibration, Estimated, Fairness, Field, GROUP_ROWS_MIN, Joint, Report, Settings, Trend, Verdict, choose, compare,
+    estimate, fairness, joint, trend,
 };
 use tidegate_data::{Column, Table};
 
@@ -160,7 +160,11 @@ fn slices(by: &str, (reference, current): (&Table, &Table), settings: &Settings)
 fn chunks(table: &Table, args: &ChunkArgs, which: &str) -> Result<Vec<(String, Vec<usize>)>> {
     let by_size = |size: usize| -> Vec<(String, Vec<usize>)> {
         let name = |from: usize, upto: usize| format!("[{from}:{}]", upto.saturating_sub(1));
-        (0..table.rows).step_by(size.max(1)).map(|from| (from, (from + size).min(table.rows))).map(|(f, u)| (name(f, u), (f..u).collect())).collect()
+        (0..table.rows)
+            .step_by(size.max(1))
+            .map(|from| (from, (from + size).min(table.rows)))
+            .map(|(f, u)| (name(f, u), (f..u).collect()))
+            .collect()
     };
     let found = match (args.chunk_size, args.chunk_number, args.chunk_period.as_deref(), args.time.as_deref()) {
         (Some(size), ..) if size > 0 => by_size(size),
@@ -196,7 +200,11 @@ fn by_period(column: &Column, name: &str, period: &str) -> Result<Vec<(String, V
     Ok(found.into_iter().map(|(place, rows)| (key(place), rows)).collect())
 }
 
-fn trends(wanted: &Wanted<'_>, (reference, current): (&Table, &Table), (old, new): (&IndexMap<String, Field>, &IndexMap<String, Field>)) -> Result<Vec<Trend>> {
+fn trends(
+    wanted: &Wanted<'_>,
+    (reference, current): (&Table, &Table),
+    (old, new): (&IndexMap<String, Field>, &IndexMap<String, Field>),
+) -> Result<Vec<Trend>> {
     let (before, now) = (chunks(reference, wanted.chunks, "reference")?, chunks(current, wanted.chunks, "current table")?);
     let mut found = vec![];
     for (name, column) in &reference.columns {
@@ -236,8 +244,9 @@ fn model(args: &ModelArgs, score: &str, (reference, current): (&Table, &Table)) 
     };
     let mut estimated = None;
     if let Some(label) = &args.label {
-        let truth = labels(reference, label)
-            .ok_or_else(|| failure(exit::USAGE, format!("drift: column `{label}` of the reference does not hold a label, 0 or 1, in every row")))?;
+        let truth = labels(reference, label).ok_or_else(|| {
+            failure(exit::USAGE, format!("drift: column `{label}` of the reference does not hold a label, 0 or 1, in every row"))
+        })?;
         let calibration = Calibration::fit(&before, &truth)
             .ok_or_else(|| failure(exit::USAGE, format!("drift: column `{score}` of the reference holds no scores to calibrate by")))?;
         let performance = |scores: &[f64]| {
@@ -275,33 +284,70 @@ impl Parts {
     pub fn print(&self) -> Result<()> {
         for (value, report) in &self.slices {
             let (drifted, judged) = report.drifted;
-            show::line(&format!("  slice {}: {}: {drifted} of {judged} judged columns drifted", style::strong(value), word(report.verdict)))?;
+            show::line(&format!(
+                "  slice {}: {}: {drifted} of {judged} judged columns drifted",
+                style::strong(value),
+                word(report.verdict)
+            ))?;
         }
         for trend in &self.trends {
             let alerts: Vec<&str> = trend.analysis.iter().filter(|c| c.alert).map(|c| c.key.as_str()).collect();
             let n = trend.analysis.len();
-            let told = if alerts.is_empty() { format!("no alert in {n} chunks") } else { format!("alerts in {} of {n} chunks: {}", alerts.len(), alerts.join(", ")) };
+            let told = if alerts.is_empty() {
+                format!("no alert in {n} chunks")
+            } else {
+                format!("alerts in {} of {n} chunks: {}", alerts.len(), alerts.join(", "))
+            };
             show::line(&format!("  trend of {}: {told} ({})", style::strong(&trend.column), trend.method.label()))?;
         }
         if let Some(joint) = &self.joint {
-            let told = joint.p_value.map_or("not enough complete rows".to_owned(), |p| format!("p {p:.4} on {} and {} rows", joint.rows.0, joint.rows.1));
-            let answer = if joint.p_value.is_none() { Verdict::CannotTell } else if joint.drifted { Verdict::Drift } else { Verdict::Steady };
+            let told = joint
+                .p_value
+                .map_or("not enough complete rows".to_owned(), |p| format!("p {p:.4} on {} and {} rows", joint.rows.0, joint.rows.1));
+            let answer = if joint.p_value.is_none() {
+                Verdict::CannotTell
+            } else if joint.drifted {
+                Verdict::Drift
+            } else {
+                Verdict::Steady
+            };
             show::line(&format!("  joint law of {} columns: {}: {told}", joint.columns.len(), word(answer)))?;
         }
         let number = |v: Option<f64>| v.map_or("-".to_owned(), |v| format!("{v:.4}"));
         if let Some((before, now)) = &self.estimated {
-            let rows = [("accuracy", before.accuracy, now.accuracy), ("precision", before.precision, now.precision), ("recall", before.recall, now.recall), ("f1", before.f1, now.f1), ("roc_auc", before.roc_auc, now.roc_auc)];
+            let rows = [
+                ("accuracy", before.accuracy, now.accuracy),
+                ("precision", before.precision, now.precision),
+                ("recall", before.recall, now.recall),
+                ("f1", before.f1, now.f1),
+                ("roc_auc", before.roc_auc, now.roc_auc),
+            ];
             let rows = rows.into_iter().map(|(n, b, a)| vec![n.to_owned(), number(b), number(a)]).collect();
             show::line("  estimated performance (CBPE): true while scores mean what they meant")?;
             show::line(&show::table(&["metric", "reference", "now"], rows))?;
         }
         if let Some(fair) = &self.fairness {
             let mark = |judged: bool| if judged { "" } else { " (too few rows)" };
-            let rows = fair.groups.iter().map(|g| vec![format!("{}{}", g.group, mark(g.judged)), g.count.to_string(), number(g.selection_rate), number(g.true_positive_rate), number(g.false_positive_rate)]).collect();
+            let rows = fair
+                .groups
+                .iter()
+                .map(|g| {
+                    vec![
+                        format!("{}{}", g.group, mark(g.judged)),
+                        g.count.to_string(),
+                        number(g.selection_rate),
+                        number(g.true_positive_rate),
+                        number(g.false_positive_rate),
+                    ]
+                })
+                .collect();
             show::line(&show::table(&["group", "rows", "selection rate", "true positive rate", "false positive rate"], rows))?;
             show::line(&format!(
                 "  demographic parity difference {}, ratio {}; equal opportunity difference {}; equalized odds difference {}",
-                number(fair.demographic_parity_difference), number(fair.demographic_parity_ratio), number(fair.equal_opportunity_difference), number(fair.equalized_odds_difference)
+                number(fair.demographic_parity_difference),
+                number(fair.demographic_parity_ratio),
+                number(fair.equal_opportunity_difference),
+                number(fair.equalized_odds_difference)
             ))?;
         }
         Ok(())

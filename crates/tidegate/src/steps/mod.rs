@@ -4,6 +4,7 @@
 
 pub mod build;
 pub mod check;
+pub mod checkpoint;
 pub mod drift;
 #[cfg(feature = "data")]
 pub mod drift_parts;
@@ -11,5 +12,6 @@ pub mod gate;
 pub mod offline;
 pub mod register;
 pub mod release;
+pub mod report;
 #[cfg(feature = "data")]
 pub mod tables;

@@ -91,9 +91,7 @@ pub fn field(column: &Column, kind: Kind, rows: &Rows<'_>) -> Option<Field> {
             let whole = matches!(column, Column::Int(_));
             Some(Field::Numbers(match rows {
                 Rows::All => Numbers::of(&values, whole),
-                Rows::Some(_) => {
-                    Numbers::of(&rows.of(values.len()).filter_map(|r| values.get(r).copied()).collect::<Vec<_>>(), whole)
-                }
+                Rows::Some(_) => Numbers::of(&rows.of(values.len()).filter_map(|r| values.get(r).copied()).collect::<Vec<_>>(), whole),
             }))
         }
         Kind::Length => {
@@ -123,7 +121,8 @@ pub fn numbers(column: &Column) -> Option<Vec<f64>> {
 /// All judged columns of both tables, by name; a length stands under `length(NAME)`.
 pub fn fields(reference: &Table, current: &Table, rows: (&Rows<'_>, &Rows<'_>)) -> (IndexMap<String, Field>, IndexMap<String, Field>) {
     let (mut before, mut now) = (IndexMap::new(), IndexMap::new());
-    let jobs: Vec<(&String, &Column, Kind)> = reference.columns.iter().map(|(n, c)| (n, c, kind(c))).filter(|j| j.2 != Kind::Skipped).collect();
+    let jobs: Vec<(&String, &Column, Kind)> =
+        reference.columns.iter().map(|(n, c)| (n, c, kind(c))).filter(|j| j.2 != Kind::Skipped).collect();
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     // Sorting takes the time, and columns know nothing of one another.
     let made: Vec<(String, Option<Field>, Option<Option<Field>>)> = std::thread::scope(|scope| {

@@ -176,14 +176,18 @@ mod tests {
         assert_eq!(said("<html/>"), "the root element is `html`, a JUnit report has `testsuites` or `testsuite`");
         assert_eq!(said(""), "the root element is ``, a JUnit report has `testsuites` or `testsuite`");
         assert_eq!(said("<testsuite>\n<testcase name='a'>"), "line 2: the document ends inside an element: it was cut short");
-        assert_eq!(said("<!DOCTYPE x [<!ENTITY a 'b'>]><testsuite/>"), "line 1: a document type: reports have none, and it could hold anything");
+        assert_eq!(
+            said("<!DOCTYPE x [<!ENTITY a 'b'>]><testsuite/>"),
+            "line 1: a document type: reports have none, and it could hold anything"
+        );
         assert_eq!(said("<testsuite>&own;</testsuite>"), "line 1: an entity that is not one of the five known ones");
     }
 
     #[test]
     fn what_is_written_is_read_again() {
         let case = |name: &str, verdict, text: &str| Case { group: "gate".into(), name: name.into(), verdict, text: text.into() };
-        let cases = [case("a <b> & \"c\"", Outcome::Passed, ""), case("d", Outcome::Failed, "1 < 2\n\u{1}"), case("e", Outcome::Errored, "]]>")];
+        let cases =
+            [case("a <b> & \"c\"", Outcome::Passed, ""), case("d", Outcome::Failed, "1 < 2\n\u{1}"), case("e", Outcome::Errored, "]]>")];
         let back = read(&write("tidegate", &cases)).unwrap();
         let told: Vec<_> = back.iter().map(|t| (t.test.as_str(), t.outcome)).collect();
         assert_eq!(told, [("gate::a <b> & \"c\"", Outcome::Passed), ("gate::d", Outcome::Failed), ("gate::e", Outcome::Errored)]);

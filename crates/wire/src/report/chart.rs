@@ -28,7 +28,9 @@ pub(super) fn svg(plot: &Plot) -> Option<String> {
     );
     let (low, high) = (HEIGHT - MARGIN, MARGIN);
     let _ = write!(text, "<path d=\"M{MARGIN} {high}V{low}H{}\" fill=\"none\" stroke=\"currentColor\" opacity=\".4\"/>", WIDTH - MARGIN);
-    for (points, style) in [(&plot.base, "stroke=\"#888\" stroke-dasharray=\"5 4\""), (&plot.current, "stroke=\"#0a7d8c\" stroke-width=\"2\"")] {
+    for (points, style) in
+        [(&plot.base, "stroke=\"#888\" stroke-dasharray=\"5 4\""), (&plot.current, "stroke=\"#0a7d8c\" stroke-width=\"2\"")]
+    {
         let path: Vec<String> = points.iter().map(place).map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
         match path.as_slice() {
             [] => {}
@@ -42,7 +44,11 @@ pub(super) fn svg(plot: &Plot) -> Option<String> {
         }
     }
     let mut label = |x: f64, y: f64, anchor: &str, words: &str| {
-        let _ = write!(text, "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-size=\"11\" fill=\"currentColor\">{}</text>", escape(words));
+        let _ = write!(
+            text,
+            "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" font-size=\"11\" fill=\"currentColor\">{}</text>",
+            escape(words)
+        );
     };
     label(MARGIN, low + 16.0, "start", &number(left));
     label(WIDTH - MARGIN, low + 16.0, "end", &number(right));

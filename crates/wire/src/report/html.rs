@@ -25,7 +25,8 @@ pub fn html(report: &Report) -> String {
     values(report, &mut text);
     for plot in &report.plots {
         if let Some(drawn) = svg(plot) {
-            let _ = write!(text, "<h2>{}</h2><figure>{drawn}<figcaption>dashed: base; line: now</figcaption></figure>", escape(&plot.title));
+            let _ =
+                write!(text, "<h2>{}</h2><figure>{drawn}<figcaption>dashed: base; line: now</figcaption></figure>", escape(&plot.title));
         }
     }
     list(&mut text, "Drift", report.drift.iter().cloned());
@@ -72,7 +73,8 @@ fn gates(report: &Report, text: &mut String) {
     table(text, "Gates", &["gate", "answer", "value", "interval", "limit", "why"], &rows);
     for g in report.gates.iter().filter(|g| !g.slices.is_empty()) {
         let judged = |j: bool| if j { "yes" } else { "no" }.to_owned();
-        let rows: Vec<Vec<String>> = g.slices.iter().map(|s| vec![s.value.clone(), s.rows.to_string(), some(s.metric), judged(s.judged)]).collect();
+        let rows: Vec<Vec<String>> =
+            g.slices.iter().map(|s| vec![s.value.clone(), s.rows.to_string(), some(s.metric), judged(s.judged)]).collect();
         table(text, &format!("Slices of {}", escape(&g.name)), &["slice", "rows", "metric", "judged"], &rows);
     }
 }
@@ -82,7 +84,15 @@ fn data(report: &Report, text: &mut String) {
     let rows: Vec<Vec<String>> = report
         .data
         .iter()
-        .map(|d| vec![d.name.clone(), word(d.passed), format!("{} of {}", d.expectations.0, d.expectations.1), d.rows.to_string(), d.failed.join("; ")])
+        .map(|d| {
+            vec![
+                d.name.clone(),
+                word(d.passed),
+                format!("{} of {}", d.expectations.0, d.expectations.1),
+                d.rows.to_string(),
+                d.failed.join("; "),
+            ]
+        })
         .collect();
     table(text, "Data", &["dataset", "answer", "expectations that hold", "rows", "what does not"], &rows);
 }
@@ -91,7 +101,16 @@ fn values(report: &Report, text: &mut String) {
     let metrics: Vec<Vec<String>> = report
         .metrics
         .iter()
-        .map(|m| vec![m.change.file.clone(), m.change.key.clone(), shown(m.change.old.as_ref()), shown(m.change.new.as_ref()), some(m.difference), interval(m.interval)])
+        .map(|m| {
+            vec![
+                m.change.file.clone(),
+                m.change.key.clone(),
+                shown(m.change.old.as_ref()),
+                shown(m.change.new.as_ref()),
+                some(m.difference),
+                interval(m.interval),
+            ]
+        })
         .collect();
     table(text, "Metrics", &["file", "metric", "base", "now", "difference", "interval"], &metrics);
     let params: Vec<Vec<String>> =

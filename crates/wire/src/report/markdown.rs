@@ -53,7 +53,15 @@ fn gates(report: &Report, text: &mut String) {
     let some = |v: Option<f64>| v.map_or("–".to_owned(), number);
     for g in &report.gates {
         let interval = g.interval.map_or("–".to_owned(), |(l, h)| format!("{} to {}", number(l), number(h)));
-        let _ = writeln!(text, "| {} | **{}** | {} | {interval} | {} | {} |", cell(&g.name), verdict(g.verdict), some(g.value), some(g.limit), cell(&g.why));
+        let _ = writeln!(
+            text,
+            "| {} | **{}** | {} | {interval} | {} | {} |",
+            cell(&g.name),
+            verdict(g.verdict),
+            some(g.value),
+            some(g.limit),
+            cell(&g.why)
+        );
     }
     text.push('\n');
     for g in report.gates.iter().filter(|g| !g.slices.is_empty()) {
@@ -73,7 +81,13 @@ fn data(report: &Report, text: &mut String) {
     text.push_str("### Data\n\n| dataset | answer | expectations | rows |\n|---|---|---|---|\n");
     for d in &report.data {
         let (held, all) = d.expectations;
-        let _ = writeln!(text, "| {} | **{}** | {held} of {all} hold | {} |", cell(&d.name), if d.passed { "passed" } else { "failed" }, d.rows);
+        let _ = writeln!(
+            text,
+            "| {} | **{}** | {held} of {all} hold | {} |",
+            cell(&d.name),
+            if d.passed { "passed" } else { "failed" },
+            d.rows
+        );
     }
     text.push('\n');
     for d in &report.data {
@@ -96,7 +110,14 @@ fn metrics(report: &Report, text: &mut String) {
         let difference = m.difference.map_or("–".to_owned(), |d| if d > 0.0 { format!("+{}", number(d)) } else { number(d) });
         let interval = m.interval.map_or("–".to_owned(), |(l, h)| format!("{} to {}", number(l), number(h)));
         let c = &m.change;
-        let _ = writeln!(text, "| {} `{}` | {} | {} | {difference} | {interval} |", cell(&c.file), cell(&c.key), cell(&shown(c.old.as_ref())), cell(&shown(c.new.as_ref())));
+        let _ = writeln!(
+            text,
+            "| {} `{}` | {} | {} | {difference} | {interval} |",
+            cell(&c.file),
+            cell(&c.key),
+            cell(&shown(c.old.as_ref())),
+            cell(&shown(c.new.as_ref()))
+        );
     }
     text.push('\n');
 }
@@ -108,7 +129,14 @@ fn params(report: &Report, text: &mut String) {
     let title = if report.base.is_some() { "Parameters that changed" } else { "Parameters" };
     let _ = writeln!(text, "### {title}\n\n| parameter | base | now |\n|---|---|---|");
     for c in report.params.iter().take(LISTED_MAX) {
-        let _ = writeln!(text, "| {} `{}` | {} | {} |", cell(&c.file), cell(&c.key), cell(&shown(c.old.as_ref())), cell(&shown(c.new.as_ref())));
+        let _ = writeln!(
+            text,
+            "| {} `{}` | {} | {} |",
+            cell(&c.file),
+            cell(&c.key),
+            cell(&shown(c.old.as_ref())),
+            cell(&shown(c.new.as_ref()))
+        );
     }
     if report.params.len() > LISTED_MAX {
         let _ = writeln!(text, "| and {} more | | |", report.params.len() - LISTED_MAX);
@@ -131,7 +159,9 @@ fn plots(report: &Report, text: &mut String) {
 fn sparks(points: &[(f64, f64)]) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let values: Vec<f64> = points.iter().map(|p| p.1).filter(|v| v.is_finite()).collect();
-    let (Some(low), Some(high)) = (values.iter().copied().reduce(f64::min), values.iter().copied().reduce(f64::max)) else { return "–".to_owned() };
+    let (Some(low), Some(high)) = (values.iter().copied().reduce(f64::min), values.iter().copied().reduce(f64::max)) else {
+        return "–".to_owned();
+    };
     let size = values.len().div_ceil(SPARKS).max(1);
     let line: String = values
         .chunks(size)
