@@ -11,10 +11,16 @@ mod check;
 mod config;
 #[path = "cli/door.rs"]
 mod door;
+#[cfg(feature = "data")]
+#[path = "cli/drift.rs"]
+mod drift;
 #[path = "cli/empty.rs"]
 mod empty;
 #[path = "cli/gate.rs"]
 mod gate;
+#[cfg(feature = "data")]
+#[path = "cli/report.rs"]
+mod report;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/sim.rs"]

@@ -17,6 +17,11 @@ pub const PROFILE_VALUES_MAX: usize = 10_000;
 /// Most categories whose counts are kept; beyond it those with the smallest hashes, the others in one sum.
 pub const CATEGORIES_MAX: usize = 1_000;
 
+/// Longer texts count as this long.
+const LENGTH_MAX: u32 = 10_000;
+/// Texts of which a larger share than this are different are judged by their length.
+const DISTINCT_SHARE: f64 = 0.5;
+
 /// What a table looks like.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Profile {
@@ -103,6 +108,9 @@ pub struct CategoryProfile {
     pub counts: BTreeMap<String, u64>,
     /// Rows of the others.
     pub other: u64,
+    /// Rows by length of the text in characters, the longest in one: what texts that are mostly different are judged by.
+    #[serde(default)]
+    pub lengths: BTreeMap<u32, u64>,
     /// The largest hash that is kept; none while all are.
     limit: Option<u64>,
 }
@@ -239,6 +247,20 @@ impl ColumnProfile {
 }
 
 impl CategoryProfile {
+    /// Whether the texts are mostly different, so that their length tells more than their names; also beyond what is kept.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+    pub fn is_text(&self) -> bool {
+        self.other > 0 || self.counts.len() as f64 > DISTINCT_SHARE * self.count as f64
+    }
+
+    /// The lengths as drift sees them.
+    #[must_use]
+    pub fn lengths(&self) -> Field {
+        let values: Vec<f64> = self.lengths.iter().flat_map(|(length, n)| (0..*n).map(|_| f64::from(*length))).collect();
+        Field::Numbers(Numbers { count: self.count, nulls: self.nulls, whole: self.nulls == 0, error: 0.0, values })
+    }
+
     /// Takes the value of a row.
     pub fn observe(&mut self, value: Option<&str>) {
         match value {
@@ -250,6 +272,8 @@ impl CategoryProfile {
     /// Takes a value of `n` rows.
     pub fn observe_many(&mut self, text: &str, n: u64) {
         self.count += n;
+        let length = u32::try_from(text.chars().count()).unwrap_or(u32::MAX).min(LENGTH_MAX);
+        *self.lengths.entry(length).or_default() += n;
         self.add(text, n);
         if self.counts.len() >= 2 * CATEGORIES_MAX {
             self.trim();
@@ -261,6 +285,9 @@ impl CategoryProfile {
         self.count += other.count;
         self.nulls += other.nulls;
         self.other += other.other;
+        for (length, n) in &other.lengths {
+            *self.lengths.entry(*length).or_default() += n;
+        }
         if let Some(limit) = other.limit {
             self.cut(limit);
         }

@@ -77,7 +77,10 @@ fn checkpoints(context: &Context, args: &CheckArgs) -> Result<Option<u8>> {
     let mut validations = vec![];
     for name in &args.datasets {
         match checkpoint::find(&root, name)? {
-            Some(found) => validations.extend(found),
+            Some(found) => {
+                let one = found.len() == 1;
+                validations.extend(found.into_iter().map(|v| (if one { name.clone() } else { format!("{name} ({})", v.name) }, v)));
+            }
             None => return Ok(None),
         }
     }
@@ -86,12 +89,12 @@ fn checkpoints(context: &Context, args: &CheckArgs) -> Result<Option<u8>> {
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let mut reports = vec![];
-    for validation in &validations {
+    for (name, validation) in validations {
         let contract = step::contract(&root, &validation.suite, args.strict)?;
         let report = runtime
             .block_on(crate::columns::check(&validation.data, &contract, crate::clock::now()))
-            .with_context(|| format!("check `{}`", validation.name))?;
-        reports.push((validation.name.clone(), report));
+            .with_context(|| format!("check `{name}`"))?;
+        reports.push((name, report));
     }
     show_all(context, &reports)
 }

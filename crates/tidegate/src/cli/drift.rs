@@ -99,7 +99,7 @@ async fn find(context: &Context, args: &DriftArgs, current: &Path, progress: &Pr
             ));
         }
         let (old, new) = (profiled(&before).await?, profiled(&now).await?);
-        let (old, new) = (fields(&old), fields(&new));
+        let (old, new) = fields(&old, &new);
         let settings = settings(args, old.keys().map(String::as_str), |n, m| old.get(n).is_some_and(|f| suits(f, m)))?;
         return Ok(Found { report: compare(&old, &new, &settings), parts: None });
     }
