@@ -10,6 +10,8 @@ need_python
 
 environment dvc
 export TIDEGATE_TEST_DVC="$environment/bin/dvc"
+environment evidently
+export TIDEGATE_TEST_EVIDENTLY="$environment/bin/python"
 environment test
 export TIDEGATE_TEST_PYTHON="$environment/bin/python"
 TIDEGATE_ONNXRUNTIME=$("$TIDEGATE_TEST_PYTHON" -c '

@@ -5,6 +5,7 @@
 //! Not here: how facts are stored, where telemetry comes from, who calls whom.
 
 pub mod contract;
+pub mod drift;
 pub mod gate;
 pub mod id;
 pub mod judge;
@@ -14,6 +15,7 @@ pub mod pipeline;
 pub mod rollout;
 pub mod route;
 pub mod run;
+pub mod tests;
 pub mod transform;
 pub mod watch;
 pub mod workspace;

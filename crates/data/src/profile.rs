@@ -1,5 +1,6 @@
 //! Profiles of columns, from a source in one pass or from rows in memory.
 
+use crate::classes::{Class, type_name};
 use crate::error::DataError;
 use crate::measure::{Canonical, Values};
 use crate::rows::{Column, Table};
@@ -21,13 +22,13 @@ const PART_ROWS_BITS: u32 = 40;
 /// When the data cannot be read, or a named column is missing or of another type.
 pub async fn profile(source: &Source, columns: &[&str]) -> Result<Profile, DataError> {
     let opened = open(source, OPERATION, MEMORY_BYTES_MAX, None).await?;
-    let class = |i: usize| crate::classes::Class::of(opened.schema.field(i).data_type());
-    let usable = |i: usize| !matches!(class(i), crate::classes::Class::Other);
+    let class = |i: usize| Class::of(opened.schema.field(i).data_type());
+    let usable = |i: usize| !matches!(class(i), Class::Other);
     let mut places = Vec::new();
     for column in columns {
         let place = opened.require(column)?;
         if !usable(place) {
-            let found = crate::classes::type_name(opened.schema.field(place).data_type());
+            let found = type_name(opened.schema.field(place).data_type());
             let wanted = "numbers, text, booleans, dates or instants";
             return Err(DataError::Type { operation: OPERATION, path: opened.path.clone(), column: (*column).to_owned(), found, wanted });
         }
@@ -36,10 +37,9 @@ pub async fn profile(source: &Source, columns: &[&str]) -> Result<Profile, DataE
     if columns.is_empty() {
         places = (0..opened.schema.fields().len()).filter(|i| usable(*i)).collect();
     }
-    let number = |i: &usize| !matches!(class(*i), crate::classes::Class::Text | crate::classes::Class::Bool);
     let make = |part: usize| Profiles {
         base: (part as u64) << PART_ROWS_BITS,
-        columns: places.iter().map(|i| Gathered::new(number(i))).collect(),
+        columns: places.iter().map(|i| Gathered::new(class(*i))).collect(),
     };
     let (gathered, rows) = scan(&opened, &places, make).await?;
     let named = places.iter().zip(gathered.columns).map(|(i, c)| (opened.schema.field(*i).name().clone(), c.finish())).collect();
@@ -55,7 +55,7 @@ pub fn profile_table(table: &Table) -> Profile {
 
 fn profile_column(column: &Column) -> ColumnProfile {
     if let Some(numbers) = column.numbers() {
-        let mut profile = NumberProfile::default();
+        let mut profile = NumberProfile::of_type(matches!(column, Column::Int(_)));
         for (row, value) in numbers.iter().enumerate() {
             profile.observe(row as u64, Some(*value));
         }
@@ -76,8 +76,12 @@ enum Gathered {
 }
 
 impl Gathered {
-    fn new(number: bool) -> Gathered {
-        if number { Gathered::Number(NumberProfile::default()) } else { Gathered::Category(CategoryProfile::default()) }
+    fn new(class: Class) -> Gathered {
+        match class {
+            Class::Text | Class::Bool => Gathered::Category(CategoryProfile::default()),
+            Class::Int => Gathered::Number(NumberProfile::of_type(true)),
+            Class::Float | Class::Instant | Class::Null | Class::Other => Gathered::Number(NumberProfile::of_type(false)),
+        }
     }
 
     #[expect(clippy::cast_precision_loss, reason = "profiles of whole numbers beyond 2^53 are floats anyway")]

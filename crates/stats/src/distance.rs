@@ -5,12 +5,10 @@
 pub struct Ks {
     /// Largest difference of the two distribution functions.
     pub statistic: f64,
-    /// Chance of at least this difference when both samples come from one continuous law.
+    /// Chance of at least this difference when both samples come from one continuous law: exact up to 10,000 values in
+    /// the larger sample, beyond them that of one sample of n m / (n + m) values.
     pub p_value: f64,
 }
-
-/// Up to this product of sizes the p-value is exact; above, it is the limit law's.
-const KS_EXACT_CELLS_MAX: usize = 250_000;
 
 /// Kolmogorov and Smirnov's test of two samples sorted ascending; none when one is empty or holds a NaN.
 #[must_use]
@@ -29,34 +27,8 @@ pub fn ks(a: &[f64], b: &[f64]) -> Option<Ks> {
         widest = widest.max((i as u128 * m as u128).abs_diff(j as u128 * n as u128));
     }
     let statistic = widest as f64 / (n as f64 * m as f64);
-    let p_value = if n.saturating_mul(m) <= KS_EXACT_CELLS_MAX {
-        ks_exact(n, m, widest)
-    } else {
-        let size = n as f64 * m as f64 / (n as f64 + m as f64);
-        kolmogorov_tail(libm::sqrt(size) * statistic)
-    };
+    let p_value = crate::compare::kolmogorov::two_samples(n, m, widest);
     Some(Ks { statistic, p_value })
-}
-
-/// Share of lattice paths from (0, 0) to (n, m), all equally likely, that somewhere are `widest` or more off the diagonal.
-fn ks_exact(n: usize, m: usize, widest: u128) -> f64 {
-    let inside = |i: usize, j: usize| (i as u128 * m as u128).abs_diff(j as u128 * n as u128) < widest;
-    // row[j]: share of the paths to (i, j) that stayed inside; a path comes from the left with chance j/(i+j).
-    let mut row = vec![0.0_f64; m + 1];
-    for i in 0..=n {
-        let mut left = 0.0;
-        for (j, cell) in row.iter_mut().enumerate() {
-            let from = if i == 0 && j == 0 {
-                1.0
-            } else {
-                let total = (i + j) as f64;
-                (i as f64 / total) * *cell + (j as f64 / total) * left
-            };
-            left = if inside(i, j) { from } else { 0.0 };
-            *cell = left;
-        }
-    }
-    (1.0 - row.last().copied().unwrap_or(0.0)).clamp(0.0, 1.0)
 }
 
 /// Tail of Kolmogorov's limit law.

@@ -4,11 +4,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod bootstrap;
+pub mod compare;
 pub mod confidence;
 pub mod dispersion;
 pub mod distance;
 pub mod eprocess;
 pub mod metric;
+pub mod multiple;
 pub mod quantile;
 pub mod rng;
 pub mod special;
+pub mod tails;

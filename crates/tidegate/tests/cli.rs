@@ -15,10 +15,16 @@ mod chromium;
 mod config;
 #[path = "cli/door.rs"]
 mod door;
+#[cfg(feature = "data")]
+#[path = "cli/drift.rs"]
+mod drift;
 #[path = "cli/empty.rs"]
 mod empty;
 #[path = "cli/gate.rs"]
 mod gate;
+#[cfg(feature = "data")]
+#[path = "cli/report.rs"]
+mod report;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/sim.rs"]

@@ -1,10 +1,15 @@
 //! Serialised twins: journal records, tidegate.yaml, foreign formats, HTTP bodies.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod ci;
+pub mod comment;
 pub mod config;
 pub mod contract;
 pub mod dvc;
+pub mod junit;
 pub mod record;
+pub mod report;
+pub mod sarif;
 pub mod scenario;
 pub mod transform;
 pub mod yaml;

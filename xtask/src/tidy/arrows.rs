@@ -14,10 +14,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("data", &["stats", "core", "wire", "port"]),
     ("build", &["stats", "core", "wire", "port"]),
     ("console", &["stats", "core", "wire", "port"]),
+    ("adapters", &["stats", "core", "wire", "port"]),
     ("runtime", &["core"]),
     ("serve", &["core", "wire", "runtime"]),
     ("sim", &["stats", "core", "wire", "port", "engine"]),
-    ("tidegate", &["stats", "core", "wire", "port", "engine", "store", "data", "build", "console", "runtime", "serve", "sim"]),
+    ("tidegate", &["stats", "core", "wire", "port", "engine", "store", "data", "build", "console", "runtime", "serve", "sim", "adapters"]),
 ];
 
 /// Modules of core that a crate may name, where not all: the data plane lives on when the control plane is dead.

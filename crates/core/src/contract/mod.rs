@@ -14,9 +14,10 @@ mod judge;
 mod profile;
 mod value;
 
+pub use crate::drift::{Report as DriftReport, Settings as DriftSettings};
 pub use check::{CheckReport, ExpectationOutcome, MapCounts, TableFacts, Verdict, judge_contract};
 pub use dataset::{CheckSummary, Command, Dataset, Event, Refused, State};
-pub use drift::{ColumnDrift, DriftReport, DriftSettings, DriftTest, compare};
+pub use drift::{compare, fields};
 pub use expectation::{Allowances, Contract, Expectation, IgnoreRow, Kind, Quantile, Rules, Severity, Statistic};
 pub use facts::{Facts, Measured, Sample};
 pub use judge::judge_expectation;

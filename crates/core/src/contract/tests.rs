@@ -222,15 +222,16 @@ fn drift_of_nulls_types_and_gone_columns_is_found() {
         ("type", ColumnProfile::Category(CategoryProfile::default())),
         ("few", number(&holes)),
     ]);
-    let report = compare(&old, &new, &DriftSettings::default());
-    let lines: Vec<String> = report.columns.iter().map(|c| format!("{} {}: {}", c.drifted, c.column, c.why)).collect();
+    let settings = DriftSettings { null_share: Some(0.05), rows_min: 50, ..DriftSettings::default() };
+    let report = compare(&old, &new, &settings);
+    let lines: Vec<String> = report.columns.iter().map(|c| format!("{:?} {}: {}", c.verdict, c.column, c.why)).collect();
     expect![[r#"
-        false same: Kolmogorov-Smirnov p-value 1.0000 (drift below 0.05)
-        true holes: change of the share of nulls 0.2500 (drift from 0.05)
-        true gone: the column is gone
-        true type: the column's type changed
-        false few: 9 values in the reference and 150 now: fewer than 50 are not judged"#]]
+        Steady same: K-S p_value 1.0000 (drift below 0.05)
+        Drift holes: the share of nulls moved by 0.2500 (drift from 0.05)
+        Drift gone: the column is gone
+        Drift type: the column's type changed
+        CannotTell few: 9 values in the reference and 150 now: fewer than 50 are not judged"#]]
     .assert_eq(&lines.join("\n"));
-    assert_eq!((report.drifted, report.drift), ((3, 4), true));
-    assert!(!compare(&old, &old, &DriftSettings::default()).drift);
+    assert_eq!((report.drifted, report.verdict), ((3, 4), crate::drift::Verdict::Drift));
+    assert_eq!(compare(&old, &old, &settings).verdict, crate::drift::Verdict::Steady);
 }

@@ -6,6 +6,7 @@ use expect_test::expect;
 use std::path::Path;
 use std::sync::Arc;
 use tidegate_core::contract::{ColumnProfile, Profile};
+use tidegate_core::drift::Verdict;
 use tidegate_data::{DriftSettings, Source, compare, profile, profile_table, read_rows};
 use tidegate_stats::rng::Rng;
 
@@ -20,12 +21,7 @@ fn made(path: &Path, rows: i64, seed: u64, shift: f64, favoured: u64) -> Profile
 }
 
 fn drifted(report: &tidegate_data::DriftReport) -> String {
-    report
-        .columns
-        .iter()
-        .map(|c| format!("{} {}: {}", if c.drifted { "drift" } else { "-" }, c.column, c.why))
-        .collect::<Vec<_>>()
-        .join("\n")
+    report.columns.iter().map(|c| format!("{:?} {}: {}", c.verdict, c.column, c.why)).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -48,8 +44,8 @@ fn drift_is_found_where_it_is_and_nowhere_else() {
         drift name: population stability index 0.4344 (drift from 0.1)
         - flag: population stability index 0.0002 (drift from 0.1)"#]]
     .assert_eq(&drifted(&compare(&old, &moved, &settings)));
-    assert!(compare(&old, &moved, &settings).drift);
-    assert!(!compare(&old, &same, &settings).drift);
+    assert_eq!(compare(&old, &moved, &settings).verdict, Verdict::Drift);
+    assert_eq!(compare(&old, &same, &settings).verdict, Verdict::Steady);
     let (few, few_moved) = (made(&path, 300, 4, 0.0, 5), made(&path, 300, 5, 1.0, 5));
     expect![[r#"
         drift x: Kolmogorov-Smirnov p-value 0.0000 (drift below 0.05)

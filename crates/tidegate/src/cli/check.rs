@@ -3,7 +3,7 @@
 use super::Context;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
-use crate::steps::check as step;
+use crate::steps::{check as step, checkpoint};
 use crate::workspace;
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -13,7 +13,7 @@ use tidegate_wire::contract::result_json;
 /// What to check.
 #[derive(Debug, Args)]
 pub struct CheckArgs {
-    /// Datasets; all with a contract when none is named
+    /// Datasets, or checkpoints of a Great Expectations project; all datasets with a contract when none is named
     datasets: Vec<String>,
     /// Fail also where an imported suite passed because nothing was checked
     #[arg(long)]
@@ -22,6 +22,9 @@ pub struct CheckArgs {
 
 /// Carries it out.
 pub fn check(context: &Context, args: &CheckArgs) -> Result<u8> {
+    if let Some(code) = checkpoints(context, args)? {
+        return Ok(code);
+    }
     let opened = workspace::open(&context.dir)?;
     let data = &opened.config.data;
     for name in &args.datasets {
@@ -65,6 +68,48 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<u8> {
         }
     }
     Ok(if reports.iter().all(|(_, r)| r.success) { exit::OK } else { exit::NOT_PASSED })
+}
+
+/// Checks the named checkpoints of a Great Expectations project, which needs no tidegate.yaml; none when one of the names is
+/// no checkpoint.
+fn checkpoints(context: &Context, args: &CheckArgs) -> Result<Option<u8>> {
+    let root = workspace::root_of(&context.dir)?;
+    let mut validations = vec![];
+    for name in &args.datasets {
+        match checkpoint::find(&root, name)? {
+            Some(found) => {
+                let one = found.len() == 1;
+                validations.extend(found.into_iter().map(|v| (if one { name.clone() } else { format!("{name} ({})", v.name) }, v)));
+            }
+            None => return Ok(None),
+        }
+    }
+    if validations.is_empty() {
+        return Ok(None);
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let mut reports = vec![];
+    for (name, validation) in validations {
+        let contract = step::contract(&root, &validation.suite, args.strict)?;
+        let report = runtime
+            .block_on(crate::columns::check(&validation.data, &contract, crate::clock::now()))
+            .with_context(|| format!("check `{name}`"))?;
+        reports.push((name, report));
+    }
+    show_all(context, &reports)
+}
+
+/// Prints all reports; the answer is the exit code.
+fn show_all(context: &Context, reports: &[(String, CheckReport)]) -> Result<Option<u8>> {
+    if context.json {
+        let items: serde_json::Map<String, serde_json::Value> = reports.iter().map(|(name, r)| (name.clone(), result_json(r))).collect();
+        show::json(&items)?;
+    } else {
+        for (name, report) in reports {
+            print(name, report)?;
+        }
+    }
+    Ok(Some(if reports.iter().all(|(_, r)| r.success) { exit::OK } else { exit::NOT_PASSED }))
 }
 
 fn print(name: &str, report: &CheckReport) -> Result<()> {

@@ -1,7 +1,7 @@
 //! `tidegate gate`: the gates of the model that lies in the work tree, releasing nothing.
 
-use super::Context;
 use super::recorder::Recorder;
+use super::{Context, bounds};
 use crate::client;
 use crate::daemon::events::Bus;
 use crate::daemon::offer::{self, Answer, Offered};
@@ -22,11 +22,17 @@ use tidegate_store::FsBlobs;
 #[derive(Debug, Args)]
 pub struct GateArgs {
     /// Model; the only one when not given
+    #[arg(conflicts_with_all = ["metrics", "min", "max"])]
     model: Option<String>,
+    #[command(flatten)]
+    bounds: bounds::BoundsArgs,
 }
 
 /// Carries it out.
 pub fn gate(context: &Context, args: &GateArgs) -> Result<u8> {
+    if args.bounds.wanted() {
+        return bounds::gate(context, &args.bounds);
+    }
     let opened = workspace::open(&context.dir)?;
     let models = &opened.config.models;
     let name = match (&args.model, models.len()) {

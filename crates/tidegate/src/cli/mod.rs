@@ -1,19 +1,27 @@
 //! The command line: what can be said, and who answers it. One file a command; each prints for people, or JSON.
 
 mod audit;
+mod bounds;
 mod check;
 mod config;
+#[cfg(feature = "data")]
+mod drift;
 mod gate;
 mod init;
 mod journal;
 mod model;
 mod recorder;
 mod release;
+mod report;
 mod run;
 mod sim;
 mod status;
+mod tests;
 mod token;
 mod up;
+
+#[cfg(feature = "data")]
+pub use drift::word as drift_word;
 
 use clap::{Parser, Subcommand};
 use std::path::PathBuf;
@@ -40,6 +48,9 @@ enum Command {
     Run(run::RunArgs),
     /// Checks datasets against their contracts
     Check(check::CheckArgs),
+    /// Holds a table against a reference: which columns drifted, by the tests that Evidently chooses
+    #[cfg(feature = "data")]
+    Drift(drift::DriftArgs),
     /// Evaluates the gates of the newest run's model, releasing nothing
     Gate(gate::GateArgs),
     /// Writes a tidegate.yaml for an existing repository
@@ -53,6 +64,11 @@ enum Command {
     /// Starts, watches and steers releases
     #[command(subcommand)]
     Release(release::ReleaseCommand),
+    /// Writes one report of the work tree against its base; posts it as a comment
+    Report(report::ReportArgs),
+    /// Takes in results of tests, and finds the flaky ones
+    #[command(subcommand)]
+    Tests(tests::TestsCommand),
     /// Shows where the loop and its services stand
     Status,
     /// Verifies, proves, shows and exports the journal; recomputes verdicts
@@ -86,11 +102,15 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Up(args) => up::up(&context, &args),
         Command::Run(args) => run::run(&context, &args),
         Command::Check(args) => check::check(&context, &args),
+        #[cfg(feature = "data")]
+        Command::Drift(args) => drift::drift(&context, &args),
         Command::Gate(args) => gate::gate(&context, &args),
         Command::Init(args) => init::init(&context, &args),
         Command::Config(command) => config::config(&context, &command),
         Command::Model(command) => model::model(&context, &command),
         Command::Release(command) => release::release(&context, &command),
+        Command::Report(args) => report::report(&context, &args),
+        Command::Tests(command) => tests::tests(&context, &command),
         Command::Status => status::status(&context),
         Command::Audit(command) => audit::audit(&context, &command),
         Command::Journal(args) => journal::journal(&context, &args),

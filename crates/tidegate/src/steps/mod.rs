@@ -4,8 +4,14 @@
 
 pub mod build;
 pub mod check;
+pub mod checkpoint;
 pub mod drift;
+#[cfg(feature = "data")]
+pub mod drift_parts;
 pub mod gate;
 pub mod offline;
 pub mod register;
 pub mod release;
+pub mod report;
+#[cfg(feature = "data")]
+pub mod tables;

@@ -1,0 +1,81 @@
+//! Requests carried by the system's `curl`, with its certificates and proxies. Secrets go through its standard input,
+//! so that no list of processes shows them.
+
+use crate::{Http, HttpError, Request, Response};
+use serde_json::Value;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
+
+/// Longest time of a request in seconds.
+const TIMEOUT_S: u32 = 60;
+/// Attempts after a failure that may pass: `curl` tells them and waits longer each time.
+const RETRIES: u32 = 3;
+/// Largest answer in bytes.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The system's `curl`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Curl;
+
+impl Http for Curl {
+    fn send(&self, request: &Request) -> Result<Response, HttpError> {
+        let failed = |why: String| HttpError { method: request.method, url: request.url.clone(), why };
+        let mut child = Command::new("curl")
+            .args(["--config", "-"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|e| failed(format!("run `curl`: {e}: install it")))?;
+        let settings = settings(request);
+        if let Some(mut input) = child.stdin.take() {
+            input.write_all(settings.as_bytes()).map_err(|e| failed(format!("give `curl` its settings: {e}")))?;
+        }
+        let output = child.wait_with_output().map_err(|e| failed(format!("wait for `curl`: {e}")))?;
+        if !output.status.success() {
+            return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let (body, status) = text.rsplit_once('\n').ok_or_else(|| failed("the answer has no status".to_owned()))?;
+        let status = status.trim().parse().map_err(|_| failed(format!("the answer has the status `{status}`")))?;
+        Ok(Response { status, body: serde_json::from_str(body).unwrap_or(Value::Null) })
+    }
+}
+
+/// A value within quotes of `curl`'s settings.
+fn quoted(value: &str) -> String {
+    let mut text = String::with_capacity(value.len() + 2);
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            '\t' => text.push_str("\\t"),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+fn settings(request: &Request) -> String {
+    let mut lines = vec![
+        format!("url = \"{}\"", quoted(&request.url)),
+        format!("request = \"{}\"", request.method),
+        "silent".to_owned(),
+        "show-error".to_owned(),
+        format!("max-time = {TIMEOUT_S}"),
+        format!("max-filesize = {ANSWER_BYTES_MAX}"),
+        "write-out = \"\\n%{http_code}\"".to_owned(),
+        "user-agent = \"tidegate\"".to_owned(),
+    ];
+    // A new comment that was answered late must not be posted twice.
+    if request.method != "POST" {
+        lines.push(format!("retry = {RETRIES}"));
+    }
+    lines.extend(request.headers.iter().map(|(name, value)| format!("header = \"{}: {}\"", quoted(name), quoted(value))));
+    if let Some(body) = &request.body {
+        lines.push("header = \"Content-Type: application/json\"".to_owned());
+        lines.push(format!("data-raw = \"{}\"", quoted(&body.to_string())));
+    }
+    lines.join("\n") + "\n"
+}

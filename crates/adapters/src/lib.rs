@@ -1,0 +1,201 @@
+//! Services outside, one file each: comments on GitHub, GitLab and Bitbucket.
+//!
+//! Each speaks through [`Http`], so that it can be held against any server. An adapter knows no other adapter. Not here:
+//! what is said (`wire::report`), and where tokens come from.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+pub mod bitbucket;
+pub mod curl;
+pub mod github;
+pub mod gitlab;
+#[cfg(test)]
+mod tests;
+
+use serde_json::Value;
+use tidegate_wire::comment::Comment;
+
+/// Most pages of comments that are looked through.
+pub const PAGES_MAX: u32 = 100;
+/// Comments of a page.
+pub const PAGE_ITEMS: u32 = 100;
+
+/// A request to a service's API.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// GET, POST, PATCH or PUT.
+    pub method: &'static str,
+    /// Absolute address.
+    pub url: String,
+    /// Headers; a secret stands in these alone.
+    pub headers: Vec<(String, String)>,
+    /// Body as JSON.
+    pub body: Option<Value>,
+}
+
+/// What came back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Response {
+    /// Status.
+    pub status: u16,
+    /// Body as JSON; null when it is none.
+    pub body: Value,
+}
+
+/// Carries requests.
+pub trait Http {
+    /// Sends one and waits for its answer.
+    ///
+    /// # Errors
+    /// When no answer came.
+    fn send(&self, request: &Request) -> Result<Response, HttpError>;
+}
+
+/// No answer came.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{method} {url}: {why}")]
+pub struct HttpError {
+    /// Of what.
+    pub method: &'static str,
+    /// Where.
+    pub url: String,
+    /// Why, and what to do.
+    pub why: String,
+}
+
+/// Where a comment goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Pull or merge request by number.
+    Request(u64),
+    /// Commit by its digest.
+    Commit(String),
+}
+
+/// A repository on a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repository {
+    /// Address of the API, without a slash at its end.
+    pub api: String,
+    /// Its path, as `team/model`.
+    pub path: String,
+    /// What lets us in.
+    pub token: String,
+}
+
+/// What became of a comment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Posted {
+    /// It is new; its id.
+    Created(String),
+    /// It was there and has another body now; its id.
+    Updated(String),
+    /// It was there with this body: nothing was sent; its id.
+    Same(String),
+}
+
+/// A comment could not be posted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommentError {
+    /// No answer.
+    #[error("post the comment: {0}")]
+    Http(#[from] HttpError),
+    /// The token is not enough.
+    #[error("post the comment on {path}: the service says {status}: give the token the right to write {right}")]
+    Denied {
+        /// The repository.
+        path: String,
+        /// Status.
+        status: u16,
+        /// The right that is missing.
+        right: &'static str,
+    },
+    /// Another refusal.
+    #[error("post the comment on {path}: {method} {url} was answered with {status}: {said}")]
+    Refused {
+        /// The repository.
+        path: String,
+        /// Of what.
+        method: &'static str,
+        /// Where.
+        url: String,
+        /// Status.
+        status: u16,
+        /// What it said.
+        said: String,
+    },
+}
+
+/// What differs between services.
+pub(crate) struct Service {
+    /// Longest body in bytes.
+    pub bytes_max: usize,
+    /// The right that a token needs.
+    pub right: &'static str,
+    /// Headers of every request.
+    pub headers: Vec<(String, String)>,
+    /// A page of comments.
+    pub list: Box<dyn Fn(u32) -> String>,
+    /// Where a new one goes.
+    pub create: String,
+    /// Method and address of an existing one.
+    pub update: Box<dyn Fn(&str) -> (&'static str, String)>,
+    /// A body as the service takes it.
+    pub wrap: fn(&str) -> Value,
+    /// Id and body of each comment of a page.
+    pub items: fn(&Value) -> Vec<(String, String)>,
+}
+
+/// Posts the comment, or brings the one that carries its watermark up to date. Doing it twice is harmless.
+pub(crate) fn put(http: &dyn Http, repository: &Repository, service: &Service, comment: &Comment) -> Result<Posted, CommentError> {
+    let body = comment.body(service.bytes_max);
+    let mut known = vec![];
+    for page in 1..=PAGES_MAX {
+        let answer = call(http, repository, service, ("GET", (service.list)(page)), None)?;
+        let items = (service.items)(&answer);
+        let full = items.len() >= PAGE_ITEMS as usize;
+        known.extend(items);
+        if !full {
+            break;
+        }
+    }
+    if let Some(id) = comment.among(&known) {
+        if known.iter().any(|(k, b)| k == id && *b == body) {
+            return Ok(Posted::Same(id.clone()));
+        }
+        call(http, repository, service, (service.update)(id), Some((service.wrap)(&body)))?;
+        return Ok(Posted::Updated(id.clone()));
+    }
+    let made = call(http, repository, service, ("POST", service.create.clone()), Some((service.wrap)(&body)))?;
+    Ok(Posted::Created(made["id"].to_string().trim_matches('"').to_owned()))
+}
+
+fn call(
+    http: &dyn Http,
+    repository: &Repository,
+    service: &Service,
+    (method, url): (&'static str, String),
+    body: Option<Value>,
+) -> Result<Value, CommentError> {
+    let request = Request { method, url, headers: service.headers.clone(), body };
+    let answer = http.send(&request)?;
+    match answer.status {
+        200..=299 => Ok(answer.body),
+        status @ (401 | 403) => Err(CommentError::Denied { path: repository.path.clone(), status, right: service.right }),
+        status => {
+            let said: String = answer.body.to_string().chars().take(300).collect();
+            Err(CommentError::Refused { path: repository.path.clone(), method, url: request.url, status, said })
+        }
+    }
+}
+
+/// A text as a part of an address.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b"-_.~".contains(&b);
+    text.bytes().map(|b| if plain(b) { (b as char).to_string() } else { format!("%{b:02X}") }).collect()
+}
+
+/// Id and body of each item of a list.
+pub(crate) fn plain_items(page: &Value, body: fn(&Value) -> &Value) -> Vec<(String, String)> {
+    let item = |v: &Value| (v["id"].to_string().trim_matches('"').to_owned(), body(v).as_str().unwrap_or("").to_owned());
+    page.as_array().into_iter().flatten().map(item).collect()
+}

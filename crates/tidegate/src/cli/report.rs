@@ -1,0 +1,184 @@
+//! `tidegate report`: one report of the work tree against its base, for people and for machines; posted as a comment.
+
+use super::Context;
+use crate::exit::{self, failure};
+use crate::show::{self, progress::Progress};
+use crate::steps::report as step;
+use crate::workspace;
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+use tidegate_adapters::{CommentError, Posted, Repository, Target, bitbucket, curl::Curl, github, gitlab};
+use tidegate_wire::comment::Comment;
+use tidegate_wire::report::{Report, html, markdown};
+use tidegate_wire::{junit, sarif};
+
+/// A service that shows comments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Service {
+    /// github.com, or GitHub Enterprise by GITHUB_API_URL
+    Github,
+    /// gitlab.com, or another by CI_API_V4_URL
+    Gitlab,
+    /// Bitbucket Cloud
+    Bitbucket,
+}
+
+/// What the report holds and where it goes.
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    /// Revision that values are held against; against nothing when not given
+    #[arg(long, value_name = "REV")]
+    base: Option<String>,
+    /// Folder for report.md, report.html and report.json
+    #[arg(long, value_name = "DIR", default_value = "tidegate-report")]
+    out: PathBuf,
+    /// Output of `tidegate gate --json`
+    #[arg(long, value_name = "FILE")]
+    gates: Vec<PathBuf>,
+    /// Output of `tidegate drift --json`
+    #[arg(long, value_name = "FILE")]
+    drift: Option<PathBuf>,
+    /// Findings of linters and scanners, as SARIF 2.1.0
+    #[arg(long = "read-sarif", value_name = "FILE")]
+    read_sarif: Vec<PathBuf>,
+    /// Write gates and checks as JUnit XML
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Write gates and checks that do not pass as SARIF 2.1.0
+    #[arg(long, value_name = "FILE")]
+    sarif: Option<PathBuf>,
+    /// Post the report as a comment, or bring the one that is there up to date
+    #[arg(long, value_enum, value_name = "SERVICE")]
+    comment: Option<Service>,
+    /// Where the comment goes: pr/NUMBER or commit/DIGEST; told by the CI's environment when not given
+    #[arg(long, value_name = "TARGET", requires = "comment")]
+    target: Option<String>,
+    /// Title by which the comment is found again
+    #[arg(long, value_name = "TITLE", default_value = "tidegate", requires = "comment")]
+    title: String,
+    /// Address of the whole report, for a comment that must be cut
+    #[arg(long, value_name = "URL", requires = "comment")]
+    link: Option<String>,
+    /// End with exit code 1 when a gate or a check does not pass
+    #[arg(long)]
+    strict: bool,
+}
+
+/// Carries it out.
+pub fn report(context: &Context, args: &ReportArgs) -> Result<u8> {
+    let opened = workspace::open(&context.dir)?;
+    let progress = Progress::new(context.json);
+    progress.now("gathering the report");
+    let sources = step::Sources { base: args.base.as_deref(), gates: &args.gates, drift: args.drift.as_deref(), sarif: &args.read_sarif };
+    let report = step::gather(&opened, &context.dir, &sources);
+    progress.clear();
+    let report = report?;
+    let out = context.dir.join(&args.out);
+    std::fs::create_dir_all(&out).with_context(|| format!("create the folder {}", out.display()))?;
+    let json = serde_json::to_string_pretty(&report)?;
+    for (name, text) in [("report.md", markdown(&report)), ("report.html", html(&report)), ("report.json", json)] {
+        tidegate_store::disk::replace_file(&out.join(name), text.as_bytes())?;
+    }
+    if let Some(file) = &args.junit {
+        tidegate_store::disk::replace_file(&context.dir.join(file), junit::write("tidegate", &report.cases()).as_bytes())?;
+    }
+    if let Some(file) = &args.sarif {
+        let results = report.sarif_results(workspace::CONFIG_FILE);
+        let text = serde_json::to_string_pretty(&sarif::write("tidegate", env!("CARGO_PKG_VERSION"), &results))?;
+        tidegate_store::disk::replace_file(&context.dir.join(file), text.as_bytes())?;
+    }
+    let posted = match args.comment {
+        None => None,
+        Some(service) => Some(post(service, args, &report)?),
+    };
+    if context.json {
+        show::json(&serde_json::json!({ "passed": report.passed(), "out": out, "comment": posted.as_ref().map(words), "report": report }))?;
+    } else {
+        show::line(&format!("wrote report.md, report.html and report.json to {}", args.out.display()))?;
+        if let Some(posted) = &posted {
+            show::line(&words(posted))?;
+        }
+        for missing in &report.missing {
+            show::note(&format!("not in the report: {missing}"));
+        }
+    }
+    Ok(if args.strict && !report.passed() { exit::NOT_PASSED } else { exit::OK })
+}
+
+fn words(posted: &Posted) -> String {
+    match posted {
+        Posted::Created(id) => format!("comment {id} was created"),
+        Posted::Updated(id) => format!("comment {id} was brought up to date"),
+        Posted::Same(id) => format!("comment {id} says this already"),
+    }
+}
+
+/// What a CI tells of itself.
+#[expect(clippy::disallowed_methods, reason = "a CI says where it runs by the environment, and hands over tokens there")]
+fn told(names: &[&str]) -> Option<String> {
+    names.iter().find_map(|n| std::env::var(n).ok()).filter(|v| !v.is_empty())
+}
+
+fn missing(what: &str, names: &[&str]) -> anyhow::Error {
+    failure(exit::USAGE, format!("post the comment: {what} is not known: set {}", names.join(" or ")))
+}
+
+fn post(service: Service, args: &ReportArgs, report: &Report) -> Result<Posted> {
+    let (api, default, path, token): (_, _, &[&str], &[&str]) = match service {
+        Service::Github => ("GITHUB_API_URL", github::API, &["GITHUB_REPOSITORY"], &["REPO_TOKEN", "GITHUB_TOKEN"]),
+        Service::Gitlab => ("CI_API_V4_URL", gitlab::API, &["CI_PROJECT_PATH"], &["REPO_TOKEN", "GITLAB_TOKEN"]),
+        Service::Bitbucket => ("BITBUCKET_API_URL", bitbucket::API, &["BITBUCKET_REPO_FULL_NAME"], &["REPO_TOKEN", "BITBUCKET_TOKEN"]),
+    };
+    let repository = Repository {
+        api: told(&[api]).unwrap_or_else(|| default.to_owned()).trim_end_matches('/').to_owned(),
+        path: told(path).ok_or_else(|| missing("the repository", path))?,
+        token: told(token).ok_or_else(|| missing("a token", token))?,
+    };
+    let target = match &args.target {
+        Some(text) => given(text)?,
+        None => found(service)?,
+    };
+    let revision: String = report.revision.chars().take_while(char::is_ascii_hexdigit).collect();
+    let comment = Comment { report: markdown(report), title: args.title.clone(), revision, link: args.link.clone() };
+    let sent = match service {
+        Service::Github => github::comment(&Curl, &repository, &target, &comment),
+        Service::Gitlab => gitlab::comment(&Curl, &repository, &target, &comment),
+        Service::Bitbucket => bitbucket::comment(&Curl, &repository, &target, &comment),
+    };
+    sent.map_err(|e| match &e {
+        CommentError::Denied { .. } => failure(exit::REFUSED, e.to_string()),
+        CommentError::Http(_) | CommentError::Refused { .. } => failure(exit::OUTSIDE, e.to_string()),
+    })
+}
+
+fn given(text: &str) -> Result<Target> {
+    let number = |n: &str| n.parse().ok().map(Target::Request);
+    let target = match text.split_once('/') {
+        Some(("pr" | "mr", n)) => number(n),
+        Some(("commit", digest)) if !digest.is_empty() && digest.chars().all(|c| c.is_ascii_hexdigit()) => {
+            Some(Target::Commit(digest.to_owned()))
+        }
+        _ => None,
+    };
+    target.ok_or_else(|| failure(exit::USAGE, format!("post the comment: `{text}` is no target: write pr/12 or commit/0a1b2c")))
+}
+
+/// The pull request that the CI runs for, else its commit.
+fn found(service: Service) -> Result<Target> {
+    let (request, commit) = match service {
+        Service::Github => {
+            // refs/pull/12/merge
+            let pull = told(&["GITHUB_REF"]).and_then(|r| r.strip_prefix("refs/pull/")?.split('/').next().map(str::to_owned));
+            (pull, "GITHUB_SHA")
+        }
+        Service::Gitlab => (told(&["CI_MERGE_REQUEST_IID"]), "CI_COMMIT_SHA"),
+        Service::Bitbucket => (told(&["BITBUCKET_PR_ID"]), "BITBUCKET_COMMIT"),
+    };
+    if let Some(number) = request.and_then(|n| n.parse().ok()) {
+        return Ok(Target::Request(number));
+    }
+    told(&[commit])
+        .map(Target::Commit)
+        .ok_or_else(|| failure(exit::USAGE, "post the comment: no pull request and no commit is known: name one with --target pr/12"))
+}

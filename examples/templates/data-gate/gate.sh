@@ -1,0 +1,2 @@
+#!/bin/sh
+exec tidegate check training_data
