@@ -201,7 +201,9 @@ fn read_check(reader: &mut Reader, column: &str, check: &str, at: &Node, node: &
     let given = Given { node, plain };
     if let Some(kind) = rule(reader, column, check, at, &given) {
         reader.add(at, severity, kind);
-        if option("ignore_na").and_then(Node::as_bool) == Some(false) {
+        // A null differs from every value, so it passes these two even where it is looked at.
+        let differs = matches!(check, "not_equal_to" | "ne" | "notin");
+        if !differs && option("ignore_na").and_then(Node::as_bool) == Some(false) {
             reader.add(at, severity, Kind::NotNull { column: column.to_owned() });
         }
     }
