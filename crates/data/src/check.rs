@@ -2,20 +2,24 @@
 
 use crate::classes::type_name;
 use crate::error::DataError;
-use crate::groups::{Groups, groups};
-use crate::measure::{Canonical, Moments, QuantileValues, Radix, RowTally, median_ranks, nearest_rank, number_of};
-use crate::plan::{GroupAnswer, Way, way};
-use crate::scan::{Gather, scan};
+use crate::evaluate::Evaluator;
+use crate::pass::{Pass, Passing, Setting};
+use crate::plan::{Way, way};
+use crate::scan::scan;
 use crate::source::{MEMORY_BYTES_MAX, Opened, Source, open};
-use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::error::DataFusionError;
+use crate::taken::{Taking, take};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use tidegate_core::contract::{CheckReport, Contract, Expectation, Measured, Statistic, TableFacts, Value, judge_contract};
+use tidegate_core::contract::{Before, CheckReport, Contract, Expectation, Measured, RowCondition, TableFacts, judge_contract};
 use tidegate_core::id::At;
 
-const OPERATION: &str = "check dataset";
+pub(crate) const OPERATION: &str = "check dataset";
+/// Unexpected values that are kept of a rule unless more are asked for.
+pub const SAMPLES: usize = 20;
+/// Most unexpected values that are kept of a rule.
+pub const SAMPLES_MAX: usize = 1_000_000;
 
 /// How a check is made.
 #[derive(Clone, Debug)]
@@ -24,11 +28,17 @@ pub struct CheckOptions {
     pub memory_bytes: usize,
     /// Folder for what does not fit; the system's when none is given.
     pub spill: Option<PathBuf>,
+    /// Unexpected values that are kept of each rule, [`SAMPLES_MAX`] at most.
+    pub samples: usize,
+    /// The other datasets that rules may name.
+    pub others: BTreeMap<String, Source>,
+    /// What the checks before this one found.
+    pub before: Option<Before>,
 }
 
 impl Default for CheckOptions {
     fn default() -> CheckOptions {
-        CheckOptions { memory_bytes: MEMORY_BYTES_MAX, spill: None }
+        CheckOptions { memory_bytes: MEMORY_BYTES_MAX, spill: None, samples: SAMPLES, others: BTreeMap::new(), before: None }
     }
 }
 
@@ -38,240 +48,85 @@ impl Default for CheckOptions {
 /// When the data cannot be read. A rule that cannot be checked is an outcome, not an error.
 pub async fn check(source: &Source, contract: &Contract, as_of: At, options: &CheckOptions) -> Result<CheckReport, DataError> {
     let opened = open(source, OPERATION, options.memory_bytes, options.spill.as_deref()).await?;
-    let ways: Vec<Way> = contract.expectations.iter().map(|e| plan_one(e, &opened)).collect();
-    let columns = scanned_columns(&ways);
-    let left = Arc::new(AtomicUsize::new(options.memory_bytes / size_of::<f64>()));
-    let (mut pass, rows) = scan(&opened, &columns, |_| Pass::new(&ways, &columns, &left)).await?;
-    let mut measured = Vec::with_capacity(ways.len());
-    let mut known: Vec<(Vec<usize>, Groups)> = Vec::new();
-    for way in ways {
-        measured.push(measure(way, rows, &mut pass, &opened, &mut known).await?);
+    let mut views = Views::default();
+    let ways: Vec<(usize, Way)> = contract.expectations.iter().map(|e| plan_one(e, &opened, &mut views)).collect();
+    let of_views: Vec<usize> = ways.iter().map(|(view, _)| *view).collect();
+    let (mut pass, rows) = gather(&opened, &ways, &views.conditions, options).await?;
+    let taking = Taking { opened: &opened, conditions: &views.conditions, options, rows };
+    let mut taken = take(&taking, ways, &mut pass).await?;
+    // What is known only now is measured in a second scan.
+    let again: Vec<(usize, Way)> = of_views.iter().zip(&mut taken).map(|(view, t)| (*view, t.again())).collect();
+    if again.iter().any(|(_, w)| !matches!(w, Way::Done(_))) {
+        let (mut pass, _) = gather(&opened, &again, &views.conditions, options).await?;
+        for (first, second) in taken.iter_mut().zip(take(&taking, again, &mut pass).await?) {
+            first.replace(second);
+        }
     }
+    let among = |(view, measured): (&usize, Measured)| match (view, pass.views.get(*view)) {
+        (0, _) | (_, None) => measured,
+        (_, Some(view)) => Measured::Among { rows: view.rows, measured: Box::new(measured) },
+    };
+    let measured: Vec<Measured> = of_views.iter().zip(taken.into_iter().map(|t| t.measured())).map(among).collect();
     let described = opened.schema.fields().iter().map(|f| (f.name().clone(), type_name(f.data_type()))).collect();
     let table = TableFacts { source: source.path.display().to_string(), rows, columns: described };
-    Ok(judge_contract(contract, table, &measured, as_of))
+    Ok(judge_contract(contract, table, &measured, as_of, options.before.as_ref()))
+}
+
+/// The conditions on rows that rules have, each once; the first view is of all rows.
+struct Views {
+    written: Vec<Option<RowCondition>>,
+    conditions: Vec<Option<Evaluator>>,
+}
+
+impl Default for Views {
+    fn default() -> Views {
+        Views { written: vec![None], conditions: vec![None] }
+    }
+}
+
+impl Views {
+    fn place(&mut self, condition: &RowCondition) -> Result<usize, String> {
+        let same = |w: &Option<RowCondition>| w.as_ref().is_some_and(|w| w.condition == condition.condition);
+        if let Some(place) = self.written.iter().position(same) {
+            return Ok(place);
+        }
+        self.conditions.push(Some(Evaluator::new(&condition.condition)?));
+        self.written.push(Some(condition.clone()));
+        Ok(self.written.len() - 1)
+    }
 }
 
 /// A rule that is wrong in itself is not measured: the verdict says what is wrong with it.
-fn plan_one(expectation: &Expectation, opened: &Opened) -> Way {
-    match expectation.mistake() {
-        Some(why) => Way::Done(Measured::Failed { why }),
-        None => way(&expectation.kind, opened),
+fn plan_one(expectation: &Expectation, opened: &Opened, views: &mut Views) -> (usize, Way) {
+    if let Some(why) = expectation.mistake() {
+        return (0, Way::Done(Measured::Failed { why }));
     }
+    let view = match &expectation.row_condition {
+        None => 0,
+        Some(condition) => {
+            if let Some(column) = condition.condition.columns().into_iter().find(|c| opened.index(c).is_none()) {
+                return (0, Way::Done(Measured::MissingColumn { column: column.to_owned() }));
+            }
+            match views.place(condition) {
+                Ok(view) => view,
+                Err(why) => return (0, Way::Done(Measured::Failed { why })),
+            }
+        }
+    };
+    (view, way(&expectation.kind, opened))
 }
 
-fn scanned_columns(ways: &[Way]) -> Vec<usize> {
-    let mut columns: Vec<usize> = ways
-        .iter()
-        .filter_map(|w| match w {
-            Way::Rows { column, .. } | Way::Moments { column, .. } | Way::Quantiles { column, .. } | Way::Newest { column } => {
-                Some(*column)
-            }
-            Way::Done(_) | Way::Groups { .. } => None,
-        })
-        .collect();
+/// One scan of all columns that the ways and the conditions read.
+async fn gather(opened: &Opened, ways: &[(usize, Way)], views: &[Option<Evaluator>], options: &CheckOptions) -> Result<(Pass, u64), DataError> {
+    let mut columns: Vec<usize> = ways.iter().flat_map(|(_, w)| w.scanned()).copied().collect();
+    columns.extend(views.iter().flatten().flat_map(Evaluator::columns).filter_map(|c| opened.index(c)));
     columns.sort_unstable();
     columns.dedup();
-    columns
-}
-
-/// What is gathered of one column.
-struct ColumnPass {
-    column: usize,
-    missing: u64,
-    moments: Option<Moments>,
-    quantiles: Option<QuantileValues>,
-    /// With the place of their expectation in the contract.
-    tallies: Vec<RowTally>,
-}
-
-/// What is gathered in the pass.
-struct Pass {
-    columns: Vec<ColumnPass>,
-}
-
-impl Pass {
-    fn new(ways: &[Way], columns: &[usize], left: &Arc<AtomicUsize>) -> Pass {
-        let mut passes: Vec<ColumnPass> = columns
-            .iter()
-            .map(|column| ColumnPass { column: *column, missing: 0, moments: None, quantiles: None, tallies: Vec::new() })
-            .collect();
-        for way in ways {
-            let place = match way {
-                Way::Rows { column, .. } | Way::Moments { column, .. } | Way::Quantiles { column, .. } | Way::Newest { column } => {
-                    columns.binary_search(column)
-                }
-                Way::Done(_) | Way::Groups { .. } => continue,
-            };
-            let Some(pass) = place.ok().and_then(|p| passes.get_mut(p)) else { continue };
-            match way {
-                Way::Rows { rule, .. } => pass.tallies.push(RowTally::new(rule.clone())),
-                Way::Moments { .. } | Way::Newest { .. } => pass.moments = Some(pass.moments.take().unwrap_or_default()),
-                Way::Quantiles { .. } if pass.quantiles.is_none() => pass.quantiles = Some(QuantileValues::new(left.clone())),
-                Way::Quantiles { .. } | Way::Done(_) | Way::Groups { .. } => {}
-            }
-        }
-        Pass { columns: passes }
-    }
-
-    fn column(&mut self, column: usize) -> Option<&mut ColumnPass> {
-        self.columns.iter_mut().find(|c| c.column == column)
-    }
-}
-
-impl Gather for Pass {
-    fn take(&mut self, batch: &RecordBatch, row: u64) -> Result<(), DataFusionError> {
-        for (pass, array) in self.columns.iter_mut().zip(batch.columns()) {
-            let column = Canonical::new(array).map_err(|e| DataFusionError::ArrowError(Box::new(e), None))?;
-            pass.missing += column.missing() as u64;
-            if let Some(moments) = &mut pass.moments {
-                moments.take(&column);
-            }
-            if let Some(quantiles) = &mut pass.quantiles {
-                quantiles.take(&column);
-            }
-            for tally in &mut pass.tallies {
-                tally.take(&column, row)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn join(&mut self, next: Pass, rows: u64) {
-        for (mine, theirs) in self.columns.iter_mut().zip(next.columns) {
-            mine.missing += theirs.missing;
-            if let (Some(mine), Some(theirs)) = (&mut mine.moments, theirs.moments) {
-                mine.join(theirs);
-            }
-            if let (Some(mine), Some(theirs)) = (&mut mine.quantiles, theirs.quantiles) {
-                mine.join(theirs);
-            }
-            for (mine, theirs) in mine.tallies.iter_mut().zip(theirs.tallies) {
-                mine.join(theirs, rows);
-            }
-        }
-    }
-}
-
-/// Takes what was gathered for one expectation; ways are taken in the order in which the pass was made.
-async fn measure(
-    way: Way,
-    rows: u64,
-    pass: &mut Pass,
-    opened: &Opened,
-    known: &mut Vec<(Vec<usize>, Groups)>,
-) -> Result<Measured, DataError> {
-    let lost = || Measured::Failed { why: "its column was not scanned: report this as a defect".to_owned() };
-    Ok(match way {
-        Way::Done(measured) => measured,
-        Way::Rows { column, .. } => match pass.column(column).filter(|c| !c.tallies.is_empty()).map(|c| c.tallies.remove(0)) {
-            Some(RowTally { failed: Some(why), .. }) => Measured::Failed { why },
-            Some(tally) => Measured::Map { rows, missing: tally.missing, unexpected: tally.unexpected, samples: tally.samples },
-            None => lost(),
-        },
-        Way::Moments { column, statistic } => match pass.column(column) {
-            Some(ColumnPass { moments: Some(moments), missing, .. }) => {
-                Measured::Aggregate { observed: moments.value(statistic), missing: *missing }
-            }
-            _ => lost(),
-        },
-        Way::Newest { column } => match pass.column(column) {
-            Some(ColumnPass { moments: Some(moments), missing, .. }) => {
-                let newest = moments.newest().map(|micros| At(micros.div_euclid(1_000)));
-                Measured::Newest { column: opened.schema.field(column).name().clone(), newest, missing: *missing }
-            }
-            _ => lost(),
-        },
-        Way::Quantiles { column, quantiles } => match pass.column(column) {
-            Some(found) => measure_quantiles(found, quantiles.as_deref(), opened).await?,
-            None => lost(),
-        },
-        Way::Groups { columns, ignore, answer } => {
-            let at = known.iter().position(|(c, _)| *c == columns && c.len() == 1);
-            let found = match at.and_then(|i| known.get(i)) {
-                Some((_, found)) => found.clone(),
-                None => groups(opened, &columns, ignore).await?,
-            };
-            let measured = from_groups(&found, answer, rows);
-            known.push((columns, found));
-            measured
-        }
-    })
-}
-
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "counts below 2^53")]
-fn from_groups(found: &Groups, answer: GroupAnswer, rows: u64) -> Measured {
-    let missing = rows.saturating_sub(found.rows);
-    match answer {
-        GroupAnswer::Duplicates => Measured::Map { rows, missing, unexpected: found.repeated, samples: found.samples.clone() },
-        GroupAnswer::Count(Statistic::UniqueValueProportion) => {
-            let share = if found.rows == 0 { 0.0 } else { found.groups as f64 / found.rows as f64 };
-            Measured::Aggregate { observed: Some(Value::Float(share)), missing }
-        }
-        GroupAnswer::Count(_) => Measured::Aggregate { observed: Some(Value::Int(found.groups as i64)), missing },
-    }
-}
-
-async fn measure_quantiles(pass: &mut ColumnPass, quantiles: Option<&[f64]>, opened: &Opened) -> Result<Measured, DataError> {
-    let (column, missing) = (pass.column, pass.missing);
-    let Some(values) = &mut pass.quantiles else {
-        return Ok(Measured::Failed { why: "its values were not kept: report this as a defect".to_owned() });
-    };
-    let count = values.count();
-    if count == 0 {
-        return Ok(match quantiles {
-            Some(qs) => Measured::Quantiles { observed: vec![None; qs.len()], missing },
-            None => Measured::Aggregate { observed: None, missing },
-        });
-    }
-    let ranks: Vec<u64> = match quantiles {
-        Some(qs) => qs.iter().map(|q| nearest_rank(*q, count)).collect(),
-        None => median_ranks(count).to_vec(),
-    };
-    let found = match values.select(&ranks) {
-        Some(found) => found,
-        None => by_narrowing(opened, column, &ranks).await?,
-    };
-    Ok(match quantiles {
-        Some(_) => Measured::Quantiles { observed: found.into_iter().map(Some).collect(), missing },
-        None => {
-            let observed = found.first().zip(found.last()).map(|(a, b)| Value::from(f64::midpoint(*a, *b)));
-            Measured::Aggregate { observed, missing }
-        }
-    })
-}
-
-/// Ranks of a column too large to keep: four passes, each of which counts 16 more bits.
-async fn by_narrowing(opened: &Opened, column: usize, ranks: &[u64]) -> Result<Vec<f64>, DataError> {
-    let mut places: Vec<(u64, u64)> = ranks.iter().map(|r| (0, *r)).collect();
-    let mut known = 0;
-    while known < u64::BITS {
-        let empty = Radix::new(known, places.iter().map(|(prefix, _)| *prefix));
-        let (counted, _) = scan(opened, &[column], |_| Narrow(empty.clone())).await?;
-        for place in &mut places {
-            // A rank lies below the count, so it is always found unless the file changed in between.
-            *place = counted.0.narrow(place.0, place.1).ok_or_else(|| DataError::Damaged {
-                operation: OPERATION,
-                path: opened.path.clone(),
-                why: "the file changed while it was read: check it again once it is at rest".to_owned(),
-            })?;
-        }
-        known = counted.0.known_after();
-    }
-    Ok(places.into_iter().map(|(key, _)| number_of(key)).collect())
-}
-
-struct Narrow(Radix);
-
-impl Gather for Narrow {
-    fn take(&mut self, batch: &RecordBatch, _: u64) -> Result<(), DataFusionError> {
-        for array in batch.columns() {
-            self.0.take(&Canonical::new(array).map_err(|e| DataFusionError::ArrowError(Box::new(e), None))?);
-        }
-        Ok(())
-    }
-
-    fn join(&mut self, next: Narrow, _: u64) {
-        self.0.join(&next.0);
-    }
+    let columns = Arc::new(columns);
+    let left = Arc::new(AtomicUsize::new(options.memory_bytes / size_of::<f64>()));
+    let index = |name: &str| opened.index(name);
+    let setting = Setting { index: &index, left: &left, samples: options.samples.min(SAMPLES_MAX) };
+    let make = |_| Passing { pass: Pass::new(ways, views, &columns, &setting), columns: columns.clone() };
+    let (passing, rows) = scan(opened, &columns, make).await?;
+    Ok((passing.pass, rows))
 }

@@ -37,6 +37,15 @@ impl Class {
         }
     }
 
+    /// How values of a type are read: unsigned 64-bit numbers do not fit 64 bits with a sign, so they are floats.
+    pub fn reading(kind: &DataType) -> Class {
+        match kind {
+            DataType::UInt64 => Class::Float,
+            DataType::Dictionary(_, value) => Class::reading(value),
+            other => Class::of(other),
+        }
+    }
+
     /// In words, for messages.
     pub fn words(self) -> &'static str {
         match self {

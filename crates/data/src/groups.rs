@@ -2,7 +2,9 @@
 
 use crate::classes::Class;
 use crate::error::DataError;
-use crate::measure::{SAMPLES_MAX, values_at};
+use crate::evaluate::Evaluator;
+use crate::measure::{Canonical, values_at};
+use crate::sets::{ValueSet, order};
 use crate::source::Opened;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Int64Type};
@@ -12,13 +14,29 @@ use datafusion::error::DataFusionError;
 use datafusion::functions::core::expr_fn::nullif;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::physical_plan::{ExecutionPlan, execute_stream};
-use datafusion::prelude::{Expr, lit};
+use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use datafusion::prelude::{DataFrame, Expr, lit};
 use futures::StreamExt;
 use std::sync::Arc;
 use tidegate_core::contract::{IgnoreRow, Sample, Value};
 
+/// Most equally common values that are listed, and most categories whose numbers are kept.
+const MODES_MAX: usize = 100;
+const CATEGORIES_MAX: usize = 1_000_000;
+
+/// What is grouped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct GroupKey {
+    /// Places of the columns.
+    pub columns: Vec<usize>,
+    /// Rows left out.
+    pub ignore: IgnoreRow,
+    /// Which of the views of the table.
+    pub view: usize,
+}
+
 /// Groups of equal values.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Groups {
     /// Rows that were grouped.
     pub rows: u64,
@@ -26,36 +44,117 @@ pub(crate) struct Groups {
     pub groups: u64,
     /// Rows of groups of more than one.
     pub repeated: u64,
-    /// Values of the largest groups, then by value.
+    /// Values of the largest groups of more than one, then by value.
     pub samples: Vec<Sample>,
+    /// Values of all groups of the largest size, in order; the first of them.
+    pub modes: Vec<Value>,
+    /// How many groups have that size.
+    pub modes_count: u64,
+    /// Sets that the values were held against, in the order in which they were handed in.
+    pub sets: Vec<ValueSet>,
+    /// Values with their rows, where they were asked for and are not too many.
+    pub categories: Option<Vec<(Value, u64)>>,
+    largest: u64,
 }
 
-/// Groups the rows by these columns.
-pub(crate) async fn groups(opened: &Opened, columns: &[usize], ignore: IgnoreRow) -> Result<Groups, DataError> {
-    let plan = plan(opened, columns, ignore).await.map_err(|e| opened.explain(e))?;
-    run(opened, columns.len(), plan).await
+/// What is asked beyond numbers of groups.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked {
+    pub modes: bool,
+    pub categories: bool,
+    pub sets: Vec<ValueSet>,
+    /// Most samples of repeated values.
+    pub samples: usize,
 }
 
-async fn plan(opened: &Opened, columns: &[usize], ignore: IgnoreRow) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+/// Groups the rows that the condition selects.
+pub(crate) async fn groups(opened: &Opened, key: &GroupKey, condition: Option<&Evaluator>, asked: Asked) -> Result<Groups, DataError> {
+    let plan = plan(opened, key, condition).await.map_err(|e| opened.explain(e))?;
+    run(opened, key.columns.len(), plan, asked).await
+}
+
+async fn plan(opened: &Opened, key: &GroupKey, condition: Option<&Evaluator>) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let frame = grouped(opened, &key.columns, key.ignore, condition)?;
+    frame.create_physical_plan().await
+}
+
+/// The rows by their keys `k0`, `k1`, .. with their number `n`.
+pub(crate) fn grouped(opened: &Opened, columns: &[usize], ignore: IgnoreRow, condition: Option<&Evaluator>) -> Result<DataFrame, DataFusionError> {
     let keys: Vec<Expr> = columns.iter().map(|i| key(opened, *i)).collect();
-    let mut frame = opened.context.read_table(opened.provider(columns)?.0)?;
+    let mut needed = columns.to_vec();
+    needed.extend(condition.iter().flat_map(|c| c.columns()).filter_map(|c| opened.index(c)));
+    needed.sort_unstable();
+    needed.dedup();
+    let mut frame = opened.context.read_table(opened.provider(&needed)?.0)?;
+    if let Some(condition) = condition {
+        frame = frame.filter(selected(opened, condition))?;
+    }
     if let Some(keep) = keep(&keys, ignore) {
         frame = frame.filter(keep)?;
     }
     let named = keys.into_iter().enumerate().map(|(i, k)| k.alias(format!("k{i}"))).collect();
-    frame.aggregate(named, vec![count(lit(1_i64)).alias("n")])?.create_physical_plan().await
+    frame.aggregate(named, vec![count(lit(1_i64)).alias("n")])
 }
 
-async fn run(opened: &Opened, keys: usize, plan: Arc<dyn ExecutionPlan>) -> Result<Groups, DataError> {
+/// The condition as a function of the engine, so that it selects the same rows everywhere.
+fn selected(opened: &Opened, condition: &Evaluator) -> Expr {
+    let fields: Vec<_> = condition.columns().iter().filter_map(|c| opened.index(c)).map(|i| opened.schema.field(i).clone()).collect();
+    let types = fields.iter().map(|f| f.data_type().clone()).collect();
+    let evaluator = condition.clone();
+    let evaluate = move |arguments: &[ColumnarValue]| {
+        let arrays = ColumnarValue::values_to_arrays(arguments)?;
+        let rows = arrays.first().map_or(0, |a| a.len());
+        let columns = arrays.iter().map(Canonical::new).collect::<Result<Vec<_>, _>>()?;
+        let borrowed: Vec<&Canonical> = columns.iter().collect();
+        let found = evaluator.rows(&borrowed, rows).map_err(DataFusionError::Execution)?;
+        Ok(ColumnarValue::Array(Arc::new(found)))
+    };
+    let function = create_udf("row_condition", types, DataType::Boolean, Volatility::Immutable, Arc::new(evaluate));
+    function.call(fields.iter().map(|f| Expr::Column(Column::from_name(f.name()))).collect())
+}
+
+async fn run(opened: &Opened, keys: usize, plan: Arc<dyn ExecutionPlan>, asked: Asked) -> Result<Groups, DataError> {
     let mut stream = execute_stream(plan, opened.context.task_ctx()).map_err(|e| opened.explain(e))?;
-    let mut all = Groups::default();
-    let mut largest = Largest::default();
+    let mut all = Groups { categories: asked.categories.then(Vec::new), sets: asked.sets, ..Groups::default() };
+    let mut largest = Largest::of(asked.samples);
     while let Some(batch) = stream.next().await {
         let batch = batch.map_err(|e| opened.explain(e))?;
         take(&batch, keys, &mut all, &mut largest);
+        if asked.modes || all.categories.is_some() || !all.sets.is_empty() {
+            look(&batch, asked.modes, &mut all).map_err(|e| opened.explain(e))?;
+        }
     }
     all.samples = largest.into_samples();
+    all.modes.sort_by(order);
     Ok(all)
+}
+
+/// Looks at the value of each group.
+fn look(batch: &RecordBatch, modes: bool, all: &mut Groups) -> Result<(), DataFusionError> {
+    let (Some(values), Some(counts)) = (batch.columns().first(), batch.columns().last()) else { return Ok(()) };
+    let Some(counts) = counts.as_primitive_opt::<Int64Type>() else { return Ok(()) };
+    let column = Canonical::new(values)?;
+    for (row, n) in counts.values().iter().enumerate() {
+        let n = n.unsigned_abs();
+        all.sets.iter_mut().for_each(|set| set.note(&column, row));
+        if modes && n >= all.largest {
+            if n > all.largest {
+                (all.largest, all.modes_count) = (n, 0);
+                all.modes.clear();
+            }
+            all.modes_count += 1;
+            if all.modes.len() < MODES_MAX {
+                all.modes.push(column.show(row));
+            }
+        }
+        if let Some(categories) = &mut all.categories {
+            categories.push((column.show(row), n));
+            if categories.len() > CATEGORIES_MAX {
+                all.categories = None;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A column as it is grouped by: NaN is null and there is one zero.
@@ -95,34 +194,41 @@ fn take(batch: &RecordBatch, keys: usize, all: &mut Groups, largest: &mut Larges
 
 /// The largest groups seen, whatever order they came in.
 #[derive(Default)]
-struct Largest {
+pub(crate) struct Largest {
+    /// How many are kept.
+    most: usize,
     kept: Vec<(u64, String, Value)>,
     /// Rows of the smallest that is kept once the list is full.
     bar: u64,
 }
 
 impl Largest {
-    fn offer(&mut self, n: u64, columns: &[ArrayRef], row: usize) {
+    /// Keeps this many.
+    pub fn of(most: usize) -> Largest {
+        Largest { most, ..Largest::default() }
+    }
+
+    pub fn offer(&mut self, n: u64, columns: &[ArrayRef], row: usize) {
         if n < self.bar {
             return;
         }
         let parts: Vec<ArrayRef> = columns.iter().map(|c| c.slice(row, 1)).collect();
         let value = values_at(&parts, 0);
         self.kept.push((n, value.to_string(), value));
-        if self.kept.len() >= 4 * SAMPLES_MAX {
+        if self.kept.len() >= 4 * self.most.max(1) {
             self.trim();
         }
     }
 
     fn trim(&mut self) {
         self.kept.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        self.kept.truncate(SAMPLES_MAX);
-        if let Some(last) = self.kept.get(SAMPLES_MAX - 1) {
+        self.kept.truncate(self.most);
+        if let Some(last) = self.kept.get(self.most.saturating_sub(1)) {
             self.bar = last.0;
         }
     }
 
-    fn into_samples(mut self) -> Vec<Sample> {
+    pub fn into_samples(mut self) -> Vec<Sample> {
         self.trim();
         self.kept.into_iter().map(|(_, _, value)| Sample { row: None, value }).collect()
     }
@@ -153,15 +259,16 @@ mod tests {
         let found = |memory_bytes: usize| {
             runtime.block_on(async {
                 let opened = open(&Source::at(&path), "check dataset", memory_bytes, Some(folder.path())).await.unwrap();
-                let plan = plan(&opened, &[0, 1], IgnoreRow::Never).await.unwrap();
-                let found = run(&opened, 2, plan.clone()).await.unwrap();
+                let key = GroupKey { columns: vec![0, 1], ignore: IgnoreRow::Never, view: 0 };
+                let plan = plan(&opened, &key, None).await.unwrap();
+                let found = run(&opened, 2, plan.clone(), Asked { samples: 20, ..Asked::default() }).await.unwrap();
                 (found, spills(&plan))
             })
         };
         let (wide, none) = found(MEMORY_BYTES_MAX);
         let (narrow, some) = found(12 << 20);
         assert_eq!((wide.rows, wide.groups, wide.repeated), (400_000, 200_500, 399_000));
-        assert_eq!(narrow, wide);
+        assert_eq!((narrow.rows, narrow.groups, narrow.repeated, &narrow.samples), (wide.rows, wide.groups, wide.repeated, &wide.samples));
         assert_eq!(none, 0);
         assert!(some > 0, "nothing was spilled");
     }

@@ -1,11 +1,15 @@
 //! From expectations to what must be gathered: which columns are scanned, and what is asked of each.
 
 use crate::classes::{Class, type_matches, type_name};
-use crate::measure::{RowRule, TextSet, float_bits, texts_of};
+use crate::evaluate::Evaluator;
+use crate::like::Like;
+use crate::measure::{RowRule, SeveralRule, TextSet, float_bits, texts_of};
 use crate::regex::PythonRegex;
+use crate::sets::ValueSet;
 use crate::source::Opened;
+use crate::strptime::Form;
 use datafusion::arrow::datatypes::DataType;
-use tidegate_core::contract::{Bounds, IgnoreRow, Kind, Measured, Statistic, Value, instant_micros};
+use tidegate_core::contract::{Bounds, IgnoreRow, Kind, Measured, OutlierMethod, Partition, Statistic, Value, instant_micros};
 
 /// How one expectation is measured.
 pub(crate) enum Way {
@@ -13,23 +17,61 @@ pub(crate) enum Way {
     Done(Measured),
     /// A rule on the rows of a scanned column.
     Rows { column: usize, rule: RowRule },
+    /// A rule on several scanned columns of a row.
+    Several { columns: Vec<usize>, ignore: IgnoreRow, rule: SeveralRule },
     /// From a scanned column's moments.
     Moments { column: usize, statistic: Statistic },
+    /// From a scanned column's nulls.
+    NonNull { column: usize },
     /// From a scanned column's values in order; none for the median.
     Quantiles { column: usize, quantiles: Option<Vec<f64>> },
     /// From a scanned column's newest instant.
     Newest { column: usize },
+    /// From a scanned column's numbers by bin.
+    Histogram { column: usize, edges: Vec<f64> },
+    /// A rule on rows that is known only when the column's moments are: a second scan.
+    ZScores { column: usize, threshold: f64, double_sided: bool },
+    /// A rule on rows that is known only when the column's quartiles or moments are: a second scan.
+    Outliers { column: usize, method: OutlierMethod, multiplier: f64 },
     /// From groups of equal values.
     Groups { columns: Vec<usize>, ignore: IgnoreRow, answer: GroupAnswer },
+    /// From the values of another dataset.
+    References { columns: Vec<usize>, dataset: String, to: Vec<String> },
+    /// From the number of rows of another dataset.
+    OtherRows { dataset: String },
 }
 
 /// What is asked of groups.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone)]
 pub(crate) enum GroupAnswer {
     /// Rows of groups of more than one.
     Duplicates,
     /// How many groups, or what share of the rows.
     Count(Statistic),
+    /// The values, held against a set.
+    Set(ValueSet),
+    /// The values of the largest groups.
+    Modes,
+    /// The values with their numbers.
+    Categories,
+}
+
+impl Way {
+    /// The columns that the scan must read for it.
+    pub fn scanned(&self) -> &[usize] {
+        match self {
+            Way::Rows { column, .. }
+            | Way::Moments { column, .. }
+            | Way::NonNull { column }
+            | Way::Quantiles { column, .. }
+            | Way::Newest { column }
+            | Way::Histogram { column, .. }
+            | Way::ZScores { column, .. }
+            | Way::Outliers { column, .. } => std::slice::from_ref(column),
+            Way::Several { columns, .. } => columns,
+            Way::Done(_) | Way::Groups { .. } | Way::References { .. } | Way::OtherRows { .. } => &[],
+        }
+    }
 }
 
 type Planned = Result<Way, String>;
@@ -41,9 +83,22 @@ pub(crate) fn way(kind: &Kind, opened: &Opened) -> Way {
         | Kind::ColumnCount { .. }
         | Kind::ColumnsMatchSet { .. }
         | Kind::ColumnsMatchOrderedList { .. }
-        | Kind::ColumnExists { .. } => Ok(Way::Done(Measured::Table)),
+        | Kind::ColumnExists { .. }
+        | Kind::Volume { .. }
+        | Kind::SchemaCompatible { .. } => Ok(Way::Done(Measured::Table)),
+        Kind::SameRowCount { dataset } => Ok(Way::OtherRows { dataset: dataset.clone() }),
         Kind::Freshness { column: None, .. } => only_instants(opened).map(|column| Way::Newest { column }),
         Kind::CompoundUnique { columns, ignore_row_if } => return groups(columns, *ignore_row_if, GroupAnswer::Duplicates, opened),
+        Kind::UnexpectedCount { rule, .. } => return way(rule, opened),
+        Kind::PairEqual { .. }
+        | Kind::PairGreater { .. }
+        | Kind::PairInSet { .. }
+        | Kind::UniqueWithinRecord { .. }
+        | Kind::ColumnsEqual { .. }
+        | Kind::SumEquals { .. }
+        | Kind::Satisfies { .. }
+        | Kind::NoRowsFound { .. }
+        | Kind::References { .. } => several(kind, opened),
         _ => {
             let Some(name) = kind.columns().first().copied() else { return Way::Done(Measured::Table) };
             let Some(place) = opened.index(name) else {
@@ -53,6 +108,30 @@ pub(crate) fn way(kind: &Kind, opened: &Opened) -> Way {
         }
     };
     planned.unwrap_or_else(|why| Way::Done(Measured::Failed { why }))
+}
+
+/// Rules on several columns of a row.
+fn several(kind: &Kind, opened: &Opened) -> Planned {
+    let mut columns = Vec::new();
+    for name in kind.columns() {
+        match opened.index(name) {
+            Some(place) => columns.push(place),
+            None => return Ok(Way::Done(Measured::MissingColumn { column: name.to_owned() })),
+        }
+    }
+    let (ignore, rule) = match kind {
+        Kind::PairEqual { ignore_row_if, .. } => (ignore_row_if.row(), SeveralRule::PairEqual),
+        Kind::PairGreater { or_equal, ignore_row_if, .. } => (ignore_row_if.row(), SeveralRule::PairGreater(*or_equal)),
+        Kind::PairInSet { pairs, ignore_row_if, .. } => (ignore_row_if.row(), SeveralRule::PairIn(pairs.clone())),
+        Kind::UniqueWithinRecord { ignore_row_if, .. } => (*ignore_row_if, SeveralRule::Distinct),
+        Kind::ColumnsEqual { ignore_row_if, .. } => (*ignore_row_if, SeveralRule::Equal),
+        Kind::SumEquals { total, ignore_row_if, .. } => (*ignore_row_if, SeveralRule::Sum(*total)),
+        Kind::Satisfies { condition } => (IgnoreRow::Never, SeveralRule::Holds(Box::new(Evaluator::new(condition)?))),
+        Kind::NoRowsFound { condition, .. } => (IgnoreRow::Never, SeveralRule::FindsNone(Box::new(Evaluator::new(condition)?))),
+        Kind::References { dataset, to, .. } => return Ok(Way::References { columns, dataset: dataset.clone(), to: to.clone() }),
+        other => return Err(format!("{} is no rule on several columns: report this as a defect", other.name())),
+    };
+    Ok(Way::Several { columns, ignore, rule })
 }
 
 fn groups(columns: &[String], ignore: IgnoreRow, answer: GroupAnswer, opened: &Opened) -> Way {
@@ -82,7 +161,7 @@ fn only_instants(opened: &Opened) -> Result<usize, String> {
 
 fn column_way(kind: &Kind, column: usize, name: &str, opened: &Opened) -> Planned {
     let data_type = opened.schema.field(column).data_type();
-    let class = Class::of(data_type);
+    let class = Class::reading(data_type);
     let refuse = |what: &str| -> String { format!("column `{name}` is {} ({}): {what}", class.words(), type_name(data_type)) };
     let rows = |rule: RowRule| Ok(Way::Rows { column, rule });
     match kind {
@@ -96,7 +175,17 @@ fn column_way(kind: &Kind, column: usize, name: &str, opened: &Opened) -> Planne
             Ok(Way::Groups { columns: vec![column], ignore: IgnoreRow::AnyValueIsMissing, answer: GroupAnswer::Duplicates })
         }
         // A column of nothing but nulls conforms to everything; the verdict says that nothing was checked.
-        Kind::Between { .. } | Kind::InSet { .. } | Kind::MatchRegex { .. } | Kind::LengthBetween { .. } if class == Class::Null => {
+        Kind::Between { .. }
+        | Kind::InSet { .. }
+        | Kind::MatchRegex { .. }
+        | Kind::MatchRegexList { .. }
+        | Kind::MatchLike { .. }
+        | Kind::MatchStrftime { .. }
+        | Kind::ZScores { .. }
+        | Kind::NotOutliers { .. }
+        | Kind::LengthBetween { .. }
+            if class == Class::Null =>
+        {
             rows(RowRule::Anything)
         }
         Kind::Between { bounds, .. } => {
@@ -106,11 +195,40 @@ fn column_way(kind: &Kind, column: usize, name: &str, opened: &Opened) -> Planne
         Kind::InSet { values, negate, .. } => rows(in_set(values, *negate, class).map_err(|why| refuse(&why))?),
         Kind::MatchRegex { .. } if class == Class::Other => Err(refuse("a regular expression needs text")),
         Kind::MatchRegex { regex, negate, .. } => rows(RowRule::Regex(Box::new(PythonRegex::new(regex)?), *negate)),
-        Kind::LengthBetween { bounds, .. } if class == Class::Text => {
-            let (lo, hi) = whole_ends(bounds)?;
-            rows(RowRule::Length(u64::try_from(lo.max(0)).unwrap_or(0), u64::try_from(hi.max(0)).unwrap_or(0)))
+        Kind::MatchRegexList { .. } if class == Class::Other => Err(refuse("a regular expression needs text")),
+        Kind::MatchRegexList { regexes, match_on, negate, .. } => {
+            let regexes = regexes.iter().map(|r| PythonRegex::new(r)).collect::<Result<_, _>>()?;
+            rows(RowRule::Regexes(regexes, *match_on, *negate))
         }
-        Kind::LengthBetween { .. } => Err(refuse("only texts have lengths")),
+        Kind::MatchLike { patterns, match_on, negate, escape, .. } if class == Class::Text => {
+            let likes = patterns.iter().map(|p| Like::new(p, *escape)).collect::<Result<_, _>>()?;
+            rows(RowRule::Likes(likes, *match_on, *negate))
+        }
+        Kind::MatchLike { .. } => Err(refuse("a pattern needs text")),
+        Kind::MatchStrftime { format, .. } if class == Class::Text => rows(RowRule::Strptime(Box::new(Form::new(format)?))),
+        Kind::MatchStrftime { .. } => rows(RowRule::Refuse(refuse("a form is for texts, before they are made dates"))),
+        Kind::ZScores { threshold, double_sided, .. } if numeric(class) => {
+            Ok(Way::ZScores { column, threshold: *threshold, double_sided: *double_sided })
+        }
+        Kind::NotOutliers { method, multiplier, .. } if numeric(class) => {
+            Ok(Way::Outliers { column, method: *method, multiplier: *multiplier })
+        }
+        Kind::ZScores { .. } | Kind::NotOutliers { .. } => Err(refuse("outliers are told among numbers")),
+        Kind::LengthBetween { .. } if class == Class::Other => Err(refuse("its values have no text")),
+        Kind::LengthBetween { bounds, .. } => {
+            let (lo, hi) = whole_ends(bounds)?;
+            // A negative upper end leaves nothing inside.
+            rows(RowRule::Length(if hi < 0 { u64::MAX } else { u64::try_from(lo.max(0)).unwrap_or(0) }, u64::try_from(hi.max(0)).unwrap_or(0)))
+        }
+        Kind::MostCommon { .. } if class == Class::Other => Err(refuse("its values cannot be compared")),
+        Kind::MostCommon { .. } => of_groups(column, GroupAnswer::Modes),
+        Kind::DistinctValues { .. } if class == Class::Other => Err(refuse("its values cannot be compared")),
+        Kind::DistinctValues { values, .. } => of_groups(column, GroupAnswer::Set(ValueSet::new(values, class))),
+        Kind::KlDivergence { expected, .. } => match &expected.partition {
+            Partition::Categories(_) if class != Class::Other => of_groups(column, GroupAnswer::Categories),
+            Partition::Bins { edges, .. } if numeric(class) => Ok(Way::Histogram { column, edges: edges.clone() }),
+            Partition::Categories(_) | Partition::Bins { .. } => Err(refuse("its distribution cannot be counted")),
+        },
         Kind::Quantiles { quantiles, .. } if numeric(class) => {
             Ok(Way::Quantiles { column, quantiles: Some(quantiles.iter().map(|q| q.q).collect()) })
         }
@@ -122,6 +240,10 @@ fn column_way(kind: &Kind, column: usize, name: &str, opened: &Opened) -> Planne
     }
 }
 
+fn of_groups(column: usize, answer: GroupAnswer) -> Planned {
+    Ok(Way::Groups { columns: vec![column], ignore: IgnoreRow::AnyValueIsMissing, answer })
+}
+
 fn numeric(class: Class) -> bool {
     matches!(class, Class::Int | Class::Float | Class::Bool | Class::Null)
 }
@@ -131,6 +253,7 @@ fn aggregate(statistic: Statistic, column: usize, class: Class) -> Planned {
         Statistic::UniqueValueCount | Statistic::UniqueValueProportion => {
             Ok(Way::Groups { columns: vec![column], ignore: IgnoreRow::AnyValueIsMissing, answer: GroupAnswer::Count(statistic) })
         }
+        Statistic::NonNullProportion => Ok(Way::NonNull { column }),
         Statistic::Median if numeric(class) => Ok(Way::Quantiles { column, quantiles: None }),
         Statistic::Min | Statistic::Max if class != Class::Other => Ok(Way::Moments { column, statistic }),
         Statistic::Mean | Statistic::Stdev | Statistic::Sum if numeric(class) => Ok(Way::Moments { column, statistic }),

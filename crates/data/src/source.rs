@@ -222,6 +222,8 @@ fn session(memory_bytes: usize, spill: Option<&Path>) -> Result<SessionContext, 
     config.options_mut().execution.enable_file_stream_work_stealing = false;
     config.options_mut().execution.listing_table_ignore_subdirectory = false;
     config.options_mut().execution.parquet.schema_force_view_types = false;
+    // Joins by sorting spill to disk; those by hashing must fit into memory.
+    config.options_mut().optimizer.prefer_hash_join = false;
     let mut runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)));
     if let Some(folder) = spill {
         runtime = runtime.with_temp_file_path(folder);

@@ -46,6 +46,12 @@ pub(crate) fn python_float(x: f64) -> String {
     if text.contains('.') { text } else { format!("{text}.0") }
 }
 
+/// A float of 32 bits as Python's `str` writes it: as few digits as tell it from its neighbours.
+pub(crate) fn python_float32(x: f32) -> String {
+    // The shortest digits of the narrow float are those of a wide one that is written the same.
+    x.to_string().parse::<f64>().map_or_else(|_| x.to_string(), python_float)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,6 +9,8 @@ mod check;
 mod formats;
 #[path = "data/oracle.rs"]
 mod oracle;
+#[path = "data/pandera.rs"]
+mod pandera;
 #[path = "data/profile.rs"]
 mod profile;
 #[path = "data/world.rs"]

@@ -1,8 +1,9 @@
 //! All expectations of a contract on one dataset: the report.
 
-use super::expectation::{Contract, Expectation, Kind, Rules, Severity};
-use super::facts::{Facts, Measured, Sample};
+use super::expectation::{Contract, Expectation, Rules, Severity};
+use super::facts::{Before, Facts, Measured, Sample};
 use super::judge::judge_expectation;
+use super::kind::Kind;
 use crate::id::At;
 use serde::{Deserialize, Serialize};
 
@@ -139,11 +140,12 @@ impl ExpectationOutcome {
     }
 }
 
-/// Judges a whole contract; `measured` is in the order of its expectations, one each.
+/// Judges a whole contract; `measured` is in the order of its expectations, one each. `before` is what the checks
+/// before found, where there were any.
 #[must_use]
-pub fn judge_contract(contract: &Contract, table: TableFacts, measured: &[Measured], as_of: At) -> CheckReport {
-    let names: Vec<String> = table.columns.iter().map(|(name, _)| name.clone()).collect();
-    let facts = Facts { rows: table.rows, columns: &names, as_of };
+pub fn judge_contract(contract: &Contract, table: TableFacts, measured: &[Measured], as_of: At, before: Option<&Before>) -> CheckReport {
+    let (names, types): (Vec<String>, Vec<String>) = table.columns.iter().cloned().unzip();
+    let facts = Facts { rows: table.rows, columns: &names, types: &types, as_of, before };
     let unmeasured = Measured::Failed { why: "it was not measured: report this as a defect".to_owned() };
     let outcomes: Vec<_> = contract
         .expectations
@@ -159,7 +161,7 @@ pub fn judge_contract(contract: &Contract, table: TableFacts, measured: &[Measur
 /// In our own contracts only critical rules fail the dataset; an error always does.
 fn tolerated(outcome: &ExpectationOutcome, rules: &Rules) -> bool {
     match rules {
-        Rules::Own(_) => outcome.expectation.severity < Severity::Critical && outcome.verdict == Verdict::Fail,
+        Rules::Own(_) | Rules::Pandera { .. } => outcome.expectation.severity < Severity::Critical && outcome.verdict == Verdict::Fail,
         Rules::GreatExpectations { .. } => false,
     }
 }
@@ -167,7 +169,7 @@ fn tolerated(outcome: &ExpectationOutcome, rules: &Rules) -> bool {
 fn findings(contract: &Contract, rows: u64) -> Vec<String> {
     let (no_rows, no_rules) = match &contract.rules {
         Rules::Own(allow) => (allow.no_rows, allow.no_rules),
-        Rules::GreatExpectations { strict } => (!strict, !strict),
+        Rules::GreatExpectations { strict } | Rules::Pandera { strict, .. } => (!strict, !strict),
     };
     // A rule about the number of rows has its own verdict; emptiness is judged apart from it.
     let counts_rows = contract.expectations.iter().any(|e| matches!(e.kind, Kind::RowCount { .. }));

@@ -3,12 +3,15 @@
 //! Its stream is `dataset/<name>`. The reports themselves are blobs; the facts carry their digests.
 
 use super::check::CheckReport;
+use super::facts::Before;
 use crate::id::{At, Digest};
 use crate::machine::Machine;
 use serde::{Deserialize, Serialize};
 
 /// Most failures that a summary names.
 pub const FAILURES_MAX: usize = 20;
+/// Most checks that passed whose rows are remembered.
+pub const HISTORY_MAX: usize = 100;
 
 /// What a check came to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -31,6 +34,9 @@ pub struct CheckSummary {
     pub vacuous: u64,
     /// One line for each of the first failures.
     pub failures: Vec<String>,
+    /// Names and types of the columns.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<(String, String)>,
 }
 
 impl CheckSummary {
@@ -48,6 +54,7 @@ impl CheckSummary {
             failed: report.failed().count() as u64,
             vacuous: report.vacuous().count() as u64,
             failures: report.findings.iter().cloned().chain(lines).take(FAILURES_MAX).collect(),
+            columns: report.table.columns.clone(),
         }
     }
 }
@@ -119,6 +126,8 @@ pub struct State {
     pub profile: Option<(Digest, Digest, At)>,
     /// How many checks there were, and how many failed.
     pub checks: (u64, u64),
+    /// What the checks that passed found.
+    pub accepted: Before,
 }
 
 /// The story of one dataset; its stream is `dataset/<name>`.
@@ -153,6 +162,12 @@ impl Machine for Dataset {
             Event::Checked { summary, at } => {
                 state.checks.0 += 1;
                 state.checks.1 += u64::from(!summary.success);
+                if summary.success {
+                    state.accepted.rows.push(summary.rows);
+                    let over = state.accepted.rows.len().saturating_sub(HISTORY_MAX);
+                    state.accepted.rows.drain(..over);
+                    state.accepted.schema.clone_from(&summary.columns);
+                }
                 state.check = Some(((**summary).clone(), *at));
             }
             Event::Profiled { data, profile, at, .. } => state.profile = Some((profile.clone(), data.clone(), *at)),

@@ -1,5 +1,6 @@
 //! What was measured for one expectation, before anybody judges it.
 
+use super::divergence::Counted;
 use super::value::Value;
 use crate::id::At;
 use serde::{Deserialize, Serialize};
@@ -21,8 +22,21 @@ pub struct Facts<'a> {
     pub rows: u64,
     /// Names of the columns in order.
     pub columns: &'a [String],
+    /// Their types.
+    pub types: &'a [String],
     /// When the check is made as of.
     pub as_of: At,
+    /// What the checks before found.
+    pub before: Option<&'a Before>,
+}
+
+/// What the checks of this dataset that passed found, before this one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Before {
+    /// Their rows, oldest first.
+    pub rows: Vec<u64>,
+    /// Names and types of the columns of the newest one.
+    pub schema: Vec<(String, String)>,
 }
 
 /// What was measured for one expectation.
@@ -70,6 +84,45 @@ pub enum Measured {
         newest: Option<At>,
         /// Nulls.
         missing: u64,
+    },
+    /// Distinct values were held against a set.
+    Distinct {
+        /// Those that are not in the set, the first of them.
+        unexpected: Vec<Value>,
+        /// How many there are.
+        unexpected_count: u64,
+        /// Those of the set that are not there.
+        absent: Vec<Value>,
+        /// Nulls.
+        missing: u64,
+    },
+    /// The most common values were found: several where they are equally common, none over no values.
+    Modes {
+        /// The values, the first of them.
+        values: Vec<Value>,
+        /// How many there are.
+        count: u64,
+        /// Nulls.
+        missing: u64,
+    },
+    /// A distribution was counted.
+    Counted {
+        /// The counts.
+        counted: Counted,
+        /// Nulls.
+        missing: u64,
+    },
+    /// Rows of another dataset were counted.
+    OtherRows {
+        /// How many.
+        rows: u64,
+    },
+    /// Only the rows that a condition selects were looked at.
+    Among {
+        /// How many these are.
+        rows: u64,
+        /// What was measured on them.
+        measured: Box<Measured>,
     },
     /// A column that it needs is not in the table.
     MissingColumn {

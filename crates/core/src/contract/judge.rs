@@ -1,26 +1,32 @@
 //! One measurement against one expectation: what Great Expectations would say, and whether anything was checked at all.
 
 use super::check::{ExpectationOutcome, MapCounts, Verdict};
-use super::expectation::{Allowances, Expectation, Kind, Quantile, Rules};
+use super::expectation::{Allowances, Expectation, Rules};
+use super::judge_more::{compare_with_before, find_count, find_distinct, find_divergence, find_modes};
+use super::kind::{Kind, Quantile};
 use super::facts::{Facts, Measured};
 use super::value::{Bounds, Value, instant_micros};
 use crate::id::At;
 
 /// What the two say, before the rules for emptiness are applied.
-struct Finding {
-    holds: bool,
+pub(super) struct Finding {
+    pub holds: bool,
     /// Nothing was there to be checked.
-    vacuous: bool,
+    pub vacuous: bool,
     /// It could not be checked.
-    error: bool,
-    why: String,
-    observed: Option<serde_json::Value>,
-    counts: Option<MapCounts>,
+    pub error: bool,
+    pub why: String,
+    pub observed: Option<serde_json::Value>,
+    pub counts: Option<MapCounts>,
 }
 
 /// The outcome of `expectation`, given what was measured for it.
 #[must_use]
 pub fn judge_expectation(expectation: &Expectation, measured: &Measured, table: &Facts<'_>, rules: &Rules) -> ExpectationOutcome {
+    // A condition narrows the table down to the rows that were looked at.
+    if let Measured::Among { rows, measured } = measured {
+        return judge_expectation(expectation, measured, &Facts { rows: *rows, ..*table }, rules);
+    }
     let finding = match expectation.mistake() {
         Some(mistake) => error(mistake),
         None => find(expectation, measured, table),
@@ -40,9 +46,10 @@ pub fn judge_expectation(expectation: &Expectation, measured: &Measured, table: 
 fn decide(finding: &Finding, expectation: &Expectation, measured: &Measured, table: &Facts<'_>, rules: &Rules) -> (Verdict, bool) {
     let gx = if finding.holds { Verdict::Pass } else { Verdict::Fail };
     match rules {
-        Rules::GreatExpectations { .. } if finding.error => (Verdict::Error, false),
-        Rules::GreatExpectations { strict: true } if finding.vacuous => (Verdict::NothingChecked, false),
-        Rules::GreatExpectations { .. } => (gx, finding.holds),
+        Rules::Pandera { strict, optional } if missing_among(measured, optional) => (Verdict::NothingChecked, !strict),
+        Rules::GreatExpectations { .. } | Rules::Pandera { .. } if finding.error => (Verdict::Error, false),
+        Rules::GreatExpectations { strict: true } | Rules::Pandera { strict: true, .. } if finding.vacuous => (Verdict::NothingChecked, false),
+        Rules::GreatExpectations { .. } | Rules::Pandera { .. } => (gx, finding.holds),
         Rules::Own(allow) => match measured {
             Measured::MissingColumn { column } if allow.missing_column.contains(column) => (Verdict::NothingChecked, true),
             _ if finding.error => (Verdict::Error, false),
@@ -52,7 +59,15 @@ fn decide(finding: &Finding, expectation: &Expectation, measured: &Measured, tab
     }
 }
 
+fn missing_among(measured: &Measured, optional: &[String]) -> bool {
+    matches!(measured, Measured::MissingColumn { column } if optional.contains(column))
+}
+
 fn may_be_empty(expectation: &Expectation, table: &Facts<'_>, allow: &Allowances) -> bool {
+    // The first check of a dataset has nothing to be compared with; the next one has.
+    if matches!(expectation.kind, Kind::Volume { .. } | Kind::SchemaCompatible { .. }) {
+        return true;
+    }
     if table.rows == 0 {
         return allow.no_rows;
     }
@@ -60,11 +75,11 @@ fn may_be_empty(expectation: &Expectation, table: &Facts<'_>, allow: &Allowances
     !columns.is_empty() && columns.iter().all(|c| allow.all_null.iter().any(|a| a == c))
 }
 
-fn error(why: impl Into<String>) -> Finding {
+pub(super) fn error(why: impl Into<String>) -> Finding {
     Finding { holds: false, vacuous: false, error: true, why: why.into(), observed: None, counts: None }
 }
 
-fn seen(holds: bool, why: String, observed: serde_json::Value) -> Finding {
+pub(super) fn seen(holds: bool, why: String, observed: serde_json::Value) -> Finding {
     Finding { holds, vacuous: false, error: false, why, observed: Some(observed), counts: None }
 }
 
@@ -75,8 +90,24 @@ fn find(expectation: &Expectation, measured: &Measured, table: &Facts<'_>) -> Fi
         Measured::Table => find_in_table(&expectation.kind, table),
         Measured::Map { rows, missing, unexpected, samples } => {
             let counts = MapCounts { rows: *rows, missing: *missing, unexpected: *unexpected, samples: samples.clone() };
-            find_in_rows(expectation, counts)
+            match &expectation.kind {
+                Kind::UnexpectedCount { .. } | Kind::NoRowsFound { .. } => find_count(&expectation.kind, counts),
+                _ => find_in_rows(expectation, counts),
+            }
         }
+        Measured::Distinct { unexpected, unexpected_count, absent, missing } => {
+            find_distinct(&expectation.kind, unexpected, *unexpected_count, absent, *missing == table.rows)
+        }
+        Measured::Modes { values, count, missing } => find_modes(&expectation.kind, values, *count, *missing, table),
+        Measured::Counted { counted, missing } => find_divergence(&expectation.kind, counted, *missing == table.rows),
+        Measured::OtherRows { rows } => match &expectation.kind {
+            Kind::SameRowCount { dataset } => {
+                let why = format!("{} rows, `{dataset}` has {rows}", table.rows);
+                seen(table.rows == *rows, why, serde_json::json!({ "self": table.rows, "other": rows }))
+            }
+            other => mismatch(other),
+        },
+        Measured::Among { .. } => error("a condition within a condition: report this as a defect"),
         Measured::Aggregate { observed, missing } => match &expectation.kind {
             Kind::Aggregate { statistic, bounds, .. } => {
                 find_in_aggregate(bounds, observed.as_ref(), *missing, statistic.expectation_name(), table)
@@ -101,7 +132,7 @@ fn find(expectation: &Expectation, measured: &Measured, table: &Facts<'_>) -> Fi
     }
 }
 
-fn mismatch(kind: &Kind) -> Finding {
+pub(super) fn mismatch(kind: &Kind) -> Finding {
     error(format!("what was measured does not belong to {}: report this as a defect", kind.name()))
 }
 
@@ -156,6 +187,7 @@ fn find_in_table(kind: &Kind, table: &Facts<'_>) -> Finding {
             };
             seen(differs.is_none(), why, table.columns.into())
         }
+        Kind::Volume { .. } | Kind::SchemaCompatible { .. } => compare_with_before(kind, table),
         other => mismatch(other),
     }
 }
@@ -169,8 +201,7 @@ fn count_in(what: &str, count: i64, bounds: &Bounds) -> Finding {
 
 #[expect(clippy::cast_precision_loss, reason = "counts below 2^53; the ratio is a float in the reference too")]
 fn find_in_rows(expectation: &Expectation, counts: MapCounts) -> Finding {
-    let by_all_rows = matches!(expectation.kind, Kind::NotNull { .. } | Kind::Null { .. });
-    let base = if by_all_rows { counts.rows } else { counts.rows.saturating_sub(counts.missing) };
+    let base = if expectation.kind.by_all_rows() { counts.rows } else { counts.rows.saturating_sub(counts.missing) };
     let vacuous = base == 0;
     let holds = vacuous || (base as f64 - counts.unexpected as f64) / base as f64 >= expectation.mostly;
     let why = if counts.rows == 0 {
@@ -193,7 +224,7 @@ fn find_in_rows(expectation: &Expectation, counts: MapCounts) -> Finding {
     Finding { holds, vacuous, error: false, why, observed: None, counts: Some(counts) }
 }
 
-fn nothing(missing: u64, table: &Facts<'_>) -> Finding {
+pub(super) fn nothing(missing: u64, table: &Facts<'_>) -> Finding {
     let why = if table.rows == 0 {
         "the table has no rows, so there is no value".to_owned()
     } else {

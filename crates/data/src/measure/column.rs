@@ -8,6 +8,7 @@ use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
 use datafusion::arrow::error::ArrowError;
 use datafusion::scalar::ScalarValue;
+use std::borrow::Cow;
 use tidegate_core::contract::Value;
 
 /// Values in one of few types.
@@ -27,6 +28,8 @@ pub(crate) struct Canonical {
     pub values: Values,
     pub nulls: Option<NullBuffer>,
     pub len: usize,
+    /// Floats of 32 bits or less: they are written with fewer digits.
+    pub narrow: bool,
 }
 
 impl Canonical {
@@ -37,7 +40,7 @@ impl Canonical {
             }
             cast_with_options(array, &kind, &CastOptions { safe: false, ..CastOptions::default() })
         };
-        let values = match Class::of(array.data_type()) {
+        let values = match Class::reading(array.data_type()) {
             Class::Int => Values::Int(to(DataType::Int64)?.as_primitive::<Int64Type>().clone()),
             Class::Float => Values::Float(to(DataType::Float64)?.as_primitive::<Float64Type>().clone()),
             Class::Text => Values::Text(to(DataType::Utf8)?.as_string::<i32>().clone()),
@@ -62,7 +65,8 @@ impl Canonical {
             Values::Other => array.logical_nulls(),
         };
         let nulls = nulls.filter(|n| n.null_count() > 0);
-        Ok(Canonical { values, nulls, len: array.len() })
+        let narrow = matches!(array.data_type(), DataType::Float16 | DataType::Float32);
+        Ok(Canonical { values, nulls, len: array.len(), narrow })
     }
 
     pub fn missing(&self) -> usize {
@@ -71,6 +75,20 @@ impl Canonical {
 
     pub fn is_null(&self, row: usize) -> bool {
         self.nulls.as_ref().is_some_and(|n| row < n.len() && n.is_null(row))
+    }
+
+    /// The value of a row that is not null as Python's `str` writes it; none where it has no text.
+    pub fn python_text(&self, row: usize) -> Option<Cow<'_, str>> {
+        Some(match &self.values {
+            Values::Text(a) => a.value(row).into(),
+            Values::Int(a) => a.value(row).to_string().into(),
+            #[expect(clippy::cast_possible_truncation, reason = "it was made from a narrow float")]
+            Values::Float(a) if self.narrow => text::python_float32(a.value(row) as f32).into(),
+            Values::Float(a) => text::python_float(a.value(row)).into(),
+            Values::Bool(a) => if a.value(row) { "True" } else { "False" }.into(),
+            Values::Instant(a, date) => text::pandas_instant(a.value(row), *date).into(),
+            Values::Other => return None,
+        })
     }
 
     /// The value of a row, for samples.

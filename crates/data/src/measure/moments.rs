@@ -135,6 +135,14 @@ impl Moments {
         }
     }
 
+    /// Mean and sample deviation as they are, infinities and undefined ones among them.
+    #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+    pub fn mean_and_deviation(&self) -> (f64, f64) {
+        let count = self.count as f64;
+        let mean = if self.int.is_some() { self.whole as f64 / count } else { (self.sum.0 + self.sum.1) / count };
+        (mean, if self.count < 2 { f64::NAN } else { (self.m2 / (count - 1.0)).sqrt() })
+    }
+
     /// The newest instant in microseconds.
     pub fn newest(&self) -> Option<i64> {
         self.instant.map(|(_, hi, _)| hi)
@@ -158,7 +166,7 @@ impl Moments {
             Statistic::Stdev => float((self.m2 / (count - 1.0)).sqrt()),
             Statistic::Min => self.extreme(false),
             Statistic::Max => self.extreme(true),
-            Statistic::Median | Statistic::UniqueValueCount | Statistic::UniqueValueProportion => None,
+            Statistic::Median | Statistic::UniqueValueCount | Statistic::UniqueValueProportion | Statistic::NonNullProportion => None,
         }
     }
 

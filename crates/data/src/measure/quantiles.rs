@@ -77,6 +77,25 @@ pub(crate) fn nearest_rank(q: f64, count: u64) -> u64 {
     ((count.saturating_sub(1)) as f64 * q).round_ties_even() as u64
 }
 
+/// Ranks between which quantile `q` of `count` lies, and how far from the first: as pandas interpolates.
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "0 <= q <= 1 and counts below 2^53"
+)]
+pub(crate) fn linear_ranks(q: f64, count: u64) -> (u64, u64, f64) {
+    let last = count.saturating_sub(1);
+    let place = last as f64 * q;
+    let low = (place.floor() as u64).min(last);
+    (low, (low + 1).min(last), place - low as f64)
+}
+
+/// The value at a share of the way from one to another, as numpy computes it.
+pub(crate) fn between(low: f64, high: f64, share: f64) -> f64 {
+    if share < 0.5 { low + (high - low) * share } else { high - (high - low) * (1.0 - share) }
+}
+
 /// Ranks whose mean is the median.
 pub(crate) fn median_ranks(count: u64) -> [u64; 2] {
     [count.saturating_sub(1) / 2, count / 2]

@@ -1,12 +1,13 @@
 //! Rules on single rows: how many values do not conform, and the first of them.
 
-use super::SAMPLES_MAX;
 use super::column::{Canonical, Values};
+use super::places::Places;
+use crate::like::Like;
 use crate::regex::PythonRegex;
-use crate::text;
+use crate::strptime::Form;
 use datafusion::error::DataFusionError;
 use std::collections::HashSet;
-use tidegate_core::contract::{Sample, Value};
+use tidegate_core::contract::{MatchOn, Sample, Value};
 
 /// Up to this many texts of a set are compared one by one, which is quicker than hashing.
 const LISTED_MAX: usize = 12;
@@ -36,6 +37,16 @@ pub(crate) enum RowRule {
     TextIn(TextSet, bool),
     /// The expression finds something; the flag turns it round.
     Regex(Box<PythonRegex>, bool),
+    /// Expressions of a list find something; nothing where the flag turns it round.
+    Regexes(Vec<PythonRegex>, MatchOn, bool),
+    /// Patterns of SQL fit; none where the flag turns it round.
+    Likes(Vec<Like>, MatchOn, bool),
+    /// Texts can be read by a form.
+    Strptime(Box<Form>),
+    /// Distance from a mean in deviations is below a threshold, on both sides or not.
+    ZScore { mean: f64, deviation: f64, threshold: f64, double_sided: bool },
+    /// Nearer to a centre than this; at it, where nothing is nearer.
+    Near { centre: f64, within: f64 },
     /// Lengths in characters, both inside.
     Length(u64, u64),
 }
@@ -72,17 +83,20 @@ pub(crate) struct RowTally {
     pub missing: u64,
     pub unexpected: u64,
     pub samples: Vec<Sample>,
+    /// Most samples that are kept.
+    most: usize,
     /// Why the rule could not go on.
     pub failed: Option<String>,
 }
 
 impl RowTally {
-    pub fn new(rule: RowRule) -> RowTally {
-        RowTally { rule, missing: 0, unexpected: 0, samples: Vec::new(), failed: None }
+    /// Keeps `most` samples at most.
+    pub fn new(rule: RowRule, most: usize) -> RowTally {
+        RowTally { rule, missing: 0, unexpected: 0, samples: Vec::new(), most, failed: None }
     }
 
-    /// Takes a batch whose first row is `row`.
-    pub fn take(&mut self, column: &Canonical, row: u64) -> Result<(), DataFusionError> {
+    /// Takes a batch whose rows are at these places.
+    pub fn take(&mut self, column: &Canonical, row: &Places) -> Result<(), DataFusionError> {
         if self.failed.is_some() {
             return Ok(());
         }
@@ -96,7 +110,7 @@ impl RowTally {
         Ok(())
     }
 
-    fn apply(&mut self, rule: &RowRule, column: &Canonical, row: u64) -> Result<(), String> {
+    fn apply(&mut self, rule: &RowRule, column: &Canonical, row: &Places) -> Result<(), String> {
         match (rule, &column.values) {
             (RowRule::NotNull, _) => self.presence(column, row, true),
             (RowRule::Null, _) => self.presence(column, row, false),
@@ -128,64 +142,85 @@ impl RowTally {
                 self.tally(column, row, a.values(), |v| set.contains(&float_bits(*v)) == *negate);
             }
             (RowRule::TextIn(set, negate), Values::Text(a)) => self.rows(column, row, |r| Ok(set.has(a.value(r)) == *negate))?,
-            (RowRule::Length(lo, hi), Values::Text(a)) => self.rows(column, row, |r| {
-                let length = a.value(r).chars().count() as u64;
+            (RowRule::Whole(lo, hi), Values::Float(a)) => {
+                // Only whole numbers that do not fit 64 bits are read so; an end that was not given is open.
+                #[expect(clippy::cast_precision_loss, reason = "the nearest float is what such numbers are compared with")]
+                let (min, max) = (if *lo == i64::MIN { f64::NEG_INFINITY } else { *lo as f64 }, if *hi == i64::MAX { f64::INFINITY } else { *hi as f64 });
+                self.tally(column, row, a.values(), |v| *v < min || *v > max);
+            }
+            (RowRule::ZScore { mean, deviation, threshold, double_sided }, values) if is_number(values) => {
+                let z = |v: f64| (v - mean) / deviation;
+                // An undefined score is none that is too large.
+                let far = |z: f64| if *double_sided { z.abs() >= threshold.abs() } else { z >= *threshold };
+                self.rows(column, row, |r| Ok(far(z(float_at(column, r)))))?;
+            }
+            (RowRule::Near { centre, within }, values) if is_number(values) => self.rows(column, row, |r| {
+                let distance = (float_at(column, r) - centre).abs();
+                Ok(if *within <= 0.0 { distance != 0.0 } else { distance >= *within || distance.is_nan() })
+            })?,
+            (RowRule::Number { min, max, .. }, values) if is_number(values) => {
+                self.rows(column, row, |r| Ok(float_at(column, r) < *min || float_at(column, r) > *max))?;
+            }
+            (RowRule::Strptime(form), Values::Text(a)) => self.rows(column, row, |r| Ok(!form.reads(a.value(r))))?,
+            (RowRule::Likes(likes, on, negate), Values::Text(a)) => self.rows(column, row, |r| {
+                let mut fits = likes.iter().map(|l| Ok(l.fits(a.value(r))));
+                Ok(matches(&mut fits, *on, *negate)? == *negate)
+            })?,
+            (RowRule::Length(lo, hi), _) => self.rows(column, row, |r| {
+                let length = column.python_text(r).ok_or("values have no text")?.chars().count() as u64;
                 Ok(length < *lo || length > *hi)
             })?,
-            (RowRule::Regex(regex, negate), values) => self.rows(column, row, |r| {
-                let found = match values {
-                    Values::Text(a) => regex.finds(a.value(r))?,
-                    Values::Int(a) => regex.finds(&a.value(r).to_string())?,
-                    Values::Float(a) => regex.finds(&text::python_float(a.value(r)))?,
-                    Values::Bool(a) => regex.finds(if a.value(r) { "True" } else { "False" })?,
-                    Values::Instant(a, date) => regex.finds(&text::pandas_instant(a.value(r), *date))?,
-                    Values::Other => return Err("values have no text".to_owned()),
-                };
-                Ok(found == *negate)
+            (RowRule::Regex(regex, negate), _) => {
+                self.rows(column, row, |r| Ok(regex.finds(&column.python_text(r).ok_or("values have no text")?)? == *negate))?;
+            }
+            (RowRule::Regexes(regexes, on, negate), _) => self.rows(column, row, |r| {
+                let text = column.python_text(r).ok_or("values have no text")?;
+                let mut found = regexes.iter().map(|regex| regex.finds(&text));
+                Ok(matches(&mut found, *on, *negate)? == *negate)
             })?,
             (_, _) => return Err("the column's type differs between files: write them with one schema".to_owned()),
         }
         Ok(())
     }
 
-    fn presence(&mut self, column: &Canonical, row: u64, wanted: bool) {
+    fn presence(&mut self, column: &Canonical, row: &Places, wanted: bool) {
         let bad = if wanted { column.missing() } else { column.len - column.missing() };
         self.unexpected += bad as u64;
-        if bad > 0 && self.samples.len() < SAMPLES_MAX {
+        if bad > 0 && self.samples.len() < self.most {
             let rows = (0..column.len).filter(|r| column.is_null(*r) == wanted);
-            self.sample(column, row, rows.take(SAMPLES_MAX).collect());
+            self.sample(column, row, rows.take(self.most).collect());
         }
     }
 
     /// Counts in one sweep over plain values; looks again only where some do not conform and samples are wanted.
-    fn tally<T>(&mut self, column: &Canonical, row: u64, values: &[T], bad: impl Fn(&T) -> bool) {
+    fn tally<T>(&mut self, column: &Canonical, row: &Places, values: &[T], bad: impl Fn(&T) -> bool) {
         let found: usize = match &column.nulls {
             None => values.iter().map(|v| usize::from(bad(v))).sum(),
             Some(nulls) => values.iter().zip(nulls.iter()).map(|(v, there)| usize::from(there && bad(v))).sum(),
         };
         self.unexpected += found as u64;
-        if found > 0 && self.samples.len() < SAMPLES_MAX {
+        if found > 0 && self.samples.len() < self.most {
             let rows = values.iter().enumerate().filter(|(r, v)| !column.is_null(*r) && bad(v)).map(|(r, _)| r);
-            self.sample(column, row, rows.take(SAMPLES_MAX).collect());
+            self.sample(column, row, rows.take(self.most).collect());
         }
     }
 
-    fn rows(&mut self, column: &Canonical, row: u64, bad: impl Fn(usize) -> Result<bool, String>) -> Result<(), String> {
+    fn rows(&mut self, column: &Canonical, row: &Places, bad: impl Fn(usize) -> Result<bool, String>) -> Result<(), String> {
         for r in 0..column.len {
             if column.is_null(r) || !bad(r)? {
                 continue;
             }
             self.unexpected += 1;
-            if self.samples.len() < SAMPLES_MAX {
+            if self.samples.len() < self.most {
                 self.sample(column, row, vec![r]);
             }
         }
         Ok(())
     }
 
-    fn sample(&mut self, column: &Canonical, row: u64, rows: Vec<usize>) {
-        let room = SAMPLES_MAX.saturating_sub(self.samples.len());
-        let seen = rows.into_iter().take(room).map(|r| Sample { row: Some(row + r as u64), value: column.show(r) });
+    fn sample(&mut self, column: &Canonical, row: &Places, rows: Vec<usize>) {
+        let room = self.most.saturating_sub(self.samples.len());
+        let seen = rows.into_iter().take(room).map(|r| Sample { row: Some(row.of(r)), value: column.show(r) });
         self.samples.extend(seen);
     }
 
@@ -193,9 +228,34 @@ impl RowTally {
     pub fn join(&mut self, next: RowTally, rows: u64) {
         self.missing += next.missing;
         self.unexpected += next.unexpected;
-        let room = SAMPLES_MAX.saturating_sub(self.samples.len());
+        let room = self.most.saturating_sub(self.samples.len());
         self.samples.extend(next.samples.into_iter().take(room).map(|s| Sample { row: s.row.map(|r| r + rows), value: s.value }));
         self.failed = self.failed.take().or(next.failed);
+    }
+}
+
+/// Whether patterns of a list match; turned round, one that does is one too many.
+fn matches(each: &mut dyn Iterator<Item = Result<bool, String>>, on: MatchOn, negate: bool) -> Result<bool, String> {
+    let wanted = negate || on == MatchOn::Any;
+    for found in each {
+        if found? == wanted {
+            return Ok(wanted);
+        }
+    }
+    Ok(!wanted)
+}
+
+fn is_number(values: &Values) -> bool {
+    matches!(values, Values::Int(_) | Values::Float(_) | Values::Bool(_))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "scores are floats")]
+fn float_at(column: &Canonical, row: usize) -> f64 {
+    match &column.values {
+        Values::Int(a) => a.value(row) as f64,
+        Values::Float(a) => a.value(row),
+        Values::Bool(a) => f64::from(u8::from(a.value(row))),
+        Values::Instant(..) | Values::Text(_) | Values::Other => f64::NAN,
     }
 }
 

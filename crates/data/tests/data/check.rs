@@ -123,7 +123,7 @@ fn quantiles_beyond_memory_are_found_by_narrowing() {
         m = f64::midpoint(values[9_999], values[10_000])
     );
     for memory_bytes in [1_000, 1 << 30] {
-        let options = CheckOptions { memory_bytes, spill: None };
+        let options = CheckOptions { memory_bytes, ..CheckOptions::default() };
         let report = run(check(&Source::at(&path), &contract(&yaml), At(0), &options)).unwrap();
         assert!(report.success, "{}", lines(&report));
     }
@@ -132,7 +132,7 @@ fn quantiles_beyond_memory_are_found_by_narrowing() {
 #[test]
 fn memory_that_does_not_suffice_is_an_error_that_says_so() {
     let folder = folder();
-    let error = large_checked(&folder, &CheckOptions { memory_bytes: 100, spill: None }).unwrap_err();
+    let error = large_checked(&folder, &CheckOptions { memory_bytes: 100, ..CheckOptions::default() }).unwrap_err();
     assert!(matches!(error, DataError::TooLarge { limit: 100, .. }), "{error}");
 }
 

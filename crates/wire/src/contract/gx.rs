@@ -1,6 +1,6 @@
 //! Suites of Great Expectations: `gx/expectations/<name>.json`, written by 1.x or by 0.18.
 
-use super::kwargs::{Wrong, rule};
+use super::kwargs::{Rule, Wrong, rule};
 use super::{ContractError, EXPECTATIONS_MAX, Mistake, stem};
 use crate::yaml::{self, Node};
 use serde_json::{Map, Value as Json};
@@ -13,6 +13,8 @@ pub struct SuiteOptions {
     pub strict: bool,
     /// Values of `{"$PARAMETER": name}`.
     pub parameters: Map<String, Json>,
+    /// The object of a data contract that is meant, where it has several.
+    pub object: Option<String>,
 }
 
 /// Reads a suite; Great Expectations' verdicts stand for it.
@@ -67,7 +69,11 @@ pub(super) fn expectation(item: &Json, parameters: &Map<String, Json>) -> Result
     let empty = Map::new();
     let given = item.get("kwargs").and_then(Json::as_object).unwrap_or(&empty);
     let kwargs: Map<String, Json> = given.iter().map(|(k, v)| (k.clone(), resolved(v, parameters))).collect();
-    let (kind, mostly) = rule(&name, &kwargs)?;
+    let open: Vec<Wrong> = kwargs.iter().filter_map(|(k, v)| Some((k.clone(), unresolved(k, v)?))).collect();
+    if !open.is_empty() {
+        return Err(open);
+    }
+    let Rule { kind, mostly, row_condition } = rule(&name, &kwargs)?;
     let severity = match item.get("severity").and_then(Json::as_str) {
         None | Some("critical") => Severity::Critical,
         Some("warning") => Severity::Warning,
@@ -78,12 +84,34 @@ pub(super) fn expectation(item: &Json, parameters: &Map<String, Json>) -> Result
         Some(Json::Array(lines)) => Some(lines.iter().filter_map(Json::as_str).collect::<Vec<_>>().join("\n")),
         _ => text("notes"),
     };
-    Ok(Expectation { kind, severity, mostly, id: text("id"), notes })
+    Ok(Expectation { kind, severity, mostly, row_condition, id: text("id"), notes })
 }
 
+/// The argument with the values of its parameters, wherever they stand in it.
 fn resolved(value: &Json, parameters: &Map<String, Json>) -> Json {
-    let name = value.get("$PARAMETER").and_then(Json::as_str);
-    name.and_then(|n| parameters.get(n)).unwrap_or(value).clone()
+    match value {
+        Json::Object(map) => match map.get("$PARAMETER").and_then(Json::as_str).and_then(|n| parameters.get(n)) {
+            Some(given) => given.clone(),
+            None => Json::Object(map.iter().map(|(k, v)| (k.clone(), resolved(v, parameters))).collect()),
+        },
+        Json::Array(items) => Json::Array(items.iter().map(|v| resolved(v, parameters)).collect()),
+        other => other.clone(),
+    }
+}
+
+/// A parameter that is left over.
+fn unresolved(argument: &str, value: &Json) -> Option<String> {
+    match value {
+        Json::Object(map) => match map.get("$PARAMETER") {
+            Some(name) => {
+                let name = name.as_str().unwrap_or_default();
+                Some(format!("`{argument}` is the parameter `{name}`, which has no value: give it one"))
+            }
+            None => map.values().find_map(|v| unresolved(argument, v)),
+        },
+        Json::Array(items) => items.iter().find_map(|v| unresolved(argument, v)),
+        _ => None,
+    }
 }
 
 /// The place of the deepest part of `path` that is there.

@@ -1,39 +1,45 @@
 //! A rule by its suite name and arguments.
 
+use super::args::Args;
+use super::condition::{rows_query, sql};
 use super::names::{SUITE_NAMES, near};
 use serde_json::{Map, Value as Json};
-use tidegate_core::contract::{Bounds, IgnoreRow, Kind, Quantile, Statistic, Value};
+use tidegate_core::contract::{
+    Compatibility, Condition, Kind, Nulls, OutlierMethod, Predicate, Quantile, RowCondition, SetRelation, Statistic, Value,
+};
 
 /// A mistake in an argument: its name (empty for the rule itself) and a sentence.
 pub(super) type Wrong = (String, String);
 
-/// Arguments that say how results are shown, not what is expected.
-const NEUTRAL: &[&str] = &["batch_id", "result_format", "catch_exceptions", "include_config", "meta"];
-
-/// Arguments while they are read; those that nobody asked for are mistakes in the end.
-struct Args<'a> {
-    map: &'a Map<String, Json>,
-    asked: Vec<&'static str>,
-    wrong: Vec<Wrong>,
+/// A rule with what stands beside its kind.
+pub(super) struct Rule {
+    pub kind: Kind,
+    pub mostly: f64,
+    pub row_condition: Option<RowCondition>,
 }
 
-/// The rule and its `mostly`.
-pub(super) fn rule(name: &str, map: &Map<String, Json>) -> Result<(Kind, f64), Vec<Wrong>> {
+/// Reads a rule.
+pub(super) fn rule(name: &str, map: &Map<String, Json>) -> Result<Rule, Vec<Wrong>> {
     let mut args = Args { map, asked: Vec::new(), wrong: Vec::new() };
-    let kind = if name.starts_with("expect_table_") { table_rule(name, &mut args) } else { column_rule(name, &mut args) };
+    let kind = table_rule(name, &mut args)
+        .or_else(|| values_rule(name, &mut args))
+        .or_else(|| column_rule(name, &mut args))
+        .or_else(|| several_columns_rule(name, &mut args));
     let Some(kind) = kind else {
         let known = near(name, SUITE_NAMES.iter().copied());
         return Err(vec![(String::new(), format!("rule `{name}` is not understood{known}"))]);
     };
     let mostly = args.mostly(&kind);
+    let row_condition = args.row_condition(&kind);
     args.unknown(name);
-    if args.wrong.is_empty() { Ok((kind, mostly)) } else { Err(args.wrong) }
+    if args.wrong.is_empty() { Ok(Rule { kind, mostly, row_condition }) } else { Err(args.wrong) }
 }
 
 fn table_rule(name: &str, args: &mut Args<'_>) -> Option<Kind> {
     Some(match name {
         "expect_table_row_count_to_be_between" => Kind::RowCount { bounds: args.bounds() },
         "expect_table_row_count_to_equal" => Kind::RowCount { bounds: args.equal() },
+        "expect_table_row_count_to_equal_other_table" => Kind::SameRowCount { dataset: args.text("other_table_name") },
         "expect_table_column_count_to_be_between" => Kind::ColumnCount { bounds: args.bounds() },
         "expect_table_column_count_to_equal" => Kind::ColumnCount { bounds: args.equal() },
         "expect_table_columns_to_match_set" => {
@@ -44,41 +50,170 @@ fn table_rule(name: &str, args: &mut Args<'_>) -> Option<Kind> {
             let column = args.get("column").is_some().then(|| args.text("column"));
             Kind::Freshness { column, within_ms: args.duration("within") }
         }
+        "expect_table_volume_to_be_usual" => {
+            let checks = args.number("checks", Some(1.0));
+            let share = |args: &mut Args<'_>, name| args.get(name).is_some().then(|| args.number(name, None));
+            if checks.fract() != 0.0 || !(1.0..=1e6).contains(&checks) {
+                args.wrong("checks", "`checks` is not a whole number from 1");
+            }
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "within range, as was just tested")]
+            let checks = checks as u32;
+            Kind::Volume { checks, max_loss: share(args, "max_loss"), max_growth: share(args, "max_growth") }
+        }
+        "expect_table_schema_to_be_compatible" => {
+            let compatibility = match args.text("compatibility").as_str() {
+                "backward" => Compatibility::Backward,
+                "forward" => Compatibility::Forward,
+                "full" | "" => Compatibility::Full,
+                other => {
+                    args.wrong("compatibility", format!("`{other}` is none of backward, forward, full"));
+                    Compatibility::Full
+                }
+            };
+            let optional = if args.get("optional").is_some() { args.texts("optional") } else { vec![] };
+            Kind::SchemaCompatible { compatibility, optional }
+        }
+        "unexpected_rows_expectation" => {
+            let query = args.text("unexpected_rows_query");
+            let condition = args.query("unexpected_rows_query", &query);
+            Kind::NoRowsFound { query, condition }
+        }
+        "expect_rows_to_satisfy" => {
+            let text = args.text("condition");
+            Kind::Satisfies { condition: args.condition("condition", &text) }
+        }
         _ => return None,
     })
 }
 
-fn column_rule(name: &str, args: &mut Args<'_>) -> Option<Kind> {
-    if name == "expect_compound_columns_to_be_unique" {
-        return Some(Kind::CompoundUnique { columns: args.texts("column_list"), ignore_row_if: args.ignore_row() });
-    }
-    if let Some(statistic) = STATISTICS.into_iter().find(|s| s.expectation_name() == name) {
-        return Some(Kind::Aggregate { column: args.text("column"), statistic, bounds: args.bounds() });
-    }
+/// Rules on the values of one column, row by row.
+fn values_rule(name: &str, args: &mut Args<'_>) -> Option<Kind> {
+    let rest = name.strip_prefix("expect_column_value")?;
     if !SUITE_NAMES.contains(&name) {
         return None;
     }
     let column = args.text("column");
-    Some(match name {
-        "expect_column_to_exist" => Kind::ColumnExists { column, index: args.index("column_index") },
-        "expect_column_values_to_not_be_null" => Kind::NotNull { column },
-        "expect_column_values_to_be_null" => Kind::Null { column },
-        "expect_column_values_to_be_unique" => Kind::Unique { column },
-        "expect_column_values_to_be_of_type" => Kind::OfType { column, types: vec![args.text("type_")], list: false },
-        "expect_column_values_to_be_in_type_list" => Kind::OfType { column, types: args.texts("type_list"), list: true },
-        "expect_column_values_to_be_between" => Kind::Between { column, bounds: args.bounds() },
-        "expect_column_values_to_be_in_set" => Kind::InSet { column, values: args.values("value_set"), negate: false },
-        "expect_column_values_to_not_be_in_set" => Kind::InSet { column, values: args.values("value_set"), negate: true },
-        "expect_column_values_to_match_regex" => Kind::MatchRegex { column, regex: args.text("regex"), negate: false },
-        "expect_column_values_to_not_match_regex" => Kind::MatchRegex { column, regex: args.text("regex"), negate: true },
-        "expect_column_value_lengths_to_be_between" => Kind::LengthBetween { column, bounds: args.bounds() },
-        "expect_column_value_lengths_to_equal" => Kind::LengthBetween { column, bounds: args.equal() },
-        "expect_column_quantile_values_to_be_between" => Kind::Quantiles { column, quantiles: args.quantiles() },
+    // "to_not_.." turns a rule round.
+    let negate = rest.contains("_not_");
+    Some(match rest {
+        "s_to_not_be_null" => Kind::NotNull { column },
+        "s_to_be_null" => Kind::Null { column },
+        "s_to_be_unique" => Kind::Unique { column },
+        "s_to_be_of_type" => Kind::OfType { column, types: vec![args.text("type_")], list: false },
+        "s_to_be_in_type_list" => Kind::OfType { column, types: args.texts("type_list"), list: true },
+        "s_to_be_between" => Kind::Between { column, bounds: args.bounds() },
+        "s_to_be_in_set" | "s_to_not_be_in_set" => Kind::InSet { column, values: args.values("value_set"), negate },
+        "s_to_match_regex" | "s_to_not_match_regex" => Kind::MatchRegex { column, regex: args.text("regex"), negate },
+        "s_to_match_regex_list" => {
+            Kind::MatchRegexList { column, regexes: args.texts("regex_list"), match_on: args.match_on(), negate }
+        }
+        "s_to_not_match_regex_list" => {
+            Kind::MatchRegexList { column, regexes: args.texts("regex_list"), match_on: Default::default(), negate }
+        }
+        "s_to_match_like_pattern" | "s_to_not_match_like_pattern" => {
+            let (patterns, escape) = (vec![args.text("like_pattern")], args.escape());
+            Kind::MatchLike { column, patterns, match_on: Default::default(), negate, list: false, escape }
+        }
+        "s_to_match_like_pattern_list" => {
+            let (patterns, match_on) = (args.texts("like_pattern_list"), args.match_on());
+            Kind::MatchLike { column, patterns, match_on, negate, list: true, escape: None }
+        }
+        "s_to_not_match_like_pattern_list" => {
+            let patterns = args.texts("like_pattern_list");
+            Kind::MatchLike { column, patterns, match_on: Default::default(), negate, list: true, escape: None }
+        }
+        "s_to_match_strftime_format" => Kind::MatchStrftime { column, format: args.text("strftime_format") },
+        "s_to_not_be_outliers" => {
+            let method = match args.get("method").map(|m| m.as_str().unwrap_or_default()) {
+                None | Some("iqr") => OutlierMethod::Iqr,
+                Some("std") => OutlierMethod::Std,
+                Some(_) => {
+                    args.wrong("method", "`method` is neither iqr nor std");
+                    OutlierMethod::Iqr
+                }
+            };
+            Kind::NotOutliers { column, method, multiplier: args.number("multiplier", Some(1.5)) }
+        }
+        "_z_scores_to_be_less_than" => {
+            Kind::ZScores { column, threshold: args.number("threshold", None), double_sided: args.flag("double_sided", true) }
+        }
+        "_lengths_to_be_between" => Kind::LengthBetween { column, bounds: args.bounds() },
+        "_lengths_to_equal" => Kind::LengthBetween { column, bounds: args.equal() },
         _ => return None,
     })
 }
 
-const STATISTICS: [Statistic; 8] = [
+/// Rules on one column as a whole.
+fn column_rule(name: &str, args: &mut Args<'_>) -> Option<Kind> {
+    if let Some(statistic) = STATISTICS.into_iter().find(|s| s.expectation_name() == name) {
+        return Some(Kind::Aggregate { column: args.text("column"), statistic, bounds: args.bounds() });
+    }
+    let relations = [SetRelation::In, SetRelation::Contain, SetRelation::Equal];
+    if let Some(relation) = relations.into_iter().find(|r| r.expectation_name() == name) {
+        return Some(Kind::DistinctValues { column: args.text("column"), values: args.values("value_set"), relation });
+    }
+    Some(match name {
+        "expect_column_to_exist" => Kind::ColumnExists { column: args.text("column"), index: args.index("column_index") },
+        "expect_column_quantile_values_to_be_between" => {
+            Kind::Quantiles { column: args.text("column"), quantiles: args.quantiles() }
+        }
+        "expect_column_most_common_value_to_be_in_set" => Kind::MostCommon {
+            column: args.text("column"),
+            values: args.values("value_set"),
+            ties_okay: args.flag("ties_okay", false),
+        },
+        "expect_column_kl_divergence_to_be_less_than" => {
+            Kind::KlDivergence { column: args.text("column"), expected: args.distribution() }
+        }
+        _ => return None,
+    })
+}
+
+/// Rules on several columns of a row, and on rows of several datasets.
+fn several_columns_rule(name: &str, args: &mut Args<'_>) -> Option<Kind> {
+    let pair = |args: &mut Args<'_>| (args.text("column_A"), args.text("column_B"), args.ignore_pair());
+    Some(match name {
+        "expect_column_pair_values_to_be_equal" => {
+            let (a, b, ignore_row_if) = pair(args);
+            Kind::PairEqual { a, b, ignore_row_if }
+        }
+        "expect_column_pair_values_a_to_be_greater_than_b" => {
+            let (a, b, ignore_row_if) = pair(args);
+            Kind::PairGreater { a, b, or_equal: args.flag("or_equal", false), ignore_row_if }
+        }
+        "expect_column_pair_values_to_be_in_set" => {
+            let (a, b, ignore_row_if) = pair(args);
+            Kind::PairInSet { a, b, pairs: args.pairs("value_pairs_set"), ignore_row_if }
+        }
+        "expect_compound_columns_to_be_unique" => {
+            Kind::CompoundUnique { columns: args.texts("column_list"), ignore_row_if: args.ignore_row() }
+        }
+        "expect_select_column_values_to_be_unique_within_record" => {
+            Kind::UniqueWithinRecord { columns: args.texts("column_list"), ignore_row_if: args.ignore_row() }
+        }
+        "expect_multicolumn_values_to_be_equal" => {
+            Kind::ColumnsEqual { columns: args.texts("column_list"), ignore_row_if: args.ignore_row() }
+        }
+        "expect_multicolumn_sum_to_equal" => Kind::SumEquals {
+            columns: args.texts("column_list"),
+            total: args.number("sum_total", None),
+            ignore_row_if: args.ignore_row(),
+        },
+        "expect_values_to_be_in_dataset" => {
+            let one = args.get("column").is_some();
+            let columns = if one { vec![args.text("column")] } else { args.texts("column_list") };
+            let to = match args.get("to") {
+                None => columns.clone(),
+                Some(Json::String(column)) => vec![column.clone()],
+                Some(_) => args.texts("to"),
+            };
+            Kind::References { columns, dataset: args.text("dataset"), to }
+        }
+        _ => return None,
+    })
+}
+
+const STATISTICS: [Statistic; 9] = [
     Statistic::Mean,
     Statistic::Stdev,
     Statistic::Min,
@@ -87,7 +222,47 @@ const STATISTICS: [Statistic; 8] = [
     Statistic::Median,
     Statistic::UniqueValueCount,
     Statistic::UniqueValueProportion,
+    Statistic::NonNullProportion,
 ];
+
+impl Args<'_> {
+    fn condition(&mut self, name: &str, text: &str) -> Condition {
+        sql(text).unwrap_or_else(|why| {
+            self.wrong(name, why);
+            nothing()
+        })
+    }
+
+    fn query(&mut self, name: &str, text: &str) -> Condition {
+        match rows_query(text, &[]) {
+            Ok((condition, false)) => condition,
+            Ok((_, true)) => {
+                self.wrong(name, "COUNT(*) always gives one row: select the rows themselves");
+                nothing()
+            }
+            Err(why) => {
+                self.wrong(name, why);
+                nothing()
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Option<char> {
+        let given = self.get("escape")?;
+        let mut chars = given.as_str().unwrap_or_default().chars();
+        match (chars.next(), chars.next()) {
+            (Some(only), None) => Some(only),
+            _ => {
+                self.wrong("escape", "`escape` is not one character");
+                None
+            }
+        }
+    }
+}
+
+fn nothing() -> Condition {
+    Condition { predicate: Predicate::All(vec![]), nulls: Nulls::Unknown, text: String::new() }
+}
 
 /// A JSON value as a contract's value.
 pub(super) fn value(json: &Json) -> Option<Value> {
@@ -101,183 +276,6 @@ pub(super) fn value(json: &Json) -> Option<Value> {
         Json::String(text) => Value::Text(text.clone()),
         Json::Array(_) | Json::Object(_) => return None,
     })
-}
-
-impl<'a> Args<'a> {
-    /// The argument, where it is given and not null.
-    fn get(&mut self, name: &'static str) -> Option<&'a Json> {
-        self.asked.push(name);
-        self.map.get(name).filter(|v| !v.is_null())
-    }
-
-    fn wrong(&mut self, name: &str, message: impl Into<String>) {
-        self.wrong.push((name.to_owned(), message.into()));
-    }
-
-    fn text(&mut self, name: &'static str) -> String {
-        match self.get(name) {
-            Some(Json::String(text)) => return text.clone(),
-            Some(_) => self.wrong(name, format!("`{name}` is not a text")),
-            None => self.wrong(name, format!("`{name}` is missing")),
-        }
-        String::new()
-    }
-
-    fn list(&mut self, name: &'static str) -> &'a [Json] {
-        match self.get(name) {
-            Some(Json::Array(items)) => return items,
-            Some(_) => self.wrong(name, format!("`{name}` is not a list")),
-            None => self.wrong(name, format!("`{name}` is missing")),
-        }
-        &[]
-    }
-
-    fn texts(&mut self, name: &'static str) -> Vec<String> {
-        let items = self.list(name);
-        let texts: Vec<String> = items.iter().filter_map(|i| i.as_str().map(str::to_owned)).collect();
-        if texts.len() < items.len() {
-            self.wrong(name, format!("`{name}` has items that are not texts"));
-        }
-        texts
-    }
-
-    fn values(&mut self, name: &'static str) -> Vec<Value> {
-        let items = self.list(name);
-        let values: Vec<Value> = items.iter().filter_map(value).collect();
-        if values.len() < items.len() {
-            self.wrong(name, format!("`{name}` has items that are lists or mappings"));
-        }
-        values
-    }
-
-    fn flag(&mut self, name: &'static str, default: bool) -> bool {
-        match self.get(name) {
-            None => default,
-            Some(Json::Bool(flag)) => *flag,
-            Some(_) => {
-                self.wrong(name, format!("`{name}` is neither true nor false"));
-                default
-            }
-        }
-    }
-
-    fn index(&mut self, name: &'static str) -> Option<u64> {
-        let given = self.get(name)?;
-        if given.as_u64().is_none() {
-            self.wrong(name, format!("`{name}` is not a whole number from 0"));
-        }
-        given.as_u64()
-    }
-
-    fn scalar(&mut self, name: &'static str) -> Option<Value> {
-        let given = self.get(name)?;
-        let read = value(given);
-        if read.is_none() {
-            let parameter = given.get("$PARAMETER").and_then(Json::as_str);
-            let message = match parameter {
-                Some(p) => format!("`{name}` is the parameter `{p}`, which has no value: give it one"),
-                None => format!("`{name}` is a list or a mapping, not a value"),
-            };
-            self.wrong(name, message);
-        }
-        read
-    }
-
-    fn bounds(&mut self) -> Bounds {
-        Bounds {
-            min: self.scalar("min_value"),
-            max: self.scalar("max_value"),
-            strict_min: self.flag("strict_min", false),
-            strict_max: self.flag("strict_max", false),
-        }
-    }
-
-    fn equal(&mut self) -> Bounds {
-        let value = self.scalar("value");
-        if value.is_none() {
-            self.wrong("value", "`value` is missing");
-        }
-        Bounds::inclusive(value.clone(), value)
-    }
-
-    fn duration(&mut self, name: &'static str) -> u64 {
-        let text = self.text(name);
-        duration_ms(&text).unwrap_or_else(|| {
-            self.wrong(name, format!("`{name}` is `{text}`, which is not a duration: write `7d`, `36h` or `1h30m`"));
-            0
-        })
-    }
-
-    fn ignore_row(&mut self) -> IgnoreRow {
-        match self.get("ignore_row_if").map(|v| v.as_str().unwrap_or_default()) {
-            None | Some("all_values_are_missing") => IgnoreRow::AllValuesAreMissing,
-            Some("any_value_is_missing") => IgnoreRow::AnyValueIsMissing,
-            Some("never") => IgnoreRow::Never,
-            Some(_) => {
-                self.wrong("ignore_row_if", "`ignore_row_if` is none of all_values_are_missing, any_value_is_missing, never");
-                IgnoreRow::default()
-            }
-        }
-    }
-
-    fn quantiles(&mut self) -> Vec<Quantile> {
-        if self.get("allow_relative_error").is_some_and(|v| v != &Json::Bool(false) && v != "nearest") {
-            self.wrong("allow_relative_error", "`allow_relative_error` is refused: quantiles are exact, the nearest value is taken");
-        }
-        let Some(ranges) = self.get("quantile_ranges") else {
-            self.wrong("quantile_ranges", "`quantile_ranges` is missing");
-            return vec![];
-        };
-        let read = || -> Option<Vec<Quantile>> {
-            let (qs, ranges) = (ranges.get("quantiles")?.as_array()?, ranges.get("value_ranges")?.as_array()?);
-            (qs.len() == ranges.len()).then_some(())?;
-            qs.iter().zip(ranges).map(|(q, range)| quantile(q.as_f64()?, range)).collect()
-        };
-        read().unwrap_or_else(|| {
-            self.wrong(
-                "quantile_ranges",
-                "`quantile_ranges` is not { quantiles: [q, ..], value_ranges: [[min, max], ..] } of equal length",
-            );
-            vec![]
-        })
-    }
-
-    fn mostly(&mut self, kind: &Kind) -> f64 {
-        let Some(given) = self.get("mostly") else { return 1.0 };
-        match given.as_f64() {
-            Some(share) if (0.0..=1.0).contains(&share) => {
-                // Suites carry `mostly` on `of_type` too; it means nothing for typed columns.
-                if share < 1.0 && !kind.by_row() && !matches!(kind, Kind::OfType { .. }) {
-                    self.wrong("mostly", format!("`mostly` means nothing for {}: leave it out", kind.name()));
-                }
-                share
-            }
-            _ => {
-                self.wrong("mostly", format!("`mostly` is {given}: give a share between 0 and 1"));
-                1.0
-            }
-        }
-    }
-
-    fn unknown(&mut self, rule: &str) {
-        let map = self.map;
-        for (key, given) in map {
-            if given.is_null() || NEUTRAL.contains(&key.as_str()) || self.asked.contains(&key.as_str()) {
-                continue;
-            }
-            // A pandas condition parser without a condition is what old suites write everywhere.
-            if key == "condition_parser" && map.get("row_condition").is_none_or(Json::is_null) {
-                continue;
-            }
-            let message = match key.as_str() {
-                "row_condition" | "condition_parser" => {
-                    format!("`{key}` is refused: {rule} on some rows only cannot be checked here; check a dataset that holds those rows")
-                }
-                _ => format!("argument `{key}` of {rule} is unknown{}", near(key, self.asked.iter().copied())),
-            };
-            self.wrong(key, message);
-        }
-    }
 }
 
 /// One quantile's range.

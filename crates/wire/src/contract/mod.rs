@@ -1,4 +1,5 @@
-//! Contracts on paper: our own YAML, Great Expectations' suites (0.18 and 1.x), and results in their shape.
+//! Contracts on paper: our own YAML, Great Expectations' suites (0.18 and 1.x), Pandera's schemas, ODCS 3 contracts,
+//! and results in the shape of suites' results.
 //!
 //! All mistakes of a file are told at once, each with its place. What cannot be mapped is refused by name,
 //! never skipped. Not here: measuring and judging (`core::contract` has the meaning).
@@ -19,19 +20,28 @@
 //!   - { type: expect_column_values_to_be_unique, kwargs: { column: id } }
 //! ```
 
+mod args;
+mod condition;
 mod gx;
 mod kwargs;
 mod names;
+mod odcs;
 mod own;
+mod pandera;
+mod reader;
 mod result;
 #[cfg(test)]
 mod tests;
+mod written;
 
 pub use gx::{SuiteOptions, parse_suite};
 pub use names::{SHORT_NAMES, SUITE_NAMES, Short};
 pub use own::parse_own;
-pub use result::result_json;
+pub use odcs::parse_odcs;
+pub use pandera::parse_pandera;
+pub use result::{ResultFormat, result_json, result_json_as};
 
+use crate::yaml::{self, Node};
 use tidegate_core::contract::Contract;
 
 /// Most expectations in one contract.
@@ -76,12 +86,47 @@ impl ContractError {
     }
 }
 
-/// Reads a contract by the ending of its file's name: `.json` is a suite, anything else our YAML.
+/// How a contract is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContractFormat {
+    /// Our own YAML.
+    Own,
+    /// A suite of Great Expectations.
+    Suite,
+    /// A schema of Pandera.
+    Pandera,
+    /// A data contract of the Open Data Contract Standard.
+    Odcs,
+}
+
+/// The format by what the text holds; none where it is neither YAML nor JSON.
+#[must_use]
+pub fn format_of(text: &str) -> Option<ContractFormat> {
+    let root = yaml::parse(text).ok()?;
+    let has = |key: &str| root.get(key).is_some();
+    Some(if has("schema_type") {
+        ContractFormat::Pandera
+    } else if root.get("kind").and_then(Node::as_str) == Some("DataContract") {
+        ContractFormat::Odcs
+    } else if has("expectation_suite_name") || (has("expectations") && (has("name") || has("meta")) && !has("columns") && !has("table")) {
+        ContractFormat::Suite
+    } else {
+        ContractFormat::Own
+    })
+}
+
+/// Reads a contract in the format that its text has; a `.json` that is nothing else is a suite.
 ///
 /// # Errors
 /// All mistakes of the file.
 pub fn parse(file: &str, text: &str, options: &SuiteOptions) -> Result<Contract, ContractError> {
-    if file.ends_with(".json") { parse_suite(file, text, options) } else { parse_own(file, text) }
+    match format_of(text) {
+        Some(ContractFormat::Pandera) => parse_pandera(file, text, options.strict),
+        Some(ContractFormat::Odcs) => parse_odcs(file, text, options),
+        Some(ContractFormat::Suite) => parse_suite(file, text, options),
+        _ if file.ends_with(".json") => parse_suite(file, text, options),
+        _ => parse_own(file, text),
+    }
 }
 
 /// The file's name without folder and ending: what a dataset is called that has no name.

@@ -17,6 +17,14 @@ pub enum Shorthand {
     Quantiles,
     /// A duration: `7d`, `1h30m`.
     Duration,
+    /// A value, which is this argument.
+    Argument(&'static str),
+    /// A list, which is this argument.
+    List(&'static str),
+    /// `dataset.column`, where the values are found.
+    Reference,
+    /// Nothing but a mapping will do.
+    Mapping,
 }
 
 /// A short name for a rule on one column.
@@ -46,6 +54,15 @@ pub const SHORT_NAMES: &[Short] = &[
     short("not_in_set", "expect_column_values_to_not_be_in_set", Shorthand::Values),
     short("regex", "expect_column_values_to_match_regex", Shorthand::Pattern),
     short("not_regex", "expect_column_values_to_not_match_regex", Shorthand::Pattern),
+    short("regex_list", "expect_column_values_to_match_regex_list", Shorthand::List("regex_list")),
+    short("not_regex_list", "expect_column_values_to_not_match_regex_list", Shorthand::List("regex_list")),
+    short("like", "expect_column_values_to_match_like_pattern", Shorthand::Argument("like_pattern")),
+    short("not_like", "expect_column_values_to_not_match_like_pattern", Shorthand::Argument("like_pattern")),
+    short("like_list", "expect_column_values_to_match_like_pattern_list", Shorthand::List("like_pattern_list")),
+    short("not_like_list", "expect_column_values_to_not_match_like_pattern_list", Shorthand::List("like_pattern_list")),
+    short("strftime", "expect_column_values_to_match_strftime_format", Shorthand::Argument("strftime_format")),
+    short("z_score", "expect_column_value_z_scores_to_be_less_than", Shorthand::Argument("threshold")),
+    short("no_outliers", "expect_column_values_to_not_be_outliers", Shorthand::Flag),
     short("length", "expect_column_value_lengths_to_be_between", Shorthand::Range),
     short("mean", "expect_column_mean_to_be_between", Shorthand::Range),
     short("stdev", "expect_column_stdev_to_be_between", Shorthand::Range),
@@ -55,6 +72,13 @@ pub const SHORT_NAMES: &[Short] = &[
     short("median", "expect_column_median_to_be_between", Shorthand::Range),
     short("distinct", "expect_column_unique_value_count_to_be_between", Shorthand::Range),
     short("distinct_share", "expect_column_proportion_of_unique_values_to_be_between", Shorthand::Range),
+    short("not_null_share", "expect_column_proportion_of_non_null_values_to_be_between", Shorthand::Range),
+    short("most_common", "expect_column_most_common_value_to_be_in_set", Shorthand::Values),
+    short("distinct_in_set", "expect_column_distinct_values_to_be_in_set", Shorthand::Values),
+    short("distinct_contain_set", "expect_column_distinct_values_to_contain_set", Shorthand::Values),
+    short("distinct_equal_set", "expect_column_distinct_values_to_equal_set", Shorthand::Values),
+    short("kl_divergence", "expect_column_kl_divergence_to_be_less_than", Shorthand::Mapping),
+    short("references", "expect_values_to_be_in_dataset", Shorthand::Reference),
     short("quantiles", "expect_column_quantile_values_to_be_between", Shorthand::Quantiles),
     short("fresh_within", "expect_table_to_be_fresh", Shorthand::Duration),
 ];
@@ -78,6 +102,15 @@ pub const SUITE_NAMES: &[&str] = &[
     "expect_column_values_to_not_be_in_set",
     "expect_column_values_to_match_regex",
     "expect_column_values_to_not_match_regex",
+    "expect_column_values_to_match_regex_list",
+    "expect_column_values_to_not_match_regex_list",
+    "expect_column_values_to_match_like_pattern",
+    "expect_column_values_to_not_match_like_pattern",
+    "expect_column_values_to_match_like_pattern_list",
+    "expect_column_values_to_not_match_like_pattern_list",
+    "expect_column_values_to_match_strftime_format",
+    "expect_column_values_to_not_be_outliers",
+    "expect_column_value_z_scores_to_be_less_than",
     "expect_column_value_lengths_to_be_between",
     "expect_column_value_lengths_to_equal",
     "expect_column_mean_to_be_between",
@@ -88,9 +121,27 @@ pub const SUITE_NAMES: &[&str] = &[
     "expect_column_median_to_be_between",
     "expect_column_unique_value_count_to_be_between",
     "expect_column_proportion_of_unique_values_to_be_between",
+    "expect_column_proportion_of_non_null_values_to_be_between",
     "expect_column_quantile_values_to_be_between",
+    "expect_column_most_common_value_to_be_in_set",
+    "expect_column_distinct_values_to_be_in_set",
+    "expect_column_distinct_values_to_contain_set",
+    "expect_column_distinct_values_to_equal_set",
+    "expect_column_kl_divergence_to_be_less_than",
+    "expect_column_pair_values_to_be_equal",
+    "expect_column_pair_values_a_to_be_greater_than_b",
+    "expect_column_pair_values_to_be_in_set",
+    "expect_select_column_values_to_be_unique_within_record",
+    "expect_multicolumn_values_to_be_equal",
+    "expect_multicolumn_sum_to_equal",
+    "expect_table_row_count_to_equal_other_table",
+    "unexpected_rows_expectation",
     "expect_compound_columns_to_be_unique",
     "expect_table_to_be_fresh",
+    "expect_table_volume_to_be_usual",
+    "expect_table_schema_to_be_compatible",
+    "expect_rows_to_satisfy",
+    "expect_values_to_be_in_dataset",
 ];
 
 /// `; did you mean ...?`, or nothing when no known name is near.

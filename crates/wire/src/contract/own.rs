@@ -1,14 +1,14 @@
 //! Our own contracts: YAML with short names, and any rule in the form of a suite.
 
-use super::kwargs::{duration_ms, rule};
+use super::kwargs::{Rule, duration_ms, rule};
 use super::names::{SHORT_NAMES, Short, Shorthand, near};
 use super::{ContractError, EXPECTATIONS_MAX, Mistake, gx, stem};
 use crate::yaml::{self, Node};
 use serde_json::{Map, Value as Json, json};
 use tidegate_core::contract::{Allowances, Contract, Expectation, Rules, Severity};
 
-const TOP_KEYS: &[&str] = &["version", "dataset", "description", "allow", "table", "columns", "expectations"];
-const TABLE_KEYS: &[&str] = &["row_count", "column_count", "columns", "unique", "fresh_within"];
+const TOP_KEYS: &[&str] = &["version", "dataset", "description", "allow", "table", "columns", "rules", "sql", "references", "expectations"];
+const TABLE_KEYS: &[&str] = &["row_count", "column_count", "columns", "unique", "fresh_within", "volume", "schema", "same_rows_as"];
 const ALLOW_KEYS: &[&str] = &["no_rows", "no_rules", "all_null", "missing_column"];
 const ITEM_KEYS: &[&str] = &["type", "kwargs", "severity", "notes", "id", "meta"];
 /// Keys of a rule that are not its arguments.
@@ -87,6 +87,9 @@ impl Reader {
                         self.column(&column, rules);
                     }
                 }
+                "rules" => self.texts(node, "expect_rows_to_satisfy", "condition"),
+                "sql" => self.texts(node, "unexpected_rows_expectation", "unexpected_rows_query"),
+                "references" => self.references(node),
                 "expectations" => self.items(node),
                 _ => {}
             }
@@ -118,6 +121,11 @@ impl Reader {
                 "column_count" => self.count(value, "expect_table_column_count_to"),
                 "columns" => self.column_names(value),
                 "unique" => self.compound(value),
+                "volume" => self.rule("expect_table_volume_to_be_usual", Shorthand::Mapping, None, value),
+                "schema" => self.rule("expect_table_schema_to_be_compatible", Shorthand::Argument("compatibility"), None, value),
+                "same_rows_as" => {
+                    self.rule("expect_table_row_count_to_equal_other_table", Shorthand::Argument("other_table_name"), None, value);
+                }
                 _ => self.rule("expect_table_to_be_fresh", Shorthand::Duration, None, value),
             }
         }
@@ -168,6 +176,41 @@ impl Reader {
                 map.insert("column_list".to_owned(), columns);
             }
             self.add("expect_compound_columns_to_be_unique", &map, item);
+        }
+    }
+
+    /// A list of texts, or of mappings that hold the text under `argument` (or under its short name) and more.
+    fn texts(&mut self, node: &Node, name: &str, argument: &str) {
+        let Some(items) = node.as_seq() else {
+            return self.wrong(node, format!("this must be a list, not {}", node.kind()));
+        };
+        for item in items {
+            match item.to_json() {
+                text @ Json::String(_) => self.add(name, &arguments(&[(argument, text)]), item),
+                Json::Object(mut map) => {
+                    if let Some(text) = map.shift_remove("query") {
+                        map.insert(argument.to_owned(), text);
+                    }
+                    self.add(name, &map, item);
+                }
+                _ => self.wrong(item, format!("this must be a text or a mapping with `{argument}`, not {}", item.kind())),
+            }
+        }
+    }
+
+    fn references(&mut self, node: &Node) {
+        let Some(items) = node.as_seq() else {
+            return self.wrong(node, "references are a list of mappings: `[{ columns: [a], dataset: other, to: [b] }]`");
+        };
+        for item in items {
+            let Json::Object(mut map) = item.to_json() else {
+                self.wrong(item, "a reference is a mapping: `{ columns: [a], dataset: other, to: [b] }`");
+                continue;
+            };
+            if let Some(columns) = map.shift_remove("columns") {
+                map.insert("column_list".to_owned(), columns);
+            }
+            self.add("expect_values_to_be_in_dataset", &map, item);
         }
     }
 
@@ -224,7 +267,9 @@ impl Reader {
             return self.wrong(at.get("severity").unwrap_or(at), "severity is none of critical, warning, info");
         };
         match rule(name, &map) {
-            Ok((kind, mostly)) => self.push(Expectation { kind, severity, mostly, id: None, notes }, at),
+            Ok(Rule { kind, mostly, row_condition }) => {
+                self.push(Expectation { kind, severity, mostly, row_condition, id: None, notes }, at);
+            }
             Err(wrong) => {
                 for (argument, message) in wrong {
                     let short = ARGUMENTS.iter().find(|(_, long)| *long == argument).map_or(argument.as_str(), |(short, _)| short);
@@ -272,6 +317,16 @@ fn short_arguments(shorthand: Shorthand, value: &Node) -> Result<Option<Map<Stri
         (Shorthand::Duration, Json::String(text)) if duration_ms(&text).is_some() => arguments(&[("within", Json::String(text))]),
         (Shorthand::Duration, Json::String(text)) => return Err(format!("`{text}` is not a duration: write `7d`, `36h` or `1h30m`")),
         (Shorthand::Duration, _) => return Err(wrong("a duration")),
+        (Shorthand::Argument(name), scalar @ (Json::String(_) | Json::Number(_) | Json::Bool(_))) => arguments(&[(name, scalar)]),
+        (Shorthand::Argument(_), _) => return Err(wrong("a value")),
+        (Shorthand::List(name), list @ Json::Array(_)) => arguments(&[(name, list)]),
+        (Shorthand::List(_), _) => return Err(wrong("a list")),
+        (Shorthand::Reference, Json::String(text)) => match text.rsplit_once('.') {
+            Some((dataset, to)) => arguments(&[("dataset", json!(dataset)), ("to", json!(to))]),
+            None => return Err(format!("`{text}` is not `dataset.column`")),
+        },
+        (Shorthand::Reference, _) => return Err(wrong("`dataset.column`")),
+        (Shorthand::Mapping, _) => return Err(format!("this must be a mapping, not {}", value.kind())),
     };
     Ok(Some(map))
 }

@@ -1,17 +1,55 @@
 //! A check's report in the shape of Great Expectations' validation result, with what we add beside it.
 
+use super::written::arguments;
 use serde_json::{Map, Value as Json, json};
-use tidegate_core::contract::{Bounds, CheckReport, ExpectationOutcome, IgnoreRow, Kind, MapCounts, Value, Verdict};
+use tidegate_core::contract::{CheckReport, ExpectationOutcome, Kind, MapCounts, Sample, SetRelation, Value, Verdict};
+
+/// Values that lists called "partial" hold at most, as Great Expectations has it.
+const PARTIAL_MAX: usize = 20;
+
+/// How much of a result is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ResultFormat {
+    /// Whether it holds.
+    BooleanOnly,
+    /// Counts and the first unexpected values.
+    Basic,
+    /// Also how often these occur, and in which rows.
+    #[default]
+    Summary,
+    /// Also all unexpected values and their rows.
+    Complete,
+}
+
+impl std::str::FromStr for ResultFormat {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ResultFormat, String> {
+        match text.to_ascii_uppercase().replace('-', "_").as_str() {
+            "BOOLEAN_ONLY" => Ok(ResultFormat::BooleanOnly),
+            "BASIC" => Ok(ResultFormat::Basic),
+            "SUMMARY" => Ok(ResultFormat::Summary),
+            "COMPLETE" => Ok(ResultFormat::Complete),
+            _ => Err(format!("`{text}` is none of BOOLEAN_ONLY, BASIC, SUMMARY, COMPLETE")),
+        }
+    }
+}
+
+/// The report as JSON at the level that Great Expectations gives by default.
+#[must_use]
+pub fn result_json(report: &CheckReport) -> Json {
+    result_json_as(report, ResultFormat::default())
+}
 
 /// The report as JSON: their fields as they name them, ours under `tidegate`.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "numbers of expectations")]
-pub fn result_json(report: &CheckReport) -> Json {
+pub fn result_json_as(report: &CheckReport, format: ResultFormat) -> Json {
     let (all, failed) = (report.outcomes.len(), report.failed().count());
     let percent = if all == 0 { Json::Null } else { json!((all - failed) as f64 / all as f64 * 100.0) };
     json!({
         "success": report.success,
-        "results": report.outcomes.iter().map(outcome).collect::<Vec<_>>(),
+        "results": report.outcomes.iter().map(|o| outcome(o, format)).collect::<Vec<_>>(),
         "suite_name": report.dataset,
         "suite_parameters": {},
         "statistics": {
@@ -32,15 +70,11 @@ pub fn result_json(report: &CheckReport) -> Json {
     })
 }
 
-fn outcome(outcome: &ExpectationOutcome) -> Json {
+fn outcome(outcome: &ExpectationOutcome, format: ResultFormat) -> Json {
     let e = &outcome.expectation;
-    let mut kwargs = kwargs(&e.kind);
-    if e.mostly < 1.0 {
-        kwargs.insert("mostly".to_owned(), json!(e.mostly));
-    }
     let raised = outcome.verdict == Verdict::Error;
     let message = if raised { json!(outcome.why) } else { Json::Null };
-    let mut config = json!({ "type": e.kind.name(), "kwargs": kwargs, "meta": {}, "severity": e.severity });
+    let mut config = json!({ "type": e.kind.name(), "kwargs": arguments(e), "meta": {}, "severity": e.severity });
     if let Some(map) = config.as_object_mut() {
         map.extend(e.id.iter().map(|id| ("id".to_owned(), json!(id))));
         map.extend(e.notes.iter().map(|notes| ("notes".to_owned(), json!(notes))));
@@ -48,122 +82,90 @@ fn outcome(outcome: &ExpectationOutcome) -> Json {
     json!({
         "success": outcome.success,
         "expectation_config": config,
-        "result": result(outcome),
+        "result": if format == ResultFormat::BooleanOnly { json!({}) } else { result(outcome, format) },
         "meta": {},
         "exception_info": { "raised_exception": raised, "exception_message": message, "exception_traceback": null },
-        "tidegate": { "verdict": outcome.verdict, "nothing_checked": outcome.vacuous, "why": outcome.why },
+        "tidegate": { "verdict": outcome.verdict, "vacuous": outcome.vacuous, "nothing_checked": outcome.vacuous, "why": outcome.why },
     })
 }
 
-fn result(outcome: &ExpectationOutcome) -> Json {
+fn result(outcome: &ExpectationOutcome, format: ResultFormat) -> Json {
+    let kind = &outcome.expectation.kind;
     match (&outcome.counts, &outcome.observed) {
-        (Some(counts), _) => map_result(&outcome.expectation.kind, counts),
-        (None, Some(observed)) if matches!(outcome.expectation.kind, Kind::ColumnExists { .. }) => {
-            let _ = observed;
-            json!({})
-        }
+        (_, Some(observed)) if matches!(kind, Kind::DistinctValues { .. }) => distinct_result(kind, observed),
+        (_, Some(_)) if matches!(kind, Kind::ColumnExists { .. }) => json!({}),
+        (Some(_), Some(observed)) => json!({ "observed_value": observed }),
+        (Some(counts), None) => map_result(kind, counts, format),
         (None, Some(observed)) => json!({ "observed_value": observed }),
         (None, None) => json!({}),
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
-fn map_result(kind: &Kind, counts: &MapCounts) -> Json {
-    let MapCounts { rows, missing, unexpected, samples } = counts;
-    let percent = |part: u64, whole: u64| if whole == 0 { Json::Null } else { json!(part as f64 / whole as f64 * 100.0) };
-    let listed: Vec<&Value> = samples.iter().map(|s| &s.value).collect();
-    let mut frequency: Vec<(&Value, u64)> = Vec::new();
-    for value in &listed {
-        match frequency.iter_mut().find(|(v, _)| v == value) {
-            Some((_, n)) => *n += 1,
-            None => frequency.push((value, 1)),
+fn distinct_result(kind: &Kind, observed: &Json) -> Json {
+    let mut result = json!({ "observed_value": null });
+    let relation = if let Kind::DistinctValues { relation, .. } = kind { *relation } else { SetRelation::Equal };
+    if let Some(map) = result.as_object_mut() {
+        if relation != SetRelation::Contain {
+            map.insert("unexpected_count".to_owned(), observed["unexpected_count"].clone());
+            map.insert("partial_unexpected_list".to_owned(), observed["unexpected"].clone());
         }
-    }
-    frequency.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
-    let mut result = json!({
-        "element_count": rows,
-        "unexpected_count": unexpected,
-        "unexpected_percent": percent(*unexpected, if by_all_rows(kind) { *rows } else { rows.saturating_sub(*missing) }),
-        "partial_unexpected_list": listed,
-        "partial_unexpected_counts": frequency.iter().map(|(v, n)| json!({ "value": v, "count": n })).collect::<Vec<_>>(),
-        "partial_unexpected_index_list": samples.iter().filter_map(|s| s.row).collect::<Vec<_>>(),
-    });
-    if let (false, Some(map)) = (by_all_rows(kind), result.as_object_mut()) {
-        map.insert("missing_count".to_owned(), json!(missing));
-        map.insert("missing_percent".to_owned(), percent(*missing, *rows));
-        map.insert("unexpected_percent_total".to_owned(), percent(*unexpected, *rows));
-        map.insert("unexpected_percent_nonmissing".to_owned(), percent(*unexpected, rows.saturating_sub(*missing)));
+        if relation != SetRelation::In {
+            map.insert("missing_count".to_owned(), observed["missing_count"].clone());
+            map.insert("partial_missing_list".to_owned(), observed["missing"].clone());
+        }
     }
     result
 }
 
-fn by_all_rows(kind: &Kind) -> bool {
-    matches!(kind, Kind::NotNull { .. } | Kind::Null { .. })
-}
-
-fn bounds_into(map: &mut Map<String, Json>, bounds: &Bounds) {
-    map.insert("min_value".to_owned(), json!(bounds.min));
-    map.insert("max_value".to_owned(), json!(bounds.max));
-    for (name, flag) in [("strict_min", bounds.strict_min), ("strict_max", bounds.strict_max)] {
-        if flag {
-            map.insert(name.to_owned(), Json::Bool(true));
+/// A sample as their lists have it: rows of several columns are mappings, pairs are lists.
+fn shown(kind: &Kind, sample: &Sample) -> Json {
+    let named = matches!(
+        kind,
+        Kind::CompoundUnique { .. } | Kind::UniqueWithinRecord { .. } | Kind::ColumnsEqual { .. } | Kind::SumEquals { .. }
+    );
+    match &sample.value {
+        Value::Row(values) if named => {
+            kind.columns().iter().zip(values).map(|(c, v)| ((*c).to_owned(), json!(v))).collect::<Map<String, Json>>().into()
         }
+        value => json!(value),
     }
 }
 
-/// The arguments as a suite writes them.
-fn kwargs(kind: &Kind) -> Map<String, Json> {
-    let mut map = Map::new();
-    let mut set = |name: &str, value: Json| map.insert(name.to_owned(), value);
-    match kind {
-        Kind::RowCount { bounds } | Kind::ColumnCount { bounds } => bounds_into(&mut map, bounds),
-        Kind::ColumnExists { column, index } => {
-            set("column", json!(column));
-            if let Some(index) = index {
-                set("column_index", json!(index));
-            }
-        }
-        Kind::ColumnsMatchSet { columns, exact } => {
-            set("column_set", json!(columns));
-            set("exact_match", json!(exact));
-        }
-        Kind::ColumnsMatchOrderedList { columns } => drop(set("column_list", json!(columns))),
-        Kind::NotNull { column } | Kind::Null { column } | Kind::Unique { column } => drop(set("column", json!(column))),
-        Kind::OfType { column, types, list } => {
-            set("column", json!(column));
-            if *list {
-                set("type_list", json!(types))
-            } else {
-                set("type_", json!(types.first()))
-            };
-        }
-        Kind::Between { column, bounds } | Kind::LengthBetween { column, bounds } | Kind::Aggregate { column, bounds, .. } => {
-            set("column", json!(column));
-            bounds_into(&mut map, bounds);
-        }
-        Kind::InSet { column, values, .. } => {
-            set("column", json!(column));
-            set("value_set", json!(values));
-        }
-        Kind::MatchRegex { column, regex, .. } => {
-            set("column", json!(column));
-            set("regex", json!(regex));
-        }
-        Kind::Quantiles { column, quantiles } => {
-            set("column", json!(column));
-            let (qs, ranges): (Vec<_>, Vec<_>) = quantiles.iter().map(|q| (q.q, (q.min, q.max))).unzip();
-            set("quantile_ranges", json!({ "quantiles": qs, "value_ranges": ranges }));
-        }
-        Kind::CompoundUnique { columns, ignore_row_if } => {
-            set("column_list", json!(columns));
-            if *ignore_row_if != IgnoreRow::default() {
-                set("ignore_row_if", json!(ignore_row_if));
-            }
-        }
-        Kind::Freshness { column, within_ms } => {
-            set("column", json!(column));
-            set("within", json!(format!("{within_ms}ms")));
-        }
+#[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
+fn map_result(kind: &Kind, counts: &MapCounts, format: ResultFormat) -> Json {
+    let MapCounts { rows, missing, unexpected, samples } = counts;
+    let percent = |part: u64, whole: u64| if whole == 0 { Json::Null } else { json!(part as f64 / whole as f64 * 100.0) };
+    let listed: Vec<Json> = samples.iter().map(|s| shown(kind, s)).collect();
+    let partial: Vec<&Json> = listed.iter().take(PARTIAL_MAX).collect();
+    let mut result = Map::new();
+    let mut set = |name: &str, value: Json| result.insert(name.to_owned(), value);
+    set("element_count", json!(rows));
+    set("unexpected_count", json!(unexpected));
+    set("unexpected_percent", percent(*unexpected, if kind.by_all_rows() { *rows } else { rows.saturating_sub(*missing) }));
+    set("partial_unexpected_list", json!(partial));
+    if !kind.by_all_rows() {
+        set("missing_count", json!(missing));
+        set("missing_percent", percent(*missing, *rows));
+        set("unexpected_percent_total", percent(*unexpected, *rows));
+        set("unexpected_percent_nonmissing", percent(*unexpected, rows.saturating_sub(*missing)));
     }
-    map
+    let places: Vec<u64> = samples.iter().filter_map(|s| s.row).collect();
+    if format >= ResultFormat::Summary {
+        let mut frequency: Vec<(&Json, u64)> = Vec::new();
+        for value in &partial {
+            match frequency.iter_mut().find(|(v, _)| v == value) {
+                Some((_, n)) => *n += 1,
+                None => frequency.push((value, 1)),
+            }
+        }
+        frequency.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+        let counted: Vec<Json> = frequency.iter().map(|(v, n)| json!({ "value": v, "count": n })).collect();
+        set("partial_unexpected_counts", json!(counted));
+        set("partial_unexpected_index_list", json!(places.iter().take(PARTIAL_MAX).collect::<Vec<_>>()));
+    }
+    if format == ResultFormat::Complete {
+        set("unexpected_list", json!(listed));
+        set("unexpected_index_list", json!(places));
+    }
+    Json::Object(result)
 }

@@ -89,7 +89,7 @@ fn suites_of_both_generations_are_read() {
    "kwargs":{"column":"age","min_value":0.0,"max_value":120.0,"strict_max":true,"mostly":0.95}},
   {"type":"expect_column_mean_to_be_between","severity":"critical","meta":{},"kwargs":{"column":"age","min_value":{"$PARAMETER":"lo"},"max_value":5.0}}]}"#;
     let parameters = [("lo".to_owned(), serde_json::json!(1))].into_iter().collect();
-    let contract = parse("s.json", new, &SuiteOptions { strict: true, parameters }).unwrap();
+    let contract = parse("s.json", new, &SuiteOptions { strict: true, parameters, object: None }).unwrap();
     assert_eq!(contract.dataset, "s");
     assert_eq!(contract.expectations.len(), 2);
     assert_eq!(contract.expectations[0].mostly, 0.95);
