@@ -78,8 +78,11 @@ fn matrix_items(axes: &Node, context: &Context) -> Result<IndexMap<String, Value
     };
     let mut rows: Vec<(Vec<String>, Map<String, Value>)> = vec![(Vec::new(), Map::new())];
     for (axis, values) in resolved {
-        let Value::Array(values) = values else {
-            return Err(vec![Problem::at(axes, format!("axis `{axis}` of `matrix` is not a list"))]);
+        let values = match values {
+            Value::Array(values) => values,
+            // Over a mapping goes what goes over its keys.
+            Value::Object(map) => map.into_iter().map(|(key, _)| Value::String(key)).collect(),
+            _ => return Err(vec![Problem::at(axes, format!("axis `{axis}` of `matrix` is not a list"))]),
         };
         if rows.len().saturating_mul(values.len()) > GENERATED_MAX {
             return Err(vec![Problem::at(axes, format!("`matrix` has more than {GENERATED_MAX} combinations"))]);
