@@ -36,7 +36,9 @@ pub(crate) struct Entry<'a> {
 impl DvcLocks {
     /// The locks of the repository whose folder is `dvc`; none to take where there is no repository.
     pub(crate) fn new(dvc: Option<&Path>) -> DvcLocks {
-        DvcLocks { folder: dvc.map(|d| d.join("tmp")), turn: Mutex::new(()) }
+        // A folder that Git would see is made by DVC alone, together with the file that hides it.
+        let hidden = |d: &&Path| d.join("tmp").is_dir() || d.join(".gitignore").is_file();
+        DvcLocks { folder: dvc.filter(hidden).map(|d| d.join("tmp")), turn: Mutex::new(()) }
     }
 
     /// The lock of the repository. None when it was asked to stop meanwhile, or there is no repository.
@@ -254,6 +256,7 @@ mod tests {
     #[test]
     fn entries_come_and_go() {
         let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("tmp")).unwrap();
         let locks = DvcLocks::new(Some(dir.path()));
         let go = AtomicBool::new(false);
         let read = || std::fs::read_to_string(dir.path().join("tmp/rwlock")).unwrap();

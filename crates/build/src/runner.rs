@@ -19,6 +19,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 use tidegate_core::id::At;
 use tidegate_core::pipeline::{Progress, Scope, ready};
 use tidegate_core::run::{Outcome, Start};
@@ -199,7 +200,7 @@ impl<'a> Run<'a> {
             guard: Guard::default(),
             progress,
             files: LockFiles::read(workspace)?,
-            written: clock(),
+            written: At(0),
             locks: DvcLocks::new(workspace.dvc.as_deref()),
             code: None,
             ended: workspace.graph.stages().iter().map(|_| None).collect(),
@@ -262,7 +263,12 @@ impl<'a> Run<'a> {
     /// Waits for a message and takes all that are there; writes the lock files if that was not done for a while. What a
     /// crash takes away in between is in the run-cache.
     fn hear(&mut self, receive: &Receiver<Message>, locks: &DvcLocks, observer: &mut dyn Observer) -> Result<(), BuildError> {
-        let mut next = receive.recv().ok();
+        let mut next = if self.files.is_dirty() {
+            // Nobody may say a word for hours, and what has ended should be on the disk.
+            receive.recv_timeout(Duration::from_millis(WAVE_MS)).ok()
+        } else {
+            receive.recv().ok()
+        };
         while let Some(message) = next {
             match message {
                 Message::Told(event) => {

@@ -57,6 +57,7 @@ pub fn gate(context: &Context, args: &GateArgs) -> Result<u8> {
         overrides: vec![],
         force: false,
         jobs: None,
+        choices: build::Choices::default(),
         cache: None,
     };
     let built = build::build(&wanted, &opened.config, env.as_ref(), &control, &bus, &Cancel::default(), true)?;
