@@ -1,5 +1,8 @@
 //! Which code a run used: the revision, and a digest of what differs from it.
 
+use crate::error::PathIo;
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tidegate_core::id::Digest;
@@ -50,29 +53,58 @@ pub fn code_state(root: &Path, except: &[String]) -> CodeState {
     CodeState { revision, dirty: (!differs.is_empty()).then(|| Digest::of(&differs)) }
 }
 
-/// Makes Git ignore the file or directory at `relative`, as DVC does for what its cache owns: a line in the `.gitignore`
-/// beside it, unless Git ignores or keeps it already. Without Git there is nothing to do.
-pub(crate) fn ignore(root: &Path, relative: &str) -> std::io::Result<()> {
-    let path = root.join(relative);
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else { return Ok(()) };
-    let inside = git(root, &["rev-parse", "--is-inside-work-tree"]).is_some();
-    if !inside
-        || git(root, &["check-ignore", "-q", "--", relative]).is_some()
-        || git(root, &["ls-files", "--error-unmatch", "--", relative]).is_some()
-    {
+/// Makes Git ignore the files and directories at `paths`, as DVC does for what its cache owns: a line in the `.gitignore`
+/// beside each, unless Git ignores or keeps it already. Without Git there is nothing to do.
+pub(crate) fn ignore(root: &Path, paths: &[String]) -> Result<(), PathIo> {
+    if paths.is_empty() || git(root, &["rev-parse", "--is-inside-work-tree"]).is_none() {
         return Ok(());
     }
-    let file = folder.join(".gitignore");
-    let mut text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(error),
-    };
-    if !text.is_empty() && !text.ends_with('\n') {
-        text.push('\n');
+    let ignored = said(root, &["check-ignore", "-z", "--stdin"], paths);
+    let rest: Vec<String> = paths.iter().filter(|p| !ignored.contains(p.trim_end_matches('/'))).cloned().collect();
+    let kept = said(root, &["ls-files", "-z", "--cached", "--pathspec-from-file=-", "--pathspec-file-nul"], &rest);
+    for path in rest {
+        let path = path.trim_end_matches('/');
+        let below = format!("{path}/");
+        let is_kept = kept.range(path.to_owned()..).next().is_some_and(|first| first == path || first.starts_with(&below));
+        let full = root.join(path);
+        let (Some(folder), Some(name)) = (full.parent(), full.file_name().and_then(|n| n.to_str())) else { continue };
+        if is_kept {
+            continue;
+        }
+        let file = folder.join(".gitignore");
+        let mut text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(PathIo::at("read", &file)(error)),
+        };
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&format!("/{name}\n"));
+        crate::atomic::write(&file, text.as_bytes(), false).map_err(PathIo::at("write", &file))?;
     }
-    text.push_str(&format!("/{name}\n"));
-    crate::atomic::write(&file, text.as_bytes(), false)
+    Ok(())
+}
+
+/// The paths that a Git command names when it is given `paths`.
+fn said(root: &Path, arguments: &[&str], paths: &[String]) -> BTreeSet<String> {
+    let command = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(arguments)
+        .env("GIT_OPTIONAL_LOCKS", "0")
+        .env("GIT_LITERAL_PATHSPECS", "1")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn();
+    let Ok(mut child) = command else { return BTreeSet::new() };
+    let input = paths.iter().map(|p| format!("{}\0", p.trim_end_matches('/'))).collect::<String>();
+    let writer = child.stdin.take().map(|mut pipe| std::thread::spawn(move || pipe.write_all(input.as_bytes())));
+    let output = child.wait_with_output();
+    drop(writer.map(std::thread::JoinHandle::join));
+    let bytes = output.map(|o| o.stdout).unwrap_or_default();
+    bytes.split(|b| *b == 0).filter(|p| !p.is_empty()).map(|p| String::from_utf8_lossy(p).into_owned()).collect()
 }
 
 /// What a Git command wrote; none when there is no Git or it failed.

@@ -40,6 +40,12 @@ pub enum BuildError {
         /// Why it failed.
         source: std::io::Error,
     },
+    /// DVC's configuration is wrong.
+    #[error("read DVC's configuration: {message}")]
+    Configuration {
+        /// What, and where.
+        message: String,
+    },
     /// An environment cannot be made.
     #[error("{message}")]
     Environment {
@@ -76,6 +82,14 @@ pub enum StageError {
     #[error("stage `{stage}` needs `{path}`, which does not exist and which no stage writes: create it, or fetch it")]
     MissingDependency {
         /// The stage.
+        stage: String,
+        /// The path.
+        path: String,
+    },
+    /// Data that a `.dvc` file or a frozen stage names is not there.
+    #[error("`{path}` of `{stage}` is neither in the workspace nor in the cache: fetch it with `tidegate pull {path}`")]
+    MissingData {
+        /// The file or the stage.
         stage: String,
         /// The path.
         path: String,

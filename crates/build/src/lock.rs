@@ -59,14 +59,3 @@ fn holder(file: &mut File) -> String {
         _ => "another process".to_owned(),
     }
 }
-
-/// DVC's own lock of the repository, held while its lock file is replaced; none where there is no such repository.
-pub(crate) fn dvc_lock(dvc_directory: &Path) -> Option<File> {
-    let temporary = dvc_directory.join("tmp");
-    if !temporary.is_dir() {
-        return None;
-    }
-    let file = File::options().read(true).write(true).create(true).truncate(false).open(temporary.join("lock")).ok()?;
-    flock(&file, FlockOperation::LockExclusive).ok()?;
-    Some(file)
-}

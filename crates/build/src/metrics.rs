@@ -14,11 +14,12 @@ pub(crate) fn read(workspace: &Workspace) -> (IndexMap<String, Value>, Vec<Strin
         .iter()
         .flat_map(|stage| stage.outs.iter().filter(|o| o.kind == OutKind::Metric).map(|o| stage.from_workspace(&o.path)));
     let (mut values, mut unread) = (IndexMap::new(), Vec::new());
-    for path in of_stages.chain(workspace.metrics.iter().cloned()) {
+    let beside = workspace.beside.values().flat_map(|b| b.metrics.iter().cloned());
+    for path in of_stages.chain(beside) {
         let Ok(text) = std::fs::read_to_string(workspace.root.join(&path)) else { continue };
         match parse_params(&path, &text) {
             Ok(value) => {
-                values.insert(path, value);
+                values.insert(workspace.from_base(&path), value);
             }
             Err(error) => unread.push(format!("metrics are not read: {error}")),
         }

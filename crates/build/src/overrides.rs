@@ -9,13 +9,13 @@ use tidegate_wire::dvc::set_param;
 const DEFAULT_FILE: &str = "params.yaml";
 
 /// Writes each override into its file. Nothing is written when one of them is wrong.
-pub(crate) fn apply(root: &Path, overrides: &[String], observer: &mut dyn Observer) -> Result<(), BuildError> {
+pub(crate) fn apply(base: &str, root: &Path, overrides: &[String], observer: &mut dyn Observer) -> Result<(), BuildError> {
     let mut files: Vec<(String, String, String)> = Vec::new();
     let mut set = Vec::new();
     for text in overrides {
         let (name, value) = text.split_once('=').ok_or_else(|| BuildError::Override { text: text.clone() })?;
         let (file, key) = name.rsplit_once(':').unwrap_or((DEFAULT_FILE, name));
-        let file = join_path("", file);
+        let file = join_path(base, file);
         if file.starts_with("..") || file.starts_with('/') || key.is_empty() {
             return Err(BuildError::Override { text: text.clone() });
         }

@@ -27,7 +27,9 @@ const LOOKS_AFTER_EXIT: u32 = 10;
 
 /// The command waits for a word on its standard input before it starts, so that it is under watch from its first
 /// instruction; if we die before, the word never comes.
-const GATE: &str = r#"read -r go || exit 125; exec </dev/null; exec /bin/sh -c "$0""#;
+const GATE: &str = r#"read -r go || exit 125; exec </dev/null; exec "$@""#;
+/// The shell where the user has none.
+const SHELL: &str = "/bin/sh";
 
 /// How a command ended.
 pub(crate) enum Ended {
@@ -42,7 +44,21 @@ enum Message {
     Exit(std::io::Result<ExitStatus>),
 }
 
-/// Runs `line` with `/bin/sh`, gives each line that it writes to `hear`, and returns how it ended and its last lines.
+/// The user's shell, told to read no files of its own, as DVC runs it: stages are written for it.
+fn shell() -> Vec<std::ffi::OsString> {
+    let shell = std::env::var_os("SHELL").filter(|s| !s.is_empty()).unwrap_or_else(|| SHELL.into());
+    let name = Path::new(&shell).file_name().map(|n| n.to_string_lossy().to_lowercase()).unwrap_or_default();
+    let flags: &[&str] = match name.as_str() {
+        "zsh" => &["--no-rcs"],
+        "bash" => &["--noprofile", "--norc"],
+        "fish" => &["--no-config"],
+        _ => &[],
+    };
+    let flags = flags.iter().map(std::ffi::OsString::from);
+    std::iter::once(shell).chain(flags).collect()
+}
+
+/// Runs `line` with the user's shell, gives each line that it writes to `hear`, and returns how it ended and its last lines.
 pub(crate) fn run_command(
     line: &str,
     directory: &Path,
@@ -51,8 +67,10 @@ pub(crate) fn run_command(
     cancel: &AtomicBool,
     hear: &mut dyn FnMut(Stream, String),
 ) -> std::io::Result<(Ended, Vec<String>)> {
-    let mut child = Command::new("/bin/sh")
-        .args(["-c", GATE, line])
+    let mut child = Command::new(SHELL)
+        .args(["-c", GATE, SHELL])
+        .args(shell())
+        .args(["-c", line])
         .current_dir(directory)
         .envs(environment.iter().map(|(k, v)| (k, v)))
         .stdin(Stdio::piped())

@@ -21,12 +21,13 @@ pub(crate) fn restore(
     // Only outputs differ: the lock file itself says what they were, even for a stage that reads nothing.
     if let Some(recorded) = recorded
         && reasons.iter().all(|r| matches!(r, Reason::Output { .. }))
+        && spec.outs.iter().all(|o| seen.legacy.contains(&o.path) || !recorded.legacy.contains(&o.path))
         && spec.outs.iter().all(|o| recorded.outs.get(&o.path).is_some_and(|i| is_at_hand(job, seen, &o.path, i)))
         && put_all(job, seen, recorded)?
     {
         return Ok(Some((recorded.clone(), RestoredFrom::Lock)));
     }
-    if !runcache::applies(spec) {
+    if job.choices.no_run_cache || !runcache::applies(spec) {
         return Ok(None);
     }
     match runcache::find(job.cache, spec, inputs) {

@@ -4,14 +4,20 @@ use crate::cache::Cache;
 use crate::error::PathIo;
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
-use tidegate_core::pipeline::{Recorded, StageSpec};
-use tidegate_wire::dvc::{dump, parse_params, recorded_from_value, recorded_to_value, run_cache_key, run_cache_value};
+use tidegate_core::pipeline::{OutKind, Recorded, StageSpec};
+use tidegate_wire::dvc::{dump, parse_params_as_written, recorded_from_value, recorded_to_value, run_cache_key, run_cache_value};
 
 /// Whether runs of the stage can be told by what it reads.
 pub(crate) fn applies(spec: &StageSpec) -> bool {
     let reads = !spec.deps.is_empty() || !spec.params.is_empty();
     let writes = !spec.outs.is_empty() && spec.outs.iter().all(|o| !o.persist);
-    reads && writes && !spec.always_changed
+    reads && writes && !spec.always_changed && spec.cmd.is_some()
+}
+
+/// Whether runs of the stage are kept. One with an output that is neither cached nor a metric or plot is not: DVC could not
+/// bring that output back.
+pub(crate) fn keeps(spec: &StageSpec) -> bool {
+    applies(spec) && spec.outs.iter().all(|o| o.cache || o.kind != OutKind::Out)
 }
 
 fn directory(cache: &Cache, spec: &StageSpec, inputs: &Recorded) -> PathBuf {
@@ -32,10 +38,10 @@ pub(crate) fn find(cache: &Cache, spec: &StageSpec, inputs: &Recorded) -> Option
         .collect();
     entries.sort_by(|a, b| b.cmp(a));
     entries.into_iter().find_map(|(_, path)| {
-        let value = parse_params("run-cache", &std::fs::read_to_string(path).ok()?).ok()?;
+        let value = parse_params_as_written("run-cache", &std::fs::read_to_string(path).ok()?).ok()?;
         let recorded = recorded_from_value(&value)?;
         let complete = spec.outs.iter().all(|o| recorded.outs.get(&o.path).is_some_and(|identity| cache.has(identity)));
-        (complete && recorded.cmd == spec.cmd).then_some(recorded)
+        (complete && recorded.legacy.is_empty() && recorded.cmd == spec.cmd).then_some(recorded)
     })
 }
 

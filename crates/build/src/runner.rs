@@ -2,14 +2,16 @@
 
 use crate::cache::Cache;
 use crate::code::{CodeState, code_state};
+use crate::dvclock::DvcLocks;
 use crate::env::Env;
 use crate::error::{BuildError, StageError};
 use crate::guard::Guard;
 use crate::index::Index;
-use crate::lock::{Lock, dvc_lock};
+use crate::lock::Lock;
+use crate::lockfiles::LockFiles;
 use crate::observe::{Event, Observer};
 use crate::report::{RunReport, StageOutcome, StageReport};
-use crate::stage::{Done, How, Job, Times, all_params, work};
+use crate::stage::{Choices, Done, How, Job, Times, all_params, work};
 use crate::tree::Eyes;
 use crate::workspace::{Workspace, load};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,11 +19,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 use tidegate_core::id::At;
-use tidegate_core::pipeline::{Progress, plan};
+use tidegate_core::pipeline::{Progress, Scope, ready};
 use tidegate_core::run::{Outcome, Start};
-use tidegate_wire::dvc::LockFile;
 
+/// Shortest time between two writings of the lock files while stages run.
+const WAVE_MS: u64 = 200;
 /// Messages of stages in flight.
 const MESSAGES_MAX: usize = 1024;
 
@@ -57,8 +61,20 @@ pub struct RunRequest<'a> {
     pub jobs: usize,
     /// The environment that commands run in.
     pub env: Option<&'a Env>,
+    /// Which stages come with the targets.
+    pub scope: Scope,
+    /// All pipelines of the repository, not the one in the given folder alone.
+    pub all_pipelines: bool,
     /// Run stages even if they are up to date.
     pub force: bool,
+    /// Run stages that need one that ran, even if what it wrote is the same as before.
+    pub force_downstream: bool,
+    /// After a failure go on with what does not need the failed stage.
+    pub keep_going: bool,
+    /// Do not look for earlier runs with the same inputs.
+    pub no_run_cache: bool,
+    /// A file that is missing but recorded counts as unchanged.
+    pub allow_missing: bool,
     /// Stops the run.
     pub cancel: Cancel,
     /// The cache's folder; the workspace's own when none.
@@ -78,7 +94,13 @@ impl<'a> RunRequest<'a> {
             params_overrides: Vec::new(),
             jobs: std::thread::available_parallelism().map_or(1, usize::from),
             env: None,
+            scope: Scope::Needed,
+            all_pipelines: false,
             force: false,
+            force_downstream: false,
+            keep_going: false,
+            no_run_cache: false,
+            allow_missing: false,
             cancel: Cancel::default(),
             cache_dir: None,
             change: "",
@@ -98,7 +120,7 @@ pub fn run(request: &RunRequest<'_>, clock: &(dyn Fn() -> At + Sync), observer: 
     let lock_path = first_look.state("build.lock");
     let own = format!("a run that began at {started}");
     let held = Lock::take(&lock_path, &own, &request.cancel.0, observer)?;
-    crate::overrides::apply(&first_look.root, &request.params_overrides, observer)?;
+    crate::overrides::apply(&first_look.base, &first_look.root, &request.params_overrides, observer)?;
     let workspace = if held.waited || !request.params_overrides.is_empty() {
         load(request.root, request.pipeline, request.cache_dir)?
     } else {
@@ -111,7 +133,9 @@ pub fn run(request: &RunRequest<'_>, clock: &(dyn Fn() -> At + Sync), observer: 
     observer.event(&Event::Begun { stages: run.progress.iter().filter(|p| **p == Progress::Pending).count() });
     let driven = run.drive(observer);
     run.index.save();
-    driven?;
+    let kept = run.write(observer);
+    run.ignore_outputs(observer);
+    driven.and(kept)?;
     let (metrics, unread) = crate::metrics::read(&workspace);
     for message in unread {
         observer.event(&Event::Warning { message });
@@ -119,6 +143,23 @@ pub fn run(request: &RunRequest<'_>, clock: &(dyn Fn() -> At + Sync), observer: 
     let report = run.report(started, metrics);
     drop(held);
     Ok(report)
+}
+
+/// The stages that are asked for. Where nothing is named, those of the pipeline in the given folder with all that they need,
+/// or all stages where that folder has none.
+pub(crate) fn selected(workspace: &Workspace, targets: &[String], scope: Scope, all: bool) -> Result<Vec<bool>, BuildError> {
+    let graph = &workspace.graph;
+    if !targets.is_empty() {
+        return Ok(graph.select(&workspace.targets(targets), scope)?);
+    }
+    let has_own = graph.stages().iter().any(|s| s.file == workspace.file);
+    if all || (!has_own && !workspace.beside.contains_key(&workspace.file)) {
+        return Ok(graph.select(&[], scope)?);
+    }
+    if !has_own {
+        return Ok(vec![false; graph.stages().len()]);
+    }
+    Ok(graph.select(std::slice::from_ref(&workspace.file), Scope::Needed)?)
 }
 
 /// A run in progress.
@@ -130,11 +171,15 @@ struct Run<'a> {
     cache: Cache,
     guard: Guard,
     progress: Vec<Progress>,
-    lock: LockFile,
-    lock_text: String,
-    order: Vec<String>,
+    files: LockFiles,
+    /// When they were last written.
+    written: At,
+    /// DVC's own.
+    locks: DvcLocks,
     code: Option<CodeState>,
     ended: Vec<Option<(Result<Done, StageError>, Times)>>,
+    /// Outputs that the cache owns and that this run made or found.
+    owned: Vec<String>,
 }
 
 enum Message {
@@ -144,9 +189,7 @@ enum Message {
 
 impl<'a> Run<'a> {
     fn new(request: &'a RunRequest<'a>, workspace: &'a Workspace, clock: &'a (dyn Fn() -> At + Sync)) -> Result<Run<'a>, BuildError> {
-        let selected = workspace.graph.select(&request.targets)?;
-        let (lock, lock_text) = workspace.read_lock()?;
-        let stages = workspace.graph.stages();
+        let selected = selected(workspace, &request.targets, request.scope, request.all_pipelines)?;
         let progress = selected.iter().map(|&s| if s { Progress::Pending } else { Progress::Unwanted }).collect();
         Ok(Run {
             request,
@@ -156,11 +199,12 @@ impl<'a> Run<'a> {
             cache: Cache::new(&workspace.cache),
             guard: Guard::default(),
             progress,
-            lock,
-            lock_text,
-            order: workspace.graph.order().iter().filter_map(|&i| stages.get(i)).map(|s| s.name.clone()).collect(),
+            files: LockFiles::read(workspace)?,
+            written: At(0),
+            locks: DvcLocks::new(workspace.dvc.as_deref()),
             code: None,
-            ended: stages.iter().map(|_| None).collect(),
+            ended: workspace.graph.stages().iter().map(|_| None).collect(),
+            owned: Vec::new(),
         })
     }
 
@@ -169,48 +213,62 @@ impl<'a> Run<'a> {
         let (workspace, request, clock) = (self.workspace, self.request, self.clock);
         let index = std::mem::replace(&mut self.index, Index::open(Path::new("")));
         let cache = std::mem::replace(&mut self.cache, Cache::new(Path::new("")));
+        let locks = std::mem::replace(&mut self.locks, DvcLocks::new(None));
         let guard = std::mem::take(&mut self.guard);
+        let choices = Choices { no_run_cache: request.no_run_cache, allow_missing: request.allow_missing };
         let result = std::thread::scope(|scope| {
             let (send, receive) = sync_channel::<Message>(MESSAGES_MAX);
             loop {
-                let plan = if request.cancel.is_cancelled() {
-                    let running = self.progress.contains(&Progress::Running);
-                    tidegate_core::pipeline::Plan { finished: !running, ..Default::default() }
+                let (start, finished) = if request.cancel.is_cancelled() {
+                    (Vec::new(), !self.progress.contains(&Progress::Running))
                 } else {
-                    plan(&workspace.graph, &self.progress, request.jobs)
+                    ready(&workspace.graph, &self.progress, request.jobs, request.keep_going)
                 };
-                if plan.finished {
+                if finished {
                     return Ok(());
                 }
-                for i in plan.start {
+                for i in start {
                     let Some(spec) = workspace.graph.stages().get(i) else { continue };
                     self.progress[i] = Progress::Running;
-                    let recorded = self.lock.get(&spec.name);
+                    let recorded = self.files.get(workspace, spec);
+                    let force = request.force || (request.force_downstream && self.needs_one_that_ran(i));
                     let send = send.clone();
-                    let (index, cache, guard) = (&index, &cache, &guard);
+                    let (index, cache, guard, locks) = (&index, &cache, &guard, &locks);
                     scope.spawn(move || {
                         let tell = teller(&send);
                         let eyes = Eyes { root: &workspace.root, index, clock };
-                        let (env, cancel, force) = (request.env, &*request.cancel.0, request.force);
+                        let (env, cancel) = (request.env, &*request.cancel.0);
                         let started = clock();
-                        let job = Job { spec, recorded, eyes, cache, env, guard, cancel, force, tell: &tell };
+                        let job = Job { spec, recorded, eyes, cache, env, guard, cancel, force, choices, locks, tell: &tell };
                         // A thread that ended without a word would be waited for without end.
                         let result = catch_unwind(AssertUnwindSafe(|| work(&job)))
                             .unwrap_or_else(|_| Err(StageError::Broken { stage: spec.name.clone() }));
                         let _ = send.send(Message::Ended(i, Box::new(result), Times { started, ended: clock() }));
                     });
                 }
-                self.hear(&receive, observer)?;
+                self.hear(&receive, &locks, observer)?;
             }
         });
         self.index = index;
         self.cache = cache;
+        self.locks = locks;
         result
     }
 
-    /// Waits for a message, takes all that are there, then writes the lock file once.
-    fn hear(&mut self, receive: &Receiver<Message>, observer: &mut dyn Observer) -> Result<(), BuildError> {
-        let mut next = receive.recv().ok();
+    fn needs_one_that_ran(&self, i: usize) -> bool {
+        let ran = |n: &usize| matches!(self.ended.get(*n), Some(Some((Ok(Done { how: How::Ran { .. }, .. }), _))));
+        self.workspace.graph.needs(i).iter().any(ran)
+    }
+
+    /// Waits for a message and takes all that are there; writes the lock files if that was not done for a while. What a
+    /// crash takes away in between is in the run-cache.
+    fn hear(&mut self, receive: &Receiver<Message>, locks: &DvcLocks, observer: &mut dyn Observer) -> Result<(), BuildError> {
+        let mut next = if self.files.is_dirty() {
+            // Nobody may say a word for hours, and what has ended should be on the disk.
+            receive.recv_timeout(Duration::from_millis(WAVE_MS)).ok()
+        } else {
+            receive.recv().ok()
+        };
         while let Some(message) = next {
             match message {
                 Message::Told(event) => {
@@ -223,16 +281,25 @@ impl<'a> Run<'a> {
             }
             next = receive.try_recv().ok();
         }
-        self.write_lock()
+        let now = (self.clock)();
+        if self.files.is_dirty() && now.since_ms(self.written) >= WAVE_MS {
+            self.written = now;
+            self.files.write(self.workspace, locks, &mut |holder| observer.event(&Event::WaitingForLock { holder }))?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, observer: &mut dyn Observer) -> Result<(), BuildError> {
+        self.files.write(self.workspace, &self.locks, &mut |holder| observer.event(&Event::WaitingForLock { holder }))
     }
 
     /// The first stage that has something to do makes this a run worth recording.
     fn start(&mut self, observer: &mut dyn Observer) {
         let code = code_state(&self.workspace.root, &self.workspace.written());
-        self.workspace.hide_cache();
+        self.workspace.hide_state();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let start = Start {
-            pipeline: self.workspace.file.clone(),
+            pipeline: self.workspace.from_base(&self.workspace.file),
             code: code.revision.clone(),
             dirty: code.dirty.clone(),
             environment: self.request.env.map(|e| e.digest.clone()),
@@ -251,13 +318,14 @@ impl<'a> Run<'a> {
     }
 
     fn end(&mut self, i: usize, result: Result<Done, StageError>, times: Times, observer: &mut dyn Observer) {
-        let stage = self.workspace.graph.stages().get(i).map(|s| s.name.clone()).unwrap_or_default();
+        let Some(spec) = self.workspace.graph.stages().get(i) else { return };
+        let stage = spec.name.clone();
         match &result {
             Ok(done) => {
                 self.progress[i] = Progress::Done;
                 if let Some(recorded) = &done.recorded {
-                    self.lock.set(&stage, recorded, &self.order);
-                    self.ignore_outputs(i, observer);
+                    self.files.set(self.workspace, spec, recorded);
+                    self.owned.extend(spec.outs.iter().filter(|o| o.cache).map(|o| spec.from_workspace(&o.path)));
                 }
                 match done.how {
                     How::Skipped(why) => observer.event(&Event::StageSkipped { stage, why }),
@@ -274,26 +342,14 @@ impl<'a> Run<'a> {
     }
 
     /// In a repository of DVC and Git, what the cache owns is not Git's.
-    fn ignore_outputs(&self, i: usize, observer: &mut dyn Observer) {
-        let (Some(spec), true) = (self.workspace.graph.stages().get(i), self.workspace.uses_git()) else { return };
-        for out in spec.outs.iter().filter(|o| o.cache) {
-            let path = spec.from_workspace(&out.path);
-            if let Err(error) = crate::code::ignore(&self.workspace.root, &path) {
-                observer.event(&Event::Warning { message: format!("`{path}` is not in .gitignore: {error}") });
-            }
+    fn ignore_outputs(&self, observer: &mut dyn Observer) {
+        if !self.workspace.uses_git() {
+            return;
         }
-    }
-
-    fn write_lock(&mut self) -> Result<(), BuildError> {
-        let text = self.lock.render();
-        if text == self.lock_text {
-            return Ok(());
+        if let Err(error) = crate::code::ignore(&self.workspace.root, &self.owned) {
+            let message = format!("outputs are not in .gitignore: {}", BuildError::from(error));
+            observer.event(&Event::Warning { message });
         }
-        let path = self.workspace.lock_path();
-        let _held = self.workspace.dvc.as_deref().and_then(dvc_lock);
-        crate::atomic::write(&path, text.as_bytes(), true).map_err(BuildError::io("write", &path))?;
-        self.lock_text = text;
-        Ok(())
     }
 
     fn report(mut self, started: At, metrics: indexmap::IndexMap<String, serde_json::Value>) -> RunReport {
@@ -305,7 +361,13 @@ impl<'a> Run<'a> {
                 continue;
             }
             let stage = self.workspace.graph.stages().get(i).map(|s| s.name.clone()).unwrap_or_default();
-            stages.push(stage_report(stage, self.ended.get_mut(i).and_then(Option::take), ended));
+            let mut report = stage_report(stage, self.ended.get_mut(i).and_then(Option::take), ended);
+            if !self.workspace.base.is_empty() {
+                for facts in [&mut report.deps, &mut report.outs] {
+                    *facts = std::mem::take(facts).into_iter().map(|(p, f)| (self.workspace.from_base(&p), f)).collect();
+                }
+            }
+            stages.push(report);
         }
         let failed = stages.iter().find(|s| matches!(&s.outcome, StageOutcome::Failed(e) if !matches!(e, StageError::Cancelled { .. })));
         let outcome = match failed {

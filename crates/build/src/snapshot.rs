@@ -7,6 +7,7 @@ use crate::error::{BuildError, PathIo};
 use crate::workspace::{STATE_DIRECTORY, Workspace, load};
 use std::collections::BTreeSet;
 use std::path::Path;
+use tidegate_core::pipeline::join_path;
 
 /// Names that are never copied, at any depth.
 const NEVER: [&str; 4] = [STATE_DIRECTORY, ".git", ".hg", "__pycache__"];
@@ -21,20 +22,26 @@ const DEPTH_MAX: usize = 128;
 /// When the pipeline cannot be read, or a file cannot be copied.
 pub fn snapshot(root: &Path, overlay: Option<&Path>, dest: &Path) -> Result<(), BuildError> {
     let workspace = load(root, None, None)?;
-    let mut files = listed(&workspace)?;
+    let from = workspace.root.join(&workspace.base);
+    // What stages write is made again; what `.dvc` files name is data, which nobody makes.
+    let made = |path: &str| {
+        let writer = workspace.graph.writer(&join_path(&workspace.base, path)).and_then(|i| workspace.graph.stages().get(i));
+        writer.is_some_and(|stage| !stage.is_data())
+    };
+    let mut files = listed(&workspace, &from)?;
     for stage in workspace.graph.stages() {
-        for path in stage.reads().filter(|p| !p.starts_with("..") && !p.starts_with('/') && workspace.graph.writer(p).is_none()) {
-            add(&workspace.root, &path, &mut files, 0)?;
+        for path in stage.reads().map(|p| workspace.from_base(&p)) {
+            if !path.starts_with("..") && !path.starts_with('/') && !made(&path) {
+                add(&from, &path, &mut files, 0)?;
+            }
         }
     }
-    let inside = dest.strip_prefix(&workspace.root).ok().and_then(|p| p.to_str()).map(|p| format!("{p}/"));
-    files.retain(|path| {
-        wanted(path) && workspace.graph.writer(path).is_none() && !inside.as_ref().is_some_and(|i| path.starts_with(i.as_str()))
-    });
+    let inside = dest.strip_prefix(&from).ok().and_then(|p| p.to_str()).map(|p| format!("{p}/"));
+    files.retain(|path| wanted(path) && !made(path) && !inside.as_ref().is_some_and(|i| path.starts_with(i.as_str())));
     std::fs::create_dir_all(dest).map_err(BuildError::io("create", dest))?;
     let mut present = BTreeSet::new();
     add(dest, "", &mut present, 0)?;
-    let mut layers = vec![(workspace.root.as_path(), files)];
+    let mut layers = vec![(from.as_path(), files)];
     if let Some(overlay) = overlay {
         let mut over = BTreeSet::new();
         add(overlay, "", &mut over, 0)?;
@@ -65,19 +72,18 @@ fn wanted(path: &str) -> bool {
 }
 
 /// What Git knows or would add; where there is no Git, every file.
-fn listed(workspace: &Workspace) -> Result<BTreeSet<String>, BuildError> {
+fn listed(workspace: &Workspace, from: &Path) -> Result<BTreeSet<String>, BuildError> {
     let arguments = ["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", "."];
     let mut files = BTreeSet::new();
-    match git(&workspace.root, &arguments) {
+    match git(from, &arguments) {
         Some(names) => {
             let names = names.split(|b| *b == 0).filter(|n| !n.is_empty());
             files.extend(names.map(|n| String::from_utf8_lossy(n).into_owned()));
             // The record of the last run is what unchanged stages are restored by, even where Git does not keep it.
-            files.insert(
-                workspace.lock_path().strip_prefix(&workspace.root).unwrap_or(Path::new("dvc.lock")).to_string_lossy().into_owned(),
-            );
+            let locks = workspace.beside.keys().map(|file| workspace.lock_path(file));
+            files.extend(locks.filter_map(|path| Some(path.strip_prefix(from).ok()?.to_string_lossy().into_owned())));
         }
-        None => add(&workspace.root, "", &mut files, 0)?,
+        None => add(from, "", &mut files, 0)?,
     }
     Ok(files)
 }

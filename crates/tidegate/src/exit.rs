@@ -42,7 +42,7 @@ fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
         return Some(exit.code);
     }
     match cause.downcast_ref::<BuildError>()? {
-        BuildError::File(_) | BuildError::Graph { .. } | BuildError::Override { .. } => Some(USAGE),
+        BuildError::File(_) | BuildError::Graph { .. } | BuildError::Override { .. } | BuildError::Configuration { .. } => Some(USAGE),
         BuildError::NoPipeline { .. } | BuildError::Target(_) => Some(NOT_FOUND),
         BuildError::Stage(_) | BuildError::Io { .. } | BuildError::Environment { .. } | BuildError::Cancelled { .. } => Some(OUTSIDE),
     }

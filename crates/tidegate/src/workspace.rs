@@ -140,9 +140,10 @@ pub fn open(dir: &Path) -> Result<Opened> {
     let root = root_of(dir)?;
     let places = Places::of(&root);
     let path = root.join(CONFIG_FILE);
-    let text = if path.exists() {
+    let is_own = path.exists();
+    let text = if is_own {
         read_text(&path)?
-    } else if root.join("dvc.yaml").exists() {
+    } else if root.join("dvc.yaml").exists() || root.join(".dvc").is_dir() {
         // A DVC repository as it stands is a workspace.
         format!("version: 1\nworkspace: {}\npipeline: dvc.yaml\n", name_of(&root))
     } else {
@@ -150,8 +151,9 @@ pub fn open(dir: &Path) -> Result<Opened> {
             format!("open the workspace {}: it has neither {CONFIG_FILE} nor dvc.yaml: `tidegate init` writes one", dir.display());
         return Err(failure(exit::NOT_FOUND, message));
     };
-    let scan = scan(&root)?;
-    let config = config::load_in(&text, CONFIG_FILE, Some(&scan)).map_err(|problems| failure(exit::USAGE, problems.to_string()))?;
+    // What was just made up names no file that could be misspelt, and a repository of data may hold millions.
+    let scan = is_own.then(|| scan(&root)).transpose()?;
+    let config = config::load_in(&text, CONFIG_FILE, scan.as_ref()).map_err(|problems| failure(exit::USAGE, problems.to_string()))?;
     let scenario = open_scenario(&root)?;
     Ok(Opened { places, config, scenario })
 }

@@ -4,5 +4,8 @@
 mod dvc;
 mod environment;
 mod failures;
+mod generated;
+mod peer;
 mod runs;
+mod seeded;
 mod world;

@@ -220,10 +220,17 @@ fn targets_flags_and_status() {
             "f: no run of it is recorded"
         ]
     );
+    // A frozen stage never runs: what it names must be there.
+    let missing = world.run().failure().unwrap().to_string();
+    assert_eq!(missing, "`c` of `c` is neither in the workspace nor in the cache: fetch it with `tidegate pull c`");
+    world.write("c", "mine\n");
     world.run();
+    assert!(world.read("dvc.lock").contains("  c:\n    cmd: echo c > c\n"));
+    std::fs::remove_file(world.path("c")).unwrap();
+    assert!(show(&world.run()).contains("c: restored from Lock"));
     // Each line of a text is a command of its own, as in DVC: the second does not see the first's variable.
     assert_eq!((world.read("sub/e").as_str(), world.read("f").as_str()), ("1\n2\n", "[]\n"));
-    assert!(!world.path("c").exists());
+    assert_eq!(world.read("c"), "mine\n");
     let request = RunRequest { targets: vec!["b".to_owned()], force: true, ..RunRequest::new(world.root()) };
     world.run_with(&request).unwrap();
     assert_eq!(world.read("b"), "b\nb\n");

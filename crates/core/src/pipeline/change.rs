@@ -4,6 +4,7 @@ use super::spec::{Command, StageSpec};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// What a path contains, by content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,16 +28,18 @@ impl Identity {
 }
 
 /// What is recorded of a stage's last run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Recorded {
-    /// What it ran.
-    pub cmd: Command,
+    /// What it ran; nothing for a `.dvc` file.
+    pub cmd: Option<Command>,
     /// What it read, by path as written.
     pub deps: IndexMap<String, Identity>,
     /// Values of its parameters, by file and key.
     pub params: IndexMap<String, IndexMap<String, Value>>,
     /// What it wrote, by path as written.
     pub outs: IndexMap<String, Identity>,
+    /// Paths among these whose MD5 is DVC 2's, of the text with line ends of Unix.
+    pub legacy: BTreeSet<String>,
 }
 
 /// What is there now; none where nothing is.
@@ -48,6 +51,8 @@ pub struct Observed {
     pub params: IndexMap<String, IndexMap<String, Option<Value>>>,
     /// Outputs, by path as written.
     pub outs: IndexMap<String, Option<Identity>>,
+    /// Paths among these that were looked at as DVC 2 does.
+    pub legacy: BTreeSet<String>,
 }
 
 /// How something changed.
@@ -124,14 +129,16 @@ impl std::fmt::Display for Reason {
     }
 }
 
-/// Why the stage must run now; nothing when it is up to date. A frozen stage is the caller's to skip.
+/// Why the stage must run now; nothing when it is up to date. Of a frozen stage, and of a `.dvc` file, only the command
+/// and the outputs are compared: what they read is nobody's concern.
 #[must_use]
 pub fn reasons(spec: &StageSpec, recorded: Option<&Recorded>, observed: &Observed, force: bool) -> Vec<Reason> {
     let mut found = Vec::new();
-    if force {
+    let reads = !spec.is_data() && !spec.frozen;
+    if force && !spec.is_data() {
         found.push(Reason::Forced);
     }
-    if spec.always_changed || spec.is_callback() {
+    if reads && (spec.always_changed || spec.is_callback()) {
         found.push(Reason::AlwaysChanged);
     }
     let Some(recorded) = recorded else {
@@ -141,27 +148,30 @@ pub fn reasons(spec: &StageSpec, recorded: Option<&Recorded>, observed: &Observe
     if recorded.cmd != spec.cmd {
         found.push(Reason::Command);
     }
-    for path in &spec.deps {
-        let now = observed.deps.get(path).and_then(Option::as_ref);
-        if let Some(change) = changed(recorded.deps.get(path), now) {
-            found.push(Reason::Dependency { path: path.clone(), change });
+    let as_before = |path: &str| recorded.legacy.contains(path) == observed.legacy.contains(path);
+    if reads {
+        for path in &spec.deps {
+            let now = observed.deps.get(path).and_then(Option::as_ref);
+            if let Some(change) = changed(recorded.deps.get(path), now, as_before(path)) {
+                found.push(Reason::Dependency { path: path.clone(), change });
+            }
         }
-    }
-    for (file, keys) in &spec.params {
-        parameter_reasons(file, keys, recorded, observed, &mut found);
+        for (file, keys) in &spec.params {
+            parameter_reasons(file, keys, recorded, observed, &mut found);
+        }
     }
     for out in &spec.outs {
         let now = observed.outs.get(&out.path).and_then(Option::as_ref);
-        if let Some(change) = changed(recorded.outs.get(&out.path), now) {
+        if let Some(change) = changed(recorded.outs.get(&out.path), now, as_before(&out.path)) {
             found.push(Reason::Output { path: out.path.clone(), change });
         }
     }
     found
 }
 
-fn changed(then: Option<&Identity>, now: Option<&Identity>) -> Option<Change> {
+fn changed(then: Option<&Identity>, now: Option<&Identity>, comparable: bool) -> Option<Change> {
     match (then, now) {
-        (Some(then), Some(now)) if then.md5 == now.md5 => None,
+        (Some(then), Some(now)) if comparable && then.md5 == now.md5 => None,
         (Some(_), Some(_)) => Some(Change::Modified),
         (None, Some(_)) => Some(Change::Added),
         (_, None) => Some(Change::Removed),

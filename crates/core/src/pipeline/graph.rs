@@ -110,7 +110,8 @@ impl Graph {
             }
         }
         let outs = collect_outs(&stages, &mut errors);
-        let edges: Vec<Vec<Edge>> = stages.iter().map(|stage| edges_of(stage, &outs)).collect();
+        let ranks = ranks(&stages);
+        let edges: Vec<Vec<Edge>> = stages.iter().map(|stage| edges_of(stage, &outs, &ranks)).collect();
         if let Some(links) = find_cycle(&stages, &edges) {
             errors.push(GraphError::Cycle { links });
         }
@@ -152,37 +153,86 @@ impl Graph {
         prefixes(path).find_map(|p| self.outs.get(p)).copied()
     }
 
-    /// The stages that `targets` name, and all that they need; all stages when there are none. A target is a name, a
-    /// group (`train` for `train@a`, `train@b`) or an output.
+    /// The stages that `targets` name, with those of `scope`; all stages when there are none. A target is a name, a group
+    /// (`train` for `train@a`, `train@b`), a file of stages, one of these in a file (`sub/dvc.yaml:train`), or an output.
     ///
     /// # Errors
     /// When a target names nothing.
-    pub fn select(&self, targets: &[String]) -> Result<Vec<bool>, UnknownTarget> {
+    pub fn select(&self, targets: &[String], scope: Scope) -> Result<Vec<bool>, UnknownTarget> {
         if targets.is_empty() {
             return Ok(vec![true; self.stages.len()]);
         }
         let mut open = Vec::new();
         for target in targets {
-            let group = format!("{target}@");
-            let before = open.len();
-            open.extend(self.stages.iter().enumerate().filter(|(_, s)| s.name == *target || s.name.starts_with(&group)).map(|(i, _)| i));
-            if open.len() == before {
-                open.extend(self.outs.get(&super::join_path("", target)));
-            }
-            if open.len() == before {
+            let found = self.named(target);
+            if found.is_empty() {
                 let names = self.stages.iter().take(NAMES_SHOWN_MAX).map(|s| s.name.clone()).collect();
                 return Err(UnknownTarget { target: target.clone(), names });
             }
+            open.extend(found);
         }
+        let users = match scope {
+            Scope::Needed | Scope::Only => Vec::new(),
+            Scope::Downstream | Scope::Connected => self.users(),
+        };
+        let none: &[usize] = &[];
         let mut selected = vec![false; self.stages.len()];
         while let Some(index) = open.pop() {
-            if let Some(flag) = selected.get_mut(index).filter(|flag| !**flag) {
-                *flag = true;
+            let Some(flag) = selected.get_mut(index).filter(|flag| !**flag) else { continue };
+            *flag = true;
+            if matches!(scope, Scope::Needed | Scope::Connected) {
                 open.extend(self.needs(index));
             }
+            open.extend(users.get(index).map_or(none, Vec::as_slice));
         }
         Ok(selected)
     }
+
+    /// The stages that a target names by itself.
+    fn named(&self, target: &str) -> Vec<usize> {
+        let of = |wanted: &dyn Fn(&StageSpec) -> bool| -> Vec<usize> {
+            self.stages.iter().enumerate().filter(|(_, s)| wanted(s)).map(|(i, _)| i).collect()
+        };
+        let is = |name: &str, wanted: &str| name.strip_prefix(wanted).is_some_and(|rest| rest.is_empty() || rest.starts_with('@'));
+        let path = super::join_path("", target);
+        let by_name = of(&|s| s.name == target);
+        let found = if by_name.is_empty() { of(&|s| is(&s.name, target) || s.file == path) } else { by_name };
+        if !found.is_empty() {
+            return found;
+        }
+        if let Some((file, name)) = target.rsplit_once(':') {
+            let file = super::join_path("", file);
+            return of(&|s| s.file == file && is(&s.own_name, name));
+        }
+        self.writer(&path).into_iter().collect()
+    }
+
+    /// For each stage, those that need it.
+    fn users(&self) -> Vec<Vec<usize>> {
+        let mut users = vec![Vec::new(); self.stages.len()];
+        for (index, needs) in self.needs.iter().enumerate() {
+            for &need in needs {
+                if let Some(list) = users.get_mut(need) {
+                    list.push(index);
+                }
+            }
+        }
+        users
+    }
+}
+
+/// Which stages come with those that targets name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// All that they need.
+    #[default]
+    Needed,
+    /// No other.
+    Only,
+    /// All that need them.
+    Downstream,
+    /// All that hang together with them.
+    Connected,
 }
 
 struct Edge {
@@ -223,17 +273,32 @@ fn collect_outs(stages: &[StageSpec], errors: &mut Vec<GraphError>) -> BTreeMap<
     outs
 }
 
+/// The order in which outputs were declared, folder by folder: of two outputs the one comes first whose first differing
+/// folder was named first. It decides in which order a stage's needs are visited, and so where a stage stands in `dvc.lock`.
+fn ranks(stages: &[StageSpec]) -> BTreeMap<String, usize> {
+    let mut ranks = BTreeMap::new();
+    let paths = stages.iter().flat_map(|s| s.outs.iter().map(|o| s.from_workspace(&o.path)));
+    for (index, path) in paths.enumerate() {
+        for prefix in prefixes(&path) {
+            ranks.entry(prefix.to_owned()).or_insert(index);
+        }
+    }
+    ranks
+}
+
 /// Whom `stage` needs: writers of what it reads, of a directory above it, or of something inside it.
-fn edges_of(stage: &StageSpec, outs: &BTreeMap<String, usize>) -> Vec<Edge> {
+fn edges_of(stage: &StageSpec, outs: &BTreeMap<String, usize>, ranks: &BTreeMap<String, usize>) -> Vec<Edge> {
     let mut edges: Vec<Edge> = Vec::new();
     for path in stage.reads() {
-        let above = prefixes(&path).filter_map(|p| outs.get(p));
+        let above = prefixes(&path).filter_map(|p| outs.get(p)).copied();
         let inside = format!("{path}/");
-        let below = outs
+        let mut below: Vec<(Vec<usize>, usize)> = outs
             .range(if path.is_empty() { String::new() } else { inside.clone() }..)
             .take_while(|(p, _)| path.is_empty() || p.starts_with(&inside))
-            .map(|(_, i)| i);
-        let found: Vec<usize> = above.chain(below).copied().collect();
+            .map(|(p, i)| (prefixes(p).map(|prefix| ranks.get(prefix).copied().unwrap_or(usize::MAX)).collect(), *i))
+            .collect();
+        below.sort();
+        let found: Vec<usize> = above.chain(below.into_iter().map(|(_, i)| i)).collect();
         for to in found {
             if edges.iter().all(|e| e.to != to) {
                 edges.push(Edge { to, path: path.clone() });

@@ -9,10 +9,10 @@ mod plan;
 mod spec;
 
 pub use change::{Change, Identity, Observed, Reason, Recorded, reasons, same_value};
-pub use graph::{Graph, GraphError, Link, UnknownTarget};
+pub use graph::{Graph, GraphError, Link, Scope, UnknownTarget};
 pub use path::join_path;
-pub use plan::{Plan, Progress, Waiting, plan};
-pub use spec::{Command, OutKind, OutSpec, Pipeline, StageSpec};
+pub use plan::{Plan, Progress, Waiting, plan, ready};
+pub use spec::{ArtifactSpec, Command, OutKind, OutSpec, Pipeline, PlotSpec, StageSpec};
 
 #[cfg(test)]
 mod tests;

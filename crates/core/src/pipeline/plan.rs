@@ -48,9 +48,10 @@ pub struct Plan {
 }
 
 /// The stages to start now, at most `jobs` running at once. Two stages that do not need each other never touch the same
-/// path: the graph has refused shared outputs, and reading another's output is needing it.
+/// path: the graph has refused shared outputs, and reading another's output is needing it. After a failure nothing starts,
+/// or with `keep_going` nothing that needs what failed.
 #[must_use]
-pub fn plan(graph: &Graph, progress: &[Progress], jobs: usize) -> Plan {
+pub fn plan(graph: &Graph, progress: &[Progress], jobs: usize, keep_going: bool) -> Plan {
     let of = |i: usize| progress.get(i).copied().unwrap_or(Progress::Unwanted);
     let name = |i: usize| graph.stages().get(i).map(|s| s.name.clone()).unwrap_or_default();
     let failed = graph.order().iter().copied().find(|&i| of(i) == Progress::Failed);
@@ -59,7 +60,7 @@ pub fn plan(graph: &Graph, progress: &[Progress], jobs: usize) -> Plan {
     for &index in graph.order().iter().filter(|&&i| of(i) == Progress::Pending) {
         let missing: Vec<String> =
             graph.needs(index).iter().filter(|&&n| !matches!(of(n), Progress::Done | Progress::Unwanted)).map(|&n| name(n)).collect();
-        if let Some(failed) = failed {
+        if let Some(failed) = failed.filter(|_| !keep_going) {
             plan.waiting.push((index, Waiting::Failure { stage: name(failed) }));
         } else if !missing.is_empty() {
             plan.waiting.push((index, Waiting::Needs { stages: missing }));
@@ -71,4 +72,18 @@ pub fn plan(graph: &Graph, progress: &[Progress], jobs: usize) -> Plan {
     }
     plan.finished = running == 0 && plan.start.is_empty();
     plan
+}
+
+/// What [`plan`] would start, and whether it would be finished, without saying why the others wait: for many stages.
+#[must_use]
+pub fn ready(graph: &Graph, progress: &[Progress], jobs: usize, keep_going: bool) -> (Vec<usize>, bool) {
+    let of = |i: usize| progress.get(i).copied().unwrap_or(Progress::Unwanted);
+    let running = progress.iter().filter(|p| **p == Progress::Running).count();
+    let stopped = !keep_going && progress.contains(&Progress::Failed);
+    let free = if stopped { 0 } else { jobs.max(1).saturating_sub(running) };
+    let may =
+        |i: &usize| of(*i) == Progress::Pending && graph.needs(*i).iter().all(|&n| matches!(of(n), Progress::Done | Progress::Unwanted));
+    let start: Vec<usize> = graph.order().iter().copied().filter(may).take(free).collect();
+    let finished = running == 0 && start.is_empty();
+    (start, finished)
 }

@@ -48,15 +48,34 @@ pub struct OutSpec {
     pub cache: bool,
     /// Whether it stays when the stage runs again.
     pub persist: bool,
+    /// Remote that keeps it, where that is not the default one.
+    pub remote: Option<String>,
+    /// Whether it is pushed to a remote.
+    pub push: bool,
+    /// How a plot is drawn, as written: `template`, `x`, `y` and so on; none where nothing is said.
+    pub plot: Option<serde_json::Value>,
+}
+
+impl OutSpec {
+    /// An output with all settings as they are where nothing is said.
+    #[must_use]
+    pub fn new(path: impl Into<String>, kind: OutKind) -> OutSpec {
+        OutSpec { path: path.into(), kind, cache: true, persist: false, remote: None, push: true, plot: None }
+    }
 }
 
 /// A stage as declared, all interpolation done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageSpec {
-    /// Name; `group@key` when generated.
+    /// Name, unique in the workspace: `group@key` when generated, `folder/dvc.yaml:name` in a file elsewhere,
+    /// the file's path for one of data.
     pub name: String,
-    /// What it runs.
-    pub cmd: Command,
+    /// Its name in the file that declares it.
+    pub own_name: String,
+    /// The file that declares it, seen from the workspace.
+    pub file: String,
+    /// What it runs; nothing for a `.dvc` file, which only says what its outputs are.
+    pub cmd: Option<Command>,
     /// Working directory, relative to the workspace; empty for the workspace itself.
     pub wdir: String,
     /// Paths that it reads, relative to the working directory.
@@ -74,6 +93,12 @@ pub struct StageSpec {
 }
 
 impl StageSpec {
+    /// Whether it runs nothing: a `.dvc` file.
+    #[must_use]
+    pub fn is_data(&self) -> bool {
+        self.cmd.is_none()
+    }
+
     /// A path of this stage, seen from the workspace.
     #[must_use]
     pub fn from_workspace(&self, path: &str) -> String {
@@ -88,7 +113,7 @@ impl StageSpec {
     /// A stage that reads and writes nothing that is declared: nothing can tell whether it is up to date.
     #[must_use]
     pub fn is_callback(&self) -> bool {
-        self.deps.is_empty() && self.params.is_empty() && self.outs.is_empty()
+        self.cmd.is_some() && self.deps.is_empty() && self.params.is_empty() && self.outs.is_empty()
     }
 }
 
@@ -97,8 +122,45 @@ impl StageSpec {
 pub struct Pipeline {
     /// Stages in the order of the file.
     pub stages: Vec<StageSpec>,
-    /// Files of metrics declared beside the stages, seen from the workspace.
+    /// Files of metrics declared beside the stages.
     pub metrics: Vec<String>,
-    /// Files of plots declared beside the stages, seen from the workspace.
-    pub plots: Vec<String>,
+    /// Files of parameters declared beside the stages.
+    pub params: Vec<String>,
+    /// Plots declared beside the stages.
+    pub plots: Vec<PlotSpec>,
+    /// Named artefacts.
+    pub artifacts: IndexMap<String, ArtifactSpec>,
+}
+
+/// A plot declared beside the stages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlotSpec {
+    /// Its name: a path, or a title when `y` names files.
+    pub id: String,
+    /// How it is drawn, as written; none where nothing is said.
+    pub settings: Option<serde_json::Value>,
+}
+
+impl PlotSpec {
+    /// The files that it draws, as written.
+    #[must_use]
+    pub fn sources(&self) -> Vec<String> {
+        let Some(files) = self.settings.as_ref().and_then(|s| s.get("y")).and_then(serde_json::Value::as_object) else {
+            return vec![self.id.clone()];
+        };
+        files.keys().cloned().collect()
+    }
+}
+
+/// A named artefact of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ArtifactSpec {
+    /// Its path, as written.
+    pub path: String,
+    /// `model`, `dataset` or what else it is.
+    pub kind: Option<String>,
+    /// What it is.
+    pub desc: Option<String>,
+    /// Words to find it by.
+    pub labels: Vec<String>,
 }

@@ -1,9 +1,12 @@
 //! Graph, plan and change test, as data.
 
-use super::{Change, Graph, Identity, Observed, OutKind, OutSpec, Progress, Reason, Recorded, StageSpec, join_path, plan, reasons};
+use super::{
+    Change, Graph, Identity, Observed, OutKind, OutSpec, Progress, Reason, Recorded, Scope, StageSpec, Waiting, join_path, plan, reasons,
+};
 use expect_test::{Expect, expect};
 use indexmap::IndexMap;
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// `name: deps -> outs`, a line a stage; `name!` is frozen.
 fn stages(text: &str) -> Vec<StageSpec> {
@@ -15,11 +18,13 @@ fn stages(text: &str) -> Vec<StageSpec> {
             let (deps, outs) = rest.split_once("->").unwrap();
             StageSpec {
                 name: name.trim_end_matches('!').to_owned(),
-                cmd: super::Command::One("true".to_owned()),
+                own_name: name.trim_end_matches('!').to_owned(),
+                file: "dvc.yaml".to_owned(),
+                cmd: Some(super::Command::One("true".to_owned())),
                 wdir: String::new(),
                 deps: words(deps),
                 params: IndexMap::new(),
-                outs: words(outs).into_iter().map(|path| OutSpec { path, kind: OutKind::Out, cache: true, persist: false }).collect(),
+                outs: words(outs).into_iter().map(|path| OutSpec::new(path, OutKind::Out)).collect(),
                 frozen: name.ends_with('!'),
                 always_changed: false,
                 desc: None,
@@ -81,16 +86,23 @@ fn a_long_chain_needs_no_stack() {
 #[test]
 fn targets_take_what_they_need_with_them() {
     let graph = Graph::new(stages("a: -> a\nb@1: a -> b1\nb@2: -> b2\nc: b1 -> c")).unwrap();
-    let names = |targets: &[&str]| {
+    let select = |scope: Scope, targets: &[&str]| {
         let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
-        match graph.select(&targets) {
+        match graph.select(&targets, scope) {
             Ok(selected) => {
                 graph.stages().iter().zip(selected).filter(|(_, s)| *s).map(|(s, _)| s.name.clone()).collect::<Vec<_>>().join(" ")
             }
             Err(error) => error.to_string(),
         }
     };
+    let names = |targets: &[&str]| select(Scope::Needed, targets);
     assert_eq!(names(&["b"]), "a b@1 b@2");
+    assert_eq!(names(&["dvc.yaml:b@1"]), "a b@1");
+    assert_eq!(names(&["dvc.yaml"]), "a b@1 b@2 c");
+    assert_eq!(select(Scope::Only, &["b"]), "b@1 b@2");
+    assert_eq!(select(Scope::Downstream, &["a"]), "a b@1 c");
+    assert_eq!(select(Scope::Connected, &["b@1"]), "a b@1 c");
+    assert_eq!(select(Scope::Connected, &["b@2"]), "b@2");
     assert_eq!(names(&["c"]), "a b@1 c");
     assert_eq!(names(&["./b2"]), "b@2");
     assert_eq!(names(&["zz"]), "target `zz` is no stage, no group of stages and no output; there are: a, b@1, b@2, c");
@@ -100,7 +112,7 @@ fn targets_take_what_they_need_with_them() {
 fn the_plan_starts_what_is_ready_and_says_why_the_rest_waits() {
     let graph = Graph::new(stages("a: -> a\nb: -> b\nc: a b -> c\nd: -> d")).unwrap();
     let show = |progress: &[Progress], jobs| {
-        let plan = plan(&graph, progress, jobs);
+        let plan = plan(&graph, progress, jobs, false);
         format!("start {:?} wait {:?} finished {}", plan.start, plan.waiting, plan.finished)
     };
     use Progress::{Done, Failed, Pending, Running, Unwanted};
@@ -111,6 +123,28 @@ fn the_plan_starts_what_is_ready_and_says_why_the_rest_waits() {
         .assert_eq(&show(&[Failed, Running, Pending, Pending], 9));
     expect![[r#"start [] wait [(2, Failure { stage: "a" }), (3, Failure { stage: "a" })] finished true"#]]
         .assert_eq(&show(&[Failed, Done, Pending, Pending], 9));
+}
+
+#[test]
+fn what_needs_nothing_that_failed_goes_on_where_that_is_wanted() {
+    let graph = Graph::new(stages("a: -> a\nb: -> b\nc: a -> c\nd: -> d")).unwrap();
+    use Progress::{Done, Failed, Pending};
+    let plan = plan(&graph, &[Failed, Done, Pending, Pending], 9, true);
+    assert_eq!((plan.start, plan.finished), (vec![3], false));
+    assert_eq!(plan.waiting, vec![(2, Waiting::Needs { stages: vec!["a".to_owned()] })]);
+}
+
+#[test]
+fn of_a_frozen_stage_only_command_and_outputs_count() {
+    let mut spec = stages("s!: in -> out").remove(0);
+    let recorded = Recorded { cmd: spec.cmd.clone(), outs: IndexMap::from([("out".to_owned(), file("2"))]), ..Recorded::default() };
+    let observed = |out: &str| Observed { outs: IndexMap::from([("out".to_owned(), Some(file(out)))]), ..Observed::default() };
+    assert_eq!(reasons(&spec, Some(&recorded), &observed("2"), false), vec![]);
+    assert_eq!(reasons(&spec, Some(&recorded), &observed("3"), false).len(), 1);
+    spec.cmd = None;
+    spec.frozen = false;
+    let recorded = Recorded { cmd: None, legacy: BTreeSet::from(["out".to_owned()]), ..recorded };
+    assert_eq!(reasons(&spec, Some(&recorded), &observed("2"), true).len(), 1, "digests of two kinds are never equal");
 }
 
 #[test]
@@ -135,11 +169,13 @@ fn a_stage_says_why_it_runs() {
         deps: IndexMap::from([("in".to_owned(), file("1"))]),
         params: IndexMap::from([("params.yaml".to_owned(), IndexMap::from([("lr".to_owned(), json!(1))]))]),
         outs: IndexMap::from([("out".to_owned(), file("2"))]),
+        legacy: BTreeSet::new(),
     };
     let observed = |dep: Option<&str>, lr: Option<serde_json::Value>, out: Option<&str>| Observed {
         deps: IndexMap::from([("in".to_owned(), dep.map(file))]),
         params: IndexMap::from([("params.yaml".to_owned(), IndexMap::from([("lr".to_owned(), lr)]))]),
         outs: IndexMap::from([("out".to_owned(), out.map(file))]),
+        legacy: BTreeSet::new(),
     };
     let same = observed(Some("1"), Some(json!(1.0)), Some("2"));
     let say = |found: Vec<Reason>| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");

@@ -75,6 +75,7 @@ fn judge(opened: &Opened, name: &str, env: Option<&Env>, recorder: &Recorder<'_>
         overrides: vec![],
         force: false,
         jobs: None,
+        choices: build::Choices::default(),
         cache: None,
     };
     let built = build::build(&wanted, &opened.config, env, recorder, bus, &Cancel::default(), true)?;

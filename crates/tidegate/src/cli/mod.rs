@@ -45,6 +45,7 @@ enum Command {
     /// Takes the workspace round the whole loop and stays up with gateway and console
     Up(up::UpArgs),
     /// Runs the pipeline; does nothing where nothing changed
+    #[command(visible_alias = "repro")]
     Run(run::RunArgs),
     /// Checks datasets against their contracts
     Check(check::CheckArgs),

@@ -2,30 +2,70 @@
 
 use super::Context;
 use super::recorder::Recorder;
+use crate::clock;
 use crate::daemon::events::{Bus, Happening};
 use crate::daemon::start;
 use crate::exit::{self, failure};
 use crate::show::{self, progress::Progress, style};
-use crate::steps::build::{self, Wanted};
-use crate::workspace;
+use crate::steps::build::{self, Choices, Wanted};
+use crate::workspace::{self, Opened};
 use anyhow::Result;
 use clap::Args;
-use tidegate_build::{Cancel, StageOutcome};
+use tidegate_build::{Cancel, Scope, StageOutcome, StageStatus, StatusRequest};
 
 /// What to run.
 #[derive(Debug, Args)]
 pub struct RunArgs {
-    /// Stages or outputs; all when none is named
+    /// Stages, groups (`train` for `train@a`), files (`sub/dvc.yaml`, `sub/dvc.yaml:train`, `data.dvc`) or outputs; all of
+    /// the folder's dvc.yaml when none is named
     targets: Vec<String>,
-    /// Set a parameter before the run, as `train.lr=0.1`
+    /// Set a parameter before the run, as `train.lr=0.1` or `conf.toml:rate=0.1`
     #[arg(short = 'S', long = "set-param", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Run stages even if they are up to date
     #[arg(short, long)]
     force: bool,
-    /// Stages at once
+    /// Run stages that need one that ran, even if what it wrote is the same as before
+    #[arg(long)]
+    force_downstream: bool,
+    /// The targets alone, without what they need
+    #[arg(short, long, conflicts_with_all = ["downstream", "pipeline", "all_pipelines"])]
+    single_item: bool,
+    /// The targets and all that needs them
+    #[arg(long, conflicts_with_all = ["pipeline", "all_pipelines"])]
+    downstream: bool,
+    /// All that hangs together with the targets
+    #[arg(short, long)]
+    pipeline: bool,
+    /// All pipelines of the repository
+    #[arg(short = 'P', long)]
+    all_pipelines: bool,
+    /// Say what would run, and run nothing
+    #[arg(long, alias = "dry-run")]
+    dry: bool,
+    /// After a failure go on with what does not need the failed stage
+    #[arg(short, long)]
+    keep_going: bool,
+    /// Run what earlier runs with the same inputs could give
+    #[arg(long)]
+    no_run_cache: bool,
+    /// A file that is missing but recorded counts as unchanged
+    #[arg(long)]
+    allow_missing: bool,
+    /// Stages at once; as many as there are cores when not said
     #[arg(short, long)]
     jobs: Option<usize>,
+}
+
+impl RunArgs {
+    fn scope(&self) -> Scope {
+        match (self.single_item, self.downstream, self.pipeline) {
+            (true, ..) => Scope::Only,
+            (_, true, _) => Scope::Downstream,
+            (.., true) => Scope::Connected,
+            _ => Scope::Needed,
+        }
+    }
 }
 
 /// Carries it out.
@@ -33,6 +73,9 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
     let opened = workspace::open(&context.dir)?;
     if opened.config.pipeline.is_none() {
         return Err(failure(exit::USAGE, "run the pipeline: tidegate.yaml names none: set `pipeline: dvc.yaml`"));
+    }
+    if args.dry {
+        return dry(context, args, &opened);
     }
     let bus = Bus::new();
     let mut heard = bus.listen();
@@ -46,6 +89,14 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
         overrides: args.set.clone(),
         force: args.force,
         jobs: args.jobs,
+        choices: Choices {
+            scope: args.scope(),
+            all_pipelines: args.all_pipelines,
+            force_downstream: args.force_downstream,
+            keep_going: args.keep_going,
+            no_run_cache: args.no_run_cache,
+            allow_missing: args.allow_missing,
+        },
         cache: None,
     };
     let printer = std::thread::spawn(move || {
@@ -63,6 +114,39 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
     drop(bus);
     let _ = printer.join();
     report(context, &built?)
+}
+
+/// What would run. A stage behind one that would run may turn out to be up to date.
+fn dry(context: &Context, args: &RunArgs, opened: &Opened) -> Result<u8> {
+    if !args.set.is_empty() {
+        return Err(failure(exit::USAGE, "say what would run: `--set-param` would write into the parameter files: leave it out"));
+    }
+    let request = StatusRequest {
+        pipeline: build::pipeline_file(&opened.config)?,
+        targets: args.targets.clone(),
+        scope: args.scope(),
+        all_pipelines: args.all_pipelines,
+        force: args.force,
+    };
+    let statuses = tidegate_build::status_of(&opened.places.root, &request, &clock::now)?;
+    if context.json {
+        let stages: Vec<_> = statuses
+            .iter()
+            .map(|s| serde_json::json!({ "stage": s.stage, "would_run": would_run(s), "why": build::words(&s.reasons) }))
+            .collect();
+        show::json(&serde_json::json!({ "stages": stages }))?;
+        return Ok(exit::OK);
+    }
+    for status in &statuses {
+        let word = if would_run(status) { "would run" } else { "has nothing to do" };
+        let why = if status.reasons.is_empty() { String::new() } else { format!(": {}", build::words(&status.reasons)) };
+        show::line(&format!("{} {word}{why}", status.stage))?;
+    }
+    Ok(exit::OK)
+}
+
+fn would_run(status: &StageStatus) -> bool {
+    !status.reasons.is_empty() && !status.frozen
 }
 
 fn report(context: &Context, built: &build::Built) -> Result<u8> {

@@ -8,7 +8,7 @@ use anyhow::Result;
 use indexmap::IndexMap;
 use std::cell::RefCell;
 use std::path::Path;
-use tidegate_build::{Cancel, Event, RunReport, RunRequest, env::Env};
+use tidegate_build::{Cancel, Event, RunReport, RunRequest, Scope, env::Env};
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::Lineage;
 use tidegate_core::pipeline::Reason;
@@ -30,8 +30,27 @@ pub struct Wanted<'a> {
     pub force: bool,
     /// Stages at once.
     pub jobs: Option<usize>,
+    /// The rest of what can be asked of a run.
+    pub choices: Choices,
     /// Cache that is shared with the workspace, for work trees of changes.
     pub cache: Option<&'a Path>,
+}
+
+/// What can be asked of a run beside its targets.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Choices {
+    /// Which stages come with the targets.
+    pub scope: Scope,
+    /// All pipelines of the repository.
+    pub all_pipelines: bool,
+    /// Run what needs a stage that ran, whatever that wrote.
+    pub force_downstream: bool,
+    /// Go on after a failure with what does not need the failed stage.
+    pub keep_going: bool,
+    /// Do not look for earlier runs with the same inputs.
+    pub no_run_cache: bool,
+    /// What is missing but recorded counts as unchanged.
+    pub allow_missing: bool,
 }
 
 /// A work tree that is up to date.
@@ -148,6 +167,12 @@ pub fn build(
     request.cancel = cancel.clone();
     request.cache_dir = wanted.cache;
     request.change = wanted.change;
+    request.scope = wanted.choices.scope;
+    request.all_pipelines = wanted.choices.all_pipelines;
+    request.force_downstream = wanted.choices.force_downstream;
+    request.keep_going = wanted.choices.keep_going;
+    request.no_run_cache = wanted.choices.no_run_cache;
+    request.allow_missing = wanted.choices.allow_missing;
     if let Some(jobs) = wanted.jobs {
         request.jobs = jobs.max(1);
     }

@@ -1,8 +1,9 @@
 //! The values that `${...}` may name: `params.yaml`, files and mappings under `vars`, and `item` and `key`.
 
 use super::error::Problem;
-use super::params::parse_params;
-use super::scalar::value_of;
+use super::interpolate::has_expression;
+use super::params::parse_with;
+use super::scalar::{Keys, value_with};
 use crate::yaml::{Node, Value as Yaml};
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -45,9 +46,13 @@ impl Context {
         };
         let mut problems = Vec::new();
         for item in items {
+            if let Some(inside) = expression_in(item) {
+                problems.push(Problem::at(inside, "`vars` cannot use `${...}`: it is what `${...}` is looked up in"));
+                continue;
+            }
             let added = match &item.value {
                 Yaml::Str(file) => self.load(file, wdir, item, read),
-                Yaml::Map(_) => value_of(item).and_then(|value| self.merge(value, item)),
+                Yaml::Map(_) => value_with(item, Keys::Dropped).and_then(|value| self.merge(value, item)),
                 _ => Err(Problem::at(item, format!("an entry of `vars` is a file or a mapping, not {}", item.kind()))),
             };
             problems.extend(added.err());
@@ -87,7 +92,7 @@ impl Context {
         }
         let text = read(&path).map_err(|m| Problem::at(place, m))?;
         let text = text.ok_or_else(|| Problem::at(place, format!("`vars` names the file `{path}`, which does not exist")))?;
-        let value = parse_params(&path, &text).map_err(|e| Problem::at(place, e.to_string()))?;
+        let value = parse_with(&path, &text, Keys::Dropped).map_err(|e| Problem::at(place, e.to_string()))?;
         let Value::Object(mut map) = value else {
             return Err(Problem::at(place, format!("`{path}` is not a mapping of names to values")));
         };
@@ -109,6 +114,16 @@ impl Context {
         let Value::Object(map) = value else { return Ok(()) };
         merge_into(&mut self.values, map, "")
             .map_err(|key| Problem::at(place, format!("`{key}` is defined twice in `vars`: later values may not replace earlier ones")))
+    }
+}
+
+/// The first text in `node` that holds an expression.
+fn expression_in(node: &Node) -> Option<&Node> {
+    match &node.value {
+        Yaml::Str(text) => has_expression(text).then_some(node),
+        Yaml::Seq(items) => items.iter().find_map(expression_in),
+        Yaml::Map(entries) => entries.iter().find_map(|(key, value)| expression_in(key).or_else(|| expression_in(value))),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@
 
 use super::number::{Kind, kind_of};
 use super::python::float_repr;
+use super::scalar::NO_TEXT;
 use serde_json::{Map, Value};
 
 /// Column at which scalars are folded.
@@ -54,7 +55,10 @@ impl Emitter {
             if i > 0 || !here {
                 self.fold(indent);
             }
-            self.text(key, indent + 2, false);
+            match key.strip_prefix(NO_TEXT) {
+                Some(key) => self.put(if key == "None" { "null" } else { key }),
+                None => self.text(key, indent + 2, false),
+            }
             self.put(":");
             match value {
                 Value::Object(inner) if !inner.is_empty() => self.map(inner, indent + 2, false),

@@ -3,7 +3,7 @@
 use super::context::Context;
 use super::error::Problem;
 use super::interpolate::{Allow, resolve};
-use super::python::to_text;
+use super::python::{to_str, to_text};
 use crate::yaml::Node;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -64,11 +64,18 @@ fn foreach_items(data: &Node, context: &Context) -> Result<IndexMap<String, (Val
             Ok(items
                 .into_iter()
                 .enumerate()
-                .map(|(i, value)| (if composite { i.to_string() } else { to_text(&value) }, (value, false)))
+                .map(|(i, value)| (if composite { i.to_string() } else { word(data, i, &value) }, (value, false)))
                 .collect())
         }
         _ => Err(vec![Problem::at(data, format!("`foreach` goes over a list or a mapping; this is {}", data.kind()))]),
     }
+}
+
+/// A value of a list as it stands in a stage's name. DVC writes `true` where it stands in the list, and `True` where an
+/// expression gave it.
+fn word(list: &Node, index: usize, value: &Value) -> String {
+    let literal = list.as_seq().and_then(|items| items.get(index)).is_some_and(|item| item.as_str().is_none());
+    if literal { to_text(value) } else { to_str(value) }
 }
 
 /// All combinations, the last axis fastest, by the key that names each.
@@ -77,9 +84,13 @@ fn matrix_items(axes: &Node, context: &Context) -> Result<IndexMap<String, Value
         return Err(vec![Problem::at(axes, format!("`matrix` is a mapping of axes to lists, not {}", axes.kind()))]);
     };
     let mut rows: Vec<(Vec<String>, Map<String, Value>)> = vec![(Vec::new(), Map::new())];
-    for (axis, values) in resolved {
-        let Value::Array(values) = values else {
-            return Err(vec![Problem::at(axes, format!("axis `{axis}` of `matrix` is not a list"))]);
+    for (place, (axis, values)) in resolved.into_iter().enumerate() {
+        let node = axes.as_map().and_then(|entries| entries.get(place)).map_or(axes, |(_, node)| node);
+        let values = match values {
+            Value::Array(values) => values,
+            // Over a mapping goes what goes over its keys.
+            Value::Object(map) => map.into_iter().map(|(key, _)| Value::String(key)).collect(),
+            _ => return Err(vec![Problem::at(axes, format!("axis `{axis}` of `matrix` is not a list"))]),
         };
         if rows.len().saturating_mul(values.len()) > GENERATED_MAX {
             return Err(vec![Problem::at(axes, format!("`matrix` has more than {GENERATED_MAX} combinations"))]);
@@ -88,7 +99,7 @@ fn matrix_items(axes: &Node, context: &Context) -> Result<IndexMap<String, Value
             .iter()
             .flat_map(|(words, map)| {
                 values.iter().enumerate().map(|(i, value)| {
-                    let word = if value.is_array() || value.is_object() { format!("{axis}{i}") } else { to_text(value) };
+                    let word = if value.is_array() || value.is_object() { format!("{axis}{i}") } else { word(node, i, value) };
                     let mut map = map.clone();
                     map.insert(axis.clone(), value.clone());
                     (words.iter().cloned().chain([word]).collect(), map)

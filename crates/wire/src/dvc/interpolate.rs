@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::error::Problem;
-use super::python::{float_repr, shell_quote, to_text};
+use super::python::{shell_quote, to_text};
 use super::scalar::{key_of, value_of};
 use crate::yaml::{Node, Value as Yaml};
 use serde_json::{Map, Value};
@@ -10,13 +10,22 @@ use serde_json::{Map, Value};
 /// Nearest name worth suggesting, as a similarity between 0 and 1.
 const SIMILAR_MIN: f64 = 0.7;
 
+/// How mappings become options of a command line: `parsing` of DVC's configuration.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// `parsing.bool = boolean_optional`: false is `--no-name` instead of nothing.
+    pub no_flags: bool,
+    /// `parsing.list = append`: `--name 1 --name 2` instead of `--name 1 2`.
+    pub repeat_lists: bool,
+}
+
 /// What an expression may stand for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Allow {
     /// A scalar.
     Scalar,
     /// A scalar, or a mapping that becomes options of a command line.
-    Options,
+    Options(Options),
     /// Anything, where the expression is the whole text.
     Anything,
 }
@@ -61,9 +70,9 @@ pub(super) fn text_value(text: &str, context: &Context, allow: Allow) -> Result<
     if let [Part::Expression(expression)] = parts.as_slice() {
         let value = look_up(expression, context)?;
         return match (value, allow) {
-            (Value::Array(_), Allow::Scalar | Allow::Options) => Err(not_scalar(expression, "a list")),
+            (Value::Array(_), Allow::Scalar | Allow::Options(_)) => Err(not_scalar(expression, "a list")),
             (Value::Object(_), Allow::Scalar) => Err(not_scalar(expression, "a mapping")),
-            (Value::Object(map), Allow::Options) => options(map).map(Value::String),
+            (Value::Object(map), Allow::Options(how)) => options(map, how).map(Value::String),
             (value, _) => Ok(value.clone()),
         };
     }
@@ -73,7 +82,7 @@ pub(super) fn text_value(text: &str, context: &Context, allow: Allow) -> Result<
             Part::Text(text) => out.push_str(&text.replace("\\${", "${")),
             Part::Expression(expression) => match (look_up(expression, context)?, allow) {
                 (Value::Array(_), _) => return Err(not_scalar(expression, "a list")),
-                (Value::Object(map), Allow::Options) => out.push_str(&options(map)?),
+                (Value::Object(map), Allow::Options(how)) => out.push_str(&options(map, how)?),
                 (Value::Object(_), _) => return Err(not_scalar(expression, "a mapping")),
                 (value, _) => out.push_str(&to_text(value)),
             },
@@ -84,6 +93,11 @@ pub(super) fn text_value(text: &str, context: &Context, allow: Allow) -> Result<
 
 fn not_scalar(expression: &str, kind: &str) -> String {
     format!("`${{{expression}}}` is {kind}, which cannot stand here: name one value inside it")
+}
+
+/// Whether a text holds an expression.
+pub(super) fn has_expression(text: &str) -> bool {
+    split(text).is_ok_and(|parts| parts.iter().any(|part| matches!(part, Part::Expression(_))))
 }
 
 #[derive(Debug)]
@@ -101,6 +115,11 @@ fn split(text: &str) -> Result<Vec<Part<'_>>, String> {
             continue;
         }
         let Some(length) = text[open + 2..].find('}') else { break };
+        // A name stands on one line; what looks like one over several is the shell's.
+        if text[open + 2..open + 2 + length].contains('\n') {
+            search = open + 2;
+            continue;
+        }
         if from < open {
             parts.push(Part::Text(&text[from..open]));
         }
@@ -134,8 +153,12 @@ fn look_up<'a>(expression: &str, context: &'a Context) -> Result<&'a Value, Stri
         value = match value {
             Value::Object(map) => map.get(step).ok_or_else(|| unknown(expression, step, map.keys()))?,
             Value::Array(items) => step
-                .parse::<usize>()
+                .parse::<i64>()
                 .ok()
+                // A negative one counts from the end.
+                .and_then(
+                    |i| if i < 0 { items.len().checked_sub(usize::try_from(i.unsigned_abs()).ok()?) } else { usize::try_from(i).ok() },
+                )
                 .and_then(|i| items.get(i))
                 .ok_or_else(|| format!("`${{{expression}}}`: there is no item `{step}` in a list of {}", items.len()))?,
             _ => return Err(format!("`${{{expression}}}`: there is nothing inside a single value, so no `{step}`")),
@@ -154,38 +177,39 @@ fn unknown<'a>(expression: &str, step: &str, names: impl Iterator<Item = &'a Str
 }
 
 /// A mapping as options of a command line: `--a 1 --b.c x --flag`.
-fn options(map: &Map<String, Value>) -> Result<String, String> {
+fn options(map: &Map<String, Value>, how: Options) -> Result<String, String> {
     let mut words = Vec::new();
-    add_options(map, "", &mut words)?;
+    add_options(map, "", how, &mut words)?;
     Ok(words.join(" "))
 }
 
-fn add_options(map: &Map<String, Value>, prefix: &str, words: &mut Vec<String>) -> Result<(), String> {
+fn add_options(map: &Map<String, Value>, prefix: &str, how: Options, words: &mut Vec<String>) -> Result<(), String> {
     for (key, value) in map {
         let name = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         match value {
-            Value::Object(inner) => add_options(inner, &name, words)?,
+            Value::Object(inner) => add_options(inner, &name, how, words)?,
             Value::Bool(true) => words.push(format!("--{name}")),
+            Value::Bool(false) if how.no_flags => words.push(format!("--no-{name}")),
             Value::Bool(false) => {}
             Value::String(text) => words.push(format!("--{name} {}", shell_quote(text))),
-            Value::Number(n) if n.is_f64() => words.push(format!("--{name} {}", float_repr(n.as_f64().unwrap_or_default()))),
             Value::Null | Value::Number(_) => words.push(format!("--{name} {}", to_text(value))),
-            Value::Array(items) => {
-                let mut texts = Vec::new();
-                for item in items {
-                    match item {
-                        Value::String(text) => texts.push(shell_quote(text)),
-                        Value::Array(_) | Value::Object(_) => {
-                            return Err(format!("`{name}` is a list of lists or mappings, which cannot become options"));
-                        }
-                        other => texts.push(super::python::to_str(other)),
-                    }
-                }
-                if !texts.is_empty() {
-                    words.push(format!("--{name} {}", texts.join(" ")));
-                }
-            }
+            Value::Array(items) => add_list(&name, items, how, words)?,
         }
+    }
+    Ok(())
+}
+
+fn add_list(name: &str, items: &[Value], how: Options, words: &mut Vec<String>) -> Result<(), String> {
+    let text = |item: &Value| match item {
+        Value::String(text) => Ok(shell_quote(text)),
+        Value::Array(_) | Value::Object(_) => Err(format!("`{name}` is a list of lists or mappings, which cannot become options")),
+        other => Ok(super::python::to_str(other)),
+    };
+    let texts = items.iter().map(text).collect::<Result<Vec<_>, _>>()?;
+    if how.repeat_lists {
+        words.extend(texts.iter().map(|text| format!("--{name} {text}")));
+    } else if !texts.is_empty() {
+        words.push(format!("--{name} {}", texts.join(" ")));
     }
     Ok(())
 }

@@ -4,11 +4,11 @@ use super::context::DEFAULT_PARAMS;
 use super::emit::dump;
 use super::error::{DvcError, Problem};
 use super::python::json_dumps;
-use super::scalar::value_of;
+use super::scalar::{Keys, value_with};
 use crate::yaml;
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use tidegate_core::pipeline::{Command, Identity, Recorded};
 
 /// The schema of lock files that are read and written.
@@ -29,7 +29,7 @@ impl LockFile {
     /// When it is not YAML, or of another schema.
     pub fn parse(file: &str, text: &str) -> Result<LockFile, DvcError> {
         let node = yaml::parse(text).map_err(|e| DvcError::one(file, e))?;
-        let root = match value_of(&node).map_err(|p| DvcError::one(file, p))? {
+        let root = match value_with(&node, Keys::Marked).map_err(|p| DvcError::one(file, p))? {
             Value::Null => return Ok(LockFile::default()),
             Value::Object(map) => map,
             _ => return Err(DvcError::one(file, Problem::at(&node, "a lock file is a mapping with `schema` and `stages`"))),
@@ -89,12 +89,13 @@ impl LockFile {
 pub fn recorded_to_value(recorded: &Recorded) -> Value {
     let mut entry = Map::new();
     let cmd = match &recorded.cmd {
-        Command::One(text) => json!(text),
-        Command::Many(texts) => json!(texts),
+        None => Value::Null,
+        Some(Command::One(text)) => json!(text),
+        Some(Command::Many(texts)) => json!(texts),
     };
     entry.insert("cmd".to_owned(), cmd);
     if !recorded.deps.is_empty() {
-        entry.insert("deps".to_owned(), identities_to_value(&recorded.deps));
+        entry.insert("deps".to_owned(), identities_to_value(&recorded.deps, &recorded.legacy));
     }
     if !recorded.params.is_empty() {
         let mut files: Vec<_> = recorded.params.iter().collect();
@@ -107,18 +108,20 @@ pub fn recorded_to_value(recorded: &Recorded) -> Value {
         entry.insert("params".to_owned(), Value::Object(files.collect()));
     }
     if !recorded.outs.is_empty() {
-        entry.insert("outs".to_owned(), identities_to_value(&recorded.outs));
+        entry.insert("outs".to_owned(), identities_to_value(&recorded.outs, &recorded.legacy));
     }
     Value::Object(entry)
 }
 
-fn identities_to_value(identities: &IndexMap<String, Identity>) -> Value {
+fn identities_to_value(identities: &IndexMap<String, Identity>, legacy: &BTreeSet<String>) -> Value {
     let mut sorted: Vec<_> = identities.iter().collect();
     sorted.sort_by(|a, b| a.0.cmp(b.0));
     let items = sorted.into_iter().map(|(path, identity)| {
         let mut item = Map::new();
         item.insert("path".to_owned(), json!(path));
-        item.insert("hash".to_owned(), json!("md5"));
+        if !legacy.contains(path) {
+            item.insert("hash".to_owned(), json!("md5"));
+        }
         item.insert("md5".to_owned(), json!(identity.md5));
         item.insert("size".to_owned(), json!(identity.size_bytes));
         if let Some(files) = identity.files {
@@ -132,7 +135,7 @@ fn identities_to_value(identities: &IndexMap<String, Identity>) -> Value {
     Value::Array(items.collect())
 }
 
-/// The entry in `value`; none when it is not one. Files without an MD5 of DVC 3 are left out, so that they count as new.
+/// The entry in `value`; none when it is not one. Files without an MD5 are left out, so that they count as new.
 #[must_use]
 pub fn recorded_from_value(value: &Value) -> Option<Recorded> {
     let cmd = match value.get("cmd")? {
@@ -140,20 +143,27 @@ pub fn recorded_from_value(value: &Value) -> Option<Recorded> {
         Value::Array(items) => Command::Many(items.iter().map(|v| v.as_str().map(str::to_owned)).collect::<Option<_>>()?),
         _ => return None,
     };
-    let identities = |key: &str| -> IndexMap<String, Identity> {
-        value.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(identity_from_value).collect()
+    let mut legacy = BTreeSet::new();
+    let mut identities = |key: &str| -> IndexMap<String, Identity> {
+        let items = value.get(key).and_then(Value::as_array).into_iter().flatten();
+        let found: Vec<_> = items.filter_map(identity_from_value).collect();
+        legacy.extend(found.iter().filter(|(.., is_legacy)| *is_legacy).map(|(path, ..)| path.clone()));
+        found.into_iter().map(|(path, identity, _)| (path, identity)).collect()
     };
+    let (deps, outs) = (identities("deps"), identities("outs"));
     let params = value.get("params").and_then(Value::as_object).into_iter().flatten();
     let params = params.map(|(file, values)| {
         let values = values.as_object().into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         (file.clone(), values)
     });
-    Some(Recorded { cmd, deps: identities("deps"), params: params.collect(), outs: identities("outs") })
+    Some(Recorded { cmd: Some(cmd), deps, params: params.collect(), outs, legacy })
 }
 
-fn identity_from_value(value: &Value) -> Option<(String, Identity)> {
+/// Path, identity, and whether the MD5 is DVC 2's.
+fn identity_from_value(value: &Value) -> Option<(String, Identity, bool)> {
     let path = value.get("path")?.as_str()?.to_owned();
-    if value.get("hash").and_then(Value::as_str) != Some("md5") {
+    let hash = value.get("hash").and_then(Value::as_str);
+    if hash.is_some_and(|name| name != "md5") {
         return None;
     }
     let md5 = value.get("md5")?.as_str()?;
@@ -168,7 +178,7 @@ fn identity_from_value(value: &Value) -> Option<(String, Identity)> {
         files: value.get("nfiles").and_then(Value::as_u64),
         executable: value.get("isexec").and_then(Value::as_bool).unwrap_or(false),
     };
-    Some((path, identity))
+    Some((path, identity, hash.is_none()))
 }
 
 /// The text whose SHA-256 is an entry's key in the run-cache: what it ran and read, and the names of what it wrote.

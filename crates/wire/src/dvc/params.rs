@@ -3,7 +3,8 @@
 use super::emit::dump;
 use super::error::{DvcError, Problem};
 use super::number::{Kind, kind_of};
-use super::scalar::value_of;
+use super::scalar::{Keys, NO_TEXT, value_of, value_with};
+use super::{pyfile, toml};
 use crate::yaml::{self, Node};
 use indexmap::IndexMap;
 use serde::Serialize as _;
@@ -16,20 +17,21 @@ pub enum Format {
     Yaml,
     /// `.json`.
     Json,
+    /// `.toml`.
+    Toml,
+    /// `.py`.
+    Python,
 }
 
 impl Format {
     /// The format of `file`.
-    ///
-    /// # Errors
-    /// For TOML and Python files, which are not read.
-    pub fn of(file: &str) -> Result<Format, DvcError> {
-        match file.rsplit_once('.').map(|(_, end)| end) {
-            Some("json") => Ok(Format::Json),
-            Some(end @ ("toml" | "py")) => {
-                Err(DvcError::start(file, format!("parameters in `.{end}` files are not read: use YAML or JSON")))
-            }
-            _ => Ok(Format::Yaml),
+    #[must_use]
+    pub fn of(file: &str) -> Format {
+        match file.rsplit_once('.').map(|(_, end)| end.to_ascii_lowercase()).as_deref() {
+            Some("json") => Format::Json,
+            Some("toml") => Format::Toml,
+            Some("py") => Format::Python,
+            _ => Format::Yaml,
         }
     }
 }
@@ -39,12 +41,27 @@ impl Format {
 /// # Errors
 /// The first mistake, with its place.
 pub fn parse_params(file: &str, text: &str) -> Result<Value, DvcError> {
-    let value = match Format::of(file)? {
+    parse_with(file, text, Keys::Text)
+}
+
+/// As [`parse_params`], with keys that are no texts told apart, as a lock file has to write them
+/// ([`super::with_plain_keys`] makes texts of them).
+///
+/// # Errors
+/// The first mistake, with its place.
+pub fn parse_params_as_written(file: &str, text: &str) -> Result<Value, DvcError> {
+    parse_with(file, text, Keys::Marked)
+}
+
+pub(super) fn parse_with(file: &str, text: &str, keys: Keys) -> Result<Value, DvcError> {
+    let value = match Format::of(file) {
         Format::Yaml => {
             let node = yaml::parse(text).map_err(|e| DvcError::one(file, e))?;
-            value_of(&node).map_err(|p| DvcError::one(file, p))?
+            value_with(&node, keys).map_err(|p| DvcError::one(file, p))?
         }
         Format::Json => parse_json(file, text)?,
+        Format::Toml => toml::parse(file, text)?,
+        Format::Python => pyfile::parse(file, text, keys)?,
     };
     Ok(if value.is_null() { Value::Object(serde_json::Map::new()) } else { value })
 }
@@ -68,7 +85,7 @@ pub fn select(values: &Value, keys: &[String]) -> IndexMap<String, Option<Value>
 
 fn at_key<'a>(values: &'a Value, key: &str) -> Option<&'a Value> {
     key.split('.').try_fold(values, |value, step| match value {
-        Value::Object(map) => map.get(step),
+        Value::Object(map) => map.get(step).or_else(|| map.get(&format!("{NO_TEXT}{step}"))),
         Value::Array(items) => items.get(step.parse::<usize>().ok()?),
         _ => None,
     })
@@ -80,13 +97,21 @@ fn at_key<'a>(values: &'a Value, key: &str) -> Option<&'a Value> {
 /// # Errors
 /// When the file is wrong, or the key is not there or is not a single value.
 pub fn set_param(file: &str, text: &str, key: &str, value: &str) -> Result<String, DvcError> {
-    match Format::of(file)? {
+    match Format::of(file) {
         Format::Yaml => set_yaml(file, text, key, value),
         Format::Json => set_json(file, text, key, value),
+        Format::Toml => toml::set(file, text, key, &parse_value(file, value)?),
+        Format::Python => pyfile::set(file, text, key, &parse_value(file, value)?),
     }
 }
 
-fn missing(file: &str, key: &str) -> DvcError {
+/// A value as it is given on the command line: as in YAML.
+fn parse_value(file: &str, value: &str) -> Result<Value, DvcError> {
+    let node = yaml::parse(value).map_err(|e| DvcError::one(file, e))?;
+    value_of(&node).map_err(|p| DvcError::one(file, p))
+}
+
+pub(super) fn missing(file: &str, key: &str) -> DvcError {
     DvcError::start(file, format!("set `{key}`: the file has no such value; add it to the file first"))
 }
 
@@ -148,8 +173,7 @@ fn set_json(file: &str, text: &str, key: &str, value: &str) -> Result<String, Dv
     let mut root = parse_json(file, text)?;
     let pointer: String = key.split('.').map(|step| format!("/{}", step.replace('~', "~0").replace('/', "~1"))).collect();
     let place = root.pointer_mut(&pointer).ok_or_else(|| missing(file, key))?;
-    let node = yaml::parse(value).map_err(|e| DvcError::one(file, e))?;
-    *place = value_of(&node).map_err(|p| DvcError::one(file, p))?;
+    *place = parse_value(file, value)?;
     let mut out = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, formatter);

@@ -1,5 +1,6 @@
 //! Values as Python writes them: the forms that DVC hashes and puts into commands.
 
+use super::scalar::NO_TEXT;
 use serde_json::Value;
 use std::fmt::Write as _;
 
@@ -91,16 +92,26 @@ fn write_json(out: &mut String, value: &Value, without: &[&str]) {
         }
         Value::Object(map) => {
             let mut entries: Vec<_> = map.iter().filter(|(k, _)| !without.contains(&k.as_str())).collect();
-            entries.sort_by(|a, b| a.0.cmp(b.0));
+            entries.sort_by(|a, b| compare_keys(a.0, b.0));
             out.push('{');
             for (i, (key, item)) in entries.into_iter().enumerate() {
                 out.push_str(if i > 0 { ", " } else { "" });
-                write_string(out, key);
+                let key = key.strip_prefix(NO_TEXT).unwrap_or(key);
+                write_string(out, if key == "None" { "null" } else { key });
                 out.push_str(": ");
                 write_json(out, item, without);
             }
             out.push('}');
         }
+    }
+}
+
+/// Keys that are numbers are sorted as numbers.
+fn compare_keys(a: &str, b: &str) -> std::cmp::Ordering {
+    let number = |key: &str| key.strip_prefix(NO_TEXT).and_then(|k| k.parse::<f64>().ok());
+    match (number(a), number(b)) {
+        (Some(a), Some(b)) => a.total_cmp(&b),
+        _ => a.cmp(b),
     }
 }
 

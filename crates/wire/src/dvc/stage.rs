@@ -3,7 +3,7 @@
 use super::context::{Context, DEFAULT_PARAMS, Read};
 use super::error::Problem;
 use super::expand::Template;
-use super::interpolate::{Allow, resolve};
+use super::interpolate::{Allow, Options, resolve};
 use crate::yaml::Node;
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
@@ -14,7 +14,7 @@ const OUT_KEYS: [&str; 8] = ["cache", "persist", "remote", "push", "desc", "type
 const PLOT_KEYS: [&str; 7] = ["template", "x", "y", "x_label", "y_label", "title", "header"];
 
 /// The stage of `template`.
-pub(super) fn stage_of(template: &Template<'_>, read: Read<'_>) -> Result<StageSpec, Vec<Problem>> {
+pub(super) fn stage_of(template: &Template<'_>, options: Options, read: Read<'_>) -> Result<StageSpec, Vec<Problem>> {
     let Template { name, body, context } = template;
     let Some(entries) = body.as_map() else {
         return Err(vec![Problem::at(body, format!("stage `{name}` is {}; it is a mapping with `cmd`", body.kind()))]);
@@ -25,7 +25,7 @@ pub(super) fn stage_of(template: &Template<'_>, read: Read<'_>) -> Result<StageS
         let key_text = key.text().unwrap_or_default();
         match key_text.as_ref() {
             "vars" | "wdir" | "matrix" => {}
-            known if KEYS.contains(&known) => stage.take(known, node, &context),
+            known if KEYS.contains(&known) => stage.take(known, node, &context, options),
             other => stage.problems.push(unknown_key(key, other, &KEYS, &format!("stage `{name}`"))),
         }
     }
@@ -54,7 +54,9 @@ impl Stage {
     fn new(name: &str) -> Stage {
         let spec = StageSpec {
             name: name.to_owned(),
-            cmd: Command::One(String::new()),
+            own_name: name.to_owned(),
+            file: String::new(),
+            cmd: None,
             wdir: String::new(),
             deps: Vec::new(),
             params: IndexMap::new(),
@@ -84,8 +86,8 @@ impl Stage {
         Problem::at(node, format!("`{key}` of stage `{}` is {}; it is {wanted}", self.spec.name, node.kind()))
     }
 
-    fn take(&mut self, key: &str, node: &Node, context: &Context) {
-        let allow = if key == "cmd" { Allow::Options } else { Allow::Scalar };
+    fn take(&mut self, key: &str, node: &Node, context: &Context, options: Options) {
+        let allow = if key == "cmd" { Allow::Options(options) } else { Allow::Scalar };
         let value = match resolve(node, context, allow) {
             Ok(value) => value,
             Err(found) => return self.problems.extend(found),
@@ -119,7 +121,7 @@ impl Stage {
 
     fn command(&mut self, node: &Node, value: Value) -> Result<(), Problem> {
         let wanted = "a text or a list of texts, not empty (quote one that holds `: `)";
-        self.spec.cmd = match value {
+        self.spec.cmd = Some(match value {
             Value::String(text) if !text.trim().is_empty() => Command::One(text),
             Value::Array(items) if !items.is_empty() => {
                 let texts: Option<Vec<String>> = items
@@ -132,16 +134,15 @@ impl Stage {
                 Command::Many(texts.ok_or_else(|| self.wrong(node, "cmd", wanted))?)
             }
             _ => return Err(self.wrong(node, "cmd", wanted)),
-        };
+        });
         Ok(())
     }
 
     fn dependency(&mut self, node: &Node, item: Value) -> Result<(), Problem> {
         let path = self.path(node, "deps", item)?;
-        if self.spec.deps.contains(&path) {
-            return Err(Problem::at(node, format!("stage `{}` names dependency `{path}` twice", self.spec.name)));
+        if !self.spec.deps.contains(&path) {
+            self.spec.deps.push(path);
         }
-        self.spec.deps.push(path);
         Ok(())
     }
 
@@ -151,7 +152,8 @@ impl Stage {
                 node,
                 format!("stage `{}`: `{path}` is a remote path; only paths of this machine can be stages' files", self.spec.name),
             )),
-            Value::String(path) if !path.is_empty() => Ok(path.strip_prefix("./").unwrap_or(&path).trim_end_matches('/').to_owned()),
+            // As written, `./` and a slash at the end too: so it stands in the lock file.
+            Value::String(path) if !path.is_empty() => Ok(path),
             _ => Err(Problem::at(node, format!("`{key}` of stage `{}` holds something that is no path", self.spec.name))),
         }
     }
@@ -208,20 +210,21 @@ impl Stage {
             }
             item => {
                 let path = self.path(node, "outs", item)?;
-                self.add_output(node, OutSpec { path, kind, cache: true, persist: false })
+                self.add_output(node, OutSpec::new(path, kind))
             }
         }
     }
 
     fn flags(&self, node: &Node, kind: OutKind, path: String, flags: Value) -> Result<OutSpec, Problem> {
         let path = self.path(node, "outs", Value::String(path))?;
-        let mut out = OutSpec { path, kind, cache: true, persist: false };
+        let mut out = OutSpec::new(path, kind);
         let maps: Vec<Map<String, Value>> = match flags {
             Value::Null => Vec::new(),
             Value::Object(map) => vec![map],
             Value::Array(items) if kind == OutKind::Plot => items.into_iter().filter_map(|v| v.as_object().cloned()).collect(),
             _ => return Err(Problem::at(node, format!("output `{}` of stage `{}`: its settings are a mapping", out.path, self.spec.name))),
         };
+        let mut plot = Map::new();
         for (key, value) in maps.into_iter().flatten() {
             let flag = |value: &Value| {
                 value.as_bool().ok_or_else(|| Problem::at(node, format!("`{key}` of output `{}` is true or false", out.path)))
@@ -229,19 +232,36 @@ impl Stage {
             match key.as_str() {
                 "cache" => out.cache = flag(&value)?,
                 "persist" => out.persist = flag(&value)?,
+                "push" => out.push = flag(&value)?,
+                "remote" => out.remote = value.as_str().map(str::to_owned),
                 known if OUT_KEYS.contains(&known) => {}
-                known if kind == OutKind::Plot && PLOT_KEYS.contains(&known) => {}
+                known if kind == OutKind::Plot && PLOT_KEYS.contains(&known) => drop(plot.insert(key, value)),
                 other => return Err(unknown_key(node, other, &OUT_KEYS, &format!("output `{}`", out.path))),
             }
         }
+        out.plot = (!plot.is_empty()).then_some(Value::Object(plot));
         Ok(out)
     }
 
+    /// Settings of an output that is named twice in one list add up.
     fn add_output(&mut self, node: &Node, out: OutSpec) -> Result<(), Problem> {
-        if self.spec.outs.iter().any(|o| o.path == out.path) {
-            return Err(Problem::at(node, format!("stage `{}` names output `{}` twice", self.spec.name, out.path)));
+        let Some(old) = self.spec.outs.iter_mut().find(|o| o.path == out.path) else {
+            self.spec.outs.push(out);
+            return Ok(());
+        };
+        if old.kind != out.kind {
+            return Err(Problem::at(node, format!("stage `{}` names output `{}` in two lists", self.spec.name, out.path)));
         }
-        self.spec.outs.push(out);
+        let plot = out.plot.or_else(|| old.plot.take());
+        *old = OutSpec {
+            cache: old.cache && out.cache,
+            persist: old.persist || out.persist,
+            push: old.push && out.push,
+            remote: out.remote.or_else(|| old.remote.take()),
+            plot,
+            path: out.path,
+            kind: out.kind,
+        };
         Ok(())
     }
 }

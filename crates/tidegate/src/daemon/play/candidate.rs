@@ -82,7 +82,9 @@ impl Player<'_> {
             (self.run.opened.config.clone(), self.run.env.clone(), self.run.control.clone(), self.bus().clone());
         let cache = tidegate_build::load(&self.run.opened.places.root, None, None).map(|w| w.cache)?;
         tokio::task::spawn_blocking(move || {
-            let wanted = build::Wanted { root: &root, change: &change, targets, overrides, force: false, jobs: None, cache: Some(&cache) };
+            let choices = build::Choices::default();
+            let wanted =
+                build::Wanted { root: &root, change: &change, targets, overrides, force: false, jobs: None, choices, cache: Some(&cache) };
             build::build(&wanted, &config, env.as_ref(), &control, &bus, &Cancel::default(), must_record)
         })
         .await?

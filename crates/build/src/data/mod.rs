@@ -1,0 +1,3 @@
+//! Files that DVC tracks beside the stages.
+
+pub(crate) mod ignore;
