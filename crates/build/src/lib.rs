@@ -8,6 +8,7 @@
 mod atomic;
 mod cache;
 mod code;
+pub mod data;
 pub mod env;
 mod error;
 mod guard;
@@ -18,6 +19,7 @@ mod metrics;
 mod observe;
 mod overrides;
 mod process;
+pub mod remote;
 mod report;
 mod restore;
 mod runcache;
@@ -26,8 +28,10 @@ mod snapshot;
 mod stage;
 mod status;
 mod tree;
+mod walk;
 mod workspace;
 
+pub use cache::Link;
 pub use code::{CodeState, code_state};
 pub use error::{BuildError, StageError};
 pub use hash::{FileHash, hash_file};

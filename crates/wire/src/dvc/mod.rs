@@ -3,6 +3,7 @@
 //! Not here: files and hashes themselves (`build`), and what a pipeline is (`core::pipeline`).
 //! What DVC reads and this does not is refused by name, so that nothing is silently dropped.
 
+pub mod config;
 mod context;
 mod emit;
 mod error;
@@ -15,6 +16,7 @@ mod pipeline;
 mod python;
 mod scalar;
 mod stage;
+pub mod tracked;
 
 pub use emit::dump;
 pub use error::{DvcError, Problem};
