@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod config;
+mod dvc;
 mod gate;
 mod init;
 mod journal;
@@ -51,8 +52,10 @@ enum Command {
     /// Starts, watches and steers releases
     #[command(subcommand)]
     Release(release::ReleaseCommand),
-    /// Shows where the loop and its services stand
-    Status,
+    /// Shows where the loop and its services stand; in a DVC repository, what changed in data and pipeline
+    Status(dvc::status::StatusArgs),
+    #[command(flatten)]
+    Dvc(dvc::DvcCommand),
     /// Verifies, proves, shows and exports the journal; recomputes verdicts
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -86,7 +89,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Config(command) => config::config(&context, &command),
         Command::Model(command) => model::model(&context, &command),
         Command::Release(command) => release::release(&context, &command),
-        Command::Status => status::status(&context),
+        Command::Status(args) => status::status(&context, &args),
+        Command::Dvc(command) => dvc::dvc(&context, &command),
         Command::Audit(command) => audit::audit(&context, &command),
         Command::Journal(args) => journal::journal(&context, &args),
         Command::Sim(args) => sim::sim(&context, &args),
