@@ -1,7 +1,7 @@
 //! A remote behind an API: S3 and its like, Google's and Azure's storage, plain HTTP.
 //!
-//! Requests are repeated after refusals that pass (the library does that, with growing pauses); a transfer that stalls is
-//! given up and taken up again where it stood; both only so many times.
+//! Requests are repeated after refusals that pass, with growing pauses; a transfer that stalls is given up and taken up again
+//! where it stood; both only so many times. The library's own repetitions are off, for they would count as a stall.
 
 use super::{Moved, Object, Progress, Trouble};
 use crate::cache::{Cache, old_md5};
@@ -9,7 +9,7 @@ use crate::hash::{FileHash, Streaming, hash_bytes};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use object_store::path::Path as Location;
-use object_store::{BackoffConfig, GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig};
+use object_store::{GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -23,10 +23,6 @@ use tidegate_wire::dvc::tracked::HashKind;
 const RETRIES_MAX: usize = 4;
 /// First pause before a repetition; each later one is twice as long.
 const PAUSE_FIRST: Duration = Duration::from_millis(200);
-/// Longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(5);
-/// Repetitions end after this.
-const RETRIES_TIME: Duration = Duration::from_secs(180);
 /// Times that one object is taken up again after a stall.
 const ATTEMPTS_MAX: usize = 3;
 /// Bytes sent at once; what is smaller goes in one request.
@@ -47,10 +43,9 @@ pub(super) struct Patience {
     pub(super) stall: Duration,
 }
 
-/// How requests are repeated.
+/// The library is not to repeat requests by itself.
 pub(super) fn retries() -> RetryConfig {
-    let backoff = BackoffConfig { init_backoff: PAUSE_FIRST, max_backoff: PAUSE_MAX, base: 2.0 };
-    RetryConfig { backoff, max_retries: RETRIES_MAX, retry_timeout: RETRIES_TIME }
+    RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }
 
 pub(super) struct Cloud {
@@ -79,8 +74,7 @@ impl Cloud {
     async fn within<T>(&self, work: impl Future<Output = object_store::Result<T>>) -> Result<T, Lost> {
         match tokio::time::timeout(self.patience.stall, work).await {
             Err(_) => Err(Lost::Stalled(self.patience.stall)),
-            Ok(Err(object_store::Error::NotFound { .. })) => Err(Lost::Missing),
-            Ok(Err(error)) => Err(Lost::Failed(told(&error))),
+            Ok(Err(error)) => Err(Lost::of(&error)),
             Ok(Ok(value)) => Ok(value),
         }
     }
@@ -109,15 +103,9 @@ impl Cloud {
         })
     }
 
-    /// As [`Cloud::within`], again after a stall.
+    /// As [`Cloud::within`], again after what passes.
     async fn patiently<T, F: Future<Output = object_store::Result<T>>>(&self, work: impl Fn() -> F) -> Result<T, Lost> {
-        let mut attempt = 1;
-        loop {
-            match self.within(work()).await {
-                Err(Lost::Stalled(_)) if attempt < ATTEMPTS_MAX => attempt += 1,
-                other => return other,
-            }
-        }
+        again(|| self.within(work())).await
     }
 
     pub(super) fn list(&self, jobs: usize) -> Result<Vec<Object>, String> {
@@ -143,14 +131,18 @@ impl Cloud {
     }
 
     async fn listed(&self, folder: &str) -> Result<Vec<Object>, String> {
+        again(|| self.listed_once(folder)).await.map_err(|lost| lost.to_string())
+    }
+
+    async fn listed_once(&self, folder: &str) -> Result<Vec<Object>, Lost> {
         let mut stream = self.store.list(Some(&Location::from(format!("{}{folder}", self.prefix))));
         let mut found = Vec::new();
         loop {
             let next = tokio::time::timeout(self.patience.stall, stream.next()).await;
-            match next.map_err(|_| Lost::Stalled(self.patience.stall).to_string())? {
+            match next.map_err(|_| Lost::Stalled(self.patience.stall))? {
                 None => return Ok(found),
                 Some(meta) => {
-                    let location = meta.map_err(|e| told(&e))?.location;
+                    let location = meta.map_err(|e| Lost::of(&e))?.location;
                     let place = location.as_ref().strip_prefix(&self.prefix).unwrap_or_default();
                     found.extend(Object::at(place));
                 }
@@ -180,7 +172,7 @@ impl Cloud {
         self.runtime.block_on(gathered(
             futures::stream::iter(objects.iter().map(|object| async move {
                 let from = cache.object_of(object.kind, &object.md5);
-                (object, again(|| self.send(object, &from, progress)).await)
+                (object, again(|| self.send(object, &from, progress)).await.map_err(Trouble::from))
             }))
             .buffer_unordered(jobs),
             progress,
@@ -214,12 +206,12 @@ impl Cloud {
             let version = meta.e_tag.unwrap_or_else(|| format!("{}-{}", meta.last_modified.timestamp(), meta.size));
             let (mut have, mut hash) = (0, Streaming::default());
             let mut file = File::create_new(to).map_err(|e| format!("write {}: {e}", to.display()))?;
-            let mut attempt = 1;
+            let mut tries = Tries::default();
             loop {
                 match self.stream(&location, &mut file, to, &mut hash, &mut have, progress).await {
                     Ok(()) if have == meta.size => return Ok(version),
                     Ok(()) => return Err(format!("it has {} bytes, and {have} came", meta.size)),
-                    Err(Lost::Stalled(_) | Lost::Broken(_)) if attempt < ATTEMPTS_MAX => attempt += 1,
+                    Err(lost) if tries.more(&lost).await => {}
                     Err(lost) => return Err(lost.to_string()),
                 }
             }
@@ -318,24 +310,17 @@ impl Cloud {
     async fn fetch_to(&self, object: &Object, to: &Path, progress: &dyn Progress) -> Result<(), Lost> {
         let mut file = File::create_new(to).map_err(|e| Lost::local("write", to, &e))?;
         let (mut hash, mut have) = (Streaming::default(), 0);
-        let mut attempt = 1;
+        let mut tries = Tries::default();
+        let location = self.location(object);
         loop {
-            match self.stream(&self.location(object), &mut file, to, &mut hash, &mut have, progress).await {
+            match self.stream(&location, &mut file, to, &mut hash, &mut have, progress).await {
                 Ok(()) => break,
-                Err(lost @ (Lost::Stalled(_) | Lost::Broken(_))) if attempt < ATTEMPTS_MAX => {
-                    attempt += 1;
-                    progress.note(&format!("{}: {lost}: attempt {attempt} of {ATTEMPTS_MAX}, from byte {have}", object.md5));
-                    tokio::time::sleep(PAUSE_FIRST).await;
-                }
-                Err(Lost::NoRanges) => {
-                    // From the start, then.
+                Err(Lost::NoRanges) if !tries.from_start => {
+                    tries.from_start = true;
                     file = File::create(to).map_err(|e| Lost::local("write", to, &e))?;
                     (hash, have) = (Streaming::default(), 0);
-                    attempt += 1;
-                    if attempt > ATTEMPTS_MAX {
-                        return Err(Lost::NoRanges);
-                    }
                 }
+                Err(lost) if tries.more(&lost).await => progress.note(&format!("{}: {lost}: again from byte {have}", object.md5)),
                 Err(lost) => return Err(lost),
             }
         }
@@ -367,9 +352,8 @@ impl Cloud {
         let got = tokio::time::timeout(self.patience.stall, self.store.get_opts(location, options)).await;
         let got = match got.map_err(|_| Lost::Stalled(self.patience.stall))? {
             Ok(got) => got,
-            Err(object_store::Error::NotFound { .. }) => return Err(Lost::Missing),
             Err(object_store::Error::NotSupported { .. }) if *have > 0 => return Err(Lost::NoRanges),
-            Err(error) => return Err(Lost::Failed(told(&error))),
+            Err(error) => return Err(Lost::of(&error)),
         };
         let expected = got.range.end;
         let mut stream = got.into_stream();
@@ -403,6 +387,9 @@ enum Lost {
     NoRanges,
     #[error("{0}")]
     Damaged(String),
+    /// A refusal that may pass: an answer of 500, no connection.
+    #[error("{0}")]
+    Passing(String),
     #[error("{0}")]
     Failed(String),
     #[error("{0}")]
@@ -410,6 +397,14 @@ enum Lost {
 }
 
 impl Lost {
+    fn of(error: &object_store::Error) -> Lost {
+        match error {
+            object_store::Error::NotFound { .. } => Lost::Missing,
+            object_store::Error::Generic { .. } => Lost::Passing(told(error)),
+            _ => Lost::Failed(told(error)),
+        }
+    }
+
     fn local(what: &str, path: &Path, error: &std::io::Error) -> Lost {
         let text = format!("{what} {}: {error}", path.display());
         if error.kind() == std::io::ErrorKind::StorageFull { Lost::Fatal(text) } else { Lost::Failed(text) }
@@ -434,13 +429,43 @@ fn right(object: &Object, hash: &FileHash, from: &Path) -> Result<(), Lost> {
     Err(Lost::Damaged(format!("{} has content of MD5 {}", from.display(), hash.md5)))
 }
 
-/// Again after a stall, so many times.
-async fn again<F: Future<Output = Result<(), Lost>>>(work: impl Fn() -> F) -> Result<(), Trouble> {
-    let mut attempt = 1;
+/// Again after what passes, so many times.
+async fn again<T, F: Future<Output = Result<T, Lost>>>(work: impl Fn() -> F) -> Result<T, Lost> {
+    let mut tries = Tries::default();
     loop {
         match work().await {
-            Err(Lost::Stalled(_) | Lost::Broken(_)) if attempt < ATTEMPTS_MAX => attempt += 1,
-            other => return other.map_err(Trouble::from),
+            Err(lost) if tries.more(&lost).await => {}
+            other => return other,
+        }
+    }
+}
+
+/// How often something was taken up again.
+#[derive(Default)]
+struct Tries {
+    stalls: usize,
+    refusals: usize,
+    from_start: bool,
+}
+
+impl Tries {
+    /// Whether it is worth another try; waits before it.
+    async fn more(&mut self, lost: &Lost) -> bool {
+        match lost {
+            Lost::Stalled(_) => {
+                self.stalls += 1;
+                self.stalls < ATTEMPTS_MAX
+            }
+            Lost::Broken(_) | Lost::Passing(_) => {
+                self.refusals += 1;
+                let again = self.refusals <= RETRIES_MAX;
+                if again {
+                    let doubled = 1u32 << self.refusals.saturating_sub(1).min(5);
+                    tokio::time::sleep(PAUSE_FIRST * doubled).await;
+                }
+                again
+            }
+            _ => false,
         }
     }
 }

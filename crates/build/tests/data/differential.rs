@@ -3,7 +3,7 @@
 use crate::oracle::dvc;
 use crate::world::{Dice, World, strings, tree};
 use serde_json::{Value, json};
-use tidegate_build::data::{CheckoutOptions, DataStatusOptions, DagOptions, Scope, SyncOptions, diff_values};
+use tidegate_build::data::{CheckoutOptions, DagOptions, DataStatusOptions, Scope, SyncOptions, diff_values};
 use tidegate_build::remote::NoProgress;
 
 /// Trees that are compared; more by `TIDEGATE_TEST_TREES`.
@@ -122,7 +122,9 @@ fn diff(world: &World, new: Option<&str>) -> Value {
         let rows = rows.iter().map(|row| match *word {
             "renamed" => json!({ "path": { "old": row.old_path, "new": row.new_path }, "hash": row.old_hash }),
             "modified" => json!({ "path": row.old_path, "hash": { "old": row.old_hash, "new": row.new_hash } }),
-            _ => json!({ "path": row.old_path.as_ref().or(row.new_path.as_ref()), "hash": row.old_hash.as_ref().or(row.new_hash.as_ref()) }),
+            _ => {
+                json!({ "path": row.old_path.as_ref().or(row.new_path.as_ref()), "hash": row.old_hash.as_ref().or(row.new_hash.as_ref()) })
+            }
         });
         ((*word).to_owned(), Value::Array(rows.collect()))
     });
@@ -272,7 +274,11 @@ fn what_is_removed_by_gc_is_what_dvc_removes() {
     let objects = |world: &World| {
         let mut found: Vec<String> = Vec::new();
         for head in std::fs::read_dir(world.path(".dvc/cache/files/md5")).unwrap().map(|e| e.unwrap().path()) {
-            found.extend(std::fs::read_dir(head).unwrap().map(|e| e.unwrap().path().display().to_string().split_off(world.root().display().to_string().len())));
+            found.extend(
+                std::fs::read_dir(head)
+                    .unwrap()
+                    .map(|e| e.unwrap().path().display().to_string().split_off(world.root().display().to_string().len())),
+            );
         }
         found.sort();
         found
@@ -294,12 +300,7 @@ fn what_is_removed_by_gc_is_what_dvc_removes() {
         };
         let (ours, theirs) = (make(), make());
         dvc.ok(theirs.root(), &["gc", "-q", flags[0], flags[1]]);
-        let scope = Scope {
-            all_branches: flags[0] == "-a",
-            all_tags: flags[0] == "-T",
-            all_commits: flags[0] == "-A",
-            ..Scope::default()
-        };
+        let scope = Scope { all_branches: flags[0] == "-a", all_tags: flags[0] == "-T", all_commits: flags[0] == "-A", ..Scope::default() };
         let options = tidegate_build::data::GcOptions { workspace: true, scope, ..Default::default() };
         ours.repo().gc(&options, &NoProgress).unwrap();
         assert_eq!(objects(&ours), objects(&theirs), "{flags:?}");

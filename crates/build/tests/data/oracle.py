@@ -4,21 +4,33 @@ A request is {"cwd": .., "args": [..]} and is carried out as `dvc ARGS` in that 
 `.dir` id that DVC computes for a directory.
 """
 
-import contextlib
-import io
 import json
 import os
 import sys
+import tempfile
 
 
 def run(request):
     from dvc.cli import main
 
     os.chdir(request["cwd"])
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = main(request["args"])
-    return {"code": code, "out": out.getvalue(), "err": err.getvalue()}
+    # Parts of DVC keep the streams that they first saw, so the descriptors themselves are turned.
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        kept = os.dup(1), os.dup(2)
+        os.dup2(out.fileno(), 1)
+        os.dup2(err.fileno(), 2)
+        try:
+            code = main(request["args"])
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os.dup2(kept[0], 1)
+            os.dup2(kept[1], 2)
+            for descriptor in kept:
+                os.close(descriptor)
+        out.seek(0)
+        err.seek(0)
+        return {"code": code, "out": out.read().decode(), "err": err.read().decode()}
 
 
 def main():

@@ -170,8 +170,7 @@ impl Dice {
     }
 }
 
-const NAMES: [&str; 14] =
-    ["a", "b.txt", "é", "日本", "with blank", "𝄞", "Z", "x'y", "d\"q", "-dash", "_", "end.", "..twice", "m\u{301}"];
+const NAMES: [&str; 14] = ["a", "b.txt", "é", "日本", "with blank", "𝄞", "Z", "x'y", "d\"q", "-dash", "_", "end.", "..twice", "m\u{301}"];
 
 /// A random tree at `folder`: nested, odd names, empty files, line ends of both kinds, executables, links.
 pub fn tree(world: &World, dice: &mut Dice, folder: &str, depth: usize) {
