@@ -212,7 +212,7 @@ pub(crate) struct PathIo {
 }
 
 impl PathIo {
-    pub(crate) fn at(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> PathIo {
+    pub(crate) fn at(what: &'static str, path: &Path) -> impl FnOnce(std::io::Error) -> PathIo + use<> {
         let path = path.to_path_buf();
         move |source| PathIo { what, path, source }
     }

@@ -109,6 +109,70 @@ fn finish(md5: Md5, blake: &blake3::Hasher, size_bytes: u64) -> FileHash {
     FileHash { md5: hex::encode(md5.finalize()), digest: Digest::from_hash(blake.finalize()), size_bytes }
 }
 
+/// Both digests of bytes in memory.
+pub(crate) fn hash_bytes(bytes: &[u8]) -> FileHash {
+    let (mut md5, mut blake) = (Md5::new(), blake3::Hasher::new());
+    md5.update(bytes);
+    blake.update(bytes);
+    finish(md5, &blake, bytes.len() as u64)
+}
+
+/// Both digests of what comes in pieces.
+#[derive(Default)]
+pub(crate) struct Streaming {
+    md5: Md5,
+    blake: blake3::Hasher,
+    size: u64,
+}
+
+impl Streaming {
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.md5.update(bytes);
+        self.blake.update(bytes);
+        self.size += bytes.len() as u64;
+    }
+
+    pub(crate) fn finish(self) -> FileHash {
+        finish(self.md5, &self.blake, self.size)
+    }
+}
+
+/// The digest of DVC before 3: line ends of text made those of Unix, in pieces of a mebibyte, each of which is text or not
+/// by its first 512 bytes. A line end that falls between two pieces stays as it is.
+pub(crate) fn dos2unix_md5(mut source: impl Read) -> std::io::Result<String> {
+    let mut md5 = Md5::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        let mut filled = 0;
+        while filled < CHUNK_BYTES {
+            let n = read_some(&mut source, &mut chunk[filled..])?;
+            if n == 0 {
+                break;
+            }
+            filled += n;
+        }
+        if filled == 0 {
+            return Ok(hex::encode(md5.finalize()));
+        }
+        let data = &chunk[..filled];
+        if !is_text(&data[..filled.min(512)]) {
+            md5.update(data);
+            continue;
+        }
+        let mut rest = data;
+        while let Some(at) = rest.windows(2).position(|pair| pair == b"\r\n") {
+            md5.update(&rest[..at]);
+            rest = &rest[at + 1..];
+        }
+        md5.update(rest);
+    }
+}
+
+fn is_text(block: &[u8]) -> bool {
+    let odd = block.iter().filter(|b| !matches!(b, 32..=126 | b'\n' | b'\r' | b'\t' | 0x0c | 0x08)).count();
+    !block.contains(&0) && odd * 10 <= block.len() * 3
+}
+
 /// MD5 of bytes in memory, as hex.
 pub(crate) fn md5_of(bytes: &[u8]) -> String {
     hex::encode(Md5::digest(bytes))
@@ -138,5 +202,27 @@ mod tests {
             assert!(back == bytes);
         }
         assert_eq!(super::md5_of(b""), "d41d8cd98f00b204e9800998ecf8427e");
+    }
+
+    #[test]
+    fn pieces_give_what_the_whole_gives() {
+        let mut pieces = super::Streaming::default();
+        pieces.update(b"ab");
+        pieces.update(b"");
+        pieces.update(b"c");
+        assert_eq!(pieces.finish(), super::hash_bytes(b"abc"));
+    }
+
+    #[test]
+    fn line_ends_count_as_those_of_unix_in_text_alone() {
+        let old = |bytes: &[u8]| super::dos2unix_md5(bytes).unwrap();
+        assert_eq!(old(b"a\r\nb\r\n"), super::md5_of(b"a\nb\n"));
+        assert_eq!(old(b"a\r\r\nb\r"), super::md5_of(b"a\r\nb\r"));
+        assert_eq!(old(b"\0\r\n"), super::md5_of(b"\0\r\n"));
+        assert_eq!(old(b""), super::md5_of(b""));
+        let mut long = vec![b'x'; (1 << 20) - 1];
+        long.extend(b"\r\n\r\n");
+        let expected = [&long[..1 << 20], b"\n\n"].concat();
+        assert_eq!(old(&long), super::md5_of(&expected));
     }
 }

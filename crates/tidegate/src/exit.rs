@@ -1,6 +1,7 @@
 //! Exit codes: documented in docs/exit-codes.md, stable from release to release.
 
 use tidegate_build::BuildError;
+use tidegate_build::data::{DataError, Fault};
 
 /// Everything asked for was done, and what was judged passed.
 pub const OK: u8 = 0;
@@ -40,6 +41,15 @@ pub fn code_of(error: &anyhow::Error) -> u8 {
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(exit) = cause.downcast_ref::<Exit>() {
         return Some(exit.code);
+    }
+    if let Some(error) = cause.downcast_ref::<DataError>() {
+        return Some(match error.fault() {
+            Fault::Usage => USAGE,
+            Fault::Outside => OUTSIDE,
+            Fault::NotFound => NOT_FOUND,
+            Fault::Refused => REFUSED,
+            Fault::NotRight => NOT_PASSED,
+        });
     }
     match cause.downcast_ref::<BuildError>()? {
         BuildError::File(_) | BuildError::Graph { .. } | BuildError::Override { .. } | BuildError::Configuration { .. } => Some(USAGE),

@@ -6,6 +6,7 @@ mod check;
 mod config;
 #[cfg(feature = "data")]
 mod drift;
+mod dvc;
 mod gate;
 mod init;
 mod journal;
@@ -70,8 +71,10 @@ enum Command {
     /// Takes in results of tests, and finds the flaky ones
     #[command(subcommand)]
     Tests(tests::TestsCommand),
-    /// Shows where the loop and its services stand
-    Status,
+    /// Shows where the loop and its services stand; in a DVC repository, what changed in data and pipeline
+    Status(dvc::status::StatusArgs),
+    #[command(flatten)]
+    Dvc(dvc::DvcCommand),
     /// Verifies, proves, shows and exports the journal; recomputes verdicts
     #[command(subcommand)]
     Audit(audit::AuditCommand),
@@ -112,7 +115,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Release(command) => release::release(&context, &command),
         Command::Report(args) => report::report(&context, &args),
         Command::Tests(command) => tests::tests(&context, &command),
-        Command::Status => status::status(&context),
+        Command::Status(args) => status::status(&context, &args),
+        Command::Dvc(command) => dvc::dvc(&context, &command),
         Command::Audit(command) => audit::audit(&context, &command),
         Command::Journal(args) => journal::journal(&context, &args),
         Command::Token(command) => token::token(&context, &command),

@@ -1,17 +1,25 @@
 //! `tidegate status`: where the loop and its services stand.
 
 use super::Context;
+use super::dvc::status::StatusArgs;
 use crate::client;
+use crate::daemon::owner;
 use crate::exit;
 use crate::show::{self, style};
-use crate::workspace::{Places, root_of};
+use crate::workspace::{CONFIG_FILE, Places, root_of};
 use anyhow::Result;
 use hyper::Method;
 use serde_json::Value;
 
 /// Carries it out.
-pub fn status(context: &Context) -> Result<u8> {
-    let places = Places::of(&root_of(&context.dir)?);
+pub fn status(context: &Context, args: &StatusArgs) -> Result<u8> {
+    let root = root_of(&context.dir)?;
+    let places = Places::of(&root);
+    // A DVC repository as it stands has no loop of its own: there the word means what its users know.
+    let is_loop = root.join(CONFIG_FILE).exists() || owner::is_up(&places);
+    if args.asks_for_data() || (!is_loop && root.ancestors().any(|d| d.join(".dvc").is_dir())) {
+        return super::dvc::status::status(context, args);
+    }
     let value = client::ask(&places, "show the status", Method::GET, "/api/v1/overview", None)?;
     if context.json {
         show::json(&value)?;

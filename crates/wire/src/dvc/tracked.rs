@@ -126,7 +126,7 @@ impl DvcFile {
         let old = items.iter_mut().find(|item| item.get("path").and_then(Value::as_str) == Some(&entry.path));
         if let Some(Value::Object(old)) = old {
             let mut fields = fields_of(entry);
-            for key in ["md5", "size", "nfiles", "isexec", "etag", "hash", "path"] {
+            for key in ["checksum", "etag", "md5", "size", "nfiles", "isexec", "hash", "path"] {
                 match fields.shift_remove(key) {
                     Some(value) => drop(old.insert(key.to_owned(), value)),
                     None => drop(old.shift_remove(key)),
@@ -205,7 +205,7 @@ fn fields_of(entry: &Entry) -> Map<String, Value> {
         }
     };
     // A source outside is known by what its server says, which DVC writes before the size.
-    put("etag", entry.etag.as_ref().map(|e| json!(e)));
+    put(if entry.path.starts_with("http") { "checksum" } else { "etag" }, entry.etag.as_ref().map(|e| json!(e)));
     put("md5", entry.md5.as_ref().map(|m| json!(m)));
     put("size", entry.size_bytes.map(|n| json!(n)));
     put("nfiles", entry.files.map(|n| json!(n)));
