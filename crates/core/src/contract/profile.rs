@@ -110,7 +110,7 @@ pub struct CategoryProfile {
     pub other: u64,
     /// Rows by length of the text in characters, the longest in one: what texts that are mostly different are judged by.
     #[serde(default)]
-    pub lengths: BTreeMap<u32, u64>,
+    lengths: Vec<(u32, u64)>,
     /// The largest hash that is kept; none while all are.
     limit: Option<u64>,
 }
@@ -273,7 +273,7 @@ impl CategoryProfile {
     pub fn observe_many(&mut self, text: &str, n: u64) {
         self.count += n;
         let length = u32::try_from(text.chars().count()).unwrap_or(u32::MAX).min(LENGTH_MAX);
-        *self.lengths.entry(length).or_default() += n;
+        self.add_length(length, n);
         self.add(text, n);
         if self.counts.len() >= 2 * CATEGORIES_MAX {
             self.trim();
@@ -286,7 +286,7 @@ impl CategoryProfile {
         self.nulls += other.nulls;
         self.other += other.other;
         for (length, n) in &other.lengths {
-            *self.lengths.entry(*length).or_default() += n;
+            self.add_length(*length, *n);
         }
         if let Some(limit) = other.limit {
             self.cut(limit);
@@ -295,6 +295,18 @@ impl CategoryProfile {
             self.add(text, *n);
         }
         self.trim();
+    }
+
+    /// Lengths are a list, for JSON knows no numbers as keys.
+    fn add_length(&mut self, length: u32, n: u64) {
+        match self.lengths.binary_search_by_key(&length, |(l, _)| *l) {
+            Ok(place) => {
+                if let Some((_, rows)) = self.lengths.get_mut(place) {
+                    *rows += n;
+                }
+            }
+            Err(place) => self.lengths.insert(place, (length, n)),
+        }
     }
 
     fn add(&mut self, text: &str, n: u64) {

@@ -33,25 +33,25 @@ fn drift_is_found_where_it_is_and_nowhere_else() {
     let moved = made(&path, 8_000, 3, 1.0, 8);
     let settings = DriftSettings::default();
     expect![[r#"
-        - x: Wasserstein distance in standard deviations 0.0161 (drift from 0.1)
-        - id: Wasserstein distance in standard deviations 0.0109 (drift from 0.1)
-        - name: population stability index 0.0001 (drift from 0.1)
-        - flag: population stability index 0.0003 (drift from 0.1)"#]]
+        Steady x: Wasserstein distance (normed) 0.0161 (drift from 0.1)
+        Steady id: Wasserstein distance (normed) 0.0110 (drift from 0.1)
+        Steady name: Jensen-Shannon distance 0.0028 (drift from 0.1)
+        Steady flag: Jensen-Shannon distance 0.0057 (drift from 0.1)"#]]
     .assert_eq(&drifted(&compare(&old, &same, &settings)));
     expect![[r#"
-        drift x: Wasserstein distance in standard deviations 0.5068 (drift from 0.1)
-        - id: Wasserstein distance in standard deviations 0.0194 (drift from 0.1)
-        drift name: population stability index 0.4344 (drift from 0.1)
-        - flag: population stability index 0.0002 (drift from 0.1)"#]]
+        Drift x: Wasserstein distance (normed) 0.5080 (drift from 0.1)
+        Steady id: Wasserstein distance (normed) 0.0099 (drift from 0.1)
+        Drift name: Jensen-Shannon distance 0.2299 (drift from 0.1)
+        Steady flag: Jensen-Shannon distance 0.0049 (drift from 0.1)"#]]
     .assert_eq(&drifted(&compare(&old, &moved, &settings)));
     assert_eq!(compare(&old, &moved, &settings).verdict, Verdict::Drift);
     assert_eq!(compare(&old, &same, &settings).verdict, Verdict::Steady);
     let (few, few_moved) = (made(&path, 300, 4, 0.0, 5), made(&path, 300, 5, 1.0, 5));
     expect![[r#"
-        drift x: Kolmogorov-Smirnov p-value 0.0000 (drift below 0.05)
-        - id: Kolmogorov-Smirnov p-value 0.9705 (drift below 0.05)
-        - name: population stability index 0.0004 (drift from 0.1)
-        - flag: population stability index 0.0007 (drift from 0.1)"#]]
+        Drift x: K-S p_value 0.0000 (drift below 0.05)
+        Steady id: K-S p_value 0.9705 (drift below 0.05)
+        Steady name: Z-test p_value 0.8064 (drift below 0.05)
+        Steady flag: Z-test p_value 0.7440 (drift below 0.05)"#]]
     .assert_eq(&drifted(&compare(&few, &few_moved, &settings)));
 }
 

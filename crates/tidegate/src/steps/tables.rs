@@ -84,8 +84,16 @@ impl Rows<'_> {
 
 /// A column as drift sees it; none when it is not of the kind, so that its type changed.
 pub fn field(column: &Column, kind: Kind, rows: &Rows<'_>) -> Option<Field> {
+    // A column without values has no type that could have changed: it is an empty one of the kind.
+    let empty = |column: &Column| (0..column.len()).all(|r| column.text(r).is_none());
     match kind {
         Kind::Skipped => None,
+        Kind::Numbers if matches!(column, Column::Text(_) | Column::Instant(_)) && empty(column) => {
+            Some(Field::Numbers(Numbers { nulls: column.len() as u64, ..Numbers::default() }))
+        }
+        Kind::Length if !matches!(column, Column::Text(_)) && empty(column) => {
+            Some(Field::Numbers(Numbers { nulls: column.len() as u64, ..Numbers::default() }))
+        }
         Kind::Numbers => {
             let values = numbers(column)?;
             let whole = matches!(column, Column::Int(_));

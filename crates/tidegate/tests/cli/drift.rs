@@ -48,7 +48,7 @@ fn world(rows: usize, shift: f64) -> World {
 fn a_shift_is_drift_and_the_same_law_is_steady() {
     let said = world(2_000, 1.0).run(&["drift", "old.csv", "new.csv", "--drift-share", "0.3"]);
     assert_eq!(said.code, 1, "{said:?}");
-    in_order(&said.out, &["x: drift: Wasserstein", "few: steady", "letter: drift: Jensen-Shannon", "drift:", "of 7 judged columns"]);
+    in_order(&said.out, &["x: drift: Wasserstein", "few: steady", "flag: drift: Jensen-Shannon", "drift:", "of 7 judged columns"]);
     let steady = world(2_000, 0.0);
     in_order(&steady.run(&["drift", "old.csv", "new.csv"]).well().out, &["x: steady", "steady: 0 of 7"]);
     in_order(
