@@ -61,7 +61,7 @@ const PARAMS: [(&str, &str); 4] = [
     ("conf.toml", "rate = 0.30000000000000004\n[model]\nsize = [1, 2]\nkind = { name = \"x: y\", deep = true }\n"),
     (
         "conf.py",
-        "SEED = 7\nclass Model:\n    width = 0x10\n    names = ('a', \"b\")\n    def __init__(self):\n        self.rate = -1.5e-3\n",
+        "SEED = 7\nPAIR = ('a', \"b\")\nclass Model:\n    width = 0x10\n    names = ['a', \"b\"]\n    def __init__(self):\n        self.rate = -1.5e-3\n",
     ),
 ];
 
@@ -76,7 +76,7 @@ fn params(seed: &mut Seed) -> String {
         "{other.json: [a.b, text]}",
         "{other.json: }",
         "{conf.toml: [rate, model.kind]}",
-        "{conf.py: [SEED, Model]}",
+        "{conf.py: [SEED, PAIR, Model]}",
         "{conf.py: [Model.rate]}",
     ];
     let picked: std::collections::BTreeSet<&str> = (0..seed.below(4)).map(|_| seed.pick(&choices)).collect();

@@ -242,7 +242,8 @@ pub fn words(reasons: &[Reason]) -> String {
 
 fn tell(bus: &Bus, event: &Event) {
     match event {
-        Event::WaitingForLock { holder } => bus.progress(format!("waiting for {holder} to let go of the work tree")),
+        // Also where there is no terminal: a job that stands still must say why.
+        Event::WaitingForLock { holder } => bus.done(format!("waiting for {holder} to let go of the work tree")),
         Event::StageStarted { stage, reasons } => bus.progress(format!("stage {stage} runs: {}", words(reasons))),
         Event::StageLine { stage, line, .. } => bus.progress(format!("stage {stage}: {line}")),
         Event::StageRestored { stage, .. } => bus.done(format!("  stage {stage}: restored from the cache")),

@@ -166,7 +166,7 @@ stages:
             dvc.yaml:13:15: axis `a` of `matrix` is not a list
             dvc.yaml:14:21: `deps` of stage `j` is a whole number; it is a list
             dvc.yaml:14:32: `frozen` of stage `j` is a whole number; it is true or false
-            dvc.yaml:15:40: stage `k` names output `z` in two lists
+            dvc.yaml:15:38: stage `k` names output `z` in two lists
             dvc.yaml:16:6: stage `l` is a whole number; it is a mapping with `cmd`"#]],
     );
     check(
