@@ -12,6 +12,8 @@ environment dvc
 export TIDEGATE_TEST_DVC="$environment/bin/dvc"
 environment evidently
 export TIDEGATE_TEST_EVIDENTLY="$environment/bin/python"
+environment s3
+export TIDEGATE_TEST_MOTO="$environment/bin/moto_server"
 environment test
 export TIDEGATE_TEST_PYTHON="$environment/bin/python"
 TIDEGATE_ONNXRUNTIME=$("$TIDEGATE_TEST_PYTHON" -c '

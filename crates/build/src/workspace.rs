@@ -104,7 +104,7 @@ fn user_configuration() -> Option<PathBuf> {
     Some(folder.join("config"))
 }
 
-fn options(config: &DvcConfig) -> Options {
+pub(crate) fn options(config: &DvcConfig) -> Options {
     let is = |key: &str, value: &str| config.get("parsing", key).is_some_and(|found| found.eq_ignore_ascii_case(value));
     Options { no_flags: is("bool", "boolean_optional"), repeat_lists: is("list", "append") }
 }

@@ -2,7 +2,9 @@
 
 use super::error::DataError;
 use super::repo::Repo;
-use crate::lock::{Lock, dvc_lock};
+use crate::dvclock::DvcLocks;
+use crate::error::BuildError;
+use crate::lock::Lock;
 use crate::observe::{Event, Observer};
 use crate::workspace::STATE_DIRECTORY;
 use std::fs::File;
@@ -28,7 +30,9 @@ impl Repo {
         self.hide_state();
         let ours = Lock::take(&path, &own, &AtomicBool::new(false), observer);
         let ours = ours.map_err(|error| DataError::Refused(format!("take the lock of the repository: {error}")))?;
-        Ok(Held { _ours: ours, _theirs: dvc_lock(&self.dvc) })
+        let theirs = DvcLocks::new(Some(&self.dvc)).repository(&AtomicBool::new(false), &mut |who| tell(&format!("waiting for {who}")));
+        let theirs = theirs.map_err(|error| DataError::Refused(format!("take DVC's lock of the repository: {}", BuildError::from(error))))?;
+        Ok(Held { _ours: ours, _theirs: theirs })
     }
 
     /// Our folder is no part of what Git keeps.

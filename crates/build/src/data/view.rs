@@ -4,12 +4,12 @@ use super::error::DataError;
 use super::git::Git;
 use super::ignore::Rules;
 use super::repo::Repo;
-use crate::workspace::{PIPELINE_FILE, STATE_DIRECTORY};
+use crate::workspace::{PIPELINE_FILE, STATE_DIRECTORY, options};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use tidegate_core::pipeline::{OutKind, Recorded, StageSpec};
+use tidegate_core::pipeline::{OutKind, PlotSpec, Recorded, StageSpec};
 use tidegate_wire::dvc::tracked::{DvcFile, Entry, HashKind, lock_outputs};
-use tidegate_wire::dvc::{LockFile, parse_pipeline};
+use tidegate_wire::dvc::{LockFile, Options, parse_pipeline};
 
 /// Deepest folder in which DVC's files are looked for.
 const DEPTH_MAX: usize = 64;
@@ -71,6 +71,8 @@ pub(crate) struct View {
     /// Files of metrics and of plots declared beside the stages, from the repository.
     pub(crate) metrics: Vec<String>,
     pub(crate) plots: Vec<String>,
+    /// How mappings become options of commands, from the configuration.
+    options: Options,
 }
 
 /// What a view is read from.
@@ -100,7 +102,7 @@ impl Source<'_> {
 impl Repo {
     /// What the workspace's files name.
     pub(crate) fn view(&self) -> Result<View, DataError> {
-        let mut view = View::default();
+        let mut view = View { options: options(&self.config), ..View::default() };
         let mut rules = Rules::above(&self.root)?;
         let mut seen = Vec::new();
         self.look_for_files(&mut view, &mut rules, "", 0, &mut HashSet::new(), &mut seen)?;
@@ -109,7 +111,7 @@ impl Repo {
 
     /// What the files of a revision name.
     pub(crate) fn view_at(&self, git: &mut Git, commit: &str) -> Result<View, DataError> {
-        let mut view = View::default();
+        let mut view = View { options: options(&self.config), ..View::default() };
         let files = git.files(commit)?;
         let mut source = Source::Revision { git, commit };
         for file in files.iter().filter(|f| is_dvc_file(name_of(f))) {
@@ -188,7 +190,7 @@ impl View {
 
     fn read_pipeline(&mut self, source: &mut Source<'_>, file: &str, folder: &str, text: &str) -> Result<(), DataError> {
         let mut read = |relative: &str| source.text(&joined(folder, relative)).map_err(|e| e.to_string());
-        let parsed = parse_pipeline(file, text, &mut read)?;
+        let parsed = parse_pipeline(file, text, self.options, &mut read)?;
         let lock_name = format!("{folder}dvc.lock");
         let lock_text = source.text(&lock_name)?.unwrap_or_default();
         let lock = LockFile::parse(&lock_name, &lock_text)?;
@@ -208,7 +210,7 @@ impl View {
             self.stages.push(StageView { file: file.to_owned(), address, folder: folder.to_owned(), body });
         }
         self.metrics.extend(parsed.metrics.iter().map(|path| joined(folder, path)));
-        self.plots.extend(parsed.plots.iter().map(|path| joined(folder, path)));
+        self.plots.extend(parsed.plots.iter().flat_map(PlotSpec::sources).map(|path| joined(folder, &path)));
         Ok(())
     }
 

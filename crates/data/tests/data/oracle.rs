@@ -125,7 +125,10 @@ fn fresh_answers_are_those_of_great_expectations() {
         return;
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gx_oracle.py");
-    let (tables, seed) = (std::env::var("TIDEGATE_GX_TABLES").unwrap_or(FRESH.0.to_owned()), std::env::var("TIDEGATE_GX_SEED").unwrap_or(FRESH.1.to_owned()));
+    let (tables, seed) = (
+        std::env::var("TIDEGATE_GX_TABLES").unwrap_or(FRESH.0.to_owned()),
+        std::env::var("TIDEGATE_GX_SEED").unwrap_or(FRESH.1.to_owned()),
+    );
     let made = folder();
     let output = Command::new(python).arg(script).arg(made.path()).args([tables, seed]).output().unwrap();
     assert!(output.status.success(), "the oracle failed:\n{}", String::from_utf8_lossy(&output.stderr));
