@@ -9,6 +9,8 @@ need_python
 
 environment dvc
 export TIDEGATE_TEST_DVC="$environment/bin/dvc"
+environment gx
+export TIDEGATE_TEST_GX="$environment/bin/python"
 environment test
 export TIDEGATE_TEST_PYTHON="$environment/bin/python"
 TIDEGATE_ONNXRUNTIME=$("$TIDEGATE_TEST_PYTHON" -c '

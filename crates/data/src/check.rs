@@ -117,7 +117,12 @@ fn plan_one(expectation: &Expectation, opened: &Opened, views: &mut Views) -> (u
 }
 
 /// One scan of all columns that the ways and the conditions read.
-async fn gather(opened: &Opened, ways: &[(usize, Way)], views: &[Option<Evaluator>], options: &CheckOptions) -> Result<(Pass, u64), DataError> {
+async fn gather(
+    opened: &Opened,
+    ways: &[(usize, Way)],
+    views: &[Option<Evaluator>],
+    options: &CheckOptions,
+) -> Result<(Pass, u64), DataError> {
     let mut columns: Vec<usize> = ways.iter().flat_map(|(_, w)| w.scanned()).copied().collect();
     columns.extend(views.iter().flatten().flat_map(Evaluator::columns).filter_map(|c| opened.index(c)));
     columns.sort_unstable();

@@ -287,7 +287,8 @@ fn orders<'a>(left: &'a Cells<'_>, right: &'a Cells<'_>) -> Result<Option<Order<
 }
 
 fn instant(text: &str) -> Result<i64, String> {
-    instant_micros(text).ok_or_else(|| format!("{text:?} is compared with instants and is none: write `2013-12-31` or `2013-12-31T05:00:00Z`"))
+    instant_micros(text)
+        .ok_or_else(|| format!("{text:?} is compared with instants and is none: write `2013-12-31` or `2013-12-31T05:00:00Z`"))
 }
 
 /// The numbers of a side that has numbers; `true` counts as 1.
@@ -353,13 +354,13 @@ fn apply<'a>(function: Function, inner: Cells<'a>) -> Result<Cells<'a>, String> 
         (_, Cells::Null) => Cells::Null,
         (Function::Abs, Cells::Int(a)) => Cells::Int(Box::new(move |r| a(r)?.checked_abs())),
         (Function::Abs, Cells::Float(a)) => Cells::Float(Box::new(move |r| Some(a(r)?.abs()))),
-        (Function::Length, Cells::Text(a)) => {
-            Cells::Int(Box::new(move |r| Some(i64::try_from(a(r)?.chars().count()).unwrap_or(i64::MAX))))
-        }
+        (Function::Length, Cells::Text(a)) => Cells::Int(Box::new(move |r| Some(i64::try_from(a(r)?.chars().count()).unwrap_or(i64::MAX)))),
         (Function::Lower, Cells::Text(a)) => Cells::Text(Box::new(move |r| Some(Cow::Owned(a(r)?.to_lowercase())))),
         (Function::Upper, Cells::Text(a)) => Cells::Text(Box::new(move |r| Some(Cow::Owned(a(r)?.to_uppercase())))),
         (Function::Trim, Cells::Text(a)) => Cells::Text(Box::new(move |r| Some(Cow::Owned(a(r)?.trim().to_owned())))),
         (Function::Abs, _) => return Err(format!("abs needs a number, not {words}")),
-        (Function::Length | Function::Lower | Function::Upper | Function::Trim, _) => return Err(format!("this function needs text, not {words}")),
+        (Function::Length | Function::Lower | Function::Upper | Function::Trim, _) => {
+            return Err(format!("this function needs text, not {words}"));
+        }
     })
 }

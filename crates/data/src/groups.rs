@@ -13,8 +13,8 @@ use datafusion::common::Column;
 use datafusion::error::DataFusionError;
 use datafusion::functions::core::expr_fn::nullif;
 use datafusion::functions_aggregate::expr_fn::count;
-use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::logical_expr::{ColumnarValue, Volatility, create_udf};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{DataFrame, Expr, lit};
 use futures::StreamExt;
 use std::sync::Arc;
@@ -79,7 +79,12 @@ async fn plan(opened: &Opened, key: &GroupKey, condition: Option<&Evaluator>) ->
 }
 
 /// The rows by their keys `k0`, `k1`, .. with their number `n`.
-pub(crate) fn grouped(opened: &Opened, columns: &[usize], ignore: IgnoreRow, condition: Option<&Evaluator>) -> Result<DataFrame, DataFusionError> {
+pub(crate) fn grouped(
+    opened: &Opened,
+    columns: &[usize],
+    ignore: IgnoreRow,
+    condition: Option<&Evaluator>,
+) -> Result<DataFrame, DataFusionError> {
     let keys: Vec<Expr> = columns.iter().map(|i| key(opened, *i)).collect();
     let mut needed = columns.to_vec();
     needed.extend(condition.iter().flat_map(|c| c.columns()).filter_map(|c| opened.index(c)));

@@ -218,7 +218,10 @@ fn column_way(kind: &Kind, column: usize, name: &str, opened: &Opened) -> Planne
         Kind::LengthBetween { bounds, .. } => {
             let (lo, hi) = whole_ends(bounds)?;
             // A negative upper end leaves nothing inside.
-            rows(RowRule::Length(if hi < 0 { u64::MAX } else { u64::try_from(lo.max(0)).unwrap_or(0) }, u64::try_from(hi.max(0)).unwrap_or(0)))
+            rows(RowRule::Length(
+                if hi < 0 { u64::MAX } else { u64::try_from(lo.max(0)).unwrap_or(0) },
+                u64::try_from(hi.max(0)).unwrap_or(0),
+            ))
         }
         Kind::MostCommon { .. } if class == Class::Other => Err(refuse("its values cannot be compared")),
         Kind::MostCommon { .. } => of_groups(column, GroupAnswer::Modes),

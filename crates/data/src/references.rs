@@ -18,7 +18,14 @@ use tidegate_core::contract::{IgnoreRow, Measured};
 const OPERATION: &str = "look up references";
 
 /// How many rows have values without a partner; a row with a null among them is left out.
-pub(crate) async fn references(opened: &Opened, columns: &[usize], other: &Source, to: &[String], rows: u64, samples: usize) -> Result<Measured, DataError> {
+pub(crate) async fn references(
+    opened: &Opened,
+    columns: &[usize],
+    other: &Source,
+    to: &[String],
+    rows: u64,
+    samples: usize,
+) -> Result<Measured, DataError> {
     let there = open(other, OPERATION, opened.memory_bytes, None).await?;
     let mut places = Vec::with_capacity(to.len());
     for column in to {

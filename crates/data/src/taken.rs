@@ -171,7 +171,13 @@ async fn from_scan(of: &Taking<'_>, way: Way, number: usize, view: &mut View) ->
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts below 2^53")]
-async fn from_column(of: &Taking<'_>, way: Way, found: &mut ColumnPass, rows: u64, condition: Option<&Evaluator>) -> Result<Taken, DataError> {
+async fn from_column(
+    of: &Taking<'_>,
+    way: Way,
+    found: &mut ColumnPass,
+    rows: u64,
+    condition: Option<&Evaluator>,
+) -> Result<Taken, DataError> {
     let missing = found.missing;
     let measured = match way {
         Way::Rows { .. } if found.tallies.is_empty() => lost(),
@@ -203,8 +209,9 @@ async fn from_column(of: &Taking<'_>, way: Way, found: &mut ColumnPass, rows: u6
         Way::ZScores { column, threshold, double_sided } => match &found.moments {
             Some(moments) => {
                 let (mean, deviation) = moments.mean_and_deviation();
-                // A constant column and one of fewer than two values have no scores, so none is too large.
-                let scored = deviation.is_finite() && deviation != 0.0;
+                // A constant column and one of fewer than two values have no scores, so none is too large. Where squares
+                // overflow, the deviation is infinite and scores are 0, as they are in pandas.
+                let scored = !deviation.is_nan() && deviation != 0.0;
                 let rule = if scored { RowRule::ZScore { mean, deviation, threshold, double_sided } } else { RowRule::Anything };
                 return Ok(Taken::Again(column, rule));
             }
@@ -249,7 +256,12 @@ async fn window(
     Ok(RowRule::Number { min: first - reach, max: third + reach, strict_min: false, strict_max: false })
 }
 
-async fn quantiles_of(opened: &Opened, pass: &mut ColumnPass, quantiles: Option<&[f64]>, condition: Option<&Evaluator>) -> Result<Measured, DataError> {
+async fn quantiles_of(
+    opened: &Opened,
+    pass: &mut ColumnPass,
+    quantiles: Option<&[f64]>,
+    condition: Option<&Evaluator>,
+) -> Result<Measured, DataError> {
     let (column, missing) = (pass.column, pass.missing);
     let Some(values) = &mut pass.quantiles else {
         return Ok(Measured::Failed { why: "its values were not kept: report this as a defect".to_owned() });

@@ -2,9 +2,9 @@
 
 use super::check::{ExpectationOutcome, MapCounts, Verdict};
 use super::expectation::{Allowances, Expectation, Rules};
+use super::facts::{Facts, Measured};
 use super::judge_more::{compare_with_before, find_count, find_distinct, find_divergence, find_modes};
 use super::kind::{Kind, Quantile};
-use super::facts::{Facts, Measured};
 use super::value::{Bounds, Value, instant_micros};
 use crate::id::At;
 
@@ -48,7 +48,9 @@ fn decide(finding: &Finding, expectation: &Expectation, measured: &Measured, tab
     match rules {
         Rules::Pandera { strict, optional } if missing_among(measured, optional) => (Verdict::NothingChecked, !strict),
         Rules::GreatExpectations { .. } | Rules::Pandera { .. } if finding.error => (Verdict::Error, false),
-        Rules::GreatExpectations { strict: true } | Rules::Pandera { strict: true, .. } if finding.vacuous => (Verdict::NothingChecked, false),
+        Rules::GreatExpectations { strict: true } | Rules::Pandera { strict: true, .. } if finding.vacuous => {
+            (Verdict::NothingChecked, false)
+        }
         Rules::GreatExpectations { .. } | Rules::Pandera { .. } => (gx, finding.holds),
         Rules::Own(allow) => match measured {
             Measured::MissingColumn { column } if allow.missing_column.contains(column) => (Verdict::NothingChecked, true),

@@ -66,11 +66,8 @@ pub(super) fn find_divergence(kind: &Kind, counted: &Counted, empty: bool) -> Fi
         Some(threshold) => (divergence <= threshold, format!("at most {threshold}")),
     };
     let observed = if divergence.is_finite() { json!(divergence) } else { serde_json::Value::Null };
-    let why = if empty {
-        "there is no value, so no distribution".to_owned()
-    } else {
-        format!("the divergence is {divergence}, expected {bar}")
-    };
+    let why =
+        if empty { "there is no value, so no distribution".to_owned() } else { format!("the divergence is {divergence}, expected {bar}") };
     Finding { vacuous: empty, ..seen(holds, why, observed) }
 }
 

@@ -155,7 +155,15 @@ fn widens(from: &str, to: &str) -> bool {
     let width = |t: &str, prefix: &str| t.strip_prefix(prefix).and_then(|w| w.parse::<u32>().ok());
     let (int, uint, float) = (|t: &str| width(t, "int"), |t: &str| width(t, "uint"), |t: &str| width(t, "float"));
     // Bits of whole numbers that a float holds exactly.
-    let mantissa = |bits: u32| if bits == 64 { 53 } else if bits == 32 { 24 } else { 11 };
+    let mantissa = |bits: u32| {
+        if bits == 64 {
+            53
+        } else if bits == 32 {
+            24
+        } else {
+            11
+        }
+    };
     match (int(from).or(uint(from)), int(to), uint(to), float(to)) {
         (Some(a), Some(b), ..) if int(from).is_some() => b > a,
         (Some(a), Some(b), ..) => b > a,

@@ -145,7 +145,10 @@ impl RowTally {
             (RowRule::Whole(lo, hi), Values::Float(a)) => {
                 // Only whole numbers that do not fit 64 bits are read so; an end that was not given is open.
                 #[expect(clippy::cast_precision_loss, reason = "the nearest float is what such numbers are compared with")]
-                let (min, max) = (if *lo == i64::MIN { f64::NEG_INFINITY } else { *lo as f64 }, if *hi == i64::MAX { f64::INFINITY } else { *hi as f64 });
+                let (min, max) = (
+                    if *lo == i64::MIN { f64::NEG_INFINITY } else { *lo as f64 },
+                    if *hi == i64::MAX { f64::INFINITY } else { *hi as f64 },
+                );
                 self.tally(column, row, a.values(), |v| *v < min || *v > max);
             }
             (RowRule::ZScore { mean, deviation, threshold, double_sided }, values) if is_number(values) => {

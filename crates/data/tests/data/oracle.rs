@@ -32,6 +32,9 @@ fn deliberate(case: &Json, key: &str) -> Option<&'static str> {
     let column = case["kwargs"]["column"].as_str().unwrap_or_default();
     let listed = matches!(key, "partial_unexpected_list" | "unexpected_list" | "unexpected_index_list");
     let grouped = kind.contains("unique") && !kind.contains("within_record");
+    if case["answer"]["message"].as_str().is_some_and(|m| m.contains("is not JSON serializable")) {
+        return Some("Great Expectations fails to write a result that it has; there is nothing to compare with");
+    }
     let names_str = case["kwargs"]["type_"] == "str" || case["kwargs"]["type_list"].as_array().is_some_and(|l| l.contains(&json!("str")));
     if kind.contains("_type") && column == "s" && names_str {
         return Some("the string type of pandas 3 is not known to Great Expectations as `str`; with pandas 2 it answers as we do");
@@ -125,7 +128,10 @@ fn fresh_answers_are_those_of_great_expectations() {
         return;
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/gx_oracle.py");
-    let (tables, seed) = (std::env::var("TIDEGATE_GX_TABLES").unwrap_or(FRESH.0.to_owned()), std::env::var("TIDEGATE_GX_SEED").unwrap_or(FRESH.1.to_owned()));
+    let (tables, seed) = (
+        std::env::var("TIDEGATE_GX_TABLES").unwrap_or(FRESH.0.to_owned()),
+        std::env::var("TIDEGATE_GX_SEED").unwrap_or(FRESH.1.to_owned()),
+    );
     let made = folder();
     let output = Command::new(python).arg(script).arg(made.path()).args([tables, seed]).output().unwrap();
     assert!(output.status.success(), "the oracle failed:\n{}", String::from_utf8_lossy(&output.stderr));

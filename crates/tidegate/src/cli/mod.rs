@@ -7,6 +7,7 @@ mod gate;
 mod init;
 mod journal;
 mod model;
+mod profile;
 mod release;
 mod run;
 mod sim;
@@ -38,6 +39,8 @@ enum Command {
     Run(run::RunArgs),
     /// Checks datasets against their contracts
     Check(check::CheckArgs),
+    /// Proposes a contract from data, every rule marked as inferred
+    Profile(profile::ProfileArgs),
     /// Evaluates the gates of the newest run's model, releasing nothing
     Gate(gate::GateArgs),
     /// Writes a tidegate.yaml for an existing repository
@@ -81,6 +84,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Up(args) => up::up(&context, &args),
         Command::Run(args) => run::run(&context, &args),
         Command::Check(args) => check::check(&context, &args),
+        Command::Profile(args) => profile::profile(&context, &args),
         Command::Gate(args) => gate::gate(&context, &args),
         Command::Init(args) => init::init(&context, &args),
         Command::Config(command) => config::config(&context, &command),

@@ -247,7 +247,8 @@ impl<'a> Args<'a> {
             (Some(written), None) => ("row_condition", condition::row_condition(written, parser)),
             (None, Some(written)) => {
                 let text = written.as_str().ok_or_else(|| "`where` is not a text".to_owned());
-                let read = text.and_then(condition::sql).map(|condition| RowCondition { condition, written: written.clone(), parser: None });
+                let read =
+                    text.and_then(condition::sql).map(|condition| RowCondition { condition, written: written.clone(), parser: None });
                 ("where", read)
             }
         };

@@ -104,9 +104,7 @@ fn values_rule(name: &str, args: &mut Args<'_>) -> Option<Kind> {
         "s_to_be_between" => Kind::Between { column, bounds: args.bounds() },
         "s_to_be_in_set" | "s_to_not_be_in_set" => Kind::InSet { column, values: args.values("value_set"), negate },
         "s_to_match_regex" | "s_to_not_match_regex" => Kind::MatchRegex { column, regex: args.text("regex"), negate },
-        "s_to_match_regex_list" => {
-            Kind::MatchRegexList { column, regexes: args.texts("regex_list"), match_on: args.match_on(), negate }
-        }
+        "s_to_match_regex_list" => Kind::MatchRegexList { column, regexes: args.texts("regex_list"), match_on: args.match_on(), negate },
         "s_to_not_match_regex_list" => {
             Kind::MatchRegexList { column, regexes: args.texts("regex_list"), match_on: Default::default(), negate }
         }
@@ -154,17 +152,11 @@ fn column_rule(name: &str, args: &mut Args<'_>) -> Option<Kind> {
     }
     Some(match name {
         "expect_column_to_exist" => Kind::ColumnExists { column: args.text("column"), index: args.index("column_index") },
-        "expect_column_quantile_values_to_be_between" => {
-            Kind::Quantiles { column: args.text("column"), quantiles: args.quantiles() }
+        "expect_column_quantile_values_to_be_between" => Kind::Quantiles { column: args.text("column"), quantiles: args.quantiles() },
+        "expect_column_most_common_value_to_be_in_set" => {
+            Kind::MostCommon { column: args.text("column"), values: args.values("value_set"), ties_okay: args.flag("ties_okay", false) }
         }
-        "expect_column_most_common_value_to_be_in_set" => Kind::MostCommon {
-            column: args.text("column"),
-            values: args.values("value_set"),
-            ties_okay: args.flag("ties_okay", false),
-        },
-        "expect_column_kl_divergence_to_be_less_than" => {
-            Kind::KlDivergence { column: args.text("column"), expected: args.distribution() }
-        }
+        "expect_column_kl_divergence_to_be_less_than" => Kind::KlDivergence { column: args.text("column"), expected: args.distribution() },
         _ => return None,
     })
 }
@@ -194,11 +186,9 @@ fn several_columns_rule(name: &str, args: &mut Args<'_>) -> Option<Kind> {
         "expect_multicolumn_values_to_be_equal" => {
             Kind::ColumnsEqual { columns: args.texts("column_list"), ignore_row_if: args.ignore_row() }
         }
-        "expect_multicolumn_sum_to_equal" => Kind::SumEquals {
-            columns: args.texts("column_list"),
-            total: args.number("sum_total", None),
-            ignore_row_if: args.ignore_row(),
-        },
+        "expect_multicolumn_sum_to_equal" => {
+            Kind::SumEquals { columns: args.texts("column_list"), total: args.number("sum_total", None), ignore_row_if: args.ignore_row() }
+        }
         "expect_values_to_be_in_dataset" => {
             let one = args.get("column").is_some();
             let columns = if one { vec![args.text("column")] } else { args.texts("column_list") };

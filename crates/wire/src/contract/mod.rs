@@ -32,12 +32,14 @@ mod reader;
 mod result;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_foreign;
 mod written;
 
 pub use gx::{SuiteOptions, parse_suite};
 pub use names::{SHORT_NAMES, SUITE_NAMES, Short};
-pub use own::parse_own;
 pub use odcs::parse_odcs;
+pub use own::parse_own;
 pub use pandera::parse_pandera;
 pub use result::{ResultFormat, result_json, result_json_as};
 

@@ -12,8 +12,27 @@ use tidegate_core::contract::{
 };
 
 const ROOT_KEYS: &[&str] = &[
-    "version", "apiVersion", "kind", "id", "status", "name", "tenant", "tags", "domain", "dataProduct", "description", "servers", "schema",
-    "support", "price", "team", "roles", "slaDefaultElement", "slaProperties", "authoritativeDefinitions", "customProperties",
+    "version",
+    "apiVersion",
+    "kind",
+    "id",
+    "status",
+    "name",
+    "tenant",
+    "tags",
+    "domain",
+    "dataProduct",
+    "description",
+    "servers",
+    "schema",
+    "support",
+    "price",
+    "team",
+    "roles",
+    "slaDefaultElement",
+    "slaProperties",
+    "authoritativeDefinitions",
+    "customProperties",
     "contractCreatedTs",
 ];
 /// The custom property that says whether `mustBeBetween` has its ends within; the text of the standard leaves them out.
@@ -33,7 +52,9 @@ pub fn parse_odcs(file: &str, text: &str, options: &SuiteOptions) -> Result<Cont
     }
     match root.get("apiVersion").and_then(Node::as_str) {
         Some(version) if version.starts_with("v3.") => {}
-        Some(version) => reader.wrong(root.get("apiVersion").unwrap_or(&root), format!("apiVersion `{version}` is refused: v3 is understood")),
+        Some(version) => {
+            reader.wrong(root.get("apiVersion").unwrap_or(&root), format!("apiVersion `{version}` is refused: v3 is understood"))
+        }
         None => reader.wrong(&root, "a data contract has an `apiVersion`"),
     }
     let mut dataset = root.get("name").and_then(Node::as_str).unwrap_or_else(|| stem(file)).to_owned();
@@ -110,7 +131,9 @@ fn read_sla(reader: &mut Reader, root: &Node) {
         let column = element.map(|e| e.rsplit_once('.').map_or(e.clone(), |(_, column)| column.to_owned()));
         match item.get("value").and_then(Node::as_f64) {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, and is not negative")]
-            Some(value) if value >= 0.0 => reader.add(item, Severity::Critical, Kind::Freshness { column, within_ms: (value * each) as u64 }),
+            Some(value) if value >= 0.0 => {
+                reader.add(item, Severity::Critical, Kind::Freshness { column, within_ms: (value * each) as u64 })
+            }
             _ => reader.wrong(item, "`value` of a latency is not a number from 0"),
         }
     }
@@ -217,7 +240,10 @@ impl Object<'_> {
                 "exclusiveMaximum" => self.reader.value(node).map(|v| Kind::Between { column, bounds: below(v, true) }),
                 "multipleOf" => self.reader.value(node).map(|v| Kind::Satisfies { condition: multiple_of(&column, v) }),
                 other => {
-                    self.reader.wrong(at, format!("`{other}` of `{column}` is refused: pattern, lengths, minimum, maximum and multipleOf are checked"));
+                    self.reader.wrong(
+                        at,
+                        format!("`{other}` of `{column}` is refused: pattern, lengths, minimum, maximum and multipleOf are checked"),
+                    );
                     None
                 }
             };
@@ -292,7 +318,10 @@ impl Object<'_> {
                 }
             }
             (other, Some(_)) => {
-                self.reader.wrong(rule, format!("metric `{other}` is refused: nullValues, missingValues, invalidValues, duplicateValues, rowCount"));
+                self.reader.wrong(
+                    rule,
+                    format!("metric `{other}` is refused: nullValues, missingValues, invalidValues, duplicateValues, rowCount"),
+                );
                 return None;
             }
             (other, None) => {

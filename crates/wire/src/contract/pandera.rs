@@ -19,8 +19,27 @@ const COLUMN_KEYS: &[&str] = &["dtype", "nullable", "unique", "required", "check
 const OPTIONS: &[&str] = &["check_name", "ignore_na", "raise_warning", "n_failure_cases", "groupby", "groups", "error", "name", "options"];
 /// The checks that are understood.
 const CHECKS: &[&str] = &[
-    "equal_to", "eq", "not_equal_to", "ne", "greater_than", "gt", "greater_than_or_equal_to", "ge", "less_than", "lt", "less_than_or_equal_to",
-    "le", "in_range", "between", "isin", "notin", "str_matches", "str_contains", "str_startswith", "str_endswith", "str_length",
+    "equal_to",
+    "eq",
+    "not_equal_to",
+    "ne",
+    "greater_than",
+    "gt",
+    "greater_than_or_equal_to",
+    "ge",
+    "less_than",
+    "lt",
+    "less_than_or_equal_to",
+    "le",
+    "in_range",
+    "between",
+    "isin",
+    "notin",
+    "str_matches",
+    "str_contains",
+    "str_startswith",
+    "str_endswith",
+    "str_length",
     "unique_values_eq",
 ];
 
@@ -71,7 +90,8 @@ fn refuse_change(reader: &mut Reader, key: &str, at: &Node) {
 
 /// `strict`, `ordered` and `unique` of the frame.
 fn read_frame(reader: &mut Reader, root: &Node, optional: &[String]) {
-    let columns: Vec<String> = root.get("columns").and_then(Node::as_map).into_iter().flatten().filter_map(|(k, _)| Some(k.text()?.into_owned())).collect();
+    let columns: Vec<String> =
+        root.get("columns").and_then(Node::as_map).into_iter().flatten().filter_map(|(k, _)| Some(k.text()?.into_owned())).collect();
     let ordered = root.get("ordered").filter(|n| n.as_bool() == Some(true));
     let strict = root.get("strict").filter(|n| n.as_bool() == Some(true));
     match (strict, ordered) {
@@ -122,7 +142,9 @@ fn read_column(reader: &mut Reader, column: &str, at: &Node, about: &Node, optio
             "dtype" if node.is_null() => {}
             "dtype" => match node.as_str().and_then(type_of) {
                 Some(types) => reader.add(node, Severity::Critical, Kind::OfType { column: name.clone(), types, list: true }),
-                None => reader.wrong(node, format!("dtype `{}` is refused: it has no counterpart in files", node.text().unwrap_or_default())),
+                None => {
+                    reader.wrong(node, format!("dtype `{}` is refused: it has no counterpart in files", node.text().unwrap_or_default()))
+                }
             },
             "coerce" | "drop_invalid_rows" if node.as_bool() == Some(true) => refuse_change(reader, &key, at),
             "default" if !node.is_null() => refuse_change(reader, &key, at),
@@ -186,11 +208,10 @@ fn read_check(reader: &mut Reader, column: &str, check: &str, at: &Node, node: &
             return reader.wrong(found, format!("`{key}` of check `{check}` is refused: checks by group are not understood"));
         }
     }
-    let severity =
-        if option("raise_warning").and_then(Node::as_bool) == Some(true) { Severity::Warning } else { Severity::Critical };
-    let only = node.as_map().map(|entries| {
-        entries.iter().filter(|(k, _)| !OPTIONS.contains(&k.text().unwrap_or_default().as_ref())).collect::<Vec<_>>()
-    });
+    let severity = if option("raise_warning").and_then(Node::as_bool) == Some(true) { Severity::Warning } else { Severity::Critical };
+    let only = node
+        .as_map()
+        .map(|entries| entries.iter().filter(|(k, _)| !OPTIONS.contains(&k.text().unwrap_or_default().as_ref())).collect::<Vec<_>>());
     let plain = match &only {
         None => Some(node),
         Some(entries) => match entries.as_slice() {
@@ -257,7 +278,9 @@ fn rule(reader: &mut Reader, column: &str, check: &str, at: &Node, given: &Given
             let end = |reader: &mut Reader, name: &str| given.named(name).and_then(|n| reader.value(n));
             let bounds = match end(reader, "exact_value") {
                 Some(exact) => Bounds::inclusive(Some(exact.clone()), Some(exact)),
-                None if given.node.as_map().is_none() => Bounds::inclusive(Some(need(reader, "exact_value")?), given.plain.and_then(|n| reader.value(n))),
+                None if given.node.as_map().is_none() => {
+                    Bounds::inclusive(Some(need(reader, "exact_value")?), given.plain.and_then(|n| reader.value(n)))
+                }
                 None => Bounds::inclusive(end(reader, "min_value"), end(reader, "max_value")),
             };
             Some(Kind::LengthBetween { column, bounds })
@@ -285,7 +308,9 @@ fn type_of(dtype: &str) -> Option<Vec<String>> {
     match dtype {
         "int8" | "int16" | "int32" | "int64" | "uint8" | "uint16" | "uint32" | "uint64" | "float16" | "float32" | "float64" | "bool"
         | "category" => one(dtype),
-        "Int8" | "Int16" | "Int32" | "Int64" | "UInt8" | "UInt16" | "UInt32" | "UInt64" | "Float32" | "Float64" => one(&dtype.to_lowercase()),
+        "Int8" | "Int16" | "Int32" | "Int64" | "UInt8" | "UInt16" | "UInt32" | "UInt64" | "Float32" | "Float64" => {
+            one(&dtype.to_lowercase())
+        }
         "int" => one("int64"),
         "float" => one("float64"),
         "boolean" => one("bool"),

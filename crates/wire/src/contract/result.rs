@@ -119,10 +119,8 @@ fn distinct_result(kind: &Kind, observed: &Json) -> Json {
 
 /// A sample as their lists have it: rows of several columns are mappings, pairs are lists.
 fn shown(kind: &Kind, sample: &Sample) -> Json {
-    let named = matches!(
-        kind,
-        Kind::CompoundUnique { .. } | Kind::UniqueWithinRecord { .. } | Kind::ColumnsEqual { .. } | Kind::SumEquals { .. }
-    );
+    let named =
+        matches!(kind, Kind::CompoundUnique { .. } | Kind::UniqueWithinRecord { .. } | Kind::ColumnsEqual { .. } | Kind::SumEquals { .. });
     match &sample.value {
         Value::Row(values) if named => {
             kind.columns().iter().zip(values).map(|(c, v)| ((*c).to_owned(), json!(v))).collect::<Map<String, Json>>().into()

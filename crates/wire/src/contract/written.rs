@@ -67,7 +67,9 @@ fn expected_into(map: &mut Map<String, Json>, expected: &Expected) {
         }
     };
     set(map, &[("partition_object", partition), ("threshold", json!(expected.threshold))]);
-    for (name, held) in [("tail_weight_holdout", expected.tail_weight_holdout), ("internal_weight_holdout", expected.internal_weight_holdout)] {
+    for (name, held) in
+        [("tail_weight_holdout", expected.tail_weight_holdout), ("internal_weight_holdout", expected.internal_weight_holdout)]
+    {
         if held > 0.0 {
             set(map, &[(name, json!(held))]);
         }

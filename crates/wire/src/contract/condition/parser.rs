@@ -9,8 +9,8 @@ const DEPTH_MAX: usize = 64;
 
 /// Words that cannot name a column unless they are quoted.
 const RESERVED: &[&str] = &[
-    "and", "or", "not", "in", "between", "like", "is", "null", "true", "false", "select", "from", "where", "case", "when", "exists", "group", "order",
-    "having", "limit", "union", "join", "cast",
+    "and", "or", "not", "in", "between", "like", "is", "null", "true", "false", "select", "from", "where", "case", "when", "exists",
+    "group", "order", "having", "limit", "union", "join", "cast",
 ];
 
 pub(super) struct Parser<'a> {
@@ -125,7 +125,13 @@ impl<'a> Parser<'a> {
         self.joined(Parser::not, "and", "&", Predicate::All)
     }
 
-    fn joined(&mut self, next: fn(&mut Self) -> Parsed<Part>, word: &str, sign: &str, join: fn(Vec<Predicate>) -> Predicate) -> Parsed<Part> {
+    fn joined(
+        &mut self,
+        next: fn(&mut Self) -> Parsed<Part>,
+        word: &str,
+        sign: &str,
+        join: fn(Vec<Predicate>) -> Predicate,
+    ) -> Parsed<Part> {
         let first = next(self)?;
         let more = |p: &mut Self| p.word(word) || (p.spelling != Spelling::Sql && p.sign(sign));
         if !more(self) {
@@ -220,8 +226,11 @@ impl<'a> Parser<'a> {
     }
 
     fn comparison_sign(&mut self) -> Option<Comparison> {
-        let signs: &[&'static str] =
-            if self.spelling == Spelling::Sql { &["=", "==", "!=", "<>", "<=", ">=", "<", ">"] } else { &["==", "!=", "<=", ">=", "<", ">"] };
+        let signs: &[&'static str] = if self.spelling == Spelling::Sql {
+            &["=", "==", "!=", "<>", "<=", ">=", "<", ">"]
+        } else {
+            &["==", "!=", "<=", ">=", "<", ">"]
+        };
         Some(match self.signs(signs)? {
             "=" | "==" => Comparison::Equal,
             "!=" | "<>" => Comparison::NotEqual,

@@ -6,8 +6,22 @@ use super::{CONDITION_BYTES_MAX, Spelling};
 use tidegate_core::contract::{Condition, Nulls, Predicate};
 
 /// Clauses that make another table of what is selected.
-const REFUSED: &[&str] =
-    &["join", "group", "having", "union", "intersect", "except", "limit", "offset", "distinct", "with", "window", "over", "exists", "fetch"];
+const REFUSED: &[&str] = &[
+    "join",
+    "group",
+    "having",
+    "union",
+    "intersect",
+    "except",
+    "limit",
+    "offset",
+    "distinct",
+    "with",
+    "window",
+    "over",
+    "exists",
+    "fetch",
+];
 
 /// Functions that make one row of all.
 const AGGREGATES: &[&str] = &["count", "sum", "avg", "min", "max"];

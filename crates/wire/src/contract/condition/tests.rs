@@ -76,7 +76,8 @@ fn queries_select_rows_of_the_checked_table() {
     assert_eq!(read("SELECT * FROM {batch}"), r#"{"all":[]}"#);
     expect!["refused: `JOIN` in a query is refused: `SELECT .. FROM {batch} WHERE ..` is understood, with one condition on rows"]
         .assert_eq(&read("SELECT * FROM {batch} JOIN b ON 1 = 1"));
-    expect!["refused: table `other` is refused: a query reads the checked table alone, as `{batch}`"].assert_eq(&read("SELECT * FROM other"));
+    expect!["refused: table `other` is refused: a query reads the checked table alone, as `{batch}`"]
+        .assert_eq(&read("SELECT * FROM other"));
     assert!(rows_query("SELECT COUNT(*) FROM {object} WHERE a > 7", &[]).unwrap().1);
     assert!(read("SELECT sum(a) FROM {batch}").contains("aggregates in a query are refused"));
     assert!(read("DELETE FROM {batch}").starts_with("refused: a query begins with SELECT"));
