@@ -223,8 +223,9 @@ impl ProposedColumn {
         let room = (high - low) * ROOM;
         let (mut min, mut max) = (low - room, high + room);
         // Nothing below zero was seen: room would invent a meaning for it.
-        if low >= 0.0 {
-            min = min.max(0.0);
+        let clamped = low >= 0.0 && min < 0.0;
+        if clamped {
+            min = 0.0;
         }
         if about.class == Class::Int {
             (min, max) = (min.floor(), max.ceil());
@@ -234,7 +235,8 @@ impl ProposedColumn {
             let json = if about.class == Class::Int && x.abs() < 9e15 { serde_json::json!(x as i64) } else { serde_json::json!(x) };
             json
         };
-        let from = format!("{present} values from {low} to {high}; {:.0} % of the width are added at both ends", ROOM * 100.0);
+        let but = if clamped { ", but nothing below 0" } else { "" };
+        let from = format!("{present} values from {low} to {high}; {:.0} % of the width are added at both ends{but}", ROOM * 100.0);
         self.rule("between", serde_json::json!([end(min), end(max)]), from);
     }
 }
