@@ -14,6 +14,8 @@ environment evidently
 export TIDEGATE_TEST_EVIDENTLY="$environment/bin/python"
 environment s3
 export TIDEGATE_TEST_MOTO="$environment/bin/moto_server"
+environment gx
+export TIDEGATE_TEST_GX="$environment/bin/python"
 environment test
 export TIDEGATE_TEST_PYTHON="$environment/bin/python"
 TIDEGATE_ONNXRUNTIME=$("$TIDEGATE_TEST_PYTHON" -c '

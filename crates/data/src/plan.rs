@@ -193,20 +193,9 @@ fn column_way(kind: &Kind, column: usize, name: &str, opened: &Opened) -> Planne
             rows(between(bounds, class, data_type).unwrap_or_else(|why| RowRule::Refuse(refuse(&why))))
         }
         Kind::InSet { values, negate, .. } => rows(in_set(values, *negate, class).map_err(|why| refuse(&why))?),
-        Kind::MatchRegex { .. } if class == Class::Other => Err(refuse("a regular expression needs text")),
-        Kind::MatchRegex { regex, negate, .. } => rows(RowRule::Regex(Box::new(PythonRegex::new(regex)?), *negate)),
-        Kind::MatchRegexList { .. } if class == Class::Other => Err(refuse("a regular expression needs text")),
-        Kind::MatchRegexList { regexes, match_on, negate, .. } => {
-            let regexes = regexes.iter().map(|r| PythonRegex::new(r)).collect::<Result<_, _>>()?;
-            rows(RowRule::Regexes(regexes, *match_on, *negate))
+        Kind::MatchRegex { .. } | Kind::MatchRegexList { .. } | Kind::MatchLike { .. } | Kind::MatchStrftime { .. } => {
+            rows(text_rule(kind, class, refuse)?)
         }
-        Kind::MatchLike { patterns, match_on, negate, escape, .. } if class == Class::Text => {
-            let likes = patterns.iter().map(|p| Like::new(p, *escape)).collect::<Result<_, _>>()?;
-            rows(RowRule::Likes(likes, *match_on, *negate))
-        }
-        Kind::MatchLike { .. } => Err(refuse("a pattern needs text")),
-        Kind::MatchStrftime { format, .. } if class == Class::Text => rows(RowRule::Strptime(Box::new(Form::new(format)?))),
-        Kind::MatchStrftime { .. } => rows(RowRule::Refuse(refuse("a form is for texts, before they are made dates"))),
         Kind::ZScores { threshold, double_sided, .. } if numeric(class) => {
             Ok(Way::ZScores { column, threshold: *threshold, double_sided: *double_sided })
         }
@@ -240,6 +229,25 @@ fn column_way(kind: &Kind, column: usize, name: &str, opened: &Opened) -> Planne
         Kind::Freshness { .. } if matches!(class, Class::Instant | Class::Null) => Ok(Way::Newest { column }),
         Kind::Freshness { .. } => Err(refuse("freshness needs dates or instants")),
         _ => Ok(Way::Done(Measured::Table)),
+    }
+}
+
+/// Rules on the text of a value.
+fn text_rule(kind: &Kind, class: Class, refuse: impl Fn(&str) -> String) -> Result<RowRule, String> {
+    match kind {
+        Kind::MatchRegex { .. } | Kind::MatchRegexList { .. } if class == Class::Other => Err(refuse("a regular expression needs text")),
+        Kind::MatchRegex { regex, negate, .. } => Ok(RowRule::Regex(Box::new(PythonRegex::new(regex)?), *negate)),
+        Kind::MatchRegexList { regexes, match_on, negate, .. } => {
+            let regexes = regexes.iter().map(|r| PythonRegex::new(r)).collect::<Result<_, _>>()?;
+            Ok(RowRule::Regexes(regexes, *match_on, *negate))
+        }
+        Kind::MatchLike { patterns, match_on, negate, escape, .. } if class == Class::Text => {
+            let likes = patterns.iter().map(|p| Like::new(p, *escape)).collect::<Result<_, _>>()?;
+            Ok(RowRule::Likes(likes, *match_on, *negate))
+        }
+        Kind::MatchStrftime { format, .. } if class == Class::Text => Ok(RowRule::Strptime(Box::new(Form::new(format)?))),
+        Kind::MatchStrftime { .. } => Ok(RowRule::Refuse(refuse("a form is for texts, before they are made dates"))),
+        _ => Err(refuse("a pattern needs text")),
     }
 }
 

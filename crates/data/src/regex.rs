@@ -25,8 +25,8 @@ impl PythonRegex {
                 .build()
                 .map_err(|e| format!("regular expression `{pattern}` cannot be compiled: {e}"))
         };
-        let (plain, dollar) = translate(pattern, r"\z");
-        let before_line_end = if dollar { Some(compile(&translate(pattern, r"(?=\n?\z)").0)?) } else { None };
+        let (plain, dollar) = translate(pattern, r"\z")?;
+        let before_line_end = if dollar { Some(compile(&translate(pattern, r"(?=\n?\z)")?.0)?) } else { None };
         Ok(PythonRegex { plain: compile(&plain)?, before_line_end })
     }
 
@@ -42,8 +42,12 @@ impl PythonRegex {
     }
 }
 
+/// Letters that mean something behind a backslash in Python, outside of classes and in them.
+const ESCAPES: &str = "abBdDfnrsStuUvwWxAZ";
+const ESCAPES_IN_CLASS: &str = "abdDfnrsStuUvwWx";
+
 /// The pattern in the other engine's spelling, with `end` for `$`, and whether there was a `$`.
-fn translate(pattern: &str, end: &str) -> (String, bool) {
+fn translate(pattern: &str, end: &str) -> Result<(String, bool), String> {
     // In multi-line mode `$` is the end of any line in both.
     let multi_line = pattern.starts_with("(?")
         && pattern.split(')').next().is_some_and(|flags| flags.chars().skip(2).all(|c| c.is_ascii_alphabetic()) && flags.contains('m'));
@@ -52,7 +56,14 @@ fn translate(pattern: &str, end: &str) -> (String, bool) {
     while let Some(c) = chars.next() {
         match c {
             '\\' => match chars.next() {
+                Some(c) if c.is_ascii_alphabetic() && !(if in_class { ESCAPES_IN_CLASS } else { ESCAPES }).contains(c) => {
+                    return Err(format!(
+                        "regular expression `{pattern}`: `\\{c}` is refused: Python has no such escape here, or names a character by it"
+                    ));
+                }
                 Some('Z') if !in_class => out.push_str(r"\z"),
+                // A backspace in a class, the edge of a word outside.
+                Some('b') if in_class => out.push_str(r"\x08"),
                 Some(escaped) => out.extend(['\\', escaped]),
                 None => out.push('\\'),
             },
@@ -83,7 +94,7 @@ fn translate(pattern: &str, end: &str) -> (String, bool) {
             other => out.push(other),
         }
     }
-    (out, dollar)
+    Ok((out, dollar))
 }
 
 #[cfg(test)]
@@ -113,9 +124,45 @@ mod tests {
             ("(?m)^b$", "a\nb\nc", true),
             ("^b$", "a\nb\nc", false),
             ("[a&&b]", "&", true),
+            (r"[\b]", "\u{8}", true),
+            (r"[\b]", "b", false),
+            (r"\t|\x41", "A", true),
         ] {
             assert_eq!(PythonRegex::new(pattern).unwrap().finds(text), Ok(found), "{pattern} on {text:?}");
         }
         assert!(PythonRegex::new("(").is_err());
+    }
+
+    #[test]
+    fn what_the_engine_does_not_have_is_refused() {
+        // docs/contracts.md lists the same.
+        let mut wrong = Vec::new();
+        for (pattern, understood) in [
+            ("(a)?(?(1)b|c)", true),
+            ("(?>a+)b", true),
+            ("a++b", true),
+            (r"\x41\u00e9", true),
+            ("(?x) a  # note", true),
+            ("(?#note)a", true),
+            (r"\A\bfoo\b", true),
+            ("(?<=a|bc)d", true),
+            // Python refuses this one; where it is written, it is understood here.
+            ("(?<=a+)b", true),
+            ("(?a)x", false),
+            ("(?u)x", true),
+            ("(?L)x", false),
+            (r"\N{DIGIT ONE}", false),
+            (r"\h", false),
+            (r"[\A]", false),
+            (r"\K", false),
+            (r"\07", false),
+            ("(?P=nobody)", false),
+            (r"(a)\2", false),
+        ] {
+            if PythonRegex::new(pattern).is_ok() != understood {
+                wrong.push(pattern);
+            }
+        }
+        assert!(wrong.is_empty(), "{wrong:?}");
     }
 }

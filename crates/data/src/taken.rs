@@ -209,8 +209,9 @@ async fn from_column(
         Way::ZScores { column, threshold, double_sided } => match &found.moments {
             Some(moments) => {
                 let (mean, deviation) = moments.mean_and_deviation();
-                // A constant column and one of fewer than two values have no scores, so none is too large.
-                let scored = deviation.is_finite() && deviation != 0.0;
+                // A constant column and one of fewer than two values have no scores, so none is too large. Where squares
+                // overflow, the deviation is infinite and scores are 0, as they are in pandas.
+                let scored = !deviation.is_nan() && deviation != 0.0;
                 let rule = if scored { RowRule::ZScore { mean, deviation, threshold, double_sided } } else { RowRule::Anything };
                 return Ok(Taken::Again(column, rule));
             }

@@ -13,5 +13,7 @@ mod oracle;
 mod pandera;
 #[path = "data/profile.rs"]
 mod profile;
+#[path = "data/rules.rs"]
+mod rules;
 #[path = "data/world.rs"]
 mod world;

@@ -119,11 +119,15 @@ def answer(text, frame):
             read.validate(frame, lazy=True)
         return {"valid": True, "columns": []}, None
     except pa_pandas.errors.SchemaErrors as error:
-        cases = error.failure_cases
         columns = set()
-        for _, case in cases.iterrows():
+        for kind in error.message.values():
+            for found in kind.values():
+                columns.update(str(one["column"]) for one in found)
+        # A missing column and rows that occur twice are told of the whole schema: their names stand among the cases.
+        for _, case in error.failure_cases.iterrows():
             missing = case["check"] in ("column_in_dataframe", "column_in_schema")
             columns.add(str(case["failure_case"] if missing else case["column"]))
+        columns -= {"None", "nan"}
         return {"valid": False, "columns": sorted(columns)}, None
 
 

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use indexmap::IndexMap;
 use std::path::Path;
-use tidegate_core::contract::{CheckReport, Contract};
+use tidegate_core::contract::{Before, CheckReport, Contract};
 use tidegate_core::id::At;
 
 /// A column in memory.
@@ -16,6 +16,26 @@ pub struct Column {
     pub texts: Vec<Option<String>>,
     /// As JSON, as a raw record is sent.
     pub json: Vec<serde_json::Value>,
+}
+
+/// What a check knows beside the file and its contract.
+#[derive(Clone, Debug, Default)]
+pub struct Checking {
+    /// Keep all unexpected values and their rows.
+    pub complete: bool,
+    /// Files of the other datasets that rules may name.
+    pub others: Vec<(String, std::path::PathBuf)>,
+    /// What the checks before this one found.
+    pub before: Option<Before>,
+}
+
+/// A contract that was proposed.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// As it is written.
+    pub yaml: String,
+    /// The same as JSON, with what each rule was inferred from.
+    pub json: serde_json::Value,
 }
 
 /// How columns are to be read.
@@ -59,10 +79,10 @@ impl Columns {
 
 #[cfg(feature = "data")]
 mod engine {
-    use super::{As, CheckReport, Column, Columns, Contract, Result};
+    use super::{As, CheckReport, Checking, Column, Columns, Contract, Proposal, Result};
     use std::path::Path;
     use tidegate_core::id::At;
-    use tidegate_data::{CheckOptions, DataError, ROWS_MAX, Source};
+    use tidegate_data::{CheckOptions, DataError, ROWS_MAX, SAMPLES, SAMPLES_MAX, Source};
 
     /// What is not there has an exit code of its own.
     fn coded(error: DataError) -> anyhow::Error {
@@ -72,8 +92,19 @@ mod engine {
         }
     }
 
-    pub async fn check(path: &Path, contract: &Contract, as_of: At) -> Result<CheckReport> {
-        tidegate_data::check(&Source::at(path), contract, as_of, &CheckOptions::default()).await.map_err(coded)
+    pub async fn check(path: &Path, contract: &Contract, as_of: At, checking: &Checking) -> Result<CheckReport> {
+        let options = CheckOptions {
+            samples: if checking.complete { SAMPLES_MAX } else { SAMPLES },
+            others: checking.others.iter().map(|(name, path)| (name.clone(), Source::at(path))).collect(),
+            before: checking.before.clone(),
+            ..CheckOptions::default()
+        };
+        tidegate_data::check(&Source::at(path), contract, as_of, &options).await.map_err(coded)
+    }
+
+    pub async fn propose(path: &Path) -> Result<Proposal> {
+        let proposal = tidegate_data::propose(&Source::at(path)).await.map_err(coded)?;
+        Ok(Proposal { yaml: proposal.yaml(), json: serde_json::to_value(&proposal)? })
     }
 
     pub fn digest(path: &Path) -> Result<tidegate_core::id::Digest> {
@@ -104,7 +135,7 @@ mod engine {
 
 #[cfg(not(feature = "data"))]
 mod engine {
-    use super::{As, CheckReport, Columns, Contract, Result};
+    use super::{As, CheckReport, Checking, Columns, Contract, Proposal, Result};
     use std::path::Path;
     use tidegate_core::id::At;
 
@@ -115,7 +146,11 @@ mod engine {
         ))
     }
 
-    pub async fn check(path: &Path, _: &Contract, _: At) -> Result<CheckReport> {
+    pub async fn check(path: &Path, _: &Contract, _: At, _: &Checking) -> Result<CheckReport> {
+        absent(path)
+    }
+
+    pub async fn propose(path: &Path) -> Result<Proposal> {
         absent(path)
     }
 
@@ -132,8 +167,16 @@ mod engine {
 ///
 /// # Errors
 /// When the file cannot be read. A rule that does not hold is in the report.
-pub async fn check(path: &Path, contract: &Contract, as_of: At) -> Result<CheckReport> {
-    engine::check(path, contract, as_of).await
+pub async fn check(path: &Path, contract: &Contract, as_of: At, checking: &Checking) -> Result<CheckReport> {
+    engine::check(path, contract, as_of, checking).await
+}
+
+/// A contract that the data would pass, every rule of it marked as inferred.
+///
+/// # Errors
+/// When the file cannot be read.
+pub async fn propose(path: &Path) -> Result<Proposal> {
+    engine::propose(path).await
 }
 
 /// The digest of a file's bytes, or of a directory's files.

@@ -31,7 +31,8 @@ impl Repo {
         let ours = Lock::take(&path, &own, &AtomicBool::new(false), observer);
         let ours = ours.map_err(|error| DataError::Refused(format!("take the lock of the repository: {error}")))?;
         let theirs = DvcLocks::new(Some(&self.dvc)).repository(&AtomicBool::new(false), &mut |who| tell(&format!("waiting for {who}")));
-        let theirs = theirs.map_err(|error| DataError::Refused(format!("take DVC's lock of the repository: {}", BuildError::from(error))))?;
+        let theirs =
+            theirs.map_err(|error| DataError::Refused(format!("take DVC's lock of the repository: {}", BuildError::from(error))))?;
         Ok(Held { _ours: ours, _theirs: theirs })
     }
 

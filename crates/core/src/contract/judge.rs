@@ -25,7 +25,11 @@ pub(super) struct Finding {
 pub fn judge_expectation(expectation: &Expectation, measured: &Measured, table: &Facts<'_>, rules: &Rules) -> ExpectationOutcome {
     // A condition narrows the table down to the rows that were looked at.
     if let Measured::Among { rows, measured } = measured {
-        return judge_expectation(expectation, measured, &Facts { rows: *rows, ..*table }, rules);
+        let mut outcome = judge_expectation(expectation, measured, &Facts { rows: *rows, ..*table }, rules);
+        if *rows == 0 && outcome.vacuous {
+            "the condition selects no rows, so nothing was checked".clone_into(&mut outcome.why);
+        }
+        return outcome;
     }
     let finding = match expectation.mistake() {
         Some(mistake) => error(mistake),

@@ -36,3 +36,5 @@ pub use value::{Bounds, Value, instant_micros};
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_more;

@@ -21,7 +21,7 @@ fn between(mostly: f64) -> Expectation {
 
 fn judged(expectation: &Expectation, measured: &Measured, rows: u64, rules: &Rules) -> (Verdict, bool, bool) {
     let columns = ["a".to_owned()];
-    let table = Facts { rows, columns: &columns, as_of: At(1_000_000) };
+    let table = Facts { rows, columns: &columns, types: &[], as_of: At(1_000_000), before: None };
     let outcome = judge_expectation(expectation, measured, &table, rules);
     (outcome.verdict, outcome.success, outcome.vacuous)
 }

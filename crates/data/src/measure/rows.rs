@@ -143,12 +143,7 @@ impl RowTally {
             }
             (RowRule::TextIn(set, negate), Values::Text(a)) => self.rows(column, row, |r| Ok(set.has(a.value(r)) == *negate))?,
             (RowRule::Whole(lo, hi), Values::Float(a)) => {
-                // Only whole numbers that do not fit 64 bits are read so; an end that was not given is open.
-                #[expect(clippy::cast_precision_loss, reason = "the nearest float is what such numbers are compared with")]
-                let (min, max) = (
-                    if *lo == i64::MIN { f64::NEG_INFINITY } else { *lo as f64 },
-                    if *hi == i64::MAX { f64::INFINITY } else { *hi as f64 },
-                );
+                let (min, max) = wide_ends(*lo, *hi);
                 self.tally(column, row, a.values(), |v| *v < min || *v > max);
             }
             (RowRule::ZScore { mean, deviation, threshold, double_sided }, values) if is_number(values) => {
@@ -235,6 +230,12 @@ impl RowTally {
         self.samples.extend(next.samples.into_iter().take(room).map(|s| Sample { row: s.row.map(|r| r + rows), value: s.value }));
         self.failed = self.failed.take().or(next.failed);
     }
+}
+
+/// Ends for whole numbers that do not fit 64 bits with a sign; one that was not given is open.
+#[expect(clippy::cast_precision_loss, reason = "the nearest float is what such numbers are compared with")]
+fn wide_ends(lo: i64, hi: i64) -> (f64, f64) {
+    (if lo == i64::MIN { f64::NEG_INFINITY } else { lo as f64 }, if hi == i64::MAX { f64::INFINITY } else { hi as f64 })
 }
 
 /// Whether patterns of a list match; turned round, one that does is one too many.

@@ -1,14 +1,21 @@
 //! `tidegate check`: datasets against their contracts; exit code 1 when one fails.
 
 use super::Context;
+use super::recorder::Recorder;
+use crate::clock;
+use crate::columns;
+use crate::daemon::events::Bus;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
 use crate::steps::{check as step, checkpoint};
 use crate::workspace;
 use anyhow::{Context as _, Result};
 use clap::Args;
+use std::path::{Path, PathBuf};
 use tidegate_core::contract::CheckReport;
-use tidegate_wire::contract::result_json;
+use tidegate_store::FsBlobs;
+use tidegate_wire::contract::{ResultFormat, SuiteOptions, result_json_as};
+use tokio::runtime::Runtime;
 
 /// What to check.
 #[derive(Debug, Args)]
@@ -18,13 +25,72 @@ pub struct CheckArgs {
     /// Fail also where an imported suite passed because nothing was checked
     #[arg(long)]
     strict: bool,
+    /// Check this file or folder against `--contract`, without a tidegate.yaml
+    #[arg(long, value_name = "PATH", requires = "contract", conflicts_with = "datasets")]
+    data: Option<PathBuf>,
+    /// The contract of `--data`: our YAML, a suite of Great Expectations, a schema of Pandera, a data contract (ODCS)
+    #[arg(long, value_name = "FILE", requires = "data")]
+    contract: Option<PathBuf>,
+    /// Value of a suite's parameter, as `lo=5`
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    parameters: Vec<String>,
+    /// How much of each result `--json` gives: boolean_only, basic, summary, complete
+    #[arg(long, value_name = "FORMAT", default_value = "summary")]
+    result_format: String,
+    /// Keep what the check found in the journal: volume and schema are compared with the checks that passed before
+    #[arg(long)]
+    record: bool,
 }
 
 /// Carries it out.
 pub fn check(context: &Context, args: &CheckArgs) -> Result<u8> {
-    if let Some(code) = checkpoints(context, args)? {
-        return Ok(code);
+    let format: ResultFormat = args.result_format.parse().map_err(|e| failure(exit::USAGE, format!("check: result format {e}")))?;
+    let mut asked = step::Asked::default();
+    asked.suite = SuiteOptions { strict: args.strict, parameters: parameters(&args.parameters)?, object: None };
+    asked.checking.complete = format == ResultFormat::Complete;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let reports = match (&args.data, &args.contract) {
+        (Some(data), Some(file)) => vec![one_file(&context.dir, data, file, &asked, &runtime)?],
+        _ => match checkpoints(context, args, &asked, &runtime)? {
+            Some(reports) => reports,
+            None => datasets(context, args, &asked, &runtime)?,
+        },
+    };
+    if context.json {
+        let items: serde_json::Map<String, serde_json::Value> =
+            reports.iter().map(|(name, r)| (name.clone(), result_json_as(r, format))).collect();
+        show::json(&items)?;
+    } else {
+        for (name, report) in &reports {
+            print(name, report)?;
+        }
     }
+    Ok(if reports.iter().all(|(_, r)| r.success) { exit::OK } else { exit::NOT_PASSED })
+}
+
+/// `NAME=VALUE`: a value that reads as JSON is that, anything else is text.
+fn parameters(given: &[String]) -> Result<serde_json::Map<String, serde_json::Value>> {
+    let one = |text: &String| {
+        let (name, value) = text
+            .split_once('=')
+            .ok_or_else(|| failure(exit::USAGE, format!("check: parameter `{text}` has no value: write `NAME=VALUE`")))?;
+        let value = serde_json::from_str(value).unwrap_or_else(|_| serde_json::Value::String(value.to_owned()));
+        Ok((name.to_owned(), value))
+    };
+    given.iter().map(one).collect()
+}
+
+/// A file against a contract, wherever they lie.
+fn one_file(dir: &Path, data: &Path, file: &Path, asked: &step::Asked, runtime: &Runtime) -> Result<(String, CheckReport)> {
+    let name = data.file_stem().map_or_else(|| "data".to_owned(), |n| n.to_string_lossy().into_owned());
+    let mut suite = asked.suite.clone();
+    suite.object = Some(name.clone());
+    let contract = step::contract(&dir.join(file), &file.display().to_string(), &suite)?;
+    let report = runtime.block_on(columns::check(&dir.join(data), &contract, clock::now(), &asked.checking));
+    Ok((name, report.with_context(|| format!("check {}", data.display()))?))
+}
+
+fn datasets(context: &Context, args: &CheckArgs, asked: &step::Asked, runtime: &Runtime) -> Result<Vec<(String, CheckReport)>> {
     let opened = workspace::open(&context.dir)?;
     let data = &opened.config.data;
     for name in &args.datasets {
@@ -36,15 +102,28 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<u8> {
             ));
         }
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let (places, root) = (&opened.places, &opened.places.root);
+    let recorder = args.record.then(|| Recorder::new(&opened, Bus::new()));
+    if recorder.as_ref().is_some_and(|r| r.up().is_some()) {
+        let why = "check: `tidegate up` has the journal and records its own checks: leave `--record` out, or end it first";
+        return Err(failure(exit::USAGE, why));
+    }
     let mut reports = vec![];
     for (name, dataset) in data {
         let wanted = args.datasets.is_empty() || args.datasets.contains(name);
         match &dataset.contract {
             Some(file) if wanted => {
-                let report = runtime
-                    .block_on(step::check(&opened.places.root, dataset, file, args.strict))
-                    .with_context(|| format!("check dataset `{name}`"))?;
+                let mut asked = asked.clone();
+                asked.suite.object = Some(name.clone());
+                asked.checking.others = step::others(root, data);
+                asked.checking.before = step::before_in(&places.journal(), name)?;
+                let checked = runtime.block_on(step::check(root, dataset, file, &asked));
+                let report = checked.with_context(|| format!("check dataset `{name}`"))?;
+                if let Some(recorder) = &recorder {
+                    let (control, blobs) = (recorder.control()?, FsBlobs::open(&places.blobs())?);
+                    let recorded = runtime.block_on(step::record(&control, &blobs, name, root, dataset, file, &report));
+                    recorded.with_context(|| format!("record the check of dataset `{name}`"))?;
+                }
                 reports.push((name.clone(), report));
             }
             None if args.datasets.contains(name) => {
@@ -56,23 +135,18 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<u8> {
             Some(_) | None => {}
         }
     }
+    if let Some(recorder) = recorder {
+        recorder.close();
+    }
     if reports.is_empty() {
         return Err(failure(exit::USAGE, "check: no dataset has a contract, so nothing was checked: name one as `data.NAME.contract`"));
     }
-    if context.json {
-        let items: serde_json::Map<String, serde_json::Value> = reports.iter().map(|(name, r)| (name.clone(), result_json(r))).collect();
-        show::json(&items)?;
-    } else {
-        for (name, report) in &reports {
-            print(name, report)?;
-        }
-    }
-    Ok(if reports.iter().all(|(_, r)| r.success) { exit::OK } else { exit::NOT_PASSED })
+    Ok(reports)
 }
 
 /// Checks the named checkpoints of a Great Expectations project, which needs no tidegate.yaml; none when one of the names is
 /// no checkpoint.
-fn checkpoints(context: &Context, args: &CheckArgs) -> Result<Option<u8>> {
+fn checkpoints(context: &Context, args: &CheckArgs, asked: &step::Asked, runtime: &Runtime) -> Result<Option<Vec<(String, CheckReport)>>> {
     let root = workspace::root_of(&context.dir)?;
     let mut validations = vec![];
     for name in &args.datasets {
@@ -87,29 +161,13 @@ fn checkpoints(context: &Context, args: &CheckArgs) -> Result<Option<u8>> {
     if validations.is_empty() {
         return Ok(None);
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let mut reports = vec![];
     for (name, validation) in validations {
-        let contract = step::contract(&root, &validation.suite, args.strict)?;
-        let report = runtime
-            .block_on(crate::columns::check(&validation.data, &contract, crate::clock::now()))
-            .with_context(|| format!("check `{name}`"))?;
-        reports.push((name, report));
+        let contract = step::contract(&root.join(&validation.suite), &validation.suite, &asked.suite)?;
+        let checked = runtime.block_on(columns::check(&validation.data, &contract, clock::now(), &asked.checking));
+        reports.push((name.clone(), checked.with_context(|| format!("check `{name}`"))?));
     }
-    show_all(context, &reports)
-}
-
-/// Prints all reports; the answer is the exit code.
-fn show_all(context: &Context, reports: &[(String, CheckReport)]) -> Result<Option<u8>> {
-    if context.json {
-        let items: serde_json::Map<String, serde_json::Value> = reports.iter().map(|(name, r)| (name.clone(), result_json(r))).collect();
-        show::json(&items)?;
-    } else {
-        for (name, report) in reports {
-            print(name, report)?;
-        }
-    }
-    Ok(Some(if reports.iter().all(|(_, r)| r.success) { exit::OK } else { exit::NOT_PASSED }))
+    Ok(Some(reports))
 }
 
 fn print(name: &str, report: &CheckReport) -> Result<()> {

@@ -11,6 +11,7 @@ mod gate;
 mod init;
 mod journal;
 mod model;
+mod profile;
 mod recorder;
 mod release;
 mod report;
@@ -53,6 +54,8 @@ enum Command {
     /// Holds a table against a reference: which columns drifted, by the tests that Evidently chooses
     #[cfg(feature = "data")]
     Drift(drift::DriftArgs),
+    /// Proposes a contract from data, every rule marked as inferred
+    Profile(profile::ProfileArgs),
     /// Evaluates the gates of the newest run's model, releasing nothing
     Gate(gate::GateArgs),
     /// Writes a tidegate.yaml for an existing repository
@@ -108,6 +111,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Check(args) => check::check(&context, &args),
         #[cfg(feature = "data")]
         Command::Drift(args) => drift::drift(&context, &args),
+        Command::Profile(args) => profile::profile(&context, &args),
         Command::Gate(args) => gate::gate(&context, &args),
         Command::Init(args) => init::init(&context, &args),
         Command::Config(command) => config::config(&context, &command),

@@ -1,39 +1,76 @@
 //! Checks a dataset against its contract and records what it came to.
 
 use crate::clock;
-use crate::columns;
+use crate::columns::{self, Checking};
 use crate::daemon::control::Control;
 use crate::exit::{self, failure};
 use crate::workspace::read_text;
 use anyhow::{Context as _, Result};
-use std::path::Path;
-use tidegate_core::contract::{CheckReport, CheckSummary, Command, Contract, Dataset as Datasets, Kind};
+use std::path::{Path, PathBuf};
+use tidegate_core::contract::{Before, CheckReport, CheckSummary, Command, Contract, Dataset as Datasets, Event, Kind, State};
 use tidegate_core::id::{At, Digest};
 use tidegate_core::machine::Machine as _;
-use tidegate_port::Blobs as _;
-use tidegate_store::FsBlobs;
+use tidegate_port::{Blobs as _, Journal as _};
+use tidegate_store::{FsBlobs, SqliteJournal};
 use tidegate_wire::config::Dataset;
 use tidegate_wire::contract::{SuiteOptions, parse};
+
+/// How a dataset is checked.
+#[derive(Clone, Debug, Default)]
+pub struct Asked {
+    /// How the contract is read.
+    pub suite: SuiteOptions,
+    /// What is known beside it.
+    pub checking: Checking,
+}
 
 /// A dataset's contract, as its file says.
 ///
 /// # Errors
 /// With every mistake of the file.
-pub fn contract(root: &Path, file: &str, strict: bool) -> Result<Contract> {
-    let text = read_text(&root.join(file))?;
-    let options = SuiteOptions { strict, ..SuiteOptions::default() };
-    parse(file, &text, &options).map_err(|e| failure(exit::USAGE, e.to_string()))
+pub fn contract(path: &Path, file: &str, options: &SuiteOptions) -> Result<Contract> {
+    let text = read_text(path)?;
+    parse(file, &text, options).map_err(|e| failure(exit::USAGE, e.to_string()))
+}
+
+/// What the checks of a dataset that passed found so far.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn before(control: &Control, name: &str) -> Result<Before> {
+    Ok(control.state::<Datasets>(format!("{}/{name}", Datasets::KIND)).await?.accepted)
+}
+
+/// The same from a journal that nobody writes just now, or that another process writes.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub fn before_in(journal: &Path, name: &str) -> Result<Option<Before>> {
+    if !journal.exists() {
+        return Ok(None);
+    }
+    let mut state = State::default();
+    for record in SqliteJournal::open_read_only(journal)?.read_stream(&format!("{}/{name}", Datasets::KIND), 0)? {
+        state = Datasets::evolve(state, &serde_json::from_value::<Event>(record.body).context("read the journal's record of a check")?);
+    }
+    Ok(Some(state.accepted))
+}
+
+/// Files of all datasets, by their names.
+#[must_use]
+pub fn others<'d>(root: &Path, data: impl IntoIterator<Item = (&'d String, &'d Dataset)>) -> Vec<(String, PathBuf)> {
+    data.into_iter().map(|(name, dataset)| (name.clone(), root.join(&dataset.path))).collect()
 }
 
 /// Checks the dataset as it lies in the work tree `root`.
 ///
 /// # Errors
 /// When the data or the contract cannot be read.
-pub async fn check(root: &Path, dataset: &Dataset, file: &str, strict: bool) -> Result<CheckReport> {
-    let contract = contract(root, file, strict)?;
+pub async fn check(root: &Path, dataset: &Dataset, file: &str, asked: &Asked) -> Result<CheckReport> {
+    let contract = contract(&root.join(file), file, &asked.suite)?;
     let as_of = dataset.as_of.unwrap_or_else(clock::now);
     let path = root.join(&dataset.path);
-    let mut report = columns::check(&path, &contract, as_of).await?;
+    let mut report = columns::check(&path, &contract, as_of, &asked.checking).await?;
     let judges_age = contract.expectations.iter().any(|e| matches!(e.kind, Kind::Freshness { .. }));
     if let (Some(limit_ms), false) = (dataset.fresh_within_ms, judges_age) {
         // No column of time is named: the age of the file itself is what can be told.

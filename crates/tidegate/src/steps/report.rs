@@ -96,7 +96,7 @@ fn data(opened: &Opened, report: &mut Report) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     for (name, dataset) in &opened.config.data {
         let Some(file) = &dataset.contract else { continue };
-        match runtime.block_on(check::check(&opened.places.root, dataset, file, false)) {
+        match runtime.block_on(check::check(&opened.places.root, dataset, file, &check::Asked::default())) {
             Ok(found) => report.data.push(DataPart::of(name, &found)),
             Err(error) => {
                 let why = format!("the check of dataset `{name}`: {error:#}");

@@ -32,6 +32,8 @@ mod reader;
 mod result;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_foreign;
 mod written;
 
 pub use gx::{SuiteOptions, parse_suite};

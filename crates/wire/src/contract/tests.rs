@@ -112,16 +112,21 @@ fn suites_of_both_generations_are_read() {
 #[test]
 fn what_cannot_be_mapped_is_refused_by_name() {
     let text = r#"{"expectations":[
-  {"type":"expect_column_kl_divergence_to_be_less_than","kwargs":{"column":"a"}},
-  {"type":"expect_column_values_to_be_in_set","kwargs":{"column":"c","value_set":["a"],"condition_parser":"great_expectations","row_condition":"col(\"a\")>1"}}]}"#;
+  {"type":"expect_column_values_to_be_json_parseable","kwargs":{"column":"a"}},
+  {"type":"expect_column_values_to_be_in_set","kwargs":{"column":"c","value_set":["a"],"condition_parser":"pandas","row_condition":"a.str.len() > 1"}},
+  {"type":"expect_column_to_exist","kwargs":{"column":"c","row_condition":"col(\"a\")>1"}},
+  {"type":"unexpected_rows_expectation","kwargs":{"unexpected_rows_query":"SELECT a, count(*) FROM {batch} GROUP BY a"}},
+  {"type":"expect_query_results_to_match_comparison","kwargs":{}}]}"#;
     check(
         "s.json",
         text,
         expect![[r#"
         read contract s.json:
-          s.json:2:3: rule `expect_column_kl_divergence_to_be_less_than` is not understood
-          s.json:3:107: `condition_parser` is refused: expect_column_values_to_be_in_set on some rows only cannot be checked here; check a dataset that holds those rows
-          s.json:3:144: `row_condition` is refused: expect_column_values_to_be_in_set on some rows only cannot be checked here; check a dataset that holds those rows"#]],
+          s.json:2:3: rule `expect_column_values_to_be_json_parseable` is not understood
+          s.json:3:132: `.str` is refused: .isnull(), .isna(), .notnull() and .notna() are understood
+          s.json:4:75: `row_condition` means nothing for expect_column_to_exist: leave it out
+          s.json:5:75: `GROUP` in a query is refused: `SELECT .. FROM {batch} WHERE ..` is understood, with one condition on rows
+          s.json:6:3: rule `expect_query_results_to_match_comparison` is not understood"#]],
     );
     check(
         "s.json",

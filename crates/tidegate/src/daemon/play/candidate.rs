@@ -28,7 +28,11 @@ impl Player<'_> {
                 return Ok(Err(format!("the pipeline failed: {error}")));
             }
             if let Some(file) = &config.contract {
-                let report = check::check(root, config, file, false).await?;
+                let mut asked = check::Asked::default();
+                asked.suite.object = Some(dataset.clone());
+                asked.checking.before = Some(check::before(&self.run.control, dataset).await?);
+                asked.checking.others = check::others(root, &self.run.opened.config.data);
+                let report = check::check(root, config, file, &asked).await?;
                 check::record(&self.run.control, &self.run.blobs, dataset, root, config, file, &report).await?;
                 if !report.success {
                     return Ok(Err(format!("contract of {dataset} failed: {}", report.summary())));
