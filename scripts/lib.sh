@@ -76,7 +76,9 @@ environment() {
     rm -rf "$environment"
     mkdir -p "$environment"
     "$python" -m venv "$environment"
-    "$environment/bin/pip" install --quiet --disable-pip-version-check --require-hashes -r "$lock" ||
+    # The file is complete: nothing is resolved anew, and what does not fit together is said.
+    { "$environment/bin/pip" install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$lock" &&
+        "$environment/bin/pip" check --quiet --disable-pip-version-check; } ||
         fail "the packages of $lock could not be installed" "a package index for Python must be reachable, once"
     touch "$environment/.complete"
 }

@@ -1,25 +1,29 @@
 //! A real browser, steered over the DevTools protocol: headless, with a profile of its own, ended with its test.
 
-use crate::world::wait_for;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 use tempfile::TempDir;
-use tungstenite::{Message, WebSocket};
 
 /// How long one answer of the browser may take before the test gives up.
 const ANSWER: Duration = Duration::from_secs(60);
+/// Messages that wait to be heard.
+const HEARD_MAX: usize = 10_000;
 /// Where distributions put it.
 const NAMES: [&str; 4] = ["chromium", "chromium-browser", "google-chrome", "chrome"];
+/// It listens on descriptor 3 and answers on 4; the shell alone can give it those.
+const WITH_PIPES: &str = "exec \"$@\" 3<&0 4>&1 </dev/null >/dev/null";
 
 /// A page in a browser.
 pub struct Page {
     child: Child,
-    socket: WebSocket<TcpStream>,
+    say: ChildStdin,
+    heard: Receiver<Value>,
+    session: Option<String>,
     next: u64,
     /// What the browser told meanwhile.
     told: VecDeque<Value>,
@@ -45,19 +49,35 @@ impl Page {
     /// Starts a browser with one empty page.
     pub fn open(browser: &PathBuf) -> Page {
         let profile = tempfile::tempdir().unwrap();
-        let child = Command::new(browser)
-            .args(["--headless=new", "--remote-debugging-port=0", "--disable-gpu", "--no-first-run", "--disable-extensions"])
+        let mut child = Command::new("sh")
+            .args(["-c", WITH_PIPES, "sh"])
+            .arg(browser)
+            .args(["--headless=new", "--remote-debugging-pipe", "--disable-gpu", "--no-first-run", "--disable-extensions"])
             // In a container there is neither a sandbox for it nor much shared memory; it only sees our own pages.
-            .args(["--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900", "about:blank"])
+            .args(["--no-sandbox", "--disable-dev-shm-usage", "--window-size=1200,900"])
             .arg(format!("--user-data-dir={}", profile.path().display()))
-            .stdout(Stdio::null())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let port_file = profile.path().join("DevToolsActivePort");
-        let port: u16 = wait_for("the browser", || std::fs::read_to_string(&port_file).ok()?.lines().next()?.parse().ok());
-        let socket = wait_for("a page of the browser", || page_socket(port));
-        let mut page = Page { child, socket, next: 0, told: VecDeque::new(), _profile: profile };
+        let say = child.stdin.take().unwrap();
+        let mut answers = BufReader::new(child.stdout.take().unwrap());
+        let (tell, heard) = sync_channel(HEARD_MAX);
+        std::thread::spawn(move || {
+            let mut message = vec![];
+            while answers.read_until(0, &mut message).is_ok_and(|read| read > 0) {
+                let value = serde_json::from_slice(message.strip_suffix(&[0]).unwrap_or(&message)).unwrap();
+                message.clear();
+                if tell.send(value).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut page = Page { child, say, heard, session: None, next: 0, told: VecDeque::new(), _profile: profile };
+        let target = page.call("Target.createTarget", &json!({ "url": "about:blank" }))["targetId"].clone();
+        let attached = page.call("Target.attachToTarget", &json!({ "targetId": target, "flatten": true }));
+        page.session = attached["sessionId"].as_str().map(str::to_owned);
         for domain in ["Page", "Network", "Runtime", "Log"] {
             page.call(&format!("{domain}.enable"), &json!({}));
         }
@@ -69,7 +89,7 @@ impl Page {
     pub fn call(&mut self, method: &str, params: &Value) -> Value {
         self.next += 1;
         let id = self.next;
-        self.socket.send(Message::text(json!({ "id": id, "method": method, "params": params }).to_string())).unwrap();
+        self.send(id, method, params);
         loop {
             let message = self.hear();
             if message["id"] == json!(id) {
@@ -80,12 +100,18 @@ impl Page {
         }
     }
 
-    fn hear(&mut self) -> Value {
-        loop {
-            if let Message::Text(text) = self.socket.read().unwrap() {
-                return serde_json::from_str(&text).unwrap();
-            }
+    fn send(&mut self, id: u64, method: &str, params: &Value) {
+        let mut message = json!({ "id": id, "method": method, "params": params });
+        if let Some(session) = &self.session {
+            message["sessionId"] = json!(session);
         }
+        write!(self.say, "{message}\0").unwrap();
+        self.say.flush().unwrap();
+    }
+
+    #[track_caller]
+    fn hear(&mut self) -> Value {
+        self.heard.recv_timeout(ANSWER).expect("the browser answers")
     }
 
     /// Goes to an address and waits until the page is loaded.
@@ -138,7 +164,8 @@ impl Page {
 impl Drop for Page {
     fn drop(&mut self) {
         // Asked, so that its own processes end before the profile is removed.
-        let _ = self.socket.send(Message::text(json!({ "id": 0, "method": "Browser.close" }).to_string()));
+        let _ = write!(self.say, "{{\"id\":0,\"method\":\"Browser.close\"}}\0");
+        let _ = self.say.flush();
         for _ in 0..200 {
             if matches!(self.child.try_wait(), Ok(Some(_))) {
                 return;
@@ -148,30 +175,4 @@ impl Drop for Page {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// The socket of the first page, once there is one.
-fn page_socket(port: u16) -> Option<WebSocket<TcpStream>> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(ANSWER)).ok()?;
-    write!(stream, "GET /json/list HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\nconnection: close\r\n\r\n").ok()?;
-    // It keeps the connection open whatever the request says: the length tells where the answer ends.
-    let mut reader = BufReader::new(stream);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        match line.trim().split_once(':') {
-            Some((name, value)) if name.eq_ignore_ascii_case("content-length") => length = value.trim().parse().ok()?,
-            None if line.trim().is_empty() => break,
-            _ => {}
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let targets: Value = serde_json::from_slice(&body).ok()?;
-    let page = targets.as_array()?.iter().find(|t| t["type"] == json!("page"))?;
-    let stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
-    stream.set_read_timeout(Some(ANSWER)).ok()?;
-    tungstenite::client(page["webSocketDebuggerUrl"].as_str()?, stream).ok().map(|(socket, _)| socket)
 }
