@@ -104,9 +104,6 @@ pub fn run(request: &RunRequest<'_>, clock: &(dyn Fn() -> At + Sync), observer: 
     } else {
         first_look
     };
-    for message in workspace.warnings() {
-        observer.event(&Event::Warning { message });
-    }
     let mut run = Run::new(request, &workspace, clock)?;
     observer.event(&Event::Begun { stages: run.progress.iter().filter(|p| **p == Progress::Pending).count() });
     let driven = run.drive(observer);

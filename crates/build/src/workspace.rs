@@ -103,18 +103,6 @@ impl Workspace {
             !without && dvc.join("config").is_file()
         })
     }
-
-    /// Things that DVC would do otherwise, in sentences.
-    pub(crate) fn warnings(&self) -> Vec<String> {
-        let ignore = std::fs::read_to_string(self.root.join(".dvcignore")).unwrap_or_default();
-        let patterns = ignore.lines().filter(|l| !l.trim().is_empty() && !l.starts_with('#')).count();
-        if patterns == 0 {
-            return Vec::new();
-        }
-        vec![format!(
-            ".dvcignore has {patterns} patterns, which are not applied: directories that hold ignored files get other digests than with DVC"
-        )]
-    }
 }
 
 /// `dir` under `[cache]` of DVC's configuration, the local file first.

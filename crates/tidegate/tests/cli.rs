@@ -9,6 +9,8 @@ mod audit;
 mod check;
 #[path = "cli/config.rs"]
 mod config;
+#[path = "cli/data.rs"]
+mod data;
 #[path = "cli/door.rs"]
 mod door;
 #[path = "cli/empty.rs"]
