@@ -218,17 +218,13 @@ impl Cache {
         Ok(temporary_beside(&directory.join("incoming")))
     }
 
-    /// Removes what processes that are gone have left unfinished; gives how many.
-    pub(crate) fn sweep(&self) -> usize {
+    /// Removes what processes that are gone have left unfinished; gives how many. `small`: in the objects' folders too,
+    /// where files of at most a mebibyte are left.
+    pub(crate) fn sweep(&self, small: bool) -> usize {
         let directory = self.directory.join("files").join("md5");
-        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-        let left = entries.filter(|entry| {
-            let name = entry.file_name();
-            let pid = name.to_str().and_then(|n| n.strip_prefix(TEMPORARY_PREFIX)).and_then(|rest| rest.split('-').next());
-            let pid = pid.and_then(|pid| pid.parse().ok()).and_then(rustix::process::Pid::from_raw);
-            pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
-        });
-        left.filter(|entry| fs::remove_file(entry.path()).is_ok()).count()
+        let folders = (0..=255u8).filter(|_| small).map(|n| directory.join(format!("{n:02x}")));
+        let folders: Vec<PathBuf> = std::iter::once(directory.clone()).chain(folders).collect();
+        folders.iter().map(|folder| sweep(folder)).sum()
     }
 
     /// Moves a finished file to its place, read-only.
@@ -240,11 +236,16 @@ impl Cache {
         })
     }
 
-    /// Writes an object whose bytes are at hand.
+    /// Writes an object whose bytes are at hand. The unfinished file lies in the object's own folder: renaming within a
+    /// folder takes no lock of the whole file system.
     pub(crate) fn place(&self, object: &Path, bytes: &[u8]) -> Result<(), PathIo> {
-        let incoming = self.temporary()?;
-        let written = File::options().write(true).create_new(true).mode(0o444).open(&incoming);
-        let written = written.and_then(|mut file| file.write_all(bytes)).and_then(|()| move_to(&incoming, object));
+        let incoming = temporary_beside(object);
+        let create = || File::options().write(true).create_new(true).mode(0o444).open(&incoming);
+        let opened = create().or_else(|error| match (error.kind(), object.parent()) {
+            (std::io::ErrorKind::NotFound, Some(folder)) => fs::create_dir_all(folder).and_then(|()| create()),
+            _ => Err(error),
+        });
+        let written = opened.and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&incoming, object));
         written.map_err(|error| {
             let _ = fs::remove_file(&incoming);
             PathIo::at("write", object)(error)
@@ -411,6 +412,16 @@ fn link_to(link: Link, object: &Path, to: &Path, size: u64) -> std::io::Result<(
         return File::options().write(true).create_new(true).open(to).map(drop);
     }
     fs::hard_link(object, to)
+}
+
+fn sweep(folder: &Path) -> usize {
+    let left = fs::read_dir(folder).into_iter().flatten().flatten().filter(|entry| {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|n| n.strip_prefix(TEMPORARY_PREFIX)).and_then(|rest| rest.split('-').next());
+        let pid = pid.and_then(|pid| pid.parse().ok()).and_then(rustix::process::Pid::from_raw);
+        pid.is_some_and(|pid| rustix::process::test_kill_process(pid) == Err(rustix::io::Errno::SRCH))
+    });
+    left.filter(|entry| fs::remove_file(entry.path()).is_ok()).count()
 }
 
 /// Whether an object of this size is there: one that was cut short is not.

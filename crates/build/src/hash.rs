@@ -8,12 +8,16 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use tidegate_core::id::Digest;
 
-/// Bytes read at once.
-const CHUNK_BYTES: usize = 1 << 20;
+/// Bytes read at once: what one core has just read is still near when the other hashes it.
+const CHUNK_BYTES: usize = 256 << 10;
+/// Pieces in which DVC before 3 told text from data.
+const OLD_CHUNK_BYTES: usize = 1 << 20;
 /// Files from this size on are hashed on two threads.
 const TWO_THREADS_BYTES_MIN: u64 = 8 << 20;
 /// Chunks in flight between the reader and a hasher.
-const CHUNKS_MAX: usize = 4;
+const CHUNKS_MAX: usize = 8;
+/// Buffers that go round: those in flight, the one being hashed, the one being read, and one to spare.
+const BUFFERS: usize = CHUNKS_MAX + 3;
 
 /// Both digests of a file, and its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,29 +68,35 @@ fn one_thread(mut source: impl Read, size_hint: u64, mut copy: Option<&mut File>
 
 fn two_threads(mut source: impl Read, mut copy: Option<&mut File>) -> std::io::Result<FileHash> {
     std::thread::scope(|scope| {
-        let (send, receive) = sync_channel::<Arc<[u8]>>(CHUNKS_MAX);
+        let (send, receive) = sync_channel::<(Arc<Vec<u8>>, usize)>(CHUNKS_MAX);
         let other = scope.spawn(move || {
             let mut md5 = Md5::new();
-            for chunk in receive {
-                md5.update(&chunk);
+            for (chunk, n) in receive {
+                md5.update(chunk.get(..n).unwrap_or_default());
             }
             md5
         });
         let (mut blake, mut size) = (blake3::Hasher::new(), 0);
-        let mut buffer = vec![0; CHUNK_BYTES];
-        loop {
-            let n = read_some(&mut source, &mut buffer)?;
+        let mut buffers: Vec<Arc<Vec<u8>>> = (0..BUFFERS).map(|_| Arc::new(vec![0; CHUNK_BYTES])).collect();
+        for turn in (0..BUFFERS).cycle() {
+            let Some(buffer) = buffers.get_mut(turn) else { break };
+            // Its turn comes when the other end is done with it; should it not be, it is left to the other end.
+            if Arc::get_mut(buffer).is_none() {
+                *buffer = Arc::new(vec![0; CHUNK_BYTES]);
+            }
+            let Some(room) = Arc::get_mut(buffer) else { break };
+            let n = read_some(&mut source, room)?;
             if n == 0 {
                 break;
             }
-            let chunk: Arc<[u8]> = Arc::from(&buffer[..n]);
             // The other end lives until the channel closes, so sending cannot fail unless hashing panicked.
-            if send.send(Arc::clone(&chunk)).is_err() {
+            if send.send((Arc::clone(buffer), n)).is_err() {
                 return Err(std::io::Error::other("hashing stopped"));
             }
-            blake.update(&chunk);
+            let chunk = buffer.get(..n).unwrap_or_default();
+            blake.update(chunk);
             if let Some(file) = copy.as_mut() {
-                file.write_all(&chunk)?;
+                file.write_all(chunk)?;
             }
             size += n as u64;
         }
@@ -141,10 +151,10 @@ impl Streaming {
 /// by its first 512 bytes. A line end that falls between two pieces stays as it is.
 pub(crate) fn dos2unix_md5(mut source: impl Read) -> std::io::Result<String> {
     let mut md5 = Md5::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let mut chunk = vec![0; OLD_CHUNK_BYTES];
     loop {
         let mut filled = 0;
-        while filled < CHUNK_BYTES {
+        while filled < OLD_CHUNK_BYTES {
             let n = read_some(&mut source, &mut chunk[filled..])?;
             if n == 0 {
                 break;

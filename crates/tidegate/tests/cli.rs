@@ -13,6 +13,8 @@ mod check;
 mod chromium;
 #[path = "cli/config.rs"]
 mod config;
+#[path = "cli/data.rs"]
+mod data;
 #[path = "cli/door.rs"]
 mod door;
 #[cfg(feature = "data")]

@@ -45,7 +45,7 @@ impl Repo {
     /// cannot be read or the cache not written. What was added before stays.
     pub fn add(&self, targets: &[String], options: &AddOptions, tell: &dyn Fn(&str)) -> Result<Vec<Added>, DataError> {
         let _held = self.take("add", tell)?;
-        self.cache.sweep();
+        self.cache.sweep(false);
         let view = self.view()?;
         let mut wanted = Vec::new();
         for target in targets {

@@ -83,7 +83,7 @@ impl Repo {
         let _held = self.take("gc", &tell)?;
         let views = self.views(&options.scope, true)?;
         let used = self.used(&views, options, progress)?;
-        let mut report = GcReport { unfinished: self.cache.sweep() as u64, ..GcReport::default() };
+        let mut report = GcReport { unfinished: self.cache.sweep(true) as u64, ..GcReport::default() };
         let unused: Vec<(Object, PathBuf, u64)> = self.cached()?.into_iter().filter(|(o, _, _)| !used.contains(o)).collect();
         report.cache = (unused.len() as u64, unused.iter().map(|(_, _, size)| size).sum());
         if !options.dry {

@@ -108,7 +108,7 @@ impl Repo {
     fn dvc_deps(&self, stage: &StageView, deps: &[Entry]) -> Result<Map<String, Value>, DataError> {
         let mut changed = Map::new();
         for dep in deps.iter().filter(|dep| !dep.path.contains("://")) {
-            let path = stage.from_root(&dep.path);
+            let path = stage.at_root(&dep.path);
             let word = match self.look(&path, dep.kind)? {
                 None => Some("deleted"),
                 Some(found) if dep.md5.as_ref() == Some(&found.identity.md5) => None,
@@ -125,7 +125,7 @@ impl Repo {
         let mut changed = Map::new();
         let eyes = self.eyes();
         for dep in &spec.deps {
-            let path = stage.from_root(dep);
+            let path = stage.at_root(dep);
             let known = recorded.and_then(|r| r.deps.get(dep));
             let word = match eyes.look(&path)?.map(|content| content.identity.md5) {
                 None => Some("deleted"),
@@ -137,7 +137,7 @@ impl Repo {
             }
         }
         for (file, keys) in &spec.params {
-            let path = stage.from_root(file);
+            let path = stage.at_root(file);
             if let Some(word) = self.param_status(&path, file, keys, recorded)? {
                 changed.insert(self.shown(&path), word);
             }

@@ -219,7 +219,7 @@ impl Repo {
     }
 
     fn fetch_held(&self, targets: &[String], options: &SyncOptions, progress: &dyn Progress) -> Result<SyncReport, DataError> {
-        self.cache.sweep();
+        self.cache.sweep(false);
         let mut report = SyncReport::default();
         let mut wrong = Vec::new();
         for (name, mut wanted) in self.wanted(targets, options, false)? {

@@ -63,7 +63,7 @@ impl Repo {
             for stage in &view.stages {
                 let Body::Stage { spec, .. } = &stage.body else { continue };
                 for (file, keys) in &spec.params {
-                    let all = wanted.entry(stage.from_root(file)).or_insert_with(|| Some(Vec::new()));
+                    let all = wanted.entry(stage.at_root(file)).or_insert_with(|| Some(Vec::new()));
                     match (all.as_mut(), keys.is_empty()) {
                         (Some(known), false) => known.extend(keys.iter().cloned()),
                         _ => *all = None,

@@ -47,7 +47,7 @@ pub(crate) enum Body {
 
 impl StageView {
     /// A path as the stage writes it, seen from the repository.
-    pub(crate) fn from_root(&self, path: &str) -> String {
+    pub(crate) fn at_root(&self, path: &str) -> String {
         match &self.body {
             Body::Stage { spec, .. } => joined(&self.folder, &spec.from_workspace(path)),
             Body::Dvc(file) => joined(&joined_folder(&self.folder, file.wdir()), path),
@@ -57,8 +57,8 @@ impl StageView {
     /// What it reads, seen from the repository.
     pub(crate) fn deps(&self) -> Vec<String> {
         match &self.body {
-            Body::Stage { spec, .. } => spec.deps.iter().map(|d| self.from_root(d)).collect(),
-            Body::Dvc(file) => file.deps().iter().filter(|d| !d.path.contains("://")).map(|d| self.from_root(&d.path)).collect(),
+            Body::Stage { spec, .. } => spec.deps.iter().map(|d| self.at_root(d)).collect(),
+            Body::Dvc(file) => file.deps().iter().filter(|d| !d.path.contains("://")).map(|d| self.at_root(&d.path)).collect(),
         }
     }
 }
@@ -180,7 +180,7 @@ impl View {
         let parsed = DvcFile::parse(file, &text)?;
         let stage = StageView { file: file.to_owned(), address: file.to_owned(), folder, body: Body::Dvc(Box::new(parsed.clone())) };
         for entry in parsed.outs() {
-            let path = stage.from_root(&entry.path);
+            let path = stage.at_root(&entry.path);
             let entry = Entry { path: path.clone(), ..entry };
             self.items.push(Item { path, entry, kind: OutKind::Out, stage: self.stages.len() });
         }

@@ -84,7 +84,7 @@ fn print_text(plots: &IndexMap<String, Vec<(String, Vec<PlotRow>)>>) -> Result<(
     let mut rows = Vec::new();
     for (path, states) in plots {
         for (revision, points) in states {
-            let column = points.first().and_then(|row| row.keys().last().cloned()).unwrap_or_default();
+            let column = points.first().and_then(|row| row.keys().next_back().cloned()).unwrap_or_default();
             let number = |row: &PlotRow| match row.get(&column)? {
                 Value::String(text) => text.trim().parse().ok(),
                 other => other.as_f64(),
