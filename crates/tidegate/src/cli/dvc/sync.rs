@@ -7,14 +7,14 @@ use anyhow::Result;
 use clap::Args;
 use tidegate_build::data::{Repo, Scope, SyncOptions};
 
-/// What all three ask.
+/// Which data, and where it goes or comes from: what `status --cloud` asks too.
 #[derive(Debug, Args)]
-pub struct Common {
+pub struct Reach {
     /// Tracked paths, .dvc files, stages; all when none is named
-    targets: Vec<String>,
+    pub targets: Vec<String>,
     /// The remote; the default one when none is named
     #[arg(short, long, value_name = "NAME")]
-    remote: Option<String>,
+    pub remote: Option<String>,
     /// Transfers at once
     #[arg(short, long, value_name = "NUMBER")]
     jobs: Option<usize>,
@@ -29,30 +29,37 @@ pub struct Common {
     all_commits: bool,
     /// What a stage needs too
     #[arg(short = 'd', long)]
-    with_deps: bool,
+    pub with_deps: bool,
     /// All that is tracked below a directory
     #[arg(short = 'R', long)]
-    recursive: bool,
-    /// Targets are patterns with * and ?
-    #[arg(long)]
-    glob: bool,
-    /// Print nothing but errors
-    #[arg(short, long)]
-    quiet: bool,
+    pub recursive: bool,
 }
 
-impl Common {
-    fn options(&self) -> SyncOptions {
+impl Reach {
+    /// The same for the library.
+    pub fn options(&self) -> SyncOptions {
         SyncOptions {
             remote: self.remote.clone(),
             jobs: self.jobs,
             recursive: self.recursive,
             with_deps: self.with_deps,
             scope: Scope { all_branches: self.all_branches, all_tags: self.all_tags, all_commits: self.all_commits, ..Scope::default() },
-            force: false,
-            allow_missing: false,
+            ..SyncOptions::default()
         }
     }
+}
+
+/// What all three ask.
+#[derive(Debug, Args)]
+pub struct Common {
+    #[command(flatten)]
+    reach: Reach,
+    /// Targets are patterns with * and ?
+    #[arg(long)]
+    glob: bool,
+    /// Print nothing but errors
+    #[arg(short, long)]
+    quiet: bool,
 }
 
 /// What to send.
@@ -84,22 +91,22 @@ pub struct PullArgs {
 
 /// Carries it out.
 pub fn push(context: &Context, repo: &Repo, args: &PushArgs) -> Result<u8> {
-    let targets = globbed(context, &args.common.targets, args.common.glob)?;
-    let report = repo.push(&targets, &args.common.options(), &Bar::new(context.json || args.common.quiet))?;
+    let targets = globbed(context, &args.common.reach.targets, args.common.glob)?;
+    let report = repo.push(&targets, &args.common.reach.options(), &Bar::new(context.json || args.common.quiet))?;
     told(context, "pushed", report.moved, args.common.quiet)
 }
 
 /// Carries it out.
 pub fn fetch(context: &Context, repo: &Repo, args: &FetchArgs) -> Result<u8> {
-    let targets = globbed(context, &args.common.targets, args.common.glob)?;
-    let report = repo.fetch(&targets, &args.common.options(), &Bar::new(context.json || args.common.quiet))?;
+    let targets = globbed(context, &args.common.reach.targets, args.common.glob)?;
+    let report = repo.fetch(&targets, &args.common.reach.options(), &Bar::new(context.json || args.common.quiet))?;
     told(context, "fetched", report.moved, args.common.quiet)
 }
 
 /// Carries it out.
 pub fn pull(context: &Context, repo: &Repo, args: &PullArgs) -> Result<u8> {
-    let targets = globbed(context, &args.common.targets, args.common.glob)?;
-    let options = SyncOptions { force: args.force, allow_missing: args.allow_missing, ..args.common.options() };
+    let targets = globbed(context, &args.common.reach.targets, args.common.glob)?;
+    let options = SyncOptions { force: args.force, allow_missing: args.allow_missing, ..args.common.reach.options() };
     let report = repo.pull(&targets, &options, &Bar::new(context.json || args.common.quiet))?;
     if context.json {
         let mut value = checkout::as_json(repo, &report.checkout);
