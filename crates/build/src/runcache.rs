@@ -45,6 +45,24 @@ pub(crate) fn find(cache: &Cache, spec: &StageSpec, inputs: &Recorded) -> Option
     })
 }
 
+/// Whether this is the place of a record: `runs/ab/ab../..`, of SHA-256 in hex. It becomes a path, so nothing else may.
+pub(crate) fn is_place(place: &str) -> bool {
+    let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    match place.split('/').collect::<Vec<_>>().as_slice() {
+        ["runs", head, key, value] => is_hash(key) && is_hash(value) && key.get(..2) == Some(*head),
+        _ => false,
+    }
+}
+
+/// Whether a record says what its name says. One of DVC 2 is named after fields that are not read here: it is taken as it is.
+pub(crate) fn is_right(place: &str, bytes: &[u8]) -> bool {
+    let text = std::str::from_utf8(bytes).ok();
+    let value = text.and_then(|text| parse_params_as_written("run-cache", text).ok());
+    let Some(recorded) = value.as_ref().and_then(recorded_from_value) else { return false };
+    let name = hex::encode(Sha256::digest(run_cache_value(&recorded)));
+    !recorded.legacy.is_empty() || place.ends_with(&format!("/{name}"))
+}
+
 /// Records a run.
 pub(crate) fn save(cache: &Cache, spec: &StageSpec, recorded: &Recorded) -> Result<(), PathIo> {
     let inputs = Recorded { outs: indexmap::IndexMap::new(), ..recorded.clone() };

@@ -3,6 +3,7 @@
 use super::error::DataError;
 use super::git;
 use super::ignore::Rules;
+use super::part::part_of;
 use super::repo::Repo;
 use super::view::{View, overlap};
 use crate::cache::Link;
@@ -50,13 +51,26 @@ impl Repo {
         let mut wanted = Vec::new();
         for target in targets {
             let path = self.inside(target)?;
-            self.may_add(&view, &path)?;
+            if part_of(&view, &path).is_none() {
+                self.may_add(&view, &path)?;
+            }
             if let Some(other) = wanted.iter().find(|other: &&String| overlap(other, &path)) {
                 return Err(DataError::Refused(format!("'{other}' and '{path}' overlap: add the outer one")));
             }
             wanted.push(path);
         }
-        let result = wanted.iter().map(|path| self.add_one(path, options)).collect();
+        let mut result = Vec::new();
+        for path in &wanted {
+            // Each sees what the one before has made of the directory that both lie in.
+            let inside = part_of(&view, path).is_some();
+            let view = if inside { &self.view()? } else { &view };
+            let added = match part_of(view, path) {
+                Some(part) => self.add_part(&part, path, options),
+                None => self.add_one(path, options),
+            };
+            result.push(added);
+        }
+        let result = result.into_iter().collect();
         self.index.save();
         result
     }
@@ -76,14 +90,7 @@ impl Repo {
         if path.ends_with(".dvc") && meta.is_file() {
             return Err(DataError::Usage(format!("'{path}' is a .dvc file: add what it stands for")));
         }
-        if self.root.ancestors().next().is_some() && self.through_link(path) {
-            return Err(DataError::Refused(format!("'{path}' lies behind a link to a directory: add it where it is")));
-        }
-        let mut rules = Rules::above(full.parent().unwrap_or(&self.root))?;
-        rules.read(full.parent().unwrap_or(&self.root), &rules.place.clone())?;
-        if rules.ignored_anywhere(path, meta.is_dir()) {
-            return Err(DataError::Refused(format!("'{path}' is ignored by .dvcignore: change that first")));
-        }
+        self.in_sight(path, meta.is_dir())?;
         for item in view.items.iter().filter(|item| overlap(&item.path, path)) {
             let stage = view.stage_of(item).map_or("", |s| s.address.as_str());
             if item.path == path && stage.ends_with(".dvc") {
@@ -100,6 +107,20 @@ impl Repo {
         Ok(())
     }
 
+    /// Neither behind a link nor ignored.
+    pub(super) fn in_sight(&self, path: &str, is_dir: bool) -> Result<(), DataError> {
+        if self.through_link(path) {
+            return Err(DataError::Refused(format!("'{path}' lies behind a link to a directory: add it where it is")));
+        }
+        let full = self.root.join(path);
+        let mut rules = Rules::above(full.parent().unwrap_or(&self.root))?;
+        rules.read(full.parent().unwrap_or(&self.root), &rules.place.clone())?;
+        if rules.ignored_anywhere(path, is_dir) {
+            return Err(DataError::Refused(format!("'{path}' is ignored by .dvcignore: change that first")));
+        }
+        Ok(())
+    }
+
     fn through_link(&self, path: &str) -> bool {
         let mut here = self.root.clone();
         let parts: Vec<&str> = path.split('/').collect();
@@ -110,12 +131,7 @@ impl Repo {
     }
 
     fn add_one(&self, path: &str, options: &AddOptions) -> Result<Added, DataError> {
-        let eyes = self.eyes();
-        let content = if options.no_commit { eyes.look(path)? } else { self.cache.take(&eyes, path)? };
-        let content = content.ok_or_else(|| DataError::NotFound(format!("'{path}' is gone")))?;
-        if !options.no_commit && !options.no_relink && self.links() {
-            self.relink(path, &content)?;
-        }
+        let content = self.take_in(path, options)?;
         let name = super::view::name_of(path);
         let entry = entry_of(name, &content);
         let changed = self.write_dvc_file(&format!("{path}.dvc"), |file| file.record("outs", &entry))?;
@@ -132,6 +148,17 @@ impl Repo {
             files: identity.files,
             changed,
         })
+    }
+
+    /// What is at a path, now in the cache too.
+    pub(super) fn take_in(&self, path: &str, options: &AddOptions) -> Result<Content, DataError> {
+        let eyes = self.eyes();
+        let content = if options.no_commit { eyes.look(path)? } else { self.cache.take(&eyes, path)? };
+        let content = content.ok_or_else(|| DataError::NotFound(format!("'{path}' is gone")))?;
+        if !options.no_commit && !options.no_relink && self.links() {
+            self.relink(path, &content)?;
+        }
+        Ok(content)
     }
 
     /// Whether files of the workspace are links into the cache.

@@ -279,6 +279,14 @@ impl Repo {
         }
     }
 
+    /// It is the user's now.
+    pub(crate) fn forget_placed(&self, path: &str) {
+        let mut placed = self.placed();
+        if placed.remove(path).is_some() {
+            self.save_placed(&placed);
+        }
+    }
+
     fn placed_file(&self) -> PathBuf {
         self.root.join(STATE_DIRECTORY).join("placed.json")
     }

@@ -102,9 +102,36 @@ pub(crate) fn ignore(root: &Path, relative: &str) -> Result<(), DataError> {
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    let escaped: String = name.chars().flat_map(|c| "[]!*#?".contains(c).then_some('\\').into_iter().chain([c])).collect();
-    text.push_str(&format!("/{escaped}\n"));
+    text.push_str(&entry_for(name));
+    text.push('\n');
     crate::atomic::write(&file, text.as_bytes(), false).map_err(DataError::io("write", &file))
+}
+
+/// Takes away what [`ignore`] wrote; a `.gitignore` with nothing else in it goes.
+pub(crate) fn ignore_no_more(root: &Path, relative: &str) -> Result<(), DataError> {
+    let path = root.join(relative);
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name().and_then(|n| n.to_str())) else { return Ok(()) };
+    let file = folder.join(".gitignore");
+    let text = match std::fs::read_to_string(&file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(DataError::io("read", &file)(error)),
+    };
+    let entry = entry_for(name);
+    let rest: String = text.split_inclusive('\n').filter(|line| line.trim() != entry).collect();
+    if rest.is_empty() {
+        return crate::atomic::remove(&file).map_err(DataError::io("remove", &file));
+    }
+    if rest == text {
+        return Ok(());
+    }
+    crate::atomic::write(&file, rest.as_bytes(), false).map_err(DataError::io("write", &file))
+}
+
+/// The line that ignores a name in its folder.
+fn entry_for(name: &str) -> String {
+    let escaped: String = name.chars().flat_map(|c| "[]!*#?".contains(c).then_some('\\').into_iter().chain([c])).collect();
+    format!("/{escaped}")
 }
 
 /// Whether Git itself keeps the path.

@@ -104,13 +104,20 @@ fn imported(dep: &Entry, out: &Entry) -> DvcFile {
     let mut file = DvcFile::default();
     file.record("deps", dep);
     file.record("outs", out);
-    let md5 = md5_of(json_dumps(&Value::Object(file.values().clone()), &NOT_COUNTED).as_bytes());
+    let md5 = digest_of(&file);
     let mut whole = DvcFile::default();
     whole.set("md5", json!(md5));
     whole.set("frozen", json!(true));
     whole.record("deps", dep);
     whole.record("outs", out);
     whole
+}
+
+/// The digest that a `.dvc` file with a source has of itself.
+pub(super) fn digest_of(file: &DvcFile) -> String {
+    let mut values = file.values().clone();
+    values.shift_remove("md5");
+    md5_of(json_dumps(&Value::Object(values), &NOT_COUNTED).as_bytes())
 }
 
 /// `inner` of the repository, seen from the folder of `path`.

@@ -27,6 +27,8 @@ pub struct SyncOptions {
     pub with_deps: bool,
     /// Revisions beside the workspace.
     pub scope: Scope,
+    /// The records of the run-cache too.
+    pub run_cache: bool,
     /// With `pull`: throw away what is not saved.
     pub force: bool,
     /// With `pull`: what is missing is left out.
@@ -157,6 +159,9 @@ impl Repo {
     pub fn push(&self, targets: &[String], options: &SyncOptions, progress: &dyn Progress) -> Result<SyncReport, DataError> {
         let mut report = SyncReport::default();
         let mut wrong = Vec::new();
+        if options.run_cache {
+            report.moved += self.push_runs(options, progress)?;
+        }
         let groups = self.wanted(targets, options, true)?;
         if groups.is_empty() {
             self.remote(options.remote.as_deref(), options.jobs)?;
@@ -222,6 +227,9 @@ impl Repo {
         self.cache.sweep(false);
         let mut report = SyncReport::default();
         let mut wrong = Vec::new();
+        if options.run_cache {
+            report.moved += self.fetch_runs(options, progress)?;
+        }
         for (name, mut wanted) in self.wanted(targets, options, false)? {
             let lacking = |objects: Vec<Object>| -> Vec<Object> {
                 objects.into_iter().filter(|o| !self.cache.object_of(o.kind, &o.md5).is_file()).collect()

@@ -54,6 +54,24 @@ impl StageView {
         }
     }
 
+    /// The `.dvc` file that it is.
+    pub(crate) fn dvc(&self) -> Option<&DvcFile> {
+        match &self.body {
+            Body::Dvc(file) => Some(file),
+            Body::Stage { .. } => None,
+        }
+    }
+
+    /// Whether it is a `.dvc` file.
+    pub(crate) fn tracks(&self) -> bool {
+        self.dvc().is_some()
+    }
+
+    /// The entry of an output as the `.dvc` file has it, its path seen from there.
+    pub(crate) fn written(&self, path: &str) -> Option<Entry> {
+        self.dvc()?.outs().into_iter().find(|entry| self.at_root(&entry.path) == path)
+    }
+
     /// What it reads, seen from the repository.
     pub(crate) fn deps(&self) -> Vec<String> {
         match &self.body {
@@ -216,6 +234,10 @@ impl View {
 
     pub(crate) fn stage_of(&self, item: &Item) -> Option<&StageView> {
         self.stages.get(item.stage)
+    }
+
+    pub(crate) fn items_of<'a>(&'a self, stage: &'a StageView) -> impl Iterator<Item = &'a Item> {
+        self.items.iter().filter(|item| self.stage_of(item).is_some_and(|other| other.address == stage.address))
     }
 
     /// The items that targets name, each with the part of it that is meant (empty: all of it); all when none is named.

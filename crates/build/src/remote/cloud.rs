@@ -3,6 +3,7 @@
 //! Requests are repeated after refusals that pass, with growing pauses; a transfer that stalls is given up and taken up again
 //! where it stood; both only so many times. The library's own repetitions are off, for they would count as a stall.
 
+use super::lost::{Lost, Tries, again, told};
 use super::{Moved, Object, Progress, Trouble};
 use crate::cache::{Cache, old_md5};
 use crate::hash::{FileHash, Streaming, hash_bytes};
@@ -19,12 +20,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tidegate_wire::dvc::tracked::HashKind;
 
-/// Times that a request is repeated after an answer of 500 or a broken connection.
-const RETRIES_MAX: usize = 4;
-/// First pause before a repetition; each later one is twice as long.
-const PAUSE_FIRST: Duration = Duration::from_millis(200);
-/// Times that one object is taken up again after a stall.
-const ATTEMPTS_MAX: usize = 3;
 /// Bytes sent at once; what is smaller goes in one request.
 const PART_BYTES: u64 = 8 << 20;
 /// Parts of one object, at most as many as S3 takes.
@@ -49,12 +44,12 @@ pub(super) fn retries() -> RetryConfig {
 }
 
 pub(super) struct Cloud {
-    store: Arc<dyn ObjectStore>,
-    prefix: String,
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) prefix: String,
     /// Whether it tells what it holds, and takes objects in parts.
-    lists: bool,
+    pub(super) lists: bool,
     patience: Patience,
-    runtime: tokio::runtime::Runtime,
+    pub(super) runtime: tokio::runtime::Runtime,
 }
 
 impl Cloud {
@@ -71,7 +66,7 @@ impl Cloud {
     }
 
     /// One request, within the time that a stall takes.
-    async fn within<T>(&self, work: impl Future<Output = object_store::Result<T>>) -> Result<T, Lost> {
+    pub(super) async fn within<T>(&self, work: impl Future<Output = object_store::Result<T>>) -> Result<T, Lost> {
         match tokio::time::timeout(self.patience.stall, work).await {
             Err(_) => Err(Lost::Stalled(self.patience.stall)),
             Ok(Err(error)) => Err(Lost::of(&error)),
@@ -104,7 +99,7 @@ impl Cloud {
     }
 
     /// As [`Cloud::within`], again after what passes.
-    async fn patiently<T, F: Future<Output = object_store::Result<T>>>(&self, work: impl Fn() -> F) -> Result<T, Lost> {
+    pub(super) async fn patiently<T, F: Future<Output = object_store::Result<T>>>(&self, work: impl Fn() -> F) -> Result<T, Lost> {
         again(|| self.within(work())).await
     }
 
@@ -374,100 +369,11 @@ impl Cloud {
     }
 }
 
-/// Why a request came to nothing.
-#[derive(Debug, thiserror::Error)]
-enum Lost {
-    #[error("it is not there")]
-    Missing,
-    #[error("nothing came for {} s", .0.as_secs_f64())]
-    Stalled(Duration),
-    #[error("the transfer broke off: {0}")]
-    Broken(String),
-    #[error("the server gives no parts of files")]
-    NoRanges,
-    #[error("{0}")]
-    Damaged(String),
-    /// A refusal that may pass: an answer of 500, no connection.
-    #[error("{0}")]
-    Passing(String),
-    #[error("{0}")]
-    Failed(String),
-    #[error("{0}")]
-    Fatal(String),
-}
-
-impl Lost {
-    fn of(error: &object_store::Error) -> Lost {
-        match error {
-            object_store::Error::NotFound { .. } => Lost::Missing,
-            object_store::Error::Generic { .. } => Lost::Passing(told(error)),
-            _ => Lost::Failed(told(error)),
-        }
-    }
-
-    fn local(what: &str, path: &Path, error: &std::io::Error) -> Lost {
-        let text = format!("{what} {}: {error}", path.display());
-        if error.kind() == std::io::ErrorKind::StorageFull { Lost::Fatal(text) } else { Lost::Failed(text) }
-    }
-}
-
-impl From<Lost> for Trouble {
-    fn from(lost: Lost) -> Trouble {
-        match lost {
-            Lost::Missing => Trouble::Missing,
-            Lost::Damaged(why) => Trouble::Damaged(why),
-            Lost::Fatal(why) => Trouble::Fatal(why),
-            other => Trouble::Failed(other.to_string()),
-        }
-    }
-}
-
 fn right(object: &Object, hash: &FileHash, from: &Path) -> Result<(), Lost> {
     if object.kind == HashKind::Dos2Unix || hash.md5 == object.md5.trim_end_matches(".dir") {
         return Ok(());
     }
     Err(Lost::Damaged(format!("{} has content of MD5 {}", from.display(), hash.md5)))
-}
-
-/// Again after what passes, so many times.
-async fn again<T, F: Future<Output = Result<T, Lost>>>(work: impl Fn() -> F) -> Result<T, Lost> {
-    let mut tries = Tries::default();
-    loop {
-        match work().await {
-            Err(lost) if tries.more(&lost).await => {}
-            other => return other,
-        }
-    }
-}
-
-/// How often something was taken up again.
-#[derive(Default)]
-struct Tries {
-    stalls: usize,
-    refusals: usize,
-    from_start: bool,
-}
-
-impl Tries {
-    /// Whether it is worth another try; waits before it.
-    async fn more(&mut self, lost: &Lost) -> bool {
-        match lost {
-            Lost::Stalled(_) => {
-                self.stalls += 1;
-                self.stalls < ATTEMPTS_MAX
-            }
-            Lost::Broken(_) | Lost::Passing(_) => {
-                self.refusals += 1;
-                let again = self.refusals <= RETRIES_MAX;
-                if again {
-                    let doubled = 1u32 << self.refusals.saturating_sub(1).min(5);
-                    tokio::time::sleep(PAUSE_FIRST * doubled).await;
-                }
-                again
-            }
-            _ => false,
-        }
-    }
 }
 
 async fn gathered<'a>(results: impl Stream<Item = (&'a Object, Result<(), Trouble>)>, progress: &dyn Progress) -> Moved {
@@ -481,18 +387,4 @@ async fn gathered<'a>(results: impl Stream<Item = (&'a Object, Result<(), Troubl
         }
     }
     moved
-}
-
-/// An error with its causes, in one line.
-fn told(error: &object_store::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        let more = inner.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = inner.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -35,6 +35,18 @@ pub(super) fn list(root: &Path) -> Result<Vec<Object>, DataError> {
     Ok(found)
 }
 
+/// Places of the records of a run-cache below a folder.
+pub(crate) fn records(root: &Path) -> Result<HashSet<String>, DataError> {
+    let mut found = HashSet::new();
+    for head in names(&root.join("runs"))? {
+        for key in names(&root.join("runs").join(&head))? {
+            let values = names(&root.join("runs").join(&head).join(&key))?;
+            found.extend(values.iter().map(|value| format!("runs/{head}/{key}/{value}")).filter(|place| crate::runcache::is_place(place)));
+        }
+    }
+    Ok(found)
+}
+
 fn names(folder: &Path) -> Result<Vec<String>, DataError> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,

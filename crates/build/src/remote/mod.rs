@@ -5,10 +5,13 @@
 //! goes out is hashed before it is there under its name. Calls go to the host that the configuration names, and to the one
 //! where its credentials are exchanged; nowhere else. Not here: which objects are wanted (`data::sync`).
 
+mod client;
 mod cloud;
-mod directory;
+pub(crate) mod directory;
+mod lost;
 mod open;
 mod progress;
+mod records;
 
 pub use progress::{NoProgress, Progress};
 

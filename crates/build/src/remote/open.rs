@@ -1,5 +1,6 @@
 //! A remote from its configuration. What is not understood of it is refused by name, so that nothing goes where it should not.
 
+use super::client::Client;
 use super::cloud::{Cloud, Patience};
 use super::{JOBS_MAX, JOBS_PER_CORE, Place, Remote};
 use crate::data::{DataError, Repo};
@@ -136,21 +137,20 @@ impl Opening<'_> {
         Ok(Duration::from_secs_f64(seconds))
     }
 
-    fn client(&self, plain: bool) -> Result<ClientOptions, DataError> {
+    /// A whole transfer may take as long as it makes headway; stalls are noticed by whoever reads.
+    fn client(&self, plain: bool) -> Result<Client, DataError> {
         let connect = self.seconds(&["connect_timeout", "connection_timeout"], CONNECT)?;
-        // A whole transfer may take as long as it makes headway; stalls are noticed by whoever reads.
-        let mut options = ClientOptions::new().with_timeout_disabled().with_connect_timeout(connect).with_allow_http(plain);
+        let mut client = Client { connect, plain, headers: HeaderMap::new(), certificates: Vec::new(), trusts_any: false };
         match self.get("ssl_verify") {
             None => {}
             Some(word) if is_true(word) => {}
-            Some(word) if word.eq_ignore_ascii_case("false") => options = options.with_allow_invalid_certificates(true),
+            Some(word) if word.eq_ignore_ascii_case("false") => client.trusts_any = true,
             Some(path) => {
                 let bytes = std::fs::read(path).map_err(DataError::io("read the certificates", Path::new(path)))?;
-                let bundle = object_store::Certificate::from_pem_bundle(&bytes).map_err(|e| self.refused(format!("{path}: {e}")))?;
-                options = bundle.into_iter().fold(options, ClientOptions::with_root_certificate);
+                client.certificates = reqwest::Certificate::from_pem_bundle(&bytes).map_err(|e| self.refused(format!("{path}: {e}")))?;
             }
         }
-        Ok(options)
+        Ok(client)
     }
 
     fn anonymous(&self) -> bool {
@@ -194,7 +194,8 @@ impl Opening<'_> {
         if let Some(id) = self.get("sse_kms_key_id") {
             builder = builder.with_sse_kms_encryption(id);
         }
-        let builder = builder.with_retry(super::cloud::retries()).with_client_options(self.client(plain)?);
+        let builder =
+            builder.with_retry(super::cloud::retries()).with_client_options(options(plain)).with_http_connector(self.client(plain)?);
         Ok(Arc::new(builder.build().map_err(|e| self.refused(e))?))
     }
 
@@ -243,7 +244,8 @@ impl Opening<'_> {
             }
         };
         let plain = endpoint.is_some_and(|e| e.starts_with("http://"));
-        let builder = builder.with_retry(super::cloud::retries()).with_client_options(self.client(plain)?);
+        let builder =
+            builder.with_retry(super::cloud::retries()).with_client_options(options(plain)).with_http_connector(self.client(plain)?);
         Ok(Arc::new(builder.build().map_err(|e| self.refused(e))?))
     }
 
@@ -279,7 +281,8 @@ impl Opening<'_> {
             return Err(self.refused("no credentials: set connection_string, account_key, sas_token, or tenant_id with client_id and client_secret; or allow_anonymous_login"));
         };
         let plain = endpoint.is_some_and(|e| e.starts_with("http://"));
-        let builder = builder.with_retry(super::cloud::retries()).with_client_options(self.client(plain)?);
+        let builder =
+            builder.with_retry(super::cloud::retries()).with_client_options(options(plain)).with_http_connector(self.client(plain)?);
         Ok(Arc::new(builder.build().map_err(|e| self.refused(e))?))
     }
 
@@ -306,10 +309,16 @@ impl Opening<'_> {
         let mut headers: HeaderMap =
             HeaderMap::try_from(&header).map_err(|_| self.refused("a user or password that no header can hold"))?;
         headers.values_mut().for_each(|value| value.set_sensitive(true));
-        let options = self.client(url.starts_with("http://"))?.with_default_headers(headers);
+        let plain = url.starts_with("http://");
+        let client = Client { headers, ..self.client(plain)? };
         let builder = HttpBuilder::new().with_url(url.trim_end_matches('/')).with_retry(super::cloud::retries());
-        Ok(Arc::new(builder.with_client_options(options).build().map_err(|e| self.refused(e))?))
+        Ok(Arc::new(builder.with_client_options(options(plain)).with_http_connector(client).build().map_err(|e| self.refused(e))?))
     }
+}
+
+/// What the library itself asks of its options: whether it may make addresses without TLS.
+fn options(plain: bool) -> ClientOptions {
+    ClientOptions::new().with_timeout_disabled().with_allow_http(plain)
 }
 
 fn without_secrets(url: &str) -> String {

@@ -5,6 +5,7 @@ mod commands;
 mod differential;
 mod full_disk;
 mod killed;
+mod manage;
 mod oracle;
 mod remotes;
 mod s3;

@@ -117,6 +117,27 @@ fn what_is_cut_short_or_changed_on_its_way_is_refused_by_name() {
 }
 
 #[test]
+fn a_redirect_to_another_host_is_refused_by_name_and_one_to_the_same_is_followed() {
+    let (source, target, server) = pair();
+    let other = Server::start();
+    let port: u16 = other.url.trim_end_matches("/store").rsplit(':').next().unwrap().parse().unwrap();
+    server.set(Fault::SendsAway(port));
+    let error = source.push().unwrap_err();
+    let expected = format!("sends the request on to http://127.0.0.1:{port}, which is not the configured host");
+    assert!(error.to_string().contains(&expected), "{error}");
+    assert_eq!(other.requests(), 0, "nothing may reach a host that is not configured");
+    server.set(Fault::SendsOn(3));
+    assert_eq!(source.push().unwrap(), 6);
+    server.set(Fault::SendsAway(port));
+    assert!(target.pull().unwrap_err().to_string().contains(&expected));
+    assert_eq!(other.requests(), 0);
+    server.set(Fault::SendsOn(usize::MAX));
+    assert!(target.pull().unwrap_err().to_string().contains("more than 5 times"));
+    server.set(Fault::SendsOn(3));
+    assert_eq!(target.pull().unwrap(), 6);
+}
+
+#[test]
 fn a_flipped_bit_in_a_directory_is_found_and_named() {
     let world = World::new();
     world.write("d/a", b"some content");

@@ -21,12 +21,17 @@ pub enum Fault {
     Truncates,
     /// Sends other bytes.
     Flips,
+    /// Sends each request on: to itself under another path, so many times.
+    SendsOn(usize),
+    /// Sends each request on to another place: the port of another server here.
+    SendsAway(u16),
 }
 
 #[derive(Default)]
 struct State {
     objects: HashMap<String, Vec<u8>>,
     order: Vec<String>,
+    requests: usize,
 }
 
 pub struct Server {
@@ -69,6 +74,11 @@ impl Server {
         self.faults.store(0, Ordering::SeqCst);
         self.gets.store(0, Ordering::SeqCst);
         self.puts.store(0, Ordering::SeqCst);
+    }
+
+    /// Requests of any kind.
+    pub fn requests(&self) -> usize {
+        self.state.lock().unwrap().requests
     }
 
     /// Objects in the order in which they came.
@@ -121,12 +131,24 @@ fn serve(
             body.extend_from_slice(&part[..size]);
             chunked = size > 0;
         }
+        state.lock().unwrap().requests += 1;
         let now = *fault.lock().unwrap();
         if let Fault::Refuses(times) = now
             && faults.fetch_add(1, Ordering::SeqCst) < times
         {
             writer.write_all(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\noops")?;
             continue;
+        }
+        match now {
+            Fault::SendsOn(times) if faults.fetch_add(1, Ordering::SeqCst) < times => {
+                write!(writer, "HTTP/1.1 307 Temporary Redirect\r\nlocation: {path}\r\ncontent-length: 0\r\n\r\n")?;
+                continue;
+            }
+            Fault::SendsAway(port) => {
+                write!(writer, "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:{port}{path}\r\ncontent-length: 0\r\n\r\n")?;
+                continue;
+            }
+            _ => {}
         }
         let found = state.lock().unwrap().objects.get(&path).cloned();
         match (method.as_str(), found) {

@@ -116,6 +116,24 @@ impl DvcFile {
         self.root.insert(key.to_owned(), value);
     }
 
+    /// Takes a key of the file itself away.
+    pub fn unset(&mut self, key: &str) {
+        self.root.shift_remove(key);
+    }
+
+    /// Gives each output and dependency the path that `new` makes of its own.
+    pub fn rename(&mut self, new: impl Fn(&str) -> String) {
+        for list in ["outs", "deps"] {
+            for item in self.root.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten() {
+                if let Some(path) = item.get_mut("path")
+                    && let Some(text) = path.as_str()
+                {
+                    *path = json!(new(text));
+                }
+            }
+        }
+    }
+
     /// Records an output (or a dependency); one that is there already keeps its place and what else it says.
     pub fn record(&mut self, list: &str, entry: &Entry) {
         let items = self.root.entry(list).or_insert_with(|| json!([]));

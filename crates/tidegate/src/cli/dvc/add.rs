@@ -46,7 +46,8 @@ pub fn add(context: &Context, repo: &Repo, args: &AddArgs) -> Result<u8> {
     report(context, repo, &added, args.quiet)
 }
 
-fn report(context: &Context, repo: &Repo, added: &[Added], quiet: bool) -> Result<u8> {
+/// Says what `.dvc` files say something else now.
+pub fn report(context: &Context, repo: &Repo, added: &[Added], quiet: bool) -> Result<u8> {
     if context.json {
         let rows = added.iter().map(|a| {
             serde_json::json!({ "path": repo.shown(&a.path), "file": repo.shown(&a.file), "md5": a.md5, "size": a.size_bytes, "nfiles": a.files, "changed": a.changed })

@@ -6,6 +6,7 @@ mod changes;
 mod checkout;
 mod dag;
 mod gc;
+mod manage;
 mod plots;
 mod remote;
 pub mod status;
@@ -55,6 +56,16 @@ pub enum DvcCommand {
     Fetch(sync::FetchArgs),
     /// Removes objects that nothing uses
     Gc(gc::GcArgs),
+    /// Stops tracking data: removes its .dvc file
+    #[command(visible_alias = "rm")]
+    Remove(manage::RemoveArgs),
+    /// Gives tracked data another name
+    #[command(visible_alias = "mv")]
+    Move(manage::MoveArgs),
+    /// Makes files that are links into the cache copies that can be changed
+    Unprotect(manage::UnprotectArgs),
+    /// Records what tracked data is now, and takes it into the cache
+    Commit(manage::CommitArgs),
     /// Brings a file or directory from elsewhere and tracks it
     ImportUrl(add::ImportArgs),
     /// Shows what changed between commit, .dvc files, cache and workspace
@@ -88,6 +99,10 @@ pub fn dvc(context: &Context, command: &DvcCommand) -> Result<u8> {
         DvcCommand::Pull(args) => sync::pull(context, &repo, args),
         DvcCommand::Fetch(args) => sync::fetch(context, &repo, args),
         DvcCommand::Gc(args) => gc::gc(context, &repo, args),
+        DvcCommand::Remove(args) => manage::remove(context, &repo, args),
+        DvcCommand::Move(args) => manage::rename(context, &repo, args),
+        DvcCommand::Unprotect(args) => manage::unprotect(context, &repo, args),
+        DvcCommand::Commit(args) => manage::commit(context, &repo, args),
         DvcCommand::ImportUrl(args) => add::import(context, &repo, args),
         DvcCommand::Data(command) => changes::data(context, &repo, command),
         DvcCommand::Diff(args) => changes::diff(context, &repo, args),

@@ -57,9 +57,18 @@ pub struct Common {
     /// Targets are patterns with * and ?
     #[arg(long)]
     glob: bool,
+    /// The records of the run-cache too
+    #[arg(long)]
+    run_cache: bool,
     /// Print nothing but errors
     #[arg(short, long)]
     quiet: bool,
+}
+
+impl Common {
+    fn options(&self) -> SyncOptions {
+        SyncOptions { run_cache: self.run_cache, ..self.reach.options() }
+    }
 }
 
 /// What to send.
@@ -92,21 +101,21 @@ pub struct PullArgs {
 /// Carries it out.
 pub fn push(context: &Context, repo: &Repo, args: &PushArgs) -> Result<u8> {
     let targets = globbed(context, &args.common.reach.targets, args.common.glob)?;
-    let report = repo.push(&targets, &args.common.reach.options(), &Bar::new(context.json || args.common.quiet))?;
+    let report = repo.push(&targets, &args.common.options(), &Bar::new(context.json || args.common.quiet))?;
     told(context, "pushed", report.moved, args.common.quiet)
 }
 
 /// Carries it out.
 pub fn fetch(context: &Context, repo: &Repo, args: &FetchArgs) -> Result<u8> {
     let targets = globbed(context, &args.common.reach.targets, args.common.glob)?;
-    let report = repo.fetch(&targets, &args.common.reach.options(), &Bar::new(context.json || args.common.quiet))?;
+    let report = repo.fetch(&targets, &args.common.options(), &Bar::new(context.json || args.common.quiet))?;
     told(context, "fetched", report.moved, args.common.quiet)
 }
 
 /// Carries it out.
 pub fn pull(context: &Context, repo: &Repo, args: &PullArgs) -> Result<u8> {
     let targets = globbed(context, &args.common.reach.targets, args.common.glob)?;
-    let options = SyncOptions { force: args.force, allow_missing: args.allow_missing, ..args.common.reach.options() };
+    let options = SyncOptions { force: args.force, allow_missing: args.allow_missing, ..args.common.options() };
     let report = repo.pull(&targets, &options, &Bar::new(context.json || args.common.quiet))?;
     if context.json {
         let mut value = checkout::as_json(repo, &report.checkout);
