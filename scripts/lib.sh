@@ -83,6 +83,30 @@ environment() {
     touch "$environment/.complete"
 }
 
+# node_environment NAME: the programs of scripts/NAME.json, exactly as scripts/NAME-lock.json says; false, with a word that
+# says so, where there is no Node or they cannot be had.
+node_environment() {
+    local digest
+    if ! command -v node >/dev/null 2>&1 || ! command -v npm >/dev/null 2>&1; then
+        say "$1: not checked, there is no Node (apt-get install nodejs npm)"
+        return 1
+    fi
+    digest=$( (cat "scripts/$1-lock.json"; node --version) | cksum | tr -d ' ')
+    environment="$cache/test-env/$1-$digest"
+    [ -e "$environment/.complete" ] && return
+    say "making the $1 environment in $environment: once, about two minutes"
+    rm -rf "$environment"
+    mkdir -p "$environment"
+    cp "scripts/$1.json" "$environment/package.json"
+    cp "scripts/$1-lock.json" "$environment/package-lock.json"
+    if ! (cd "$environment" && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null 2>&1); then
+        say "$1: not checked, its packages could not be installed (an npm registry must be reachable, once)"
+        rm -rf "$environment"
+        return 1
+    fi
+    touch "$environment/.complete"
+}
+
 # Looks for a browser that the tests of the pages can steer, and installs Debian's where that is possible without asking.
 want_browser() {
     local name

@@ -14,6 +14,7 @@ environment evidently
 export TIDEGATE_TEST_EVIDENTLY="$environment/bin/python"
 environment s3
 export TIDEGATE_TEST_MOTO="$environment/bin/moto_server"
+node_environment azurite && export TIDEGATE_TEST_AZURITE="$environment/node_modules/.bin/azurite-blob"
 environment gx
 export TIDEGATE_TEST_GX="$environment/bin/python"
 environment test

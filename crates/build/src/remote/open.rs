@@ -7,9 +7,9 @@ use crate::data::{DataError, Repo};
 use base64::Engine as _;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::gcp::GoogleCloudStorageBuilder;
+use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::http::HttpBuilder;
-use object_store::{ClientOptions, HeaderMap, ObjectStore};
+use object_store::{ClientOptions, HeaderMap, ObjectStore, StaticCredentialProvider};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -238,7 +238,12 @@ impl Opening<'_> {
         let file = file.or_else(|| usual.filter(|f| f.is_file()).map(|f| f.display().to_string()));
         builder = match file {
             Some(file) => builder.with_application_credentials(file),
-            None if self.anonymous() => builder.with_skip_signature(true),
+            // The library asks for credentials before it writes, whatever it was told: with none at hand it would ask the
+            // address where clouds hand them out.
+            None if self.anonymous() => {
+                let nobody = GcpCredential { bearer: String::new() };
+                builder.with_skip_signature(true).with_credentials(Arc::new(StaticCredentialProvider::new(nobody)))
+            }
             None => {
                 return Err(self.refused("no credentials: set credentialpath or GOOGLE_APPLICATION_CREDENTIALS, or allow_anonymous_login"));
             }

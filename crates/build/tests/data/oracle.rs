@@ -18,7 +18,7 @@ pub struct Answer {
     pub err: String,
 }
 
-fn skipped(what: &str, variable: &str) {
+pub fn skipped(what: &str, variable: &str) {
     // Not `eprintln!`, which a passing test does not show.
     let line = format!("SKIPPED: {what}: set {variable} to run it\n");
     let _ = std::io::stderr().write_all(line.as_bytes());

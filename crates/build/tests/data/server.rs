@@ -6,6 +6,9 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+/// What it says of the version of each object.
+const VERSION: &str = "etag: \"1\"\r\nlast-modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+
 /// How it misbehaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -139,16 +142,8 @@ fn serve(
             writer.write_all(b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 4\r\n\r\noops")?;
             continue;
         }
-        match now {
-            Fault::SendsOn(times) if faults.fetch_add(1, Ordering::SeqCst) < times => {
-                write!(writer, "HTTP/1.1 307 Temporary Redirect\r\nlocation: {path}\r\ncontent-length: 0\r\n\r\n")?;
-                continue;
-            }
-            Fault::SendsAway(port) => {
-                write!(writer, "HTTP/1.1 307 Temporary Redirect\r\nlocation: http://127.0.0.1:{port}{path}\r\ncontent-length: 0\r\n\r\n")?;
-                continue;
-            }
-            _ => {}
+        if sent_on(&mut writer, &path, now, faults)? {
+            continue;
         }
         let found = state.lock().unwrap().objects.get(&path).cloned();
         match (method.as_str(), found) {
@@ -157,9 +152,9 @@ fn serve(
                 let mut state = state.lock().unwrap();
                 state.order.push(path.clone());
                 state.objects.insert(path, body);
-                writer.write_all(b"HTTP/1.1 201 Created\r\ncontent-length: 0\r\n\r\n")?;
+                writer.write_all(b"HTTP/1.1 201 Created\r\netag: \"1\"\r\ncontent-length: 0\r\n\r\n")?;
             }
-            ("HEAD", Some(object)) => write!(writer, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", object.len())?,
+            ("HEAD", Some(object)) => write!(writer, "HTTP/1.1 200 OK\r\n{VERSION}content-length: {}\r\n\r\n", object.len())?,
             ("GET", Some(object)) => {
                 gets.fetch_add(1, Ordering::SeqCst);
                 if !answer(&mut writer, &object, from, now, faults)? {
@@ -170,6 +165,16 @@ fn serve(
             _ => writer.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\nno")?,
         }
     }
+}
+
+/// Whether the request was answered by naming another place.
+fn sent_on(writer: &mut TcpStream, path: &str, fault: Fault, faults: &AtomicUsize) -> std::io::Result<bool> {
+    let to = match fault {
+        Fault::SendsOn(times) if faults.fetch_add(1, Ordering::SeqCst) < times => path.to_owned(),
+        Fault::SendsAway(port) => format!("http://127.0.0.1:{port}{path}"),
+        _ => return Ok(false),
+    };
+    write!(writer, "HTTP/1.1 307 Temporary Redirect\r\nlocation: {to}\r\ncontent-length: 0\r\n\r\n").map(|()| true)
 }
 
 /// False when the connection is over.
@@ -187,7 +192,7 @@ fn answer(writer: &mut TcpStream, object: &[u8], from: usize, fault: Fault, faul
     } else {
         "HTTP/1.1 200 OK\r\n".to_owned()
     };
-    write!(writer, "{head}content-length: {}\r\n\r\n", bytes.len())?;
+    write!(writer, "{head}{VERSION}content-length: {}\r\n\r\n", bytes.len())?;
     let cut_short = |times: usize| faults.fetch_add(1, Ordering::SeqCst) < times;
     match fault {
         Fault::Stalls(times) if cut_short(times) => {
