@@ -9,8 +9,9 @@ use crate::cache::{Cache, old_md5};
 use crate::hash::{FileHash, Streaming, hash_bytes};
 use bytes::Bytes;
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path as Location;
-use object_store::{GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig};
+use object_store::{GetOptions, GetRange, MultipartId, ObjectStore, ObjectStoreExt as _, PutPayload, RetryConfig};
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -43,22 +44,37 @@ pub(super) fn retries() -> RetryConfig {
     RetryConfig { max_retries: 0, ..RetryConfig::default() }
 }
 
+/// Where objects are.
+pub(super) struct Store {
+    pub(super) objects: Arc<dyn ObjectStore>,
+    /// The same, where it takes objects in parts.
+    pub(super) parts: Option<Arc<dyn MultipartStore>>,
+}
+
+impl Store {
+    pub(super) fn with_parts<S: ObjectStore + MultipartStore>(store: S) -> Store {
+        let store = Arc::new(store);
+        Store { objects: Arc::<S>::clone(&store), parts: Some(store) }
+    }
+}
+
 pub(super) struct Cloud {
     pub(super) store: Arc<dyn ObjectStore>,
+    parts: Option<Arc<dyn MultipartStore>>,
     pub(super) prefix: String,
-    /// Whether it tells what it holds, and takes objects in parts.
+    /// Whether it tells what it holds.
     pub(super) lists: bool,
     patience: Patience,
     pub(super) runtime: tokio::runtime::Runtime,
 }
 
 impl Cloud {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, prefix: &str, lists: bool, patience: Patience) -> Result<Cloud, String> {
+    pub(super) fn new(store: Store, prefix: &str, patience: Patience) -> Result<Cloud, String> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
         let runtime = runtime.map_err(|e| format!("start its threads: {e}"))?;
         let prefix = prefix.trim_matches('/');
         let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-        Ok(Cloud { store, prefix, lists, patience, runtime })
+        Ok(Cloud { lists: store.parts.is_some(), store: store.objects, parts: store.parts, prefix, patience, runtime })
     }
 
     fn location(&self, object: &Object) -> Location {
@@ -227,8 +243,9 @@ impl Cloud {
                 return Err(Lost::Damaged(format!("{} is not what its name says", from.display())));
             }
         }
-        if size > PART_BYTES && self.lists {
-            return self.send_parts(object, &mut file, from, size, &location, progress).await;
+        if let Some(store) = self.parts.as_deref().filter(|_| size > PART_BYTES) {
+            let sending = Sending { object, from, part: PART_BYTES.max(size.div_ceil(PARTS_MAX)), location: &location, store };
+            return self.send_parts(&sending, &mut file, progress).await;
         }
         if size > WHOLE_BYTES_MAX {
             let why = format!("it has {size} bytes, and this server takes no parts: at most {WHOLE_BYTES_MAX} go in one request");
@@ -243,48 +260,42 @@ impl Cloud {
         Ok(())
     }
 
-    async fn send_parts(
-        &self,
-        object: &Object,
-        file: &mut File,
-        from: &Path,
-        size: u64,
-        location: &Location,
-        progress: &dyn Progress,
-    ) -> Result<(), Lost> {
-        let mut upload = self.within(self.store.put_multipart(location)).await?;
-        let part = PART_BYTES.max(size.div_ceil(PARTS_MAX));
-        let sent = self.parts(object, file, from, part, upload.as_mut(), progress).await;
-        match sent {
+    /// What fails of it was repeated part by part: it is not begun anew.
+    async fn send_parts(&self, sending: &Sending<'_>, file: &mut File, progress: &dyn Progress) -> Result<(), Lost> {
+        let Sending { store, location, .. } = *sending;
+        let id = self.patiently(|| store.create_multipart(location)).await?;
+        let sent = match self.send_each(sending, &id, file, progress).await {
             // Nothing is there under its name before this.
-            Ok(()) => self.within(upload.complete()).await.map(drop),
-            Err(lost) => {
-                let _ = self.within(upload.abort()).await;
-                Err(lost)
-            }
+            Ok(parts) => self.patiently(|| store.complete_multipart(location, &id, parts.clone())).await.map(drop),
+            Err(lost) => Err(lost),
+        };
+        if sent.is_err() {
+            let _ = self.within(store.abort_multipart(location, &id)).await;
         }
+        sent.map_err(Lost::for_good)
     }
 
-    async fn parts(
+    async fn send_each(
         &self,
-        object: &Object,
+        sending: &Sending<'_>,
+        id: &MultipartId,
         file: &mut File,
-        from: &Path,
-        part: u64,
-        upload: &mut dyn MultipartUpload,
         progress: &dyn Progress,
-    ) -> Result<(), Lost> {
-        let mut hash = Streaming::default();
+    ) -> Result<Vec<PartId>, Lost> {
+        let Sending { object, from, part, store, location } = *sending;
+        let (mut hash, mut parts) = (Streaming::default(), Vec::new());
         loop {
             let mut bytes = Vec::with_capacity(usize::try_from(part).unwrap_or(0));
             (&mut *file).take(part).read_to_end(&mut bytes).map_err(|e| Lost::local("read", from, &e))?;
             if bytes.is_empty() {
-                return right(object, &hash.finish(), from);
+                return right(object, &hash.finish(), from).map(|()| parts);
             }
             hash.update(&bytes);
-            let n = bytes.len() as u64;
-            self.within(upload.put_part(PutPayload::from_bytes(bytes.into()))).await?;
-            progress.bytes(n);
+            let bytes = Bytes::from(bytes);
+            let put = || store.put_part(location, id, parts.len(), PutPayload::from_bytes(bytes.clone()));
+            let sent = self.patiently(put).await?;
+            parts.push(sent);
+            progress.bytes(bytes.len() as u64);
         }
     }
 
@@ -367,6 +378,16 @@ impl Cloud {
             }
         }
     }
+}
+
+/// A large object on its way.
+#[derive(Clone, Copy)]
+struct Sending<'a> {
+    object: &'a Object,
+    from: &'a Path,
+    part: u64,
+    location: &'a Location,
+    store: &'a dyn MultipartStore,
 }
 
 fn right(object: &Object, hash: &FileHash, from: &Path) -> Result<(), Lost> {

@@ -45,6 +45,14 @@ impl Lost {
         }
     }
 
+    /// The same, not worth another try any more.
+    pub(super) fn for_good(self) -> Lost {
+        match self {
+            Lost::Stalled(_) | Lost::Broken(_) | Lost::Passing(_) => Lost::Failed(self.to_string()),
+            other => other,
+        }
+    }
+
     pub(super) fn local(what: &str, path: &Path, error: &std::io::Error) -> Lost {
         let text = format!("{what} {}: {error}", path.display());
         if error.kind() == std::io::ErrorKind::StorageFull { Lost::Fatal(text) } else { Lost::Failed(text) }

@@ -1,7 +1,7 @@
 //! A remote from its configuration. What is not understood of it is refused by name, so that nothing goes where it should not.
 
 use super::client::Client;
-use super::cloud::{Cloud, Patience};
+use super::cloud::{Cloud, Patience, Store};
 use super::{JOBS_MAX, JOBS_PER_CORE, Place, Remote};
 use crate::data::{DataError, Repo};
 use base64::Engine as _;
@@ -9,7 +9,7 @@ use object_store::aws::AmazonS3Builder;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::http::HttpBuilder;
-use object_store::{ClientOptions, HeaderMap, ObjectStore, StaticCredentialProvider};
+use object_store::{ClientOptions, HeaderMap, StaticCredentialProvider};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -114,19 +114,19 @@ impl Opening<'_> {
             return Ok((Place::Directory(PathBuf::from(url)), url.to_owned()));
         };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let (store, prefix, lists): (Arc<dyn ObjectStore>, &str, bool) = match scheme {
+        let (store, prefix) = match scheme {
             "file" => return Ok((Place::Directory(Path::new("/").join(rest.trim_start_matches('/'))), url.to_owned())),
-            "s3" => (self.s3(bucket)?, prefix, true),
-            "gs" => (self.gs(bucket)?, prefix, true),
-            "azure" => (self.azure(bucket)?, prefix, true),
-            "http" | "https" => (self.http(url)?, "", false),
+            "s3" => (self.s3(bucket)?, prefix),
+            "gs" => (self.gs(bucket)?, prefix),
+            "azure" => (self.azure(bucket)?, prefix),
+            "http" | "https" => (self.http(url)?, ""),
             other => {
                 let message = format!("{other}:// is not supported: a directory, s3://, gs://, azure:// or http(s):// are");
                 return Err(self.refused(message));
             }
         };
         let patience = Patience { stall: self.seconds(&["read_timeout", "timeout"], STALL)? };
-        let cloud = Cloud::new(store, prefix, lists, patience).map_err(|why| self.refused(why))?;
+        let cloud = Cloud::new(store, prefix, patience).map_err(|why| self.refused(why))?;
         Ok((Place::Cloud(Box::new(cloud)), without_secrets(url)))
     }
 
@@ -157,7 +157,7 @@ impl Opening<'_> {
         self.get("allow_anonymous_login").is_some_and(is_true)
     }
 
-    fn s3(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>, DataError> {
+    fn s3(&self, bucket: &str) -> Result<Store, DataError> {
         for key in
             ["sse_customer_algorithm", "sse_customer_key", "acl", "grant_read", "grant_read_acp", "grant_write_acp", "grant_full_control"]
         {
@@ -196,7 +196,7 @@ impl Opening<'_> {
         }
         let builder =
             builder.with_retry(super::cloud::retries()).with_client_options(options(plain)).with_http_connector(self.client(plain)?);
-        Ok(Arc::new(builder.build().map_err(|e| self.refused(e))?))
+        Ok(Store::with_parts(builder.build().map_err(|e| self.refused(e))?))
     }
 
     /// The keys of a profile in Amazon's own files.
@@ -227,7 +227,7 @@ impl Opening<'_> {
         Ok(found)
     }
 
-    fn gs(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>, DataError> {
+    fn gs(&self, bucket: &str) -> Result<Store, DataError> {
         let mut builder = GoogleCloudStorageBuilder::new().with_bucket_name(bucket);
         let endpoint = self.get("endpointurl");
         if let Some(endpoint) = endpoint {
@@ -251,10 +251,10 @@ impl Opening<'_> {
         let plain = endpoint.is_some_and(|e| e.starts_with("http://"));
         let builder =
             builder.with_retry(super::cloud::retries()).with_client_options(options(plain)).with_http_connector(self.client(plain)?);
-        Ok(Arc::new(builder.build().map_err(|e| self.refused(e))?))
+        Ok(Store::with_parts(builder.build().map_err(|e| self.refused(e))?))
     }
 
-    fn azure(&self, container: &str) -> Result<Arc<dyn ObjectStore>, DataError> {
+    fn azure(&self, container: &str) -> Result<Store, DataError> {
         let text = self.get("connection_string").map(str::to_owned).or_else(|| self.variable("AZURE_STORAGE_CONNECTION_STRING"));
         let parts = |key: &str| {
             let text = text.as_deref()?;
@@ -288,10 +288,10 @@ impl Opening<'_> {
         let plain = endpoint.is_some_and(|e| e.starts_with("http://"));
         let builder =
             builder.with_retry(super::cloud::retries()).with_client_options(options(plain)).with_http_connector(self.client(plain)?);
-        Ok(Arc::new(builder.build().map_err(|e| self.refused(e))?))
+        Ok(Store::with_parts(builder.build().map_err(|e| self.refused(e))?))
     }
 
-    fn http(&self, url: &str) -> Result<Arc<dyn ObjectStore>, DataError> {
+    fn http(&self, url: &str) -> Result<Store, DataError> {
         let method = self.get("method").unwrap_or("POST");
         if !method.eq_ignore_ascii_case("put") && self.get("method").is_some() {
             return Err(self.refused(format!("method is {method}; only PUT is supported: `tidegate remote modify NAME method PUT`")));
@@ -317,7 +317,8 @@ impl Opening<'_> {
         let plain = url.starts_with("http://");
         let client = Client { headers, ..self.client(plain)? };
         let builder = HttpBuilder::new().with_url(url.trim_end_matches('/')).with_retry(super::cloud::retries());
-        Ok(Arc::new(builder.with_client_options(options(plain)).with_http_connector(client).build().map_err(|e| self.refused(e))?))
+        let store = builder.with_client_options(options(plain)).with_http_connector(client).build().map_err(|e| self.refused(e))?;
+        Ok(Store { objects: Arc::new(store), parts: None })
     }
 }
 

@@ -4,8 +4,10 @@ use crate::oracle::{Oracle, moto};
 use crate::world::{Dice, World, tree};
 use serde_json::json;
 use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 use tidegate_build::data::{GcOptions, SyncOptions};
 use tidegate_build::remote::NoProgress;
@@ -99,4 +101,63 @@ fn s3_is_shared_with_dvc() {
     assert!(report.remote.unwrap() > 200);
     assert!(world.repo().cloud_status(&[], &SyncOptions::default()).unwrap().is_empty());
     assert_eq!(world.repo().gc(&options, &NoProgress).unwrap().remote, Some(0));
+}
+
+/// Goes between: counts what is sent, and breaks the connection once in the middle of the second part.
+fn breaking(to: u16, sent: &Arc<AtomicUsize>, broken: &Arc<AtomicBool>) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (sent, broken) = (Arc::clone(sent), Arc::clone(broken));
+    std::thread::spawn(move || {
+        for client in listener.incoming().flatten() {
+            let server = TcpStream::connect(("127.0.0.1", to)).unwrap();
+            let (mut back, mut answers) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+            let (sent, broken) = (Arc::clone(&sent), Arc::clone(&broken));
+            std::thread::spawn(move || pump(client, server, &sent, &broken));
+        }
+    });
+    port
+}
+
+fn pump(mut client: TcpStream, mut server: TcpStream, sent: &AtomicUsize, broken: &AtomicBool) {
+    let mut buffer = vec![0; 64 << 10];
+    let mut of_second = 0;
+    while let Ok(n @ 1..) = client.read(&mut buffer) {
+        sent.fetch_add(n, Ordering::SeqCst);
+        let second = buffer[..n].windows(13).any(|w| w == b"partNumber=2&");
+        of_second = if second || of_second > 0 { of_second + n } else { 0 };
+        if of_second > 4 << 20 && !broken.swap(true, Ordering::SeqCst) {
+            let _ = client.shutdown(Shutdown::Both);
+            let _ = server.shutdown(Shutdown::Both);
+            return;
+        }
+        if server.write_all(&buffer[..n]).is_err() {
+            return;
+        }
+    }
+    let _ = server.shutdown(Shutdown::Write);
+}
+
+#[test]
+fn an_upload_that_breaks_off_sends_one_part_again() {
+    let Some((program, _)) = moto() else { return };
+    let moto = Moto::start(&program);
+    let (sent, broken) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+    let port = breaking(moto.port, &sent, &broken);
+    let world = World::new();
+    let size = 40 << 20;
+    world.write("large", &vec![3; size]);
+    world.add(&["large"]);
+    moto.remote(&world);
+    world.repo().remote_modify("store", "endpointurl", Some(&format!("http://127.0.0.1:{port}")), false).unwrap();
+    assert_eq!(world.push().unwrap(), 1);
+    assert!(broken.load(Ordering::SeqCst), "the connection was broken");
+    // At most one part of 8 MiB, and the heads of a few requests.
+    let more = sent.load(Ordering::SeqCst) - size;
+    assert!(more < (8 << 20) + (64 << 10), "{more} bytes more than the object has");
+    world.remove("large");
+    world.remove(".dvc/cache");
+    assert_eq!(world.pull().unwrap(), 1);
+    assert_eq!(world.wrong_objects(), Vec::<String>::new());
 }
