@@ -98,13 +98,14 @@ fn what_cannot_be_added_is_refused_with_a_reason() {
     world.write("kept", b"k");
     world.write("ignored", b"i");
     world.write(".dvcignore", b"ignored\n");
-    world.write("dvc.yaml", b"stages:\n  s: {cmd: touch out, outs: [out]}\n");
+    world.write("dvc.yaml", b"stages:\n  s: {cmd: touch out, outs: [out, folder]}\n");
     world.write("out", b"o");
+    world.write("folder/a", b"a");
     world.git(&["add", "kept"]);
     world.add(&["d"]);
     let refused = |path: &str| world.repo().add(&strings(&[path]), &Default::default(), &|_| {}).unwrap_err().to_string();
     for (path, word) in [
-        ("d/a", "overlaps"),
+        ("folder/a", "overlaps"),
         (".", "cannot be added"),
         ("kept", "kept by Git"),
         ("ignored", ".dvcignore"),
