@@ -125,6 +125,6 @@ announce_build() {
     if [ ! -d "$CARGO_TARGET_DIR/$1/deps" ]; then
         local cores
         cores=$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
-        say "first build: about $((40 / cores + 4)) minutes on $cores cores, most of it the columnar engine; later ones take seconds"
+        say "first build: about $((28 / cores + 2)) minutes on $cores cores, most of it the columnar engine; later ones take seconds"
     fi
 }

@@ -15,7 +15,7 @@ use tidegate_wire::dvc::{Options, parse_pipeline};
 const REPOSITORIES: u64 = 50;
 
 fn wanted() -> u64 {
-    std::env::var("TIDEGATE_DVC_REPOS").ok().and_then(|n| n.parse().ok()).unwrap_or(REPOSITORIES)
+    std::env::var_os("TIDEGATE_DVC_REPOS").and_then(|n| n.into_string().ok()?.parse().ok()).unwrap_or(REPOSITORIES)
 }
 
 fn world(peer: &mut Peer, number: u64) -> World {

@@ -100,14 +100,13 @@ fn eigen(mut m: Matrix) -> ([f64; SIZE], Matrix) {
                 let t = sign / (libm::fabs(theta) + libm::sqrt(theta * theta + 1.0));
                 let c = 1.0 / libm::sqrt(t * t + 1.0);
                 let s = t * c;
-                for k in 0..SIZE {
-                    let (x, y) = (m[k][p], m[k][q]);
-                    (m[k][p], m[k][q]) = (c * x - s * y, s * x + c * y);
+                for row in &mut m {
+                    let (x, y) = (row[p], row[q]);
+                    (row[p], row[q]) = (c * x - s * y, s * x + c * y);
                 }
-                for k in 0..SIZE {
-                    let (x, y) = (m[p][k], m[q][k]);
-                    (m[p][k], m[q][k]) = (c * x - s * y, s * x + c * y);
-                }
+                let (x, y) = (m[p], m[q]);
+                m[p] = std::array::from_fn(|k| c * x[k] - s * y[k]);
+                m[q] = std::array::from_fn(|k| s * x[k] + c * y[k]);
                 for row in &mut vectors {
                     let (x, y) = (row[p], row[q]);
                     (row[p], row[q]) = (c * x - s * y, s * x + c * y);
