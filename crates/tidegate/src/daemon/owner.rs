@@ -1,9 +1,13 @@
 //! Who is up in a workspace: one process at a time, found by every other command.
 
+use crate::clock;
 use crate::exit::{self, failure};
 use crate::workspace::Places;
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+use tidegate_port::FailureKind;
 use tidegate_store::disk::{self, Guard};
 
 /// The process that is up.
@@ -17,30 +21,40 @@ pub struct Owner {
     pub console: String,
 }
 
+/// How long a start waits for a holder that answers nobody: one that is just starting or ending, or a look at the lock
+/// (see [`is_up`]), which a child of that process can hold on to until it is a program of its own.
+const SETTLE_MAX: Duration = Duration::from_secs(3);
+
+/// How often it looks again meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 /// Takes the workspace for this process; it is let go when the process ends, in whatever way.
 ///
 /// # Errors
 /// When another process is up: the message shows its address.
 pub fn take(places: &Places) -> Result<Guard> {
-    match Guard::take(&places.up_lock()) {
-        Ok(guard) => Ok(guard),
-        Err(failed) if failed.kind == tidegate_port::FailureKind::Transient => {
-            let message = match find(places) {
-                Some(owner) => format!(
-                    "start in {}: `tidegate up` runs here already (process {}): its console is at http://{}, its gateway at http://{}; use it, or end it first",
-                    places.root.display(),
-                    owner.pid,
-                    owner.console,
-                    owner.gateway
-                ),
-                None => format!(
-                    "start in {}: another tidegate has this workspace and is just starting or ending: try again in a moment",
-                    places.root.display()
-                ),
-            };
-            Err(failure(exit::REFUSED, message))
+    let started = clock::instant();
+    loop {
+        match Guard::take(&places.up_lock()) {
+            Ok(guard) => return Ok(guard),
+            Err(failed) if failed.kind != FailureKind::Transient => return Err(failed.into()),
+            Err(_) => {}
         }
-        Err(failed) => Err(failed.into()),
+        let answers = UnixStream::connect(places.socket()).is_ok();
+        if answers || started.elapsed() > SETTLE_MAX {
+            return Err(failure(exit::REFUSED, format!("start in {}: {}", places.root.display(), in_the_way(places))));
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+}
+
+fn in_the_way(places: &Places) -> String {
+    match find(places) {
+        Some(owner) => format!(
+            "`tidegate up` runs here already (process {}): its console is at http://{}, its gateway at http://{}; use it, or end it first",
+            owner.pid, owner.console, owner.gateway
+        ),
+        None => "another tidegate has this workspace and is just starting or ending: try again in a moment".into(),
     }
 }
 
@@ -65,5 +79,41 @@ pub fn find(places: &Places) -> Option<Owner> {
 
 /// Whether somebody is up: the lock is held.
 pub fn is_up(places: &Places) -> bool {
-    places.home.is_dir() && matches!(Guard::take(&places.up_lock()), Err(f) if f.kind == tidegate_port::FailureKind::Transient)
+    places.home.is_dir() && matches!(Guard::take(&places.up_lock()), Err(f) if f.kind == FailureKind::Transient)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn workspace() -> (tempfile::TempDir, Places) {
+        let dir = tempfile::tempdir().unwrap();
+        let places = Places::of(dir.path());
+        places.make().unwrap();
+        (dir, places)
+    }
+
+    #[test]
+    fn a_look_that_takes_its_time_is_waited_for() {
+        let (_dir, places) = workspace();
+        let look = Guard::take(&places.up_lock()).unwrap();
+        let ends = std::thread::spawn(move || {
+            std::thread::sleep(LOOK_AGAIN * 5);
+            drop(look);
+        });
+        take(&places).unwrap();
+        ends.join().unwrap();
+    }
+
+    #[test]
+    fn one_that_answers_is_named_and_one_that_does_not_is_given_up() {
+        let (_dir, places) = workspace();
+        let _held = Guard::take(&places.up_lock()).unwrap();
+        let silent = take(&places).unwrap_err().to_string();
+        assert!(silent.ends_with("is just starting or ending: try again in a moment"), "{silent}");
+        let _answers = std::os::unix::net::UnixListener::bind(places.socket()).unwrap();
+        tell(&places, &Owner { pid: 7, gateway: "127.0.0.1:1".into(), console: "127.0.0.1:2".into() }).unwrap();
+        let living = take(&places).unwrap_err().to_string();
+        assert!(living.ends_with("`tidegate up` runs here already (process 7): its console is at http://127.0.0.1:2, its gateway at http://127.0.0.1:1; use it, or end it first"), "{living}");
+    }
 }
