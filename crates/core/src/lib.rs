@@ -11,6 +11,7 @@ pub mod id;
 pub mod judge;
 pub mod machine;
 pub mod model;
+pub mod peers;
 pub mod pipeline;
 pub mod rollout;
 pub mod route;

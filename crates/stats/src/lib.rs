@@ -15,3 +15,4 @@ pub mod quantile;
 pub mod rng;
 pub mod special;
 pub mod tails;
+pub mod zero;

@@ -12,6 +12,7 @@ pub mod kernel;
 pub mod kolmogorov;
 pub mod means;
 pub mod ranks;
+pub mod shift;
 
 /// A statistic and the chance of one at least as extreme when both samples come from one law.
 #[derive(Clone, Copy, Debug, PartialEq)]
