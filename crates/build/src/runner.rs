@@ -81,6 +81,8 @@ pub struct RunRequest<'a> {
     pub cache_dir: Option<&'a Path>,
     /// Name of the change that asks, for the record.
     pub change: &'a str,
+    /// The code, for the record; asked of Git at the root when none.
+    pub code: Option<&'a CodeState>,
 }
 
 impl<'a> RunRequest<'a> {
@@ -104,6 +106,7 @@ impl<'a> RunRequest<'a> {
             cancel: Cancel::default(),
             cache_dir: None,
             change: "",
+            code: None,
         }
     }
 }
@@ -295,7 +298,7 @@ impl<'a> Run<'a> {
 
     /// The first stage that has something to do makes this a run worth recording.
     fn start(&mut self, observer: &mut dyn Observer) {
-        let code = code_state(&self.workspace.root, &self.workspace.written());
+        let code = self.request.code.cloned().unwrap_or_else(|| code_state(&self.workspace.root, &self.workspace.written()));
         self.workspace.hide_state();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let start = Start {

@@ -60,7 +60,9 @@ pub struct Beside {
 /// When a file is missing or wrong, or the stages do not make a pipeline.
 pub fn load(root: &Path, pipeline: Option<&str>, cache: Option<&Path>) -> Result<Workspace, BuildError> {
     let given = std::path::absolute(root).map_err(BuildError::io("find", root))?;
-    let dvc = given.ancestors().map(|d| d.join(".dvc")).find(|d| d.is_dir());
+    // A work tree of ours belongs to no repository above it.
+    let above = given.ancestors().take_while(|d| d.file_name().is_none_or(|name| name != STATE_DIRECTORY));
+    let dvc = above.map(|d| d.join(".dvc")).find(|d| d.is_dir());
     let root = dvc.as_deref().and_then(Path::parent).unwrap_or(&given).to_path_buf();
     let base = given.strip_prefix(&root).map(|p| p.to_string_lossy().into_owned()).unwrap_or_default();
     let config = dvc.as_deref().map(settings).transpose()?.unwrap_or_default();
@@ -238,7 +240,8 @@ impl Workspace {
     }
 
     /// The lock file of a pipeline's file.
-    pub(crate) fn lock_path(&self, file: &str) -> PathBuf {
+    #[must_use]
+    pub fn lock_path(&self, file: &str) -> PathBuf {
         self.root.join(file).with_extension("lock")
     }
 

@@ -141,8 +141,11 @@ pub(crate) fn make_dir(dir: &Path) -> Result<(), Failure> {
     fs::create_dir_all(dir).map_err(|e| failure("make directory", dir, &e))
 }
 
-/// The content of `path` when it is there, and at most `bytes_max` of it.
-pub(crate) fn read_if_there(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
+/// The content of `path` when it is there.
+///
+/// # Errors
+/// When it cannot be read, or is larger than `bytes_max`.
+pub fn read_if_there(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, Failure> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -70,6 +70,11 @@ impl Places {
         self.home.join("changes")
     }
 
+    /// Experiments: their work trees and what they ended with.
+    pub fn experiments(&self) -> PathBuf {
+        self.home.join("experiments")
+    }
+
     /// Who is up here: written by `up`, read by every other command.
     pub fn up(&self) -> PathBuf {
         self.home.join("up.json")

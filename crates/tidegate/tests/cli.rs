@@ -22,8 +22,12 @@ mod door;
 mod drift;
 #[path = "cli/empty.rs"]
 mod empty;
+#[path = "cli/exp.rs"]
+mod exp;
 #[path = "cli/gate.rs"]
 mod gate;
+#[path = "cli/killed.rs"]
+mod killed;
 #[cfg(feature = "data")]
 #[path = "cli/report.rs"]
 mod report;

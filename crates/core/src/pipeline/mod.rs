@@ -7,6 +7,7 @@ mod graph;
 mod path;
 mod plan;
 mod spec;
+pub mod sweep;
 
 pub use change::{Change, Identity, Observed, Reason, Recorded, reasons, same_value};
 pub use graph::{Graph, GraphError, Link, Scope, UnknownTarget};

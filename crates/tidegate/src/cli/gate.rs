@@ -77,6 +77,7 @@ fn judge(opened: &Opened, name: &str, env: Option<&Env>, recorder: &Recorder<'_>
         jobs: None,
         choices: build::Choices::default(),
         cache: None,
+        code: None,
     };
     let built = build::build(&wanted, &opened.config, env, recorder, bus, &Cancel::default(), true)?;
     if let Some(error) = built.report.failure() {

@@ -7,6 +7,7 @@ mod config;
 #[cfg(feature = "data")]
 mod drift;
 mod dvc;
+mod exp;
 mod gate;
 mod init;
 mod journal;
@@ -49,6 +50,9 @@ enum Command {
     /// Runs the pipeline; does nothing where nothing changed
     #[command(visible_alias = "repro")]
     Run(run::RunArgs),
+    /// Lists, compares, applies and removes experiments
+    #[command(subcommand, visible_alias = "experiments")]
+    Exp(exp::ExpCommand),
     /// Checks datasets against their contracts
     Check(check::CheckArgs),
     /// Holds a table against a reference: which columns drifted, by the tests that Evidently chooses
@@ -108,6 +112,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         Command::Up(args) => up::up(&context, &args),
         Command::Run(args) => run::run(&context, &args),
+        Command::Exp(command) => exp::exp(&context, &command),
         Command::Check(args) => check::check(&context, &args),
         #[cfg(feature = "data")]
         Command::Drift(args) => drift::drift(&context, &args),

@@ -50,7 +50,7 @@ impl<'a> Recorder<'a> {
     /// Whether a `tidegate up` has the journal: then it records for us.
     pub fn up(&self) -> Option<&Places> {
         let places = &self.opened.places;
-        (self.held.borrow().is_none() && owner::is_up(places)).then_some(places)
+        (self.held.borrow().is_none() && owner::answers(places)).then_some(places)
     }
 
     /// Seals what was recorded and lets go of the journal.

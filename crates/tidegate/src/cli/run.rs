@@ -1,6 +1,7 @@
 //! `tidegate run`: brings the pipeline up to date. Where nothing changed it only looks at file times.
 
 use super::Context;
+use super::exp;
 use super::recorder::Recorder;
 use crate::clock;
 use crate::daemon::events::{Bus, Happening};
@@ -8,10 +9,13 @@ use crate::daemon::start;
 use crate::exit::{self, failure};
 use crate::show::{self, progress::Progress, style};
 use crate::steps::build::{self, Choices, Wanted};
+use crate::steps::experiment::{self, Experiment};
+use crate::steps::sweep::Sweep;
 use crate::workspace::{self, Opened};
 use anyhow::Result;
 use clap::Args;
 use tidegate_build::{Cancel, Scope, StageOutcome, StageStatus, StatusRequest};
+use tidegate_core::pipeline::sweep::combinations;
 
 /// What to run.
 #[derive(Debug, Args)]
@@ -19,7 +23,8 @@ pub struct RunArgs {
     /// Stages, groups (`train` for `train@a`), files (`sub/dvc.yaml`, `sub/dvc.yaml:train`, `data.dvc`) or outputs; all of
     /// the folder's dvc.yaml when none is named
     targets: Vec<String>,
-    /// Set a parameter before the run, as `train.lr=0.1` or `conf.toml:rate=0.1`
+    /// Set a parameter before the run, as `train.lr=0.1` or `conf.toml:rate=0.1`; several values, as `lr=0.1,0.01` or
+    /// `depth=range(2,6)`, make an experiment of each combination
     #[arg(short = 'S', long = "set-param", value_name = "KEY=VALUE")]
     set: Vec<String>,
     /// Run stages even if they are up to date
@@ -52,12 +57,32 @@ pub struct RunArgs {
     /// A file that is missing but recorded counts as unchanged
     #[arg(long)]
     allow_missing: bool,
-    /// Stages at once; as many as there are cores when not said
+    /// Stages, or experiments, at once; as many as there are cores when not said
     #[arg(short, long)]
     jobs: Option<usize>,
+    /// Run as an experiment of this name, beside the workspace; several are numbered
+    #[arg(short, long, value_name = "NAME")]
+    name: Option<String>,
+    /// Only put the experiments into the queue
+    #[arg(long)]
+    queue: bool,
+    /// Run the experiments of the queue, and those that were interrupted
+    #[arg(long, conflicts_with_all = ["targets", "set", "name", "queue"])]
+    run_all: bool,
 }
 
 impl RunArgs {
+    fn choices(&self) -> Choices {
+        Choices {
+            scope: self.scope(),
+            all_pipelines: self.all_pipelines,
+            force_downstream: self.force_downstream,
+            keep_going: self.keep_going,
+            no_run_cache: self.no_run_cache,
+            allow_missing: self.allow_missing,
+        }
+    }
+
     fn scope(&self) -> Scope {
         match (self.single_item, self.downstream, self.pipeline) {
             (true, ..) => Scope::Only,
@@ -77,9 +102,12 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
     if args.dry {
         return dry(context, args, &opened);
     }
+    let combinations = combinations(&args.set).map_err(|e| failure(exit::USAGE, e.to_string()))?;
+    if args.run_all || args.queue || args.name.is_some() || combinations.len() > 1 {
+        return experiments(context, args, &opened, combinations);
+    }
     let bus = Bus::new();
-    let mut heard = bus.listen();
-    let progress = Progress::new(context.json);
+    let printer = print_from(&bus, context.json);
     let env = start::environment(&opened, &bus)?;
     let recorder = Recorder::new(&opened, bus.clone());
     let wanted = Wanted {
@@ -89,17 +117,22 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
         overrides: args.set.clone(),
         force: args.force,
         jobs: args.jobs,
-        choices: Choices {
-            scope: args.scope(),
-            all_pipelines: args.all_pipelines,
-            force_downstream: args.force_downstream,
-            keep_going: args.keep_going,
-            no_run_cache: args.no_run_cache,
-            allow_missing: args.allow_missing,
-        },
+        choices: args.choices(),
         cache: None,
+        code: None,
     };
-    let printer = std::thread::spawn(move || {
+    let built = build::build(&wanted, &opened.config, env.as_ref(), &recorder, &bus, &Cancel::default(), false);
+    recorder.close();
+    drop(bus);
+    let _ = printer.join();
+    report(context, &built?)
+}
+
+/// Prints what the bus tells until it is gone.
+fn print_from(bus: &Bus, json: bool) -> std::thread::JoinHandle<()> {
+    let mut heard = bus.listen();
+    let progress = Progress::new(json);
+    std::thread::spawn(move || {
         while let Ok(happening) = heard.blocking_recv() {
             match happening {
                 Happening::Progress(text) => progress.now(&text),
@@ -108,12 +141,51 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
             }
         }
         progress.clear();
-    });
-    let built = build::build(&wanted, &opened.config, env.as_ref(), &recorder, &bus, &Cancel::default(), false);
+    })
+}
+
+/// Asks for an experiment of each combination, and runs them unless they are only to wait.
+fn experiments(context: &Context, args: &RunArgs, opened: &Opened, combinations: Vec<Vec<String>>) -> Result<u8> {
+    opened.places.make()?;
+    let asked = if args.run_all {
+        Experiment::all(&opened.places)?.into_iter().filter(|e| e.ended.is_none()).collect()
+    } else {
+        let several = combinations.len() > 1;
+        let named = combinations.into_iter().enumerate().map(|(i, overrides)| {
+            let name = match &args.name {
+                Some(name) if several => format!("{name}-{}", i + 1),
+                Some(name) => name.clone(),
+                None => experiment::name_of(&overrides, &args.targets),
+            };
+            Experiment::ask(&opened.places, &name, overrides, args.targets.clone())
+        });
+        named.collect::<Result<Vec<_>>>()?
+    };
+    if args.queue || asked.is_empty() {
+        exp::list_of(context, &asked)?;
+        let hint = if args.queue { "`tidegate run --run-all` runs them" } else { "no experiment waits" };
+        show::note(hint);
+        return Ok(exit::OK);
+    }
+    let bus = Bus::new();
+    let printer = print_from(&bus, context.json);
+    let env = start::environment(opened, &bus)?;
+    let recorder = Recorder::new(opened, bus.clone());
+    // One process has the journal: this one, or the `tidegate up` that every worker asks.
+    let control = if recorder.up().is_some() { None } else { Some(recorder.control()?) };
+    let records = || -> Box<dyn build::Record + '_> {
+        match &control {
+            Some(control) => Box::new(control.clone()),
+            None => Box::new(Recorder::new(opened, bus.clone())),
+        }
+    };
+    let sweep = Sweep { opened, env: env.as_ref(), parallel: args.jobs, force: args.force, choices: args.choices() };
+    let done = sweep.run(asked, &records, &bus);
+    drop(control);
     recorder.close();
     drop(bus);
     let _ = printer.join();
-    report(context, &built?)
+    exp::report(context, &done?)
 }
 
 /// What would run. A stage behind one that would run may turn out to be up to date.

@@ -40,8 +40,7 @@ pub fn take(places: &Places) -> Result<Guard> {
             Err(failed) if failed.kind != FailureKind::Transient => return Err(failed.into()),
             Err(_) => {}
         }
-        let answers = UnixStream::connect(places.socket()).is_ok();
-        if answers || started.elapsed() > SETTLE_MAX {
+        if answers(places) || started.elapsed() > SETTLE_MAX {
             return Err(failure(exit::REFUSED, format!("start in {}: {}", places.root.display(), in_the_way(places))));
         }
         std::thread::sleep(LOOK_AGAIN);
@@ -75,6 +74,11 @@ pub fn forget(places: &Places) {
 /// Who is up, as far as a file tells; the process may have died since.
 pub fn find(places: &Places) -> Option<Owner> {
     serde_json::from_slice(&std::fs::read(places.up()).ok()?).ok()
+}
+
+/// Whether a process that has this workspace answers; one that only records a run does not.
+pub fn answers(places: &Places) -> bool {
+    UnixStream::connect(places.socket()).is_ok()
 }
 
 /// Whether somebody is up: the lock is held.

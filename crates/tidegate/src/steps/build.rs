@@ -8,7 +8,7 @@ use anyhow::Result;
 use indexmap::IndexMap;
 use std::cell::RefCell;
 use std::path::Path;
-use tidegate_build::{Cancel, Event, RunReport, RunRequest, Scope, env::Env};
+use tidegate_build::{Cancel, CodeState, Event, RunReport, RunRequest, Scope, env::Env};
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::Lineage;
 use tidegate_core::pipeline::Reason;
@@ -34,6 +34,8 @@ pub struct Wanted<'a> {
     pub choices: Choices,
     /// Cache that is shared with the workspace, for work trees of changes.
     pub cache: Option<&'a Path>,
+    /// The code that such a work tree was copied from.
+    pub code: Option<&'a CodeState>,
 }
 
 /// What can be asked of a run beside its targets.
@@ -167,6 +169,7 @@ pub fn build(
     request.cancel = cancel.clone();
     request.cache_dir = wanted.cache;
     request.change = wanted.change;
+    request.code = wanted.code;
     request.scope = wanted.choices.scope;
     request.all_pipelines = wanted.choices.all_pipelines;
     request.force_downstream = wanted.choices.force_downstream;

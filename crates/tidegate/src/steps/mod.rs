@@ -8,10 +8,12 @@ pub mod checkpoint;
 pub mod drift;
 #[cfg(feature = "data")]
 pub mod drift_parts;
+pub mod experiment;
 pub mod gate;
 pub mod offline;
 pub mod register;
 pub mod release;
 pub mod report;
+pub mod sweep;
 #[cfg(feature = "data")]
 pub mod tables;

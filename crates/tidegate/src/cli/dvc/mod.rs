@@ -11,7 +11,7 @@ mod plots;
 mod remote;
 pub mod status;
 mod sync;
-mod values;
+pub mod values;
 
 use super::Context;
 use crate::exit::{self, failure};

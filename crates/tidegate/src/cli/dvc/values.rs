@@ -180,7 +180,8 @@ fn print_diff(context: &Context, repo: &Repo, args: &DiffArgs, title: &str, chan
     Ok(exit::OK)
 }
 
-fn show_table(heads: &[&str], rows: Vec<Vec<String>>, markdown: bool) -> Result<()> {
+/// A table for people, or in Markdown; nothing without rows.
+pub fn show_table(heads: &[&str], rows: Vec<Vec<String>>, markdown: bool) -> Result<()> {
     if rows.is_empty() {
         return Ok(());
     }
@@ -193,7 +194,8 @@ fn show_table(heads: &[&str], rows: Vec<Vec<String>>, markdown: bool) -> Result<
     rows.iter().try_for_each(|row| show::line(&line(row)))
 }
 
-fn cell(value: &Value, precision: Option<usize>) -> String {
+/// A value in a cell of a table.
+pub fn cell(value: &Value, precision: Option<usize>) -> String {
     match value {
         Value::Null => "-".to_owned(),
         Value::String(text) => text.clone(),
@@ -209,7 +211,8 @@ fn cell(value: &Value, precision: Option<usize>) -> String {
     }
 }
 
-fn flatten(prefix: &str, value: &Value, out: &mut Vec<(String, Value)>) {
+/// Keys with dots, in order.
+pub fn flatten(prefix: &str, value: &Value, out: &mut Vec<(String, Value)>) {
     match value {
         Value::Object(map) => {
             for (key, inner) in map {

@@ -87,8 +87,17 @@ impl Player<'_> {
         let cache = tidegate_build::load(&self.run.opened.places.root, None, None).map(|w| w.cache)?;
         tokio::task::spawn_blocking(move || {
             let choices = build::Choices::default();
-            let wanted =
-                build::Wanted { root: &root, change: &change, targets, overrides, force: false, jobs: None, choices, cache: Some(&cache) };
+            let wanted = build::Wanted {
+                root: &root,
+                change: &change,
+                targets,
+                overrides,
+                force: false,
+                jobs: None,
+                choices,
+                cache: Some(&cache),
+                code: None,
+            };
             build::build(&wanted, &config, env.as_ref(), &control, &bus, &Cancel::default(), must_record)
         })
         .await?
