@@ -109,14 +109,16 @@ fn said(root: &Path, arguments: &[&str], paths: &[String]) -> BTreeSet<String> {
 
 /// What a Git command wrote; none when there is no Git or it failed.
 pub(crate) fn git(root: &Path, arguments: &[&str]) -> Option<Vec<u8>> {
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(arguments)
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    git_with(root, arguments, None)
+}
+
+/// As [`git`], with an index of its own.
+pub(crate) fn git_with(root: &Path, arguments: &[&str], index: Option<&Path>) -> Option<Vec<u8>> {
+    let mut command = Command::new("git");
+    command.arg("-C").arg(root).args(arguments).env("GIT_OPTIONAL_LOCKS", "0").stdin(Stdio::null()).stderr(Stdio::null());
+    if let Some(index) = index {
+        command.env("GIT_INDEX_FILE", index);
+    }
+    let output = command.output().ok()?;
     output.status.success().then_some(output.stdout)
 }

@@ -25,6 +25,7 @@ mod overrides;
 mod process;
 pub mod remote;
 mod report;
+pub mod reproduce;
 mod restore;
 mod runcache;
 mod runner;

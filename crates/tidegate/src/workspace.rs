@@ -70,6 +70,11 @@ impl Places {
         self.home.join("changes")
     }
 
+    /// Work trees of runs that were run again and came out otherwise.
+    pub fn reproductions(&self) -> PathBuf {
+        self.home.join("reproductions")
+    }
+
     /// Experiments: their work trees and what they ended with.
     pub fn experiments(&self) -> PathBuf {
         self.home.join("experiments")

@@ -31,6 +31,8 @@ mod killed;
 #[cfg(feature = "data")]
 #[path = "cli/report.rs"]
 mod report;
+#[path = "cli/reproduce.rs"]
+mod reproduce;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/sim.rs"]

@@ -16,6 +16,7 @@ mod profile;
 mod recorder;
 mod release;
 mod report;
+mod reproduce;
 mod run;
 mod sim;
 mod status;
@@ -53,6 +54,8 @@ enum Command {
     /// Lists, compares, applies and removes experiments
     #[command(subcommand, visible_alias = "experiments")]
     Exp(exp::ExpCommand),
+    /// Runs a recorded run again, in its recorded code, environment and data, and names any byte that differs
+    Reproduce(reproduce::ReproduceArgs),
     /// Checks datasets against their contracts
     Check(check::CheckArgs),
     /// Holds a table against a reference: which columns drifted, by the tests that Evidently chooses
@@ -112,6 +115,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
     match cli.command {
         Command::Up(args) => up::up(&context, &args),
         Command::Run(args) => run::run(&context, &args),
+        Command::Reproduce(args) => reproduce::reproduce(&context, &args),
         Command::Exp(command) => exp::exp(&context, &command),
         Command::Check(args) => check::check(&context, &args),
         #[cfg(feature = "data")]

@@ -129,7 +129,7 @@ pub fn run(context: &Context, args: &RunArgs) -> Result<u8> {
 }
 
 /// Prints what the bus tells until it is gone.
-fn print_from(bus: &Bus, json: bool) -> std::thread::JoinHandle<()> {
+pub fn print_from(bus: &Bus, json: bool) -> std::thread::JoinHandle<()> {
     let mut heard = bus.listen();
     let progress = Progress::new(json);
     std::thread::spawn(move || {

@@ -14,6 +14,7 @@ pub mod offline;
 pub mod register;
 pub mod release;
 pub mod report;
+pub mod reproduce;
 pub mod sweep;
 #[cfg(feature = "data")]
 pub mod tables;
