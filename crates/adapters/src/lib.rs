@@ -125,6 +125,9 @@ pub enum CommentError {
     },
 }
 
+/// Method and address of the comment with an id.
+pub(crate) type Address = dyn Fn(&str) -> (&'static str, String);
+
 /// What differs between services.
 pub(crate) struct Service {
     /// Longest body in bytes.
@@ -138,7 +141,7 @@ pub(crate) struct Service {
     /// Where a new one goes.
     pub create: String,
     /// Method and address of an existing one.
-    pub update: Box<dyn Fn(&str) -> (&'static str, String)>,
+    pub update: Box<Address>,
     /// A body as the service takes it.
     pub wrap: fn(&str) -> Value,
     /// Id and body of each comment of a page.

@@ -296,7 +296,7 @@ fn instant(text: &str) -> Result<i64, String> {
 fn number<'a>(cells: &'a Cells<'_>) -> Option<Box<dyn Fn(usize) -> Option<f64> + 'a>> {
     Some(match cells {
         Cells::Int(a) => Box::new(move |r| a(r).map(|v| v as f64)),
-        Cells::Float(a) => Box::new(move |r| a(r)),
+        Cells::Float(a) => Box::new(a),
         Cells::Bool(a) => Box::new(move |r| a(r).map(|v| f64::from(u8::from(v)))),
         _ => return None,
     })

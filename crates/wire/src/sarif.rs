@@ -175,7 +175,7 @@ mod tests {
             line: Some(3),
             tool: "t".into(),
         };
-        assert_eq!(read(&write("t", "1", &[one.clone()]).to_string()).unwrap(), [one]);
+        assert_eq!(read(&write("t", "1", std::slice::from_ref(&one)).to_string()).unwrap(), [one]);
         assert!(read(&write("t", "1", &[]).to_string()).unwrap().is_empty());
     }
 

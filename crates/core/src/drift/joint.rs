@@ -27,9 +27,12 @@ pub struct Joint {
     pub drifted: bool,
 }
 
-/// Tests columns of equal length together; `columns` hold reference and current values, NaN for null.
+/// A column's name with its values in the reference and now, NaN for null.
+pub type Sides = (String, Vec<f64>, Vec<f64>);
+
+/// Tests columns of equal length together.
 #[must_use]
-pub fn joint(columns: &[(String, Vec<f64>, Vec<f64>)]) -> Joint {
+pub fn joint(columns: &[Sides]) -> Joint {
     let names = columns.iter().map(|c| c.0.clone()).collect();
     let scales: Vec<(f64, f64)> = columns.iter().map(|(_, values, _)| scale(values)).collect();
     let mut rng = Rng::new(SEED);

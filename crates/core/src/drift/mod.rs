@@ -16,7 +16,7 @@ pub use chunks::{CHUNKS_MAX, Chunk, Trend, trend};
 pub use estimate::{Calibration, Estimated, estimate};
 pub use fairness::{Fairness, GROUP_ROWS_MIN, GroupRates, fairness};
 pub use field::{Categories, Field, Numbers};
-pub use joint::{JOINT_P_VALUE, Joint, joint};
+pub use joint::{JOINT_P_VALUE, Joint, Sides, joint};
 pub use method::Method;
 pub use score::{TEST_ROWS_MAX, choose, score};
 

@@ -45,8 +45,8 @@ pub struct CheckArgs {
 /// Carries it out.
 pub fn check(context: &Context, args: &CheckArgs) -> Result<u8> {
     let format: ResultFormat = args.result_format.parse().map_err(|e| failure(exit::USAGE, format!("check: result format {e}")))?;
-    let mut asked = step::Asked::default();
-    asked.suite = SuiteOptions { strict: args.strict, parameters: parameters(&args.parameters)?, object: None };
+    let suite = SuiteOptions { strict: args.strict, parameters: parameters(&args.parameters)?, object: None };
+    let mut asked = step::Asked { suite, ..step::Asked::default() };
     asked.checking.complete = format == ResultFormat::Complete;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let reports = match (&args.data, &args.contract) {

@@ -9,7 +9,7 @@ use clap::Args;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use tidegate_core::drift::{
-    CHUNKS_MAX, Calibration, Estimated, Fairness, Field, GROUP_ROWS_MIN, Joint, Report, Settings, Trend, Verdict, choose, compare,
+    CHUNKS_MAX, Calibration, Estimated, Fairness, Field, GROUP_ROWS_MIN, Joint, Report, Settings, Sides, Trend, Verdict, choose, compare,
     estimate, fairness, joint, trend,
 };
 use tidegate_data::{Column, Table};
@@ -220,7 +220,7 @@ fn trends(
     Ok(found)
 }
 
-fn joint_columns(names: &[String], (reference, current): (&Table, &Table)) -> Result<Vec<(String, Vec<f64>, Vec<f64>)>> {
+fn joint_columns(names: &[String], (reference, current): (&Table, &Table)) -> Result<Vec<Sides>> {
     let mut wanted: Vec<String> = vec![];
     for name in names {
         match name.strip_suffix('*') {

@@ -185,7 +185,8 @@ impl MetricRules {
             Classifier::MeanInequality => {
                 let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
                 let (ours, theirs) = (mean(experiment), mean(control));
-                (!(ours - theirs).is_nan()).then(|| if ours > theirs { (Class::High, true) } else { (Class::Low, ours < theirs) })
+                let found = if ours > theirs { (Class::High, true) } else { (Class::Low, ours < theirs) };
+                (!(ours - theirs).is_nan()).then_some(found)
             }
         }
     }
