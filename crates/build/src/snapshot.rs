@@ -14,14 +14,14 @@ const NEVER: [&str; 4] = [STATE_DIRECTORY, ".git", ".hg", "__pycache__"];
 /// Deepest nesting of directories.
 const DEPTH_MAX: usize = 128;
 
-/// Copies the workspace at `root` to `dest`, then lays the files of `overlay` over it. Copied are the files that Git knows
+/// Copies the workspace at `root`, with the pipeline's file as [`load`] takes it, to `dest`, then lays the files of `overlay` over it. Copied are the files that Git knows
 /// or would add (all files where there is no Git) and all that stages read; not what stages write, caches and our state.
 /// What lies in `dest` from before and is not in the copy is removed, its state and cache folders excepted.
 ///
 /// # Errors
 /// When the pipeline cannot be read, or a file cannot be copied.
-pub fn snapshot(root: &Path, overlay: Option<&Path>, dest: &Path) -> Result<(), BuildError> {
-    let workspace = load(root, None, None)?;
+pub fn snapshot(root: &Path, pipeline: Option<&str>, overlay: Option<&Path>, dest: &Path) -> Result<(), BuildError> {
+    let workspace = load(root, pipeline, None)?;
     let from = workspace.root.join(&workspace.base);
     // What stages write is made again; what `.dvc` files name is data, which nobody makes.
     let made = |path: &str| {

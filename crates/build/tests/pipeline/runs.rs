@@ -157,7 +157,7 @@ fn a_copy_with_changes_runs_only_what_they_touch() {
     let copy = tempfile::tempdir().unwrap();
     let cache = world.path(".dvc/cache");
     for round in 0..2 {
-        snapshot(world.root(), Some(&world.path("overlay")), copy.path()).unwrap();
+        snapshot(world.root(), None, Some(&world.path("overlay")), copy.path()).unwrap();
         assert!(!copy.path().join("model").exists() && copy.path().join(".tidegate").exists() == (round > 0));
         let request = RunRequest { cache_dir: Some(&cache), ..RunRequest::new(copy.path()) };
         let report = world.run_with(&request).unwrap();

@@ -4,6 +4,7 @@ use super::Context;
 use super::dvc::values::{cell, flatten, show_table};
 use crate::exit::{self, failure};
 use crate::show::{self, style};
+use crate::steps::build;
 use crate::steps::experiment::Experiment;
 use crate::workspace::{self, Places};
 use anyhow::{Context as _, Result};
@@ -350,9 +351,9 @@ struct Gift {
     others: Vec<String>,
 }
 
-fn gift(experiment: &Experiment) -> Result<Gift> {
+fn gift(experiment: &Experiment, pipeline: Option<&str>) -> Result<Gift> {
     let tree = experiment.tree();
-    let loaded = tidegate_build::load(&tree, None, None)?;
+    let loaded = tidegate_build::load(&tree, pipeline, None)?;
     let locks = loaded.beside.keys().map(|file| loaded.lock_path(file));
     let from_tree = |path: PathBuf| Some(path.strip_prefix(loaded.root.join(&loaded.base)).ok()?.to_string_lossy().into_owned());
     let locks = locks.filter_map(from_tree).filter(|path| tree.join(path).is_file());
@@ -369,7 +370,8 @@ fn apply(context: &Context, places: &Places, args: &ApplyArgs) -> Result<u8> {
         let why = format!("it is {}: `tidegate run --run-all` finishes what waits", experiment.state());
         return Err(failure(exit::REFUSED, format!("apply experiment {}: {why}", args.name)));
     }
-    let gift = gift(&experiment)?;
+    let opened = workspace::open(&context.dir)?;
+    let gift = gift(&experiment, build::pipeline_file(&opened.config)?)?;
     if !args.force {
         let changed = changed_since(places, &experiment)?;
         if !changed.is_empty() {

@@ -142,15 +142,15 @@ impl Experiment {
     ///
     /// # Errors
     /// When the pipeline cannot be read, or the disk refuses.
-    pub fn prepare(&mut self, root: &Path, base: Option<&str>) -> Result<()> {
+    pub fn prepare(&mut self, root: &Path, pipeline: Option<&str>, base: Option<&str>) -> Result<()> {
         let tree = self.tree();
         if base.is_some() && self.asked.base.as_deref() == base && tree.is_dir() {
             return Ok(());
         }
         self.asked.base = None;
         self.save()?;
-        tidegate_build::snapshot(root, None, &tree)?;
-        self.asked.files = parameter_files(&tree)?;
+        tidegate_build::snapshot(root, pipeline, None, &tree)?;
+        self.asked.files = parameter_files(&tree, pipeline)?;
         self.asked.base = base.map(str::to_owned);
         self.save()
     }
@@ -210,8 +210,8 @@ fn check_name(name: &str) -> Result<()> {
 }
 
 /// The files that stages read parameters from, seen from the workspace, with their digests.
-fn parameter_files(tree: &Path) -> Result<IndexMap<String, Digest>> {
-    let workspace = tidegate_build::load(tree, None, None)?;
+fn parameter_files(tree: &Path, pipeline: Option<&str>) -> Result<IndexMap<String, Digest>> {
+    let workspace = tidegate_build::load(tree, pipeline, None)?;
     let named = workspace.graph.stages().iter().flat_map(|stage| stage.params.keys().map(|file| stage.from_workspace(file)));
     let paths: BTreeSet<String> = named.map(|path| workspace.from_base(&path)).collect();
     let digest = |path: &String| std::fs::read(tree.join(path)).ok().map(|bytes| Digest::of(&bytes));

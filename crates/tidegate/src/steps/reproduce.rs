@@ -1,6 +1,7 @@
 //! A recorded run, run again beside the workspace: its code, parameters, inputs and environment, then its bytes.
 
 use super::build::{self, Choices, Record, Wanted};
+use super::sweep::code_of;
 use crate::clock;
 use crate::daemon::events::Bus;
 use crate::daemon::start;
@@ -11,7 +12,7 @@ use indexmap::IndexMap;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use tidegate_build::reproduce::{Otherwise, bring, otherwise, revision_to};
-use tidegate_build::{Cancel, CodeState, code_state};
+use tidegate_build::{Cancel, CodeState};
 use tidegate_core::machine::Machine as _;
 use tidegate_core::run::{FileFact, Outcome, Phase, Runs, State};
 use tidegate_port::Journal as _;
@@ -134,14 +135,12 @@ fn lay_out(opened: &Opened, id: &str, code: &CodeState, tree: &Path, notes: &mut
         let hint = "fetch it into this repository, then try again";
         return Err(failure(exit::NOT_FOUND, format!("reproduce {id}: Git does not have its revision {}: {hint}", code.revision)));
     }
-    let loaded = tidegate_build::load(root, None, None)?;
-    let stages = loaded.graph.stages().iter();
-    let written = stages.flat_map(|stage| stage.outs.iter().map(|out| loaded.from_base(&stage.from_workspace(&out.path))));
-    if code.revision == "none" || code_state(root, &written.collect::<Vec<_>>()) != *code {
+    let pipeline = build::pipeline_file(&opened.config)?;
+    if code.revision == "none" || code_of(root, pipeline)? != *code {
         let what = if code.revision == "none" { "it ran without Git" } else { "it ran on changes that were never committed" };
         notes.push(format!("{what}: the workspace's files stand in for its code; what its stages declare to read is as it was"));
     }
-    Ok(tidegate_build::snapshot(root, None, tree)?)
+    Ok(tidegate_build::snapshot(root, pipeline, None, tree)?)
 }
 
 /// What sets the recorded parameters in the tree's files: those that have another value there.

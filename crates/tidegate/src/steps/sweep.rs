@@ -31,6 +31,7 @@ pub struct Sweep<'a> {
 /// What all workers share.
 struct Shared<'a> {
     sweep: &'a Sweep<'a>,
+    pipeline: Option<&'a str>,
     cache: PathBuf,
     code: CodeState,
     base: Option<String>,
@@ -51,10 +52,12 @@ impl Sweep<'_> {
         let root = &self.opened.places.root;
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let parallel = self.parallel.unwrap_or(cores).clamp(1, experiments.len().max(1));
-        let code = code_of(root)?;
+        let pipeline = build::pipeline_file(&self.opened.config)?;
+        let code = code_of(root, pipeline)?;
         let shared = Shared {
             sweep: self,
-            cache: tidegate_build::load(root, build::pipeline_file(&self.opened.config)?, None)?.cache,
+            pipeline,
+            cache: tidegate_build::load(root, pipeline, None)?.cache,
             base: base(&code),
             code,
             jobs: (cores / parallel).max(1),
@@ -84,7 +87,7 @@ impl Shared<'_> {
             self.bus.progress(format!("experiment {} ({}) runs", experiment.name, experiment.asked.overrides.join(" ")));
             let before = experiment.ended.clone();
             experiment.forget_end()?;
-            experiment.prepare(&self.sweep.opened.places.root, self.base.as_deref())?;
+            experiment.prepare(&self.sweep.opened.places.root, self.pipeline, self.base.as_deref())?;
             let ended = match self.build(&experiment, record) {
                 Ok(built) => ended(&built, before),
                 Err(error) => {
@@ -130,8 +133,8 @@ fn ended(built: &Built, before: Option<Ended>) -> Ended {
 }
 
 /// The code of the workspace, what its pipeline writes left out.
-fn code_of(root: &Path) -> Result<CodeState> {
-    let workspace = tidegate_build::load(root, None, None)?;
+pub fn code_of(root: &Path, pipeline: Option<&str>) -> Result<CodeState> {
+    let workspace = tidegate_build::load(root, pipeline, None)?;
     let stages = workspace.graph.stages().iter();
     let written = stages.flat_map(|stage| stage.outs.iter().map(|out| workspace.from_base(&stage.from_workspace(&out.path))));
     Ok(code_state(root, &written.collect::<Vec<_>>()))

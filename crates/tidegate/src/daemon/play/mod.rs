@@ -157,7 +157,8 @@ impl<'a> Player<'a> {
             return Ok(dest);
         }
         let made = dest.clone();
-        tokio::task::spawn_blocking(move || tidegate_build::snapshot(&root, Some(&over), &made)).await??;
+        let pipeline = crate::steps::build::pipeline_file(&self.run.opened.config)?.map(str::to_owned);
+        tokio::task::spawn_blocking(move || tidegate_build::snapshot(&root, pipeline.as_deref(), Some(&over), &made)).await??;
         Ok(dest)
     }
 
