@@ -57,6 +57,13 @@ pub(crate) struct Groups {
     largest: u64,
 }
 
+impl Groups {
+    /// A group of each row.
+    pub fn all_different(rows: u64) -> Groups {
+        Groups { rows, groups: rows, ..Groups::default() }
+    }
+}
+
 /// What is asked beyond numbers of groups.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asked {

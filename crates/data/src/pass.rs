@@ -1,7 +1,7 @@
 //! What one scan gathers: for each view of the table (all rows, or those of a condition) what its rules ask for.
 
 use crate::evaluate::Evaluator;
-use crate::measure::{Canonical, Histogram, Moments, Places, QuantileValues, RowTally, SeveralTally};
+use crate::measure::{Canonical, Histogram, Moments, Places, QuantileValues, Rising, RowTally, SeveralTally};
 use crate::plan::Way;
 use crate::scan::Gather;
 use datafusion::arrow::compute::filter;
@@ -17,6 +17,7 @@ pub(crate) struct ColumnPass {
     pub missing: u64,
     pub moments: Option<Moments>,
     pub quantiles: Option<QuantileValues>,
+    pub rising: Option<Rising>,
     /// In the order of their expectations.
     pub tallies: Vec<RowTally>,
     /// In the order of their expectations.
@@ -87,6 +88,7 @@ impl View {
             Way::Quantiles { .. } | Way::Outliers { method: OutlierMethod::Iqr, .. } if pass.quantiles.is_none() => {
                 pass.quantiles = Some(QuantileValues::new(of.left.clone()));
             }
+            Way::Rising { .. } => pass.rising = Some(Rising::default()),
             Way::Histogram { edges, .. } => pass.histograms.push(Histogram::new(edges.clone())),
             _ => {}
         }
@@ -94,8 +96,8 @@ impl View {
 
     fn column_or_new(&mut self, column: usize) -> &mut ColumnPass {
         let at = self.columns.iter().position(|c| c.column == column).unwrap_or_else(|| {
-            let (missing, moments, quantiles) = (0, None, None);
-            self.columns.push(ColumnPass { column, missing, moments, quantiles, tallies: vec![], histograms: vec![] });
+            let (missing, moments, quantiles, rising) = (0, None, None, None);
+            self.columns.push(ColumnPass { column, missing, moments, quantiles, rising, tallies: vec![], histograms: vec![] });
             self.columns.len() - 1
         });
         // It was found, or was just put there.
@@ -141,6 +143,9 @@ impl View {
             if let Some(quantiles) = &mut pass.quantiles {
                 quantiles.take(column);
             }
+            if let Some(rising) = &mut pass.rising {
+                rising.take(column);
+            }
             for tally in &mut pass.tallies {
                 tally.take(column, at)?;
             }
@@ -165,6 +170,9 @@ impl View {
                 mine.join(theirs);
             }
             if let (Some(mine), Some(theirs)) = (&mut mine.quantiles, theirs.quantiles) {
+                mine.join(theirs);
+            }
+            if let (Some(mine), Some(theirs)) = (&mut mine.rising, &theirs.rising) {
                 mine.join(theirs);
             }
             for (mine, theirs) in mine.tallies.iter_mut().zip(theirs.tallies) {

@@ -2,6 +2,7 @@
 
 use crate::classes::{Class, type_matches, type_name};
 use crate::evaluate::Evaluator;
+use crate::groups::GroupKey;
 use crate::like::Like;
 use crate::measure::{RowRule, SeveralRule, TextSet, float_bits, texts_of};
 use crate::regex::PythonRegex;
@@ -33,6 +34,8 @@ pub(crate) enum Way {
     ZScores { column: usize, threshold: f64, double_sided: bool },
     /// A rule on rows that is known only when the column's quartiles or moments are: a second scan.
     Outliers { column: usize, method: OutlierMethod, multiplier: f64 },
+    /// From a scanned column's values where they rise from row to row, else from their groups.
+    Rising { column: usize, answer: GroupAnswer },
     /// From groups of equal values.
     Groups { columns: Vec<usize>, ignore: IgnoreRow, answer: GroupAnswer },
     /// From the values of another dataset.
@@ -67,10 +70,23 @@ impl Way {
             | Way::Newest { column }
             | Way::Histogram { column, .. }
             | Way::ZScores { column, .. }
-            | Way::Outliers { column, .. } => std::slice::from_ref(column),
+            | Way::Outliers { column, .. }
+            | Way::Rising { column, .. } => std::slice::from_ref(column),
             Way::Several { columns, .. } => columns,
             Way::Done(_) | Way::Groups { .. } | Way::References { .. } | Way::OtherRows { .. } => &[],
         }
+    }
+}
+
+impl Way {
+    /// What is asked of which groups.
+    pub fn of_groups(&self, view: usize) -> Option<(GroupKey, &GroupAnswer)> {
+        let (columns, ignore, answer) = match self {
+            Way::Groups { columns, ignore, answer } => (columns.clone(), *ignore, answer),
+            Way::Rising { column, answer } => (vec![*column], IgnoreRow::AnyValueIsMissing, answer),
+            _ => return None,
+        };
+        Some((GroupKey { columns, ignore, view }, answer))
     }
 }
 
@@ -171,9 +187,7 @@ fn column_way(kind: &Kind, column: usize, name: &str, opened: &Opened) -> Planne
             let matches = type_matches(data_type, types)?;
             Ok(Way::Done(Measured::Type { observed: type_name(data_type), matches }))
         }
-        Kind::Unique { .. } => {
-            Ok(Way::Groups { columns: vec![column], ignore: IgnoreRow::AnyValueIsMissing, answer: GroupAnswer::Duplicates })
-        }
+        Kind::Unique { .. } => Ok(distinct(column, class, GroupAnswer::Duplicates)),
         // A column of nothing but nulls conforms to everything; the verdict says that nothing was checked.
         Kind::Between { .. }
         | Kind::InSet { .. }
@@ -255,15 +269,21 @@ fn of_groups(column: usize, answer: GroupAnswer) -> Planned {
     Ok(Way::Groups { columns: vec![column], ignore: IgnoreRow::AnyValueIsMissing, answer })
 }
 
+/// How many different values there are: whole numbers and instants may show it by their order.
+fn distinct(column: usize, class: Class, answer: GroupAnswer) -> Way {
+    match class {
+        Class::Int | Class::Instant => Way::Rising { column, answer },
+        _ => Way::Groups { columns: vec![column], ignore: IgnoreRow::AnyValueIsMissing, answer },
+    }
+}
+
 fn numeric(class: Class) -> bool {
     matches!(class, Class::Int | Class::Float | Class::Bool | Class::Null)
 }
 
 fn aggregate(statistic: Statistic, column: usize, class: Class) -> Planned {
     match statistic {
-        Statistic::UniqueValueCount | Statistic::UniqueValueProportion => {
-            Ok(Way::Groups { columns: vec![column], ignore: IgnoreRow::AnyValueIsMissing, answer: GroupAnswer::Count(statistic) })
-        }
+        Statistic::UniqueValueCount | Statistic::UniqueValueProportion => Ok(distinct(column, class, GroupAnswer::Count(statistic))),
         Statistic::NonNullProportion => Ok(Way::NonNull { column }),
         Statistic::Median if numeric(class) => Ok(Way::Quantiles { column, quantiles: None }),
         Statistic::Min | Statistic::Max if class != Class::Other => Ok(Way::Moments { column, statistic }),

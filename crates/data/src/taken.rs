@@ -60,7 +60,7 @@ fn lost() -> Measured {
 
 /// Takes what was gathered for each expectation; ways are taken in the order in which the pass was made.
 pub(crate) async fn take(of: &Taking<'_>, ways: Vec<(usize, Way)>, pass: &mut Pass) -> Result<Vec<Taken>, DataError> {
-    let mut known = all_groups(of, &ways).await?;
+    let mut known = all_groups(of, &ways, pass).await?;
     let mut taken = Vec::with_capacity(ways.len());
     for (number, way) in ways {
         let Some(view) = pass.views.get_mut(number) else {
@@ -71,12 +71,12 @@ pub(crate) async fn take(of: &Taking<'_>, ways: Vec<(usize, Way)>, pass: &mut Pa
             taken.push(Taken::Measured(Measured::Failed { why: why.clone() }));
             continue;
         }
+        if let Some((key, answer)) = way.of_groups(number) {
+            let found = known.iter_mut().find(|(k, _)| *k == key).map(|(_, found)| found);
+            taken.push(Taken::Measured(found.map_or_else(lost, |found| from_groups(found, answer, view.rows))));
+            continue;
+        }
         taken.push(match way {
-            Way::Groups { columns, ignore, answer } => {
-                let key = GroupKey { columns, ignore, view: number };
-                let found = known.iter_mut().find(|(k, _)| *k == key).map(|(_, found)| found);
-                Taken::Measured(found.map_or_else(lost, |found| from_groups(found, answer, view.rows)))
-            }
             Way::References { columns, dataset, to } => Taken::Measured(match of.options.others.get(&dataset) {
                 Some(other) => references(of.opened, &columns, other, &to, of.rows, of.options.samples).await?,
                 None => unknown(&dataset),
@@ -96,11 +96,10 @@ fn unknown(dataset: &str) -> Measured {
 }
 
 /// One grouping for all that ask for the same groups, with the sets in the order of the expectations.
-async fn all_groups(of: &Taking<'_>, ways: &[(usize, Way)]) -> Result<Vec<(GroupKey, Groups)>, DataError> {
+async fn all_groups(of: &Taking<'_>, ways: &[(usize, Way)], pass: &mut Pass) -> Result<Vec<(GroupKey, Groups)>, DataError> {
     let mut wanted: Vec<(GroupKey, Asked)> = Vec::new();
     for (view, way) in ways {
-        let Way::Groups { columns, ignore, answer } = way else { continue };
-        let key = GroupKey { columns: columns.clone(), ignore: *ignore, view: *view };
+        let Some((key, answer)) = way.of_groups(*view) else { continue };
         let at = wanted.iter().position(|(k, _)| *k == key).unwrap_or_else(|| {
             wanted.push((key, Asked { samples: of.options.samples.min(SAMPLES_MAX), ..Asked::default() }));
             wanted.len() - 1
@@ -115,6 +114,10 @@ async fn all_groups(of: &Taking<'_>, ways: &[(usize, Way)]) -> Result<Vec<(Group
     }
     let mut known = Vec::with_capacity(wanted.len());
     for (key, asked) in wanted {
+        if let Some(rows) = rising(&key, &asked, pass) {
+            known.push((key, Groups::all_different(rows)));
+            continue;
+        }
         let condition = of.conditions.get(key.view).and_then(Option::as_ref);
         let found = groups(of.opened, &key, condition, asked).await?;
         known.push((key, found));
@@ -122,8 +125,16 @@ async fn all_groups(of: &Taking<'_>, ways: &[(usize, Way)]) -> Result<Vec<(Group
     Ok(known)
 }
 
+/// How many values there are where the scan saw that all are different, and no more is asked of their groups.
+fn rising(key: &GroupKey, asked: &Asked, pass: &mut Pass) -> Option<u64> {
+    let ([column], false, false, true) = (key.columns.as_slice(), asked.modes, asked.categories, asked.sets.is_empty()) else {
+        return None;
+    };
+    pass.views.get_mut(key.view)?.column(*column)?.rising.as_ref()?.all_different()
+}
+
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_wrap, reason = "counts below 2^53")]
-fn from_groups(found: &mut Groups, answer: GroupAnswer, rows: u64) -> Measured {
+fn from_groups(found: &mut Groups, answer: &GroupAnswer, rows: u64) -> Measured {
     let missing = rows.saturating_sub(found.rows);
     match answer {
         GroupAnswer::Duplicates => Measured::Map { rows, missing, unexpected: found.repeated, samples: found.samples.clone() },
@@ -221,7 +232,9 @@ async fn from_column(
             let rule = window(of.opened, found, method, multiplier, condition).await?;
             return Ok(Taken::Again(column, rule));
         }
-        Way::Done(_) | Way::Several { .. } | Way::Groups { .. } | Way::References { .. } | Way::OtherRows { .. } => lost(),
+        Way::Done(_) | Way::Several { .. } | Way::Groups { .. } | Way::Rising { .. } | Way::References { .. } | Way::OtherRows { .. } => {
+            lost()
+        }
     };
     Ok(Taken::Measured(measured))
 }

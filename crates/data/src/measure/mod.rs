@@ -5,6 +5,7 @@ mod histogram;
 mod moments;
 mod places;
 mod quantiles;
+mod rising;
 mod rows;
 mod several;
 
@@ -13,5 +14,6 @@ pub(crate) use histogram::Histogram;
 pub(crate) use moments::Moments;
 pub(crate) use places::Places;
 pub(crate) use quantiles::{QuantileValues, Radix, between, linear_ranks, median_ranks, nearest_rank, number_of};
+pub(crate) use rising::Rising;
 pub(crate) use rows::{RowRule, RowTally, TextSet, float_bits, texts_of};
 pub(crate) use several::{SeveralRule, SeveralTally};

@@ -53,7 +53,7 @@ fn in_the_way(places: &Places) -> String {
             "`tidegate up` runs here already (process {}): its console is at http://{}, its gateway at http://{}; use it, or end it first",
             owner.pid, owner.console, owner.gateway
         ),
-        None => "another tidegate has this workspace and is just starting or ending: try again in a moment".into(),
+        None => "another tidegate records here (a run, or one that is just starting or ending): wait for its end, then try again".into(),
     }
 }
 
@@ -114,7 +114,7 @@ mod tests {
         let (_dir, places) = workspace();
         let _held = Guard::take(&places.up_lock()).unwrap();
         let silent = take(&places).unwrap_err().to_string();
-        assert!(silent.ends_with("is just starting or ending: try again in a moment"), "{silent}");
+        assert!(silent.ends_with("wait for its end, then try again"), "{silent}");
         let _answers = std::os::unix::net::UnixListener::bind(places.socket()).unwrap();
         tell(&places, &Owner { pid: 7, gateway: "127.0.0.1:1".into(), console: "127.0.0.1:2".into() }).unwrap();
         let living = take(&places).unwrap_err().to_string();
