@@ -7,6 +7,9 @@ use super::kind::Kind;
 use crate::id::At;
 use serde::{Deserialize, Serialize};
 
+/// What fails a dataset whose only rules compare it with the checks before, where there are none.
+const NO_HISTORY: &str = "no check before this one passed and no other rule checked anything: check again, the next one is compared with this";
+
 /// What became of one expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -107,15 +110,21 @@ impl CheckReport {
         self.outcomes.iter().filter(|o| o.vacuous)
     }
 
+    /// Whether all that failed it is that there is nothing yet to compare it with: the next check is compared with this one.
+    #[must_use]
+    pub fn is_baseline(&self) -> bool {
+        matches!(self.findings.as_slice(), [one] if one == NO_HISTORY) && self.failed().count() == 0
+    }
+
     /// One line for people.
     #[must_use]
     pub fn summary(&self) -> String {
-        let failed = self.failed().count();
+        let unproved = self.outcomes.iter().filter(|o| !o.success || o.verdict == Verdict::NothingChecked).count();
         let passed = if self.success { "passed" } else { "failed" };
         let mut line = format!(
             "{} {passed}: {} of {} expectations hold on {} rows",
             self.dataset,
-            self.outcomes.len() - failed,
+            self.outcomes.len() - unproved,
             self.outcomes.len(),
             self.table.rows
         );
@@ -153,7 +162,11 @@ pub fn judge_contract(contract: &Contract, table: TableFacts, measured: &[Measur
         .enumerate()
         .map(|(i, e)| judge_expectation(e, measured.get(i).unwrap_or(&unmeasured), &facts, &contract.rules))
         .collect();
-    let findings = findings(contract, table.rows);
+    let mut findings = findings(contract, table.rows);
+    let compares = |o: &ExpectationOutcome| o.success && o.verdict == Verdict::NothingChecked && o.expectation.kind.compares_with_before();
+    if !outcomes.is_empty() && outcomes.iter().all(compares) {
+        findings.push(NO_HISTORY.to_owned());
+    }
     let success = findings.is_empty() && outcomes.iter().all(|o| o.success || tolerated(o, &contract.rules));
     CheckReport { dataset: contract.dataset.clone(), table, as_of, success, rules: contract.rules.clone(), findings, outcomes }
 }

@@ -37,6 +37,9 @@ pub struct CheckSummary {
     /// Names and types of the columns.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub columns: Vec<(String, String)>,
+    /// Nothing but the lack of a check before failed it: the next one is compared with this one.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub baseline: bool,
 }
 
 impl CheckSummary {
@@ -55,6 +58,7 @@ impl CheckSummary {
             vacuous: report.vacuous().count() as u64,
             failures: report.findings.iter().cloned().chain(lines).take(FAILURES_MAX).collect(),
             columns: report.table.columns.clone(),
+            baseline: report.is_baseline(),
         }
     }
 }
@@ -126,7 +130,7 @@ pub struct State {
     pub profile: Option<(Digest, Digest, At)>,
     /// How many checks there were, and how many failed.
     pub checks: (u64, u64),
-    /// What the checks that passed found.
+    /// What the checks found that passed, or that had nothing but themselves to compare with.
     pub accepted: Before,
 }
 
@@ -162,7 +166,7 @@ impl Machine for Dataset {
             Event::Checked { summary, at } => {
                 state.checks.0 += 1;
                 state.checks.1 += u64::from(!summary.success);
-                if summary.success {
+                if summary.success || summary.baseline {
                     state.accepted.rows.push(summary.rows);
                     let over = state.accepted.rows.len().saturating_sub(HISTORY_MAX);
                     state.accepted.rows.drain(..over);

@@ -149,6 +149,12 @@ impl Kind {
         matches!(self, Kind::NotNull { .. } | Kind::Null { .. })
     }
 
+    /// Whether it is held against the checks before, so that the first one has nothing to go by.
+    #[must_use]
+    pub fn compares_with_before(&self) -> bool {
+        matches!(self, Kind::Volume { .. } | Kind::SchemaCompatible { .. })
+    }
+
     /// What is wrong with the rule itself, whatever the data.
     #[must_use]
     pub fn mistake(&self) -> Option<String> {

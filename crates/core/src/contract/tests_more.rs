@@ -104,6 +104,37 @@ fn a_condition_that_selects_nothing_checks_nothing() {
 }
 
 #[test]
+fn a_first_check_that_only_compares_passes_nothing_and_is_what_the_next_is_compared_with() {
+    use crate::id::Digest;
+    use crate::machine::Machine as _;
+    let volume = Expectation::new(Kind::Volume { checks: 2, max_loss: Some(0.2), max_growth: None });
+    let count = Expectation::new(Kind::RowCount { bounds: Bounds::inclusive(Some(Value::Int(1)), None) });
+    let check = |expectations: Vec<Expectation>, rows, before: &Before| {
+        let measured = vec![Measured::Table; expectations.len()];
+        let contract = Contract { dataset: "d".to_owned(), expectations, rules: Rules::Own(Allowances::default()) };
+        judge_contract(&contract, table(rows), &measured, At(0), Some(before))
+    };
+    let recorded = |state: State, report: &CheckReport| {
+        let stored = Digest::of(&report.table.rows.to_le_bytes());
+        let summary = Box::new(CheckSummary::of(report, Digest::of(b"d"), Digest::of(b"c"), stored));
+        Dataset::decide(&state, &Command::Check { summary, at: At(1) }).unwrap().iter().fold(state, Dataset::evolve)
+    };
+    let first = check(vec![volume.clone()], 10, &Before::default());
+    assert!(!first.success && first.is_baseline());
+    assert!(first.summary().starts_with("d failed: 0 of 1 expectations hold on 10 rows, 1 checked nothing; no check before"));
+    let state = recorded(State::default(), &first);
+    assert!(check(vec![volume.clone()], 9, &state.accepted).success);
+    let fallen = check(vec![volume.clone()], 7, &state.accepted);
+    assert!(!fallen.success && !fallen.is_baseline());
+    assert_eq!(recorded(state.clone(), &fallen).accepted, state.accepted, "what failed is no measure");
+    // Beside a rule that was checked it fails nothing, and counts for nothing.
+    let mixed = check(vec![count, volume.clone()], 10, &Before::default());
+    assert!(mixed.success && mixed.summary().starts_with("d passed: 1 of 2 expectations hold"));
+    let empty = check(vec![volume], 0, &Before::default());
+    assert!(!empty.success && !empty.is_baseline(), "no rows are no baseline");
+}
+
+#[test]
 fn what_passed_is_remembered_and_what_failed_is_not() {
     use crate::id::Digest;
     use crate::machine::Machine as _;

@@ -104,7 +104,8 @@ fn volume_and_schema_are_held_against_the_checks_before() {
         - fail: expect_table_schema_to_be_compatible: `c` is gone; `b` is new: backward no, forward no, expected full"#]]
     .assert_eq(&lines(&checked(&path, yaml, &CheckOptions { before: Some(before), ..CheckOptions::default() })));
     expect![[r#"
-        passed
+        failed
+        no check before this one passed and no other rule checked anything: check again, the next one is compared with this
         + nothing checked: expect_table_volume_to_be_usual: no check before this one passed, so there is nothing to compare with: the next one has this one
         + nothing checked: expect_table_schema_to_be_compatible: no check before this one passed, so there is nothing to compare with: the next one has this one"#]].assert_eq(&lines(&checked(&path, yaml, &CheckOptions::default())));
 }
