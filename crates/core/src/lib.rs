@@ -13,6 +13,7 @@ pub mod machine;
 pub mod model;
 pub mod peers;
 pub mod pipeline;
+pub mod retrain;
 pub mod rollout;
 pub mod route;
 pub mod run;

@@ -8,7 +8,8 @@ use crate::id::At;
 use serde::{Deserialize, Serialize};
 
 /// What fails a dataset whose only rules compare it with the checks before, where there are none.
-const NO_HISTORY: &str = "no check before this one passed and no other rule checked anything: check again, the next one is compared with this";
+const NO_HISTORY: &str =
+    "no check before this one passed and no other rule checked anything: check again, the next one is compared with this";
 
 /// What became of one expectation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
