@@ -29,10 +29,9 @@ impl std::fmt::Display for CodeState {
 /// The state of the code at `root`, by asking Git if there is one. What lies at or below the paths of `except` is not code.
 #[must_use]
 pub fn code_state(root: &Path, except: &[String]) -> CodeState {
-    let Some(revision) = git(root, &["rev-parse", "--verify", "-q", "HEAD"]) else {
+    let Some(revision) = revision(root) else {
         return CodeState { revision: "none".to_owned(), dirty: None };
     };
-    let revision = String::from_utf8_lossy(&revision).trim().to_owned();
     let except: Vec<String> = except.iter().map(|path| format!(":(exclude,literal){path}")).collect();
     let ask = |words: &[&str]| {
         let words: Vec<&str> = words.iter().copied().chain(["--", "."]).chain(except.iter().map(String::as_str)).collect();
@@ -51,6 +50,12 @@ pub fn code_state(root: &Path, except: &[String]) -> CodeState {
         differs.extend_from_slice(format!("\nuntracked {name} {size} {}\n", Digest::of(&content).hex()).as_bytes());
     }
     CodeState { revision, dirty: (!differs.is_empty()).then(|| Digest::of(&differs)) }
+}
+
+/// The commit at `root`; none where there is no repository or no commit.
+#[must_use]
+pub fn revision(root: &Path) -> Option<String> {
+    git(root, &["rev-parse", "--verify", "-q", "HEAD"]).map(|r| String::from_utf8_lossy(&r).trim().to_owned())
 }
 
 /// Makes Git ignore the files and directories at `paths`, as DVC does for what its cache owns: a line in the `.gitignore`

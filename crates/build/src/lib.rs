@@ -37,7 +37,7 @@ mod walk;
 mod workspace;
 
 pub use cache::Link;
-pub use code::{CodeState, code_state};
+pub use code::{CodeState, code_state, revision};
 pub use error::{BuildError, StageError};
 pub use hash::{FileHash, hash_file};
 pub use observe::{Event, Observer, Silent, Stream};

@@ -132,6 +132,7 @@ impl Scenario {
             candidate: "2".to_owned(),
             stable: self.has_stable.then(|| "1".to_owned()),
             change: "a drawn change".to_owned(),
+            strategy: String::new(),
             steps: if self.shadow { vec![shadow, canary] } else { vec![canary] },
             promote: Promotion { watch_ms: self.watch_ticks * TICK_MS, hold_back_bp: self.hold_back_bp },
             judge,

@@ -7,6 +7,7 @@ mod clock;
 mod columns;
 mod daemon;
 mod exit;
+mod past;
 mod show;
 mod steps;
 mod task;

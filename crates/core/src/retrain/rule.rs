@@ -4,6 +4,7 @@ use crate::id::At;
 use crate::watch::{DriftFinding, DriftVerdict};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
+use tidegate_stats::metric::Metric;
 
 /// What can start a training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -113,11 +114,12 @@ pub struct PerformanceFinding {
 }
 
 impl Performance {
-    /// Judges the metric's value on so many labelled predictions of `version`.
+    /// Judges what `version` answered: for each prediction what turned out to be true, and its score; the newest is of
+    /// `until`.
     #[must_use]
-    pub fn judge(&self, version: &str, value: Option<f64>, labels: u64, until: At) -> PerformanceFinding {
-        let value = value.filter(|v| v.is_finite());
-        let metric = &self.metric;
+    pub fn judge(&self, version: &str, truths: &[bool], scores: &[f64], threshold: f64, until: At) -> PerformanceFinding {
+        let (metric, labels) = (&self.metric, truths.len() as u64);
+        let value = Metric::from_name(metric).and_then(|m| m.evaluate(truths, scores, threshold)).filter(|v| v.is_finite());
         let (verdict, why) = match value {
             _ if labels < self.min_labels => {
                 (PerformanceVerdict::CannotTell, format!("{labels} predictions have a label, at least {} are needed", self.min_labels))

@@ -1,3 +1,5 @@
+//! Triggers, limits and the story of a training.
+
 use super::*;
 use crate::id::At;
 use crate::machine::Machine as _;
@@ -12,7 +14,7 @@ fn rule(on: &[Source]) -> Rule {
     Rule {
         on: on.to_vec(),
         every_ms: Some(7 * DAY),
-        performance: Some(Performance { metric: "auc".to_owned(), min: Some(0.8), max: None, window_ms: DAY, min_labels: 100 }),
+        performance: Some(Performance { metric: "accuracy".to_owned(), min: Some(0.8), max: None, window_ms: DAY, min_labels: 100 }),
         cool_down_ms: DAY,
         budget: Budget { runs: 2, within_ms: 10 * DAY, time_ms: DAY },
         approve: true,
@@ -34,8 +36,11 @@ fn drift(verdict: DriftVerdict, until: u64) -> Observed {
     Observed { drift: Some(finding), ..Observed::default() }
 }
 
-fn performance(value: Option<f64>, labels: u64, until: u64) -> Observed {
-    let finding = rule(&[]).performance.unwrap().judge("1", value, labels, day(until));
+/// So many predictions, of which a share was right.
+fn performance(right: f64, labels: u32, until: u64) -> Observed {
+    let scores = vec![1.0; labels as usize];
+    let truths: Vec<bool> = (0..labels).map(|i| f64::from(i) < right * f64::from(labels)).collect();
+    let finding = rule(&[]).performance.unwrap().judge("1", &truths, &scores, 0.5, day(until));
     Observed { performance: Some(finding), ..Observed::default() }
 }
 
@@ -107,20 +112,23 @@ fn drift_and_drops_are_reasons_once_for_what_they_were_found_on() {
     world.look(Observed::default(), day(0));
     assert_eq!(world.look(drift(DriftVerdict::CannotTell, 1), day(1)), 0);
     assert_eq!(world.look(drift(DriftVerdict::Steady, 1), day(1)), 0);
-    assert_eq!(world.look(performance(Some(0.1), 99, 1), day(1)), 0, "too few labels");
-    assert_eq!(world.look(performance(None, 500, 1), day(1)), 0, "not defined");
-    assert_eq!(world.look(performance(Some(f64::NAN), 500, 1), day(1)), 0, "no number");
-    assert_eq!(world.look(performance(Some(0.8), 100, 1), day(1)), 0, "the floor holds");
+    assert_eq!(world.look(performance(0.1, 99, 1), day(1)), 0, "too few labels");
+    assert_eq!(world.look(performance(0.8, 100, 1), day(1)), 0, "the floor holds");
     world.look(drift(DriftVerdict::Drift, 2), day(2));
     assert_eq!(world.under_way(), Some(1));
     world.end(Outcome::Refused, day(2));
     assert_eq!(world.look(drift(DriftVerdict::Drift, 2), day(4)), 0, "the same window");
     world.look(drift(DriftVerdict::Drift, 4), day(4));
     assert_eq!(world.under_way(), Some(2));
+    let ranked = Performance { metric: "auc".to_owned(), ..world.rule.performance.clone().unwrap() };
+    let undefined = ranked.judge("1", &[true; 500], &[0.5; 500], 0.5, day(1));
+    assert_eq!(undefined.verdict, PerformanceVerdict::CannotTell, "{}", undefined.why);
+    let nan = ranked.judge("1", &[true, false].repeat(250), &[f64::NAN; 500], 0.5, day(1));
+    assert_eq!(nan.verdict, PerformanceVerdict::CannotTell, "{}", nan.why);
     let mut other = World::new(&[Source::Performance]);
     other.look(Observed::default(), day(0));
-    other.look(performance(Some(0.7), 500, 1), day(1));
-    expect!["performance: auc of 500 live predictions is 0.7000, below 0.8"]
+    other.look(performance(0.7, 500, 1), day(1));
+    expect!["performance: accuracy of 500 live predictions is 0.7000, below 0.8"]
         .assert_eq(&other.state.newest().unwrap().triggers[0].to_string());
 }
 

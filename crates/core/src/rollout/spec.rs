@@ -94,6 +94,9 @@ pub struct SpecDraft {
     pub stable: Option<String>,
     /// What is released and why, in words: the change's name.
     pub change: String,
+    /// Name of the strategy that the rest comes from; empty where it has none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub strategy: String,
     /// Shadow first if there is one, then canaries.
     pub steps: Vec<Step>,
     /// What follows them.

@@ -18,6 +18,7 @@ pub(super) fn draft() -> SpecDraft {
         candidate: "2".to_owned(),
         stable: Some("1".to_owned()),
         change: "more trees".to_owned(),
+        strategy: String::new(),
         steps: vec![
             Step::Shadow { mirror_bp: 10_000, until: Until::Evidence },
             Step::Canary { weights_bp: vec![500, 2_500], min_time_ms: 5 * MINUTE_MS, baseline: Baseline::Fresh },

@@ -30,6 +30,7 @@ fn spec(number: u64) -> Spec {
         candidate: (number + 1).to_string(),
         stable: Some(number.to_string()),
         change: "more trees".to_owned(),
+        strategy: String::new(),
         steps: vec![
             Step::Shadow { mirror_bp: 10_000, until: Until::Evidence },
             Step::Canary { weights_bp: vec![1_000], min_time_ms: 20_000, baseline: Baseline::Fresh },

@@ -17,6 +17,7 @@ mod recorder;
 mod release;
 mod report;
 mod reproduce;
+mod retrain;
 mod run;
 mod sim;
 mod status;
@@ -76,6 +77,9 @@ enum Command {
     /// Starts, watches and steers releases
     #[command(subcommand)]
     Release(release::ReleaseCommand),
+    /// Shows trainings that start by themselves; starts, approves, rejects and cancels them
+    #[command(subcommand)]
+    Retrain(retrain::RetrainCommand),
     /// Writes one report of the work tree against its base; posts it as a comment
     Report(report::ReportArgs),
     /// Takes in results of tests, and finds the flaky ones
@@ -126,6 +130,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Config(command) => config::config(&context, &command),
         Command::Model(command) => model::model(&context, &command),
         Command::Release(command) => release::release(&context, &command),
+        Command::Retrain(command) => retrain::retrain(&context, &command),
         Command::Report(args) => report::report(&context, &args),
         Command::Tests(command) => tests::tests(&context, &command),
         Command::Status(args) => status::status(&context, &args),

@@ -48,6 +48,9 @@ pub enum ReleaseCommand {
         /// What is released and why, in words
         #[arg(long)]
         change: Option<String>,
+        /// Release an old version even if today's data do not fit it, and why; it is recorded
+        #[arg(long, value_name = "REASON")]
+        despite: Option<String>,
     },
     /// Shows where a release stands, with the judge's evidence
     Status(Named),
@@ -75,8 +78,8 @@ pub fn release(context: &Context, command: &ReleaseCommand) -> Result<u8> {
             let value = client::ask(&places, "list releases", Method::GET, "/api/v1/releases", None)?;
             if context.json { show::json(&value)? } else { show::line(&list(&value))? }
         }
-        ReleaseCommand::Start { service, version, strategy, change } => {
-            let body = json!({ "service": service, "version": version, "strategy": strategy, "change": change });
+        ReleaseCommand::Start { service, version, strategy, change, despite } => {
+            let body = json!({ "service": service, "version": version, "strategy": strategy, "change": change, "despite": despite });
             let value = client::ask(&places, "start a release", Method::POST, "/api/v1/releases", Some(&body))?;
             if context.json {
                 show::json(&value)?;

@@ -6,8 +6,10 @@
 use super::events::Bus;
 use super::plane::Plane;
 use super::ticks::Ticks;
+use super::trainer::Desks;
 use super::views::Views;
-use super::{access, release_view, steer};
+use super::watchman::Watchman;
+use super::{access, release_view, steer, training};
 use crate::exit;
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -31,6 +33,8 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// What the API is made from.
 pub struct Parts {
     pub opened: Arc<Opened>,
+    pub desks: Desks,
+    pub watchman: Watchman,
     pub plane: Plane,
     pub blobs: FsBlobs,
     pub tokens: Tokens,
@@ -44,6 +48,8 @@ pub struct Parts {
 #[derive(Clone)]
 pub struct Api {
     pub views: Views,
+    pub desks: Desks,
+    pub watchman: Watchman,
     pub opened: Arc<Opened>,
     pub plane: Plane,
     pub ticks: Ticks,
@@ -95,6 +101,8 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/releases", get(releases_json).post(steer::start)),
         ("/api/v1/releases/{service}/{number}", get(release_json)),
         ("/api/v1/releases/{service}/{number}/{command}", post(steer::command)),
+        ("/api/v1/retrain", get(training::all)),
+        ("/api/v1/retrain/{model}/{command}", post(training::command)),
         ("/login", get(access::form).post(access::login)),
         ("/assets/style.css", get(style)),
         ("/assets/live.js", get(script)),
@@ -108,9 +116,9 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
 /// # Errors
 /// When the port is taken or the socket cannot be made.
 pub async fn start(parts: Parts) -> Result<(SocketAddr, String)> {
-    let Parts { opened, plane, blobs, tokens, sealed, ticks, bus, listen } = parts;
+    let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, listen } = parts;
     let views = Views { opened: opened.clone(), plane: plane.clone(), blobs, sealed };
-    let api = Api { views, opened: opened.clone(), plane, ticks, bus };
+    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
         let advice = "end the other program, or name another address as `console: { listen: ... }` in tidegate.yaml";
         exit::failure(exit::OUTSIDE, format!("start the console on {listen}: {e}: {advice}"))

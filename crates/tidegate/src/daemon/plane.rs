@@ -88,6 +88,16 @@ impl Plane {
         &self.0.control
     }
 
+    /// Blobs.
+    pub fn blobs(&self) -> &FsBlobs {
+        &self.0.blobs
+    }
+
+    /// The folder of versions.
+    pub fn versions(&self) -> &std::path::Path {
+        &self.0.versions
+    }
+
     /// Hands an input to the rollouts and carries out what comes back.
     ///
     /// # Errors

@@ -6,8 +6,11 @@ use super::owner::{self, Owner};
 use super::plane::{Parts, Plane, endpoint_model};
 use super::seal::Sealer;
 use super::ticks::Ticks;
+use super::trainer::{Desk, Desks, Trainer};
+use super::watchman::Watchman;
 use super::{api, telemetry};
 use crate::exit::{self, failure};
+use crate::steps::candidate::Workshop;
 use crate::steps::{build, release};
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -40,6 +43,7 @@ pub struct Running {
     pub console: SocketAddr,
     pub login: String,
     pub started: std::time::Instant,
+    desks: Desks,
     sealer: Sealer,
     pool: WorkerPool,
     _guard: Guard,
@@ -103,15 +107,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     places.make()?;
     let guard = owner::take(&places)?;
     bus.progress("looking for the Python environment");
-    let (env, library) = {
-        let (opened, bus) = (opened.clone(), bus.clone());
-        tokio::task::spawn_blocking(move || -> Result<_> {
-            let env = environment(&opened, &bus)?;
-            let library = runtime(env.as_ref())?;
-            Ok((env, library))
-        })
-        .await??
-    };
+    let (env, library) = environment_and_library(opened.clone(), bus.clone()).await?;
     let keys = Keys::open(&places.keys(), &opened.config.name)?;
     let blobs = FsBlobs::open(&places.blobs())?;
     let lake = Arc::new(Lake::open(&places.lake())?);
@@ -137,7 +133,10 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     });
     let ticks = Ticks::default();
     let opened = Arc::new(opened);
+    let desks = Desk::all(&opened, &plane, &lake);
     let (console, login) = api::start(api::Parts {
+        desks: desks.clone(),
+        watchman: Watchman { opened: opened.clone(), plane: plane.clone(), lake: lake.clone() },
         opened: opened.clone(),
         plane: plane.clone(),
         blobs: blobs.clone(),
@@ -163,12 +162,23 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         console,
         login,
         started,
+        desks,
         sealer,
         pool,
         _guard: guard,
     };
     running.go_on(outputs_of_gateway, pool_events, outputs).await?;
+    running.watch_and_train();
     Ok(running)
+}
+
+async fn environment_and_library(opened: Opened, bus: Bus) -> Result<(Option<Env>, PathBuf)> {
+    tokio::task::spawn_blocking(move || {
+        let env = environment(&opened, &bus)?;
+        let library = runtime(env.as_ref())?;
+        Ok((env, library))
+    })
+    .await?
 }
 
 /// The token that the gateway asks for, made once, for the owner alone.
@@ -186,6 +196,33 @@ fn gateway_token(path: &Path) -> Result<String> {
 }
 
 impl Running {
+    /// What candidates are made with.
+    pub fn workshop(&self) -> Workshop {
+        Workshop {
+            opened: self.opened.clone(),
+            control: self.control.clone(),
+            blobs: self.blobs.clone(),
+            env: self.env.clone(),
+            bus: self.bus.clone(),
+        }
+    }
+
+    /// Trains what is to be trained anew, and watches what blocks releases.
+    fn watch_and_train(&self) {
+        for desk in self.desks.values().cloned() {
+            let (shop, plane, ticks) = (self.workshop(), self.plane.clone(), self.ticks.clone());
+            crate::task::spawn(Trainer { desk, shop, plane, ticks, watchman: self.watchman() }.run());
+        }
+        for service in self.opened.config.services.keys() {
+            crate::task::spawn(self.watchman().run(service.clone()));
+        }
+    }
+
+    /// What tells whether a release is blocked.
+    pub fn watchman(&self) -> Watchman {
+        Watchman { opened: self.opened.clone(), plane: self.plane.clone(), lake: self.lake.clone() }
+    }
+
     /// Model's name in the gateway's paths.
     pub fn endpoint_model(&self, service: &str) -> String {
         endpoint_model(&self.opened.config, service)
@@ -235,6 +272,9 @@ impl Running {
 
     /// Ends everything: what is in flight is answered, what was said is sealed.
     pub async fn stop(self) {
+        for desk in self.desks.values() {
+            desk.stop();
+        }
         self.plane.gateway().shutdown().await;
         self.pool.shutdown().await;
         let (lake, sealer) = (self.lake.clone(), self.sealer);

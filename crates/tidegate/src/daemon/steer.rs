@@ -6,7 +6,7 @@ use super::offer::{Judge, Offered};
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::build::Record as _;
-use crate::steps::{register, release};
+use crate::steps::{reactivate, register, release};
 use anyhow::Context as _;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
@@ -24,6 +24,9 @@ pub struct Start {
     strategy: Option<String>,
     #[serde(default)]
     change: Option<String>,
+    /// Why an old version that today's data do not fit is released all the same.
+    #[serde(default)]
+    despite: Option<String>,
 }
 
 /// Why a person steers.
@@ -69,7 +72,14 @@ pub async fn start(State(api): State<Api>, axum::Json(wanted): axum::Json<Start>
         return Err(failure(exit::REFUSED, why).into());
     }
     let strategy = wanted.strategy.unwrap_or_else(|| service.release.clone());
-    let change = wanted.change.unwrap_or_else(|| version.lineage.change.clone());
+    let mut change = wanted.change.unwrap_or_else(|| version.lineage.change.clone());
+    match wanted.despite.filter(|r| !r.trim().is_empty()) {
+        Some(reason) => change.push_str(&format!(" (whatever today's data say: {reason})")),
+        None => reactivate::check(&api.opened, &api.plane, &version).await?,
+    }
+    if let Some(block) = api.watchman.block(&wanted.service, &service.model, &version.version, &strategy).await? {
+        return Err(failure(exit::REFUSED, format!("start a release of version {}: {}", version.version, block.why)).into());
+    }
     let wish = release::Wish {
         service: &wanted.service,
         version: &version,

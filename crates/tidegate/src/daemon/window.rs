@@ -1,13 +1,31 @@
 //! Days around a window of drift, for the parameters of a retraining: `${window.start}`, `${window.end - 30d}`.
 
+use crate::exit::{self, failure};
+use anyhow::Result;
+use indexmap::IndexMap;
 use tidegate_core::id::At;
 use tidegate_wire::config::unit::duration_ms;
+
+/// Parameters of a retraining of `model`, as `run --set-param` takes them.
+///
+/// # Errors
+/// When an expression of a value is none.
+pub fn overrides(model: &str, set: &IndexMap<String, serde_json::Value>, start: At, end: At) -> Result<Vec<String>> {
+    set.iter()
+        .map(|(key, value)| {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let filled = fill(&text, start, end).map_err(|e| failure(exit::USAGE, format!("retrain.{model}.set.{key}: {e}")))?;
+            // Quoted, so that a day stays text as it is in the parameter file.
+            Ok(if value.is_string() { format!("{key}='{filled}'") } else { format!("{key}={filled}") })
+        })
+        .collect()
+}
 
 /// The text with every `${...}` filled in, as a day in UTC.
 ///
 /// # Errors
 /// With a sentence, when an expression is none.
-pub fn fill(text: &str, start: At, end: At) -> Result<String, String> {
+fn fill(text: &str, start: At, end: At) -> std::result::Result<String, String> {
     let mut filled = String::new();
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("${") {
@@ -20,7 +38,7 @@ pub fn fill(text: &str, start: At, end: At) -> Result<String, String> {
     Ok(filled)
 }
 
-fn day(inner: &str, start: At, end: At) -> Result<String, String> {
+fn day(inner: &str, start: At, end: At) -> std::result::Result<String, String> {
     let inner = inner.trim();
     let known = || format!("`${{{inner}}}` is none of `${{window.start}}`, `${{window.end}}`, each with `+ 7d` or `- 7d` behind it");
     let (name, offset) = match inner.find(['+', '-']) {

@@ -4,14 +4,15 @@ use crate::clock;
 use crate::columns::{self, Checking};
 use crate::daemon::control::Control;
 use crate::exit::{self, failure};
+use crate::past;
 use crate::workspace::read_text;
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
-use tidegate_core::contract::{Before, CheckReport, CheckSummary, Command, Contract, Dataset as Datasets, Event, Kind, State};
-use tidegate_core::id::{At, Digest};
+use tidegate_core::contract::{Before, CheckReport, CheckSummary, Command, Contract, Dataset as Datasets, Kind};
+use tidegate_core::id::At;
 use tidegate_core::machine::Machine as _;
-use tidegate_port::{Blobs as _, Journal as _};
-use tidegate_store::{FsBlobs, SqliteJournal};
+use tidegate_port::Blobs as _;
+use tidegate_store::FsBlobs;
 use tidegate_wire::config::Dataset;
 use tidegate_wire::contract::{SuiteOptions, parse};
 
@@ -22,6 +23,11 @@ pub struct Asked {
     pub suite: SuiteOptions,
     /// What is known beside it.
     pub checking: Checking,
+}
+
+/// The stream of a dataset.
+pub fn stream(name: &str) -> String {
+    format!("{}/{name}", Datasets::KIND)
 }
 
 /// A dataset's contract, as its file says.
@@ -38,22 +44,15 @@ pub fn contract(path: &Path, file: &str, options: &SuiteOptions) -> Result<Contr
 /// # Errors
 /// When the journal cannot be read.
 pub async fn before(control: &Control, name: &str) -> Result<Before> {
-    Ok(control.state::<Datasets>(format!("{}/{name}", Datasets::KIND)).await?.accepted)
+    Ok(control.state::<Datasets>(stream(name)).await?.accepted)
 }
 
 /// The same from a journal that nobody writes just now, or that another process writes.
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub fn before_in(journal: &Path, name: &str) -> Result<Option<Before>> {
-    if !journal.exists() {
-        return Ok(None);
-    }
-    let mut state = State::default();
-    for record in SqliteJournal::open_read_only(journal)?.read_stream(&format!("{}/{name}", Datasets::KIND), 0)? {
-        state = Datasets::evolve(state, &serde_json::from_value::<Event>(record.body).context("read the journal's record of a check")?);
-    }
-    Ok(Some(state.accepted))
+pub fn before_in(journal: &Path, name: &str) -> Result<Before> {
+    Ok(past::state::<Datasets>(journal, &stream(name))?.accepted)
 }
 
 /// Files of all datasets, by their names.
@@ -104,10 +103,10 @@ pub async fn record(
 ) -> Result<()> {
     let path = root.join(&dataset.path);
     let data = tokio::task::spawn_blocking(move || columns::digest(&path)).await??;
-    let contract = Digest::of(read_text(&root.join(file))?.as_bytes());
+    // Kept, so that a version can be held against the contract of its time.
+    let contract = blobs.put(read_text(&root.join(file))?.as_bytes())?;
     let stored = blobs.put(&serde_json::to_vec(report)?)?;
     let summary = Box::new(CheckSummary::of(report, data, contract, stored));
-    let stream = format!("{}/{name}", Datasets::KIND);
-    control.execute::<Datasets>(stream, None, Command::Check { summary, at: clock::now() }).await?;
+    control.execute::<Datasets>(stream(name), None, Command::Check { summary, at: clock::now() }).await?;
     Ok(())
 }

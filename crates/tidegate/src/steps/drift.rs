@@ -2,11 +2,13 @@
 
 use super::offline;
 use crate::columns::{self, As};
+use crate::daemon::plane::Plane;
 use crate::exit::{self, failure};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::sync::Arc;
 use tidegate_core::id::At;
+use tidegate_core::model::ModelVersion;
 use tidegate_core::watch::{DriftFinding, DriftMethod, DriftRule, Samples, judge_drift};
 use tidegate_runtime::Version;
 use tidegate_store::{Lake, PredictionFilter, PredictionRow};
@@ -51,6 +53,31 @@ pub async fn reference(version: &Version, drift: &Drift, file: &Path) -> Result<
     };
     let rule = DriftRule { method, threshold: drift.threshold, min_rows: u64::from(drift.min_rows) };
     Ok(Reference { columns: watched.iter().map(|c| (c.clone(), place(c))).collect(), values, rule, window_ms: drift.window_ms })
+}
+
+/// Reads the reference of a registered version.
+///
+/// # Errors
+/// When it has none, or as [`reference`].
+pub async fn reference_of(plane: &Plane, version: &ModelVersion, drift: &Drift) -> Result<Reference> {
+    reference_for(plane, version, &version.version, drift).await
+}
+
+/// The rows that `version` was trained on, to hold inputs of `serving` against them, which is of the same model.
+///
+/// # Errors
+/// As [`reference_of`].
+pub async fn reference_for(plane: &Plane, version: &ModelVersion, serving: &str, drift: &Drift) -> Result<Reference> {
+    let digest = version.profile.as_ref().context("watch for drift: the version was registered without reference rows")?;
+    // The blob has no name with an ending, and the columnar engine goes by it.
+    let file = plane.versions().join(&version.model).join(format!("{}.reference.parquet", version.version));
+    if !file.exists() {
+        let bytes = tidegate_port::Blobs::get(plane.blobs(), digest)?;
+        tidegate_store::disk::replace_file(&file, &bytes)?;
+    }
+    let dir = plane.directory(&version.model, serving).await?;
+    let opened = tokio::task::spawn_blocking(move || Version::open(&dir)).await??;
+    reference(&opened, drift, &file).await
 }
 
 /// Judges the window that ends with the last whole day of live events. None before there is a day.

@@ -3,6 +3,7 @@
 //! A step measures and records; what it means is decided in `core`.
 
 pub mod build;
+pub mod candidate;
 pub mod check;
 pub mod checkpoint;
 pub mod drift;
@@ -11,6 +12,8 @@ pub mod drift_parts;
 pub mod experiment;
 pub mod gate;
 pub mod offline;
+pub mod performance;
+pub mod reactivate;
 pub mod register;
 pub mod release;
 pub mod report;

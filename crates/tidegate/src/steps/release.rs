@@ -65,6 +65,7 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
         candidate: wish.version.version.clone(),
         stable,
         change: wish.change.to_owned(),
+        strategy: wish.strategy.to_owned(),
         steps: strategy.steps.clone(),
         promote: strategy.promote,
         judge,
@@ -207,7 +208,10 @@ impl Follow {
         let ended = async {
             let state = self.plane.state(&id).await?;
             if let Some(open) = state.rollout().filter(|r| !r.phase.is_terminal() && r.spec.shadow().is_some()) {
-                let (config, root) = (&self.opened.config, &self.opened.places.root);
+                let (config, places) = (&self.opened.config, &self.opened.places);
+                // A training has a work tree of its own, by the name of its change.
+                let own = places.changes().join(super::build::slug(&open.spec.change));
+                let root = if own.is_dir() { &own } else { &places.root };
                 prepare_offline(&self.plane, &self.ticks, config, root, &id.service, &open.spec.model, &open.spec.candidate).await?;
             }
             loop {

@@ -37,6 +37,8 @@ impl Check<'_> {
             Shape::Table(table) => self.table(key, node, table.keys, path),
             Shape::Names { of, item, refers, .. } => self.names(node, of, item, *refers, path),
             Shape::List { item, min, max } => self.list(node, item, (*min, *max), shape, path),
+            Shape::OneOrMore { item, max } if node.as_seq().is_some() => self.list(node, item, (1, *max), shape, path),
+            Shape::OneOrMore { item, .. } => self.shape(key, node, item, path),
             Shape::Short { scalar, long, .. } => {
                 let wanted = if node.as_map().is_some() || node.is_null() { long } else { scalar };
                 if node.as_seq().is_some() {

@@ -7,8 +7,8 @@ use super::check::number_of;
 use super::guardrail;
 use super::origin::Origins;
 use super::types::{
-    Approve, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Model, Objective, Pipeline, PolicyGate, Reference, ReferenceFrom,
-    Retrain, RetrainOn, Service, Strategy, Workspace,
+    BlockedBy, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Model, Objective, Pipeline, PolicyGate, Reference, ReferenceFrom,
+    Retrain, Service, Strategy, Workspace,
 };
 use super::unit;
 use crate::yaml::Node;
@@ -17,6 +17,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tidegate_core::gate::{GateKind, GateSpec};
 use tidegate_core::id::At;
 use tidegate_core::judge::{Guardrail, JudgeSettings};
+use tidegate_core::retrain::{Budget, Performance, Rule, Source};
 use tidegate_core::rollout::{Baseline, Promotion, Step, Until};
 
 /// A value that may be absent.
@@ -193,6 +194,10 @@ fn strategy(view: View<'_>) -> Strategy {
             hold_back_bp: promote.at("hold_back").bp().unwrap_or_default(),
         },
         judge: judge(view.at("judge")),
+        blocked_by: BlockedBy {
+            drift: view.at("blocked_by").items().iter().any(|v| v.word("drift")),
+            data: view.at("blocked_by").items().iter().any(|v| v.word("data")),
+        },
     }
 }
 
@@ -264,9 +269,30 @@ fn guardrail(name: &str, view: View<'_>, preset: Option<&Guardrail>) -> Option<G
 }
 
 fn retrain(view: View<'_>) -> Retrain {
+    let words: Vec<String> = match view.at("on").items() {
+        list if list.is_empty() => view.at("on").text().into_iter().collect(),
+        list => list.into_iter().filter_map(View::text).collect(),
+    };
+    let budget = view.at("budget");
+    let ms = |v: View<'_>, key: &str| v.at(key).ms().unwrap_or_default();
     Retrain {
-        on: RetrainOn::Drift,
-        approve: if view.at("approve").word("auto") { Approve::Auto } else { Approve::Person },
+        rule: Rule {
+            on: words.iter().filter_map(|w| Source::from_word(w)).collect(),
+            every_ms: view.at("every").ms(),
+            performance: view.at("performance").there().map(|p| Performance {
+                metric: p.owned("metric"),
+                min: p.at("min").number(),
+                max: p.at("max").number(),
+                window_ms: ms(p, "window"),
+                min_labels: u64::from(p.at("min_labels").whole()),
+            }),
+            cool_down_ms: ms(view, "cool_down"),
+            budget: Budget { runs: budget.at("runs").whole(), within_ms: ms(budget, "within"), time_ms: ms(budget, "time") },
+            approve: !view.at("approve").word("auto"),
+        },
+        look_ms: ms(view, "look"),
+        data: view.at("data").items().into_iter().filter_map(View::text).collect(),
+        release: view.at("release").text(),
         set: view.at("set").named(|_, v| v.0.map(Node::to_json).unwrap_or_default()),
     }
 }

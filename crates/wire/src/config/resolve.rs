@@ -134,6 +134,12 @@ fn laid_over(value: &Node, base: &Node) -> Node {
     mapping(value, written.iter().chain(missing).cloned().collect())
 }
 
+/// Whether drift is one of the words, or the word.
+pub(super) fn names_drift(on: &Node) -> bool {
+    let drift = |n: &Node| n.as_str() == Some("drift");
+    drift(on) || on.as_seq().is_some_and(|words| words.iter().any(drift))
+}
+
 /// The whole file with every value: [`fill`] on the root, and the drift of models that are retrained on it.
 pub(super) fn resolve(root: &Node, table: &'static Table) -> Node {
     let mut root = root.clone();
@@ -142,7 +148,7 @@ pub(super) fn resolve(root: &Node, table: &'static Table) -> Node {
         .and_then(Node::as_map)
         .unwrap_or(&[])
         .iter()
-        .filter(|(_, v)| v.get("on").and_then(Node::as_str) == Some("drift"))
+        .filter(|(_, v)| v.get("on").is_some_and(names_drift))
         .filter_map(|(k, _)| k.text().map(std::borrow::Cow::into_owned))
         .collect();
     if let Value::Map(sections) = &mut root.value {

@@ -22,6 +22,7 @@ impl Check<'_> {
         }
         for (name, _, retrain) in named(root, "retrain") {
             self.parameters(&join("retrain", &name), retrain);
+            self.triggers(&join("retrain", &name), retrain);
         }
         self.environments();
         self.endpoints();
@@ -202,6 +203,33 @@ impl Check<'_> {
                 let help = "known are `${window.start}` and `${window.end}`, each with `+ 7d` or `- 7d` behind it";
                 self.say(value, &format!("{path}.set.{name}"), &why, Some(help));
             }
+        }
+    }
+
+    /// Triggers with what they need, and what no trigger needs.
+    fn triggers(&mut self, path: &str, retrain: &Node) {
+        let Some((key, on)) = retrain.entry("on") else { return };
+        let has = |word: &str| on.as_str() == Some(word) || on.as_seq().is_some_and(|l| l.iter().any(|n| n.as_str() == Some(word)));
+        for (word, needs, example) in
+            [("schedule", "every", "`every: 7d`"), ("performance", "performance", "`performance: { metric: auc, min: 0.8 }`")]
+        {
+            match (has(word), retrain.entry(needs)) {
+                (true, None) => {
+                    self.say(key, path, &format!("`{word}` needs `{needs}`"), Some(&format!("give {example}")));
+                }
+                (false, Some((at, _))) => {
+                    self.say(at, path, &format!("`{needs}` is given, and `on` does not name `{word}`"), Some("name it, or take this out"));
+                }
+                _ => {}
+            }
+        }
+        if let (false, Some((at, _))) = (has("data"), retrain.entry("data")) {
+            self.say(at, path, "`data` is given, and `on` does not name it", Some("name it, or take this out"));
+        }
+        let bound = |p: &Node| p.get("min").or(p.get("max")).is_some();
+        if let Some((at, performance)) = retrain.entry("performance").filter(|(_, p)| !bound(p)) {
+            let at = if performance.line == 0 { at } else { performance };
+            self.say(at, &join(path, "performance"), "neither `min` nor `max` says what is a drop", Some("give one: `min: 0.8`"));
         }
     }
 

@@ -68,6 +68,9 @@ fn shape(of: &Shape) -> Json {
         Shape::UrlPath => json!({ "type": "string", "pattern": "^/" }),
         Shape::SourcePath | Shape::ProductPath => json!({ "type": "string", "pattern": "^[^/\\\\]" }),
         Shape::List { item, min, max } => json!({ "type": "array", "items": shape(item), "minItems": min, "maxItems": max }),
+        Shape::OneOrMore { item, max } => {
+            json!({ "anyOf": [shape(item), { "type": "array", "items": shape(item), "minItems": 1, "maxItems": max }] })
+        }
         Shape::Names { item, .. } => json!({ "type": ["object", "null"], "additionalProperties": shape(item) }),
         Shape::Table(keys) => table(keys),
         Shape::Short { scalar, long, .. } => json!({ "anyOf": [shape(scalar), shape(long)] }),

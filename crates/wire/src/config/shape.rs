@@ -126,6 +126,13 @@ pub enum Shape {
         /// Most items.
         max: usize,
     },
+    /// One item, or a list of them.
+    OneOrMore {
+        /// Each item.
+        item: &'static Shape,
+        /// Most items.
+        max: usize,
+    },
     /// A mapping from names that the user chooses.
     Names {
         /// What a name names, as `model`.
@@ -192,6 +199,7 @@ impl Shape {
             Shape::StageRef => "the name of a stage of the pipeline".to_owned(),
             Shape::MetricRef => "the name of a metric that the pipeline writes, dotted where nested".to_owned(),
             Shape::List { item, .. } => format!("a list, each item {}", item.words()),
+            Shape::OneOrMore { item, .. } => format!("{}, or a list of these", item.words()),
             Shape::Names { of, .. } => format!("a mapping from the name of {}", article(of)),
             Shape::Table(_) | Shape::Choice(_) => "a mapping".to_owned(),
             Shape::Short { scalar, long, .. } => format!("{}, or {}", scalar.words(), long.words()),

@@ -200,31 +200,30 @@ pub struct Strategy {
     pub promote: Promotion,
     /// Of its judge.
     pub judge: JudgeSettings,
+    /// What keeps it from starting, and from carrying all traffic.
+    pub blocked_by: BlockedBy,
+}
+
+/// What keeps a release from starting, and from carrying all traffic.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BlockedBy {
+    /// Live inputs that no longer look like the rows that the candidate was trained on.
+    pub drift: bool,
+    /// A failed check of a dataset.
+    pub data: bool,
 }
 
 /// Training anew.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Retrain {
-    /// What starts it.
-    pub on: RetrainOn,
-    /// Whether the release waits for a person.
-    pub approve: Approve,
+    /// When.
+    pub rule: tidegate_core::retrain::Rule,
+    /// How often it is looked at.
+    pub look_ms: u64,
+    /// Datasets whose bytes count; all when empty.
+    pub data: Vec<String>,
+    /// Strategy of the release; the service's when none.
+    pub release: Option<String>,
     /// Parameters to set, dotted where nested.
     pub set: IndexMap<String, serde_json::Value>,
-}
-
-/// What starts a training.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RetrainOn {
-    /// Drift of the model's inputs.
-    Drift,
-}
-
-/// Who lets a release start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Approve {
-    /// Its gates.
-    Auto,
-    /// A person.
-    Person,
 }

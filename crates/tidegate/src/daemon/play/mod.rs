@@ -1,6 +1,5 @@
 //! Takes a workspace round the loop: act after act, each resumable, under replayed traffic where there is a scenario.
 
-mod candidate;
 mod rollout;
 mod traffic;
 mod watch;
@@ -9,12 +8,12 @@ use super::events::Bus;
 use super::start::Running;
 use crate::clock;
 use crate::exit::{self, failure};
+use crate::steps::candidate::{Candidate, Change, failed_gates};
 use anyhow::{Context as _, Result};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tidegate_core::gate::{GateReport, GateVerdict};
+use tidegate_build::Cancel;
 use tidegate_core::id::Digest;
-use tidegate_core::model::ModelVersion;
 use tidegate_core::workspace::{Act as ActState, Command, Loop, Outcome};
 use tidegate_wire::scenario::{Act, Deed, Scenario};
 
@@ -32,13 +31,6 @@ pub struct Ending {
     pub acts: Vec<(String, Option<Outcome>, String)>,
     /// Milliseconds from the start of this process to the first prediction served.
     pub first_prediction_ms: Option<u64>,
-}
-
-/// What an act's change became.
-struct Candidate {
-    root: PathBuf,
-    version: ModelVersion,
-    report: GateReport,
 }
 
 /// Plays the loop of a running workspace.
@@ -139,6 +131,11 @@ impl<'a> Player<'a> {
             }
             Deed::WatchDrift => self.watch(index, act).await,
             Deed::Retrain { release } => {
+                let (name, _) = self.model_of(&self.scenario.replay.service)?;
+                if self.run.opened.config.retrain.get(&name).is_some_and(|r| r.rule.approve) {
+                    let why = format!("`retrain.{name}.approve` asks for a person, and a rehearsal has nobody to ask");
+                    return Ok((Outcome::Held, why));
+                }
                 let finding = self.newest_drift(index).await?;
                 let overrides = self.retrain_overrides(&finding)?;
                 let root = self.work_tree(index, self.champion_overlay().await?.as_deref()).await?;
@@ -198,20 +195,22 @@ impl<'a> Player<'a> {
         self.release(index, act, &noted, &candidate, strategy).await
     }
 
+    /// The act's candidate; one that was gated before a crash is not made again.
+    async fn candidate(&self, noted: &ActState, root: &Path, change: &str, overrides: Vec<String>) -> Result<Result<Candidate, String>> {
+        let shop = self.run.workshop();
+        let (model, _) = self.model_of(&self.scenario.replay.service)?;
+        if let Some(version) = noted.note("version").and_then(|v| v.as_str())
+            && let Some(done) = shop.known(&model, version, root).await?
+        {
+            return Ok(Ok(done));
+        }
+        shop.candidate(&Change { model: &model, root, name: change, overrides, cancel: Cancel::default() }).await
+    }
+
     fn model_of(&self, service: &str) -> Result<(String, tidegate_wire::config::Model)> {
         let config = &self.run.opened.config;
         let name = &config.services.get(service).with_context(|| format!("service {service} is not configured"))?.model;
         let model = config.models.get(name).with_context(|| format!("model {name} is not configured"))?;
         Ok((name.clone(), model.clone()))
     }
-}
-
-fn failed_gates(report: &GateReport) -> String {
-    let bad: Vec<String> = report
-        .outcomes
-        .iter()
-        .filter(|o| o.verdict != GateVerdict::Pass)
-        .map(|o| format!("gate {} did not pass: {}", o.name, o.why))
-        .collect();
-    if bad.is_empty() { "no gate is configured, and none is not a pass".to_owned() } else { bad.join("; ") }
 }

@@ -1,9 +1,10 @@
 //! From a gated version to the end of its release, under traffic.
 
-use super::{Candidate, LOOK, Player};
+use super::{LOOK, Player};
 use crate::clock;
 use crate::daemon::replay::Replay;
 use crate::daemon::story::{ended_words, waiting_words};
+use crate::steps::candidate::Candidate;
 use crate::steps::release;
 use anyhow::Result;
 use tidegate_core::workspace::{Act as ActState, Outcome};
@@ -29,6 +30,11 @@ impl Player<'_> {
             disagreement: candidate.report.disagreement,
         };
         let plane = &self.run.plane;
+        if noted.note("rollout").is_none()
+            && let Some(block) = self.run.watchman().block(&service, &candidate.version.model, &candidate.version.version, strategy).await?
+        {
+            return Ok((Outcome::Refused, format!("version {}: {}", candidate.version.version, block.why)));
+        }
         let number = match noted.note("rollout").and_then(serde_json::Value::as_u64) {
             Some(number) => number,
             None => {

@@ -2,15 +2,15 @@
 
 use super::{Player, STREAM};
 use crate::clock;
+use crate::daemon::window;
 use crate::exit::{self, failure};
 use crate::steps::{drift, register};
 use anyhow::{Context as _, Result};
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_core::model::{ModelVersion, Models};
+use tidegate_core::model::Models;
 use tidegate_core::watch::{Command as WatchCommand, DriftFinding, DriftVerdict, Watch};
 use tidegate_core::workspace::{Loop, Outcome};
-use tidegate_runtime::Version;
 use tidegate_wire::scenario::Act;
 
 /// How often the watch looks for drift.
@@ -34,7 +34,7 @@ impl Player<'_> {
             .and_then(|v| state.versions.get(v))
             .cloned()
             .context("watch for drift: no version is champion")?;
-        let reference = Arc::new(self.reference(&champion, &rule).await?);
+        let reference = Arc::new(drift::reference_of(&self.run.plane, &champion, &rule).await?);
         let traffic = self.traffic(index, act, &self.run.opened.places.root.clone()).await?;
         let outcome = loop {
             tokio::time::sleep(DRIFT_LOOK).await;
@@ -61,19 +61,6 @@ impl Player<'_> {
         Ok(outcome)
     }
 
-    pub(super) async fn reference(&self, champion: &ModelVersion, rule: &tidegate_wire::config::Drift) -> Result<drift::Reference> {
-        let digest = champion.profile.as_ref().context("watch for drift: the version was registered without reference rows")?;
-        // The blob has no name with an ending, and the columnar engine goes by it.
-        let file = self.run.opened.places.versions().join(&champion.model).join(format!("{}.reference.parquet", champion.version));
-        if !file.exists() {
-            let bytes = tidegate_port::Blobs::get(&self.run.blobs, digest)?;
-            tidegate_store::disk::replace_file(&file, &bytes)?;
-        }
-        let dir = self.run.plane.directory(&champion.model, &champion.version).await?;
-        let version = tokio::task::spawn_blocking(move || Version::open(&dir)).await??;
-        drift::reference(&version, rule, &file).await
-    }
-
     pub(super) async fn newest_drift(&self, before: usize) -> Result<DriftFinding> {
         let state = self.run.control.state::<Loop>(STREAM).await?;
         let noted = state.acts.iter().take(before).rev().find_map(|a| a.note("drift"));
@@ -85,18 +72,6 @@ impl Player<'_> {
     pub(super) fn retrain_overrides(&self, finding: &DriftFinding) -> Result<Vec<String>> {
         let (name, _) = self.model_of(&self.scenario.replay.service)?;
         let Some(retrain) = self.run.opened.config.retrain.get(&name) else { return Ok(vec![]) };
-        retrain
-            .set
-            .iter()
-            .map(|(key, value)| {
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                // Quoted, so that a day stays text as it is in the parameter file.
-                Ok(format!(
-                    "{key}='{}'",
-                    crate::daemon::window::fill(&text, finding.window_from, finding.window_until)
-                        .map_err(|e| failure(exit::USAGE, format!("retrain.{name}.set.{key}: {e}")))?
-                ))
-            })
-            .collect()
+        window::overrides(&name, &retrain.set, finding.window_from, finding.window_until)
     }
 }

@@ -3,6 +3,7 @@
 
 mod model;
 mod release;
+mod retrain;
 
 pub(crate) use model::{DECISION_METRICS, ROW_METRICS};
 
@@ -56,7 +57,7 @@ pub static ROOT: Table = Table {
         ),
         key(
             "retrain",
-            Shape::Names { of: "model", item: &Shape::Table(&model::RETRAIN), refers: Some("models"), preset: None },
+            Shape::Names { of: "model", item: &Shape::Table(&retrain::RETRAIN), refers: Some("models"), preset: None },
             Need::Optional,
             "Which models are trained anew by themselves, and when.",
         ),

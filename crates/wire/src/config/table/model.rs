@@ -1,10 +1,10 @@
-//! Keys of models, their gates, drift and retraining.
+//! Keys of models, their gates and drift.
 
 use super::{ABOVE_ZERO, SPAN, key, names};
 use crate::config::shape::{Case, Need, Shape, Table};
 
 const FROM_ZERO: Shape = Shape::Number { min: 0.0, max: f64::INFINITY, open: false };
-const NUMBER: Shape = Shape::Number { min: f64::NEG_INFINITY, max: f64::INFINITY, open: false };
+pub(super) const NUMBER: Shape = Shape::Number { min: f64::NEG_INFINITY, max: f64::INFINITY, open: false };
 
 /// Metrics that are computed from the evaluation rows.
 pub(crate) const ROW_METRICS: &[&str] = &["auc", "accuracy", "recall", "precision", "log_loss", "brier"];
@@ -139,26 +139,6 @@ static DRIFT: Table = Table {
             Shape::Whole { min: 100, max: u32::MAX },
             Need::Default("5000"),
             "With fewer rows in the window nothing is concluded.",
-        ),
-    ],
-};
-
-pub(super) static RETRAIN: Table = Table {
-    title: "retrain.MODEL",
-    doc: "Training anew, by itself. The new version takes the same gates and the same release as any other.",
-    keys: &[
-        key("on", Shape::Word(&["drift"]), Need::Required, "What starts it: drift as `models.NAME.drift` defines it."),
-        key(
-            "approve",
-            Shape::Word(&["auto", "person"]),
-            Need::Default("person"),
-            "Whether the release of the new version waits for a person.",
-        ),
-        key(
-            "set",
-            Shape::Names { of: "parameter", item: &Shape::Any, refers: None, preset: None },
-            Need::Optional,
-            "Parameters of the pipeline to set for this training, dotted where nested. `${window.start}` and `${window.end}` are the days at the ends of the window in which drift was found; `${window.start - 30d}` is a day before it.",
         ),
     ],
 };

@@ -26,6 +26,12 @@ pub(super) static STRATEGY: Table = Table {
             Need::Default("default"),
             "What harm is, and how sure the judge must be. What is not given is as in the preset `default`.",
         ),
+        key(
+            "blocked_by",
+            Shape::List { item: &Shape::Word(&["drift", "data"]), min: 1, max: 2 },
+            Need::Optional,
+            "What keeps a release from starting, and pauses one before it carries all traffic. `drift`: live inputs no longer look like the rows that the candidate was trained on; `data`: the newest check of a dataset failed.",
+        ),
     ],
 };
 

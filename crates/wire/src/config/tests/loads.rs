@@ -1,11 +1,12 @@
 //! Files that load, and what they mean.
 
-use super::super::{Approve, DriftMethod, From, Pipeline, ReferenceFrom, Strategy, load_in, unit};
+use super::super::{BlockedBy, DriftMethod, From, Pipeline, ReferenceFrom, Strategy, load_in, unit};
 use super::{FLIGHTS, loaded, repo};
 use expect_test::expect;
 use tidegate_core::gate::GateKind;
 use tidegate_core::id::At;
 use tidegate_core::judge::{GuardrailKind, JudgeSettings};
+use tidegate_core::retrain::{Budget, Source};
 use tidegate_core::rollout::{Baseline, Deadlines, Promotion, Spec, SpecDraft, Step, Until};
 
 #[test]
@@ -28,7 +29,9 @@ fn the_whole_file_loads() {
     assert_eq!(w.environments["production"].after.as_deref(), Some("staging"));
     assert_eq!(w.releases["default"], preset());
     taken_by_the_machine(&w.releases["default"]);
-    assert_eq!(w.retrain["late-arrival"].approve, Approve::Auto);
+    let rule = &w.retrain["late-arrival"].rule;
+    assert_eq!((rule.on.as_slice(), rule.approve, rule.cool_down_ms), (&[Source::Drift][..], false, 3_600_000));
+    assert_eq!(rule.budget, Budget { runs: 10, within_ms: 30 * 86_400_000, time_ms: 6 * 3_600_000 });
     let drift = model.drift.clone().unwrap();
     assert_eq!((drift.method, drift.min_rows, drift.window_ms), (DriftMethod::Ks, 5_000, 30 * 86_400_000));
 }
@@ -41,6 +44,7 @@ fn preset() -> Strategy {
         ],
         promote: Promotion { watch_ms: 1_800_000, hold_back_bp: 500 },
         judge: JudgeSettings::preset(),
+        blocked_by: BlockedBy::default(),
     }
 }
 
@@ -53,6 +57,7 @@ fn taken_by_the_machine(strategy: &Strategy) {
         candidate: "2".to_owned(),
         stable: Some("1".to_owned()),
         change: "x".to_owned(),
+        strategy: String::new(),
         steps: strategy.steps.clone(),
         promote: strategy.promote,
         judge: strategy.judge.clone(),
@@ -112,7 +117,7 @@ fn stages_may_be_inline() {
     let Some(Pipeline::Inline(node)) = w.pipeline else { panic!("not inline") };
     assert_eq!(node.get("stages").unwrap().get("train").unwrap().get("cmd").unwrap().as_str(), Some("python train.py"));
     assert_eq!(w.retrain["m"].set["train.rounds"], 200);
-    assert_eq!(w.retrain["m"].approve, Approve::Person);
+    assert!(w.retrain["m"].rule.approve, "a person, where nothing is said");
 }
 
 #[test]
@@ -203,4 +208,19 @@ fn units() {
     assert!(["100.01", "0.001", "1e1", "", "%", "5 %", "99999999999"].iter().all(|t| unit::percent_bp(t).is_err()));
     assert_eq!(unit::instant_ms("2013-12-31T06:00:00Z").map(|ms| At(ms).to_string()), Ok("2013-12-31T06:00:00.000Z".to_owned()));
     assert!(["2013-13-01", "yesterday", "9999-12-31"].iter().all(|t| unit::instant_ms(t).is_err()));
+}
+
+#[test]
+fn triggers_and_what_blocks_a_release() {
+    let text = "version: 1\nworkspace: x\ndata:\n  d: { path: d.csv }\nmodels:\n  m: { artifact: m.onnx, reference: { path: r.csv, id: id } }\nreleases:\n  careful: { blocked_by: [drift, data] }\nretrain:\n  m:\n    on: [schedule, data, drift, performance, code]\n    every: 7d\n    data: [d]\n    performance: { metric: auc, min: 0.8, min_labels: 50 }\n    budget: { runs: 2 }\n    release: careful\n";
+    let w = load_in(text, "tidegate.yaml", None).unwrap();
+    assert_eq!(w.releases["careful"].blocked_by, BlockedBy { drift: true, data: true });
+    assert_eq!(w.releases["default"].blocked_by, BlockedBy::default());
+    let retrain = &w.retrain["m"];
+    assert_eq!(retrain.rule.on.len(), 5);
+    assert_eq!((retrain.rule.every_ms, retrain.look_ms, retrain.data.as_slice()), (Some(7 * 86_400_000), 60_000, &["d".to_owned()][..]));
+    let performance = retrain.rule.performance.as_ref().unwrap();
+    assert_eq!((performance.min, performance.max, performance.min_labels, performance.window_ms), (Some(0.8), None, 50, 30 * 86_400_000));
+    assert_eq!((retrain.rule.budget.runs, retrain.release.as_deref()), (2, Some("careful")));
+    assert!(w.models["m"].drift.is_some(), "drift has its defaults where it starts trainings");
 }

@@ -353,3 +353,63 @@ fn days_of_a_retraining() {
     );
     check_model(&format!("{head}      a: ${{window.start - 184d}}\n      b: ${{window.end}}\n"), expect!["no problem"]);
 }
+
+#[test]
+fn triggers_have_what_they_need_and_nothing_else() {
+    check_model(
+        "retrain:\n  m:\n    on: [schedule, performance, schedul]\n    data: [d]\n    performance: { metric: auc }\n",
+        expect![[r#"
+            error: `schedule` needs `every`
+             --> tidegate.yaml:8:5 (retrain.m)
+              |
+            8 |     on: [schedule, performance, schedul]
+              |     ^^
+              = help: give `every: 7d`
+
+            error: `schedul` is not one of `schedule`, `data`, `drift`, `performance` or `code`
+             --> tidegate.yaml:8:33 (retrain.m.on[2])
+              |
+            8 |     on: [schedule, performance, schedul]
+              |                                 ^^^^^^^
+              = help: did you mean `schedule`?
+
+            error: `data` is given, and `on` does not name it
+             --> tidegate.yaml:9:5 (retrain.m)
+              |
+            9 |     data: [d]
+              |     ^^^^
+              = help: name it, or take this out
+
+            error: `d` is not under `data`
+             --> tidegate.yaml:9:12 (retrain.m.data[0])
+              |
+            9 |     data: [d]
+              |            ^
+              = help: `data` has no names yet
+
+            error: neither `min` nor `max` says what is a drop
+              --> tidegate.yaml:10:18 (retrain.m.performance)
+               |
+            10 |     performance: { metric: auc }
+               |                  ^
+               = help: give one: `min: 0.8`
+
+            tidegate.yaml: 5 problems"#]],
+    );
+    check_model("retrain:\n  m: { on: code, every: 7d, budget: { runs: 0 } }\n", expect![[r#"
+        error: `every` is given, and `on` does not name `schedule`
+         --> tidegate.yaml:7:18 (retrain.m)
+          |
+        7 |   m: { on: code, every: 7d, budget: { runs: 0 } }
+          |                  ^^^^^
+          = help: name it, or take this out
+
+        error: `0` is out of range
+         --> tidegate.yaml:7:45 (retrain.m.budget.runs)
+          |
+        7 |   m: { on: code, every: 7d, budget: { runs: 0 } }
+          |                                             ^
+          = help: `runs` takes a whole number from 1 to 1000
+
+        tidegate.yaml: 2 problems"#]]);
+}
