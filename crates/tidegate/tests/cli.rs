@@ -33,6 +33,9 @@ mod killed;
 mod report;
 #[path = "cli/reproduce.rs"]
 mod reproduce;
+#[cfg(feature = "data")]
+#[path = "cli/retrain.rs"]
+mod retrain;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/sim.rs"]

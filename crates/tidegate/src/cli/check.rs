@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::recorder::Recorder;
+use crate::client;
 use crate::clock;
 use crate::columns;
 use crate::daemon::events::Bus;
@@ -11,6 +12,7 @@ use crate::steps::{check as step, checkpoint};
 use crate::workspace;
 use anyhow::{Context as _, Result};
 use clap::Args;
+use hyper::Method;
 use std::path::{Path, PathBuf};
 use tidegate_core::contract::CheckReport;
 use tidegate_store::FsBlobs;
@@ -104,14 +106,13 @@ fn datasets(context: &Context, args: &CheckArgs, asked: &step::Asked, runtime: &
     }
     let (places, root) = (&opened.places, &opened.places.root);
     let recorder = args.record.then(|| Recorder::new(&opened, Bus::new()));
-    if recorder.as_ref().is_some_and(|r| r.up().is_some()) {
-        let why = "check: `tidegate up` has the journal and records its own checks: leave `--record` out, or end it first";
-        return Err(failure(exit::USAGE, why));
-    }
     let mut reports = vec![];
     for (name, dataset) in data {
         let wanted = args.datasets.is_empty() || args.datasets.contains(name);
         match &dataset.contract {
+            Some(_) if wanted && recorder.as_ref().is_some_and(|r| r.up().is_some()) => {
+                reports.push((name.clone(), by_the_one_that_is_up(places, name, asked)?));
+            }
             Some(file) if wanted => {
                 let mut asked = asked.clone();
                 asked.suite.object = Some(name.clone());
@@ -142,6 +143,16 @@ fn datasets(context: &Context, args: &CheckArgs, asked: &step::Asked, runtime: &
         return Err(failure(exit::USAGE, "check: no dataset has a contract, so nothing was checked: name one as `data.NAME.contract`"));
     }
     Ok(reports)
+}
+
+/// Has a dataset checked and recorded by `tidegate up`, which has the journal.
+fn by_the_one_that_is_up(places: &workspace::Places, name: &str, asked: &step::Asked) -> Result<CheckReport> {
+    let body = serde_json::json!({
+        "strict": asked.suite.strict, "parameters": asked.suite.parameters, "complete": asked.checking.complete,
+    });
+    let path = format!("/api/v1/data/{name}/checks");
+    let answer = client::ask(places, &format!("check dataset `{name}`"), Method::POST, &path, Some(&body))?;
+    serde_json::from_value(answer).with_context(|| format!("check dataset `{name}`: read the answer of `tidegate up`"))
 }
 
 /// Checks the named checkpoints of a Great Expectations project, which needs no tidegate.yaml; none when one of the names is

@@ -9,7 +9,7 @@ use super::ticks::Ticks;
 use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
-use super::{access, release_view, steer, training};
+use super::{access, checking, release_view, steer, training};
 use crate::exit;
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -101,6 +101,7 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/releases", get(releases_json).post(steer::start)),
         ("/api/v1/releases/{service}/{number}", get(release_json)),
         ("/api/v1/releases/{service}/{number}/{command}", post(steer::command)),
+        ("/api/v1/data/{name}/checks", post(checking::check)),
         ("/api/v1/retrain", get(training::all)),
         ("/api/v1/retrain/{model}/{command}", post(training::command)),
         ("/login", get(access::form).post(access::login)),

@@ -229,16 +229,20 @@ impl Plane {
 
     /// Wakes the rollouts when they want to be woken, for ever.
     pub async fn wake(self) {
+        // What is tried again is due so long from now, each time it is asked: the first answer counts.
+        let mut promised: Option<tidegate_core::id::At> = None;
         loop {
             let next = self.0.control.call(|driver| driver.next_wake(clock::now())).await;
             let Ok(next) = next else { return };
+            promised = next.map(|at| promised.map_or(at, |before| before.min(at)));
             let now = clock::now();
-            let wait = next.map_or(WAKE_MAX_MS, |at| at.since_ms(now)).clamp(WAKE_MIN_MS, WAKE_MAX_MS);
+            let wait = promised.map_or(WAKE_MAX_MS, |at| at.since_ms(now)).clamp(WAKE_MIN_MS, WAKE_MAX_MS);
             tokio::time::sleep(std::time::Duration::from_millis(wait)).await;
-            if next.is_some_and(|at| at <= clock::now())
-                && let Err(error) = self.drive(Input::Wake).await
-            {
-                self.0.bus.trouble(&format!("wake the rollouts: {error:#}"));
+            if promised.is_some_and(|at| at <= clock::now()) {
+                promised = None;
+                if let Err(error) = self.drive(Input::Wake).await {
+                    self.0.bus.trouble(&format!("wake the rollouts: {error:#}"));
+                }
             }
         }
     }

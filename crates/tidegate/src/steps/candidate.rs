@@ -70,9 +70,11 @@ impl Workshop {
     /// When something outside fails.
     pub async fn candidate(&self, change: &Change<'_>) -> Result<Result<Candidate, String>> {
         for (dataset, config) in &self.opened.config.data {
-            let built = self.build(change, vec![config.path.clone()], false).await?;
-            if let Some(error) = built.report.failure() {
-                return Ok(Err(format!("the pipeline failed: {error}")));
+            if self.writes(change, &config.path)? {
+                let built = self.build(change, vec![config.path.clone()], false).await?;
+                if let Some(error) = built.report.failure() {
+                    return Ok(Err(format!("the pipeline failed: {error}")));
+                }
             }
             if let Some(file) = &config.contract {
                 let mut asked = check::Asked::default();
@@ -106,6 +108,13 @@ impl Workshop {
             self.bus.done(format!("  gate {}: {}: {}", outcome.name, style::gate(outcome.verdict), outcome.why));
         }
         Ok(Ok(Candidate { root: change.root.to_owned(), version, report }))
+    }
+
+    /// Whether the pipeline writes a path; else it is there as it is.
+    fn writes(&self, change: &Change<'_>, path: &str) -> Result<bool> {
+        let workspace = tidegate_build::load(change.root, build::pipeline_file(&self.opened.config)?, None)?;
+        let is = |out: &str| out.trim_end_matches('/') == path.trim_end_matches('/');
+        Ok(workspace.graph.stages().iter().any(|stage| stage.outs.iter().any(|o| is(&stage.from_workspace(&o.path)))))
     }
 
     /// The candidate of a change that a crash interrupted after its gates.

@@ -396,7 +396,9 @@ fn triggers_have_what_they_need_and_nothing_else() {
 
             tidegate.yaml: 5 problems"#]],
     );
-    check_model("retrain:\n  m: { on: code, every: 7d, budget: { runs: 0 } }\n", expect![[r#"
+    check_model(
+        "retrain:\n  m: { on: code, every: 7d, budget: { runs: 0 } }\n",
+        expect![[r#"
         error: `every` is given, and `on` does not name `schedule`
          --> tidegate.yaml:7:18 (retrain.m)
           |
@@ -411,5 +413,6 @@ fn triggers_have_what_they_need_and_nothing_else() {
           |                                             ^
           = help: `runs` takes a whole number from 1 to 1000
 
-        tidegate.yaml: 2 problems"#]]);
+        tidegate.yaml: 2 problems"#]],
+    );
 }
