@@ -17,6 +17,8 @@ pub struct Overview {
     pub acts: Vec<ActRow>,
     /// Services.
     pub services: Vec<ServiceRow>,
+    /// Trainings that started by themselves, newest first.
+    pub trainings: Vec<TrainingRow>,
     /// Releases, newest first.
     pub releases: Vec<ReleaseRow>,
     /// Model versions, newest first.
@@ -27,6 +29,23 @@ pub struct Overview {
     pub runs: Vec<RunRow>,
     /// The journal.
     pub journal: JournalHead,
+}
+
+/// A training.
+#[derive(Clone, Debug, Serialize)]
+pub struct TrainingRow {
+    /// Model.
+    pub model: String,
+    /// Number.
+    pub number: u64,
+    /// What started it, in words.
+    pub triggers: String,
+    /// Where it stands, in words.
+    pub phase: String,
+    /// How it ended, in a sentence.
+    pub summary: String,
+    /// When it started.
+    pub at: At,
 }
 
 /// One act of the loop.

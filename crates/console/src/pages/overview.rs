@@ -1,7 +1,7 @@
 //! The loop at a glance: acts, services, releases, versions, data, runs.
 
 use crate::layout::{badge, page, passed, percent_bp, table, text, when};
-use crate::view::{ActRow, Overview, ReleaseRow, ServiceRow};
+use crate::view::{ActRow, Overview, ReleaseRow, ServiceRow, TrainingRow};
 use maud::{Markup, html};
 use tidegate_core::workspace::Outcome;
 
@@ -11,6 +11,7 @@ pub fn overview(view: &Overview) -> String {
     let body = html! {
         (acts(&view.acts))
         @for service in &view.services { (service_part(service)) }
+        @if !view.trainings.is_empty() { (trainings(&view.trainings)) }
         (releases("Releases", &view.releases))
         (table("Model versions", &["Model", "Version", "Aliases", "Gates", "Change"], &view.versions.iter().map(|v| vec![
             text(&v.model),
@@ -87,6 +88,22 @@ fn service_part(service: &ServiceRow) -> Markup {
         p.quiet { "At " code { (service.endpoint) } ": " (service.requests) " live requests, " (service.errors) " failed." }
         @if let Some(drift) = &service.drift { p { (badge("warn", "drift")) " " (drift) } }
     }
+}
+
+fn trainings(rows: &[TrainingRow]) -> Markup {
+    let rows: Vec<Vec<Markup>> = rows
+        .iter()
+        .map(|t| {
+            let colour = match t.phase.as_str() {
+                "promoted" => "good",
+                "training" | "releasing" => "mark",
+                "failed" | "refused" | "out of time" => "bad",
+                _ => "warn",
+            };
+            vec![text(format!("{} {}", t.model, t.number)), text(&t.triggers), badge(colour, &t.phase), text(&t.summary), when(t.at)]
+        })
+        .collect();
+    table("Trainings", &["Training", "Why", "Stands", "Ended with", "Began"], &rows)
 }
 
 /// A list of releases.

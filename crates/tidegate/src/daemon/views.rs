@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_console::view::{
     ActRow, DatasetRow, DatasetView, JournalHead, JournalRow, JournalView, Overview, ReleaseRow, RunRow, RunView, ServiceRow, StageRow,
-    TargetRow, VersionRow, VersionView,
+    TargetRow, TrainingRow, VersionRow, VersionView,
 };
 use tidegate_core::contract::{CheckReport, Dataset};
 use tidegate_core::machine::Machine;
 use tidegate_core::model::Models;
+use tidegate_core::retrain::{Phase as TrainingPhase, Retraining};
 use tidegate_core::rollout::{Rollout, State as RolloutState, waiting};
 use tidegate_core::run::{Phase as RunPhase, Runs, StagePhase};
 use tidegate_core::watch::Watch;
@@ -59,6 +60,7 @@ impl Views {
             workspace: self.opened.config.name.clone(),
             acts: acts.collect(),
             services: self.services().await?,
+            trainings: self.trainings().await?,
             releases: self.releases().await?,
             versions: self.versions().await?,
             datasets: self.datasets().await?,
@@ -102,6 +104,24 @@ impl Views {
                 drift: watch.drift.map(|(finding, _)| finding.sentence()),
             });
         }
+        Ok(rows)
+    }
+
+    async fn trainings(&self) -> Result<Vec<TrainingRow>> {
+        let mut rows = vec![];
+        for stream in self.streams(Retraining::KIND).await? {
+            let state = self.state::<Retraining>(&stream).await?;
+            let model = stream.split_once('/').map_or("", |(_, model)| model);
+            rows.extend(state.trainings.into_iter().map(|t| TrainingRow {
+                model: model.to_owned(),
+                number: t.number,
+                triggers: t.triggers.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+                phase: t.phase.words().to_owned(),
+                summary: if let TrainingPhase::Ended { summary, .. } = t.phase { summary } else { String::new() },
+                at: t.at,
+            }));
+        }
+        rows.sort_by_key(|r| std::cmp::Reverse(r.at));
         Ok(rows)
     }
 
