@@ -106,6 +106,16 @@ pub enum DataError {
         /// What to do.
         advice: &'static str,
     },
+    /// An object store refused.
+    #[error("{operation} {}: {why}: look at the address, the credentials and the network", path.display())]
+    Store {
+        /// What was being done.
+        operation: &'static str,
+        /// The address.
+        path: PathBuf,
+        /// What it said.
+        why: String,
+    },
     /// The engine refused.
     #[error("{operation} {}: {source}: if the file opens elsewhere, write it again and retry", path.display())]
     Engine {
@@ -127,6 +137,25 @@ pub enum DataError {
 }
 
 impl DataError {
+    /// The same of another place.
+    pub(crate) fn at(mut self, place: &Path) -> DataError {
+        match &mut self {
+            DataError::NotFound { path, .. }
+            | DataError::Unreadable { path, .. }
+            | DataError::UnknownFormat { path, .. }
+            | DataError::Folder { path, .. }
+            | DataError::Damaged { path, .. }
+            | DataError::Ragged { path, .. }
+            | DataError::MissingColumn { path, .. }
+            | DataError::Type { path, .. }
+            | DataError::TooLarge { path, .. }
+            | DataError::Store { path, .. }
+            | DataError::Engine { path, .. }
+            | DataError::Write { path, .. } => *path = place.to_path_buf(),
+        }
+        self
+    }
+
     /// From what the engine said about a file; exhausted memory is told apart.
     pub(crate) fn engine(operation: &'static str, path: &Path, source: DataFusionError, memory_bytes: usize) -> DataError {
         let path = path.to_path_buf();

@@ -19,30 +19,37 @@ pub(crate) fn look(operation: &'static str, path: &Path, format: Format) -> Resu
     let io = |e| DataError::io(operation, path, e);
     let mut file = File::open(path).map_err(io)?;
     let bytes = file.metadata().map_err(io)?.len();
+    let (mut start, mut end) = (Vec::with_capacity(4), Vec::with_capacity(8));
+    if format != Format::Parquet && bytes > 0 {
+        return Ok(());
+    }
+    Read::by_ref(&mut file).take(4).read_to_end(&mut start).map_err(io)?;
+    if bytes >= 8 {
+        file.seek(SeekFrom::End(-8)).map_err(io)?;
+        file.read_to_end(&mut end).map_err(io)?;
+    }
+    look_at(operation, path, bytes, &start, &end)
+}
+
+/// Judges how a Parquet file of so many bytes begins (4 bytes) and ends (8 bytes; none of a smaller one).
+pub(crate) fn look_at(operation: &'static str, path: &Path, bytes: u64, start: &[u8], end: &[u8]) -> Result<(), DataError> {
     let damaged = |why: String| Err(DataError::Damaged { operation, path: path.to_path_buf(), why });
     if bytes == 0 {
         return damaged("the file is empty, without so much as a header: write it again".to_owned());
     }
-    if format != Format::Parquet {
-        return Ok(());
-    }
-    let mut start = Vec::with_capacity(4);
-    Read::by_ref(&mut file).take(4).read_to_end(&mut start).map_err(io)?;
-    if start != PARQUET_MAGIC && start != PARQUET_ENCRYPTED {
+    let known = |magic: &[u8]| magic == PARQUET_MAGIC || magic == PARQUET_ENCRYPTED;
+    if !known(start) {
         return damaged("this is not a Parquet file: it does not begin with `PAR1`: correct its ending, or write it again".to_owned());
     }
     let cut = |why: &str| damaged(format!("the Parquet file is cut short: after {bytes} bytes {why}: copy or write it again"));
     if bytes < PARQUET_BYTES_MIN {
         return cut("there is no footer");
     }
-    file.seek(SeekFrom::End(-8)).map_err(io)?;
-    let mut tail = [0_u8; 8];
-    file.read_exact(&mut tail).map_err(io)?;
-    let [l0, l1, l2, l3, magic @ ..] = tail;
-    if magic != PARQUET_MAGIC && magic != PARQUET_ENCRYPTED {
+    let Some(([l0, l1, l2, l3], magic)) = end.split_first_chunk::<4>() else { return cut("there is no footer") };
+    if !known(magic) {
         return cut("it does not end with `PAR1`");
     }
-    let footer = u64::from(u32::from_le_bytes([l0, l1, l2, l3]));
+    let footer = u64::from(u32::from_le_bytes([*l0, *l1, *l2, *l3]));
     if footer + PARQUET_BYTES_MIN > bytes {
         return cut(&format!("it names a footer of {footer} bytes, which does not fit"));
     }
@@ -54,7 +61,7 @@ pub(crate) fn explain(operation: &'static str, files: &Files, path: &Path, error
     if let Some(separator) = files.format.separator() {
         for file in &files.paths {
             if let Ok(Some((line, expected, got))) = ragged_line(file, separator) {
-                return DataError::Ragged { operation, path: file.clone(), line, expected, got };
+                return DataError::Ragged { operation, path: files.shown(file), line, expected, got };
             }
         }
     }
@@ -62,7 +69,7 @@ pub(crate) fn explain(operation: &'static str, files: &Files, path: &Path, error
         for file in &files.paths {
             if let Ok(Some((line, mistake))) = broken_line(file) {
                 let why = format!("line {line} is not a JSON object: {mistake}: mend that line");
-                return DataError::Damaged { operation, path: file.clone(), why };
+                return DataError::Damaged { operation, path: files.shown(file), why };
             }
         }
     }

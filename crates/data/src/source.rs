@@ -3,6 +3,7 @@
 use crate::csv::{CsvFile, CsvTable};
 use crate::error::DataError;
 use crate::place;
+use crate::stored::{self, Stored};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
 use datafusion::datasource::file_format::FileFormat;
@@ -14,8 +15,10 @@ use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
+use object_store::ObjectStore;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use tempfile::TempDir;
 
 /// Memory for groups and sorting unless it is set; beyond it they spill to disk.
 pub const MEMORY_BYTES_MAX: usize = 1 << 30;
@@ -75,19 +78,27 @@ impl Format {
 }
 
 /// Where data lies.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Source {
-    /// A file or a folder.
+    /// A file or a folder; of an object store, its address as it is shown.
     pub path: PathBuf,
     /// How it is written; by the ending when none is given.
     pub format: Option<Format>,
+    /// The object store that it lies in.
+    pub stored: Option<Stored>,
 }
 
 impl Source {
     /// A file or a folder whose format is told by endings.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Source {
-        Source { path: path.into(), format: None }
+        Source { path: path.into(), format: None, stored: None }
+    }
+
+    /// An object, or all objects below a name, of a store; `url` is how it is shown.
+    #[must_use]
+    pub fn in_store(objects: Arc<dyn ObjectStore>, key: &str, url: &str) -> Source {
+        Source { path: PathBuf::from(url), format: None, stored: Some(Stored { objects, key: key.to_owned() }) }
     }
 }
 
@@ -98,7 +109,17 @@ pub(crate) struct Files {
     /// In the order in which they are read.
     pub paths: Vec<PathBuf>,
     /// Names and types of the keys in folder names.
-    partitions: Vec<(String, DataType)>,
+    pub partitions: Vec<(String, DataType)>,
+    /// Where copies of objects lie, and the address that they are of.
+    pub copies: Option<(TempDir, PathBuf)>,
+}
+
+impl Files {
+    /// A file as people know it.
+    pub fn shown(&self, file: &Path) -> PathBuf {
+        let of_copy = self.copies.as_ref().and_then(|(folder, url)| Some(url.join(file.strip_prefix(folder.path()).ok()?)));
+        of_copy.unwrap_or_else(|| file.to_path_buf())
+    }
 }
 
 /// A source that can be read.
@@ -132,17 +153,25 @@ pub(crate) fn files(source: &Source, operation: &'static str) -> Result<Files, D
     } else {
         paths.push(path.clone());
     }
+    let files = arranged(source, &paths, about.is_dir(), operation)?;
+    for file in &files.paths {
+        place::look(operation, file, files.format)?;
+    }
+    Ok(files)
+}
+
+/// The format and the keys of what was found at a source.
+pub(crate) fn arranged(source: &Source, paths: &[PathBuf], is_folder: bool, operation: &'static str) -> Result<Files, DataError> {
+    let path = &source.path;
+    let folder = |why: String| DataError::Folder { operation, path: path.clone(), why };
     let first = paths.first().unwrap_or(path);
     let unknown = || DataError::UnknownFormat { operation, path: first.clone() };
     let format = source.format.or_else(|| Format::of(first)).ok_or_else(unknown)?;
     if let Some(other) = paths.iter().find(|p| source.format.is_none() && Format::of(p) != Some(format)) {
         return Err(folder(format!("{} and {} are of different formats: keep one format a folder", first.display(), other.display())));
     }
-    let partitions = if about.is_dir() { partitions(path, &paths).map_err(folder)? } else { vec![] };
-    for file in &paths {
-        place::look(operation, file, format)?;
-    }
-    Ok(Files { format, paths, partitions })
+    let partitions = if is_folder { partitions(path, paths).map_err(folder)? } else { vec![] };
+    Ok(Files { format, paths: paths.to_vec(), partitions, copies: None })
 }
 
 /// Collects data files in order of their names; hidden ones and those that begin with `_` are not data.
@@ -199,17 +228,40 @@ fn partitions(root: &Path, paths: &[PathBuf]) -> Result<Vec<(String, DataType)>,
 
 /// Opens a source: its files, its schema, and an engine with limits.
 pub(crate) async fn open(source: &Source, operation: &'static str, memory_bytes: usize, spill: Option<&Path>) -> Result<Opened, DataError> {
-    let path = std::path::absolute(&source.path).map_err(|e| DataError::io(operation, &source.path, e))?;
-    let source = Source { path: path.clone(), format: source.format };
-    let files = files(&source, operation)?;
-    let context = session(memory_bytes, spill).map_err(|e| DataError::engine(operation, &path, e, memory_bytes))?;
-    let failed = |e| place::explain(operation, &files, &path, e, memory_bytes);
-    let table = readable(&context, &path, &files).await.map_err(failed)?;
+    let shown = match &source.stored {
+        Some(_) => source.path.clone(),
+        None => std::path::absolute(&source.path).map_err(|e| DataError::io(operation, &source.path, e))?,
+    };
+    let context = session(memory_bytes, spill).map_err(|e| DataError::engine(operation, &shown, e, memory_bytes))?;
+    let (files, at) = match &source.stored {
+        Some(stored) => {
+            let found = stored::found(stored, source, operation).await?;
+            if found.format == Format::Parquet {
+                let address = stored::scheme().map_err(|e| DataError::engine(operation, &shown, e, memory_bytes))?;
+                context.register_object_store(address.as_ref(), stored.objects.clone());
+                (found, Root::Store(stored.key.clone()))
+            } else {
+                let files = stored::copied(stored, source, found, spill, operation).await?;
+                let folder = files.copies.as_ref().map_or_else(|| shown.clone(), |(folder, _)| folder.path().to_path_buf());
+                (files, Root::Folder(folder))
+            }
+        }
+        None => (files(&Source { path: shown.clone(), ..source.clone() }, operation)?, Root::Folder(shown.clone())),
+    };
+    let failed = |e| place::explain(operation, &files, &shown, e, memory_bytes);
+    let table = readable(&context, &at, &files).await.map_err(failed)?;
     let schema = match &table {
         Readable::Listing(table) => table.schema(),
         Readable::Csv(table) => table.schema.clone(),
     };
-    Ok(Opened { operation, path, files, context, table, schema, memory_bytes })
+    Ok(Opened { operation, path: shown, files, context, table, schema, memory_bytes })
+}
+
+/// What addresses of files are seen from.
+enum Root {
+    Folder(PathBuf),
+    /// A name within the store.
+    Store(String),
 }
 
 fn session(memory_bytes: usize, spill: Option<&Path>) -> Result<SessionContext, DataFusionError> {
@@ -231,26 +283,31 @@ fn session(memory_bytes: usize, spill: Option<&Path>) -> Result<SessionContext, 
     Ok(SessionContext::new_with_config_rt(config, runtime.build_arc()?))
 }
 
-async fn readable(context: &SessionContext, path: &Path, files: &Files) -> Result<Readable, DataFusionError> {
+async fn readable(context: &SessionContext, root: &Root, files: &Files) -> Result<Readable, DataFusionError> {
     let Some(format) = files.format.reader() else {
         let separator = files.format.separator().unwrap_or(b',');
-        let with_keys = |p: &PathBuf| CsvFile { path: p.clone(), keys: keys(path, p).into_iter().map(|(_, v)| v).collect() };
+        let folder = if let Root::Folder(folder) = root { folder.as_path() } else { Path::new("") };
+        let with_keys = |p: &PathBuf| CsvFile { path: p.clone(), keys: keys(folder, p).into_iter().map(|(_, v)| v).collect() };
         return Ok(Readable::Csv(CsvTable::infer(files.paths.iter().map(with_keys).collect(), separator, &files.partitions)?));
+    };
+    let address = |path: Option<&PathBuf>| match root {
+        Root::Folder(folder) => url("file://", &path.unwrap_or(folder).to_string_lossy(), path.is_none()),
+        Root::Store(key) => url(stored::SCHEME, &path.map_or_else(|| key.clone().into(), |p| p.to_string_lossy()), path.is_none()),
     };
     let options = ListingOptions::new(format).with_file_extension("").with_table_partition_cols(files.partitions.clone());
     let urls = if files.partitions.is_empty() {
-        files.paths.iter().map(|p| ListingTableUrl::parse(url(p, false))).collect::<Result<Vec<_>, _>>()?
+        files.paths.iter().map(|p| ListingTableUrl::parse(address(Some(p)))).collect::<Result<Vec<_>, _>>()?
     } else {
-        vec![ListingTableUrl::parse(url(path, true))?]
+        vec![ListingTableUrl::parse(address(None))?]
     };
     let config = ListingTableConfig::new_with_multi_paths(urls).with_listing_options(options);
     Ok(Readable::Listing(Arc::new(ListingTable::try_new(config.infer_schema(&context.state()).await?)?)))
 }
 
-/// The address of a local file: names may hold characters that mean something in addresses and patterns.
-fn url(path: &Path, folder: bool) -> String {
-    let mut url = "file://".to_owned();
-    for c in path.to_string_lossy().chars() {
+/// The address of a file: names may hold characters that mean something in addresses and patterns.
+fn url(scheme: &str, path: &str, folder: bool) -> String {
+    let mut url = scheme.to_owned();
+    for c in path.chars() {
         if "%?#*[]{}\\ ".contains(c) {
             url.push_str(&format!("%{:02X}", u32::from(c)));
         } else {

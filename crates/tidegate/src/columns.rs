@@ -3,9 +3,9 @@
 
 use anyhow::Result;
 use indexmap::IndexMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use tidegate_core::contract::{Before, CheckReport, Contract};
-use tidegate_core::id::At;
+use tidegate_core::id::{At, Digest};
 
 /// A column in memory.
 #[derive(Clone, Debug)]
@@ -18,13 +18,46 @@ pub struct Column {
     pub json: Vec<serde_json::Value>,
 }
 
+/// Where data lie.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A file or a folder.
+    Path(PathBuf),
+    /// An address, opened with the credentials that the folder's DVC configuration and the environment have.
+    Url {
+        /// The folder.
+        root: PathBuf,
+        /// The address.
+        url: String,
+    },
+}
+
+impl Place {
+    /// An address, or a path that is seen from `root`.
+    pub fn of(root: &Path, text: &str) -> Place {
+        match text.contains("://") {
+            true => Place::Url { root: root.to_owned(), url: text.to_owned() },
+            false => Place::Path(root.join(text)),
+        }
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Path(path) => write!(f, "{}", path.display()),
+            Place::Url { url, .. } => f.write_str(url),
+        }
+    }
+}
+
 /// What a check knows beside the file and its contract.
 #[derive(Clone, Debug, Default)]
 pub struct Checking {
     /// Keep all unexpected values and their rows.
     pub complete: bool,
     /// Files of the other datasets that rules may name.
-    pub others: Vec<(String, std::path::PathBuf)>,
+    pub others: Vec<(String, Place)>,
     /// What the checks before this one found.
     pub before: Option<Before>,
 }
@@ -79,10 +112,22 @@ impl Columns {
 
 #[cfg(feature = "data")]
 mod engine {
-    use super::{As, CheckReport, Checking, Column, Columns, Contract, Proposal, Result};
+    use super::{As, CheckReport, Checking, Column, Columns, Contract, Place, Proposal, Result};
+    use anyhow::Context as _;
     use std::path::Path;
-    use tidegate_core::id::At;
+    use tidegate_build::remote::{Stored, stored};
+    use tidegate_core::id::{At, Digest};
     use tidegate_data::{CheckOptions, DataError, ROWS_MAX, SAMPLES, SAMPLES_MAX, Source};
+
+    fn source(place: &Place) -> Result<Source> {
+        Ok(match place {
+            Place::Path(path) => Source::at(path),
+            Place::Url { root, url } => match stored(root, &crate::surroundings::surroundings(), url)? {
+                Stored::Path(path) => Source::at(path),
+                Stored::Objects { store, key, url } => Source::in_store(store, &key, &url),
+            },
+        })
+    }
 
     /// What is not there has an exit code of its own.
     fn coded(error: DataError) -> anyhow::Error {
@@ -92,23 +137,38 @@ mod engine {
         }
     }
 
-    pub async fn check(path: &Path, contract: &Contract, as_of: At, checking: &Checking) -> Result<CheckReport> {
+    pub async fn check(place: &Place, contract: &Contract, as_of: At, checking: &Checking) -> Result<CheckReport> {
+        let others = checking.others.iter().map(|(name, place)| Ok((name.clone(), source(place)?)));
         let options = CheckOptions {
             samples: if checking.complete { SAMPLES_MAX } else { SAMPLES },
-            others: checking.others.iter().map(|(name, path)| (name.clone(), Source::at(path))).collect(),
+            others: others.collect::<Result<_>>()?,
             before: checking.before.clone(),
             ..CheckOptions::default()
         };
-        tidegate_data::check(&Source::at(path), contract, as_of, &options).await.map_err(coded)
+        tidegate_data::check(&source(place)?, contract, as_of, &options).await.map_err(coded)
     }
 
-    pub async fn propose(path: &Path) -> Result<Proposal> {
-        let proposal = tidegate_data::propose(&Source::at(path)).await.map_err(coded)?;
+    pub async fn propose(place: &Place) -> Result<Proposal> {
+        let proposal = tidegate_data::propose(&source(place)?).await.map_err(coded)?;
         Ok(Proposal { yaml: proposal.yaml(), json: serde_json::to_value(&proposal)? })
     }
 
-    pub fn digest(path: &Path) -> Result<tidegate_core::id::Digest> {
-        Ok(tidegate_data::digest(&Source::at(path))?)
+    pub async fn digest(place: &Place) -> Result<Digest> {
+        let source = source(place)?;
+        match tidegate_data::stored_digest(&source).await? {
+            Some((digest, _)) => Ok(digest),
+            None => Ok(tokio::task::spawn_blocking(move || tidegate_data::digest(&source)).await??),
+        }
+    }
+
+    pub async fn modified(place: &Place) -> Result<At> {
+        let source = source(place)?;
+        if let Some((_, newest)) = tidegate_data::stored_digest(&source).await? {
+            return Ok(newest);
+        }
+        let modified = std::fs::metadata(&source.path).and_then(|m| m.modified());
+        let modified = modified.with_context(|| format!("look at {}", source.path.display()))?;
+        Ok(At(jiff::Timestamp::try_from(modified).context("read the time of a file")?.as_millisecond()))
     }
 
     pub async fn read(path: &Path, wanted: &[(&str, As)]) -> Result<Columns> {
@@ -135,56 +195,68 @@ mod engine {
 
 #[cfg(not(feature = "data"))]
 mod engine {
-    use super::{As, CheckReport, Checking, Columns, Contract, Proposal, Result};
+    use super::{As, CheckReport, Checking, Columns, Contract, Place, Proposal, Result};
     use std::path::Path;
-    use tidegate_core::id::At;
+    use tidegate_core::id::{At, Digest};
 
-    fn absent<T>(path: &Path) -> Result<T> {
+    fn absent<T>(path: impl std::fmt::Display) -> Result<T> {
         Err(crate::exit::failure(
             crate::exit::USAGE,
-            format!("read {}: this binary was built without the columnar engine: build it with the feature `data`", path.display()),
+            format!("read {path}: this binary was built without the columnar engine: build it with the feature `data`"),
         ))
     }
 
-    pub async fn check(path: &Path, _: &Contract, _: At, _: &Checking) -> Result<CheckReport> {
-        absent(path)
+    pub async fn check(place: &Place, _: &Contract, _: At, _: &Checking) -> Result<CheckReport> {
+        absent(place)
     }
 
-    pub async fn propose(path: &Path) -> Result<Proposal> {
-        absent(path)
+    pub async fn propose(place: &Place) -> Result<Proposal> {
+        absent(place)
     }
 
-    pub fn digest(path: &Path) -> Result<tidegate_core::id::Digest> {
-        absent(path)
+    pub async fn digest(place: &Place) -> Result<Digest> {
+        absent(place)
+    }
+
+    pub async fn modified(place: &Place) -> Result<At> {
+        absent(place)
     }
 
     pub async fn read(path: &Path, _: &[(&str, As)]) -> Result<Columns> {
-        absent(path)
+        absent(path.display())
     }
 }
 
-/// Checks a file against a contract; freshness is judged as of `as_of`.
+/// Checks data against a contract; freshness is judged as of `as_of`.
 ///
 /// # Errors
-/// When the file cannot be read. A rule that does not hold is in the report.
-pub async fn check(path: &Path, contract: &Contract, as_of: At, checking: &Checking) -> Result<CheckReport> {
-    engine::check(path, contract, as_of, checking).await
+/// When they cannot be read. A rule that does not hold is in the report.
+pub async fn check(place: &Place, contract: &Contract, as_of: At, checking: &Checking) -> Result<CheckReport> {
+    engine::check(place, contract, as_of, checking).await
 }
 
 /// A contract that the data would pass, every rule of it marked as inferred.
 ///
 /// # Errors
-/// When the file cannot be read.
-pub async fn propose(path: &Path) -> Result<Proposal> {
-    engine::propose(path).await
+/// When they cannot be read.
+pub async fn propose(place: &Place) -> Result<Proposal> {
+    engine::propose(place).await
 }
 
-/// The digest of a file's bytes, or of a directory's files.
+/// The digest of a file's bytes, or of a directory's files; in a store, of names, sizes and what the store calls each version.
 ///
 /// # Errors
-/// When it cannot be read.
-pub fn digest(path: &Path) -> Result<tidegate_core::id::Digest> {
-    engine::digest(path)
+/// When they cannot be read.
+pub async fn digest(place: &Place) -> Result<Digest> {
+    engine::digest(place).await
+}
+
+/// When they were written last.
+///
+/// # Errors
+/// When they cannot be looked at.
+pub async fn modified(place: &Place) -> Result<At> {
+    engine::modified(place).await
 }
 
 /// Columns of a file; all of them, as JSON, when none is named.

@@ -10,6 +10,7 @@ mod exit;
 mod past;
 mod show;
 mod steps;
+mod surroundings;
 mod task;
 mod workspace;
 

@@ -40,6 +40,9 @@ mod retrain;
 mod run;
 #[path = "cli/sim.rs"]
 mod sim;
+#[cfg(feature = "data")]
+#[path = "cli/stored.rs"]
+mod stored;
 #[path = "cli/up.rs"]
 mod up;
 #[path = "cli/world.rs"]

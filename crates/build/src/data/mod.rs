@@ -33,6 +33,7 @@ pub use error::{DataError, Fault};
 pub use gc::{GcOptions, GcReport, Scope};
 pub use import::ImportOptions;
 pub use plots::{PlotRow, PlotSource, vega_lite};
+pub(crate) use repo::configuration;
 pub use repo::{Repo, Surroundings};
 pub use status::StatusOptions;
 pub use sync::{CloudStatus, SyncOptions, SyncReport};

@@ -116,7 +116,7 @@ impl Repo {
 }
 
 /// The layers, the nearer over the farther; relative paths are seen from the file that says them.
-fn configuration(dvc: &Path, surroundings: &Surroundings) -> Result<DvcConfig, DataError> {
+pub(crate) fn configuration(dvc: &Path, surroundings: &Surroundings) -> Result<DvcConfig, DataError> {
     let mut config = DvcConfig::default();
     let own = [dvc.join("config"), dvc.join("config.local")];
     for file in surroundings.config_files.iter().chain(&own) {

@@ -17,6 +17,8 @@ const AGENT: &str = concat!("tidegate/", env!("CARGO_PKG_VERSION"));
 /// What a client is made from. The options of the library are not used: they cannot say that redirects are refused.
 #[derive(Clone, Debug)]
 pub(super) struct Client {
+    /// How long nothing may come before a transfer is given up, where its reader does not see to that.
+    pub(super) stall: Option<Duration>,
     /// How long connecting may take.
     pub(super) connect: Duration,
     /// Without TLS.
@@ -38,6 +40,9 @@ impl HttpConnector for Client {
             .default_headers(self.headers.clone())
             .https_only(!self.plain)
             .redirect(Policy::custom(follow));
+        if let Some(stall) = self.stall {
+            builder = builder.read_timeout(stall);
+        }
         for certificate in &self.certificates {
             builder = builder.add_root_certificate(certificate.clone());
         }

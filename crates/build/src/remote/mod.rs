@@ -13,6 +13,7 @@ mod open;
 mod progress;
 mod records;
 
+pub use open::{Stored, stored};
 pub use progress::{NoProgress, Progress};
 
 use crate::cache::Cache;

@@ -3,13 +3,13 @@
 use super::client::Client;
 use super::cloud::{Cloud, Patience, Store};
 use super::{JOBS_MAX, JOBS_PER_CORE, Place, Remote};
-use crate::data::{DataError, Repo};
+use crate::data::{DataError, Repo, Surroundings, configuration};
 use base64::Engine as _;
 use object_store::aws::AmazonS3Builder;
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GcpCredential, GoogleCloudStorageBuilder};
 use object_store::http::HttpBuilder;
-use object_store::{ClientOptions, HeaderMap, StaticCredentialProvider};
+use object_store::{ClientOptions, HeaderMap, ObjectStore, RetryConfig, StaticCredentialProvider};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,6 +20,9 @@ use tidegate_wire::dvc::config::{DvcConfig, Section, is_true};
 const STALL: Duration = Duration::from_secs(60);
 /// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(15);
+/// How often, and for how long, a request for data is repeated after a refusal that passes.
+const READ_TRIES: usize = 5;
+const READ_TIME: Duration = Duration::from_secs(120);
 
 impl Repo {
     /// Opens a remote by name, or the default one.
@@ -33,7 +36,7 @@ impl Repo {
             let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
             return Err(DataError::NotFound(format!("there is no remote '{name}'; there are: {known}")));
         };
-        let opening = Opening { repo: self, name, section };
+        let opening = Opening { surroundings: &self.surroundings, name, section, reading: false };
         let (place, url) = opening.place(&self.config)?;
         let default = crate::tree::threads() * JOBS_PER_CORE;
         let jobs = jobs.or(section.get("jobs").and_then(|j| j.parse().ok())).unwrap_or(default).clamp(1, JOBS_MAX);
@@ -57,7 +60,7 @@ impl Repo {
         };
         let mut section = known;
         section.insert("url".to_owned(), folder);
-        let opening = Opening { repo: self, name: url, section: &section };
+        let opening = Opening { surroundings: &self.surroundings, name: url, section: &section, reading: false };
         let (place, shown) = opening.place(&self.config)?;
         let Place::Cloud(cloud) = place else {
             return Err(DataError::Usage(format!("import {url}: give the path of a directory as a path")));
@@ -72,11 +75,59 @@ impl Repo {
     }
 }
 
+/// Data that are read where they lie.
+pub enum Stored {
+    /// A file or a folder of this machine, as the address of a remote may say.
+    Path(PathBuf),
+    /// Objects.
+    Objects {
+        /// Where they are.
+        store: Arc<dyn ObjectStore>,
+        /// The object, or what the names of several begin with.
+        key: String,
+        /// The address, without secrets.
+        url: String,
+    },
+}
+
+/// Opens an address: `s3://`, `gs://`, `azure://`, `http(s)://`, or `remote://NAME/path` of a configured remote, whose
+/// credentials and endpoint are used. The configuration is that of the DVC repository that `directory` lies in, if any.
+///
+/// # Errors
+/// When the address is not understood, or there are no credentials.
+pub fn stored(directory: &Path, surroundings: &Surroundings, url: &str) -> Result<Stored, DataError> {
+    let root = directory.ancestors().find(|d| d.join(".dvc").is_dir()).unwrap_or(directory);
+    let config = configuration(&root.join(".dvc"), surroundings)?;
+    let (address, name) = if url.starts_with("http://") || url.starts_with("https://") {
+        url.rsplit_once('/').filter(|(folder, _)| !folder.ends_with('/')).unwrap_or((url, ""))
+    } else {
+        (url, "")
+    };
+    let section = Section::from_iter([("url".to_owned(), address.to_owned())]);
+    let shown = without_secrets(url);
+    let opening = Opening { surroundings, name: &shown, section: &section, reading: true };
+    Ok(match opening.located(&config)? {
+        Located::Directory(path) => Stored::Path(path),
+        Located::Store { store, prefix, .. } => {
+            let key = if name.is_empty() { prefix.trim_matches('/').to_owned() } else { name.to_owned() };
+            Stored::Objects { store: store.objects, key, url: shown }
+        }
+    })
+}
+
+/// Where an address leads.
+enum Located {
+    Directory(PathBuf),
+    Store { store: Store, prefix: String, stall: Duration, url: String },
+}
+
 #[derive(Clone, Copy)]
 struct Opening<'a> {
-    repo: &'a Repo,
+    surroundings: &'a Surroundings,
     name: &'a str,
     section: &'a Section,
+    /// Objects are read by a library that knows nothing of stalls: its client does, and repeats.
+    reading: bool,
 }
 
 impl Opening<'_> {
@@ -89,10 +140,23 @@ impl Opening<'_> {
     }
 
     fn variable(&self, name: &str) -> Option<String> {
-        self.repo.surroundings.variables.get(name).cloned()
+        self.surroundings.variables.get(name).cloned()
     }
 
     fn place(&self, config: &DvcConfig) -> Result<(Place, String), DataError> {
+        Ok(match self.located(config)? {
+            Located::Directory(path) => {
+                let shown = path.display().to_string();
+                (Place::Directory(path), self.get("url").filter(|u| !u.starts_with("remote://")).map_or(shown, str::to_owned))
+            }
+            Located::Store { store, prefix, stall, url } => {
+                let cloud = Cloud::new(store, &prefix, Patience { stall }).map_err(|why| self.refused(why))?;
+                (Place::Cloud(Box::new(cloud)), url)
+            }
+        })
+    }
+
+    fn located(&self, config: &DvcConfig) -> Result<Located, DataError> {
         let url = self.get("url").ok_or_else(|| self.refused("it has no url: `tidegate remote modify NAME url URL`"))?;
         for key in ["version_aware", "worktree"] {
             if self.get(key).is_some_and(is_true) {
@@ -108,14 +172,14 @@ impl Opening<'_> {
             let mut section = base.clone();
             section.extend(self.section.clone());
             section.insert("url".to_owned(), format!("{}/{path}", base.get("url").map_or("", String::as_str).trim_end_matches('/')));
-            return Opening { section: &section, ..*self }.place(config);
+            return Opening { section: &section, ..*self }.located(config);
         }
         let Some((scheme, rest)) = url.split_once("://") else {
-            return Ok((Place::Directory(PathBuf::from(url)), url.to_owned()));
+            return Ok(Located::Directory(PathBuf::from(url)));
         };
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let (store, prefix) = match scheme {
-            "file" => return Ok((Place::Directory(Path::new("/").join(rest.trim_start_matches('/'))), url.to_owned())),
+            "file" => return Ok(Located::Directory(Path::new("/").join(rest.trim_start_matches('/')))),
             "s3" => (self.s3(bucket)?, prefix),
             "gs" => (self.gs(bucket)?, prefix),
             "azure" => (self.azure(bucket)?, prefix),
@@ -125,9 +189,16 @@ impl Opening<'_> {
                 return Err(self.refused(message));
             }
         };
-        let patience = Patience { stall: self.seconds(&["read_timeout", "timeout"], STALL)? };
-        let cloud = Cloud::new(store, prefix, patience).map_err(|why| self.refused(why))?;
-        Ok((Place::Cloud(Box::new(cloud)), without_secrets(url)))
+        let stall = self.seconds(&["read_timeout", "timeout"], STALL)?;
+        Ok(Located::Store { store, prefix: prefix.to_owned(), stall, url: without_secrets(url) })
+    }
+
+    fn retries(&self) -> RetryConfig {
+        if self.reading {
+            RetryConfig { max_retries: READ_TRIES, retry_timeout: READ_TIME, ..RetryConfig::default() }
+        } else {
+            super::cloud::retries()
+        }
     }
 
     fn seconds(&self, keys: &[&str], otherwise: Duration) -> Result<Duration, DataError> {
@@ -140,7 +211,8 @@ impl Opening<'_> {
     /// A whole transfer may take as long as it makes headway; stalls are noticed by whoever reads.
     fn client(&self, plain: bool) -> Result<Client, DataError> {
         let connect = self.seconds(&["connect_timeout", "connection_timeout"], CONNECT)?;
-        let mut client = Client { connect, plain, headers: HeaderMap::new(), certificates: Vec::new(), trusts_any: false };
+        let stall = if self.reading { Some(self.seconds(&["read_timeout", "timeout"], STALL)?) } else { None };
+        let mut client = Client { connect, stall, plain, headers: HeaderMap::new(), certificates: Vec::new(), trusts_any: false };
         match self.get("ssl_verify") {
             None => {}
             Some(word) if is_true(word) => {}
@@ -194,14 +266,13 @@ impl Opening<'_> {
         if let Some(id) = self.get("sse_kms_key_id") {
             builder = builder.with_sse_kms_encryption(id);
         }
-        let builder =
-            builder.with_retry(super::cloud::retries()).with_client_options(options(plain)).with_http_connector(self.client(plain)?);
+        let builder = builder.with_retry(self.retries()).with_client_options(options(plain)).with_http_connector(self.client(plain)?);
         Ok(Store::with_parts(builder.build().map_err(|e| self.refused(e))?))
     }
 
     /// The keys of a profile in Amazon's own files.
     fn aws_profile(&self, profile: &str) -> Result<Section, DataError> {
-        let home = self.repo.surroundings.home.as_deref();
+        let home = self.surroundings.home.as_deref();
         let own = |key: &str, variable: &str, name: &str| {
             let named = self.get(key).map(str::to_owned).or_else(|| self.variable(variable)).map(PathBuf::from);
             named.or_else(|| home.map(|h| h.join(".aws").join(name)))
@@ -234,7 +305,7 @@ impl Opening<'_> {
             builder = builder.with_base_url(endpoint);
         }
         let file = self.get("credentialpath").map(str::to_owned).or_else(|| self.variable("GOOGLE_APPLICATION_CREDENTIALS"));
-        let usual = self.repo.surroundings.home.as_ref().map(|h| h.join(".config/gcloud/application_default_credentials.json"));
+        let usual = self.surroundings.home.as_ref().map(|h| h.join(".config/gcloud/application_default_credentials.json"));
         let file = file.or_else(|| usual.filter(|f| f.is_file()).map(|f| f.display().to_string()));
         builder = match file {
             Some(file) => builder.with_application_credentials(file),
@@ -249,8 +320,7 @@ impl Opening<'_> {
             }
         };
         let plain = endpoint.is_some_and(|e| e.starts_with("http://"));
-        let builder =
-            builder.with_retry(super::cloud::retries()).with_client_options(options(plain)).with_http_connector(self.client(plain)?);
+        let builder = builder.with_retry(self.retries()).with_client_options(options(plain)).with_http_connector(self.client(plain)?);
         Ok(Store::with_parts(builder.build().map_err(|e| self.refused(e))?))
     }
 
@@ -286,8 +356,7 @@ impl Opening<'_> {
             return Err(self.refused("no credentials: set connection_string, account_key, sas_token, or tenant_id with client_id and client_secret; or allow_anonymous_login"));
         };
         let plain = endpoint.is_some_and(|e| e.starts_with("http://"));
-        let builder =
-            builder.with_retry(super::cloud::retries()).with_client_options(options(plain)).with_http_connector(self.client(plain)?);
+        let builder = builder.with_retry(self.retries()).with_client_options(options(plain)).with_http_connector(self.client(plain)?);
         Ok(Store::with_parts(builder.build().map_err(|e| self.refused(e))?))
     }
 
@@ -316,7 +385,7 @@ impl Opening<'_> {
         headers.values_mut().for_each(|value| value.set_sensitive(true));
         let plain = url.starts_with("http://");
         let client = Client { headers, ..self.client(plain)? };
-        let builder = HttpBuilder::new().with_url(url.trim_end_matches('/')).with_retry(super::cloud::retries());
+        let builder = HttpBuilder::new().with_url(url.trim_end_matches('/')).with_retry(self.retries());
         let store = builder.with_client_options(options(plain)).with_http_connector(client).build().map_err(|e| self.refused(e))?;
         Ok(Store { objects: Arc::new(store), parts: None })
     }

@@ -131,6 +131,6 @@ fn less_common_types_are_read() {
         + pass: expect_column_values_to_be_unique (n): 0 of 3 values (0.0000 %) are unexpected, at least 1 must conform
         + pass: expect_column_values_to_be_in_type_list (s): type is int32, expected int32 or int64
         + pass: expect_column_values_to_be_unique (s): 0 of 3 values (0.0000 %) are unexpected, at least 1 must conform"#]].assert_eq(&lines(&checked(&path, "columns: { c: { type: [category, string], in_set: [x] }, d: { type: date, max: [\"2013-12-31\", \"2013-12-31\"] }, n: { type: timestamp, unique: true }, s: { type: [int32, int64], unique: true } }")));
-    let named = Source { path: file(&folder, "data.txt", "a\n1\n"), format: Some(Format::Csv) };
+    let named = Source { format: Some(Format::Csv), ..Source::at(file(&folder, "data.txt", "a\n1\n")) };
     assert_eq!(run(read_rows(&named, &[], 9)).unwrap().rows, 1);
 }

@@ -4,7 +4,7 @@ use super::Context;
 use super::recorder::Recorder;
 use crate::client;
 use crate::clock;
-use crate::columns;
+use crate::columns::{self, Place};
 use crate::daemon::events::Bus;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
@@ -27,9 +27,9 @@ pub struct CheckArgs {
     /// Fail also where an imported suite passed because nothing was checked
     #[arg(long)]
     strict: bool,
-    /// Check this file or folder against `--contract`, without a tidegate.yaml
+    /// Check this file or folder, or this address as `s3://bucket/name`, against `--contract`, without a tidegate.yaml
     #[arg(long, value_name = "PATH", requires = "contract", conflicts_with = "datasets")]
-    data: Option<PathBuf>,
+    data: Option<String>,
     /// The contract of `--data`: our YAML, a suite of Great Expectations, a schema of Pandera, a data contract (ODCS)
     #[arg(long, value_name = "FILE", requires = "data")]
     contract: Option<PathBuf>,
@@ -83,13 +83,13 @@ fn parameters(given: &[String]) -> Result<serde_json::Map<String, serde_json::Va
 }
 
 /// A file against a contract, wherever they lie.
-fn one_file(dir: &Path, data: &Path, file: &Path, asked: &step::Asked, runtime: &Runtime) -> Result<(String, CheckReport)> {
-    let name = data.file_stem().map_or_else(|| "data".to_owned(), |n| n.to_string_lossy().into_owned());
+fn one_file(dir: &Path, data: &str, file: &Path, asked: &step::Asked, runtime: &Runtime) -> Result<(String, CheckReport)> {
+    let name = Path::new(data).file_stem().map_or_else(|| "data".to_owned(), |n| n.to_string_lossy().into_owned());
     let mut suite = asked.suite.clone();
     suite.object = Some(name.clone());
     let contract = step::contract(&dir.join(file), &file.display().to_string(), &suite)?;
-    let report = runtime.block_on(columns::check(&dir.join(data), &contract, clock::now(), &asked.checking));
-    Ok((name, report.with_context(|| format!("check {}", data.display()))?))
+    let report = runtime.block_on(columns::check(&Place::of(dir, data), &contract, clock::now(), &asked.checking));
+    Ok((name, report.with_context(|| format!("check {data}"))?))
 }
 
 fn datasets(context: &Context, args: &CheckArgs, asked: &step::Asked, runtime: &Runtime) -> Result<Vec<(String, CheckReport)>> {
@@ -175,7 +175,7 @@ fn checkpoints(context: &Context, args: &CheckArgs, asked: &step::Asked, runtime
     let mut reports = vec![];
     for (name, validation) in validations {
         let contract = step::contract(&root.join(&validation.suite), &validation.suite, &asked.suite)?;
-        let checked = runtime.block_on(columns::check(&validation.data, &contract, clock::now(), &asked.checking));
+        let checked = runtime.block_on(columns::check(&Place::Path(validation.data.clone()), &contract, clock::now(), &asked.checking));
         reports.push((name.clone(), checked.with_context(|| format!("check `{name}`"))?));
     }
     Ok(Some(reports))

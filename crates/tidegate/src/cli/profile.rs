@@ -1,7 +1,7 @@
 //! `tidegate profile`: proposes a contract from data; every rule is marked as inferred, for a person to judge.
 
 use super::Context;
-use crate::columns;
+use crate::columns::{self, Place};
 use crate::exit::{self, failure};
 use crate::show;
 use anyhow::{Context as _, Result};
@@ -12,8 +12,8 @@ use std::path::PathBuf;
 /// What to profile.
 #[derive(Debug, Args)]
 pub struct ProfileArgs {
-    /// A file or a folder
-    data: PathBuf,
+    /// A file or a folder, or an address as `s3://bucket/name`
+    data: String,
     /// Write the contract here instead of printing it; an existing file is never overwritten
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -22,7 +22,7 @@ pub struct ProfileArgs {
 /// Carries it out.
 pub fn profile(context: &Context, args: &ProfileArgs) -> Result<u8> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    let proposal = runtime.block_on(columns::propose(&context.dir.join(&args.data)))?;
+    let proposal = runtime.block_on(columns::propose(&Place::of(&context.dir, &args.data)))?;
     if let Some(out) = &args.out {
         let path = context.dir.join(out);
         let file = std::fs::File::options().write(true).create_new(true).open(&path);

@@ -1,15 +1,14 @@
 //! Checks a dataset against its contract and records what it came to.
 
 use crate::clock;
-use crate::columns::{self, Checking};
+use crate::columns::{self, Checking, Place};
 use crate::daemon::control::Control;
 use crate::exit::{self, failure};
 use crate::past;
 use crate::workspace::read_text;
-use anyhow::{Context as _, Result};
-use std::path::{Path, PathBuf};
+use anyhow::Result;
+use std::path::Path;
 use tidegate_core::contract::{Before, CheckReport, CheckSummary, Command, Contract, Dataset as Datasets, Kind};
-use tidegate_core::id::At;
 use tidegate_core::machine::Machine as _;
 use tidegate_port::Blobs as _;
 use tidegate_store::FsBlobs;
@@ -57,8 +56,8 @@ pub fn before_in(journal: &Path, name: &str) -> Result<Before> {
 
 /// Files of all datasets, by their names.
 #[must_use]
-pub fn others<'d>(root: &Path, data: impl IntoIterator<Item = (&'d String, &'d Dataset)>) -> Vec<(String, PathBuf)> {
-    data.into_iter().map(|(name, dataset)| (name.clone(), root.join(&dataset.path))).collect()
+pub fn others<'d>(root: &Path, data: impl IntoIterator<Item = (&'d String, &'d Dataset)>) -> Vec<(String, Place)> {
+    data.into_iter().map(|(name, dataset)| (name.clone(), Place::of(root, &dataset.path))).collect()
 }
 
 /// Checks the dataset as it lies in the work tree `root`.
@@ -68,24 +67,18 @@ pub fn others<'d>(root: &Path, data: impl IntoIterator<Item = (&'d String, &'d D
 pub async fn check(root: &Path, dataset: &Dataset, file: &str, asked: &Asked) -> Result<CheckReport> {
     let contract = contract(&root.join(file), file, &asked.suite)?;
     let as_of = dataset.as_of.unwrap_or_else(clock::now);
-    let path = root.join(&dataset.path);
-    let mut report = columns::check(&path, &contract, as_of, &asked.checking).await?;
+    let place = Place::of(root, &dataset.path);
+    let mut report = columns::check(&place, &contract, as_of, &asked.checking).await?;
     let judges_age = contract.expectations.iter().any(|e| matches!(e.kind, Kind::Freshness { .. }));
     if let (Some(limit_ms), false) = (dataset.fresh_within_ms, judges_age) {
         // No column of time is named: the age of the file itself is what can be told.
-        let age_ms = file_age_ms(&path, as_of)?;
+        let age_ms = as_of.since_ms(columns::modified(&place).await?);
         if age_ms > limit_ms {
             report.success = false;
             report.findings.push(format!("the file is {age_ms} ms old, at most {limit_ms} ms are allowed: bring newer data"));
         }
     }
     Ok(report)
-}
-
-fn file_age_ms(path: &Path, as_of: At) -> Result<u64> {
-    let modified = std::fs::metadata(path).and_then(|m| m.modified()).with_context(|| format!("look at {}", path.display()))?;
-    let at = jiff::Timestamp::try_from(modified).context("read the time of a file")?;
-    Ok(as_of.since_ms(At(at.as_millisecond())))
 }
 
 /// Records a check; its whole report becomes a blob.
@@ -101,8 +94,7 @@ pub async fn record(
     file: &str,
     report: &CheckReport,
 ) -> Result<()> {
-    let path = root.join(&dataset.path);
-    let data = tokio::task::spawn_blocking(move || columns::digest(&path)).await??;
+    let data = columns::digest(&Place::of(root, &dataset.path)).await?;
     // Kept, so that a version can be held against the contract of its time.
     let contract = blobs.put(read_text(&root.join(file))?.as_bytes())?;
     let stored = blobs.put(&serde_json::to_vec(report)?)?;

@@ -2,7 +2,7 @@
 
 use super::{check, offline, register};
 use crate::clock;
-use crate::columns::{self, Checking};
+use crate::columns::{self, Checking, Place};
 use crate::daemon::plane::Plane;
 use crate::exit::{self, failure};
 use crate::workspace::Opened;
@@ -85,7 +85,7 @@ async fn contract(opened: &Opened, plane: &Plane, version: &ModelVersion, name: 
         ..Checking::default()
     };
     let as_of = dataset.as_of.unwrap_or_else(clock::now);
-    let report = columns::check(&opened.places.root.join(&dataset.path), &contract, as_of, &checking).await?;
+    let report = columns::check(&Place::of(&opened.places.root, &dataset.path), &contract, as_of, &checking).await?;
     anyhow::ensure!(
         report.success,
         "{}",

@@ -207,10 +207,11 @@ impl Check<'_> {
             Shape::Instant => unit::instant_ms(text).map(drop).map_err(why),
             Shape::Listen => unit::listen(text).map(drop).map_err(why),
             Shape::UrlPath => url_path_fits(text).map_err(why),
-            Shape::SourcePath | Shape::ProductPath => {
+            Shape::DataPath if text.contains("://") => unit::address(text).map_err(why),
+            Shape::SourcePath | Shape::ProductPath | Shape::DataPath => {
                 unit::inside(text)
                     .map_err(|e| Misfit::Why(e, Some("paths are relative to the folder of this file, with `/`".to_owned())))?;
-                self.path_exists(node, text, matches!(shape, Shape::ProductPath), path);
+                self.path_exists(node, text, !matches!(shape, Shape::SourcePath), path);
                 Err(Misfit::Said)
             }
             Shape::Ref(section) => {

@@ -66,7 +66,7 @@ fn shape(of: &Shape) -> Json {
         Shape::Instant => json!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}" }),
         Shape::Listen => json!({ "type": "string", "pattern": ":[0-9]+$" }),
         Shape::UrlPath => json!({ "type": "string", "pattern": "^/" }),
-        Shape::SourcePath | Shape::ProductPath => json!({ "type": "string", "pattern": "^[^/\\\\]" }),
+        Shape::SourcePath | Shape::ProductPath | Shape::DataPath => json!({ "type": "string", "pattern": "^[^/\\\\]" }),
         Shape::List { item, min, max } => json!({ "type": "array", "items": shape(item), "minItems": min, "maxItems": max }),
         Shape::OneOrMore { item, max } => {
             json!({ "anyOf": [shape(item), { "type": "array", "items": shape(item), "minItems": 1, "maxItems": max }] })

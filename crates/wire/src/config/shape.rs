@@ -111,6 +111,8 @@ pub enum Shape {
     SourcePath,
     /// A file of the repository, or one that a stage of the pipeline writes.
     ProductPath,
+    /// Such a file, or the address of data in an object store.
+    DataPath,
     /// A name in this section of the file.
     Ref(&'static str),
     /// A stage of the pipeline.
@@ -195,6 +197,9 @@ impl Shape {
             Shape::UrlPath => "the path of a URL, as `/v2/models/NAME`".to_owned(),
             Shape::SourcePath => "the path of a file in the workspace".to_owned(),
             Shape::ProductPath => "the path of a file in the workspace, which the pipeline may write".to_owned(),
+            Shape::DataPath => {
+                "the path of a file in the workspace, which the pipeline may write, or an address, as `s3://bucket/name`".to_owned()
+            }
             Shape::Ref(section) => format!("a name under `{section}`"),
             Shape::StageRef => "the name of a stage of the pipeline".to_owned(),
             Shape::MetricRef => "the name of a metric that the pipeline writes, dotted where nested".to_owned(),

@@ -127,6 +127,19 @@ pub fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("`{text}` is not an address with a port"))
 }
 
+/// Whether this is an address of data that can be read.
+///
+/// # Errors
+/// With a sentence, when its scheme is not known, or it names nothing.
+pub fn address(text: &str) -> Result<(), String> {
+    const SCHEMES: [&str; 6] = ["s3", "gs", "azure", "http", "https", "remote"];
+    match text.split_once("://") {
+        Some((scheme, rest)) if SCHEMES.contains(&scheme) && !rest.trim_matches('/').is_empty() => Ok(()),
+        Some((scheme, _)) if SCHEMES.contains(&scheme) => Err(format!("address `{text}` names nothing")),
+        _ => Err(format!("address `{text}` begins with none of {}", SCHEMES.map(|s| format!("`{s}://`")).join(", "))),
+    }
+}
+
 /// A path inside the workspace: relative, with forward slashes, no `.` or `..` among its parts.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! What triggers look at: bytes of datasets, the commit, drift and performance of what serves.
 
 use crate::clock;
-use crate::columns;
+use crate::columns::{self, Place};
 use crate::daemon::plane::Plane;
 use crate::steps::{drift, performance, register, release};
 use crate::workspace::Opened;
@@ -92,8 +92,8 @@ impl Observer {
             if !self.config.data.is_empty() && !self.config.data.contains(name) {
                 continue;
             }
-            let (path, known) = (self.opened.places.root.join(&dataset.path), self.digests.remove(name));
-            let looked = tokio::task::spawn_blocking(move || digest(&path, known)).await?;
+            let place = Place::of(&self.opened.places.root, &dataset.path);
+            let looked = digest(&place, self.digests.remove(name)).await;
             if let Some(looked) = looked.with_context(|| format!("look at dataset `{name}`"))? {
                 found.insert(name.clone(), looked.1.clone());
                 self.digests.insert(name.clone(), looked);
@@ -140,17 +140,24 @@ fn worse<T>(one: Option<T>, other: Option<T>, bad: impl Fn(&T) -> bool) -> Optio
     }
 }
 
-/// The digest of what lies at `path`; none where nothing does.
-fn digest(path: &Path, known: Option<Known>) -> Result<Option<Known>> {
+/// The digest of what lies at a place; none where nothing does. A store is asked each time, for it reads nothing.
+async fn digest(place: &Place, known: Option<Known>) -> Result<Option<Known>> {
     let mut files = vec![];
-    if !list(path, &mut files).with_context(|| format!("list {}", path.display()))? {
-        return Ok(None);
+    if let Place::Path(path) = place {
+        let path = path.clone();
+        let work = move || -> Result<_> {
+            let mut files = vec![];
+            let there = list(&path, &mut files).with_context(|| format!("list {}", path.display()))?;
+            files.sort();
+            Ok(there.then_some(files))
+        };
+        let Some(found) = tokio::task::spawn_blocking(work).await?? else { return Ok(None) };
+        if let Some(known) = known.filter(|k| k.0 == found) {
+            return Ok(Some(known));
+        }
+        files = found;
     }
-    files.sort();
-    if let Some(known) = known.filter(|k| k.0 == files) {
-        return Ok(Some(known));
-    }
-    Ok(Some((files, columns::digest(path)?.to_string())))
+    Ok(Some((files, columns::digest(place).await?.to_string())))
 }
 
 /// Adds every file at or below `path`; false where there is nothing.
@@ -175,19 +182,20 @@ fn list(path: &Path, files: &mut Vec<(PathBuf, u64, SystemTime)>) -> Result<bool
 mod tests {
     use super::*;
 
-    #[test]
-    fn bytes_are_read_again_where_a_file_is_another() {
+    #[tokio::test]
+    async fn bytes_are_read_again_where_a_file_is_another() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("d");
-        assert!(digest(&path, None).unwrap().is_none());
+        let place = Place::Path(path.clone());
+        assert!(digest(&place, None).await.unwrap().is_none());
         std::fs::create_dir(&path).unwrap();
         std::fs::write(path.join("a.csv"), "x\n1\n").unwrap();
-        let first = digest(&path, None).unwrap().unwrap();
+        let first = digest(&place, None).await.unwrap().unwrap();
         // A digest that is kept is one that was not computed again.
-        let kept = digest(&path, Some((first.0.clone(), "kept".to_owned()))).unwrap().unwrap();
+        let kept = digest(&place, Some((first.0.clone(), "kept".to_owned()))).await.unwrap().unwrap();
         assert_eq!(kept.1, "kept");
         std::fs::write(path.join("b.csv"), "x\n2\n").unwrap();
-        let other = digest(&path, Some(first.clone())).unwrap().unwrap();
+        let other = digest(&place, Some(first.clone())).await.unwrap().unwrap();
         assert_ne!(other.1, first.1);
     }
 

@@ -76,7 +76,7 @@ static DATASET: Table = Table {
     title: "data.NAME",
     doc: "A dataset of the workspace.",
     keys: &[
-        key("path", Shape::ProductPath, Need::Required, "The file: Parquet or CSV."),
+        key("path", Shape::DataPath, Need::Required, "The file, or a folder of files: Parquet, CSV, TSV, JSON lines, Arrow."),
         key(
             "contract",
             Shape::SourcePath,

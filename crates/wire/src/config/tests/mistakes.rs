@@ -179,13 +179,13 @@ fn wrong_kinds() {
     check(
         "data:\n  d: { path: {a: b} }\n",
         expect![[r#"
-        error: `path` takes the path of a file in the workspace, which the pipeline may write, not a mapping
-         --> tidegate.yaml:4:14 (data.d.path)
-          |
-        4 |   d: { path: {a: b} }
-          |              ^
+            error: `path` takes the path of a file in the workspace, which the pipeline may write, or an address, as `s3://bucket/name`, not a mapping
+             --> tidegate.yaml:4:14 (data.d.path)
+              |
+            4 |   d: { path: {a: b} }
+              |              ^
 
-        tidegate.yaml: 1 problem"#]],
+            tidegate.yaml: 1 problem"#]],
     );
     check(
         "workspaces: 1\nversion2: 1\n",

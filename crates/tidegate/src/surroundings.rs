@@ -1,0 +1,47 @@
+//! What the machine around says: the user's folders and credentials of remotes.
+
+use std::path::PathBuf;
+use tidegate_build::data::Surroundings;
+
+/// Variables that name credentials of remotes.
+const VARIABLES: [&str; 17] = [
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_PROFILE",
+    "AWS_ENDPOINT_URL",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "GOOGLE_APPLICATION_CREDENTIALS",
+    "AZURE_STORAGE_ACCOUNT",
+    "AZURE_STORAGE_KEY",
+    "AZURE_STORAGE_CONNECTION_STRING",
+    "AZURE_STORAGE_SAS_TOKEN",
+    "AZURE_TENANT_ID",
+    "AZURE_CLIENT_ID",
+    "AZURE_CLIENT_SECRET",
+];
+
+/// What the environment says: the user's folders and credentials of remotes.
+pub fn surroundings() -> Surroundings {
+    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty());
+    let home = variable("HOME").map(PathBuf::from);
+    let user = variable("XDG_CONFIG_HOME").map(PathBuf::from);
+    let (user, system) = match &home {
+        Some(home) if cfg!(target_os = "macos") => {
+            (Some(home.join("Library/Application Support/dvc/config")), PathBuf::from("/Library/Application Support/dvc/config"))
+        }
+        _ => {
+            (user.or_else(|| home.as_ref().map(|h| h.join(".config"))).map(|d| d.join("dvc/config")), PathBuf::from("/etc/xdg/dvc/config"))
+        }
+    };
+    let variables = VARIABLES.iter().filter_map(|name| Some(((*name).to_owned(), variable(name)?.into_string().ok()?)));
+    Surroundings {
+        config_files: [Some(system), user].into_iter().flatten().collect(),
+        variables: variables.collect(),
+        home,
+        clock: crate::clock::now,
+    }
+}
