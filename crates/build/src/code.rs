@@ -64,9 +64,11 @@ pub(crate) fn ignore(root: &Path, paths: &[String]) -> Result<(), PathIo> {
     if paths.is_empty() || git(root, &["rev-parse", "--is-inside-work-tree"]).is_none() {
         return Ok(());
     }
-    let ignored = said(root, &["check-ignore", "-z", "--stdin"], paths);
-    let rest: Vec<String> = paths.iter().filter(|p| !ignored.contains(p.trim_end_matches('/'))).cloned().collect();
-    let kept = said(root, &["ls-files", "-z", "--cached", "--pathspec-from-file=-", "--pathspec-file-nul"], &rest);
+    // This one refuses to be told that names are literal; behind `./` they are.
+    let ignored = said(root, &["check-ignore", "-z", "--stdin"], &paths.iter().map(|p| format!("./{p}")).collect::<Vec<_>>());
+    let is_ignored = |path: &str| ignored.contains(&format!("./{}", path.trim_end_matches('/')));
+    let rest: Vec<String> = paths.iter().filter(|p| !is_ignored(p)).cloned().collect();
+    let kept = said(root, &["--literal-pathspecs", "ls-files", "-z", "--cached", "--pathspec-from-file=-", "--pathspec-file-nul"], &rest);
     for path in rest {
         let path = path.trim_end_matches('/');
         let below = format!("{path}/");
@@ -98,7 +100,6 @@ fn said(root: &Path, arguments: &[&str], paths: &[String]) -> BTreeSet<String> {
         .arg(root)
         .args(arguments)
         .env("GIT_OPTIONAL_LOCKS", "0")
-        .env("GIT_LITERAL_PATHSPECS", "1")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

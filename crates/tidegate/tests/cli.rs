@@ -29,6 +29,9 @@ mod gate;
 #[path = "cli/killed.rs"]
 mod killed;
 #[cfg(feature = "data")]
+#[path = "cli/neighbours.rs"]
+mod neighbours;
+#[cfg(feature = "data")]
 #[path = "cli/report.rs"]
 mod report;
 #[path = "cli/reproduce.rs"]

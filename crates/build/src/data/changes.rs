@@ -4,7 +4,7 @@ use super::compare::{Change, Kind, Node, Side, Spot, compare};
 use super::error::DataError;
 use super::git::Git;
 use super::repo::Repo;
-use super::view::{Item, Select, View, overlap};
+use super::view::{Select, View, overlap};
 use crate::remote::Object;
 use indexmap::IndexMap;
 use serde_json::{Value, json};
@@ -148,8 +148,8 @@ impl Repo {
 
     /// What a view records.
     pub(crate) fn recorded_side(&self, view: &View, granular: bool) -> Side {
-        let owned = |item: &&Item| item.entry.cache || item.entry.md5.is_some();
-        let nodes = view.items.iter().filter(owned).map(|item| {
+        // What stays out of the cache is not data to DVC, even where a lock has its digest.
+        let nodes = view.items.iter().filter(|item| item.entry.cache).map(|item| {
             let hash = item.entry.md5.clone();
             let dir = hash.as_ref().is_some_and(|h| h.ends_with(".dir"));
             let files = hash.as_ref().filter(|_| dir && granular).and_then(|md5| self.listing(item.entry.kind, md5));
@@ -163,7 +163,7 @@ impl Repo {
     fn workspace_side(&self, view: &View, granular: bool) -> Result<Side, DataError> {
         let mut side = Side::new();
         for item in &view.items {
-            if !item.entry.cache && item.entry.md5.is_none() {
+            if !item.entry.cache {
                 continue;
             }
             let Some(content) = self.look(&item.path, item.entry.kind)? else { continue };
@@ -242,6 +242,8 @@ impl Repo {
                 add(&mut diff, "not in cache", &Change { kind: Kind::Deleted, old: change.old.clone(), new: None });
             }
             match change.kind {
+                // An output that was declared and had never been made: to DVC it was there, without content.
+                Kind::Added if change.old.is_some() => add(&mut diff, "modified", &change),
                 Kind::Added => add(&mut diff, "added", &change),
                 Kind::Deleted => add(&mut diff, "deleted", &change),
                 Kind::Modified => add(&mut diff, "modified", &change),

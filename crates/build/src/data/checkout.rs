@@ -70,9 +70,17 @@ impl Repo {
         if targets.is_empty() {
             self.remove_forgotten(&view.items, &mut report)?;
         }
-        let (mut missing, mut plans) = (Vec::new(), Vec::new());
+        let (mut missing, mut plans, mut unmade) = (Vec::new(), Vec::new(), Vec::new());
         for (item, inner) in chosen {
-            if !item.entry.cache || item.entry.md5.is_none() {
+            if !item.entry.cache {
+                continue;
+            }
+            if item.entry.md5.is_none() {
+                // What is there stays as it is: no lock says that it should be otherwise.
+                let is_output = view.stages.get(item.stage).is_some_and(|s| s.dvc().is_none());
+                if is_output && self.root.join(&item.path).symlink_metadata().is_err() {
+                    unmade.push(item.path.clone());
+                }
                 continue;
             }
             match self.plan(item, &inner, options)? {
@@ -88,9 +96,14 @@ impl Repo {
         for (item, plan) in plans {
             self.carry_out(item, &plan, &mut report, &mut missing)?;
         }
-        if missing.is_empty() || options.allow_missing {
+        if options.allow_missing || (missing.is_empty() && unmade.is_empty()) {
             return Ok(report);
         }
+        if missing.is_empty() {
+            let what = "checkout is not complete; no lock says what these are: run the stages that write them, or use --allow-missing";
+            return Err(DataError::NotRight { what: what.to_owned(), names: unmade });
+        }
+        missing.extend(unmade);
         let what = "checkout is not complete; these are not in the cache, or were damaged there (`tidegate fetch` brings them)".to_owned();
         Err(DataError::NotRight { what, names: missing })
     }

@@ -72,7 +72,10 @@ fn write_ci(context: &Context, args: &InitArgs, root: &Path, ci: Ci) -> Result<u
     {
         return Err(failure(exit::USAGE, format!("write the workflow: `{label}` is no label of machines: letters, digits, `-`, `_`, `.`")));
     }
-    let gates = if there(CONFIG_FILE) { workspace::open(root)?.config.models.values().any(|m| !m.gates.is_empty()) } else { false };
+    let opened = if there(CONFIG_FILE) { Some(workspace::open(root)?.config) } else { None };
+    let gates = opened.as_ref().is_some_and(|c| c.models.values().any(|m| !m.gates.is_empty()));
+    let contracts = opened.as_ref().is_some_and(|c| c.data.values().any(|d| d.contract.is_some()));
+    let remote = std::fs::read_to_string(root.join(".dvc/config")).is_ok_and(|text| text.contains("remote \""));
     let paths =
         [CONFIG_FILE, "dvc.yaml", "dvc.lock", "params.yaml", "requirements.txt"].into_iter().filter(|p| there(p)).map(str::to_owned);
     let folders = ["src", "tests", "data", "contracts"].into_iter().filter(|p| there(p)).map(|p| format!("{p}/**"));
@@ -82,7 +85,8 @@ fn write_ci(context: &Context, args: &InitArgs, root: &Path, ci: Ci) -> Result<u
     }
     let requirements = ["requirements.txt", "requirements.lock"].into_iter().filter(|p| there(p)).take(1).map(str::to_owned).collect();
     let pytest = there("tests") || there("pytest.ini") || there("conftest.py");
-    let repo = Repo { paths, requirements, pytest, gates, pipeline: there("dvc.yaml") || there(CONFIG_FILE), runner: args.runner.clone() };
+    let (pipeline, runner) = (there("dvc.yaml") || there(CONFIG_FILE), args.runner.clone());
+    let repo = Repo { paths, requirements, pytest, gates, contracts, remote, pipeline, runner };
     let files = workflow(
         match ci {
             Ci::Github => System::Github,

@@ -26,6 +26,10 @@ pub struct Repo {
     pub pytest: bool,
     /// It has models with gates.
     pub gates: bool,
+    /// It has datasets with contracts.
+    pub contracts: bool,
+    /// It has a remote for its data.
+    pub remote: bool,
     /// It has a pipeline.
     pub pipeline: bool,
     /// Label of the machines that train, as `gpu`; none: the system's own.
@@ -59,16 +63,20 @@ pub fn workflow(system: System, repo: &Repo) -> Vec<Written> {
     }
 }
 
-/// A frame with its lines `@WHEN gates|pytest|pipeline|runner` kept or dropped, up to `@END`, and its words filled in.
+/// A frame with its lines `@WHEN gates|pytest|contracts|remote|pipeline|runner` kept or dropped, up to `@END`, and its words filled in.
 fn filled(frame: &str, repo: &Repo, runner: &str, item: &str) -> String {
     let mut text = String::new();
     let mut keep = true;
+    // Where nothing is judged, a report that must pass never would.
+    let strict = if repo.gates || repo.contracts { " --strict" } else { "" };
     for line in frame.lines() {
         match line.trim().trim_start_matches("# ").trim_start_matches("// ").split_once(' ') {
             Some(("@WHEN", what)) => {
                 keep = match what {
                     "gates" => repo.gates,
                     "pytest" => repo.pytest,
+                    "contracts" => repo.contracts,
+                    "remote" => repo.remote,
                     "pipeline" => repo.pipeline,
                     "runner" => repo.runner.is_some(),
                     _ => true,
@@ -89,8 +97,10 @@ fn filled(frame: &str, repo: &Repo, runner: &str, item: &str) -> String {
         }
         if keep {
             let requirements: Vec<String> = repo.requirements.iter().map(|r| format!("-r {r}")).collect();
-            let install = if requirements.is_empty() { "true".to_owned() } else { format!("pip install {}", requirements.join(" ")) };
-            let line = line.replace("@RUNNER", repo.runner.as_deref().unwrap_or(runner)).replace("@INSTALL", &install);
+            let install =
+                if requirements.is_empty() { "echo no requirements".to_owned() } else { format!("pip install {}", requirements.join(" ")) };
+            let line =
+                line.replace("@RUNNER", repo.runner.as_deref().unwrap_or(runner)).replace("@INSTALL", &install).replace("@STRICT", strict);
             text.push_str(&line);
             text.push('\n');
         }
@@ -108,6 +118,8 @@ mod tests {
             requirements: vec!["requirements.txt".into()],
             pytest: all,
             gates: all,
+            contracts: all,
+            remote: all,
             pipeline: all,
             runner: all.then(|| "gpu".to_owned()),
         }
@@ -118,7 +130,9 @@ mod tests {
         for system in [System::Github, System::Gitlab, System::Jenkins] {
             for all in [true, false] {
                 let files = workflow(system, &repo(all));
-                assert_eq!(files.iter().any(|f| f.text.contains("pytest")), all);
+                for word in ["pytest", "tidegate pull", "tidegate push", "tidegate check", "tidegate gate"] {
+                    assert_eq!(files.iter().any(|f| f.text.contains(word)), all, "{word}");
+                }
                 for file in files {
                     assert!(!file.text.contains("@WHEN") && !file.text.contains("@END") && !file.text.contains("@RUNNER"), "{}", file.text);
                     assert!(!file.text.contains("@PATHS") && !file.text.contains("@INSTALL"), "{}", file.text);
