@@ -15,6 +15,9 @@ use std::sync::atomic::AtomicUsize;
 use tidegate_core::contract::{Before, CheckReport, Contract, Expectation, Measured, RowCondition, TableFacts, judge_contract};
 use tidegate_core::id::At;
 
+/// The part of the memory that values for quantiles may take before they are found by narrowing: past that, four more scans
+/// cost less than the memory is worth, and a check of any number of rows takes the same.
+const KEPT_SHARE: usize = 8;
 pub(crate) const OPERATION: &str = "check dataset";
 /// Unexpected values that are kept of a rule unless more are asked for.
 pub const SAMPLES: usize = 20;
@@ -128,7 +131,7 @@ async fn gather(
     columns.sort_unstable();
     columns.dedup();
     let columns = Arc::new(columns);
-    let left = Arc::new(AtomicUsize::new(options.memory_bytes / size_of::<f64>()));
+    let left = Arc::new(AtomicUsize::new(options.memory_bytes / KEPT_SHARE / size_of::<f64>()));
     let index = |name: &str| opened.index(name);
     let setting = Setting { index: &index, left: &left, samples: options.samples.min(SAMPLES_MAX) };
     let make = |_| Passing { pass: Pass::new(ways, views, &columns, &setting), columns: columns.clone() };

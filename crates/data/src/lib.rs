@@ -30,6 +30,7 @@ mod stored;
 mod strptime;
 mod taken;
 mod text;
+mod vectors;
 
 pub use check::{CheckOptions, SAMPLES, SAMPLES_MAX, check};
 pub use classes::type_names;
@@ -41,3 +42,4 @@ pub use rows::{Column, ROWS_MAX, Table, read_rows, write_parquet};
 pub use source::{Format, MEMORY_BYTES_MAX, Source};
 pub use stored::{COPY_BYTES_MAX, OBJECTS_MAX, Stored, stored_digest};
 pub use tidegate_core::contract::{CheckReport, Contract, DriftReport, DriftSettings, Profile, compare};
+pub use vectors::{VECTOR_VALUES_MAX, VECTOR_WIDTH_MAX, Vectors};

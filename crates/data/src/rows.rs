@@ -6,7 +6,9 @@ use crate::measure::{Canonical, Values};
 use crate::scan::{Gather, scan};
 use crate::source::{MEMORY_BYTES_MAX, Source, open};
 use crate::text;
+use crate::vectors::{Vectors, is_vector};
 use datafusion::arrow::array::{ArrayRef, BooleanArray, Float64Array, Int64Array, StringArray, TimestampMillisecondArray};
+use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use datafusion::parquet::arrow::ArrowWriter;
@@ -33,6 +35,8 @@ pub enum Column {
     Bool(Vec<Option<bool>>),
     /// Dates (at midnight UTC) and instants, in milliseconds.
     Instant(Vec<Option<At>>),
+    /// Lists of numbers of one length.
+    Vectors(Vectors),
 }
 
 /// Rows in memory.
@@ -68,6 +72,7 @@ impl Column {
             Column::Text(v) => v.len(),
             Column::Bool(v) => v.len(),
             Column::Instant(v) => v.len(),
+            Column::Vectors(v) => v.rows,
         }
     }
 
@@ -86,7 +91,7 @@ impl Column {
             Column::Int(v) => v.iter().map(|x| x.map_or(f64::NAN, |x| x as f64)).collect(),
             Column::Bool(v) => v.iter().map(|x| x.map_or(f64::NAN, |b| f64::from(u8::from(b)))).collect(),
             Column::Instant(v) => v.iter().map(|x| x.map_or(f64::NAN, |at| at.0 as f64)).collect(),
-            Column::Text(_) => return None,
+            Column::Text(_) | Column::Vectors(_) => return None,
         })
     }
 
@@ -99,6 +104,7 @@ impl Column {
             Column::Text(v) => v.get(row).cloned().flatten(),
             Column::Bool(v) => v.get(row).copied().flatten().map(|x| x.to_string()),
             Column::Instant(v) => v.get(row).copied().flatten().map(|at| text::instant(at.0.saturating_mul(1_000), false)),
+            Column::Vectors(v) => v.row(row).map(|_| self.json(row).to_string()),
         }
     }
 
@@ -110,6 +116,7 @@ impl Column {
             Column::Int(v) => v.get(row).copied().flatten().into(),
             Column::Bool(v) => v.get(row).copied().flatten().into(),
             Column::Text(_) | Column::Instant(_) => self.text(row).into(),
+            Column::Vectors(v) => v.row(row).map(<[f32]>::to_vec).into(),
         }
     }
 
@@ -120,13 +127,17 @@ impl Column {
             (Column::Text(a), Column::Text(mut b)) => a.append(&mut b),
             (Column::Bool(a), Column::Bool(mut b)) => a.append(&mut b),
             (Column::Instant(a), Column::Instant(mut b)) => a.append(&mut b),
+            (Column::Vectors(a), Column::Vectors(b)) => a.append(b),
             // Both were made from one schema.
-            (Column::Float(_) | Column::Int(_) | Column::Text(_) | Column::Bool(_) | Column::Instant(_), _) => {}
+            (Column::Float(_) | Column::Int(_) | Column::Text(_) | Column::Bool(_) | Column::Instant(_) | Column::Vectors(_), _) => {}
         }
     }
 
-    fn empty(class: Class) -> Column {
-        match class {
+    fn empty(data_type: &DataType) -> Column {
+        if is_vector(data_type) {
+            return Column::Vectors(Vectors::default());
+        }
+        match Class::of(data_type) {
             Class::Int => Column::Int(vec![]),
             Class::Float => Column::Float(vec![]),
             Class::Bool => Column::Bool(vec![]),
@@ -154,6 +165,7 @@ impl Column {
             Column::Int(v) => Arc::new(Int64Array::from(v.clone())),
             Column::Text(v) => Arc::new(StringArray::from(v.clone())),
             Column::Bool(v) => Arc::new(BooleanArray::from(v.clone())),
+            Column::Vectors(v) => v.array(),
             Column::Instant(v) => {
                 let millis: TimestampMillisecondArray = v.iter().map(|at| at.map(|a| a.0)).collect();
                 Arc::new(millis.with_timezone("UTC"))
@@ -177,14 +189,14 @@ pub async fn read_rows(source: &Source, columns: &[&str], rows_max: usize) -> Re
     }
     for i in &places {
         let field = opened.schema.field(*i);
-        if Class::of(field.data_type()) == Class::Other {
+        if Class::of(field.data_type()) == Class::Other && !is_vector(field.data_type()) {
             let (column, found) = (field.name().clone(), type_name(field.data_type()));
             let wanted = "numbers, text, booleans, dates or instants: leave the column out";
             return Err(DataError::Type { operation: OPERATION, path: opened.path.clone(), column, found, wanted });
         }
     }
     let limit = rows_max.min(ROWS_MAX);
-    let empty = || places.iter().map(|i| Column::empty(Class::of(opened.schema.field(*i).data_type()))).collect();
+    let empty = || places.iter().map(|i| Column::empty(opened.schema.field(*i).data_type())).collect();
     let (read, rows) = scan(&opened, &places, |_| Rows { columns: empty(), limit, over: false }).await?;
     if read.over || rows > limit as u64 {
         let advice = "read fewer rows: cut the file, or name fewer files";
@@ -195,6 +207,12 @@ pub async fn read_rows(source: &Source, columns: &[&str], rows_max: usize) -> Re
             limit: limit as u64,
             advice,
         });
+    }
+    for (i, column) in places.iter().zip(&read.columns) {
+        if let Column::Vectors(Vectors { wrong: Some(why), .. }) = column {
+            let why = format!("column `{}`: {why}", opened.schema.field(*i).name());
+            return Err(DataError::Damaged { operation: OPERATION, path: opened.path.clone(), why });
+        }
     }
     let named = places.iter().zip(read.columns).map(|(i, c)| (opened.schema.field(*i).name().clone(), c)).collect();
     Ok(Table { columns: named, rows: usize::try_from(rows).unwrap_or(usize::MAX) })
@@ -214,8 +232,11 @@ impl Gather for Rows {
             return Ok(());
         }
         for (mine, array) in self.columns.iter_mut().zip(batch.columns()) {
-            let column = Canonical::new(array).map_err(|e| DataFusionError::ArrowError(Box::new(e), None))?;
-            mine.append(Column::of(&column));
+            let failed = |e| DataFusionError::ArrowError(Box::new(e), None);
+            match mine {
+                Column::Vectors(vectors) => vectors.take(array).map_err(failed)?,
+                other => other.append(Column::of(&Canonical::new(array).map_err(failed)?)),
+            }
         }
         Ok(())
     }

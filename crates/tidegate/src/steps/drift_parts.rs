@@ -12,8 +12,10 @@ use tidegate_core::drift::{
     CHUNKS_MAX, Calibration, Estimated, Fairness, Field, GROUP_ROWS_MIN, Joint, Report, Settings, Sides, Trend, Verdict, choose, compare,
     estimate, fairness, joint, trend,
 };
-use tidegate_data::{Column, Table};
+use tidegate_data::{Column, Table, Vectors};
 
+/// Vectors of a table that the joint test is given.
+const VECTORS_MAX: usize = 20_000;
 /// Most values of a slicing column.
 const SLICES_MAX: usize = 100;
 /// Slices of fewer rows are not judged.
@@ -231,7 +233,33 @@ fn joint_columns(names: &[String], (reference, current): (&Table, &Table)) -> Re
     if wanted.is_empty() {
         return Err(failure(exit::USAGE, format!("drift: no column of the reference is called {}", names.join(", "))));
     }
-    wanted.into_iter().map(|n| Ok((n.clone(), numbers(reference, &n, "reference")?, numbers(current, &n, "current table")?))).collect()
+    let vectors = |table: &Table| wanted.iter().any(|n| matches!(table.column(n), Some(Column::Vectors(_))));
+    // Of many vectors some, evenly: the joint test draws a few hundred rows anyway.
+    let step = |table: &Table| if vectors(table) { table.rows.div_ceil(VECTORS_MAX).max(1) } else { 1 };
+    let (before, now) = (step(reference), step(current));
+    let mut sides = vec![];
+    for name in &wanted {
+        match (reference.column(name), current.column(name)) {
+            (Some(Column::Vectors(old)), Some(Column::Vectors(new))) if old.width == new.width => {
+                sides.extend((0..old.width).map(|i| (format!("{name}[{i}]"), component(old, i, before), component(new, i, now))));
+            }
+            (Some(Column::Vectors(old)), Some(Column::Vectors(new))) => {
+                let why = format!("drift: vectors of `{name}` have {} numbers in the reference and {} now", old.width, new.width);
+                return Err(failure(exit::USAGE, why));
+            }
+            _ => {
+                let (old, new) = (numbers(reference, name, "reference")?, numbers(current, name, "current table")?);
+                sides.push((name.clone(), old.into_iter().step_by(before).collect(), new.into_iter().step_by(now).collect()));
+            }
+        }
+    }
+    Ok(sides)
+}
+
+/// A component of every `step`th vector.
+fn component(vectors: &Vectors, i: usize, step: usize) -> Vec<f64> {
+    let value = |r: usize| vectors.row(r).and_then(|v| v.get(i)).map_or(f64::NAN, |x| f64::from(*x));
+    (0..vectors.rows).step_by(step).map(value).collect()
 }
 
 type Modelled = (Option<(Estimated, Estimated)>, Option<Fairness>);

@@ -1,7 +1,7 @@
 //! Columns of two tables as drift sees them: types told by the reference, as Evidently tells them.
 //!
 //! Whole numbers of at most ten different values are categories; texts that are mostly different are judged by their
-//! length; dates and instants are not judged.
+//! length, vectors by theirs and by their distance from the reference's mean; dates and instants are not judged.
 
 use crate::exit::{self, failure};
 use anyhow::Result;
@@ -9,7 +9,7 @@ use indexmap::IndexMap;
 use std::collections::HashSet;
 use std::path::Path;
 use tidegate_core::drift::{Categories, Field, Numbers};
-use tidegate_data::{Column, DataError, ROWS_MAX, Source, Table, read_rows};
+use tidegate_data::{Column, DataError, ROWS_MAX, Source, Table, Vectors, read_rows};
 
 /// Whole numbers of at most this many different values are categories.
 const WHOLE_CATEGORIES_MAX: usize = 10;
@@ -25,6 +25,8 @@ pub enum Kind {
     Categories,
     /// By the length of its texts.
     Length,
+    /// As vectors: by their length, and how they lie to the mean of the reference.
+    Vectors,
     /// Not at all.
     Skipped,
 }
@@ -47,6 +49,7 @@ pub fn kind(column: &Column) -> Kind {
         Column::Float(_) => Kind::Numbers,
         Column::Bool(_) => Kind::Categories,
         Column::Instant(_) => Kind::Skipped,
+        Column::Vectors(_) => Kind::Vectors,
         Column::Int(values) => {
             let mut seen = HashSet::new();
             for value in values.iter().flatten() {
@@ -87,7 +90,7 @@ pub fn field(column: &Column, kind: Kind, rows: &Rows<'_>) -> Option<Field> {
     // A column without values has no type that could have changed: it is an empty one of the kind.
     let empty = |column: &Column| (0..column.len()).all(|r| column.text(r).is_none());
     match kind {
-        Kind::Skipped => None,
+        Kind::Skipped | Kind::Vectors => None,
         Kind::Numbers if matches!(column, Column::Text(_) | Column::Instant(_)) && empty(column) => {
             Some(Field::Numbers(Numbers { nulls: column.len() as u64, ..Numbers::default() }))
         }
@@ -122,15 +125,60 @@ pub fn field(column: &Column, kind: Kind, rows: &Rows<'_>) -> Option<Field> {
 pub fn numbers(column: &Column) -> Option<Vec<f64>> {
     match column {
         Column::Float(_) | Column::Int(_) | Column::Bool(_) => column.numbers(),
-        Column::Text(_) | Column::Instant(_) => None,
+        Column::Text(_) | Column::Instant(_) | Column::Vectors(_) => None,
     }
+}
+
+/// The mean of all vectors, component by component.
+fn mean(vectors: &Vectors) -> Vec<f64> {
+    let (mut sum, mut rows) = (vec![0.0; vectors.width], 0.0);
+    for vector in (0..vectors.rows).filter_map(|r| vectors.row(r)) {
+        rows += 1.0;
+        sum.iter_mut().zip(vector).for_each(|(s, x)| *s += f64::from(*x));
+    }
+    sum.iter_mut().for_each(|s| *s /= rows);
+    sum
+}
+
+/// Of each vector its Euclidean length, and one less the cosine of its angle to `mean`; NaN for null and where there is no
+/// angle.
+fn vector_numbers(vectors: &Vectors, rows: &Rows<'_>, mean: &[f64]) -> (Vec<f64>, Vec<f64>) {
+    let length = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    let of_mean = length(&mut mean.iter().copied());
+    rows.of(vectors.rows)
+        .map(|r| match vectors.row(r) {
+            None => (f64::NAN, f64::NAN),
+            Some(v) => {
+                let norm = length(&mut v.iter().map(|x| f64::from(*x)));
+                let product: f64 = v.iter().zip(mean).map(|(x, m)| f64::from(*x) * m).sum();
+                (norm, 1.0 - product / (norm * of_mean))
+            }
+        })
+        .unzip()
+}
+
+/// The cheap columns of a column of vectors: `norm(NAME)` and `distance(NAME)`, the latter where both are as long.
+fn vector_fields(name: &str, of: &Vectors, rows: &Rows<'_>, reference: &Vectors) -> Vec<(String, Field)> {
+    let (norms, distances) = vector_numbers(of, rows, &mean(reference));
+    let mut made = vec![(format!("norm({name})"), Field::Numbers(Numbers::of(&norms, false)))];
+    if of.width == reference.width {
+        made.push((format!("distance({name})"), Field::Numbers(Numbers::of(&distances, false))));
+    }
+    made
 }
 
 /// All judged columns of both tables, by name; a length stands under `length(NAME)`.
 pub fn fields(reference: &Table, current: &Table, rows: (&Rows<'_>, &Rows<'_>)) -> (IndexMap<String, Field>, IndexMap<String, Field>) {
     let (mut before, mut now) = (IndexMap::new(), IndexMap::new());
     let jobs: Vec<(&String, &Column, Kind)> =
-        reference.columns.iter().map(|(n, c)| (n, c, kind(c))).filter(|j| j.2 != Kind::Skipped).collect();
+        reference.columns.iter().map(|(n, c)| (n, c, kind(c))).filter(|j| !matches!(j.2, Kind::Skipped | Kind::Vectors)).collect();
+    for (name, column) in &reference.columns {
+        let Column::Vectors(old) = column else { continue };
+        before.extend(vector_fields(name, old, rows.0, old));
+        if let Some(Column::Vectors(new)) = current.columns.get(name) {
+            now.extend(vector_fields(name, new, rows.1, old));
+        }
+    }
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     // Sorting takes the time, and columns know nothing of one another.
     let made: Vec<(String, Option<Field>, Option<Option<Field>>)> = std::thread::scope(|scope| {

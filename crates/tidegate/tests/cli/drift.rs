@@ -124,3 +124,40 @@ fn the_preset_of_evidently_says_the_same_of_the_same_files() {
         assert_eq!(ours["share"].as_f64(), theirs["*"]["share"].as_f64());
     }
 }
+
+/// Rows with an embedding of four numbers, as JSON lines; `turned` mixes two of its components.
+fn embedded(rows: usize, seed: u64, turned: bool) -> String {
+    let mut random = Seeded(seed);
+    let mut text = String::new();
+    for n in 0..rows {
+        let mut v: Vec<f64> = (0..4).map(|_| random.normal() + 1.0).collect();
+        if turned {
+            (v[0], v[1]) = (v[1] * 0.1 - v[0], v[0]);
+        }
+        let emb = if n == 3 { "null".to_owned() } else { format!("[{},{},{},{}]", v[0], v[1], v[2], v[3]) };
+        writeln!(text, "{{\"id\":{n},\"emb\":{emb}}}").unwrap();
+    }
+    text
+}
+
+#[test]
+fn embeddings_are_judged_by_cheap_columns_and_together() {
+    let world = World::with(&[
+        ("a.jsonl", &embedded(600, 1, false)),
+        ("b.jsonl", &embedded(600, 2, false)),
+        ("c.jsonl", &embedded(600, 3, true)),
+        ("ragged.jsonl", "{\"id\":1,\"emb\":[1,2]}\n{\"id\":2,\"emb\":[1]}\n"),
+        ("wide.jsonl", "{\"id\":1,\"emb\":[1,2]}\n{\"id\":2,\"emb\":[3,1]}\n"),
+    ]);
+    let steady = world.run(&["drift", "a.jsonl", "b.jsonl", "--joint", "emb", "--json"]).well().json();
+    let columns: Vec<&str> = steady["columns"].as_array().unwrap().iter().map(|c| c["column"].as_str().unwrap()).collect();
+    assert!(columns.contains(&"norm(emb)") && columns.contains(&"distance(emb)"), "{columns:?}");
+    assert_eq!(steady["parts"]["joint"]["columns"].as_array().map(Vec::len), Some(4), "{steady}");
+    let said = world.run(&["drift", "a.jsonl", "c.jsonl", "--joint", "emb"]);
+    assert_eq!(said.code, 1, "{said:?}");
+    in_order(&said.out, &["distance(emb)", "joint law of 4 columns: drift"]);
+    world.run(&["drift", "a.jsonl", "ragged.jsonl"]).fails(3, &["ragged.jsonl", "column `emb`", "vectors have 2 and 1 numbers"]);
+    world
+        .run(&["drift", "a.jsonl", "wide.jsonl", "--joint", "emb"])
+        .fails(2, &["vectors of `emb` have 4 numbers in the reference and 2 now"]);
+}
