@@ -17,7 +17,7 @@ use tidegate_core::id::At;
 
 /// The part of the memory that values for quantiles may take before they are found by narrowing: past that, four more scans
 /// cost less than the memory is worth, and a check of any number of rows takes the same.
-const KEPT_SHARE: usize = 8;
+const KEPT_SHARE: usize = 16;
 pub(crate) const OPERATION: &str = "check dataset";
 /// Unexpected values that are kept of a rule unless more are asked for.
 pub const SAMPLES: usize = 20;
