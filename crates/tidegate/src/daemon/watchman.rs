@@ -4,6 +4,7 @@
 
 use super::plane::Plane;
 use crate::clock;
+use crate::exit::{self, failure};
 use crate::steps::{check, drift, register, release};
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -15,6 +16,7 @@ use tidegate_core::rollout::{Command, Forward, Phase, Rollout};
 use tidegate_core::watch::DriftVerdict;
 use tidegate_engine::rollouts::{Input, RolloutId};
 use tidegate_store::Lake;
+use tidegate_wire::config::{BlockedBy, Strategy};
 
 /// How often a release on its way is looked at.
 const LOOK: Duration = Duration::from_secs(10);
@@ -70,7 +72,8 @@ impl Watchman {
 
     async fn drifted(&self, service: &str, model: &str, version: &str) -> Result<Option<String>> {
         let Some(rule) = self.opened.config.models.get(model).and_then(|m| m.drift.as_ref()) else {
-            anyhow::bail!("`models.{model}.drift` is not configured")
+            let why = format!("`blocked_by` names drift, and `models.{model}.drift` is not configured");
+            return Err(failure(exit::USAGE, why));
         };
         // While a release is under way it is the version before that answers.
         let Some(serving) = self.plane.newest(service).await?.and_then(|(_, s)| s.rollout().and_then(release::serving)) else {
@@ -86,6 +89,10 @@ impl Watchman {
 
     /// Pauses releases of a service that are blocked before they carry all traffic, for as long as the workspace is up.
     pub async fn run(self, service: String) {
+        let blocks = |s: &Strategy| s.blocked_by != BlockedBy::default();
+        if !self.opened.config.releases.values().any(blocks) {
+            return;
+        }
         let mut said = String::new();
         loop {
             if let Err(error) = self.look(&service).await {

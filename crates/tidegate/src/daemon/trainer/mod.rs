@@ -259,7 +259,12 @@ impl Trainer {
             self.start(training, version, &id).await?;
         }
         let state = self.plane.state(&id).await?;
-        Ok(state.rollout().and_then(release::outcome).filter(|o| *o != Ended::Held))
+        let open = state.rollout();
+        if let Some(other) = open.map(|r| &r.spec.candidate).filter(|c| *c != version) {
+            // Somebody's release took the number between a crash and now.
+            return Err(exit::failure(exit::REFUSED, format!("{id} became the release of version {other}")));
+        }
+        Ok(open.and_then(release::outcome).filter(|o| *o != Ended::Held))
     }
 
     async fn start(&self, training: &Training, version: &str, id: &RolloutId) -> Result<()> {
