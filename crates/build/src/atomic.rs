@@ -3,9 +3,12 @@
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
+/// This process; asked for once, and not for each of a million files.
+static PROCESS: LazyLock<u32> = LazyLock::new(std::process::id);
 
 /// What names of unfinished files start with.
 pub(crate) const TEMPORARY_PREFIX: &str = ".tidegate-tmp-";
@@ -13,7 +16,7 @@ pub(crate) const TEMPORARY_PREFIX: &str = ".tidegate-tmp-";
 /// A name beside `path` that nobody else uses now.
 pub(crate) fn temporary_beside(path: &Path) -> PathBuf {
     let n = NEXT.fetch_add(1, Ordering::Relaxed);
-    path.with_file_name(format!("{TEMPORARY_PREFIX}{}-{n}", std::process::id()))
+    path.with_file_name(format!("{TEMPORARY_PREFIX}{}-{n}", *PROCESS))
 }
 
 /// Writes `bytes` to `path`: after a crash it holds either what it held or all of them.

@@ -443,8 +443,23 @@ fn move_to(from: &Path, to: &Path) -> std::io::Result<()> {
 }
 
 fn read_small(path: &Path, size: u64) -> std::io::Result<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0) + 1);
-    File::open(path)?.read_to_end(&mut bytes)?;
+    // One byte more than the file should have: a read that leaves room has met the end. (`read_to_end` asks for the size
+    // again, for the place, and for an end that is known.)
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(0) + 1];
+    let (mut file, mut filled) = (File::open(path)?, 0);
+    loop {
+        match file.read(bytes.get_mut(filled..).unwrap_or_default()) {
+            Ok(n) => filled += n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        }
+        if filled < bytes.len() {
+            break;
+        }
+        // It grew meanwhile: the caller sees that its size is another.
+        bytes.resize(2 * bytes.len(), 0);
+    }
+    bytes.truncate(filled);
     Ok(bytes)
 }
 

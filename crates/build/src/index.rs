@@ -172,6 +172,11 @@ impl Index {
         }
     }
 
+    /// Whether anything is remembered of the directory at `path`: without, its stats need not be summed up.
+    pub(crate) fn has_seal(&self, path: &str) -> bool {
+        self.state.lock().is_ok_and(|mut state| state.seals(&self.file).contains_key(path))
+    }
+
     /// What the directory at `path` is, if its files' stats are the same as when that was found out.
     pub(crate) fn sealed(&self, path: &str, sum: Sum) -> Option<Seal> {
         let mut state = self.state.lock().ok()?;

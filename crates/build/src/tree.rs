@@ -106,8 +106,8 @@ impl Eyes<'_> {
             let hash = self.hash(relative, &path, &meta)?;
             return Ok(Some(Content::of_file(&hash, executable(&meta))));
         }
-        if let Some(seal) = self.index.sealed(relative, sum_of(&path)?) {
-            return Ok(Some(Content::of_seal(&seal)));
+        if let Some(content) = self.look_sealed(relative)? {
+            return Ok(Some(content));
         }
         self.each(relative, &path, |inner, path, meta| self.hash(inner, path, meta)).map(Some)
     }
@@ -115,7 +115,7 @@ impl Eyes<'_> {
     /// What the directory at `relative` is, if its stats are as they were; none otherwise.
     pub(crate) fn look_sealed(&self, relative: &str) -> Result<Option<Content>, PathIo> {
         let path = self.root.join(relative);
-        if !path.is_dir() {
+        if !self.index.has_seal(relative) || !path.is_dir() {
             return Ok(None);
         }
         Ok(self.index.sealed(relative, sum_of(&path)?).map(|seal| Content::of_seal(&seal)))
@@ -213,8 +213,11 @@ fn meta_of(path: &Path) -> Result<Option<Metadata>, PathIo> {
 fn sum_of(directory: &Path) -> Result<Sum, PathIo> {
     struct Adding(Sum);
     impl Visit for Adding {
-        fn file(&mut self, prefix: &str, name: &str, meta: &Metadata) {
-            self.0.add(&[prefix.as_bytes(), name.as_bytes()], Stamp::of(meta));
+        const STATS: bool = true;
+        fn file(&mut self, prefix: &str, name: &str, meta: Option<&Metadata>) {
+            if let Some(meta) = meta {
+                self.0.add(&[prefix.as_bytes(), name.as_bytes()], Stamp::of(meta));
+            }
         }
     }
     let parts = walk(directory, &rules_of(directory)?, true, || Adding(Sum::default()))?;
@@ -227,7 +230,8 @@ fn sum_of(directory: &Path) -> Result<Sum, PathIo> {
 fn names_of(directory: &Path) -> Result<Vec<String>, PathIo> {
     struct Listing(Vec<String>);
     impl Visit for Listing {
-        fn file(&mut self, prefix: &str, name: &str, _: &Metadata) {
+        const STATS: bool = false;
+        fn file(&mut self, prefix: &str, name: &str, _: Option<&Metadata>) {
             self.0.push(format!("{prefix}{name}"));
         }
     }

@@ -15,8 +15,12 @@ const PART_ENTRIES: usize = 2048;
 
 /// Hears of files, on one thread each.
 pub(crate) trait Visit: Send {
-    /// A file: the directory it lies in (with a slash at its end unless empty), its name, its stat with links followed.
-    fn file(&mut self, prefix: &str, name: &str, meta: &Metadata);
+    /// Whether stats are wanted; without, plain files are told by their kind alone.
+    const STATS: bool;
+
+    /// A file: the directory it lies in (with a slash at its end unless empty), its name, its stat with links followed
+    /// (always there with [`Visit::STATS`]).
+    fn file(&mut self, prefix: &str, name: &str, meta: Option<&Metadata>);
 }
 
 struct Folder {
@@ -112,7 +116,7 @@ fn carry_out(task: Task, rules: &Rules, data: bool, visitor: &mut impl Visit) ->
     Ok(tasks)
 }
 
-fn look_at(folder: &Folder, entries: Vec<DirEntry>, rules: &Rules, data: bool, visitor: &mut impl Visit) -> Result<Vec<Task>, PathIo> {
+fn look_at<V: Visit>(folder: &Folder, entries: Vec<DirEntry>, rules: &Rules, data: bool, visitor: &mut V) -> Result<Vec<Task>, PathIo> {
     let mut found = Vec::new();
     for entry in entries {
         let failed = |what: &'static str| PathIo::at(what, &folder.path.join(entry.file_name()));
@@ -130,18 +134,21 @@ fn look_at(folder: &Folder, entries: Vec<DirEntry>, rules: &Rules, data: bool, v
         if rules.ignored(&folder.prefix, &name, false) {
             continue;
         }
-        let meta = if kind.is_symlink() { std::fs::metadata(entry.path()) } else { entry.metadata() };
-        let meta = meta.map_err(failed(if kind.is_symlink() { "follow" } else { "look at" }))?;
-        if meta.is_dir() {
+        let meta = match kind.is_symlink() {
+            true => Some(std::fs::metadata(entry.path()).map_err(failed("follow"))?),
+            false if V::STATS => Some(entry.metadata().map_err(failed("look at"))?),
+            false => None,
+        };
+        if meta.as_ref().is_some_and(Metadata::is_dir) {
             continue;
         }
-        if !meta.is_file() {
+        if !meta.as_ref().map_or(kind.is_file(), Metadata::is_file) {
             return Err(failed("take")(std::io::Error::other("it is neither a file nor a directory")));
         }
         if data && name == IGNORE_FILE {
             return Err(failed("take")(std::io::Error::other("a .dvcignore may not lie inside of data: move it above")));
         }
-        visitor.file(&folder.prefix, &name, &meta);
+        visitor.file(&folder.prefix, &name, meta.as_ref());
     }
     Ok(found)
 }

@@ -158,7 +158,8 @@ impl Repo {
     fn unprotect_path(&self, relative: &str) -> Result<u64, DataError> {
         struct Names(Vec<String>);
         impl Visit for Names {
-            fn file(&mut self, prefix: &str, name: &str, _: &Metadata) {
+            const STATS: bool = false;
+            fn file(&mut self, prefix: &str, name: &str, _: Option<&Metadata>) {
                 self.0.push(format!("/{prefix}{name}"));
             }
         }
