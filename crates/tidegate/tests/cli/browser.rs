@@ -213,3 +213,36 @@ fn live(page: &mut Page, world: &World, address: &str) {
     assert!(asked.iter().all(|url| address.starts_with(&url.split('/').take(3).collect::<Vec<_>>().join("/"))), "{asked:?}");
     assert_eq!(failed, Vec::<String>::new());
 }
+
+/// The report of a run is one file: it is read from wherever it was put, without asking for anything else.
+#[test]
+fn a_report_is_readable_by_itself() {
+    let Some(browser) = browser() else { return };
+    let world = World::with(&[
+        (
+            "dvc.yaml",
+            "stages:\n  train:\n    cmd: 'true'\n    params: [lr]\n    metrics: [{m.json: {cache: false}}]\n    plots: [{loss.csv: {cache: false, x: step, y: loss}}]\n",
+        ),
+        ("params.yaml", "lr: 0.1\n"),
+        ("m.json", "{\"auc\": 0.9}"),
+        ("loss.csv", "step,loss\n0,3\n1,2\n2,1.5\n"),
+        ("tidegate.yaml", "version: 1\nworkspace: told\npipeline: dvc.yaml\ndata:\n  d: { path: d.csv, contract: c.yaml }\n"),
+        ("d.csv", "id,note\na,x\n,y\n"),
+        ("c.yaml", "dataset: d\ncolumns:\n  id: { not_null: true }\n  note: { in_set: [x, y] }\n"),
+    ]);
+    world.run(&["report"]).well();
+    let address = format!("file://{}", world.path("tidegate-report/report.html").display());
+    let mut page = Page::open(&browser);
+    page.go(&address);
+    looks(&mut page, "report");
+    let text = page.text();
+    for part in ["told", "auc", "0.9", "lr", "d", "expect_column_values_to_not_be_null"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    let drawn = page.eval(
+        "(() => { const b = document.querySelector('svg polyline').getBoundingClientRect(); return b.width > 100 && b.height > 20; })()",
+    );
+    assert_eq!(drawn, json!(true));
+    let (asked, failed) = page.asked_and_failed();
+    assert_eq!((asked, failed), (vec![address], vec![]));
+}

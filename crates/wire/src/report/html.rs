@@ -5,9 +5,13 @@ use super::{Report, number, shown, verdict};
 use crate::junit::escape;
 use std::fmt::Write as _;
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;color-scheme:light dark}\
-table{border-collapse:collapse;margin:.5rem 0 1.5rem}td,th{border:1px solid #8886;padding:.3rem .6rem;text-align:left;vertical-align:top}\
-.pass{color:#0a7d3c}.fail{color:#c0271a}.cannot{color:#a66300}svg{max-width:32rem;width:100%}code{font-size:.9em}";
+const STYLE: &str = ":root{color-scheme:light dark;--ground:#fff;--text:#1b1f24;--good:#0a6b34;--bad:#b3241a;--open:#8a5300}\
+@media(prefers-color-scheme:dark){:root{--ground:#14171a;--text:#e6e8ea;--good:#62d391;--bad:#ff8a80;--open:#ffb74d}}\
+html,body{background:var(--ground);color:var(--text)}\
+body{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;overflow-wrap:anywhere}\
+table{display:block;overflow-x:auto;border-collapse:collapse;margin:.5rem 0 1.5rem}\
+td,th{border:1px solid #8886;padding:.3rem .6rem;text-align:left;vertical-align:top;min-width:4rem}figure{margin:0}\
+.pass{color:var(--good)}.fail{color:var(--bad)}.cannot{color:var(--open)}svg{max-width:32rem;width:100%}code{font-size:.9em}";
 
 /// The report as HTML.
 #[must_use]
@@ -15,7 +19,7 @@ pub fn html(report: &Report) -> String {
     let (word, class) = if report.passed() { ("passed", "pass") } else { ("not passed", "fail") };
     let mut text = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
-         <title>{name}: {word}</title><style>{STYLE}</style></head><body><h1>{name}: <span class=\"{class}\">{word}</span></h1>",
+         <title>{name}: {word}</title><style>{STYLE}</style></head><body><main><h1>{name}: <span class=\"{class}\">{word}</span></h1>",
         name = escape(&report.workspace)
     );
     let base = report.base.as_ref().map_or(String::new(), |b| format!(" against <code>{}</code>", escape(b)));
@@ -32,7 +36,7 @@ pub fn html(report: &Report) -> String {
     list(&mut text, "Drift", report.drift.iter().cloned());
     list(&mut text, "Findings of other tools", report.findings.iter().map(|f| format!("{}: {}", f.tool, f.line())));
     list(&mut text, "Not in this report", report.missing.iter().cloned());
-    text.push_str("</body></html>\n");
+    text.push_str("</main></body></html>\n");
     text
 }
 
