@@ -71,7 +71,12 @@ pub async fn check(source: &Source, contract: &Contract, as_of: At, options: &Ch
     };
     let measured: Vec<Measured> = of_views.iter().zip(taken.into_iter().map(|t| t.measured())).map(among).collect();
     let described = opened.schema.fields().iter().map(|f| (f.name().clone(), type_name(f.data_type()))).collect();
-    let table = TableFacts { source: source.path.display().to_string(), rows, columns: described };
+    let table = TableFacts {
+        source: source.path.display().to_string(),
+        only: source.only.as_ref().map(|c| c.text.clone()),
+        rows,
+        columns: described,
+    };
     Ok(judge_contract(contract, table, &measured, as_of, options.before.as_ref()))
 }
 

@@ -3,6 +3,9 @@
 use datafusion::error::DataFusionError;
 use std::path::{Path, PathBuf};
 
+/// What the engine's errors about conditions on rows begin with.
+pub(crate) const CONDITION: &str = "the condition on rows: ";
+
 /// Why data could not be read or measured.
 #[derive(Debug, thiserror::Error)]
 pub enum DataError {
@@ -106,6 +109,16 @@ pub enum DataError {
         /// What to do.
         advice: &'static str,
     },
+    /// The condition on rows is wrong in itself.
+    #[error("{operation} {}: {CONDITION}{why}", path.display())]
+    Condition {
+        /// What was being done.
+        operation: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and what to do.
+        why: String,
+    },
     /// An object store refused.
     #[error("{operation} {}: {why}: look at the address, the credentials and the network", path.display())]
     Store {
@@ -149,6 +162,7 @@ impl DataError {
             | DataError::MissingColumn { path, .. }
             | DataError::Type { path, .. }
             | DataError::TooLarge { path, .. }
+            | DataError::Condition { path, .. }
             | DataError::Store { path, .. }
             | DataError::Engine { path, .. }
             | DataError::Write { path, .. } => *path = place.to_path_buf(),
@@ -167,6 +181,11 @@ impl DataError {
                 limit: memory_bytes as u64,
                 advice: "raise the memory limit of the check, or free space in the folder for temporary files",
             };
+        }
+        if let DataFusionError::Execution(what) = source.find_root()
+            && let Some(why) = what.strip_prefix(CONDITION)
+        {
+            return DataError::Condition { operation, path, why: why.to_owned() };
         }
         DataError::Engine { operation, path, source: Box::new(source) }
     }

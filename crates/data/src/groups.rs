@@ -97,7 +97,7 @@ pub(crate) fn grouped(
     needed.extend(condition.iter().flat_map(|c| c.columns()).filter_map(|c| opened.index(c)));
     needed.sort_unstable();
     needed.dedup();
-    let mut frame = opened.context.read_table(opened.provider(&needed)?.0)?;
+    let mut frame = meant(opened, &needed)?;
     if let Some(condition) = condition {
         frame = frame.filter(selected(opened, condition))?;
     }
@@ -106,6 +106,16 @@ pub(crate) fn grouped(
     }
     let named = keys.into_iter().enumerate().map(|(i, k)| k.alias(format!("k{i}"))).collect();
     frame.aggregate(named, vec![count(lit(1_i64)).alias("n")])
+}
+
+/// The rows that are meant, with these columns at least.
+pub(crate) fn meant(opened: &Opened, columns: &[usize]) -> Result<DataFrame, DataFusionError> {
+    let Some(only) = &opened.selected else { return opened.context.read_table(opened.provider(columns)?.0) };
+    let mut all = only.with(columns);
+    all.sort_unstable();
+    let frame = opened.context.read_table(opened.provider(&all)?.0)?;
+    let handed_down = only.handed_down.iter().cloned();
+    frame.filter(handed_down.fold(selected(opened, &only.evaluator), Expr::and))
 }
 
 /// The condition as a function of the engine, so that it selects the same rows everywhere.

@@ -10,7 +10,7 @@ use crate::sets::ValueSet;
 use crate::source::Opened;
 use crate::strptime::Form;
 use datafusion::arrow::datatypes::DataType;
-use tidegate_core::contract::{Bounds, IgnoreRow, Kind, Measured, OutlierMethod, Partition, Statistic, Value, instant_micros};
+use tidegate_core::contract::{Bounds, IgnoreRow, Kind, Measured, OutlierMethod, Partition, Query, Statistic, Value, instant_micros};
 
 /// How one expectation is measured.
 pub(crate) enum Way {
@@ -42,6 +42,8 @@ pub(crate) enum Way {
     References { columns: Vec<usize>, dataset: String, to: Vec<String> },
     /// From the number of rows of another dataset.
     OtherRows { dataset: String },
+    /// By the engine: rows that the query finds, or the one number that it gives.
+    Query { query: Query, number: bool },
 }
 
 /// What is asked of groups.
@@ -73,7 +75,7 @@ impl Way {
             | Way::Outliers { column, .. }
             | Way::Rising { column, .. } => std::slice::from_ref(column),
             Way::Several { columns, .. } => columns,
-            Way::Done(_) | Way::Groups { .. } | Way::References { .. } | Way::OtherRows { .. } => &[],
+            Way::Done(_) | Way::Groups { .. } | Way::References { .. } | Way::OtherRows { .. } | Way::Query { .. } => &[],
         }
     }
 }
@@ -103,6 +105,8 @@ pub(crate) fn way(kind: &Kind, opened: &Opened) -> Way {
         | Kind::Volume { .. }
         | Kind::SchemaCompatible { .. } => Ok(Way::Done(Measured::Table)),
         Kind::SameRowCount { dataset } => Ok(Way::OtherRows { dataset: dataset.clone() }),
+        Kind::QueryFindsNone { query } => Ok(Way::Query { query: query.clone(), number: false }),
+        Kind::QueryNumber { query, .. } => Ok(Way::Query { query: query.clone(), number: true }),
         Kind::Freshness { column: None, .. } => only_instants(opened).map(|column| Way::Newest { column }),
         Kind::CompoundUnique { columns, ignore_row_if } => return groups(columns, *ignore_row_if, GroupAnswer::Duplicates, opened),
         Kind::UnexpectedCount { rule, .. } => return way(rule, opened),

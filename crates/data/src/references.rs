@@ -27,6 +27,7 @@ pub(crate) async fn references(
     samples: usize,
 ) -> Result<Measured, DataError> {
     let there = open(other, OPERATION, opened.memory_bytes, None).await?;
+    opened.reads_too(&there);
     let mut places = Vec::with_capacity(to.len());
     for column in to {
         places.push(there.require(column)?);

@@ -3,6 +3,7 @@
 use crate::csv::{CsvFile, CsvTable};
 use crate::error::DataError;
 use crate::place;
+use crate::selected::Selected;
 use crate::stored::{self, Stored};
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableProvider;
@@ -13,12 +14,14 @@ use datafusion::datasource::file_format::parquet::ParquetFormat;
 use datafusion::datasource::listing::{ListingOptions, ListingTable, ListingTableConfig, ListingTableUrl};
 use datafusion::error::DataFusionError;
 use datafusion::execution::memory_pool::FairSpillPool;
+use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use object_store::ObjectStore;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tempfile::TempDir;
+use tidegate_core::contract::Condition;
 
 /// Memory for groups and sorting unless it is set; beyond it they spill to disk.
 pub const MEMORY_BYTES_MAX: usize = 1 << 30;
@@ -86,19 +89,21 @@ pub struct Source {
     pub format: Option<Format>,
     /// The object store that it lies in.
     pub stored: Option<Stored>,
+    /// The rows that are meant; all of them when none is given.
+    pub only: Option<Condition>,
 }
 
 impl Source {
     /// A file or a folder whose format is told by endings.
     #[must_use]
     pub fn at(path: impl Into<PathBuf>) -> Source {
-        Source { path: path.into(), format: None, stored: None }
+        Source { path: path.into(), format: None, stored: None, only: None }
     }
 
     /// An object, or all objects below a name, of a store; `url` is how it is shown.
     #[must_use]
     pub fn in_store(objects: Arc<dyn ObjectStore>, key: &str, url: &str) -> Source {
-        Source { path: PathBuf::from(url), format: None, stored: Some(Stored { objects, key: key.to_owned() }) }
+        Source { path: PathBuf::from(url), format: None, stored: Some(Stored { objects, key: key.to_owned() }), only: None }
     }
 }
 
@@ -128,8 +133,12 @@ pub(crate) struct Opened {
     pub path: PathBuf,
     pub files: Files,
     pub context: SessionContext,
+    /// The store that its objects are read from, with the address that the engine knows it by.
+    store: Option<(ObjectStoreUrl, Arc<dyn ObjectStore>)>,
     table: Readable,
     pub schema: SchemaRef,
+    /// The rows that are meant; all when there is none.
+    pub selected: Option<Selected>,
     pub memory_bytes: usize,
 }
 
@@ -233,13 +242,15 @@ pub(crate) async fn open(source: &Source, operation: &'static str, memory_bytes:
         None => std::path::absolute(&source.path).map_err(|e| DataError::io(operation, &source.path, e))?,
     };
     let context = session(memory_bytes, spill).map_err(|e| DataError::engine(operation, &shown, e, memory_bytes))?;
+    let mut store = None;
     let (files, at) = match &source.stored {
         Some(stored) => {
             let found = stored::found(stored, source, operation).await?;
             if found.format == Format::Parquet {
-                let address = stored::scheme().map_err(|e| DataError::engine(operation, &shown, e, memory_bytes))?;
+                let address = stored::address(source).map_err(|e| DataError::engine(operation, &shown, e, memory_bytes))?;
                 context.register_object_store(address.as_ref(), stored.objects.clone());
-                (found, Root::Store(stored.key.clone()))
+                store = Some((address.clone(), stored.objects.clone()));
+                (found, Root::Store(address, stored.key.clone()))
             } else {
                 let files = stored::copied(stored, source, found, spill, operation).await?;
                 let folder = files.copies.as_ref().map_or_else(|| shown.clone(), |(folder, _)| folder.path().to_path_buf());
@@ -254,14 +265,15 @@ pub(crate) async fn open(source: &Source, operation: &'static str, memory_bytes:
         Readable::Listing(table) => table.schema(),
         Readable::Csv(table) => table.schema.clone(),
     };
-    Ok(Opened { operation, path: shown, files, context, table, schema, memory_bytes })
+    let selected = source.only.as_ref().map(|only| Selected::new(only, &schema, operation, &shown)).transpose()?;
+    Ok(Opened { operation, path: shown, files, context, store, table, schema, selected, memory_bytes })
 }
 
 /// What addresses of files are seen from.
 enum Root {
     Folder(PathBuf),
-    /// A name within the store.
-    Store(String),
+    /// A name within the store of an address.
+    Store(ObjectStoreUrl, String),
 }
 
 fn session(memory_bytes: usize, spill: Option<&Path>) -> Result<SessionContext, DataFusionError> {
@@ -276,6 +288,8 @@ fn session(memory_bytes: usize, spill: Option<&Path>) -> Result<SessionContext, 
     config.options_mut().execution.parquet.schema_force_view_types = false;
     // Joins by sorting spill to disk; those by hashing must fit into memory.
     config.options_mut().optimizer.prefer_hash_join = false;
+    // Columns are called as they are written.
+    config.options_mut().sql_parser.enable_ident_normalization = false;
     let mut runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(FairSpillPool::new(memory_bytes)));
     if let Some(folder) = spill {
         runtime = runtime.with_temp_file_path(folder);
@@ -292,7 +306,7 @@ async fn readable(context: &SessionContext, root: &Root, files: &Files) -> Resul
     };
     let address = |path: Option<&PathBuf>| match root {
         Root::Folder(folder) => url("file://", &path.unwrap_or(folder).to_string_lossy(), path.is_none()),
-        Root::Store(key) => url(stored::SCHEME, &path.map_or_else(|| key.clone().into(), |p| p.to_string_lossy()), path.is_none()),
+        Root::Store(at, key) => url(at.as_str(), &path.map_or_else(|| key.clone().into(), |p| p.to_string_lossy()), path.is_none()),
     };
     let options = ListingOptions::new(format).with_file_extension("").with_table_partition_cols(files.partitions.clone());
     let urls = if files.partitions.is_empty() {
@@ -336,6 +350,13 @@ impl Opened {
 
     pub fn column_names(&self) -> Vec<String> {
         self.schema.fields().iter().map(|f| f.name().clone()).collect()
+    }
+
+    /// Lets this source's engine read another one too.
+    pub fn reads_too(&self, other: &Opened) {
+        if let Some((address, objects)) = &other.store {
+            self.context.register_object_store(address.as_ref(), objects.clone());
+        }
     }
 
     /// Place of a column that must be there.

@@ -21,8 +21,6 @@ pub const OBJECTS_MAX: usize = 100_000;
 pub const COPY_BYTES_MAX: u64 = 64 << 30;
 /// Objects that are looked at or copied at once.
 const AT_ONCE: usize = 8;
-/// What the engine's addresses of objects begin with.
-pub(crate) const SCHEME: &str = "tidegate://store/";
 
 /// Objects of a store.
 #[derive(Clone, Debug)]
@@ -33,9 +31,10 @@ pub struct Stored {
     pub key: String,
 }
 
-/// The address that the store is registered under.
-pub(crate) fn scheme() -> Result<ObjectStoreUrl, DataFusionError> {
-    ObjectStoreUrl::parse(SCHEME.trim_end_matches('/'))
+/// What the engine knows the store of a source by: an address of its own, so that a query over several sources finds each.
+pub(crate) fn address(source: &Source) -> Result<ObjectStoreUrl, DataFusionError> {
+    let shown = Digest::of(source.path.to_string_lossy().as_bytes());
+    ObjectStoreUrl::parse(format!("tidegate://{}", shown.hex().get(..32).unwrap_or_default()))
 }
 
 fn failed(operation: &'static str, path: &Path, error: object_store::Error) -> DataError {

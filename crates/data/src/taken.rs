@@ -7,6 +7,7 @@ use crate::groups::{Asked, GroupKey, Groups, groups};
 use crate::measure::{Canonical, QuantileValues, Radix, RowRule, RowTally, between, linear_ranks, median_ranks, nearest_rank, number_of};
 use crate::pass::{ColumnPass, Pass, View};
 use crate::plan::{GroupAnswer, Way};
+use crate::query::measured;
 use crate::references::{references, rows_of};
 use crate::scan::{Gather, scan};
 use crate::source::Opened;
@@ -85,13 +86,14 @@ pub(crate) async fn take(of: &Taking<'_>, ways: Vec<(usize, Way)>, pass: &mut Pa
                 Some(other) => Measured::OtherRows { rows: rows_of(other, of.options.memory_bytes).await? },
                 None => unknown(&dataset),
             }),
+            Way::Query { query, number } => Taken::Measured(measured(of, &query, number).await?),
             way => from_scan(of, way, number, view).await?,
         });
     }
     Ok(taken)
 }
 
-fn unknown(dataset: &str) -> Measured {
+pub(crate) fn unknown(dataset: &str) -> Measured {
     Measured::Failed { why: format!("dataset `{dataset}` is not known here: name it under `data` of tidegate.yaml") }
 }
 
@@ -232,9 +234,13 @@ async fn from_column(
             let rule = window(of.opened, found, method, multiplier, condition).await?;
             return Ok(Taken::Again(column, rule));
         }
-        Way::Done(_) | Way::Several { .. } | Way::Groups { .. } | Way::Rising { .. } | Way::References { .. } | Way::OtherRows { .. } => {
-            lost()
-        }
+        Way::Done(_)
+        | Way::Several { .. }
+        | Way::Groups { .. }
+        | Way::Rising { .. }
+        | Way::References { .. }
+        | Way::OtherRows { .. }
+        | Way::Query { .. } => lost(),
     };
     Ok(Taken::Measured(measured))
 }

@@ -13,6 +13,8 @@ mod oracle;
 mod pandera;
 #[path = "data/profile.rs"]
 mod profile;
+#[path = "data/queries.rs"]
+mod queries;
 #[path = "data/rules.rs"]
 mod rules;
 #[path = "data/world.rs"]

@@ -4,7 +4,7 @@
 use anyhow::Result;
 use indexmap::IndexMap;
 use std::path::{Path, PathBuf};
-use tidegate_core::contract::{Before, CheckReport, Contract};
+use tidegate_core::contract::{Before, CheckReport, Condition, Contract};
 use tidegate_core::id::{At, Digest};
 
 /// A column in memory.
@@ -60,6 +60,8 @@ pub struct Checking {
     pub others: Vec<(String, Place)>,
     /// What the checks before this one found.
     pub before: Option<Before>,
+    /// The rows that are looked at; all when none is given.
+    pub only: Option<Condition>,
 }
 
 /// A contract that was proposed.
@@ -145,7 +147,8 @@ mod engine {
             before: checking.before.clone(),
             ..CheckOptions::default()
         };
-        tidegate_data::check(&source(place)?, contract, as_of, &options).await.map_err(coded)
+        let source = Source { only: checking.only.clone(), ..source(place)? };
+        tidegate_data::check(&source, contract, as_of, &options).await.map_err(coded)
     }
 
     pub async fn propose(place: &Place) -> Result<Proposal> {

@@ -75,6 +75,9 @@ pub struct ExpectationOutcome {
 pub struct TableFacts {
     /// Where it was read from.
     pub source: String,
+    /// The condition of the rows that alone were looked at.
+    #[serde(default, rename = "where", skip_serializing_if = "Option::is_none")]
+    pub only: Option<String>,
     /// Rows.
     pub rows: u64,
     /// Names and types of the columns, in order.
@@ -129,6 +132,9 @@ impl CheckReport {
             self.outcomes.len(),
             self.table.rows
         );
+        if let Some(only) = &self.table.only {
+            line.push_str(&format!(" where {only}"));
+        }
         let vacuous = self.vacuous().count();
         if vacuous > 0 {
             line.push_str(&format!(", {vacuous} checked nothing"));

@@ -3,7 +3,7 @@
 use super::check::{ExpectationOutcome, MapCounts, Verdict};
 use super::expectation::{Allowances, Expectation, Rules};
 use super::facts::{Facts, Measured};
-use super::judge_more::{compare_with_before, find_count, find_distinct, find_divergence, find_modes};
+use super::judge_more::{compare_with_before, find_count, find_distinct, find_divergence, find_modes, find_query_number};
 use super::kind::{Kind, Quantile};
 use super::value::{Bounds, Value, instant_micros};
 use crate::id::At;
@@ -97,7 +97,9 @@ fn find(expectation: &Expectation, measured: &Measured, table: &Facts<'_>) -> Fi
         Measured::Map { rows, missing, unexpected, samples } => {
             let counts = MapCounts { rows: *rows, missing: *missing, unexpected: *unexpected, samples: samples.clone() };
             match &expectation.kind {
-                Kind::UnexpectedCount { .. } | Kind::NoRowsFound { .. } => find_count(&expectation.kind, counts),
+                Kind::UnexpectedCount { .. } | Kind::NoRowsFound { .. } | Kind::QueryFindsNone { .. } => {
+                    find_count(&expectation.kind, counts)
+                }
                 _ => find_in_rows(expectation, counts),
             }
         }
@@ -118,6 +120,7 @@ fn find(expectation: &Expectation, measured: &Measured, table: &Facts<'_>) -> Fi
             Kind::Aggregate { statistic, bounds, .. } => {
                 find_in_aggregate(bounds, observed.as_ref(), *missing, statistic.expectation_name(), table)
             }
+            Kind::QueryNumber { bounds, outside, .. } => find_query_number(bounds, *outside, observed.as_ref(), table),
             other => mismatch(other),
         },
         Measured::Quantiles { observed, missing } => match &expectation.kind {

@@ -6,7 +6,7 @@ use super::facts::Facts;
 use super::judge::{Finding, error, mismatch, nothing, seen};
 use super::kind::{Kind, SetRelation};
 use super::schema::compare_schemas;
-use super::value::Value;
+use super::value::{Bounds, Value};
 use serde_json::json;
 
 /// Most values that a sentence names.
@@ -81,6 +81,7 @@ pub(super) fn find_count(kind: &Kind, counts: MapCounts) -> Finding {
     });
     let first = first.unwrap_or_default();
     let found = match kind {
+        Kind::QueryFindsNone { .. } => seen(unexpected == 0, format!("the query finds {unexpected} rows{first}"), json!(unexpected)),
         Kind::NoRowsFound { .. } => seen(unexpected == 0, format!("the query finds {unexpected} of {rows} rows{first}"), json!(unexpected)),
         Kind::UnexpectedCount { rule, bounds, outside, percent } => {
             let value = match percent {
@@ -98,6 +99,23 @@ pub(super) fn find_count(kind: &Kind, counts: MapCounts) -> Finding {
         other => return mismatch(other),
     };
     Finding { vacuous, counts: Some(counts), ..found }
+}
+
+/// The one number that a query gives; a null is none.
+pub(super) fn find_query_number(bounds: &Bounds, outside: bool, observed: Option<&Value>, table: &Facts<'_>) -> Finding {
+    let Some(value) = observed else {
+        let why = "the query gives null, so no number".to_owned();
+        return Finding { holds: true, vacuous: true, error: false, why, observed: None, counts: None };
+    };
+    let Some(inside) = bounds.contain(value) else {
+        return error(format!(
+            "the query gives {value}, which is {}, and cannot be held against {bounds}: let it give a number",
+            value.kind()
+        ));
+    };
+    let not = if outside { " not in" } else { "" };
+    let found = seen(inside != outside, format!("the query gives {value}, expected{not} {bounds}"), json!(value));
+    Finding { vacuous: table.rows == 0, ..found }
 }
 
 /// Volume and schema, against the checks before that passed.

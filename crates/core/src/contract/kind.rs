@@ -5,6 +5,7 @@
 use super::Bounds;
 use super::condition::Condition;
 use super::divergence::Expected;
+use super::query::Query;
 use super::schema::Compatibility;
 use super::value::Value;
 use serde::{Deserialize, Serialize};
@@ -369,6 +370,20 @@ pub enum Kind {
         query: String,
         /// What it selects rows by.
         condition: Condition,
+    },
+    /// A query that the engine runs finds no row.
+    QueryFindsNone {
+        /// The query.
+        query: Query,
+    },
+    /// A query that the engine runs gives one number, which lies in an interval.
+    QueryNumber {
+        /// The query.
+        query: Query,
+        /// The interval.
+        bounds: Bounds,
+        /// The number must lie outside of the interval.
+        outside: bool,
     },
     /// Values are there in another dataset.
     References {

@@ -16,6 +16,7 @@ mod judge;
 mod judge_more;
 mod kind;
 mod profile;
+mod query;
 mod rules;
 mod schema;
 mod value;
@@ -31,6 +32,7 @@ pub use facts::{Before, Facts, Measured, Sample};
 pub use judge::judge_expectation;
 pub use kind::{IgnorePair, IgnoreRow, Kind, MatchOn, OutlierMethod, Quantile, SetRelation, Statistic};
 pub use profile::{CATEGORIES_MAX, CategoryProfile, ColumnProfile, NumberProfile, PROFILE_VALUES_MAX, Profile};
+pub use query::Query;
 pub use schema::{ColumnChange, Compatibility, SchemaChange, compare_schemas};
 pub use value::{Bounds, Value, instant_micros};
 

@@ -45,7 +45,8 @@ impl Kind {
             Kind::ColumnsEqual { .. } => "expect_multicolumn_values_to_be_equal",
             Kind::SumEquals { .. } => "expect_multicolumn_sum_to_equal",
             Kind::Satisfies { .. } => "expect_rows_to_satisfy",
-            Kind::NoRowsFound { .. } => "unexpected_rows_expectation",
+            Kind::NoRowsFound { .. } | Kind::QueryFindsNone { .. } => "unexpected_rows_expectation",
+            Kind::QueryNumber { .. } => "expect_query_to_give_number_between",
             Kind::References { .. } => "expect_values_to_be_in_dataset",
             Kind::SameRowCount { .. } => "expect_table_row_count_to_equal_other_table",
             Kind::Volume { .. } => "expect_table_volume_to_be_usual",
@@ -64,6 +65,8 @@ impl Kind {
             | Kind::ColumnsMatchSet { .. }
             | Kind::ColumnsMatchOrderedList { .. }
             | Kind::SameRowCount { .. }
+            | Kind::QueryFindsNone { .. }
+            | Kind::QueryNumber { .. }
             | Kind::Volume { .. }
             | Kind::SchemaCompatible { .. }
             | Kind::Freshness { column: None, .. } => vec![],
@@ -135,6 +138,8 @@ impl Kind {
             | Kind::DistinctValues { .. }
             | Kind::KlDivergence { .. }
             | Kind::NoRowsFound { .. }
+            | Kind::QueryFindsNone { .. }
+            | Kind::QueryNumber { .. }
             | Kind::SameRowCount { .. }
             | Kind::Volume { .. }
             | Kind::SchemaCompatible { .. }
@@ -187,6 +192,7 @@ impl Kind {
             Kind::KlDivergence { expected, .. } => expected.mistake(),
             Kind::Volume { checks, max_loss, max_growth } => wrong_volume(*checks, *max_loss, *max_growth),
             Kind::UnexpectedCount { rule, bounds, .. } => rule.mistake().or_else(|| bounds.mistake()),
+            Kind::QueryNumber { bounds, .. } => bounds.mistake(),
             Kind::ColumnExists { .. }
             | Kind::ColumnsMatchSet { .. }
             | Kind::ColumnsMatchOrderedList { .. }
@@ -203,6 +209,7 @@ impl Kind {
             | Kind::PairInSet { .. }
             | Kind::Satisfies { .. }
             | Kind::NoRowsFound { .. }
+            | Kind::QueryFindsNone { .. }
             | Kind::SameRowCount { .. }
             | Kind::SchemaCompatible { .. }
             | Kind::Freshness { .. } => None,

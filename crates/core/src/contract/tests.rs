@@ -103,7 +103,7 @@ fn freshness_is_age_at_the_time_of_the_check() {
 
 fn report(rules: Rules, rows: u64, severity: Severity, unexpected: u64) -> CheckReport {
     let contract = Contract { dataset: "d".to_owned(), expectations: vec![Expectation { severity, ..between(1.0) }], rules };
-    let table = TableFacts { source: "d.csv".to_owned(), rows, columns: vec![("a".to_owned(), "int64".to_owned())] };
+    let table = TableFacts { source: "d.csv".to_owned(), only: None, rows, columns: vec![("a".to_owned(), "int64".to_owned())] };
     judge_contract(&contract, table, &[map(rows, 0, unexpected)], At(0), None)
 }
 

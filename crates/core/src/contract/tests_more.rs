@@ -3,7 +3,8 @@ use super::*;
 use crate::id::At;
 
 fn table(rows: u64) -> TableFacts {
-    TableFacts { source: "d".to_owned(), rows, columns: vec![("a".to_owned(), "int64".to_owned()), ("b".to_owned(), "string".to_owned())] }
+    let columns = vec![("a".to_owned(), "int64".to_owned()), ("b".to_owned(), "string".to_owned())];
+    TableFacts { source: "d".to_owned(), only: None, rows, columns }
 }
 
 fn judged(kind: Kind, measured: Measured, rows: u64, before: Option<&Before>) -> (Verdict, bool, bool) {

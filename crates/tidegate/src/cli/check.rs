@@ -14,9 +14,9 @@ use anyhow::{Context as _, Result};
 use clap::Args;
 use hyper::Method;
 use std::path::{Path, PathBuf};
-use tidegate_core::contract::CheckReport;
+use tidegate_core::contract::{CheckReport, Condition};
 use tidegate_store::FsBlobs;
-use tidegate_wire::contract::{ResultFormat, SuiteOptions, result_json_as};
+use tidegate_wire::contract::{ResultFormat, SuiteOptions, result_json_as, row_condition};
 use tokio::runtime::Runtime;
 
 /// What to check.
@@ -36,6 +36,9 @@ pub struct CheckArgs {
     /// Value of a suite's parameter, as `lo=5`
     #[arg(long = "param", value_name = "NAME=VALUE")]
     parameters: Vec<String>,
+    /// Look only at rows for which this condition holds, as `day = '2026-03-01'`: files and row groups without them are not read
+    #[arg(long = "where", value_name = "SQL", conflicts_with = "record")]
+    only: Option<String>,
     /// How much of each result `--json` gives: boolean_only, basic, summary, complete
     #[arg(long, value_name = "FORMAT", default_value = "summary")]
     result_format: String,
@@ -49,6 +52,7 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<u8> {
     let format: ResultFormat = args.result_format.parse().map_err(|e| failure(exit::USAGE, format!("check: result format {e}")))?;
     let suite = SuiteOptions { strict: args.strict, parameters: parameters(&args.parameters)?, object: None };
     let mut asked = step::Asked { suite, ..step::Asked::default() };
+    asked.checking.only = args.only.as_deref().map(condition).transpose()?;
     asked.checking.complete = format == ResultFormat::Complete;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let reports = match (&args.data, &args.contract) {
@@ -68,6 +72,10 @@ pub fn check(context: &Context, args: &CheckArgs) -> Result<u8> {
         }
     }
     Ok(if reports.iter().all(|(_, r)| r.success) { exit::OK } else { exit::NOT_PASSED })
+}
+
+fn condition(text: &str) -> Result<Condition> {
+    row_condition(text).map_err(|why| failure(exit::USAGE, format!("check: --where: {why}")))
 }
 
 /// `NAME=VALUE`: a value that reads as JSON is that, anything else is text.

@@ -286,6 +286,8 @@ fn takes_condition(kind: &Kind) -> bool {
             | Kind::ColumnsMatchOrderedList { .. }
             | Kind::OfType { .. }
             | Kind::NoRowsFound { .. }
+            | Kind::QueryFindsNone { .. }
+            | Kind::QueryNumber { .. }
             | Kind::References { .. }
             | Kind::SameRowCount { .. }
             | Kind::Volume { .. }

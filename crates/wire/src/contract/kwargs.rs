@@ -1,7 +1,7 @@
 //! A rule by its suite name and arguments.
 
 use super::args::Args;
-use super::condition::{rows_query, sql};
+use super::condition::{self, Written, sql};
 use super::names::{SUITE_NAMES, near};
 use serde_json::{Map, Value as Json};
 use tidegate_core::contract::{
@@ -74,9 +74,8 @@ fn table_rule(name: &str, args: &mut Args<'_>) -> Option<Kind> {
             Kind::SchemaCompatible { compatibility, optional }
         }
         "unexpected_rows_expectation" => {
-            let query = args.text("unexpected_rows_query");
-            let condition = args.query("unexpected_rows_query", &query);
-            Kind::NoRowsFound { query, condition }
+            let text = args.text("unexpected_rows_query");
+            args.query("unexpected_rows_query", &text)
         }
         "expect_rows_to_satisfy" => {
             let text = args.text("condition");
@@ -223,18 +222,16 @@ impl Args<'_> {
         })
     }
 
-    fn query(&mut self, name: &str, text: &str) -> Condition {
-        match rows_query(text, &[]) {
-            Ok((condition, false)) => condition,
-            Ok((_, true)) => {
-                self.wrong(name, "COUNT(*) always gives one row: select the rows themselves");
-                nothing()
-            }
-            Err(why) => {
-                self.wrong(name, why);
-                nothing()
-            }
-        }
+    /// A query that is to find no row.
+    fn query(&mut self, name: &str, text: &str) -> Kind {
+        let refused = match condition::query(text, &[]) {
+            Ok(Written::Rows(condition)) => return Kind::NoRowsFound { query: text.to_owned(), condition },
+            Ok(Written::Whole(query)) => return Kind::QueryFindsNone { query },
+            Ok(Written::Count(_)) => "COUNT(*) always gives one row: select the rows themselves".to_owned(),
+            Err(why) => why,
+        };
+        self.wrong(name, refused);
+        Kind::NoRowsFound { query: text.to_owned(), condition: nothing() }
     }
 
     fn escape(&mut self) -> Option<char> {

@@ -44,7 +44,16 @@ pub use pandera::parse_pandera;
 pub use result::{ResultFormat, result_json, result_json_as};
 
 use crate::yaml::{self, Node};
+use tidegate_core::contract::Condition;
 use tidegate_core::contract::Contract;
+
+/// A condition on rows, in SQL: `day = '2026-03-01' AND price > 0`.
+///
+/// # Errors
+/// With what is not understood and its place in the text.
+pub fn row_condition(text: &str) -> Result<Condition, String> {
+    condition::sql(text)
+}
 
 /// Most expectations in one contract.
 pub const EXPECTATIONS_MAX: usize = 10_000;

@@ -3,12 +3,13 @@
 //! What describes (owners, prices, tags, text rules) is left alone; what asks something of the data and cannot be
 //! mapped is refused by name with its place. A contract of several objects needs the name of the one that is meant.
 
+use super::condition::Written;
 use super::reader::{Reader, above, below, tree};
 use super::{ContractError, SuiteOptions, gx, stem};
 use crate::yaml::{self, Node};
 use serde_json::Map;
 use tidegate_core::contract::{
-    Allowances, Arithmetic, Bounds, Comparison, Condition, Contract, IgnoreRow, Kind, Nulls, Predicate, Rules, Severity, Term, Value,
+    Allowances, Arithmetic, Bounds, Comparison, Condition, Contract, IgnoreRow, Kind, Nulls, Predicate, Query, Rules, Severity, Term, Value,
 };
 
 const ROOT_KEYS: &[&str] = &[
@@ -387,14 +388,18 @@ impl Object<'_> {
             let quoted = format!("\"{c}\"");
             query.replace("${property}", &quoted).replace("{property}", &quoted).replace("${object}", "{object}")
         });
-        match super::condition::rows_query(&filled.replace("${object}", "{object}"), &[self.name.as_str()]) {
-            Ok((condition, true)) => {
+        match super::condition::query(&filled.replace("${object}", "{object}"), &[self.name.as_str()]) {
+            Ok(Written::Count(condition)) => {
                 let (bounds, outside) = self.operator(rule)?;
                 let rule = Box::new(Kind::NoRowsFound { query, condition });
                 Some(Kind::UnexpectedCount { rule, bounds, outside, percent: false })
             }
-            Ok((_, false)) => {
-                self.reader.wrong(node, "a query of a data contract gives one number: SELECT COUNT(*) is understood");
+            Ok(Written::Whole(found)) => {
+                let (bounds, outside) = self.operator(rule)?;
+                Some(Kind::QueryNumber { query: Query { text: query, ..found }, bounds, outside })
+            }
+            Ok(Written::Rows(_)) => {
+                self.reader.wrong(node, "a query of a data contract gives one number: select COUNT(*) or another aggregate");
                 None
             }
             Err(why) => {

@@ -58,7 +58,7 @@ pub fn result_json_as(report: &CheckReport, format: ResultFormat) -> Json {
             "unsuccessful_expectations": failed,
             "success_percent": percent,
         },
-        "meta": { "active_batch_definition": { "source": report.table.source } },
+        "meta": { "active_batch_definition": { "source": report.table.source, "where": report.table.only } },
         "tidegate": {
             "as_of": report.as_of.to_string(),
             "rows": report.table.rows,

@@ -115,7 +115,7 @@ fn what_cannot_be_mapped_is_refused_by_name() {
   {"type":"expect_column_values_to_be_json_parseable","kwargs":{"column":"a"}},
   {"type":"expect_column_values_to_be_in_set","kwargs":{"column":"c","value_set":["a"],"condition_parser":"pandas","row_condition":"a.str.len() > 1"}},
   {"type":"expect_column_to_exist","kwargs":{"column":"c","row_condition":"col(\"a\")>1"}},
-  {"type":"unexpected_rows_expectation","kwargs":{"unexpected_rows_query":"SELECT a, count(*) FROM {batch} GROUP BY a"}},
+  {"type":"unexpected_rows_expectation","kwargs":{"unexpected_rows_query":"SELECT a, count(*) FROM {other} GROUP BY a"}},
   {"type":"expect_query_results_to_match_comparison","kwargs":{}}]}"#;
     check(
         "s.json",
@@ -125,7 +125,7 @@ fn what_cannot_be_mapped_is_refused_by_name() {
           s.json:2:3: rule `expect_column_values_to_be_json_parseable` is not understood
           s.json:3:132: `.str` is refused: .isnull(), .isna(), .notnull() and .notna() are understood
           s.json:4:75: `row_condition` means nothing for expect_column_to_exist: leave it out
-          s.json:5:75: `GROUP` in a query is refused: `SELECT .. FROM {batch} WHERE ..` is understood, with one condition on rows
+          s.json:5:75: the query does not read the checked table, so it says nothing about it: name it as `{batch}`
           s.json:6:3: rule `expect_query_results_to_match_comparison` is not understood"#]],
     );
     check(

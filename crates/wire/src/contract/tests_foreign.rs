@@ -90,6 +90,7 @@ schema:
     - { metric: nullValues, mustBe: 0 }
     - { metric: missingValues, arguments: { missingValues: [-1, null] }, mustBeLessThan: 5, unit: percent, severity: warning }
     - { type: sql, query: "SELECT COUNT(*) FROM {object} WHERE {property} > 400", mustBeLessThan: 10 }
+    - { type: sql, query: "SELECT MAX({property}) / MIN({property}) FROM trips", mustBeBetween: [1, 40] }
     - { type: text, description: fares are in dollars }
   - name: kind
     quality:
@@ -111,38 +112,39 @@ fn a_data_contract_is_read() {
         "c.yaml",
         CONTRACT,
         expect![[r#"
-        trips {"rules":"own","no_rows":false,"no_rules":false,"all_null":[],"missing_column":[]}
-        {"kind":"column_exists","column":"id","index":null}
-        {"kind":"of_type","column":"id","types":["integer"],"list":true}
-        {"kind":"column_exists","column":"fare","index":null}
-        {"kind":"of_type","column":"fare","types":["number"],"list":true}
-        {"kind":"not_null","column":"fare"}
-        {"kind":"between","column":"fare","bounds":{"min":0,"max":null}}
-        {"kind":"between","column":"fare","bounds":{"min":null,"max":500,"strict_min":false,"strict_max":true}}
-        {"kind":"satisfies","condition":{"predicate":{"compare":[{"arithmetic":[{"column":"fare"},"remainder",{"value":0.5}]},"equal",{"value":0}]},"nulls":"unknown","text":"fare is a multiple of 0.5"}}
-        {"kind":"unexpected_count","rule":{"kind":"not_null","column":"fare"},"bounds":{"min":0,"max":0},"outside":false,"percent":false}
-        {"kind":"unexpected_count","rule":{"kind":"satisfies","condition":{"predicate":{"all":[{"is_null":[{"column":"fare"},true]},{"in":[{"column":"fare"},[-1],true]}]},"nulls":"false","text":"fare is neither null nor one of (-1)"}},"bounds":{"min":null,"max":5,"strict_min":false,"strict_max":true},"outside":false,"percent":true,"severity":"warning","mostly":1.0}
-        {"kind":"unexpected_count","rule":{"kind":"no_rows_found","query":"SELECT COUNT(*) FROM {object} WHERE {property} > 400","condition":{"predicate":{"compare":[{"column":"fare"},"greater",{"value":400}]},"nulls":"unknown","text":"SELECT COUNT(*) FROM {object} WHERE \"fare\" > 400"}},"bounds":{"min":null,"max":10,"strict_min":false,"strict_max":true},"outside":false,"percent":false}
-        {"kind":"column_exists","column":"kind","index":null}
-        {"kind":"unexpected_count","rule":{"kind":"in_set","column":"kind","values":["a","b"],"negate":false},"bounds":{"min":0,"max":3,"strict_min":true,"strict_max":true},"outside":false,"percent":false}
-        {"kind":"not_null","column":"id"}
-        {"kind":"unique","column":"id"}
-        {"kind":"row_count","bounds":{"min":10,"max":null,"strict_min":true,"strict_max":false}}
-        {"kind":"unexpected_count","rule":{"kind":"compound_unique","columns":["fare","kind"],"ignore_row_if":"never"},"bounds":{"min":0,"max":0},"outside":false,"percent":false}
-        {"kind":"aggregate","column":"fare","statistic":"mean","bounds":{"min":null,"max":50}}
-        {"kind":"freshness","column":"at","within_ms":172800000}"#]],
+            trips {"rules":"own","no_rows":false,"no_rules":false,"all_null":[],"missing_column":[]}
+            {"kind":"column_exists","column":"id","index":null}
+            {"kind":"of_type","column":"id","types":["integer"],"list":true}
+            {"kind":"column_exists","column":"fare","index":null}
+            {"kind":"of_type","column":"fare","types":["number"],"list":true}
+            {"kind":"not_null","column":"fare"}
+            {"kind":"between","column":"fare","bounds":{"min":0,"max":null}}
+            {"kind":"between","column":"fare","bounds":{"min":null,"max":500,"strict_min":false,"strict_max":true}}
+            {"kind":"satisfies","condition":{"predicate":{"compare":[{"arithmetic":[{"column":"fare"},"remainder",{"value":0.5}]},"equal",{"value":0}]},"nulls":"unknown","text":"fare is a multiple of 0.5"}}
+            {"kind":"unexpected_count","rule":{"kind":"not_null","column":"fare"},"bounds":{"min":0,"max":0},"outside":false,"percent":false}
+            {"kind":"unexpected_count","rule":{"kind":"satisfies","condition":{"predicate":{"all":[{"is_null":[{"column":"fare"},true]},{"in":[{"column":"fare"},[-1],true]}]},"nulls":"false","text":"fare is neither null nor one of (-1)"}},"bounds":{"min":null,"max":5,"strict_min":false,"strict_max":true},"outside":false,"percent":true,"severity":"warning","mostly":1.0}
+            {"kind":"unexpected_count","rule":{"kind":"no_rows_found","query":"SELECT COUNT(*) FROM {object} WHERE {property} > 400","condition":{"predicate":{"compare":[{"column":"fare"},"greater",{"value":400}]},"nulls":"unknown","text":"SELECT COUNT(*) FROM {object} WHERE \"fare\" > 400"}},"bounds":{"min":null,"max":10,"strict_min":false,"strict_max":true},"outside":false,"percent":false}
+            {"kind":"query_number","query":{"text":"SELECT MAX({property}) / MIN({property}) FROM trips","sql":"SELECT MAX(\"fare\") / MIN(\"fare\") FROM trips","checked":["trips"],"datasets":[]},"bounds":{"min":1,"max":40,"strict_min":true,"strict_max":true},"outside":false}
+            {"kind":"column_exists","column":"kind","index":null}
+            {"kind":"unexpected_count","rule":{"kind":"in_set","column":"kind","values":["a","b"],"negate":false},"bounds":{"min":0,"max":3,"strict_min":true,"strict_max":true},"outside":false,"percent":false}
+            {"kind":"not_null","column":"id"}
+            {"kind":"unique","column":"id"}
+            {"kind":"row_count","bounds":{"min":10,"max":null,"strict_min":true,"strict_max":false}}
+            {"kind":"unexpected_count","rule":{"kind":"compound_unique","columns":["fare","kind"],"ignore_row_if":"never"},"bounds":{"min":0,"max":0},"outside":false,"percent":false}
+            {"kind":"aggregate","column":"fare","statistic":"mean","bounds":{"min":null,"max":50}}
+            {"kind":"freshness","column":"at","within_ms":172800000}"#]],
     );
     let inclusive = format!("{CONTRACT}customProperties:\n- {{ property: tidegate.between, value: inclusive }}\n");
     let strict = |text: &str| {
         let all = parse("c.yaml", text, &SuiteOptions::default()).unwrap().expectations;
         serde_json::to_string(&all).unwrap().matches("\"strict_min\":true").count()
     };
-    assert_eq!((strict(CONTRACT), strict(&inclusive)), (2, 1));
+    assert_eq!((strict(CONTRACT), strict(&inclusive)), (3, 1));
 }
 
 #[test]
 fn what_a_data_contract_cannot_be_held_to_is_refused_by_name() {
-    let text = "apiVersion: v2.2.0\nkind: DataContract\nowner: x\nschema:\n- name: a\n  properties:\n  - name: p\n    logicalType: array\n    logicalTypeOptions: { format: email }\n    quality:\n    - { metric: freshness, mustBe: 1 }\n    - { metric: nullValues }\n    - { type: custom, engine: soda, implementation: x }\n    - { type: sql, query: 'SELECT AVG(p) FROM {object}', mustBe: 1 }\n";
+    let text = "apiVersion: v2.2.0\nkind: DataContract\nowner: x\nschema:\n- name: a\n  properties:\n  - name: p\n    logicalType: array\n    logicalTypeOptions: { format: email }\n    quality:\n    - { metric: freshness, mustBe: 1 }\n    - { metric: nullValues }\n    - { type: custom, engine: soda, implementation: x }\n    - { type: sql, query: 'SELECT AVG(p) FROM {elsewhere}', mustBe: 1 }\n";
     check(
         "c.yaml",
         text,
@@ -155,7 +157,7 @@ fn what_a_data_contract_cannot_be_held_to_is_refused_by_name() {
           c.yaml:11:7: metric `freshness` is refused: nullValues, missingValues, invalidValues, duplicateValues, rowCount
           c.yaml:12:7: the rule has no operator, so it says nothing: write `mustBe: 0`
           c.yaml:13:7: quality of engine `soda` is refused: greatExpectations is understood
-          c.yaml:14:27: aggregates in a query are refused, but for COUNT(*) alone"#]],
+          c.yaml:14:27: the query does not read the checked table, so it says nothing about it: name it as `{batch}`"#]],
     );
     let two = "apiVersion: v3.1.0\nkind: DataContract\nschema:\n- { name: a, properties: [{ name: p }] }\n- { name: b, properties: [{ name: q }] }\n";
     check(
@@ -208,7 +210,7 @@ columns:
         read contract c.yaml:
           c.yaml:1:9: the condition ends where a column or a value is expected
           c.yaml:1:18: this must be a text or a mapping with `condition`, not a whole number
-          c.yaml:2:7: a query begins with SELECT
+          c.yaml:2:7: a query begins with SELECT or WITH
           c.yaml:3:14: a reference is a mapping: `{ columns: [a], dataset: other, to: [b] }`
           c.yaml:4:18: `sideways` is none of backward, forward, full
           c.yaml:4:46: `checks` is not a whole number from 1

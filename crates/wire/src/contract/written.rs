@@ -150,6 +150,11 @@ fn of_several(kind: &Kind, map: &mut Map<String, Json>) {
         }
         Kind::Satisfies { condition } => set(map, &[("condition", json!(condition.text))]),
         Kind::NoRowsFound { query, .. } => set(map, &[("unexpected_rows_query", json!(query))]),
+        Kind::QueryFindsNone { query } => set(map, &[("unexpected_rows_query", json!(query.text))]),
+        Kind::QueryNumber { query, bounds, outside } => {
+            set(map, &[("query", json!(query.text)), ("outside", json!(outside))]);
+            bounds_into(map, bounds);
+        }
         Kind::References { columns, dataset, to } => {
             set(map, &[("column_list", json!(columns)), ("dataset", json!(dataset)), ("to", json!(to))]);
         }

@@ -8,8 +8,9 @@ mod parser;
 mod query;
 #[cfg(test)]
 mod tests;
+mod whole;
 
-pub(super) use query::rows_query;
+pub(super) use query::{Written, query};
 
 use lexer::Lexer;
 use parser::Parser;

@@ -66,19 +66,48 @@ fn what_is_not_understood_is_refused_by_name() {
 
 #[test]
 fn queries_select_rows_of_the_checked_table() {
-    let read = |text: &str| match rows_query(text, &["trips"]) {
-        Ok((read, _)) => serde_json::to_string(&read.predicate).unwrap(),
+    let read = |text: &str| match query(text, &["trips"]) {
+        Ok(Written::Rows(read)) => serde_json::to_string(&read.predicate).unwrap(),
+        Ok(Written::Count(_)) => "a count".to_owned(),
+        Ok(Written::Whole(query)) => format!("{}; {:?}; {:?}", query.sql, query.checked, query.datasets),
         Err(why) => format!("refused: {why}"),
     };
     let plain = shown("a > 7", Spelling::Sql);
     assert_eq!(read("SELECT * FROM {batch} WHERE a > 7"), plain);
     assert_eq!(read("select t.a, 1 from trips as t where t.a > 7 order by a;"), plain);
     assert_eq!(read("SELECT * FROM {batch}"), r#"{"all":[]}"#);
-    expect!["refused: `JOIN` in a query is refused: `SELECT .. FROM {batch} WHERE ..` is understood, with one condition on rows"]
-        .assert_eq(&read("SELECT * FROM {batch} JOIN b ON 1 = 1"));
-    expect!["refused: table `other` is refused: a query reads the checked table alone, as `{batch}`"]
-        .assert_eq(&read("SELECT * FROM other"));
-    assert!(rows_query("SELECT COUNT(*) FROM {object} WHERE a > 7", &[]).unwrap().1);
-    assert!(read("SELECT sum(a) FROM {batch}").contains("aggregates in a query are refused"));
-    assert!(read("DELETE FROM {batch}").starts_with("refused: a query begins with SELECT"));
+    assert_eq!(read("SELECT COUNT(*) AS n FROM {object} WHERE a > 7"), "a count");
+    let all = [
+        "SELECT * FROM {batch} b JOIN {air-ports} a ON a.faa = b.origin -- {no} 'table",
+        "SELECT '{not}', \"{a\"\"b}\" /* {nor} */ FROM {batch}, {batch} WHERE a > 7",
+        "SELECT sum(a) FROM trips",
+        "SELECT COUNT(*) * 2 FROM {batch}",
+        "WITH x AS (SELECT a FROM {batch}) SELECT a FROM x GROUP BY a HAVING count(*) > 1",
+        "SELECT a FROM {batch} WHERE coalesce(a, 0) = 0",
+        "SELECT a FROM {batch} WHERE a::text = 'x'",
+        "SELECT a FROM {batch} WHERE a >",
+        "SELECT a FROM {batch} WHERE coalesce(a, 'x",
+        "SELECT * FROM other",
+        "SELECT * FROM {other} GROUP BY a",
+        "SELECT * FROM {batch} JOIN {a b} ON true",
+        "DELETE FROM {batch}",
+        "COPY {batch} TO '/tmp/x' GROUP BY 1",
+    ];
+    let all: Vec<String> = all.iter().map(|text| read(text)).collect();
+    expect![[r#"
+        SELECT * FROM "{batch}" b JOIN "{air-ports}" a ON a.faa = b.origin -- {no} 'table; ["{batch}"]; ["air-ports"]
+        SELECT '{not}', "{a""b}" /* {nor} */ FROM "{batch}", "{batch}" WHERE a > 7; ["{batch}"]; []
+        SELECT sum(a) FROM trips; ["trips"]; []
+        SELECT COUNT(*) * 2 FROM "{batch}"; ["{batch}"]; []
+        WITH x AS (SELECT a FROM "{batch}") SELECT a FROM x GROUP BY a HAVING count(*) > 1; ["{batch}"]; []
+        SELECT a FROM "{batch}" WHERE coalesce(a, 0) = 0; ["{batch}"]; []
+        SELECT a FROM "{batch}" WHERE a::text = 'x'; ["{batch}"]; []
+        refused: the condition ends where a column or a value is expected
+        refused: a text of the query is not closed: `'x`
+        refused: table `other` is refused: the checked table is `{batch}`, another dataset beside it `{its-name}`
+        refused: the query does not read the checked table, so it says nothing about it: name it as `{batch}`
+        refused: `{a b}` in the query names no table: the checked one is `{batch}`, another dataset `{its-name}`
+        refused: a query begins with SELECT or WITH
+        refused: a query begins with SELECT or WITH"#]]
+    .assert_eq(&all.join("\n"));
 }
