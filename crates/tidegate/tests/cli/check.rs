@@ -117,3 +117,26 @@ fn a_misspelt_contract_is_refused_with_its_place() {
     world.write("contract.yaml", &CONTRACT.replace("columns:", "colums:"));
     world.run(&["check"]).fails(2, &["contract.yaml:2:1", "unknown key `colums`", "did you mean `columns`?"]);
 }
+
+#[test]
+fn some_of_the_rows_and_queries_over_other_datasets() {
+    let world = World::with(&[
+        ("tidegate.yaml", "version: 1\nworkspace: w\ndata:\n  trips: { path: trips, contract: c.yaml }\n  zones: { path: zones.csv }\n"),
+        ("c.yaml", "dataset: trips\nsql:\n  - SELECT t.* FROM {batch} t LEFT JOIN {zones} z ON t.zone = z.id WHERE z.id IS NULL\n"),
+        ("zones.csv", "id\nA\nB\n"),
+    ]);
+    for (day, zone) in [(1, "A"), (2, "C")] {
+        std::fs::create_dir_all(world.path(&format!("trips/day={day}"))).unwrap();
+        world.write(&format!("trips/day={day}/a.csv"), &format!("zone,price\n{zone},1\n"));
+    }
+    let all = world.run(&["check"]);
+    assert_eq!(all.code, 1, "{all:?}");
+    in_order(&all.out, &["trips failed", "on 2 rows", "the query finds 1 rows; among them (\"C\", 1, 2)"]);
+    let first = world.run(&["check", "--where", "day = 1"]).well();
+    in_order(&first.out, &["trips passed", "on 1 rows where day = 1"]);
+    let none = world.run(&["check", "--where", "day = 9"]);
+    assert_eq!(none.code, 1, "no rows are no pass: {none:?}");
+    world.run(&["check", "--where", "day ="]).fails(2, &["--where", "a value is expected"]);
+    world.run(&["check", "--where", "night = 1"]).fails(3, &["there is no column `night`", "zone, price, day"]);
+    world.run(&["check", "--where", "day = 1", "--record"]).fails(2, &["--where", "--record"]);
+}
