@@ -120,6 +120,16 @@ want_browser() {
     say "pages in a browser: not checked, there is none (apt-get install chromium, or set TIDEGATE_TEST_BROWSER)"
 }
 
+# want_package PROGRAM PACKAGE WHAT: a server that tests start; Debian's is installed where that is possible without asking.
+want_package() {
+    command -v "$1" >/dev/null 2>&1 && return
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        say "installing $2, for the tests of $3: once"
+        { apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --yes --no-install-recommends "$2"; } >/dev/null 2>&1 && return
+    fi
+    say "$3: not checked, there is no $1 (apt-get install $2)"
+}
+
 # announce_build PROFILE_FOLDER: how long a first build takes.
 announce_build() {
     if [ ! -d "$CARGO_TARGET_DIR/$1/deps" ]; then

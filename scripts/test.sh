@@ -7,6 +7,7 @@ need_rust
 need_c_compiler
 need_python
 [ -n "${TIDEGATE_TEST_BROWSER:-}" ] || want_browser
+[ -n "${TIDEGATE_TEST_PROMETHEUS:-}" ] || want_package prometheus prometheus "counters of a Prometheus"
 
 environment dvc
 export TIDEGATE_TEST_DVC="$environment/bin/dvc"

@@ -1,4 +1,4 @@
-//! Services outside, one file each: comments on GitHub, GitLab and Bitbucket.
+//! Services outside, one file each: comments on GitHub, GitLab and Bitbucket; queries of Prometheus.
 //!
 //! Each speaks through [`Http`], so that it can be held against any server. An adapter knows no other adapter. Not here:
 //! what is said (`wire::report`), and where tokens come from.
@@ -8,6 +8,7 @@ pub mod bitbucket;
 pub mod curl;
 pub mod github;
 pub mod gitlab;
+pub mod prometheus;
 #[cfg(test)]
 mod tests;
 

@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod checker;
+pub mod contest;
 mod fault;
 mod network;
 mod operator;

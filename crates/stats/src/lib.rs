@@ -11,6 +11,7 @@ pub mod distance;
 pub mod eprocess;
 pub mod metric;
 pub mod multiple;
+pub mod paired;
 pub mod quantile;
 pub mod rng;
 pub mod special;

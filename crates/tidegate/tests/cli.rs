@@ -26,6 +26,8 @@ mod empty;
 mod exp;
 #[path = "cli/gate.rs"]
 mod gate;
+#[path = "cli/judge.rs"]
+mod judge;
 #[path = "cli/killed.rs"]
 mod killed;
 #[cfg(feature = "data")]

@@ -9,7 +9,7 @@ use super::verdict::{Assessment, GuardrailAssessment, HoldReason, Verdict};
 use tidegate_stats::eprocess::e_value;
 
 /// Version of the judge's rules; raised with any change of a formula, a grid or a bar.
-pub const JUDGE_VERSION: u32 = 1;
+pub const JUDGE_VERSION: u32 = 2;
 
 /// The assessment of one mode of one attempt, from its ticks: what an auditor runs.
 #[must_use]
@@ -57,7 +57,7 @@ impl JudgeState {
             control_requests: self.control_requests,
             summary,
             judge_version: JUDGE_VERSION,
-            suspicion: self.suspicious(),
+            suspicion: self.suspicious() || self.split_doubtful(),
             warm_up_ticks: self.warm_up_ticks,
             step: self.step,
             step_candidate_requests: self.step_candidate_requests,
@@ -80,7 +80,11 @@ impl JudgeState {
         }
         if self.promotable() {
             // The step would end here, and must not while a rollback e-value stands high.
-            return if self.suspicious() { Verdict::Hold { why: HoldReason::Suspicion } } else { Verdict::Promote };
+            return match () {
+                () if self.suspicious() => Verdict::Hold { why: HoldReason::Suspicion },
+                () if self.split_doubtful() => Verdict::Hold { why: HoldReason::SampleRatioMismatch },
+                () => Verdict::Promote,
+            };
         }
         let eta_ms = eta.nearer();
         let left_ms = self.settings.deadline_ms.saturating_sub(self.elapsed_ms());

@@ -4,18 +4,22 @@
 //! Not here: where counts come from, what is done with a verdict (see `rollout`).
 
 mod assess;
+mod counts;
 mod evidence;
 mod explain;
 mod guardrails;
 mod history;
+mod series;
 mod settings;
 mod state;
 mod verdict;
 
 pub use assess::{JUDGE_VERSION, recompute};
+pub use counts::{CountsAssessment, errors_of_preset, for_counts, judge_counts};
 pub use evidence::{ArmCounts, BUCKETS, BUCKETS_PER_OCTAVE, LatencyHistogram, Mode, OneSample, PairCounts, Tick};
 pub use guardrails::{Offline, applies};
 pub use history::{GuardrailPoint, History, HistoryPoint, history};
+pub use series::{By, SeriesAssessment, SeriesPoint, SeriesSettings, Worse, judge_series};
 pub use settings::{Guardrail, GuardrailKind, JudgeSettings};
 pub use state::{JudgeState, alpha_of_attempt, part_of_mode};
 pub use verdict::{Assessment, GuardrailAssessment, HoldReason, Verdict};

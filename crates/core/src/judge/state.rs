@@ -233,7 +233,17 @@ impl JudgeState {
     /// Whether request counts stand against the configured split.
     #[must_use]
     pub fn split_mismatch(&self) -> bool {
-        let bar = libm::log(self.needs_rollback());
+        self.split_is_off(libm::log(self.needs_rollback()))
+    }
+
+    /// Whether they stand against it above `hold_above`: not enough to say so, enough to keep a step from ending. A version
+    /// that loses its failing requests looks clean, and would be promoted before the counts can tell.
+    #[must_use]
+    pub fn split_doubtful(&self) -> bool {
+        self.split_is_off(libm::log(self.settings.hold_above.max(1.0)))
+    }
+
+    fn split_is_off(&self, bar: f64) -> bool {
         let off = |(_, g, e): (&str, &Guardrail, &Evidence)| match e {
             Evidence::Split(split) => g.kind == GuardrailKind::SampleRatio && split.mismatch.log_e() >= bar,
             Evidence::Arms(_) | Evidence::Rate(_) | Evidence::NotJudged(_) => false,

@@ -5,3 +5,4 @@
 pub mod argo;
 pub mod flagger;
 pub mod kayenta;
+pub mod side_by_side;

@@ -11,6 +11,7 @@ mod exp;
 mod gate;
 mod init;
 mod journal;
+mod judge;
 mod model;
 mod profile;
 mod recorder;
@@ -77,6 +78,9 @@ enum Command {
     /// Starts, watches and steers releases
     #[command(subcommand)]
     Release(release::ReleaseCommand),
+    /// Judges counts or series of two arms; holds our verdict beside those of other tools
+    #[command(subcommand)]
+    Judge(judge::JudgeCommand),
     /// Shows trainings that start by themselves; starts, approves, rejects and cancels them
     #[command(subcommand)]
     Retrain(retrain::RetrainCommand),
@@ -130,6 +134,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Config(command) => config::config(&context, &command),
         Command::Model(command) => model::model(&context, &command),
         Command::Release(command) => release::release(&context, &command),
+        Command::Judge(command) => judge::judge(&context, &command),
         Command::Retrain(command) => retrain::retrain(&context, &command),
         Command::Report(args) => report::report(&context, &args),
         Command::Tests(command) => tests::tests(&context, &command),

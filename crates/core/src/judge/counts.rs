@@ -1,0 +1,121 @@
+//! Counts of two arms that were gathered elsewhere: one comparison, judged by itself.
+
+use super::assess::JUDGE_VERSION;
+use super::evidence::{ArmCounts, Mode, Tick};
+use super::guardrails::Offline;
+use super::history::{History, history};
+use super::settings::{Guardrail, GuardrailKind, JudgeSettings};
+use super::state::{JudgeState, alpha_of_attempt, part_of_mode};
+use super::verdict::{Assessment, Verdict};
+use crate::id::At;
+use indexmap::IndexMap;
+use serde::{Deserialize, Serialize};
+
+/// Most points that a picture is drawn of.
+const POINTS_MAX: usize = 400;
+
+/// What a comparison of counts comes to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CountsAssessment {
+    /// The verdict after the last interval, or the rollback that was reached.
+    pub assessment: Assessment,
+    /// The interval, from 1, after which a bar was first reached.
+    pub decided_at: Option<u64>,
+    /// The evidence over time.
+    pub history: History,
+}
+
+/// Settings for errors alone, and for the split where `share` says what it was meant to be.
+#[must_use]
+pub fn for_counts(errors: Guardrail, share: Option<f64>) -> JudgeSettings {
+    let preset = JudgeSettings::preset();
+    let split = preset.guardrails.get("sample_ratio").filter(|_| share.is_some()).map(|g| ("sample_ratio".to_owned(), g.clone()));
+    let guardrails: IndexMap<String, Guardrail> = std::iter::once(("errors".to_owned(), errors)).chain(split).collect();
+    JudgeSettings { guardrails, warm_up_ms: 0, min_requests: 0, deadline_ms: u64::MAX, ..preset }
+}
+
+/// The errors of the preset.
+#[must_use]
+pub fn errors_of_preset() -> Guardrail {
+    let preset = JudgeSettings::preset();
+    let errors = preset.guardrails.get("errors").cloned();
+    errors.unwrap_or(Guardrail {
+        kind: GuardrailKind::Errors,
+        tolerance: 1.1,
+        slack: 0.001,
+        harm: 1.5,
+        harm_slack: 0.002,
+        differs_by: 0.0,
+        floor_us: 0,
+        weight: 1.0,
+    })
+}
+
+/// Judges intervals of (requests, failures) of candidate and control. All of alpha is spent on this one comparison: there
+/// are no other attempts and modes that it would have to be shared with.
+#[must_use]
+pub fn judge_counts(settings: &JudgeSettings, intervals: &[((u64, u64), (u64, u64))], share: Option<f64>) -> CountsAssessment {
+    let parts = alpha_of_attempt(1.0, 1) * part_of_mode(Mode::Canary);
+    let settings = JudgeSettings { alpha: settings.alpha / parts, ..settings.clone() };
+    let share_bp = libm::round(share.unwrap_or(0.5).clamp(0.0, 1.0) * 10_000.0) as u32;
+    let arm = |(requests, errors): (u64, u64)| ArmCounts { requests, errors, ..ArmCounts::default() };
+    let tick = |(seq, (candidate, control)): (usize, &((u64, u64), (u64, u64)))| Tick {
+        seq: seq as u64,
+        at: At(0).plus_ms(settings.tick_ms.saturating_mul(seq as u64 + 1)),
+        mode: Mode::Canary,
+        step: 0,
+        attempt: 1,
+        candidate_share_bp: share_bp,
+        candidate: arm(*candidate),
+        control: arm(*control),
+        pairs: None,
+    };
+    let ticks: Vec<Tick> = intervals.iter().enumerate().map(tick).collect();
+    let offline = Offline::default();
+    let mut state = JudgeState::new(&settings, 1, Mode::Canary, &offline);
+    let mut decided_at = None;
+    for (number, tick) in ticks.iter().enumerate() {
+        state.observe(tick);
+        if decided_at.is_none() && (state.rolled_back() || state.promotable()) {
+            decided_at = Some(number as u64 + 1);
+        }
+    }
+    let mut assessment = state.assess();
+    if ticks.is_empty() {
+        assessment = Assessment { verdict: Verdict::NoTelemetry, judge_version: JUDGE_VERSION, ..assessment };
+    }
+    CountsAssessment { assessment, decided_at, history: history(&settings, 1, Mode::Canary, &offline, &ticks, POINTS_MAX) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_of_alpha_is_spent_on_one_comparison() {
+        let settings = for_counts(errors_of_preset(), None);
+        let judge = |row, times| judge_counts(&settings, &vec![row; times], None);
+        let bad = judge(((100, 2), (900, 6)), 60);
+        assert_eq!(bad.assessment.verdict, Verdict::Rollback);
+        assert!((bad.assessment.needs_rollback - 100.0).abs() < 1e-9, "{}", bad.assessment.needs_rollback);
+        assert!(bad.decided_at.is_some_and(|at| at > 1 && at < 60), "{:?}", bad.decided_at);
+        let clean = judge(((1000, 0), (1000, 0)), 40);
+        assert_eq!(clean.assessment.verdict, Verdict::Promote);
+        assert_eq!(clean.history.points.len(), 40);
+        let little = judge(((10, 0), (10, 0)), 3);
+        assert!(
+            matches!(little.assessment.verdict, Verdict::Continue | Verdict::InsufficientEvidence { .. }),
+            "{:?}",
+            little.assessment.verdict
+        );
+        assert_eq!(judge(((0, 0), (0, 0)), 0).assessment.verdict, Verdict::NoTelemetry);
+        assert_eq!(judge(((0, 0), (0, 0)), 9).assessment.verdict, Verdict::NoTelemetry);
+    }
+
+    #[test]
+    fn counts_that_do_not_fit_the_split_hold() {
+        let settings = for_counts(errors_of_preset(), Some(0.1));
+        let off = judge_counts(&settings, &[((60, 0), (940, 0)); 60], Some(0.1));
+        assert_eq!(off.assessment.verdict, Verdict::Hold { why: super::super::HoldReason::SampleRatioMismatch });
+    }
+}

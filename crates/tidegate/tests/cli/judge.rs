@@ -1,0 +1,201 @@
+//! Two arms judged from files and from a real Prometheus, and our verdict beside those of others.
+
+use crate::world::{World, in_order, wait_for};
+use serde_json::Value;
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Rows of requests and failures of candidate and control.
+fn counts(rows: usize, candidate: (u64, u64), control: (u64, u64)) -> String {
+    let mut text = "minute,candidate_requests,candidate_errors,control_requests,control_errors\n".to_owned();
+    for row in 0..rows {
+        writeln!(text, "{row},{},{},{},{}", candidate.0, candidate.1, control.0, control.1).unwrap();
+    }
+    text
+}
+
+#[test]
+fn counts_in_a_file_are_judged_and_say_why() {
+    let world = World::with(&[
+        ("bad.csv", &counts(60, (300, 15), (900, 5))),
+        ("good.csv", &counts(60, (300, 1), (900, 3))),
+        ("few.csv", &counts(2, (30, 0), (90, 0))),
+        ("wrong.csv", "candidate_requests,candidate_errors\n1,2\n"),
+    ]);
+    let bad = world.run(&["judge", "counts", "bad.csv"]);
+    assert_eq!(bad.code, 1, "{bad:?}");
+    in_order(&bad.out, &["rollback", "Evidence of harm reached", "100 is enough", "a bar was first reached after interval", "█"]);
+    let good = world.run(&["judge", "counts", "good.csv", "--json"]).well().json();
+    assert_eq!(good["assessment"]["verdict"], "promote");
+    assert_eq!(good["history"]["points"].as_array().unwrap().len(), 60);
+    let few = world.run(&["judge", "counts", "few.csv"]);
+    assert_eq!(few.code, 1);
+    in_order(&few.out, &["no decision yet", "No decision", "promotion is due in"]);
+    let off = world.run(&["judge", "counts", "good.csv", "--share", "0.5"]);
+    assert_eq!(off.code, 1);
+    in_order(&off.out, &["hold", "do not fit the configured split"]);
+    world.run(&["judge", "counts", "wrong.csv"]).fails(2, &["wrong.csv:1", "control_requests"]);
+    world.run(&["judge", "counts", "good.csv", "--tolerance", "0.5"]).fails(2, &["give a tolerance from 1"]);
+    world.run(&["judge", "counts", "nowhere.csv"]).fails(3, &["nowhere.csv"]);
+}
+
+#[test]
+fn series_are_judged_in_pairs() {
+    // The load that both share swings by far more than the candidate is worse.
+    let value = |i: usize, factor: f64| {
+        let (a, b) = ((i * 37 % 101) as f64 / 101.0, (i * 53 % 89) as f64 / 89.0);
+        factor * (100.0 + 80.0 * a) * (1.0 + 0.02 * (b - 0.5))
+    };
+    let column = |factor: f64, shift: usize| {
+        let mut text = "time,p99\n".to_owned();
+        // Both see the same load at the same time, and each its own noise.
+        (0..200).for_each(|i| writeln!(text, "{i},{}", value(i, factor) * (1.0 + 0.01 * ((i * 29 + shift) % 7) as f64 / 7.0)).unwrap());
+        text
+    };
+    let world = World::with(&[
+        ("old.csv", &column(1.0, 0)),
+        ("new.csv", &column(1.15, 3)),
+        ("same.csv", &column(1.0, 3)),
+        ("short.csv", "p99\n1\n"),
+    ]);
+    let series = |candidate: &str, more: &[&str]| {
+        let mut args = vec!["judge", "series", "--candidate", candidate, "--control", "old.csv", "--column", "p99"];
+        args.extend(more);
+        world.run(&args)
+    };
+    let worse = series("new.csv", &[]);
+    assert_eq!(worse.code, 1);
+    in_order(&worse.out, &["rollback", "ratio 1.15", "over 200 pairs"]);
+    let same = series("same.csv", &["--json"]).well().json();
+    assert_eq!(same["verdict"], "promote", "{same}");
+    let better = series("new.csv", &["--worse", "lower"]).well();
+    in_order(&better.out, &["promote", "ratio 1.15"]);
+    series("short.csv", &[]).fails(2, &["1 values of the candidate and 200 of the control"]);
+    series("new.csv", &["--difference"]).fails(2, &["--harm says how large a difference is harmful"]);
+    series("new.csv", &["--harm", "1.0"]).fails(2, &["harm is 1", "above the tolerance"]);
+}
+
+#[test]
+fn other_judges_stand_beside_ours() {
+    // One request in a hundred fails in both arms, and for some minutes one in ten: nobody's fault.
+    let mut text = counts(20, (200, 1), (1800, 9));
+    text.push_str(&counts(6, (200, 20), (1800, 180)).lines().skip(1).collect::<Vec<_>>().join("\n"));
+    text.push('\n');
+    text.push_str(&counts(34, (200, 1), (1800, 9)).lines().skip(1).collect::<Vec<_>>().join("\n"));
+    let world = World::with(&[("c.csv", &text)]);
+    let said = world.run(&["judge", "compare", "c.csv"]).well();
+    in_order(
+        &said.out,
+        &["Tidegate, alpha 0.01", "promote", "Argo Rollouts, success rate", "rollback", "Flagger", "promote", "after 6", "Kayenta"],
+    );
+    let all = world.run(&["judge", "compare", "c.csv", "--json"]).well().json();
+    let ending = |at: usize| all["judges"][at]["ending"].as_str().unwrap().to_owned();
+    assert_eq!((ending(0), ending(1), ending(4)), ("promote".to_owned(), "rollback".to_owned(), "promote".to_owned()));
+    assert_eq!(all["judges"][1]["at"], 21, "the first minute of the incident");
+}
+
+/// Kills what it holds.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The server, from `TIDEGATE_TEST_PROMETHEUS` or the path; says so where there is none.
+fn prometheus() -> Option<PathBuf> {
+    let on_path = || std::env::split_paths(&std::env::var_os("PATH")?).map(|p| p.join("prometheus")).find(|file| file.is_file());
+    let found = std::env::var_os("TIDEGATE_TEST_PROMETHEUS").map(PathBuf::from).or_else(on_path);
+    if found.is_none() {
+        eprintln!("skipped: no Prometheus: install it or set TIDEGATE_TEST_PROMETHEUS");
+    }
+    found
+}
+
+/// A target that counts more requests at each scrape: 40 times as many failures of version 2 as of version 1, none of 3.
+fn exporter() -> String {
+    static SCRAPES: AtomicU64 = AtomicU64::new(0);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            let n = SCRAPES.fetch_add(1, Ordering::Relaxed) + 1;
+            let mut body = "# TYPE hits_total counter\n# TYPE p99 gauge\n".to_owned();
+            for (version, good, bad) in [(1, 900 * n, n), (2, 860 * n, 40 * n), (3, 900 * n, 0)] {
+                writeln!(body, "hits_total{{version=\"{version}\",code=\"200\"}} {good}").unwrap();
+                if bad > 0 {
+                    writeln!(body, "hits_total{{version=\"{version}\",code=\"500\"}} {bad}").unwrap();
+                }
+                writeln!(body, "p99{{version=\"{version}\"}} {}", 100 + n % 5 + 50 * u64::from(version == 2)).unwrap();
+            }
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    address
+}
+
+#[test]
+fn counters_of_a_real_prometheus_are_judged() {
+    let Some(program) = prometheus() else { return };
+    let world = World::new();
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let config = format!(
+        "scrape_configs:\n- job_name: t\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs: [{{ targets: ['{}'] }}]\n",
+        exporter()
+    );
+    world.write("prometheus.yml", &config);
+    let _server = Server(
+        Command::new(program)
+            .arg(format!("--config.file={}", world.path("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", world.beside("tsdb").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap(),
+    );
+    let url = format!("http://127.0.0.1:{port}");
+    let judge = |version: u32, more: &[&str]| {
+        let candidate = format!("hits_total{{version=\"{version}\"}}");
+        let mut args = vec!["judge", "prometheus", "--url", &url, "--candidate", &candidate, "--control", "hits_total{version=\"1\"}"];
+        args.extend(["--since", "2m", "--every", "1s", "--json"]);
+        args.extend(more);
+        world.run(&args)
+    };
+    let errors = ["--errors", "code=~\"5..\""];
+    let counted = |version: u32| {
+        let said = judge(version, &errors);
+        let found: Value = serde_json::from_str(&said.out).ok()?;
+        (found["assessment"]["candidate_requests"].as_u64()? >= 9_000).then_some((said.code, found))
+    };
+    let (code, bad) = wait_for("ten scrapes", || counted(2));
+    assert_eq!((code, bad["assessment"]["verdict"].as_str()), (1, Some("rollback")), "{bad}");
+    let (requests, failures) =
+        (bad["assessment"]["candidate_requests"].as_u64().unwrap(), bad["assessment"]["guardrails"][0]["candidate"][1].as_u64().unwrap());
+    assert_eq!((requests % 900, failures * 900), (0, requests * 40), "counts stay whole");
+    // A version that never failed has no series of failures, and is judged all the same.
+    let (code, good) = wait_for("a version without failures", || counted(3));
+    assert_eq!(good["assessment"]["guardrails"][0]["candidate"][1], 0);
+    assert!(good["assessment"]["verdict"] != "rollback" && good["assessment"]["verdict"] != "no_telemetry", "{code} {good}");
+    let gauge = ["judge", "prometheus", "--url", &url, "--candidate", "p99{version=\"2\"}", "--control", "p99{version=\"1\"}"];
+    let gauge = world.run(&[&gauge[..], &["--gauge", "--since", "2m", "--every", "1s"]].concat());
+    assert_eq!(gauge.code, 1);
+    in_order(&gauge.out, &["ratio 1.4", "pairs lacked a value"]);
+    judge(9, &errors).fails(4, &["finds no series"]);
+    judge(2, &["--errors", "code=~"]).fails(3, &["Prometheus refuses the query"]);
+    let nobody =
+        world.run(&["judge", "prometheus", "--url", "http://127.0.0.1:1", "--candidate", "a", "--control", "b", "--errors", "c=\"1\""]);
+    nobody.fails(3, &["ask Prometheus"]);
+}

@@ -1,0 +1,176 @@
+//! Answers of Prometheus' HTTP API to range queries: series on a grid of times, and what counters grew by between them.
+//!
+//! Growth is taken from the counters themselves and not from `increase()`, which stretches what it saw to the edges of its
+//! window and misses the first value of a series: counts stay whole, and the first failure of a version counts.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// Most series of one answer.
+pub const SERIES_MAX: usize = 10_000;
+/// Most times of one answer: what Prometheus itself allows.
+pub const STEPS_MAX: usize = 11_000;
+
+/// Times that are asked for, in whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// First.
+    pub start_s: i64,
+    /// Seconds between two.
+    pub step_s: i64,
+    /// How many.
+    pub steps: usize,
+}
+
+impl Grid {
+    /// The last time.
+    #[must_use]
+    pub fn end_s(&self) -> i64 {
+        let steps = i64::try_from(self.steps.saturating_sub(1)).unwrap_or(i64::MAX);
+        self.start_s.saturating_add(self.step_s.saturating_mul(steps))
+    }
+}
+
+/// A series: its labels, and a value at each time of the grid; NaN where there is none.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// Names and values, `__name__` among them.
+    pub labels: BTreeMap<String, String>,
+    /// One a time.
+    pub values: Vec<f64>,
+}
+
+/// An answer that cannot be used, and why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unusable(pub String);
+
+/// The series of an answer.
+///
+/// # Errors
+/// When Prometheus refused, or the answer is not one of numbers over time.
+pub fn matrix(body: &Value, grid: Grid) -> Result<Vec<Series>, Unusable> {
+    let text = |key: &str| body.get(key).and_then(Value::as_str);
+    if text("status") != Some("success") {
+        let said = text("error").unwrap_or("it is not an answer of Prometheus");
+        return Err(Unusable(format!("Prometheus refuses the query: {said}")));
+    }
+    let data = body.get("data").unwrap_or(&Value::Null);
+    let kind = data.get("resultType").and_then(Value::as_str).unwrap_or("nothing");
+    if kind != "matrix" {
+        return Err(Unusable(format!("Prometheus gives a {kind}: ask for a range of time")));
+    }
+    let found = data.get("result").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if found.len() > SERIES_MAX {
+        return Err(Unusable(format!("the query finds {} series, at most {SERIES_MAX} are read: narrow it down", found.len())));
+    }
+    found.iter().map(|series| one(series, grid)).collect()
+}
+
+fn one(series: &Value, grid: Grid) -> Result<Series, Unusable> {
+    let metric = series.get("metric").and_then(Value::as_object);
+    let labels: BTreeMap<String, String> =
+        metric.into_iter().flatten().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
+    let mut values = vec![f64::NAN; grid.steps];
+    let Some(points) = series.get("values").and_then(Value::as_array) else {
+        return Err(Unusable("native histograms are not read: name a counter, as `requests_total`".to_owned()));
+    };
+    for point in points {
+        let time = point.get(0).and_then(Value::as_f64);
+        let value = point.get(1).and_then(Value::as_str).map(number);
+        let (Some(time), Some(Some(value))) = (time, value) else {
+            return Err(Unusable(format!("`{point}` is no value at a time")));
+        };
+        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "seconds, rounded to the grid")]
+        let at = ((time - grid.start_s as f64) / grid.step_s.max(1) as f64).round() as i64;
+        if let Some(slot) = usize::try_from(at).ok().and_then(|at| values.get_mut(at)) {
+            *slot = value;
+        }
+    }
+    Ok(Series { labels, values })
+}
+
+fn number(text: &str) -> Option<f64> {
+    match text {
+        "+Inf" => Some(f64::INFINITY),
+        "-Inf" => Some(f64::NEG_INFINITY),
+        other => other.parse().ok(),
+    }
+}
+
+/// What counters grew by up to each time of the grid but the first, together; none where nothing was seen of any of them.
+///
+/// A value below the one before is a restart, after which it counts from nothing. A series that comes while others of the
+/// same arm were there before has counted from nothing too. After a gap the growth since the last value counts.
+#[must_use]
+pub fn growth(series: &[Series], steps: usize) -> Vec<Option<u64>> {
+    let seen_at = |at: usize| series.iter().any(|s| s.values.get(at).is_some_and(|v| v.is_finite()));
+    let mut grown: Vec<Option<f64>> = vec![None; steps.saturating_sub(1)];
+    for one in series {
+        let mut last: Option<f64> = None;
+        for (at, value) in one.values.iter().enumerate().take(steps).filter(|(_, v)| v.is_finite()) {
+            let step = at.checked_sub(1);
+            let more = match (last, step) {
+                (Some(last), _) if *value >= last => Some(value - last),
+                (Some(_), _) => Some(*value),
+                (None, Some(before)) if seen_at(before) => Some(*value),
+                (None, _) => None,
+            };
+            if let (Some(more), Some(slot)) = (more, step.and_then(|step| grown.get_mut(step))) {
+                *slot = Some(slot.unwrap_or(0.0) + more);
+            }
+            last = Some(*value);
+        }
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "counts; what is beyond saturates")]
+    let counts = grown.into_iter().map(|g| g.map(|g| g.max(0.0).round() as u64)).collect();
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const GRID: Grid = Grid { start_s: 1_000, step_s: 10, steps: 5 };
+
+    fn read(result: &Value) -> Vec<Series> {
+        matrix(&json!({ "status": "success", "data": { "resultType": "matrix", "result": result } }), GRID).unwrap()
+    }
+
+    #[test]
+    fn values_lie_on_the_grid_and_gaps_are_no_numbers() {
+        let series = read(&json!([{ "metric": { "v": "1" }, "values": [[1000, "5"], [1020.0, "NaN"], [1030, "+Inf"], [1040, "7.5"]] }]));
+        assert_eq!(series[0].labels["v"], "1");
+        let shown: Vec<String> = series[0].values.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["5", "NaN", "NaN", "inf", "7.5"]);
+        assert_eq!(GRID.end_s(), 1_040);
+        assert!(read(&json!([])).is_empty());
+    }
+
+    #[test]
+    fn counters_restart_begin_and_pause() {
+        let of = |values: [f64; 5]| Series { labels: BTreeMap::new(), values: values.to_vec() };
+        let nan = f64::NAN;
+        assert_eq!(growth(&[of([5.0, 7.0, 7.0, 2.0, 3.0])], 5), [Some(2), Some(0), Some(2), Some(1)]);
+        assert_eq!(growth(&[of([5.0, nan, nan, 9.0, 9.0])], 5), [None, None, Some(4), Some(0)]);
+        // The first failure of a version that was there before counts; of one that was not, nobody knows since when.
+        assert_eq!(growth(&[of([5.0, 6.0, 7.0, 8.0, 9.0]), of([nan, nan, 3.0, 3.0, 4.0])], 5), [Some(1), Some(4), Some(1), Some(2)]);
+        assert_eq!(growth(&[of([nan, nan, 50.0, 51.0, 51.0])], 5), [None, None, Some(1), Some(0)]);
+        assert_eq!(growth(&[], 5), [None, None, None, None]);
+        assert_eq!(growth(&[], 0), []);
+    }
+
+    #[test]
+    fn what_is_no_answer_says_why() {
+        let refused = |body: Value| matrix(&body, GRID).unwrap_err().to_string();
+        assert_eq!(refused(json!({ "status": "error", "error": "parse error" })), "Prometheus refuses the query: parse error");
+        assert_eq!(refused(json!("<html>")), "Prometheus refuses the query: it is not an answer of Prometheus");
+        let data = |data: Value| json!({ "status": "success", "data": data });
+        assert_eq!(refused(data(json!({ "resultType": "vector" }))), "Prometheus gives a vector: ask for a range of time");
+        let histogram = json!({ "resultType": "matrix", "result": [{ "metric": {}, "histograms": [] }] });
+        assert!(refused(data(histogram)).starts_with("native histograms are not read"));
+        let odd = json!({ "resultType": "matrix", "result": [{ "metric": {}, "values": [[1, 2]] }] });
+        assert_eq!(refused(data(odd)), "`[1,2]` is no value at a time");
+    }
+}
