@@ -4,6 +4,7 @@
 //! or `null` is a missing number of a series; a count must be there.
 
 use serde_json::{Map, Value};
+use tidegate_core::judge::Interval;
 
 /// Most rows that are read.
 pub const ROWS_MAX: usize = 2_000_000;
@@ -16,15 +17,6 @@ const REQUESTS: &[&str] = &["requests", "total", "count", "trials", "n"];
 const ERRORS: &[&str] = &["errors", "failures", "failed", "bad", "hits"];
 /// Columns that are there for people.
 const IGNORED: &[&str] = &["time", "timestamp", "at", "tick", "minute", "step"];
-
-/// What was counted of both arms in one interval: requests, and failures among them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CountRow {
-    /// Of the candidate.
-    pub candidate: (u64, u64),
-    /// Of the control.
-    pub control: (u64, u64),
-}
 
 /// All mistakes of a file, each with its line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,7 +41,7 @@ type Mistakes = Vec<(usize, String)>;
 ///
 /// # Errors
 /// With every mistake.
-pub fn counts(file: &str, text: &str) -> Result<Vec<CountRow>, SamplesError> {
+pub fn counts(file: &str, text: &str) -> Result<Vec<Interval>, SamplesError> {
     let read = || {
         let table = table(text)?;
         let mut places = [None; 4];
@@ -71,7 +63,7 @@ pub fn counts(file: &str, text: &str) -> Result<Vec<CountRow>, SamplesError> {
             let count = |at: usize| whole(cells.get(at).map_or("", String::as_str), table.names.get(at).map_or("", String::as_str));
             match (count(a), count(b), count(c), count(d)) {
                 (Ok(n1), Ok(s1), Ok(n0), Ok(s0)) if s1 <= n1 && s0 <= n0 => {
-                    found.push(CountRow { candidate: (n1, s1), control: (n0, s0) });
+                    found.push(Interval { candidate: (n1, s1), control: (n0, s0) });
                 }
                 (Ok(n1), Ok(s1), Ok(n0), Ok(s0)) => {
                     let (arm, n, s) = if s1 > n1 { ("candidate", n1, s1) } else { ("control", n0, s0) };
@@ -235,7 +227,7 @@ mod tests {
 
     #[test]
     fn counts_are_read_under_the_names_that_people_use() {
-        let row = |n1, s1, n0, s0| CountRow { candidate: (n1, s1), control: (n0, s0) };
+        let row = |n1, s1, n0, s0| Interval { candidate: (n1, s1), control: (n0, s0) };
         let wide = "time,candidate_requests,candidate_errors,control_requests,control_errors\n00:00,10,1,90,2\n\n00:01,11,0,89.0,0\n";
         assert_eq!(counts("c.csv", wide).unwrap(), [row(10, 1, 90, 2), row(11, 0, 89, 0)]);
         let other = "stable.total;stable.failures;canary.total;canary.failures\n90;2;10;1\n";

@@ -14,6 +14,15 @@ use serde::{Deserialize, Serialize};
 /// Most points that a picture is drawn of.
 const POINTS_MAX: usize = 400;
 
+/// Requests and failures of both arms in one interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interval {
+    /// Of the candidate.
+    pub candidate: (u64, u64),
+    /// Of the control.
+    pub control: (u64, u64),
+}
+
 /// What a comparison of counts comes to.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct CountsAssessment {
@@ -51,23 +60,23 @@ pub fn errors_of_preset() -> Guardrail {
     })
 }
 
-/// Judges intervals of (requests, failures) of candidate and control. All of alpha is spent on this one comparison: there
+/// Judges intervals in the order of time. All of alpha is spent on this one comparison: there
 /// are no other attempts and modes that it would have to be shared with.
 #[must_use]
-pub fn judge_counts(settings: &JudgeSettings, intervals: &[((u64, u64), (u64, u64))], share: Option<f64>) -> CountsAssessment {
+pub fn judge_counts(settings: &JudgeSettings, intervals: &[Interval], share: Option<f64>) -> CountsAssessment {
     let parts = alpha_of_attempt(1.0, 1) * part_of_mode(Mode::Canary);
     let settings = JudgeSettings { alpha: settings.alpha / parts, ..settings.clone() };
     let share_bp = libm::round(share.unwrap_or(0.5).clamp(0.0, 1.0) * 10_000.0) as u32;
     let arm = |(requests, errors): (u64, u64)| ArmCounts { requests, errors, ..ArmCounts::default() };
-    let tick = |(seq, (candidate, control)): (usize, &((u64, u64), (u64, u64)))| Tick {
+    let tick = |(seq, interval): (usize, &Interval)| Tick {
         seq: seq as u64,
         at: At(0).plus_ms(settings.tick_ms.saturating_mul(seq as u64 + 1)),
         mode: Mode::Canary,
         step: 0,
         attempt: 1,
         candidate_share_bp: share_bp,
-        candidate: arm(*candidate),
-        control: arm(*control),
+        candidate: arm(interval.candidate),
+        control: arm(interval.control),
         pairs: None,
     };
     let ticks: Vec<Tick> = intervals.iter().enumerate().map(tick).collect();
@@ -94,7 +103,7 @@ mod tests {
     #[test]
     fn all_of_alpha_is_spent_on_one_comparison() {
         let settings = for_counts(errors_of_preset(), None);
-        let judge = |row, times| judge_counts(&settings, &vec![row; times], None);
+        let judge = |(candidate, control), times| judge_counts(&settings, &vec![Interval { candidate, control }; times], None);
         let bad = judge(((100, 2), (900, 6)), 60);
         assert_eq!(bad.assessment.verdict, Verdict::Rollback);
         assert!((bad.assessment.needs_rollback - 100.0).abs() < 1e-9, "{}", bad.assessment.needs_rollback);
@@ -115,7 +124,7 @@ mod tests {
     #[test]
     fn counts_that_do_not_fit_the_split_hold() {
         let settings = for_counts(errors_of_preset(), Some(0.1));
-        let off = judge_counts(&settings, &[((60, 0), (940, 0)); 60], Some(0.1));
+        let off = judge_counts(&settings, &[Interval { candidate: (60, 0), control: (940, 0) }; 60], Some(0.1));
         assert_eq!(off.assessment.verdict, Verdict::Hold { why: super::super::HoldReason::SampleRatioMismatch });
     }
 }

@@ -15,7 +15,7 @@ mod state;
 mod verdict;
 
 pub use assess::{JUDGE_VERSION, recompute};
-pub use counts::{CountsAssessment, errors_of_preset, for_counts, judge_counts};
+pub use counts::{CountsAssessment, Interval, errors_of_preset, for_counts, judge_counts};
 pub use evidence::{ArmCounts, BUCKETS, BUCKETS_PER_OCTAVE, LatencyHistogram, Mode, OneSample, PairCounts, Tick};
 pub use guardrails::{Offline, applies};
 pub use history::{GuardrailPoint, History, HistoryPoint, history};

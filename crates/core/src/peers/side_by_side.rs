@@ -3,6 +3,7 @@
 use super::argo::{self, Limits, Tally};
 use super::flagger::{Canary, Range, Rules, Step};
 use super::kayenta::{Class, Classifier, Direction, MetricRules};
+use crate::judge::Interval;
 use serde::{Deserialize, Serialize};
 
 /// The share of good answers that thresholds ask for.
@@ -11,15 +12,6 @@ const GOOD_MIN: f64 = 0.99;
 const RATIO_MAX: f64 = 1.2;
 /// Values that a rank test should have of each arm, as its documents say.
 const VALUES_MIN: usize = 50;
-
-/// Requests and failures of both arms in one interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Interval {
-    /// Of the candidate.
-    pub candidate: (u64, u64),
-    /// Of the control.
-    pub control: (u64, u64),
-}
 
 /// What a judge ended with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

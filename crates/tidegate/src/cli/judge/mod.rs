@@ -11,11 +11,11 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use tidegate_core::judge::{
-    By, CountsAssessment, Guardrail, HistoryPoint, JudgeSettings, SeriesAssessment, SeriesSettings, Verdict, Worse, errors_of_preset,
-    for_counts, judge_counts, judge_series,
+    By, CountsAssessment, Guardrail, HistoryPoint, Interval, JudgeSettings, SeriesAssessment, SeriesSettings, Verdict, Worse,
+    errors_of_preset, for_counts, judge_counts, judge_series,
 };
-use tidegate_core::peers::side_by_side::{Answer, Ending, Interval, side_by_side};
-use tidegate_wire::samples::{CountRow, counts, series};
+use tidegate_core::peers::side_by_side::{Answer, Ending, side_by_side};
+use tidegate_wire::samples::{counts, series};
 
 /// Characters of a picture.
 const WIDTH: usize = 60;
@@ -153,7 +153,7 @@ fn wrong(why: impl std::fmt::Display) -> anyhow::Error {
     failure(exit::USAGE, format!("judge: {why}"))
 }
 
-fn read(context: &Context, args: &CountsArgs) -> Result<Vec<CountRow>> {
+fn read(context: &Context, args: &CountsArgs) -> Result<Vec<Interval>> {
     let text = read_text(&context.dir.join(&args.file))?;
     counts(&args.file.display().to_string(), &text).map_err(wrong)
 }
@@ -187,9 +187,8 @@ fn settings(harm: &CountHarm, tick_s: u64, share: Option<f64>) -> Result<JudgeSe
     Ok(JudgeSettings { alpha: harm.alpha, beta: harm.beta, tick_ms: tick_s.max(1).saturating_mul(1_000), ..settings })
 }
 
-fn judged(args: &CountsArgs, rows: &[CountRow]) -> Result<CountsAssessment> {
-    let intervals: Vec<_> = rows.iter().map(|row| (row.candidate, row.control)).collect();
-    Ok(judge_counts(&settings(&args.harm, args.tick, args.share)?, &intervals, args.share))
+fn judged(args: &CountsArgs, rows: &[Interval]) -> Result<CountsAssessment> {
+    Ok(judge_counts(&settings(&args.harm, args.tick, args.share)?, rows, args.share))
 }
 
 fn of_counts(context: &Context, args: &CountsArgs) -> Result<u8> {
@@ -217,8 +216,7 @@ fn tell_counts(context: &Context, found: &CountsAssessment) -> Result<u8> {
 fn of_prometheus(context: &Context, args: &OnPrometheus) -> Result<u8> {
     if !args.from.gauge() {
         let settings = settings(&args.harm, args.from.tick_s()?, None)?;
-        let intervals: Vec<_> = args.from.counts()?.iter().map(|row| (row.candidate, row.control)).collect();
-        return tell_counts(context, &judge_counts(&settings, &intervals, None));
+        return tell_counts(context, &judge_counts(&settings, &args.from.counts()?, None));
     }
     let defaults = SeriesSettings::default();
     let settings = SeriesSettings {
@@ -319,7 +317,6 @@ fn picture(name: &str, course: &[f64], bar: f64) -> Result<()> {
 fn compare(context: &Context, args: &CountsArgs) -> Result<u8> {
     let rows = read(context, args)?;
     let found = judged(args, &rows)?;
-    let intervals: Vec<Interval> = rows.iter().map(|r| Interval { candidate: r.candidate, control: r.control }).collect();
     let verdict = &found.assessment.verdict;
     let ours = Answer {
         judge: format!("Tidegate, alpha {}", args.harm.alpha),
@@ -331,7 +328,7 @@ fn compare(context: &Context, args: &CountsArgs) -> Result<u8> {
         at: found.decided_at,
         why: found.assessment.summary.clone(),
     };
-    let all: Vec<Answer> = std::iter::once(ours).chain(side_by_side(&intervals)).collect();
+    let all: Vec<Answer> = std::iter::once(ours).chain(side_by_side(&rows)).collect();
     if context.json {
         show::json(&serde_json::json!({ "intervals": rows.len(), "judges": all }))?;
         return Ok(code(verdict));

@@ -7,9 +7,9 @@ use anyhow::Result;
 use clap::Args;
 use tidegate_adapters::curl::Curl;
 use tidegate_adapters::prometheus::range;
+use tidegate_core::judge::Interval;
 use tidegate_wire::config::unit::duration_ms;
 use tidegate_wire::prometheus::{Grid, STEPS_MAX, Series, growth};
-use tidegate_wire::samples::CountRow;
 
 /// The variable that holds a token for Prometheus.
 const TOKEN: &str = "TIDEGATE_PROMETHEUS_TOKEN";
@@ -55,7 +55,7 @@ impl PrometheusArgs {
         let read = |name: &str, text: &str| duration_ms(text).map_err(|why| wrong(format!("--{name}: {why}")));
         let (since, every) = (read("since", &self.since)?, read("every", &self.every)?);
         let steps = usize::try_from(since / every.max(1)).unwrap_or(usize::MAX).saturating_add(1);
-        if every < 1_000 || every % 1_000 != 0 || steps < 2 || steps > STEPS_MAX {
+        if every < 1_000 || every % 1_000 != 0 || !(2..=STEPS_MAX).contains(&steps) {
             return Err(wrong(format!(
                 "--since {} in intervals of --every {}: give whole seconds, and from 1 to {} intervals",
                 self.since,
@@ -71,12 +71,11 @@ impl PrometheusArgs {
     }
 
     fn ask(&self, query: &str, grid: Grid) -> Result<Vec<Series>> {
-        let token = std::env::var(TOKEN).ok();
-        range(&Curl, &self.url, token.as_deref(), query, grid).map_err(|e| failure(exit::OUTSIDE, format!("judge: {e}")))
+        range(&Curl, &self.url, token().as_deref(), query, grid).map_err(|e| failure(exit::OUTSIDE, format!("judge: {e}")))
     }
 
     /// Requests and failures of both arms by interval; an interval in which nothing was seen of an arm has none of it.
-    pub fn counts(&self) -> Result<Vec<CountRow>> {
+    pub fn counts(&self) -> Result<Vec<Interval>> {
         let grid = self.grid()?;
         let failing = self.errors.as_deref().unwrap_or_default();
         let of = |selector: &str| growth_of(self.ask(selector, grid)?, selector, grid);
@@ -94,7 +93,7 @@ impl PrometheusArgs {
             let requests = n.get(at).copied().flatten().unwrap_or(0);
             (requests, s.get(at).copied().flatten().unwrap_or(0).min(requests))
         };
-        Ok((0..grid.steps - 1).map(|at| CountRow { candidate: arm(&n1, &s1, at), control: arm(&n0, &s0, at) }).collect())
+        Ok((0..grid.steps - 1).map(|at| Interval { candidate: arm(&n1, &s1, at), control: arm(&n0, &s0, at) }).collect())
     }
 
     /// Values of both arms by interval; NaN where there is none.
@@ -110,6 +109,11 @@ impl PrometheusArgs {
         };
         Ok((of(&self.candidate)?, of(&self.control)?))
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "a secret on the command line would be seen in lists of processes")]
+fn token() -> Option<String> {
+    std::env::var(TOKEN).ok().filter(|token| !token.is_empty())
 }
 
 fn growth_of(series: Vec<Series>, selector: &str, grid: Grid) -> Result<Vec<Option<u64>>> {

@@ -85,7 +85,8 @@ fn one_condition(text: &str, tables: &[&str]) -> Result<Written, Not> {
     let counts = counts_rows(tokens.get(1..from).unwrap_or_default()).ok_or(Not::But)?;
     let Some((Token::Name(table, _), _)) = tokens.get(from + 1) else { return Err(wrong("the query names no table after FROM")) };
     let filled = table.trim_matches(['{', '}']);
-    if !(CHECKED.contains(&filled) && table.starts_with('{')) && !tables.contains(&table.as_str()) {
+    let checked = tables.contains(&table.as_str()) || (CHECKED.contains(&filled) && table.starts_with('{'));
+    if !checked {
         let why = format!("table `{table}` is refused: the checked table is `{{batch}}`, another dataset beside it `{{its-name}}`");
         return Err(Not::Wrong(why));
     }
