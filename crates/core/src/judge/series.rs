@@ -12,6 +12,9 @@ use tidegate_stats::paired::{PairedProcess, Spread, band};
 /// Most points that a picture is drawn of.
 pub const POINTS_MAX: usize = 400;
 
+/// Most pairs of one judgement: the differences seen so far are kept in order.
+pub const PAIRS_MAX: usize = 20_000;
+
 /// Which direction is worse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -50,7 +50,7 @@ sql:
         assert!(contract.is_err(), "{refused}");
     }
     let deep = |prefix: &str, times: usize| format!("sql: [\"SELECT DISTINCT n FROM {{batch}} WHERE n = {}1\"]", prefix.repeat(times));
-    for (prefix, times) in [("1 + ", 398), ("n = n OR n = ", 130)] {
+    for (prefix, times) in [("1 + ", 398), ("n OR n = ", 130)] {
         let report = checked(&Source::at(&flights), "c.yaml", &deep(prefix, times), &options);
         assert!(report.outcomes[0].verdict != Verdict::Error, "{prefix}: {}", lines(&report));
     }

@@ -11,7 +11,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use tidegate_core::judge::{
-    By, CountsAssessment, Guardrail, HistoryPoint, Interval, JudgeSettings, SeriesAssessment, SeriesSettings, Verdict, Worse,
+    By, CountsAssessment, Guardrail, HistoryPoint, Interval, JudgeSettings, PAIRS_MAX, SeriesAssessment, SeriesSettings, Verdict, Worse,
     errors_of_preset, for_counts, judge_counts, judge_series,
 };
 use tidegate_core::peers::side_by_side::{Answer, Ending, side_by_side};
@@ -263,6 +263,9 @@ fn of_series(context: &Context, args: &SeriesArgs) -> Result<u8> {
 fn judge_pairs(context: &Context, settings: &SeriesSettings, pairs: Vec<(f64, f64)>) -> Result<u8> {
     if let Some(why) = settings.mistake() {
         return Err(wrong(why));
+    }
+    if pairs.len() > PAIRS_MAX {
+        return Err(wrong(format!("{} pairs, at most {PAIRS_MAX} are judged: take the middle of longer intervals", pairs.len())));
     }
     if let (By::Ratio, Some(at)) = (settings.by, pairs.iter().position(|(a, b)| *a <= 0.0 || *b <= 0.0)) {
         return Err(wrong(format!("value {} is not above 0, so it has no ratio: use --difference", at + 1)));
