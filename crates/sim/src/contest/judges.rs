@@ -34,13 +34,13 @@ pub(super) struct Outcome {
 
 /// Limits of counters at which the undisturbed world is rolled back at most once in a hundred.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counters {
+pub struct Counters {
     absolute: u64,
     ratio: u64,
 }
 
 impl Counters {
-    pub fn tuned(runs: impl Iterator<Item = Run>, _: f64) -> Counters {
+    pub(super) fn tuned(runs: impl Iterator<Item = Run>) -> Counters {
         let (mut absolute, mut ratio) = (Vec::new(), Vec::new());
         for run in runs {
             absolute.push(run.minutes().filter(|m| absolute_holds(m, run.cell.base) == Some(false)).count() as u64);

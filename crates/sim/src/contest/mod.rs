@@ -12,7 +12,9 @@ mod world;
 pub use table::{CellResult, JudgeResult, table};
 pub use world::{Nuisance, TICKS, TICKS_PER_MINUTE};
 
-use judges::{Counters, Outcome, outcomes};
+pub use judges::Counters;
+
+use judges::{Outcome, outcomes};
 use serde::{Deserialize, Serialize};
 use world::Run;
 
@@ -74,12 +76,16 @@ pub fn cells() -> Vec<Cell> {
     all
 }
 
-/// Runs a cell. The same plan gives the same result, whatever else is run.
+/// Limits of counters at this traffic and rate of errors: the same for every cell of them.
 #[must_use]
-pub fn run_cell(plan: &Plan, cell: Cell) -> CellResult {
-    let plain = Cell { ratio: 1.0, nuisance: Nuisance::None, ..cell };
-    let tuning = (0..plan.tuning_runs).map(|i| Run::new(plain, seed_of(plan, plain, i, 1)));
-    let counters = Counters::tuned(tuning, cell.base);
+pub fn tune(plan: &Plan, per_minute: f64, base: f64) -> Counters {
+    let plain = Cell { per_minute, base, ratio: 1.0, nuisance: Nuisance::None };
+    Counters::tuned((0..plan.tuning_runs).map(|i| Run::new(plain, seed_of(plan, plain, i, 1))))
+}
+
+/// Runs a cell with counters that were tuned for it. The same plan gives the same result, whatever else is run.
+#[must_use]
+pub fn run_cell(plan: &Plan, counters: Counters, cell: Cell) -> CellResult {
     let runs = if cell.harmless() { plan.null_runs } else { plan.other_runs };
     let mut all: Vec<(String, Vec<Outcome>)> = Vec::new();
     for i in 0..runs {
@@ -105,7 +111,8 @@ mod tests {
     use super::*;
 
     fn result(cell: Cell, runs: u64) -> CellResult {
-        run_cell(&Plan { null_runs: runs, other_runs: runs, tuning_runs: 200, seed: 7 }, cell)
+        let plan = Plan { null_runs: runs, other_runs: runs, tuning_runs: 200, seed: 7 };
+        run_cell(&plan, tune(&plan, cell.per_minute, cell.base), cell)
     }
 
     fn of<'r>(result: &'r CellResult, judge: &str) -> &'r JudgeResult {

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tidegate_sim::contest::{Cell, CellResult, Plan, cells, run_cell, table};
+use tidegate_sim::contest::{Cell, CellResult, Plan, cells, run_cell, table, tune};
 
 /// Which world.
 #[derive(Debug, Args)]
@@ -93,21 +93,34 @@ fn judges(context: &Context, args: &JudgesArgs) -> Result<u8> {
 /// All cells, on all cores, in their order.
 fn every(plan: &Plan, all: &[Cell], quiet: bool) -> Vec<CellResult> {
     let progress = Progress::new(quiet);
+    let mut worlds: Vec<(f64, f64)> = all.iter().map(|cell| (cell.per_minute, cell.base)).collect();
+    worlds.dedup();
+    progress.now("tuning the counters of the others");
+    let tuned = in_parallel(&worlds, |(per_minute, base)| ((*per_minute, *base), tune(plan, *per_minute, *base)), |_| {});
+    let of =
+        |cell: &Cell| tuned.iter().find(|(world, _)| *world == (cell.per_minute, cell.base)).map_or_else(Default::default, |(_, c)| *c);
+    let told = |done: usize| progress.now(&format!("{done} of {} cells", all.len()));
+    let results = in_parallel(all, |cell| run_cell(plan, of(cell), *cell), told);
+    progress.clear();
+    results
+}
+
+/// `one` of each item, on all cores, in their order; `told` hears how many are done.
+fn in_parallel<T: Sync, R: Send>(all: &[T], one: impl Fn(&T) -> R + Sync, told: impl Fn(usize) + Sync) -> Vec<R> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(all.len())));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
-                while let Some((at, cell)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, all.get(at)?))) {
-                    let result = run_cell(plan, *cell);
+                while let Some((at, item)) = Some(next.fetch_add(1, Ordering::Relaxed)).and_then(|at| Some((at, all.get(at)?))) {
+                    let result = one(item);
                     if let Ok(mut done) = done.lock() {
                         done.push((at, result));
-                        progress.now(&format!("{} of {} cells", done.len(), all.len()));
+                        told(done.len());
                     }
                 }
             });
         }
     });
-    progress.clear();
     let mut done = done.into_inner().unwrap_or_default();
     done.sort_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, result)| result).collect()

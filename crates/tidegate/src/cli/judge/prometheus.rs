@@ -77,23 +77,23 @@ impl PrometheusArgs {
     /// Requests and failures of both arms by interval; an interval in which nothing was seen of an arm has none of it.
     pub fn counts(&self) -> Result<Vec<Interval>> {
         let grid = self.grid()?;
-        let failing = self.errors.as_deref().unwrap_or_default();
-        let of = |selector: &str| growth_of(self.ask(selector, grid)?, selector, grid);
-        let failures = |selector: &str| {
-            let narrowed = narrowed(selector, failing)?;
-            let all = self.ask(selector, grid)?;
-            // An arm without any failure has no series of failures: its requests say that it was there.
-            let seen = growth(&all, grid.steps);
-            let grown = growth(&born(self.ask(&narrowed, grid)?, &all, grid), grid.steps);
-            Ok::<_, anyhow::Error>(seen.iter().zip(grown).map(|(seen, grown)| seen.and(Some(grown.unwrap_or(0)))).collect::<Vec<_>>())
+        let (candidate, control) = (self.arm(&self.candidate, grid)?, self.arm(&self.control, grid)?);
+        Ok(candidate.into_iter().zip(control).map(|(candidate, control)| Interval { candidate, control }).collect())
+    }
+
+    fn arm(&self, selector: &str, grid: Grid) -> Result<Vec<(u64, u64)>> {
+        let narrowed = narrowed(selector, self.errors.as_deref().unwrap_or_default())?;
+        let all = self.ask(selector, grid)?;
+        if all.is_empty() {
+            return Err(failure(exit::NOT_FOUND, format!("judge: `{selector}` finds no series: look at its name and labels")));
+        }
+        let failures = growth(&born(self.ask(&narrowed, grid)?, &all, grid), grid.steps);
+        // An arm without any failure has no series of failures: its requests say that it was there.
+        let one = |(requests, failed): (Option<u64>, Option<u64>)| {
+            let requests = requests.unwrap_or(0);
+            (requests, failed.unwrap_or(0).min(requests))
         };
-        let (n1, s1) = (of(&self.candidate)?, failures(&self.candidate)?);
-        let (n0, s0) = (of(&self.control)?, failures(&self.control)?);
-        let arm = |n: &[Option<u64>], s: &[Option<u64>], at: usize| {
-            let requests = n.get(at).copied().flatten().unwrap_or(0);
-            (requests, s.get(at).copied().flatten().unwrap_or(0).min(requests))
-        };
-        Ok((0..grid.steps - 1).map(|at| Interval { candidate: arm(&n1, &s1, at), control: arm(&n0, &s0, at) }).collect())
+        Ok(growth(&all, grid.steps).into_iter().zip(failures).map(one).collect())
     }
 
     /// Values of both arms by interval; NaN where there is none.
@@ -114,13 +114,6 @@ impl PrometheusArgs {
 #[expect(clippy::disallowed_methods, reason = "a secret on the command line would be seen in lists of processes")]
 fn token() -> Option<String> {
     std::env::var(TOKEN).ok().filter(|token| !token.is_empty())
-}
-
-fn growth_of(series: Vec<Series>, selector: &str, grid: Grid) -> Result<Vec<Option<u64>>> {
-    if series.is_empty() {
-        return Err(failure(exit::NOT_FOUND, format!("judge: `{selector}` finds no series: look at its name and labels")));
-    }
-    Ok(growth(&series, grid.steps))
 }
 
 /// Series of failures that came when the arm was there before have counted from nothing: told by its requests.
