@@ -1,10 +1,9 @@
 //! Counts of two arms that were gathered elsewhere: one comparison, judged by itself.
 
-use super::assess::JUDGE_VERSION;
 use super::evidence::{ArmCounts, Mode, Tick};
 use super::guardrails::Offline;
 use super::history::{History, history};
-use super::settings::{Guardrail, GuardrailKind, JudgeSettings};
+use super::settings::{Guardrail, JudgeSettings};
 use super::state::{JudgeState, alpha_of_attempt, part_of_mode};
 use super::verdict::{Assessment, Verdict};
 use crate::id::At;
@@ -43,43 +42,37 @@ pub fn for_counts(errors: Guardrail, share: Option<f64>) -> JudgeSettings {
     JudgeSettings { guardrails, warm_up_ms: 0, min_requests: 0, deadline_ms: u64::MAX, ..preset }
 }
 
-/// The errors of the preset.
+/// The same settings with all of alpha for one comparison: there are no other attempts and modes that it would have to be
+/// shared with.
 #[must_use]
-pub fn errors_of_preset() -> Guardrail {
-    let preset = JudgeSettings::preset();
-    let errors = preset.guardrails.get("errors").cloned();
-    errors.unwrap_or(Guardrail {
-        kind: GuardrailKind::Errors,
-        tolerance: 1.1,
-        slack: 0.001,
-        harm: 1.5,
-        harm_slack: 0.002,
-        differs_by: 0.0,
-        floor_us: 0,
-        weight: 1.0,
-    })
+pub fn alone(settings: JudgeSettings) -> JudgeSettings {
+    let parts = alpha_of_attempt(1.0, 1) * part_of_mode(Mode::Canary);
+    JudgeSettings { alpha: settings.alpha / parts, ..settings }
 }
 
-/// Judges intervals in the order of time. All of alpha is spent on this one comparison: there
-/// are no other attempts and modes that it would have to be shared with.
+/// The tick of an interval, of a comparison that is judged by itself; `share` is the candidate's as it was configured.
 #[must_use]
-pub fn judge_counts(settings: &JudgeSettings, intervals: &[Interval], share: Option<f64>) -> CountsAssessment {
-    let parts = alpha_of_attempt(1.0, 1) * part_of_mode(Mode::Canary);
-    let settings = JudgeSettings { alpha: settings.alpha / parts, ..settings.clone() };
-    let share_bp = libm::round(share.unwrap_or(0.5).clamp(0.0, 1.0) * 10_000.0) as u32;
+pub fn tick_of(settings: &JudgeSettings, seq: u64, share: f64, interval: Interval) -> Tick {
     let arm = |(requests, errors): (u64, u64)| ArmCounts { requests, errors, ..ArmCounts::default() };
-    let tick = |(seq, interval): (usize, &Interval)| Tick {
-        seq: seq as u64,
-        at: At(0).plus_ms(settings.tick_ms.saturating_mul(seq as u64 + 1)),
+    Tick {
+        seq,
+        at: At(0).plus_ms(settings.tick_ms.saturating_mul(seq + 1)),
         mode: Mode::Canary,
         step: 0,
         attempt: 1,
-        candidate_share_bp: share_bp,
+        candidate_share_bp: libm::round(share.clamp(0.0, 1.0) * 10_000.0) as u32,
         candidate: arm(interval.candidate),
         control: arm(interval.control),
         pairs: None,
-    };
-    let ticks: Vec<Tick> = intervals.iter().enumerate().map(tick).collect();
+    }
+}
+
+/// Judges intervals in the order of time, with all of alpha for this one comparison.
+#[must_use]
+pub fn judge_counts(settings: &JudgeSettings, intervals: &[Interval], share: Option<f64>) -> CountsAssessment {
+    let settings = alone(settings.clone());
+    let share = share.unwrap_or(0.5);
+    let ticks: Vec<Tick> = (0..).zip(intervals).map(|(seq, interval)| tick_of(&settings, seq, share, *interval)).collect();
     let offline = Offline::default();
     let mut state = JudgeState::new(&settings, 1, Mode::Canary, &offline);
     let mut decided_at = None;
@@ -91,13 +84,14 @@ pub fn judge_counts(settings: &JudgeSettings, intervals: &[Interval], share: Opt
     }
     let mut assessment = state.assess();
     if ticks.is_empty() {
-        assessment = Assessment { verdict: Verdict::NoTelemetry, judge_version: JUDGE_VERSION, ..assessment };
+        assessment.verdict = Verdict::NoTelemetry;
     }
     CountsAssessment { assessment, decided_at, history: history(&settings, 1, Mode::Canary, &offline, &ticks, POINTS_MAX) }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::errors_of_preset;
     use super::*;
 
     #[test]

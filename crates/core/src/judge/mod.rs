@@ -15,11 +15,11 @@ mod state;
 mod verdict;
 
 pub use assess::{JUDGE_VERSION, recompute};
-pub use counts::{CountsAssessment, Interval, errors_of_preset, for_counts, judge_counts};
+pub use counts::{CountsAssessment, Interval, alone, for_counts, judge_counts, tick_of};
 pub use evidence::{ArmCounts, BUCKETS, BUCKETS_PER_OCTAVE, LatencyHistogram, Mode, OneSample, PairCounts, Tick};
 pub use guardrails::{Offline, applies};
 pub use history::{GuardrailPoint, History, HistoryPoint, history};
 pub use series::{By, PAIRS_MAX, SeriesAssessment, SeriesPoint, SeriesSettings, Worse, judge_series};
-pub use settings::{Guardrail, GuardrailKind, JudgeSettings};
+pub use settings::{Guardrail, GuardrailKind, JudgeSettings, errors_of_preset};
 pub use state::{JudgeState, alpha_of_attempt, part_of_mode};
 pub use verdict::{Assessment, GuardrailAssessment, HoldReason, Verdict};

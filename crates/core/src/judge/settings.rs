@@ -75,22 +75,24 @@ fn is_zero(us: &u64) -> bool {
     *us == 0
 }
 
+/// A guardrail of the preset.
+fn of_preset(kind: GuardrailKind, tolerance: f64, slack: f64, harm: f64, harm_slack: f64) -> Guardrail {
+    Guardrail { kind, tolerance, slack, harm, harm_slack, differs_by: 0.05, floor_us: 0, weight: 1.0 }
+}
+
+/// The errors of the preset.
+#[must_use]
+pub fn errors_of_preset() -> Guardrail {
+    of_preset(GuardrailKind::Errors, 1.1, 0.001, 1.5, 0.002)
+}
+
 impl JudgeSettings {
     /// The preset that covers most users.
     #[must_use]
     pub fn preset() -> JudgeSettings {
-        let g = |kind, tolerance, slack, harm, harm_slack| Guardrail {
-            kind,
-            tolerance,
-            slack,
-            harm,
-            harm_slack,
-            differs_by: 0.05,
-            floor_us: 0,
-            weight: 1.0,
-        };
+        let g = of_preset;
         let guardrails = IndexMap::from([
-            ("errors".to_owned(), g(GuardrailKind::Errors, 1.1, 0.001, 1.5, 0.002)),
+            ("errors".to_owned(), errors_of_preset()),
             ("latency_p50".to_owned(), g(GuardrailKind::Latency { q: 0.5 }, 1.1, 0.02, 1.5, 0.05)),
             ("latency_p95".to_owned(), g(GuardrailKind::Latency { q: 0.95 }, 1.1, 0.005, 1.5, 0.02)),
             ("latency_p99".to_owned(), g(GuardrailKind::Latency { q: 0.99 }, 1.1, 0.001, 1.5, 0.005)),

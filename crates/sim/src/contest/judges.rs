@@ -2,10 +2,7 @@
 
 use super::world::{Counted, Run, TICKS_PER_MINUTE};
 use super::{ALPHA, SLACK, TOLERANCE};
-use tidegate_core::id::At;
-use tidegate_core::judge::{
-    ArmCounts, JudgeSettings, JudgeState, Mode, Offline, Tick, alpha_of_attempt, errors_of_preset, for_counts, part_of_mode,
-};
+use tidegate_core::judge::{Interval, JudgeSettings, JudgeState, Mode, Offline, alone, errors_of_preset, for_counts, tick_of};
 use tidegate_core::peers::argo::{self, Limits, Tally};
 use tidegate_core::peers::kayenta::{CONFIDENCE, Class, Classifier, Direction, MetricRules, TOLERANCE as KAYENTA_TOLERANCE};
 use tidegate_stats::eprocess::{Null, payoff};
@@ -97,24 +94,13 @@ pub(super) fn outcomes(run: &Run, counters: &Counters) -> Vec<(String, Outcome)>
 }
 
 fn ours(run: &Run, dispersion: bool) -> Outcome {
-    let parts = alpha_of_attempt(1.0, 1) * part_of_mode(Mode::Canary);
     let preset = for_counts(errors_of_preset(), Some(0.5));
-    let settings = JudgeSettings { alpha: ALPHA / parts, dispersion_correction: dispersion, warm_up_ms: WARM_UP_MS, ..preset };
+    let settings = alone(JudgeSettings { alpha: ALPHA, dispersion_correction: dispersion, warm_up_ms: WARM_UP_MS, ..preset });
     let mut state = JudgeState::new(&settings, 1, Mode::Canary, &Offline::default());
-    let arm = |(requests, errors): (u64, u64)| ArmCounts { requests, errors, ..ArmCounts::default() };
     let mut outcome = Outcome::default();
     for (number, counted) in run.ticks.iter().enumerate() {
-        state.observe(&Tick {
-            seq: number as u64,
-            at: At(0).plus_ms(settings.tick_ms.saturating_mul(number as u64 + 1)),
-            mode: Mode::Canary,
-            step: 0,
-            attempt: 1,
-            candidate_share_bp: libm::round(counted.share * 10_000.0) as u32,
-            candidate: arm(counted.candidate),
-            control: arm(counted.control),
-            pairs: None,
-        });
+        let interval = Interval { candidate: counted.candidate, control: counted.control };
+        state.observe(&tick_of(&settings, number as u64, counted.share, interval));
         outcome.held = state.split_mismatch() || state.split_doubtful();
         if state.rolled_back() {
             return Outcome { rollback: Some(number), ..outcome };
