@@ -6,26 +6,43 @@ set -uo pipefail
 need_rust
 need_c_compiler
 need_python
-[ -n "${TIDEGATE_TEST_BROWSER:-}" ] || want_browser
-[ -n "${TIDEGATE_TEST_PROMETHEUS:-}" ] || want_package prometheus prometheus "counters of a Prometheus"
 
-environment dvc
-export TIDEGATE_TEST_DVC="$environment/bin/dvc"
-environment evidently
-export TIDEGATE_TEST_EVIDENTLY="$environment/bin/python"
-environment s3
-export TIDEGATE_TEST_MOTO="$environment/bin/moto_server"
-node_environment azurite && export TIDEGATE_TEST_AZURITE="$environment/node_modules/.bin/azurite-blob"
-environment gx
-export TIDEGATE_TEST_GX="$environment/bin/python"
-environment test
-export TIDEGATE_TEST_PYTHON="$environment/bin/python"
-TIDEGATE_ONNXRUNTIME=$("$TIDEGATE_TEST_PYTHON" -c '
+# What tests run against: browser, servers, peers. Made once, beside the compiler: one waits for the network, the other for the
+# processor.
+neighbours() {
+    [ -n "${TIDEGATE_TEST_BROWSER:-}" ] || want_browser
+    [ -n "${TIDEGATE_TEST_PROMETHEUS:-}" ] || want_package prometheus prometheus "counters of a Prometheus"
+    environment test
+    environment dvc
+    environment gx
+    environment evidently
+    environment s3
+    node_environment azurite || true
+}
+
+# Where the tests find them.
+introduce() {
+    environment dvc
+    export TIDEGATE_TEST_DVC="$environment/bin/dvc"
+    environment evidently
+    export TIDEGATE_TEST_EVIDENTLY="$environment/bin/python"
+    environment s3
+    export TIDEGATE_TEST_MOTO="$environment/bin/moto_server"
+    node_environment azurite >/dev/null && export TIDEGATE_TEST_AZURITE="$environment/node_modules/.bin/azurite-blob"
+    environment gx
+    export TIDEGATE_TEST_GX="$environment/bin/python"
+    environment test
+    export TIDEGATE_TEST_PYTHON="$environment/bin/python"
+    TIDEGATE_ONNXRUNTIME=$("$TIDEGATE_TEST_PYTHON" -c '
 import pathlib, onnxruntime
 found = sorted((pathlib.Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*[0-9]*"))
 print(found[0] if found else "")')
-[ -n "$TIDEGATE_ONNXRUNTIME" ] || fail "the onnxruntime package of $environment holds no library"
-export TIDEGATE_ONNXRUNTIME
+    [ -n "$TIDEGATE_ONNXRUNTIME" ] || fail "the onnxruntime package of $environment holds no library"
+    export TIDEGATE_ONNXRUNTIME
+}
+
+neighbours &
+neighbours=$!
 
 passed=0
 failed=0
@@ -48,7 +65,7 @@ if cargo fmt --version >/dev/null 2>&1; then
 else
     say "format: not checked, rustfmt is missing (rustup component add rustfmt)"
 fi
-check "the example's Python" env PYTHONDONTWRITEBYTECODE=1 "$TIDEGATE_TEST_PYTHON" -c '
+check "the example's Python" env PYTHONDONTWRITEBYTECODE=1 "$python" -c '
 import ast, pathlib, sys
 files = sorted(pathlib.Path("examples").rglob("*.py"))
 for file in files:
@@ -57,6 +74,10 @@ sys.exit(not files)'
 check "house rules" cargo run --locked --quiet --package xtask -- tidy
 
 announce_build debug
+# Errors of the compiler are counted below, where it is asked again.
+cargo test --locked --workspace --no-run || true
+wait "$neighbours" || exit 1
+introduce
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 say "tests"

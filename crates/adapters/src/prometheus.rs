@@ -2,7 +2,8 @@
 
 use crate::{Http, HttpError, Request};
 use std::fmt::Write as _;
-use tidegate_wire::prometheus::{Grid, Series, Unusable, matrix};
+use tidegate_core::judge::Interval;
+use tidegate_wire::prometheus::{Grid, Series, Unusable, born, growth, matrix, narrowed};
 
 /// A query that gave nothing to use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -49,6 +50,54 @@ pub fn range(http: &dyn Http, url: &str, token: Option<&str>, query: &str, grid:
         return Err(QueryError::Denied { url: url.to_owned(), status: answer.status });
     }
     matrix(&answer.body, grid).map_err(|why| QueryError::Unusable { url: url.to_owned(), query: query.to_owned(), why })
+}
+
+/// Counters of two arms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Arms {
+    /// Selector of the candidate's requests.
+    pub candidate: String,
+    /// The same of the control.
+    pub control: String,
+    /// Matchers that make a request a failure.
+    pub errors: String,
+}
+
+/// Why there are no counts.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CountError {
+    /// Not a selector.
+    #[error("{0}")]
+    Selector(String),
+    /// No answer.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+    /// An arm that Prometheus knows nothing of.
+    #[error("`{0}` finds no series: look at its name and labels")]
+    Nothing(String),
+}
+
+/// Requests and failures of both arms in each interval of a grid; one in which nothing was seen of an arm has none of it.
+///
+/// # Errors
+/// When a selector is none, finds nothing, or there is no answer.
+pub fn counts(http: &dyn Http, url: &str, token: Option<&str>, arms: &Arms, grid: Grid) -> Result<Vec<Interval>, CountError> {
+    let arm = |selector: &str| {
+        let narrowed = narrowed(selector, &arms.errors).map_err(CountError::Selector)?;
+        let all = range(http, url, token, selector, grid)?;
+        if all.is_empty() {
+            return Err(CountError::Nothing(selector.to_owned()));
+        }
+        let failures = growth(&born(range(http, url, token, &narrowed, grid)?, &all, grid), grid.steps);
+        // An arm without any failure has no series of failures: its requests say that it was there.
+        let one = |(requests, failed): (Option<u64>, Option<u64>)| {
+            let requests = requests.unwrap_or(0);
+            (requests, failed.unwrap_or(0).min(requests))
+        };
+        Ok(growth(&all, grid.steps).into_iter().zip(failures).map(one).collect::<Vec<_>>())
+    };
+    let (candidate, control) = (arm(&arms.candidate)?, arm(&arms.control)?);
+    Ok(candidate.into_iter().zip(control).map(|(candidate, control)| Interval { candidate, control }).collect())
 }
 
 /// Everything but letters, digits and `-_.~` as its bytes in hexadecimal.

@@ -9,6 +9,7 @@ pub mod drift;
 pub mod gate;
 pub mod id;
 pub mod judge;
+pub mod judgement;
 pub mod machine;
 pub mod model;
 pub mod peers;

@@ -136,7 +136,7 @@ fn shadow_explains_each_guardrail() {
         rollback
         Evidence of harm reached 2.7e60, and 444 is enough, after 360 candidate and 360 control requests. Most of it is skew: 51 of 120 (42.5 %), between 28.7 % and 57.1 %. Nothing changes this verdict; a retry starts afresh.
         - errors: Rolls back at 16 more candidate failures now. Enough for a promotion (1.13 of 20.0 now) in 9 min 50 s.
-        - latency_p50: Rolls back at 45 more candidate answers slower than 6.37 ms now. Enough for a promotion (1.71 of 20.0 now) in 1 min 10 s.
+        - latency_p50: Rolls back at 46 more candidate answers slower than 6.37 ms now. Enough for a promotion (1.71 of 20.0 now) in 1 min 10 s.
         - latency_p95: Rolls back at 23 more candidate answers slower than 12.2 ms now. Enough for a promotion (3.94 of 20.0 now) in 50 s.
         - latency_p99: Rolls back at 17 more candidate answers slower than 15.2 ms now. Enough for a promotion (0.73 of 20.0 now) in 1 h 2 min.
         - skew: Harmless up to 1.00 %, harm from 3.00 %. Enough for a rollback by itself. Moves away from a promotion (3.4e-6 of 20.0).
@@ -307,7 +307,7 @@ fn replay_gives_the_same_bits_even_from_a_stored_state() {
     assert_eq!(read, live.assess());
     assert_eq!(
         blake3::hash(bits(&read).as_bytes()).to_hex().as_str(),
-        "8ba13177cc723c480c6eb7a15f292c94b8ce90eb4118d1279b5dc13ee505333d",
+        "363b22e8f036988723f6484492206facca0c4c86ad176f3dbcf38c53f24e0347",
         "these bits are the same on every machine"
     );
 }
@@ -389,9 +389,10 @@ proptest! {
         }
     }
 
-    /// Without the dispersion correction, two half ticks are one tick, as far as counts by arm go.
+    /// Without the dispersion correction, two half ticks are one tick, as far as counts by arm go and failures are rare: where
+    /// they are not, each tick is held against the rate of those before it.
     #[test]
-    fn splitting_ticks_changes_nothing(rows in prop::collection::vec((1u64..40, 0u64..20, 0u64..20), 1..20)) {
+    fn splitting_ticks_changes_nothing(rows in prop::collection::vec((200u64..400, 0u64..20, 0u64..20), 1..20)) {
         let settings = JudgeSettings { dispersion_correction: false, ..errors_only() };
         let whole = rows.iter().enumerate().map(|(i, &(n, s1, s0))| tick(i as u64, (2 * n, s1.min(n)), (2 * n, s0.min(n))));
         let halves = rows.iter().enumerate().flat_map(|(i, &(n, s1, s0))| {

@@ -5,8 +5,8 @@ use crate::plane::{EPOCH_MS, Plane, Process, Served, index};
 use crate::scenario::{Scenario, Truth};
 use crate::story::Violation;
 use std::collections::HashMap;
-use tidegate_core::judge::Verdict;
-use tidegate_core::rollout::{Event, Note, Promoter, Role};
+use tidegate_core::judge::{Mode, Verdict};
+use tidegate_core::rollout::{Event, HoldWhy, Note, Promoter, Role};
 
 /// Ticks after the healing within which users must be off a harmful candidate.
 const EXPOSED_TICKS_MAX: u64 = 45;
@@ -34,6 +34,14 @@ pub(crate) struct Checker {
     /// Since the failed verdict, traffic was back on stable.
     back: bool,
     person_promoted: bool,
+    /// A person must say something before it may go on: it is held, or was paused.
+    waits_for_person: bool,
+    /// In this attempt a person was asked, and let it go on.
+    asked: bool,
+    let_on: bool,
+    watch_ended: bool,
+    /// Highest generation that was given out.
+    generation: u64,
     clock_jumped: bool,
     acknowledged: Vec<Event>,
     holds: u64,
@@ -53,6 +61,11 @@ impl Checker {
             failed: false,
             back: false,
             person_promoted: false,
+            waits_for_person: false,
+            asked: false,
+            let_on: false,
+            watch_ended: false,
+            generation: 0,
             clock_jumped: false,
             acknowledged: vec![],
             holds: 0,
@@ -173,6 +186,9 @@ impl Checker {
             self.rule(now_ms, share > 0 || n == 0, "weight 0 is never served", || format!("{role} served {n}"));
         }
         let uncontrolled = self.exposure == Exposure::Promoted && plane.route.control_bp == 0;
+        let wanted = self.scenario.has_stable && self.scenario.hold_back_bp > 0 && plane.worker(Role::Control).process == Process::Ready;
+        let watched_blind = uncontrolled && wanted && !self.watch_ended && !self.person_promoted && !self.failed && !self.waits_for_person;
+        self.rule(now_ms, !watched_blind, "a watch keeps its control", || format!("{}", plane.route));
         if counted || uncontrolled {
             *self.ticks_at.entry(self.exposure).or_insert(0) += 1;
         }
@@ -194,7 +210,9 @@ impl Checker {
     /// Facts that the journal holds.
     pub(crate) fn happened(&mut self, now_ms: i64, events: &[Event], plane: &Plane) {
         let mut through = None;
+        self.exposed(now_ms, events);
         for event in events {
+            self.order(now_ms, event);
             match event {
                 Event::VerdictReached { assessment, through: t, .. } => {
                     through = Some(*t);
@@ -237,6 +255,56 @@ impl Checker {
                 | Event::RollbackCompleted { .. } => {}
             }
         }
+    }
+
+    /// What may not follow what: persons that are waited for, generations, the end of the watch.
+    fn order(&mut self, now_ms: i64, event: &Event) {
+        match event {
+            Event::LoadWanted { generation, .. } | Event::UnloadWanted { generation, .. } | Event::TrafficWanted { generation, .. } => {
+                let (new, newest) = (*generation, self.generation);
+                self.rule(now_ms, new > newest, "a generation is given out once", || format!("{new} after {newest}"));
+                self.generation = newest.max(new);
+            }
+            Event::HoldBegan { why, .. } => {
+                self.waits_for_person = true;
+                self.asked |= *why == HoldWhy::Asked;
+            }
+            Event::Paused { .. } => self.waits_for_person = true,
+            Event::Resumed { .. } => {
+                self.waits_for_person = false;
+                self.let_on |= self.asked;
+            }
+            Event::StageEntered { .. } | Event::WatchEnded { .. } => {
+                self.watch_ended |= matches!(event, Event::WatchEnded { .. });
+                let waits = self.waits_for_person;
+                self.rule(now_ms, !waits, "what waits for a person goes nowhere by itself", || event.to_string());
+            }
+            Event::PromotionBegan { by: Promoter::Evidence, .. } => {
+                let (waits, unasked) = (self.waits_for_person, self.scenario.asks && !self.let_on);
+                self.rule(now_ms, !waits, "what waits for a person goes nowhere by itself", || event.to_string());
+                self.rule(now_ms, !unasked, "a stage that asks a person ends with their word", || event.to_string());
+            }
+            Event::PromotionBegan { .. } | Event::RollbackBegan { .. } => self.waits_for_person = false,
+            Event::AttemptOpened { .. } => {
+                (self.waits_for_person, self.asked, self.let_on, self.watch_ended) = (false, false, false, false);
+            }
+            _ => {}
+        }
+    }
+
+    /// A verdict that tells of as many users as may is followed by the way back.
+    fn exposed(&mut self, now_ms: i64, events: &[Event]) {
+        let Some(max) = self.scenario.exposure_max else { return };
+        let over = events.iter().find_map(|event| match event {
+            Event::VerdictReached { mode: Mode::Canary, assessment, .. }
+                if assessment.candidate_requests >= max && assessment.verdict != Verdict::Promote =>
+            {
+                Some(assessment.candidate_requests)
+            }
+            _ => None,
+        });
+        let back = events.iter().any(|e| matches!(e, Event::RollbackBegan { .. }));
+        self.rule(now_ms, over.is_none() || back, "no more users meet it than may", || format!("{over:?} of {max}"));
     }
 
     fn verdict(&mut self, now_ms: i64, verdict: &Verdict, needs: f64) {

@@ -8,7 +8,7 @@ use tidegate_core::id::At;
 use tidegate_core::judge::Verdict;
 use tidegate_core::machine::Machine;
 use tidegate_core::rollout::{
-    Cause, Command, Effect, Event, Judged, Phase, Promoter, Refused, Role, Rollout, Rollouts, Stage, State, Traffic, effects,
+    Cause, Command, Effect, Event, HoldWhy, Judged, Phase, Promoter, Refused, Role, Rollout, Rollouts, Stage, State, Traffic, effects,
 };
 
 /// A mistake that somebody could make.
@@ -46,11 +46,29 @@ pub enum Fault {
     ServesWeightZero,
     /// A hold calls nobody.
     ForgetsPageAndHolds,
+    /// A stage that asks a person ends without one.
+    SkipsPerson,
+    /// More users meet the candidate than may.
+    IgnoresExposure,
+    /// A held rollout goes on by itself.
+    GoesOnWhileHeld,
+    /// A paused rollout goes on.
+    GoesOnWhilePaused,
+    /// A watch keeps no share back as its control.
+    ForgetsHoldBack,
+    /// A rollback counts as carried out when it has begun.
+    CompletesRollbackEarly,
+    /// A person's abort promotes.
+    AbortPromotes,
+    /// A watch ends as soon as it has begun.
+    EndsWatchEarly,
+    /// A split is given out under a generation that was given out before.
+    ReusesGenerations,
 }
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 16] = [
+    pub const ALL: [Fault; 25] = [
         Fault::GatewayDropsFencing,
         Fault::MachineTrustsStaleAnswers,
         Fault::SkipsStages,
@@ -67,6 +85,15 @@ impl Fault {
         Fault::PauseStopsJudging,
         Fault::ServesWeightZero,
         Fault::ForgetsPageAndHolds,
+        Fault::SkipsPerson,
+        Fault::IgnoresExposure,
+        Fault::GoesOnWhileHeld,
+        Fault::GoesOnWhilePaused,
+        Fault::ForgetsHoldBack,
+        Fault::CompletesRollbackEarly,
+        Fault::AbortPromotes,
+        Fault::EndsWatchEarly,
+        Fault::ReusesGenerations,
     ];
 }
 
@@ -89,6 +116,15 @@ impl std::fmt::Display for Fault {
             Fault::PauseStopsJudging => "a pause stops the judge too",
             Fault::ServesWeightZero => "a loaded worker is served now and then whatever its weight",
             Fault::ForgetsPageAndHolds => "a hold calls nobody",
+            Fault::SkipsPerson => "a stage that asks a person ends without one",
+            Fault::IgnoresExposure => "more users meet the candidate than may",
+            Fault::GoesOnWhileHeld => "a held rollout goes on by itself",
+            Fault::GoesOnWhilePaused => "a paused rollout goes on",
+            Fault::ForgetsHoldBack => "a watch keeps no share back as its control",
+            Fault::CompletesRollbackEarly => "a rollback counts as carried out when it has begun",
+            Fault::AbortPromotes => "a person's abort promotes",
+            Fault::EndsWatchEarly => "a watch ends as soon as it has begun",
+            Fault::ReusesGenerations => "a split is given out under a generation that was given out before",
         })
     }
 }
@@ -118,13 +154,26 @@ impl Machine for Planted {
         let Some(fault) = PLANTED.get() else { return Rollouts::decide(state, command) };
         let command = distorted_command(fault, state, command);
         let Some(command) = command else { return Ok(vec![]) };
-        let events = Rollouts::decide(state, &command)?;
+        let events = Rollouts::decide(&distorted_state(fault, state), &command)?;
         Ok(distorted_events(fault, state, events, command.at()))
     }
 
     fn evolve(state: State, event: &Event) -> State {
         Rollouts::evolve(state, event)
     }
+}
+
+/// What a faulty machine takes itself for.
+fn distorted_state(fault: Fault, state: &State) -> State {
+    let mut state = state.clone();
+    if let State::Started(r) = &mut state {
+        match (fault, r.phase.clone()) {
+            (Fault::GoesOnWhilePaused, _) => r.paused = None,
+            (Fault::GoesOnWhileHeld, Phase::Held { forward, .. }) => r.phase = Phase::Forward { forward },
+            _ => {}
+        }
+    }
+    state
 }
 
 /// What a faulty machine hears; none when it does not hear it.
@@ -188,10 +237,38 @@ fn distorted_events(fault: Fault, state: &State, mut events: Vec<Event>, at: At)
             let state = after(&events);
             events.push(Event::UnloadWanted { role: Role::Candidate, generation: generation(&state), at });
         }
+        Fault::SkipsPerson if events.iter().any(|e| matches!(e, Event::HoldBegan { why: HoldWhy::Asked, .. })) => {
+            events.retain(|e| matches!(e, Event::VerdictReached { .. }));
+            promote(&mut events, generation(state), at);
+        }
+        Fault::IgnoresExposure if events.iter().any(|e| matches!(e, Event::RollbackBegan { cause: Cause::Exposed { .. }, .. })) => {
+            events.retain(|e| matches!(e, Event::VerdictReached { .. }));
+        }
+        Fault::AbortPromotes if events.iter().any(|e| matches!(e, Event::RollbackBegan { cause: Cause::Aborted { .. }, .. })) => {
+            events.retain(|e| matches!(e, Event::VerdictReached { .. }));
+            promote(&mut events, generation(state), at);
+        }
+        Fault::CompletesRollbackEarly if events.iter().any(|e| matches!(e, Event::RollbackBegan { .. })) => {
+            events.push(Event::RollbackCompleted { at });
+        }
+        Fault::EndsWatchEarly if events.iter().any(|e| matches!(e, Event::WatchBegan { .. })) => events.push(Event::WatchEnded { at }),
+        Fault::ForgetsHoldBack | Fault::ReusesGenerations => {
+            events.iter_mut().for_each(|event| distorted_split(fault, state, event));
+        }
         Fault::ForgetsPageAndHolds => events.retain(|e| !matches!(e, Event::Paged { .. })),
         _ => {}
     }
     events
+}
+
+fn distorted_split(fault: Fault, state: &State, event: &mut Event) {
+    let Event::TrafficWanted { generation, traffic, .. } = event else { return };
+    let before = state.rollout().map_or(0, |r| r.generation);
+    match fault {
+        Fault::ForgetsHoldBack if traffic.candidate_bp > 5_000 => *traffic = Traffic::CANDIDATE,
+        Fault::ReusesGenerations if before > 3 => *generation = before,
+        _ => {}
+    }
 }
 
 fn promote(events: &mut Vec<Event>, generation: u64, at: At) {

@@ -12,6 +12,8 @@
 
 mod checker;
 pub mod contest;
+pub mod corpus;
+pub mod explore;
 mod fault;
 mod network;
 mod operator;

@@ -57,6 +57,10 @@ pub struct Scenario {
     pub meddles: f64,
     /// Whether the operator pauses as soon as users see the candidate.
     pub pauses_canary: bool,
+    /// Whether the strategy asks a person before it promotes.
+    pub asks: bool,
+    /// Most requests that the candidate may answer in its canary without evidence.
+    pub exposure_max: Option<u64>,
 }
 
 /// Length of a tick.
@@ -97,6 +101,8 @@ impl Scenario {
             heals_after: 20 + rng.below(50),
             meddles: weather(if rng.chance(0.6) { 0.06 * rng.uniform() } else { 0.0 }),
             pauses_canary: rng.chance(0.15),
+            asks: rng.chance(0.25),
+            exposure_max: if rng.chance(0.15) { Some(3_000 + rng.below(6_000)) } else { None },
         }
     }
 
@@ -133,9 +139,13 @@ impl Scenario {
             stable: self.has_stable.then(|| "1".to_owned()),
             change: "a drawn change".to_owned(),
             strategy: String::new(),
-            steps: if self.shadow { vec![shadow, canary] } else { vec![canary] },
+            steps: [self.shadow.then_some(shadow), Some(canary), self.asks.then_some(Step::Pause { for_ms: None })]
+                .into_iter()
+                .flatten()
+                .collect(),
             promote: Promotion { watch_ms: self.watch_ticks * TICK_MS, hold_back_bp: self.hold_back_bp },
             judge,
+            exposure_max: self.exposure_max,
             offline_disagreement: None,
             deadlines: Deadlines { load_ms: 60_000, apply_ms: 40_000, finish_ms: 60_000, remind_ms: 120_000 },
         };

@@ -15,6 +15,8 @@ pub const LONG_BLOCK_TICKS: u32 = 6;
 const PRIOR_BLOCKS: f64 = 12.0;
 /// Blocks whose expected variance is smaller say nothing.
 const VARIANCE_MIN: f64 = 1e-9;
+/// Where next to every trial hits, variances are not taken for smaller than this part of a Poisson variable's.
+const MISSES_MIN: f64 = 0.02;
 /// Largest estimate: evidence divided by it is none.
 pub const DISPERSION_MAX: f64 = 1e6;
 
@@ -26,13 +28,22 @@ pub struct Dispersion {
     open: Counts,
     open_ticks: u32,
     now: Option<f64>,
+    /// Hits are some of the trials; else they are counts for which trials only give the proportion.
+    #[serde(default)]
+    of_trials: bool,
 }
 
 impl Dispersion {
-    /// Nothing seen: dispersion 1.
+    /// Nothing seen: dispersion 1, of counts that vary as a Poisson variable would.
     #[must_use]
     pub fn new() -> Dispersion {
         Dispersion::default()
+    }
+
+    /// Nothing seen: dispersion 1, of hits among trials. Where most trials hit, hits hardly vary, and a burst is small.
+    #[must_use]
+    pub fn of_trials() -> Dispersion {
+        Dispersion { of_trials: true, ..Dispersion::default() }
     }
 
     /// The estimate from everything folded so far, at least 1.
@@ -58,7 +69,7 @@ impl Dispersion {
             self.open = Counts::default();
             self.open_ticks = 0;
         }
-        self.now = Some(estimate(&self.short).max(estimate(&self.long)));
+        self.now = Some(estimate(&self.short, self.of_trials).max(estimate(&self.long, self.of_trials)));
     }
 }
 
@@ -70,7 +81,7 @@ fn push(blocks: &mut VecDeque<Counts>, block: Counts) {
 }
 
 /// Pearson's statistic per degree of freedom around the fitted ratio, shrunk towards 1, at least 1.
-fn estimate(blocks: &VecDeque<Counts>) -> f64 {
+fn estimate(blocks: &VecDeque<Counts>, of_trials: bool) -> f64 {
     let (mut up, mut down) = (0.0, 0.0);
     for b in blocks {
         // Mantel and Haenszel's ratio: fair under shares that change.
@@ -81,6 +92,7 @@ fn estimate(blocks: &VecDeque<Counts>) -> f64 {
         return 1.0; // hits in one arm only: no share to vary around
     }
     let ratio = up / down;
+    let misses = if of_trials { share_of_misses(blocks) } else { 1.0 };
     let (mut chi, mut used) = (0.0, 0.0);
     for b in blocks {
         let hits = b.s1 as f64 + b.s0 as f64;
@@ -89,7 +101,7 @@ fn estimate(blocks: &VecDeque<Counts>) -> f64 {
         }
         let rho = b.share();
         let theta = rho * ratio / (1.0 - rho + rho * ratio);
-        let variance = hits * theta * (1.0 - theta);
+        let variance = hits * theta * (1.0 - theta) * misses;
         if variance < VARIANCE_MIN {
             continue; // one arm has next to no part in this block
         }
@@ -101,4 +113,11 @@ fn estimate(blocks: &VecDeque<Counts>) -> f64 {
         return 1.0;
     }
     ((PRIOR_BLOCKS + chi) / (PRIOR_BLOCKS + used - 1.0)).clamp(1.0, DISPERSION_MAX)
+}
+
+/// The share of trials that did not hit: how far the variance of hits lies below a Poisson variable's.
+fn share_of_misses(blocks: &VecDeque<Counts>) -> f64 {
+    let sum = |(trials, hits): (f64, f64), b: &Counts| (trials + b.n1 as f64 + b.n0 as f64, hits + b.s1 as f64 + b.s0 as f64);
+    let (trials, hits) = blocks.iter().fold((0.0, 0.0), sum);
+    if trials > 0.0 { (1.0 - hits / trials).clamp(MISSES_MIN, 1.0) } else { 1.0 }
 }

@@ -4,6 +4,7 @@
 //! that it ever reaches 1/alpha is at most alpha. Large values speak against the null. All state is in logarithms.
 //! Not here: which null is harm, how several processes are combined.
 
+use crate::frequent::{Expected, frequent_payoff};
 use crate::special::log_sum_exp;
 use serde::{Deserialize, Serialize};
 
@@ -77,15 +78,25 @@ pub struct Null {
     pub slack: f64,
 }
 
-/// What one alternative pays: logarithms for a hit of arm 1, for a hit of arm 0, and for a trial of arm 1.
+/// What one alternative pays, in logarithms: for each trial of an arm, and for each hit beside it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Payoff {
-    /// log(1 + x), a hit of the arm under test.
+    /// A hit of the arm under test.
     pub hit1: f64,
-    /// log(c), a hit of the control.
+    /// A hit of the control.
     pub hit0: f64,
-    /// -slack * x, each trial of the arm under test.
+    /// A trial of the arm under test.
     pub trial1: f64,
+    /// A trial of the control.
+    pub trial0: f64,
+}
+
+impl Payoff {
+    /// What a tick pays.
+    fn of(&self, tick: Counts) -> f64 {
+        let (n1, s1, n0, s0) = (tick.n1 as f64, tick.s1 as f64, tick.n0 as f64, tick.s0 as f64);
+        s1 * self.hit1 + s0 * self.hit0 + n1 * self.trial1 + n0 * self.trial0
+    }
 }
 
 /// The payoff of the alternative `ratio` against `null` at share `rho`: the one formula, for both sides.
@@ -97,7 +108,7 @@ pub struct Payoff {
 pub fn payoff(null: Null, ratio: f64, rho: f64) -> Payoff {
     let c = (1.0 - rho + rho * null.ratio) / (1.0 - rho + rho * ratio);
     let hit1 = ratio * c / null.ratio;
-    Payoff { hit1: libm::log(hit1), hit0: libm::log(c), trial1: -null.slack * (hit1 - 1.0) }
+    Payoff { hit1: libm::log(hit1), hit0: libm::log(c), trial1: -null.slack * (hit1 - 1.0), trial0: 0.0 }
 }
 
 /// Two arms compared by counts, against one null, on one side.
@@ -107,6 +118,40 @@ pub struct CountProcess {
     side: Side,
     /// Logarithm of each alternative's likelihood ratio.
     log_e: Vec<f64>,
+    /// The pooled rate of earlier ticks, where trials are independent of each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    expected: Option<Expected>,
+    /// Where the change may come later than the first tick.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    starts: Option<Starts>,
+}
+
+/// Ticks between two starts of a process that looks for a change.
+const START_TICKS: u32 = 6;
+
+/// The starts of a process that looks for a change: how many there were, and how many ticks ago the newest one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Starts {
+    begun: u32,
+    ticks: u32,
+}
+
+impl Starts {
+    /// The part of the stake that later starts will get: the `j`-th of them gets 1/(j(j+1)), and all together 1.
+    fn kept(self) -> f64 {
+        1.0 / (f64::from(self.begun) + 1.0)
+    }
+
+    /// Counts a tick; the stake of a start that comes with it.
+    fn tick(&mut self) -> Option<f64> {
+        if self.ticks < START_TICKS {
+            self.ticks += 1;
+            return None;
+        }
+        let before = self.kept();
+        (self.begun, self.ticks) = (self.begun.saturating_add(1), 1);
+        Some(before - self.kept())
+    }
 }
 
 /// The alternatives to a ratio on a side.
@@ -118,10 +163,27 @@ fn multiples(side: Side) -> &'static [f64] {
 }
 
 impl CountProcess {
-    /// A process at 1.
+    /// A process at 1, for any dependence between a trial of one arm and one of the other.
     #[must_use]
     pub fn new(null: Null, side: Side) -> CountProcess {
-        CountProcess { null, side, log_e: vec![0.0; multiples(side).len()] }
+        CountProcess { null, side, log_e: vec![0.0; multiples(side).len()], expected: None, starts: None }
+    }
+
+    /// A process at 1, for trials that are independent of each other: it has more power where hits are not rare.
+    #[must_use]
+    pub fn of_independent(null: Null, side: Side) -> CountProcess {
+        CountProcess { expected: Some(Expected::default()), ..CountProcess::new(null, side) }
+    }
+
+    /// The same process, for a change that may come at any time: a weighted mean of processes that start one after the other.
+    ///
+    /// Weights are fixed beforehand and sum to 1, so the mean of such processes is one of them, with the same bound on a false
+    /// alarm ever; a change that comes with the j-th start costs ln(j(j+1)) of evidence, and what was seen before it nothing.
+    #[must_use]
+    pub fn restarting(self) -> CountProcess {
+        let starts = Starts { begun: 1, ticks: 0 };
+        let log_e = self.log_e.iter().map(|log_e| log_e + libm::log1p(-starts.kept())).collect();
+        CountProcess { log_e, starts: Some(starts), ..self }
     }
 
     /// The null it speaks against.
@@ -137,18 +199,38 @@ impl CountProcess {
         if !tick.comparable() {
             return;
         }
-        let (n1, s1, s0) = (tick.n1 as f64, tick.s1 as f64, tick.s0 as f64);
-        let rho = tick.share();
-        for (log_e, multiple) in self.log_e.iter_mut().zip(multiples(self.side)) {
-            let pay = payoff(self.null, self.null.ratio * multiple, rho);
-            *log_e += (s1 * pay.hit1 + s0 * pay.hit0 + n1 * pay.trial1) / dispersion.max(1.0);
+        if let Some(stake) = self.starts.as_mut().and_then(Starts::tick) {
+            let stake = libm::log(stake);
+            self.log_e.iter_mut().for_each(|log_e| *log_e = log_sum_exp([*log_e, stake].into_iter()));
         }
+        let pay = self.payoffs(tick.share());
+        for (log_e, pay) in self.log_e.iter_mut().zip(pay) {
+            *log_e += pay.of(tick) / dispersion.max(1.0);
+        }
+        if let Some(expected) = &mut self.expected {
+            expected.observe(tick);
+        }
+    }
+
+    /// What each alternative pays in the next tick, at share `rho`.
+    fn payoffs(&self, rho: f64) -> impl Iterator<Item = Payoff> + use<> {
+        let (null, expected) = (self.null, self.expected.and_then(|e| e.rate()));
+        multiples(self.side).iter().map(move |multiple| {
+            let frequent = expected.and_then(|rate| frequent_payoff(null, *multiple, rho, rate));
+            frequent.unwrap_or_else(|| payoff(null, null.ratio * multiple, rho))
+        })
     }
 
     /// Logarithm of the e-value: the average over the alternatives.
     #[must_use]
     pub fn log_e(&self) -> f64 {
-        mean_log(&self.log_e)
+        self.with_kept(&self.log_e)
+    }
+
+    /// The average over the alternatives, and the stake that no start has yet.
+    fn with_kept(&self, log_e: &[f64]) -> f64 {
+        let begun = mean_log(log_e);
+        self.starts.map_or(begun, |starts| log_sum_exp([begun, libm::log(starts.kept())].into_iter()))
     }
 
     /// The e-value, capped at [`E_MAX`].
@@ -169,8 +251,8 @@ impl CountProcess {
         if self.side == Side::Below || !(0.0..1.0).contains(&share) {
             return None;
         }
-        let pay: Vec<f64> = ABOVE.iter().map(|m| payoff(self.null, self.null.ratio * m, share).hit1 / dispersion.max(1.0)).collect();
-        first_reached(|k| mean_log(&add(&self.log_e, &pay, k)) >= log_bar)
+        let pay: Vec<f64> = self.payoffs(share).map(|pay| (pay.hit1 + pay.trial1) / dispersion.max(1.0)).collect();
+        first_reached(|k| self.with_kept(&add(&self.log_e, &pay, k)) >= log_bar)
     }
 }
 

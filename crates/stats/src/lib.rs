@@ -9,6 +9,8 @@ pub mod confidence;
 pub mod dispersion;
 pub mod distance;
 pub mod eprocess;
+pub mod frequent;
+pub mod groups;
 pub mod metric;
 pub mod multiple;
 pub mod paired;

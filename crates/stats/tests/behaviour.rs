@@ -191,6 +191,23 @@ fn degenerate_rates_never_speak() {
     }
 }
 
+#[test]
+fn a_change_after_a_quiet_time_is_found_sooner_by_a_process_that_starts_again() {
+    let (mut plain, mut restarting) = (CountProcess::new(HARMLESS, Side::Above), CountProcess::new(HARMLESS, Side::Above).restarting());
+    assert!(restarting.log_e().abs() < 1e-12);
+    let ticks_to = |process: &mut CountProcess| {
+        (0..600).for_each(|_| process.observe(Counts { n1: 200, s1: 2, n0: 200, s0: 2 }, 1.0));
+        assert!(process.e() <= 1.0, "{}", process.e());
+        let changed = |process: &mut CountProcess| process.observe(Counts { n1: 200, s1: 8, n0: 200, s0: 2 }, 1.0);
+        (1..500).find(|_| {
+            changed(process);
+            process.log_e() >= libm::log(400.0)
+        })
+    };
+    let (late, soon) = (ticks_to(&mut plain).unwrap_or(500), ticks_to(&mut restarting).unwrap_or(500));
+    assert!(soon < 20 && late > 2 * soon, "{soon} {late}");
+}
+
 proptest! {
     /// A tick cut in two at the same share gives the same evidence.
     #[test]

@@ -70,6 +70,52 @@ fn whole_tables_both_sides() {
     assert!(largest > 0.99, "the bound is nearly met somewhere, so the test can fail: {largest}");
 }
 
+/// The same given a past that leads one to expect a pooled rate, whether it is right or wrong.
+fn mean_after(past: &CountProcess, (n1, p1): (u64, f64), (n0, p0): (u64, f64)) -> f64 {
+    let mut mean = 0.0;
+    for s1 in 0..=n1 {
+        for s0 in 0..=n0 {
+            let mut process = past.clone();
+            process.observe(Counts { n1, s1, n0, s0 }, 1.0);
+            mean += binomial(n1, s1, p1) * binomial(n0, s0, p0) * libm::exp(process.log_e() - past.log_e());
+        }
+    }
+    mean
+}
+
+#[test]
+fn whole_tables_where_hits_are_not_rare() {
+    let mut largest = 0.0_f64;
+    for hits in [60, 300, 500, 900] {
+        for (n1, n0) in [(1, 1), (1, 3), (4, 1), (2, 9), (6, 6)] {
+            each_null(|null, side, p0, p1| {
+                let mut past = CountProcess::of_independent(null, side);
+                past.observe(Counts { n1: 1000, s1: hits, n0: 1000, s0: hits }, 1e9);
+                let mean = mean_after(&past, (n1, p1), (n0, p0));
+                assert!(mean <= MEAN_MAX, "{null:?} {side:?} n1={n1} n0={n0} p0={p0} p1={p1}, {hits} expected: {mean}");
+                largest = largest.max(mean);
+            });
+        }
+    }
+    assert!(largest > 0.999, "the bound is nearly met somewhere, so the test can fail: {largest}");
+}
+
+#[test]
+fn a_process_that_starts_again_and_again() {
+    let mut largest = 0.0_f64;
+    // Across the ticks with which a start comes, and those between.
+    for ticks in [0, 5, 6, 7, 12] {
+        each_null(|null, side, p0, p1| {
+            let mut past = CountProcess::new(null, side).restarting();
+            (0..ticks).for_each(|_| past.observe(Counts { n1: 40, s1: 3, n0: 40, s0: 3 }, 1.0));
+            let mean = mean_after(&past, (4, p1), (3, p0));
+            assert!(mean <= MEAN_MAX, "{null:?} {side:?} after {ticks} ticks p0={p0} p1={p1}: {mean}");
+            largest = largest.max(mean);
+        });
+    }
+    assert!(largest > 0.99, "{largest}");
+}
+
 #[test]
 fn a_larger_table() {
     for (ratio, slack, side) in [(1.1, 0.001, Side::Above), (1.5, 0.002, Side::Below), (2.0, 0.05, Side::Above)] {

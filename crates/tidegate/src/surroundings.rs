@@ -45,3 +45,11 @@ pub fn surroundings() -> Surroundings {
         clock: crate::clock::now,
     }
 }
+
+/// The token for Prometheus, where it asks for one: `TIDEGATE_PROMETHEUS_TOKEN`. A secret on the command line would be seen in
+/// lists of processes.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "secrets come from the environment")]
+pub fn prometheus_token() -> Option<String> {
+    std::env::var("TIDEGATE_PROMETHEUS_TOKEN").ok().filter(|token| !token.is_empty())
+}

@@ -26,10 +26,14 @@ mod empty;
 mod exp;
 #[path = "cli/gate.rs"]
 mod gate;
+#[path = "cli/hooks.rs"]
+mod hooks;
 #[path = "cli/judge.rs"]
 mod judge;
 #[path = "cli/killed.rs"]
 mod killed;
+#[path = "cli/metrics.rs"]
+mod metrics;
 #[cfg(feature = "data")]
 #[path = "cli/neighbours.rs"]
 mod neighbours;

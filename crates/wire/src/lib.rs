@@ -1,11 +1,13 @@
 //! Serialised twins: journal records, tidegate.yaml, foreign formats, HTTP bodies.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod batches;
 pub mod ci;
 pub mod comment;
 pub mod config;
 pub mod contract;
 pub mod dvc;
+pub mod foreign;
 pub mod junit;
 pub mod prometheus;
 pub mod record;

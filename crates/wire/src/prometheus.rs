@@ -98,6 +98,44 @@ fn number(text: &str) -> Option<f64> {
     }
 }
 
+/// Series of failures that came when the arm was there before have counted from nothing: told by its requests.
+#[must_use]
+pub fn born(mut failures: Vec<Series>, all: &[Series], grid: Grid) -> Vec<Series> {
+    for one in &mut failures {
+        let first = one.values.iter().position(|v| v.is_finite());
+        let Some(before) = first.and_then(|first| first.checked_sub(1)) else { continue };
+        let there = all.iter().any(|s| s.values.get(before).is_some_and(|v| v.is_finite()));
+        if let (true, Some(slot)) = (there && before < grid.steps, one.values.get_mut(before)) {
+            *slot = 0.0;
+        }
+    }
+    failures
+}
+
+/// A selector of a counter with more matchers.
+///
+/// # Errors
+/// With a sentence, when it is something else.
+pub fn narrowed(selector: &str, matchers: &str) -> Result<String, String> {
+    let text = selector.trim();
+    let name = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c));
+    match text.strip_suffix('}').and_then(|rest| rest.split_once('{')) {
+        Some((metric, inner)) if metric.is_empty() || name(metric) => {
+            let inner = inner.trim().trim_end_matches(',');
+            let comma = if inner.is_empty() { "" } else { "," };
+            Ok(format!("{metric}{{{inner}{comma}{matchers}}}"))
+        }
+        None if name(text) => Ok(format!("{text}{{{matchers}}}")),
+        _ => Err(format!("`{selector}` is no selector of a counter: write it as `requests_total{{version=\"2\"}}`")),
+    }
+}
+
+/// A selector with some value for each `{{NAME}}`, to look at its form.
+#[must_use]
+pub fn unfilled(selector: &str) -> String {
+    selector.replace("{{", "").replace("}}", "")
+}
+
 /// What counters grew by up to each time of the grid but the first, together; none where nothing was seen of any of them.
 ///
 /// A value below the one before is a restart, after which it counts from nothing. A series that comes while others of the
@@ -172,5 +210,16 @@ mod tests {
         assert!(refused(data(histogram)).starts_with("native histograms are not read"));
         let odd = json!({ "resultType": "matrix", "result": [{ "metric": {}, "values": [[1, 2]] }] });
         assert_eq!(refused(data(odd)), "`[1,2]` is no value at a time");
+    }
+
+    #[test]
+    fn matchers_are_added_to_selectors_alone() {
+        let of = |selector: &str| narrowed(selector, "code=\"500\"");
+        assert_eq!(of("hits"), Ok("hits{code=\"500\"}".to_owned()));
+        assert_eq!(of("hits{}"), Ok("hits{code=\"500\"}".to_owned()));
+        assert_eq!(of("hits{v=\"{2}\",}"), Ok("hits{v=\"{2}\",code=\"500\"}".to_owned()));
+        assert!(of("sum(hits{v=\"2\"})").unwrap_err().contains("is no selector"));
+        assert!(of("rate(hits[5m])").is_err());
+        assert!(narrowed(&unfilled("hits{v=\"{{candidate}}\"}"), "").is_ok());
     }
 }

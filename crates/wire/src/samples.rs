@@ -11,8 +11,9 @@ pub const ROWS_MAX: usize = 2_000_000;
 /// Mistakes that are told at once.
 const MISTAKES_MAX: usize = 20;
 
-const CANDIDATE: &[&str] = &["candidate", "canary", "experiment", "treatment", "new", "b"];
-const CONTROL: &[&str] = &["control", "stable", "baseline", "primary", "old", "a"];
+/// Names of the arms: the candidate's, the control's.
+pub(crate) const ARMS: [&[&str]; 2] =
+    [&["candidate", "canary", "experiment", "treatment", "new", "b"], &["control", "stable", "baseline", "primary", "old", "a"]];
 const REQUESTS: &[&str] = &["requests", "total", "count", "trials", "n"];
 const ERRORS: &[&str] = &["errors", "failures", "failed", "bad", "hits"];
 /// Columns that are there for people.
@@ -29,13 +30,13 @@ pub struct SamplesError {
 }
 
 /// Rows with names.
-struct Table {
-    names: Vec<String>,
+pub(crate) struct Table {
+    pub(crate) names: Vec<String>,
     /// Line, and a cell a name.
-    rows: Vec<(usize, Vec<String>)>,
+    pub(crate) rows: Vec<(usize, Vec<String>)>,
 }
 
-type Mistakes = Vec<(usize, String)>;
+pub(crate) type Mistakes = Vec<(usize, String)>;
 
 /// Reads counts: columns such as `candidate_requests,candidate_errors,control_requests,control_errors`.
 ///
@@ -83,11 +84,11 @@ const WANTED: &str = "wanted are candidate_requests, candidate_errors, control_r
 fn column(name: &str) -> Option<usize> {
     let lower = name.to_lowercase();
     let (arm, what) = lower.split_once(['_', '.', ' ', '-'])?;
-    let arm = if CANDIDATE.contains(&arm) { 0 } else { CONTROL.contains(&arm).then_some(2)? };
+    let arm = 2 * ARMS.iter().position(|words| words.contains(&arm))?;
     Some(arm + if REQUESTS.contains(&what) { 0 } else { ERRORS.contains(&what).then_some(1)? })
 }
 
-fn whole(cell: &str, name: &str) -> Result<u64, String> {
+pub(crate) fn whole(cell: &str, name: &str) -> Result<u64, String> {
     let number = cell.parse::<u64>().ok().or_else(|| {
         let x: f64 = cell.parse().ok()?;
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within range, as is tested")]
@@ -165,7 +166,7 @@ fn lines(text: &str) -> Result<Vec<(usize, &str)>, Mistakes> {
     Ok(found)
 }
 
-fn table(text: &str) -> Result<Table, Mistakes> {
+pub(crate) fn table(text: &str) -> Result<Table, Mistakes> {
     let lines = lines(text.trim_start_matches('\u{feff}'))?;
     if lines.first().is_some_and(|(_, first)| first.starts_with('{')) {
         return objects(&lines);
@@ -210,7 +211,7 @@ fn objects(lines: &[(usize, &str)]) -> Result<Table, Mistakes> {
     if wrong.is_empty() { Ok(Table { names, rows }) } else { Err(wrong) }
 }
 
-fn told(file: &str, mut mistakes: Mistakes) -> SamplesError {
+pub(crate) fn told(file: &str, mut mistakes: Mistakes) -> SamplesError {
     mistakes.sort();
     let more = mistakes.len().saturating_sub(MISTAKES_MAX);
     mistakes.truncate(MISTAKES_MAX);

@@ -89,8 +89,8 @@ impl Evidence {
             return Evidence::NotJudged("Judged in shadow only.".to_owned());
         }
         match guardrail.kind {
-            GuardrailKind::Errors => Evidence::Arms(Box::new(Arms::new(guardrail, None, corrected))),
-            GuardrailKind::Latency { q } => Evidence::Arms(Box::new(Arms::new(guardrail, Some(Threshold::new(q, guardrail)), corrected))),
+            GuardrailKind::Errors => Evidence::Arms(Box::new(Arms::new(guardrail, None, mode, corrected))),
+            GuardrailKind::Latency { q } => Evidence::Arms(Box::new(Arms::new(guardrail, Some(Threshold::new(q, guardrail)), mode, corrected))),
             GuardrailKind::Skew => Evidence::Rate(Rate::new(guardrail.slack, guardrail.harm_slack)),
             GuardrailKind::Disagreement => match offline.disagreement.filter(|d| d.trials > 0) {
                 Some(sample) => {
@@ -147,15 +147,21 @@ impl Evidence {
 }
 
 impl Arms {
-    fn new(guardrail: &Guardrail, latency: Option<Threshold>, corrected: bool) -> Arms {
+    fn new(guardrail: &Guardrail, latency: Option<Threshold>, mode: Mode, corrected: bool) -> Arms {
         // The factor of a latency guardrail enters once, in the threshold: its ratio of exceedance rates is 1.
         let ratio = |factor: f64| if latency.is_some() { 1.0 } else { factor };
         let harmless = Null { ratio: ratio(guardrail.tolerance), slack: guardrail.slack };
         let harmful = Null { ratio: ratio(guardrail.harm), slack: guardrail.harm_slack };
+        // In shadow both arms answer the same requests, and what makes one slow or fail does so to the other.
+        let (process, dispersion) = match mode {
+            Mode::Shadow => (CountProcess::new as fn(Null, Side) -> CountProcess, Dispersion::new()),
+            Mode::Canary | Mode::Watch => (CountProcess::of_independent as fn(Null, Side) -> CountProcess, Dispersion::of_trials()),
+        };
         Arms {
-            rollback: CountProcess::new(harmless, Side::Above),
-            promote: CountProcess::new(harmful, Side::Below),
-            dispersion: Dispersion::new(),
+            // What a watch is for may begin at any time in it.
+            rollback: if mode == Mode::Watch { process(harmless, Side::Above).restarting() } else { process(harmless, Side::Above) },
+            promote: process(harmful, Side::Below),
+            dispersion,
             table: RatioTable::new(),
             seen: Counts::default(),
             latency,

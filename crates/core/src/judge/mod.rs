@@ -4,6 +4,7 @@
 //! Not here: where counts come from, what is done with a verdict (see `rollout`).
 
 mod assess;
+mod batches;
 mod counts;
 mod evidence;
 mod explain;
@@ -15,6 +16,7 @@ mod state;
 mod verdict;
 
 pub use assess::{JUDGE_VERSION, recompute};
+pub use batches::{Batch, BatchAssessment, BatchError, BatchSettings, Look, Moments, judge_batches};
 pub use counts::{CountsAssessment, Interval, alone, for_counts, judge_counts, tick_of};
 pub use evidence::{ArmCounts, BUCKETS, BUCKETS_PER_OCTAVE, LatencyHistogram, Mode, OneSample, PairCounts, Tick};
 pub use guardrails::{Offline, applies};

@@ -5,4 +5,5 @@
 pub mod argo;
 pub mod flagger;
 pub mod kayenta;
+pub mod metric_sets;
 pub mod side_by_side;

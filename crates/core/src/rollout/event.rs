@@ -37,6 +37,11 @@ pub enum Cause {
         /// Its canary step.
         step: u32,
     },
+    /// As many requests of users met the candidate as may without evidence to promote it.
+    Exposed {
+        /// How many.
+        requests: u64,
+    },
     /// The candidate could not be loaded or kept alive.
     CandidateFailed {
         /// Why, in words.
@@ -74,6 +79,8 @@ pub enum HoldWhy {
     },
     /// Neither bar was reached by the judge's deadline.
     InsufficientEvidence,
+    /// The strategy asks a person here.
+    Asked,
     /// The watch could not end: suspicion, or no telemetry.
     WatchUndecided,
     /// A worker that the comparison or the way back needs was lost.
@@ -95,6 +102,7 @@ impl std::fmt::Display for HoldWhy {
             HoldWhy::TrafficNotApplied { generation } => {
                 write!(f, "the data plane did not confirm the split of generation {generation} in time")
             }
+            HoldWhy::Asked => f.write_str("the strategy asks a person before it goes on"),
             HoldWhy::InsufficientEvidence => f.write_str("the judge's deadline passed with evidence for neither bar"),
             HoldWhy::WatchUndecided => f.write_str("the watch could not end in time: suspicion, or no telemetry"),
             HoldWhy::WorkerLost { role, reason } => write!(f, "the {role} worker was lost: {reason}"),

@@ -1,11 +1,11 @@
 //! State after an event. Decides nothing, refuses nothing.
 
-use super::event::{Cause, Event};
+use super::event::{Cause, Event, HoldWhy};
 use super::spec::{Spec, Stage};
-use super::state::{Forward, Judgement, Page, Pause, Phase, Rollout, State, WantedTraffic, Worker, WorkerState, Workers};
+use super::state::{Forward, Judgement, LetOn, Page, Pause, Phase, Rollout, State, WantedTraffic, Worker, WorkerState, Workers};
 use super::waiting;
 use crate::id::At;
-use crate::judge::Verdict;
+use crate::judge::{Mode, Verdict};
 use std::sync::Arc;
 
 pub(super) fn evolve(state: State, event: &Event) -> State {
@@ -30,9 +30,11 @@ fn started(spec: &Spec, at: At) -> Rollout {
         generation: 0,
         traffic: None,
         workers: Workers::default(),
+        exposed_before: 0,
         judged: None,
         failed: None,
         paused: None,
+        let_on: None,
         promoted_by: None,
         page: None,
         waiting: None,
@@ -128,7 +130,12 @@ fn phase(r: &mut Rollout, event: &Event) {
                 enter(r, at, Phase::Held { forward, why: why.clone() });
             }
         }
-        Event::Resumed { to, .. } => resumed(r, *to, at),
+        Event::Resumed { by, to, .. } => {
+            if let Phase::Held { forward, why: HoldWhy::Asked } = &r.phase {
+                r.let_on = Some(LetOn { by: by.clone(), stage: forward.stage(), at });
+            }
+            resumed(r, *to, at);
+        }
         Event::RollbackBegan { cause, .. } => {
             r.paused = None;
             enter(r, at, Phase::RollingBack { cause: cause.clone() });
@@ -137,15 +144,22 @@ fn phase(r: &mut Rollout, event: &Event) {
         Event::AttemptOpened { attempt, .. } => {
             r.attempt = *attempt;
             r.attempt_since = at;
+            r.exposed_before = r.exposed_before.saturating_add(exposed(r.judged.as_ref()));
             r.judged = None;
             r.failed = None;
             r.paused = None;
+            r.let_on = None;
             r.promoted_by = None;
             let then = r.spec.next_stage(None);
             enter(r, at, Phase::Forward { forward: Forward::Pending { then } });
         }
         other => unreachable_event(other),
     }
+}
+
+/// Requests of users that the candidate answered in a canary, by the newest verdict about it.
+fn exposed(judged: Option<&Judgement>) -> u64 {
+    judged.filter(|j| j.mode == Mode::Canary).map_or(0, |j| j.assessment.candidate_requests)
 }
 
 fn enter(r: &mut Rollout, at: At, phase: Phase) {
@@ -167,7 +181,9 @@ fn completed(r: &mut Rollout, at: At) {
     if let Phase::RollingBack { cause } = &r.phase {
         let phase = match cause.clone() {
             Cause::Aborted { by, reason } => Phase::Aborted { by, reason },
-            cause @ (Cause::Verdict { .. } | Cause::CandidateFailed { .. } | Cause::Undone { .. }) => Phase::RolledBack { cause },
+            cause @ (Cause::Verdict { .. } | Cause::Exposed { .. } | Cause::CandidateFailed { .. } | Cause::Undone { .. }) => {
+                Phase::RolledBack { cause }
+            }
         };
         enter(r, at, phase);
     }

@@ -2,10 +2,10 @@
 
 use super::command::Judged;
 use super::decide::Facts;
-use super::event::{Cause, Event, Promoter};
+use super::event::{Cause, Event, HoldWhy, Promoter};
 use super::spec::{Stage, Until};
 use super::state::{Forward, Judgement, Phase, Rollout};
-use crate::judge::{Assessment, Verdict};
+use crate::judge::{Assessment, Mode, Verdict};
 
 pub(super) fn judged(facts: &mut Facts, judged: &Judged) {
     let r = &facts.r;
@@ -23,6 +23,11 @@ pub(super) fn judged(facts: &mut Facts, judged: &Judged) {
     if r.evidence() != Some((judged.mode, judged.step)) {
         return;
     }
+    if let Some(requests) = over_exposed(r, judged) {
+        record(facts, judged);
+        facts.roll_back(Cause::Exposed { requests });
+        return;
+    }
     let held = matches!(r.phase, Phase::Held { .. });
     let next = if held || r.paused.is_some() { None } else { progress(r, forward, judged) };
     if next.is_some() || changed(r.judged.as_ref(), judged) {
@@ -32,12 +37,22 @@ pub(super) fn judged(facts: &mut Facts, judged: &Judged) {
         None => {}
         Some(Progress::To(Stage::Promote)) => facts.promote(Promoter::Evidence),
         Some(Progress::To(stage)) => super::settle::enter(facts, stage),
+        Some(Progress::Ask) => facts.hold(HoldWhy::Asked),
         Some(Progress::WatchEnds) => facts.push(Event::WatchEnded { at: facts.at }),
     }
 }
 
+/// Requests of users that have seen the candidate, when they are as many as may without evidence to promote it.
+fn over_exposed(r: &Rollout, judged: &Judged) -> Option<u64> {
+    let requests = r.exposed_before.saturating_add(judged.assessment.candidate_requests);
+    let over = judged.mode == Mode::Canary && r.spec.exposure_max.is_some_and(|max| requests >= max);
+    (over && judged.assessment.verdict != Verdict::Promote).then_some(requests)
+}
+
 enum Progress {
     To(Stage),
+    /// It would go on, and the strategy asks a person first.
+    Ask,
     WatchEnds,
 }
 
@@ -47,24 +62,27 @@ fn progress(r: &Rollout, forward: Forward, judged: &Judged) -> Option<Progress> 
     }
     let promote = judged.assessment.verdict == Verdict::Promote;
     let enough = judged.assessment.step_candidate_requests >= r.spec.judge.min_requests;
-    let passed = |min_time_ms: u64| judged.step_ticks.saturating_mul(r.spec.judge.tick_ms) >= min_time_ms;
+    let pauses = r.spec.pauses(forward.stage());
+    let passed = |min_time_ms: u64| judged.step_ticks.saturating_mul(r.spec.judge.tick_ms) >= min_time_ms.saturating_add(pauses.for_ms);
+    let let_on = !pauses.person || r.let_on.as_ref().is_some_and(|on| on.stage == forward.stage());
+    let to = |next: Stage| if let_on { Progress::To(next) } else { Progress::Ask };
     match forward {
         Forward::Pending { .. } | Forward::Promoting => None,
         Forward::Shadow => {
             let (_, until) = r.spec.shadow()?;
             let next = r.spec.next_stage(Some(Stage::Shadow));
             let ends = match until {
-                Until::Evidence => promote,
+                Until::Evidence => promote && passed(0),
                 // a shadow by time alone gathers no word for promotion: a release without a canary still needs the evidence
                 Until::Time { min_time_ms } => enough && passed(min_time_ms) && (promote || next != Stage::Promote),
             };
-            ends.then_some(Progress::To(next))
+            ends.then(|| to(next))
         }
         Forward::Step { index } => {
             let (_, min_time_ms) = r.spec.weight(index)?;
             let next = r.spec.next_stage(Some(Stage::Step { index }));
             let ends = enough && passed(min_time_ms) && (promote || next != Stage::Promote);
-            ends.then_some(Progress::To(next))
+            ends.then(|| to(next))
         }
         Forward::Watching { .. } => passed(r.spec.promote.watch_ms).then_some(Progress::WatchEnds),
     }

@@ -49,6 +49,20 @@ pub enum Step {
         /// What it is compared with.
         baseline: Baseline,
     },
+    /// The stage before it does not end by itself; it is judged all the while.
+    Pause {
+        /// For so long; none: until a person lets it go on.
+        for_ms: Option<u64>,
+    },
+}
+
+/// What keeps a stage from ending once its evidence would let it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pauses {
+    /// So much longer than its shortest time.
+    pub for_ms: u64,
+    /// Until a person lets it go on.
+    pub person: bool,
 }
 
 /// What follows the last step.
@@ -101,6 +115,9 @@ pub struct SpecDraft {
     pub steps: Vec<Step>,
     /// What follows them.
     pub promote: Promotion,
+    /// Most requests of users that the candidate may answer in its canary, over all attempts, before it is promoted; none: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exposure_max: Option<u64>,
     /// The judge.
     pub judge: JudgeSettings,
     /// Decisions that differed between the two versions offline, from the gate.
@@ -169,8 +186,10 @@ impl Spec {
     /// The canary weights laid out flat: weight in basis points and shortest time.
     pub fn weights(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
         self.steps.iter().flat_map(|step| match step {
-            Step::Shadow { .. } => [].iter().map(|w: &u32| (*w, 0)).collect::<Vec<_>>(),
-            Step::Canary { weights_bp, min_time_ms, baseline: Baseline::Fresh } => weights_bp.iter().map(|w| (*w, *min_time_ms)).collect(),
+            Step::Shadow { .. } | Step::Pause { .. } => vec![],
+            Step::Canary { weights_bp, min_time_ms, baseline: Baseline::Fresh } => {
+                weights_bp.iter().map(|w| (*w, *min_time_ms)).collect::<Vec<_>>()
+            }
         })
     }
 
@@ -185,8 +204,29 @@ impl Spec {
     pub fn shadow(&self) -> Option<(u32, Until)> {
         self.steps.iter().find_map(|step| match step {
             Step::Shadow { mirror_bp, until } => Some((*mirror_bp, *until)),
-            Step::Canary { .. } => None,
+            Step::Canary { .. } | Step::Pause { .. } => None,
         })
+    }
+
+    /// The pauses after a stage.
+    #[must_use]
+    pub fn pauses(&self, stage: Stage) -> Pauses {
+        let (mut here, mut next, mut pauses) = (None, 0_u32, Pauses::default());
+        for step in &self.steps {
+            match step {
+                Step::Shadow { .. } => here = Some(Stage::Shadow),
+                Step::Canary { weights_bp, .. } => {
+                    next = next.saturating_add(u32::try_from(weights_bp.len()).unwrap_or(u32::MAX));
+                    here = next.checked_sub(1).map(|index| Stage::Step { index });
+                }
+                Step::Pause { for_ms } if here == Some(stage) => {
+                    pauses.for_ms = pauses.for_ms.saturating_add(for_ms.unwrap_or(0));
+                    pauses.person |= for_ms.is_none();
+                }
+                Step::Pause { .. } => {}
+            }
+        }
+        pauses
     }
 
     /// The stage that follows `stage`; the first one for `None`.
@@ -230,7 +270,13 @@ fn names(draft: &SpecDraft, problems: &mut Problems) {
 }
 
 fn steps(draft: &SpecDraft, problems: &mut Problems) {
-    let stages: usize = draft.steps.iter().map(|s| if let Step::Canary { weights_bp, .. } = s { weights_bp.len() } else { 1 }).sum();
+    let stages_of = |step: &Step| match step {
+        Step::Shadow { .. } => 1,
+        Step::Canary { weights_bp, .. } => weights_bp.len(),
+        Step::Pause { .. } => 0,
+    };
+    let stages: usize = draft.steps.iter().map(stages_of).sum();
+    problems.unless(draft.steps.len() <= 2 * STAGES_MAX, "steps", || format!("{} steps: at most {}", draft.steps.len(), 2 * STAGES_MAX));
     problems.unless(stages <= STAGES_MAX, "steps", || format!("{stages} stages are over the limit of {STAGES_MAX}"));
     problems.unless(draft.stable.is_none() || stages > 0, "steps", || "no step gathers evidence: add a shadow or a canary".to_owned());
     let mut before = 0;
@@ -243,6 +289,7 @@ fn steps(draft: &SpecDraft, problems: &mut Problems) {
                 problems
                     .unless((1..=10_000).contains(mirror_bp), "shadow", || format!("{mirror_bp} basis points: mirror 1 to 10000 of them"));
             }
+            Step::Pause { .. } => problems.unless(i > 0, "steps", || "a pause comes after a shadow or a canary".to_owned()),
             Step::Canary { weights_bp, .. } => {
                 problems.unless(!weights_bp.is_empty(), "canary", || "has no weight".to_owned());
                 for weight in weights_bp {
@@ -257,6 +304,9 @@ fn steps(draft: &SpecDraft, problems: &mut Problems) {
             }
         }
     }
+    problems.unless(draft.exposure_max.is_none_or(|max| max > draft.judge.min_requests), "exposure_max", || {
+        format!("a step needs {} requests: the limit must lie above", draft.judge.min_requests)
+    });
     problems.unless(draft.promote.hold_back_bp <= 5_000, "promote", || {
         format!("holds back {} basis points: at most 5000", draft.promote.hold_back_bp)
     });
@@ -271,6 +321,7 @@ fn durations(draft: &SpecDraft, problems: &mut Problems) {
         Step::Shadow { until: Until::Evidence, .. } => (0, 1),
         Step::Shadow { until: Until::Time { min_time_ms }, .. } => (*min_time_ms, 1),
         Step::Canary { weights_bp, min_time_ms, .. } => (*min_time_ms, weights_bp.len() as u64),
+        Step::Pause { for_ms } => (for_ms.unwrap_or(0), 1),
     };
     let all = [draft.promote.watch_ms, draft.judge.deadline_ms, d.load_ms, d.apply_ms, d.finish_ms, d.remind_ms];
     let longest = all.into_iter().chain(draft.steps.iter().map(|s| step_ms(s).0)).max().unwrap_or(0);

@@ -310,6 +310,17 @@ pub struct Pause {
     pub at: At,
 }
 
+/// A person let a stage end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LetOn {
+    /// Who.
+    pub by: String,
+    /// Which stage.
+    pub stage: Stage,
+    /// When.
+    pub at: At,
+}
+
 /// The newest call for a person.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Page {
@@ -342,18 +353,28 @@ pub struct Rollout {
     pub traffic: Option<WantedTraffic>,
     /// The workers.
     pub workers: Workers,
+    /// Requests of users that earlier attempts' candidates answered in canaries, as far as verdicts tell.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub exposed_before: u64,
     /// The newest recorded verdict of this attempt.
     pub judged: Option<Judgement>,
     /// Set by a failed verdict of this attempt, and never unset within it.
     pub failed: Option<Judgement>,
     /// Set while a person has stopped progress.
     pub paused: Option<Pause>,
+    /// A person let this stage end, where the strategy asks one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub let_on: Option<LetOn>,
     /// On whose word it was promoted.
     pub promoted_by: Option<Promoter>,
     /// The newest call for a person.
     pub page: Option<Page>,
     /// What it waits for; none when nothing is left to do.
     pub waiting: Option<Waiting>,
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl Rollout {

@@ -153,6 +153,54 @@ fn a_pause_stops_progress_and_not_the_judge() {
 }
 
 #[test]
+fn a_strategy_can_ask_a_person_and_wait_a_while() {
+    let steps = vec![
+        Step::Shadow { mirror_bp: 10_000, until: Until::Evidence },
+        Step::Pause { for_ms: Some(20 * MINUTE_MS) },
+        Step::Canary { weights_bp: vec![500, 2_500], min_time_ms: 5 * MINUTE_MS, baseline: super::Baseline::Fresh },
+        Step::Pause { for_ms: Some(10 * MINUTE_MS) },
+        Step::Pause { for_ms: None },
+    ];
+    let spec = Spec::build(SpecDraft { steps, ..draft() }).unwrap();
+    let at = |b: &Bench| b.r().forward();
+    let shadow = Bench::started(spec).obey().wait(19 * MINUTE_MS).verdict(Verdict::Promote);
+    assert_eq!(at(&shadow), Some(Forward::Shadow), "the pause is not over");
+    let first = shadow.wait(MINUTE_MS).verdict(Verdict::Promote).obey();
+    assert_eq!(at(&first), Some(Forward::Step { index: 0 }));
+    let second = first.wait(5 * MINUTE_MS).verdict(Verdict::Continue).obey();
+    assert_eq!(at(&second), Some(Forward::Step { index: 1 }), "pauses belong to the last weight alone");
+    let waits = second.wait(14 * MINUTE_MS).verdict(Verdict::Promote);
+    assert!(matches!(waits.r().phase, Phase::Forward { .. }));
+    let asked = waits.wait(MINUTE_MS).verdict(Verdict::Promote);
+    assert!(matches!(&asked.r().phase, Phase::Held { why: HoldWhy::Asked, .. }));
+    assert_eq!(asked.traffic().map(|t| t.candidate_bp), Some(2_500), "nothing moves meanwhile");
+    assert!(goes_back(&asked.clone().verdict(Verdict::Rollback).r().phase), "it is judged all the while");
+    let on = asked.says(resume);
+    assert_eq!(on.r().let_on.as_ref().map(|on| on.by.as_str()), Some("ada"));
+    let suspicious = on.clone().verdict(Verdict::Hold { why: HoldReason::Suspicion });
+    assert_eq!(at(&suspicious), Some(Forward::Step { index: 1 }), "a person's word is no evidence");
+    let promoting = on.wait(15 * MINUTE_MS).verdict(Verdict::Promote);
+    assert_eq!(at(&promoting), Some(Forward::Promoting));
+    let retried = promoting.verdict(Verdict::Continue).says(abort).obey().says(retry).obey();
+    assert_eq!((retried.r().attempt, retried.r().let_on.clone()), (2, None), "another attempt asks again");
+}
+
+#[test]
+fn no_more_users_meet_it_than_may() {
+    let limited = |max| Spec::build(SpecDraft { exposure_max: Some(max), ..draft() });
+    assert!(limited(100).unwrap_err()[0].to_string().contains("the limit must lie above"));
+    // A verdict on the bench tells of 1,000 requests.
+    let canary = |max| Bench::started(limited(max).unwrap()).obey().verdict(Verdict::Promote).obey();
+    let back = canary(1_000).verdict(Verdict::Continue).obey();
+    assert_eq!(back.r().phase, Phase::RolledBack { cause: Cause::Exposed { requests: 1_000 } });
+    assert!(!goes_back(&canary(1_000).verdict(Verdict::Promote).r().phase), "with evidence it may go on");
+    let below = canary(1_500).verdict(Verdict::Continue);
+    assert!(!goes_back(&below.r().phase));
+    let again = below.says(abort).obey().says(retry).obey().verdict(Verdict::Promote).obey().verdict(Verdict::Continue);
+    assert!(goes_back(&again.r().phase), "attempts are added up: {:?}", again.r().phase);
+}
+
+#[test]
 fn only_a_change_of_verdict_is_recorded() {
     let bench = Bench::started(spec()).obey();
     let verdicts = |b: &Bench| b.events.iter().filter(|e| matches!(e, Event::VerdictReached { .. })).count();

@@ -59,6 +59,7 @@ impl Display for Cause {
         match self {
             Cause::Verdict { mode: m, step } if *m == Mode::Canary => write!(f, "harm shown in canary step {}", u64::from(*step) + 1),
             Cause::Verdict { mode: m, .. } => write!(f, "harm shown in {}", mode(*m)),
+            Cause::Exposed { requests } => write!(f, "{requests} requests of users met it without evidence to promote it: as many as may"),
             Cause::CandidateFailed { reason } => write!(f, "the candidate failed: {reason}"),
             Cause::Aborted { by, reason } => write!(f, "aborted by {by}: {reason}"),
             Cause::Undone { by, reason } => write!(f, "undone by {by}: {reason}"),

@@ -24,6 +24,7 @@ pub(super) fn draft() -> SpecDraft {
             Step::Canary { weights_bp: vec![500, 2_500], min_time_ms: 5 * MINUTE_MS, baseline: Baseline::Fresh },
         ],
         promote: Promotion { watch_ms: 30 * MINUTE_MS, hold_back_bp: 500 },
+        exposure_max: None,
         judge: JudgeSettings::preset(),
         offline_disagreement: None,
         deadlines: Deadlines::default(),

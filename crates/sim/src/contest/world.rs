@@ -26,7 +26,7 @@ const LOST: f64 = 0.9;
 /// Part of its other requests that it loses too.
 const LOST_TOO: f64 = 0.1;
 /// Requests of a client: from one up, heavy-tailed, at most this many.
-const CLIENT_MAX: f64 = 40.0;
+const CLIENT_MAX: u32 = 40;
 
 /// What disturbs the counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,12 +175,14 @@ fn one(cell: Cell, tick: usize, swing: &mut Swing, rng: &mut Rng) -> Counted {
         Nuisance::ColdStart if tick < COLD_TICKS => p1 *= COLD,
         _ => {}
     }
-    let (n1, n0) = (rng.poisson(per_tick * share), rng.poisson(per_tick * (1.0 - share)));
-    let mut failures = |n: u64, p: f64| match nuisance {
-        Nuisance::Clients => by_client(n, p.min(1.0), rng),
-        _ => rng.binomial(n, p.min(1.0)),
+    let mut counted = |requests: f64, p: f64| match nuisance {
+        Nuisance::Clients => by_client(requests, p.min(1.0), rng),
+        _ => {
+            let n = rng.poisson(requests);
+            (n, rng.binomial(n, p.min(1.0)))
+        }
     };
-    let (s1, s0) = (failures(n1, p1), failures(n0, p0));
+    let ((n1, s1), (n0, s0)) = (counted(per_tick * share, p1), counted(per_tick * (1.0 - share), p0));
     if nuisance == Nuisance::Gap && (EVENT_AT..EVENT_AT + GAP_TICKS).contains(&tick) {
         return Counted { share, hurt: s1, ..Counted::default() };
     }
@@ -188,17 +190,20 @@ fn one(cell: Cell, tick: usize, swing: &mut Swing, rng: &mut Rng) -> Counted {
     Counted { candidate: (n1 - lost - lost_too, s1 - lost), control: (n0, s0), share, hurt: s1 }
 }
 
-/// Requests come in clients of a heavy-tailed size, each of which fails as a whole.
-fn by_client(n: u64, p: f64, rng: &mut Rng) -> u64 {
-    let (mut left, mut failed) = (n, 0);
-    while left > 0 {
-        // Pareto with exponent 1.5: a mean of some two and a half requests.
-        let size = libm::pow(1.0 - rng.uniform(), -1.0 / 1.5).min(CLIENT_MAX) as u64;
-        let size = size.clamp(1, left);
-        if rng.chance(p) {
-            failed += size;
-        }
-        left -= size;
+/// Requests, and failures among them, of clients of a heavy-tailed size, each of which fails as a whole. The size is Pareto with
+/// exponent 1.5, a mean of some two and a half requests.
+fn by_client(requests: f64, p: f64, rng: &mut Rng) -> (u64, u64) {
+    let at_least = |size: u32| {
+        let size = f64::from(size);
+        1.0 / (size * libm::sqrt(size))
+    };
+    let clients = requests / (1..=CLIENT_MAX).map(at_least).sum::<f64>();
+    let (mut n, mut failed) = (0, 0);
+    for size in 1..=CLIENT_MAX {
+        let larger = if size == CLIENT_MAX { 0.0 } else { at_least(size + 1) };
+        let count = rng.poisson(clients * (at_least(size) - larger));
+        n += count * u64::from(size);
+        failed += rng.binomial(count, p) * u64::from(size);
     }
-    failed
+    (n, failed)
 }

@@ -3,13 +3,15 @@
 use super::Context;
 use crate::client;
 use crate::exit;
-use crate::show;
-use crate::workspace::{Places, root_of};
+use crate::show::{self, style};
+use crate::workspace::{Places, read_text, root_of};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::{Value, json};
+use std::path::PathBuf;
 use std::time::Duration;
+use tidegate_wire::foreign::import::{Fate, Imported, import};
 
 /// How often a followed release is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -68,10 +70,22 @@ pub enum ReleaseCommand {
     Retry(Steered),
     /// Takes back a finished release, at once
     Undo(Steered),
+    /// Prints strategies of Argo Rollouts and Flagger as a part of tidegate.yaml, and says what becomes of each of their fields
+    Import {
+        /// Files with Rollout, AnalysisTemplate, Canary or MetricTemplate objects
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+        /// Exit with 1 where a field was refused
+        #[arg(long)]
+        strict: bool,
+    },
 }
 
 /// Carries it out.
 pub fn release(context: &Context, command: &ReleaseCommand) -> Result<u8> {
+    if let ReleaseCommand::Import { files, strict } = command {
+        return imported(context, files, *strict);
+    }
     let places = Places::of(&root_of(&context.dir)?);
     match command {
         ReleaseCommand::List => {
@@ -101,8 +115,44 @@ pub fn release(context: &Context, command: &ReleaseCommand) -> Result<u8> {
         ReleaseCommand::Abort(s) => steer(context, &places, s, "abort")?,
         ReleaseCommand::Retry(s) => steer(context, &places, s, "retry")?,
         ReleaseCommand::Undo(s) => steer(context, &places, s, "undo")?,
+        ReleaseCommand::Import { .. } => {}
     }
     Ok(exit::OK)
+}
+
+/// The strategies go to the output, what became of their fields beside it.
+fn imported(context: &Context, files: &[PathBuf], strict: bool) -> Result<u8> {
+    let mut all: Vec<Imported> = Vec::new();
+    for file in files {
+        let text = read_text(&context.dir.join(file))?;
+        all.extend(import(&file.display().to_string(), &text).map_err(|why| exit::failure(exit::USAGE, why))?);
+    }
+    if context.json {
+        show::json(&all)?;
+    }
+    let mut refused = 0;
+    for one in &all {
+        if !context.json && !one.yaml.is_empty() {
+            show::line(one.yaml.trim_end())?;
+        }
+        for field in &one.fields {
+            let (word, why) = match &field.fate {
+                Fate::Mapped(why) => (style::good("mapped "), why),
+                Fate::Left(why) => (style::quiet("left   "), why),
+                Fate::Refused(why) => {
+                    refused += 1;
+                    (style::bad("refused"), why)
+                }
+            };
+            if !context.json {
+                show::note(&format!("{word} {} {} line {}: {}: {why}", one.kind, one.name, field.line, field.path));
+            }
+        }
+    }
+    if refused > 0 && !context.json {
+        show::note(&format!("{refused} fields were refused: nothing here does what they do"));
+    }
+    Ok(if strict && refused > 0 { exit::NOT_PASSED } else { exit::OK })
 }
 
 fn path(named: &Named) -> Result<String> {

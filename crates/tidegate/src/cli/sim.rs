@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tidegate_sim::contest::{Cell, CellResult, Plan, cells, run_cell, table, tune};
+use tidegate_sim::corpus::{Corpus, Outcome, Truth, release, truths};
+use tidegate_sim::explore::explore;
 
 /// Which world.
 #[derive(Debug, Args)]
@@ -27,6 +29,25 @@ enum SimCommand {
     /// Our judge beside those of other tools: false rollbacks, time to find harm, users who met it, in every combination of
     /// traffic, errors and disturbance
     Judges(JudgesArgs),
+    /// Faulty and healthy releases, carried out whole: how many alarms are right, and how many faults are found
+    Corpus(CorpusArgs),
+    /// Every order of what data plane, judge, person and clock can say to the machine, up to a bound
+    Explore {
+        /// Commands in a row after the start
+        #[arg(long, default_value_t = 7)]
+        depth: usize,
+    },
+}
+
+/// How many releases.
+#[derive(Debug, Args)]
+struct CorpusArgs {
+    /// Faulty releases, and as many healthy ones
+    #[arg(long, default_value_t = 200)]
+    each: usize,
+    /// Seed of everything that happens
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 /// How much is simulated.
@@ -49,10 +70,17 @@ struct JudgesArgs {
     output: Option<PathBuf>,
 }
 
+/// What a corpus must reach.
+const PRECISION: f64 = 0.95;
+const RECALL: f64 = 0.99;
+
 /// Carries it out.
 pub fn sim(context: &Context, args: &SimArgs) -> Result<u8> {
-    if let Some(SimCommand::Judges(args)) = &args.command {
-        return judges(context, args);
+    match &args.command {
+        Some(SimCommand::Judges(args)) => return judges(context, args),
+        Some(SimCommand::Corpus(args)) => return corpus(context, args),
+        Some(SimCommand::Explore { depth }) => return explored(context, *depth),
+        None => {}
     }
     let story = tidegate_sim::run(args.seed, None);
     if context.json {
@@ -88,6 +116,67 @@ fn judges(context: &Context, args: &JudgesArgs) -> Result<u8> {
         show::line(&format!("{} of {} cells whose arms can be exchanged lie above alpha", over.len(), null.len()))?;
     }
     Ok(if over.is_empty() { exit::OK } else { exit::NOT_PASSED })
+}
+
+/// 1 where a rule was broken.
+fn explored(context: &Context, depth: usize) -> Result<u8> {
+    let found = explore(depth);
+    if context.json {
+        show::json(&found)?;
+    } else {
+        let phases: Vec<Vec<String>> = found.phases.iter().map(|(phase, states)| vec![phase.clone(), states.to_string()]).collect();
+        show::line(&show::table(&["phase", "states"], phases))?;
+        let end = if found.cut { ", and there are more: the bound of states was reached" } else { "" };
+        show::line(&format!("up to {} commands in a row: {} states, {} steps{end}", found.depth, found.states, found.steps))?;
+        found.broken.iter().try_for_each(|broken| show::line(&format!("BROKEN {broken}")))?;
+        show::line(&format!("{} rules broken", found.broken.len()))?;
+    }
+    Ok(if found.broken.is_empty() { exit::OK } else { exit::NOT_PASSED })
+}
+
+/// 1 where fewer alarms are right than 95 of 100, or fewer faults found than 99 of 100.
+fn corpus(context: &Context, args: &CorpusArgs) -> Result<u8> {
+    let progress = Progress::new(context.json);
+    let all: Vec<(usize, Truth)> = truths(args.each).into_iter().enumerate().collect();
+    let told = |done: usize| progress.now(&format!("{done} of {} releases", all.len()));
+    let outcomes = in_parallel(&all, |(number, truth)| release(*truth, args.seed, *number), told);
+    progress.clear();
+    let corpus = Corpus::of(outcomes);
+    if context.json {
+        show::json(&corpus)?;
+    } else {
+        corpus_table(&corpus)?;
+    }
+    Ok(if corpus.precision >= PRECISION && corpus.recall >= RECALL { exit::OK } else { exit::NOT_PASSED })
+}
+
+/// A row a kind, then every release that did not end as its truth would have it.
+fn corpus_table(corpus: &Corpus) -> Result<()> {
+    let mut kinds: Vec<Truth> = corpus.outcomes.iter().map(|o| o.truth).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    let rows = kinds.iter().map(|kind| {
+        let of: Vec<&Outcome> = corpus.outcomes.iter().filter(|o| o.truth == *kind).collect();
+        let count = |which: &dyn Fn(&Outcome) -> bool| of.iter().filter(|o| which(o)).count().to_string();
+        let mut minutes: Vec<f64> = of.iter().map(|o| o.minutes).collect();
+        minutes.sort_by(f64::total_cmp);
+        let median = minutes.get(minutes.len() / 2).map_or_else(String::new, |m| format!("{m:.0}"));
+        vec![format!("{kind:?}"), of.len().to_string(), count(&|o| o.alarm), count(&|o| o.released), median]
+    });
+    show::line(&show::table(&["release", "of them", "alarms", "released", "minutes, median"], rows.collect()))?;
+    for o in corpus.outcomes.iter().filter(|o| o.alarm != matches!(o.truth, Truth::Faulty(_)) || (!o.alarm && !o.released)) {
+        show::line(&format!(
+            "{:?}, {} requests a minute, seed {}: {} after {:.0} minutes: {}",
+            o.truth, o.per_minute, o.seed, o.ended, o.minutes, o.said
+        ))?;
+    }
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    show::line(&format!(
+        "precision {}, recall {}, healthy releases that went through {}",
+        percent(corpus.precision),
+        percent(corpus.recall),
+        percent(corpus.released)
+    ))
 }
 
 /// All cells, on all cores, in their order.

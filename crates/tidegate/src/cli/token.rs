@@ -6,14 +6,12 @@ use crate::exit::{self, failure};
 use crate::show;
 use crate::workspace::{self, Opened};
 use anyhow::Result;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use tidegate_core::id::At;
 use tidegate_store::Keys;
 use tidegate_store::tokens::{NewToken, Token, Tokens};
 use tidegate_wire::config::unit::duration_ms;
 
-/// What a token of the API allows: pages, views and releases, as somebody who signed in.
-const SCOPES: [&str; 1] = ["console"];
 /// The kind that stands in the token's text.
 const KIND: &str = "api";
 
@@ -37,9 +35,22 @@ pub struct CreateArgs {
     /// What it is for, as `github actions`
     #[arg(long)]
     label: String,
+    /// What it allows: `console` is the API, pages and releases, as for somebody who signed in; `judge` lets Argo Rollouts,
+    /// Flagger, Kayenta and Spinnaker ask for verdicts
+    #[arg(long, value_enum, default_value = "console")]
+    scope: Scope,
     /// How long it counts, as `90d`; for ever when not given
     #[arg(long, value_name = "DURATION")]
     expires: Option<String>,
+}
+
+/// What a token allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Scope {
+    /// The API, pages and releases
+    Console,
+    /// Verdicts for other release tools
+    Judge,
 }
 
 /// Carries it out.
@@ -71,6 +82,15 @@ fn tokens(opened: &Opened) -> Result<Tokens> {
     Ok(Keys::open(&opened.places.keys(), &opened.config.name)?.tokens())
 }
 
+impl Scope {
+    fn word(self) -> &'static str {
+        match self {
+            Scope::Console => "console",
+            Scope::Judge => "judge",
+        }
+    }
+}
+
 fn create(context: &Context, tokens: &Tokens, args: &CreateArgs) -> Result<()> {
     let now = clock::now();
     let after = |text: &str| -> Result<At> {
@@ -78,12 +98,16 @@ fn create(context: &Context, tokens: &Tokens, args: &CreateArgs) -> Result<()> {
         Ok(At(now.0.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))))
     };
     let expires = args.expires.as_deref().map(after).transpose()?;
-    let (token, text) = tokens.make(&NewToken { kind: KIND, label: &args.label, scopes: &SCOPES, expires, once: false }, now)?;
+    let (token, text) =
+        tokens.make(&NewToken { kind: KIND, label: &args.label, scopes: &[args.scope.word()], expires, once: false }, now)?;
     if context.json {
         return show::json(&serde_json::json!({ "id": token.id, "token": text, "expires": token.expires.map(|at| at.to_string()) }));
     }
     show::line(&text)?;
-    show::note("keep it now: it is not shown again; send it as `authorization: Bearer TOKEN`");
+    show::note(match args.scope {
+        Scope::Console => "keep it now: it is not shown again; send it as `authorization: Bearer TOKEN`",
+        Scope::Judge => "keep it now: it is not shown again; it stands in the path, as `http://HOST:PORT/hooks/TOKEN/argo/JUDGE/SUBJECT`",
+    });
     Ok(())
 }
 

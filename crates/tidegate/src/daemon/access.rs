@@ -20,6 +20,8 @@ use tidegate_store::tokens::Tokens;
 const SESSIONS_MAX: usize = 64;
 /// How long a session lasts.
 const SESSION_MS: u64 = 12 * 3_600_000;
+/// Where other release tools ask, with a token in the path.
+const HOOKS: &str = "/hooks/";
 const COOKIE: &str = "tidegate_session";
 
 /// Who speaks, as far as the control plane knows.
@@ -64,10 +66,13 @@ impl Sessions {
 
     fn bearer(&self, request: &Request<Body>) -> bool {
         let value = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-        let token = value.and_then(|v| v.strip_prefix("Bearer "));
-        token.is_some_and(
-            |t| matches!(self.tokens.check(t, clock::now()), Ok(Some(known)) if known.scopes.iter().any(|s| s == "console") && !known.once),
-        )
+        value.and_then(|v| v.strip_prefix("Bearer ")).is_some_and(|token| self.allows(token, &["console"]))
+    }
+
+    /// Whether a token is known and has one of these scopes.
+    fn allows(&self, token: &str, scopes: &[&str]) -> bool {
+        let known = self.tokens.check(token, clock::now());
+        matches!(known, Ok(Some(known)) if !known.once && known.scopes.iter().any(|s| scopes.contains(&s.as_str())))
     }
 
     /// A page of another site must not reach us by another name for this address, nor post for the user.
@@ -83,6 +88,16 @@ impl Sessions {
 
 /// Lets through who has signed in, and everybody to the public routes.
 pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    if let Some(rest) = path.strip_prefix(HOOKS) {
+        // Nothing but the token counts here: no cookie is looked at, and tools name this host as they like.
+        let token = rest.split('/').next().unwrap_or_default();
+        if !sessions.allows(token, &["judge"]) {
+            return refused("the token in the path is not known: `tidegate token create --scope judge`");
+        }
+        request.extensions_mut().insert(Principal("judge".to_owned()));
+        return next.run(request).await;
+    }
     if sessions.foreign(&request) {
         return (
             StatusCode::FORBIDDEN,
@@ -90,7 +105,6 @@ pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>,
         )
             .into_response();
     }
-    let path = request.uri().path().to_owned();
     if PUBLIC.contains(&path.as_str()) {
         return next.run(request).await;
     }
@@ -99,10 +113,13 @@ pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>,
         return next.run(request).await;
     }
     if path.starts_with("/api/") {
-        return (StatusCode::UNAUTHORIZED, axum::Json(serde_json::json!({ "error": "a token is needed: `authorization: Bearer ...`" })))
-            .into_response();
+        return refused("a token is needed: `authorization: Bearer ...`");
     }
     html(StatusCode::UNAUTHORIZED, pages::login(false))
+}
+
+fn refused(why: &str) -> Response {
+    (StatusCode::UNAUTHORIZED, axum::Json(serde_json::json!({ "error": why }))).into_response()
 }
 
 /// On the socket everybody is the workspace's owner: nobody else can reach it.

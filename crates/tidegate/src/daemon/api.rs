@@ -4,6 +4,7 @@
 //! credential. The socket lies in a folder that only its owner can enter.
 
 use super::events::Bus;
+use super::hooks::{self, Hooks};
 use super::plane::Plane;
 use super::ticks::Ticks;
 use super::trainer::Desks;
@@ -15,7 +16,7 @@ use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
@@ -54,6 +55,7 @@ pub struct Api {
     pub plane: Plane,
     pub ticks: Ticks,
     pub bus: Bus,
+    pub hooks: Hooks,
 }
 
 /// A failure as an answer: JSON with the words and the exit code of a command that meets it.
@@ -104,6 +106,13 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/data/{name}/checks", post(checking::check)),
         ("/api/v1/retrain", get(training::all)),
         ("/api/v1/retrain/{model}/{command}", post(training::command)),
+        ("/api/v1/judgements/{tool}/{judge}/{subject}", get(hooks::argo).post(hooks::argo)),
+        ("/hooks/{token}/argo/{judge}/{subject}", get(hooks::argo).post(hooks::argo)),
+        ("/hooks/{token}/spinnaker/{judge}/{subject}", get(hooks::spinnaker).post(hooks::spinnaker)),
+        ("/hooks/{token}/flagger/{judge}/{hook}", post(hooks::flagger)),
+        ("/hooks/{token}/kayenta/{by}/judge", post(hooks::remote_judge).layer(DefaultBodyLimit::max(hooks::QUESTION_BYTES_MAX))),
+        ("/hooks/{token}/canaryConfig", get(hooks::configs)),
+        ("/hooks/{token}/canary/{id}", get(hooks::execution).post(hooks::execute)),
         ("/login", get(access::form).post(access::login)),
         ("/assets/style.css", get(style)),
         ("/assets/live.js", get(script)),
@@ -119,7 +128,7 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
 pub async fn start(parts: Parts) -> Result<(SocketAddr, String)> {
     let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, listen } = parts;
     let views = Views { opened: opened.clone(), plane: plane.clone(), blobs, sealed };
-    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus };
+    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus, hooks: Hooks::default() };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
         let advice = "end the other program, or name another address as `console: { listen: ... }` in tidegate.yaml";
         exit::failure(exit::OUTSIDE, format!("start the console on {listen}: {e}: {advice}"))
@@ -142,7 +151,7 @@ pub async fn start(parts: Parts) -> Result<(SocketAddr, String)> {
 
 fn router(api: Api) -> Router {
     let all = routes().into_iter().fold(Router::new(), |router, (path, method)| router.route(path, method));
-    all.fallback(nowhere).layer(axum::extract::DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(api)
+    all.fallback(nowhere).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(api)
 }
 
 fn page(html: String) -> Response {

@@ -45,6 +45,7 @@ pub fn words(event: &Event) -> Option<String> {
         Event::Resumed { by, .. } => format!("resumed by {by}"),
         Event::RollbackBegan { cause, .. } => match cause {
             Cause::Verdict { .. } => "rolling back: the judge found harm".to_owned(),
+            Cause::Exposed { requests } => format!("rolling back: {requests} requests met it, as many as may without evidence"),
             Cause::CandidateFailed { reason } => format!("rolling back: {reason}"),
             Cause::Aborted { by, reason } => format!("rolling back: aborted by {by}: {reason}"),
             Cause::Undone { by, reason } => format!("rolling back: undone by {by}: {reason}"),
@@ -104,6 +105,7 @@ pub fn waiting_words(waiting: &Waiting) -> String {
 pub fn ended_words(open: &Rollout) -> String {
     let cause = |cause: &Cause| match cause {
         Cause::Verdict { mode, .. } => format!("the judge found harm in {mode:?}").to_lowercase(),
+        Cause::Exposed { requests } => format!("{requests} requests met it, as many as may without evidence"),
         Cause::CandidateFailed { reason } => format!("the candidate failed: {reason}"),
         Cause::Aborted { by, reason } => format!("aborted by {by}: {reason}"),
         Cause::Undone { by, reason } => format!("undone by {by}: {reason}"),

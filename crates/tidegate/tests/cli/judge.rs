@@ -1,13 +1,9 @@
 //! Two arms judged from files and from a real Prometheus, and our verdict beside those of others.
 
+use crate::metrics::{Prometheus, prometheus};
 use crate::world::{World, in_order, wait_for};
 use serde_json::Value;
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Rows of requests and failures of candidate and control.
 fn counts(rows: usize, candidate: (u64, u64), control: (u64, u64)) -> String {
@@ -41,6 +37,38 @@ fn counts_in_a_file_are_judged_and_say_why() {
     world.run(&["judge", "counts", "wrong.csv"]).fails(2, &["wrong.csv:1", "control_requests"]);
     world.run(&["judge", "counts", "good.csv", "--tolerance", "0.5"]).fails(2, &["give a tolerance from 1"]);
     world.run(&["judge", "counts", "nowhere.csv"]).fails(3, &["nowhere.csv"]);
+}
+
+#[test]
+fn late_labels_are_judged_in_batches_up_to_a_plan() {
+    let rows = |candidate, control| {
+        let mut text = "candidate_n,candidate_hits,control_n,control_hits\n".to_owned();
+        (0..5).for_each(|_| writeln!(text, "1000,{candidate},1000,{control}").unwrap());
+        text
+    };
+    let (mut served, mut labels) = ("id,arm\n".to_owned(), "id,label\n".to_owned());
+    for i in 0..2_000 {
+        writeln!(served, "r{i},{}", if i % 2 == 0 { "candidate" } else { "control" }).unwrap();
+        // Every tenth is wrong, and of the candidate every fifth; a hundred labels are still to come.
+        if i < 1_900 {
+            writeln!(labels, "r{i},{}", u8::from(i % 20 < 2 || i % 20 == 4)).unwrap();
+        }
+    }
+    let world =
+        World::with(&[("worse.csv", &rows(140, 100)), ("same.csv", &rows(30, 30)), ("served.csv", &served), ("labels.csv", &labels)]);
+    let judged = |file: &str, more: &[&str]| {
+        let mut args = vec!["judge", "batches", file, "--planned", "5000", "--harm", "0.02"];
+        args.extend(more);
+        world.run(&args)
+    };
+    let worse = judged("worse.csv", &[]);
+    assert_eq!(worse.code, 1, "{worse:?}");
+    in_order(&worse.out, &["rollback", "worse by 0.04000", "at look 3", "look", "60 %", "◀", "100 %"]);
+    assert_eq!(judged("same.csv", &["--json"]).well().json()["assessment"]["verdict"], "promote");
+    judged("same.csv", &["--alpha", "2"]).fails(2, &["alpha and beta"]);
+    let joined = world.run(&["judge", "labels", "--served", "served.csv", "--labels", "labels.csv", "--planned", "1000", "--harm", "0.05"]);
+    assert_eq!(joined.code, 1, "{joined:?}");
+    in_order(&joined.out, &["rollback", "50 requests of the candidate have no label yet", "50 requests of the control"]);
 }
 
 #[test]
@@ -98,75 +126,12 @@ fn other_judges_stand_beside_ours() {
     assert_eq!(all["judges"][1]["at"], 21, "the first minute of the incident");
 }
 
-/// Kills what it holds.
-struct Server(Child);
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// The server, from `TIDEGATE_TEST_PROMETHEUS` or the path; says so where there is none.
-fn prometheus() -> Option<PathBuf> {
-    let on_path = || std::env::split_paths(&std::env::var_os("PATH")?).map(|p| p.join("prometheus")).find(|file| file.is_file());
-    let found = std::env::var_os("TIDEGATE_TEST_PROMETHEUS").map(PathBuf::from).or_else(on_path);
-    if found.is_none() {
-        eprintln!("skipped: no Prometheus: install it or set TIDEGATE_TEST_PROMETHEUS");
-    }
-    found
-}
-
-/// A target that counts more requests at each scrape: 40 times as many failures of version 2 as of version 1, none of 3.
-fn exporter() -> String {
-    static SCRAPES: AtomicU64 = AtomicU64::new(0);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let _ = stream.read(&mut [0; 4096]);
-            let n = SCRAPES.fetch_add(1, Ordering::Relaxed) + 1;
-            let mut body = "# TYPE hits_total counter\n# TYPE p99 gauge\n".to_owned();
-            for (version, good, bad) in [(1, 900 * n, n), (2, 860 * n, 40 * n), (3, 900 * n, 0)] {
-                writeln!(body, "hits_total{{version=\"{version}\",code=\"200\"}} {good}").unwrap();
-                if bad > 0 {
-                    writeln!(body, "hits_total{{version=\"{version}\",code=\"500\"}} {bad}").unwrap();
-                }
-                writeln!(body, "p99{{version=\"{version}\"}} {}", 100 + n % 5 + 50 * u64::from(version == 2)).unwrap();
-            }
-            let _ = write!(
-                stream,
-                "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                body.len()
-            );
-        }
-    });
-    address
-}
-
 #[test]
 fn counters_of_a_real_prometheus_are_judged() {
     let Some(program) = prometheus() else { return };
     let world = World::new();
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let config = format!(
-        "scrape_configs:\n- job_name: t\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs: [{{ targets: ['{}'] }}]\n",
-        exporter()
-    );
-    world.write("prometheus.yml", &config);
-    let _server = Server(
-        Command::new(program)
-            .arg(format!("--config.file={}", world.path("prometheus.yml").display()))
-            .arg(format!("--storage.tsdb.path={}", world.beside("tsdb").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap(),
-    );
-    let url = format!("http://127.0.0.1:{port}");
+    let server = Prometheus::start(&world, &program);
+    let url = server.url();
     let judge = |version: u32, more: &[&str]| {
         let candidate = format!("hits_total{{version=\"{version}\"}}");
         let mut args = vec!["judge", "prometheus", "--url", &url, "--candidate", &candidate, "--control", "hits_total{version=\"1\"}"];

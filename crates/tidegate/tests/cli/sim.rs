@@ -14,3 +14,13 @@ fn a_seed_is_told_as_a_story() {
     assert_eq!((&json["seed"], &json["sound"]), (&3.into(), &true.into()));
     assert!(!json["story"].as_array().unwrap().is_empty());
 }
+
+#[test]
+fn a_corpus_and_an_exploration_say_what_they_found() {
+    let world = World::new();
+    let corpus = world.run(&["sim", "corpus", "--each", "4", "--json"]);
+    let found: serde_json::Value = serde_json::from_str(&corpus.out).unwrap();
+    assert_eq!(found["outcomes"].as_array().unwrap().len(), 8);
+    let explored = world.run(&["sim", "explore", "--depth", "4"]).well();
+    in_order(&explored.out, &["up to 4 commands in a row", "0 rules broken"]);
+}

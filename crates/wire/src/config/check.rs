@@ -206,6 +206,7 @@ impl Check<'_> {
             },
             Shape::Instant => unit::instant_ms(text).map(drop).map_err(why),
             Shape::Listen => unit::listen(text).map(drop).map_err(why),
+            Shape::Http => http_fits(text).map_err(why),
             Shape::UrlPath => url_path_fits(text).map_err(why),
             Shape::DataPath if text.contains("://") => unit::address(text).map_err(why),
             Shape::SourcePath | Shape::ProductPath | Shape::DataPath => {
@@ -275,6 +276,16 @@ fn number_fits(number: Option<f64>, text: &str, (min, max): (f64, f64), open: bo
         Some(n) if !n.is_finite() => Err(format!("`{text}` is not a finite number")),
         Some(n) if (open && n > min && n < max) || (!open && n >= min && n <= max) => Ok(()),
         Some(_) => Err(format!("`{text}` is out of range")),
+    }
+}
+
+/// A server, without a password: secrets do not stand in this file.
+fn http_fits(text: &str) -> Result<(), String> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match rest {
+        Some(rest) if rest.contains('@') => Err("a password does not belong in this file: a token is read from the environment".to_owned()),
+        Some(rest) if !rest.trim_matches('/').is_empty() && !rest.contains([' ', '?', '#']) => Ok(()),
+        _ => Err(format!("`{text}` is not the address of a server")),
     }
 }
 

@@ -7,8 +7,8 @@ use super::check::number_of;
 use super::guardrail;
 use super::origin::Origins;
 use super::types::{
-    BlockedBy, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Model, Objective, Pipeline, PolicyGate, Reference, ReferenceFrom,
-    Retrain, Service, Strategy, Workspace,
+    BlockedBy, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Model, NamedJudge, Objective, Pipeline, PolicyGate, Reference,
+    ReferenceFrom, Retrain, Service, Strategy, Workspace,
 };
 use super::unit;
 use crate::yaml::Node;
@@ -16,7 +16,7 @@ use indexmap::IndexMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use tidegate_core::gate::{GateKind, GateSpec};
 use tidegate_core::id::At;
-use tidegate_core::judge::{Guardrail, JudgeSettings};
+use tidegate_core::judge::{Guardrail, JudgeSettings, errors_of_preset};
 use tidegate_core::retrain::{Budget, Performance, Rule, Source};
 use tidegate_core::rollout::{Baseline, Promotion, Step, Until};
 
@@ -91,6 +91,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         environments: file.at("environments").named(|_, v| Environment { after: v.at("after").text() }),
         releases: file.at("releases").named(|_, v| strategy(v)),
         retrain: file.at("retrain").named(|_, v| retrain(v)),
+        judges: file.at("judges").named(|_, v| named_judge(v)),
         gateway: listen(file.at("gateway")),
         console: listen(file.at("console")),
         origins: Origins::of(root),
@@ -193,6 +194,7 @@ fn strategy(view: View<'_>) -> Strategy {
             watch_ms: promote.at("watch").ms().unwrap_or_default(),
             hold_back_bp: promote.at("hold_back").bp().unwrap_or_default(),
         },
+        exposure_max: view.at("max_exposure").there().map(|v| u64::from(v.whole())),
         judge: judge(view.at("judge")),
         blocked_by: BlockedBy {
             drift: view.at("blocked_by").items().iter().any(|v| v.word("drift")),
@@ -201,11 +203,14 @@ fn strategy(view: View<'_>) -> Strategy {
     }
 }
 
-/// A step that gathers evidence; none for `promote`.
+/// A step before the last; none for `promote`.
 fn step(view: View<'_>) -> Option<Step> {
     if let Some(shadow) = view.at("shadow").there() {
         let until = shadow.at("until").ms().map_or(Until::Evidence, |min_time_ms| Until::Time { min_time_ms });
         return Some(Step::Shadow { mirror_bp: shadow.at("percent").bp().unwrap_or_default(), until });
+    }
+    if let Some(pause) = view.at("pause").there() {
+        return Some(Step::Pause { for_ms: pause.at("for").ms() });
     }
     let canary = view.at("canary").there()?;
     Some(Step::Canary {
@@ -266,6 +271,29 @@ fn guardrail(name: &str, view: View<'_>, preset: Option<&Guardrail>) -> Option<G
         floor_us: view.at("floor").ms().map_or(base.floor_us, |ms| ms.saturating_mul(1_000)),
         weight: view.at("weight").number().unwrap_or(base.weight),
     })
+}
+
+fn named_judge(view: View<'_>) -> NamedJudge {
+    let ms = |key: &str| view.at(key).ms().unwrap_or_default();
+    let number = |key: &str| view.at(key).number().unwrap_or_default();
+    let share = |key: &str| view.at(key).share().unwrap_or_default();
+    NamedJudge {
+        prometheus: view.owned("prometheus"),
+        candidate: view.owned("candidate"),
+        control: view.owned("control"),
+        errors: view.owned("errors"),
+        every_s: ms("every") / 1_000,
+        deadline_ms: ms("deadline"),
+        alpha: number("alpha"),
+        beta: number("beta"),
+        harm: Guardrail {
+            tolerance: number("tolerance"),
+            slack: share("slack"),
+            harm: number("harm"),
+            harm_slack: share("harm_slack"),
+            ..errors_of_preset()
+        },
+    }
 }
 
 fn retrain(view: View<'_>) -> Retrain {

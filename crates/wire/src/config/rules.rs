@@ -5,6 +5,7 @@ use super::guardrail;
 use super::near;
 use super::table::{DECISION_METRICS, ROW_METRICS};
 use super::unit;
+use crate::prometheus::{STEPS_MAX, narrowed, unfilled};
 use crate::yaml::Node;
 use std::collections::HashMap;
 use tidegate_core::judge::GuardrailKind;
@@ -23,6 +24,10 @@ impl Check<'_> {
         for (name, _, retrain) in named(root, "retrain") {
             self.parameters(&join("retrain", &name), retrain);
             self.triggers(&join("retrain", &name), retrain);
+        }
+        for (name, key, judge) in named(root, "judges") {
+            self.guardrail(&join("judges", &name), "errors", key, judge);
+            self.selectors(&join("judges", &name), judge);
         }
         self.environments();
         self.endpoints();
@@ -93,6 +98,9 @@ impl Check<'_> {
             if kind(i) == "shadow" && i > 0 {
                 self.say(key, &here, "`shadow` comes first, and once", None);
             }
+            if kind(i) == "pause" && i == 0 {
+                self.say(key, &here, "`pause` comes after a `shadow` or a `canary`", None);
+            }
             if kind(i) == "promote" && i < last {
                 self.say(key, &here, "`promote` comes last, and once", None);
             }
@@ -119,7 +127,12 @@ impl Check<'_> {
     fn weights(&mut self, path: &str, steps: &[(&Node, &Node)]) {
         let mut before: Option<u32> = None;
         let weights_of = |step: &Node| step.get("weights").and_then(Node::as_seq).map_or(0, <[Node]>::len);
-        let stages: usize = steps.iter().map(|(k, v)| if k.as_str() == Some("canary") { weights_of(v) } else { 1 }).sum();
+        let stages_of = |(key, step): &(&Node, &Node)| match key.as_str() {
+            Some("canary") => weights_of(step),
+            Some("pause") => 0,
+            _ => 1,
+        };
+        let stages: usize = steps.iter().map(stages_of).sum();
         if let (Some((key, _)), true) = (steps.first(), stages > STAGES_MAX + 1) {
             let message = format!("{} stages before `promote`, each weight one; at most {STAGES_MAX}", stages - 1);
             self.say(key, &join(path, "steps"), &message, None);
@@ -141,7 +154,7 @@ impl Check<'_> {
         let span = |node: &Node, key: &str| node.get(key).and_then(Node::text).and_then(|t| unit::duration_ms(&t).ok());
         let stays = |step: &Node| {
             let weights = step.get("weights").and_then(Node::as_seq).map_or(1, <[Node]>::len);
-            let each = span(step, "min_time").or_else(|| span(step, "until")).unwrap_or(0);
+            let each = span(step, "min_time").or_else(|| span(step, "until")).or_else(|| span(step, "for")).unwrap_or(0);
             each.saturating_mul(u64::try_from(weights).unwrap_or(u64::MAX))
         };
         let least = steps.iter().map(|(_, s)| stays(s)).fold(span(judge, "warm_up").unwrap_or(0), u64::saturating_add);
@@ -263,6 +276,28 @@ impl Check<'_> {
                 let message = format!("endpoint `{endpoint}` is already that of service `{other}`");
                 self.say(at, &format!("services.{name}.endpoint"), &message, None);
             }
+        }
+    }
+
+    /// Selectors of a judge that others ask, and the interval that both are counted in.
+    fn selectors(&mut self, path: &str, judge: &Node) {
+        let text = |key: &str| judge.get(key).and_then(Node::text).unwrap_or_default();
+        for arm in ["candidate", "control"] {
+            let (Some(at), Err(why)) = (judge.get(arm), narrowed(&unfilled(&text(arm)), &text("errors"))) else { continue };
+            self.say(at, &join(path, arm), &why, Some("name one counter: the judge takes what it grew by"));
+        }
+        if let (Some(at), true) = (judge.get("control"), text("candidate") == text("control")) {
+            self.say(at, &join(path, "control"), "candidate and control are the same counter", Some("they differ by a label"));
+        }
+        let ms = |key: &str| unit::duration_ms(&text(key)).unwrap_or(1_000);
+        let (every, deadline) = (ms("every"), ms("deadline"));
+        let steps = usize::try_from(deadline / every.max(1)).unwrap_or(usize::MAX);
+        if let (Some((_, at)), true) = (judge.entry("every"), every % 1_000 != 0) {
+            self.say(at, &join(path, "every"), "intervals are of whole seconds", None);
+        }
+        if let (Some((_, at)), false) = (judge.entry("deadline"), (2..STEPS_MAX).contains(&steps)) {
+            let message = format!("the deadline has {steps} intervals: from 2 to {} can be asked for", STEPS_MAX - 1);
+            self.say(at, &join(path, "deadline"), &message, Some("change `every` or `deadline`"));
         }
     }
 

@@ -65,6 +65,7 @@ fn shape(of: &Shape) -> Json {
         Shape::WordOrDuration { word, .. } => json!({ "type": "string", "pattern": format!("^({word}|([0-9]+(ms|s|m|h|d|w))+)$") }),
         Shape::Instant => json!({ "type": "string", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}" }),
         Shape::Listen => json!({ "type": "string", "pattern": ":[0-9]+$" }),
+        Shape::Http => json!({ "type": "string", "pattern": "^https?://" }),
         Shape::UrlPath => json!({ "type": "string", "pattern": "^/" }),
         Shape::SourcePath | Shape::ProductPath | Shape::DataPath => json!({ "type": "string", "pattern": "^[^/\\\\]" }),
         Shape::List { item, min, max } => json!({ "type": "array", "items": shape(item), "minItems": min, "maxItems": max }),

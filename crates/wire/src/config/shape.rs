@@ -105,6 +105,8 @@ pub enum Shape {
     Instant,
     /// An IP address with a port.
     Listen,
+    /// The address of a server, `http://host:port`.
+    Http,
     /// The path of a URL.
     UrlPath,
     /// A file of the repository.
@@ -194,6 +196,7 @@ impl Shape {
             }
             Shape::Instant => "a date (its end, UTC) or an instant, as `2013-12-31` or `2013-12-31T06:00:00Z`".to_owned(),
             Shape::Listen => "an address with a port, as `127.0.0.1:8700`".to_owned(),
+            Shape::Http => "the address of a server, as `http://127.0.0.1:9090`".to_owned(),
             Shape::UrlPath => "the path of a URL, as `/v2/models/NAME`".to_owned(),
             Shape::SourcePath => "the path of a file in the workspace".to_owned(),
             Shape::ProductPath => "the path of a file in the workspace, which the pipeline may write".to_owned(),

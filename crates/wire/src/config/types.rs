@@ -30,6 +30,8 @@ pub struct Workspace {
     pub releases: IndexMap<String, Strategy>,
     /// By model.
     pub retrain: IndexMap<String, Retrain>,
+    /// Judges that other tools ask.
+    pub judges: IndexMap<String, NamedJudge>,
     /// Address of the gateway.
     pub gateway: SocketAddr,
     /// Address of the console.
@@ -198,6 +200,8 @@ pub struct Strategy {
     pub steps: Vec<Step>,
     /// What follows them.
     pub promote: Promotion,
+    /// Most requests of users in a canary without evidence to promote.
+    pub exposure_max: Option<u64>,
     /// Of its judge.
     pub judge: JudgeSettings,
     /// What keeps it from starting, and from carrying all traffic.
@@ -211,6 +215,29 @@ pub struct BlockedBy {
     pub drift: bool,
     /// A failed check of a dataset.
     pub data: bool,
+}
+
+/// A judge that other tools ask.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedJudge {
+    /// Address of the Prometheus server.
+    pub prometheus: String,
+    /// Selector of the candidate's requests; `{{NAME}}` is filled in from the question.
+    pub candidate: String,
+    /// The same of the control.
+    pub control: String,
+    /// What makes a request a failure.
+    pub errors: String,
+    /// Length of an interval in seconds.
+    pub every_s: u64,
+    /// Longest time that is counted.
+    pub deadline_ms: u64,
+    /// Chance of a false rollback.
+    pub alpha: f64,
+    /// Chance of a false promotion.
+    pub beta: f64,
+    /// What harm means.
+    pub harm: tidegate_core::judge::Guardrail,
 }
 
 /// Training anew.

@@ -1,7 +1,9 @@
 //! `tidegate judge`: two arms whose counts or series are at hand, without a release.
 
+mod batches;
 mod prometheus;
 
+use self::batches::{BatchesArgs, LabelsArgs};
 use self::prometheus::PrometheusArgs;
 use super::Context;
 use crate::exit::{self, failure};
@@ -31,6 +33,10 @@ pub enum JudgeCommand {
     Series(SeriesArgs),
     /// Judges counters, or a measured value, of a Prometheus server
     Prometheus(OnPrometheus),
+    /// Judges labels that come in batches, up to a planned number of them (a group-sequential test)
+    Batches(BatchesArgs),
+    /// Joins labels to the requests they belong to and judges them in batches, as they came
+    Labels(LabelsArgs),
     /// Holds our verdict on counts beside those of Argo Rollouts, Flagger and Kayenta
     Compare(CountsArgs),
 }
@@ -140,6 +146,8 @@ pub fn judge(context: &Context, command: &JudgeCommand) -> Result<u8> {
     match command {
         JudgeCommand::Counts(args) => of_counts(context, args),
         JudgeCommand::Series(args) => of_series(context, args),
+        JudgeCommand::Batches(args) => batches::of_batches(context, args),
+        JudgeCommand::Labels(args) => batches::of_labels(context, args),
         JudgeCommand::Compare(args) => compare(context, args),
         JudgeCommand::Prometheus(args) => of_prometheus(context, args),
     }

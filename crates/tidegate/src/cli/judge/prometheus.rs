@@ -3,16 +3,14 @@
 use super::wrong;
 use crate::clock;
 use crate::exit::{self, failure};
+use crate::surroundings::prometheus_token;
 use anyhow::Result;
 use clap::Args;
 use tidegate_adapters::curl::Curl;
-use tidegate_adapters::prometheus::range;
+use tidegate_adapters::prometheus::{Arms, CountError, counts, range};
 use tidegate_core::judge::Interval;
 use tidegate_wire::config::unit::duration_ms;
-use tidegate_wire::prometheus::{Grid, STEPS_MAX, Series, growth};
-
-/// The variable that holds a token for Prometheus.
-const TOKEN: &str = "TIDEGATE_PROMETHEUS_TOKEN";
+use tidegate_wire::prometheus::{Grid, STEPS_MAX, Series};
 
 /// What is asked of Prometheus.
 #[derive(Debug, Args)]
@@ -71,29 +69,18 @@ impl PrometheusArgs {
     }
 
     fn ask(&self, query: &str, grid: Grid) -> Result<Vec<Series>> {
-        range(&Curl, &self.url, token().as_deref(), query, grid).map_err(|e| failure(exit::OUTSIDE, format!("judge: {e}")))
+        range(&Curl, &self.url, prometheus_token().as_deref(), query, grid).map_err(|e| failure(exit::OUTSIDE, format!("judge: {e}")))
     }
 
-    /// Requests and failures of both arms by interval; an interval in which nothing was seen of an arm has none of it.
+    /// Requests and failures of both arms by interval.
     pub fn counts(&self) -> Result<Vec<Interval>> {
-        let grid = self.grid()?;
-        let (candidate, control) = (self.arm(&self.candidate, grid)?, self.arm(&self.control, grid)?);
-        Ok(candidate.into_iter().zip(control).map(|(candidate, control)| Interval { candidate, control }).collect())
-    }
-
-    fn arm(&self, selector: &str, grid: Grid) -> Result<Vec<(u64, u64)>> {
-        let narrowed = narrowed(selector, self.errors.as_deref().unwrap_or_default())?;
-        let all = self.ask(selector, grid)?;
-        if all.is_empty() {
-            return Err(failure(exit::NOT_FOUND, format!("judge: `{selector}` finds no series: look at its name and labels")));
-        }
-        let failures = growth(&born(self.ask(&narrowed, grid)?, &all, grid), grid.steps);
-        // An arm without any failure has no series of failures: its requests say that it was there.
-        let one = |(requests, failed): (Option<u64>, Option<u64>)| {
-            let requests = requests.unwrap_or(0);
-            (requests, failed.unwrap_or(0).min(requests))
-        };
-        Ok(growth(&all, grid.steps).into_iter().zip(failures).map(one).collect())
+        let (candidate, control) = (self.candidate.clone(), self.control.clone());
+        let arms = Arms { candidate, control, errors: self.errors.clone().unwrap_or_default() };
+        counts(&Curl, &self.url, prometheus_token().as_deref(), &arms, self.grid()?).map_err(|e| match e {
+            CountError::Selector(why) => wrong(why),
+            CountError::Nothing(_) => failure(exit::NOT_FOUND, format!("judge: {e}")),
+            CountError::Query(_) => failure(exit::OUTSIDE, format!("judge: {e}")),
+        })
     }
 
     /// Values of both arms by interval; NaN where there is none.
@@ -108,53 +95,5 @@ impl PrometheusArgs {
             }
         };
         Ok((of(&self.candidate)?, of(&self.control)?))
-    }
-}
-
-#[expect(clippy::disallowed_methods, reason = "a secret on the command line would be seen in lists of processes")]
-fn token() -> Option<String> {
-    std::env::var(TOKEN).ok().filter(|token| !token.is_empty())
-}
-
-/// Series of failures that came when the arm was there before have counted from nothing: told by its requests.
-fn born(mut failures: Vec<Series>, all: &[Series], grid: Grid) -> Vec<Series> {
-    for one in &mut failures {
-        let first = one.values.iter().position(|v| v.is_finite());
-        let Some(before) = first.and_then(|first| first.checked_sub(1)) else { continue };
-        let there = all.iter().any(|s| s.values.get(before).is_some_and(|v| v.is_finite()));
-        if let (true, Some(slot)) = (there && before < grid.steps, one.values.get_mut(before)) {
-            *slot = 0.0;
-        }
-    }
-    failures
-}
-
-/// A selector with more matchers.
-fn narrowed(selector: &str, matchers: &str) -> Result<String> {
-    let text = selector.trim();
-    let name = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || "_:".contains(c));
-    match text.strip_suffix('}').and_then(|rest| rest.split_once('{')) {
-        Some((metric, inner)) if metric.is_empty() || name(metric) => {
-            let inner = inner.trim().trim_end_matches(',');
-            let comma = if inner.is_empty() { "" } else { "," };
-            Ok(format!("{metric}{{{inner}{comma}{matchers}}}"))
-        }
-        None if name(text) => Ok(format!("{text}{{{matchers}}}")),
-        _ => Err(wrong(format!("`{selector}` is no selector of a counter: write it as `requests_total{{version=\"2\"}}`"))),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::narrowed;
-
-    #[test]
-    fn matchers_are_added_to_selectors_alone() {
-        let of = |selector: &str| narrowed(selector, "code=\"500\"").map_err(|e| e.to_string());
-        assert_eq!(of("hits"), Ok("hits{code=\"500\"}".to_owned()));
-        assert_eq!(of("hits{}"), Ok("hits{code=\"500\"}".to_owned()));
-        assert_eq!(of("hits{v=\"{2}\",}"), Ok("hits{v=\"{2}\",code=\"500\"}".to_owned()));
-        assert!(of("sum(hits{v=\"2\"})").unwrap_err().contains("is no selector"));
-        assert!(of("rate(hits[5m])").is_err());
     }
 }

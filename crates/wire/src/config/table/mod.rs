@@ -1,6 +1,7 @@
 //! The one table of keys of tidegate.yaml: the parser's known keys, the schema, the docs page and the
 //! defaults all come from here.
 
+mod judges;
 mod model;
 mod release;
 mod retrain;
@@ -60,6 +61,12 @@ pub static ROOT: Table = Table {
             Shape::Names { of: "model", item: &Shape::Table(&retrain::RETRAIN), refers: Some("models"), preset: None },
             Need::Optional,
             "Which models are trained anew by themselves, and when.",
+        ),
+        key(
+            "judges",
+            names("judge", &Shape::Table(&judges::JUDGE)),
+            Need::Optional,
+            "Judges that other tools ask, of traffic that those tools move.",
         ),
         key("gateway", Shape::Table(&GATEWAY), Need::Default("{}"), "Where requests come in."),
         key("console", Shape::Table(&CONSOLE), Need::Default("{}"), "The web pages."),

@@ -5,8 +5,8 @@ use crate::config::resolve;
 use crate::config::shape::{Key, Need, Preset, Shape, Table};
 use tidegate_core::rollout::{DURATION_MS_MAX, STAGES_MAX};
 
-const PROBABILITY: Shape = Shape::Number { min: 0.0, max: 1.0, open: true };
-const RATIO: Shape = Shape::Number { min: 1.0, max: f64::INFINITY, open: false };
+pub(super) const PROBABILITY: Shape = Shape::Number { min: 0.0, max: 1.0, open: true };
+pub(super) const RATIO: Shape = Shape::Number { min: 1.0, max: f64::INFINITY, open: false };
 const FROM_NOTHING: Shape = Shape::Duration { min_ms: 0, max_ms: DURATION_MS_MAX };
 const COUNT: Shape = Shape::Whole { min: 1, max: u32::MAX };
 
@@ -16,15 +16,21 @@ pub(super) static STRATEGY: Table = Table {
     keys: &[
         key(
             "steps",
-            Shape::List { item: &Shape::OneKey(STEPS), min: 1, max: STAGES_MAX + 1 },
+            Shape::List { item: &Shape::OneKey(STEPS), min: 1, max: 2 * STAGES_MAX + 1 },
             Need::Default("[{shadow: {}}, {canary: {}}, {promote: {}}]"),
-            "In this order: `shadow` at most once and first, any number of `canary`, `promote` once and last.",
+            "In this order: `shadow` at most once and first, any number of `canary`, `promote` once and last; `pause` after any but the last.",
         ),
         key(
             "judge",
             Shape::Short { scalar: &Shape::Word(&["default"]), long: &Shape::Table(&JUDGE), expands: true },
             Need::Default("default"),
             "What harm is, and how sure the judge must be. What is not given is as in the preset `default`.",
+        ),
+        key(
+            "max_exposure",
+            COUNT,
+            Need::Optional,
+            "Most requests of users that the new version may answer in its canary, over all attempts, without evidence to promote it: then it goes back. No limit when not given.",
         ),
         key(
             "blocked_by",
@@ -38,6 +44,7 @@ pub(super) static STRATEGY: Table = Table {
 static STEPS: &[Key] = &[
     key("shadow", Shape::Table(&SHADOW), Need::Optional, "Copies of requests; no user sees an answer."),
     key("canary", Shape::Table(&CANARY), Need::Optional, "A growing share of users."),
+    key("pause", Shape::Table(&PAUSE), Need::Optional, "The step before it goes on being judged and does not end by itself."),
     key("promote", Shape::Table(&PROMOTE), Need::Optional, "All users, watched."),
 ];
 
@@ -73,6 +80,17 @@ static CANARY: Table = Table {
             "The control: a copy of the stable version, started when the candidate is, so that both are equally cold.",
         ),
     ],
+};
+
+static PAUSE: Table = Table {
+    title: "step: pause",
+    doc: "Traffic stays as the step before it left it, and is judged all the while: a rollback does not wait.",
+    keys: &[key(
+        "for",
+        Shape::Duration { min_ms: 1, max_ms: DURATION_MS_MAX },
+        Need::Optional,
+        "So much longer than the step's own time. Without it until a person says `tidegate release resume`.",
+    )],
 };
 
 static PROMOTE: Table = Table {

@@ -43,6 +43,7 @@ fn preset() -> Strategy {
             Step::Canary { weights_bp: vec![500, 2_500, 5_000], min_time_ms: 300_000, baseline: Baseline::Fresh },
         ],
         promote: Promotion { watch_ms: 1_800_000, hold_back_bp: 500 },
+        exposure_max: None,
         judge: JudgeSettings::preset(),
         blocked_by: BlockedBy::default(),
     }
@@ -61,6 +62,7 @@ fn taken_by_the_machine(strategy: &Strategy) {
         steps: strategy.steps.clone(),
         promote: strategy.promote,
         judge: strategy.judge.clone(),
+        exposure_max: None,
         offline_disagreement: None,
         deadlines: Deadlines::default(),
     };

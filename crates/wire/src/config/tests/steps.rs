@@ -93,33 +93,33 @@ fn steps() {
     check(
         "releases:\n  r:\n    steps:\n      - shadow\n      - canary: {}\n        promote: {}\n      - launch: {}\n",
         expect![[r#"
-        error: takes a mapping with exactly one key: `shadow`, `canary` or `promote`
-         --> tidegate.yaml:6:9 (releases.r.steps[0])
-          |
-        6 |       - shadow
-          |         ^^^^^^
-          = help: as `- shadow: { .. }`
+            error: takes a mapping with exactly one key: `shadow`, `canary`, `pause` or `promote`
+             --> tidegate.yaml:6:9 (releases.r.steps[0])
+              |
+            6 |       - shadow
+              |         ^^^^^^
+              = help: as `- shadow: { .. }`
 
-        error: takes a mapping with exactly one key: `shadow`, `canary` or `promote`
-         --> tidegate.yaml:7:9 (releases.r.steps[1])
-          |
-        7 |       - canary: {}
-          |         ^
-          = help: as `- shadow: { .. }`
+            error: takes a mapping with exactly one key: `shadow`, `canary`, `pause` or `promote`
+             --> tidegate.yaml:7:9 (releases.r.steps[1])
+              |
+            7 |       - canary: {}
+              |         ^
+              = help: as `- shadow: { .. }`
 
-        error: unknown key `launch`
-         --> tidegate.yaml:9:9 (releases.r.steps[2])
-          |
-        9 |       - launch: {}
-          |         ^^^^^^
-          = help: known: `shadow`, `canary`, `promote`
+            error: unknown key `launch`
+             --> tidegate.yaml:9:9 (releases.r.steps[2])
+              |
+            9 |       - launch: {}
+              |         ^^^^^^
+              = help: known: `shadow`, `canary`, `pause`, `promote`
 
-        tidegate.yaml: 3 problems"#]],
+            tidegate.yaml: 3 problems"#]],
     );
     check(
         "releases:\n  r: { steps: [] }\n",
         expect![[r#"
-            error: 0 items; the list takes 1 to 21
+            error: 0 items; the list takes 1 to 41
              --> tidegate.yaml:4:15 (releases.r.steps)
               |
             4 |   r: { steps: [] }

@@ -1,0 +1,207 @@
+//! Every interleaving up to a bound: all that a data plane, a judge, a person and the clock can say next, in every order.
+//!
+//! States that are equal are entered once. The clock is that of the start, but for a tick, which comes when its deadline has
+//! passed: what follows a tick sees a clock that jumped back, which must do no harm either. What must hold is asked of each state
+//! (the rules of `rollout::check`) and of each step. Not here: lost and doubled messages of a driver, see `world`; a doubled or late
+//! answer is among the commands.
+
+use serde::Serialize;
+use std::collections::{BTreeMap, HashSet};
+use tidegate_core::id::{At, Digest};
+use tidegate_core::judge::{Assessment, HoldReason, JudgeSettings, Mode, Verdict};
+use tidegate_core::machine::Machine;
+use tidegate_core::rollout::{
+    Baseline, Command, Deadlines, Effect, Event, Judged, Phase, Promotion, Role, Rollouts, Spec, SpecDraft, State, Step, Traffic, Until,
+    check, deadline, effects,
+};
+
+/// Most states that are entered: a bound on memory.
+pub const STATES_MAX: usize = 2_000_000;
+const START: At = At(1_000_000);
+/// Ticks in a stage that satisfy every shortest time.
+const LONG_TICKS: u64 = 1_000_000;
+
+/// What was explored.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Explored {
+    /// Commands in a row, at most.
+    pub depth: usize,
+    /// Different states.
+    pub states: usize,
+    /// Commands that were given in them.
+    pub steps: usize,
+    /// States by phase.
+    pub phases: BTreeMap<String, usize>,
+    /// The bound of states was reached before that of the depth.
+    pub cut: bool,
+    /// What was broken, each with the commands that lead there.
+    pub broken: Vec<String>,
+}
+
+/// Explores a strategy with a shadow, a canary of two weights, a question to a person and a watch, up to `depth` commands
+/// after the start.
+#[must_use]
+pub fn explore(depth: usize) -> Explored {
+    let mut explored = Explored { depth, ..Explored::default() };
+    let Some((spec, start)) = begin() else { return explored };
+    let mut seen: HashSet<Digest> = HashSet::new();
+    let mut front = vec![(start, Vec::<&'static str>::new())];
+    for _ in 0..=depth {
+        let mut next = Vec::new();
+        for (state, path) in front {
+            if !seen.insert(fingerprint(&state)) {
+                continue;
+            }
+            explored.enter(&state, &path);
+            if seen.len() >= STATES_MAX {
+                explored.cut = true;
+                return explored;
+            }
+            for command in commands(&state, &spec) {
+                explored.steps += 1;
+                let Ok(events) = Rollouts::decide(&state, &command) else { continue };
+                let after = events.iter().fold(state.clone(), Rollouts::evolve);
+                let mut way = path.clone();
+                way.push(command.name());
+                explored.step(&state, &events, &after, &way);
+                if !events.is_empty() {
+                    next.push((after, way));
+                }
+            }
+        }
+        front = next;
+    }
+    explored.states = seen.len();
+    explored
+}
+
+impl Explored {
+    fn enter(&mut self, state: &State, path: &[&str]) {
+        self.states += 1;
+        let phase = state.rollout().map_or("not started", |r| r.phase.name());
+        *self.phases.entry(phase.to_owned()).or_default() += 1;
+        for note in check(state) {
+            self.broke(&format!("{}: {}", note.rule, note.found), path);
+        }
+    }
+
+    /// What may never happen in one step.
+    fn step(&mut self, before: &State, events: &[Event], after: &State, path: &[&str]) {
+        let (Some(was), Some(is)) = (before.rollout(), after.rollout()) else { return };
+        let wanted = |r: &tidegate_core::rollout::Rollout| r.traffic.map_or(0, |t| t.traffic.candidate_bp);
+        if was.failed.is_some() && was.attempt == is.attempt && wanted(is) > 0 && wanted(is) > wanted(was) {
+            self.broke("a failed attempt gets more traffic", path);
+        }
+        let promotes = events.iter().any(|e| matches!(e, Event::PromotionBegan { .. }));
+        if promotes && was.failed.is_some() && was.attempt == is.attempt {
+            self.broke("a failed attempt is promoted", path);
+        }
+        if is.phase.is_terminal() && !was.phase.is_terminal() {
+            let end = if is.phase == Phase::Done { Traffic::CANDIDATE } else { Traffic::STABLE };
+            if is.traffic.is_some_and(|t| t.traffic != end || t.applied.is_none()) {
+                self.broke("traffic is split after the end", path);
+            }
+        }
+        if is.generation < was.generation {
+            self.broke("generations run backwards", path);
+        }
+    }
+
+    fn broke(&mut self, rule: &str, path: &[&str]) {
+        if self.broken.len() < 20 {
+            self.broken.push(format!("{rule} after {}", path.join(", ")));
+        }
+    }
+}
+
+fn fingerprint(state: &State) -> Digest {
+    Digest::of(serde_json::to_string(state).unwrap_or_default().as_bytes())
+}
+
+fn begin() -> Option<(Spec, State)> {
+    let draft = SpecDraft {
+        service: "explored".to_owned(),
+        number: 1,
+        model: "explored".to_owned(),
+        candidate: "2".to_owned(),
+        stable: Some("1".to_owned()),
+        change: "any".to_owned(),
+        strategy: String::new(),
+        steps: vec![
+            Step::Shadow { mirror_bp: 10_000, until: Until::Evidence },
+            Step::Canary { weights_bp: vec![1_000, 5_000], min_time_ms: 60_000, baseline: Baseline::Fresh },
+            Step::Pause { for_ms: None },
+        ],
+        promote: Promotion { watch_ms: 60_000, hold_back_bp: 500 },
+        exposure_max: None,
+        judge: JudgeSettings::preset(),
+        offline_disagreement: None,
+        deadlines: Deadlines::default(),
+    };
+    let spec = Spec::build(draft).ok()?;
+    let started = Rollouts::decide(&State::NotStarted, &Command::Start { spec: Box::new(spec.clone()), at: START }).ok()?;
+    let state = started.iter().fold(State::NotStarted, Rollouts::evolve);
+    Some((spec, state))
+}
+
+/// All that can be said in a state.
+fn commands(state: &State, spec: &Spec) -> Vec<Command> {
+    let Some(r) = state.rollout() else { return vec![Command::Start { spec: Box::new(spec.clone()), at: START }] };
+    let at = START;
+    let mut all: Vec<Command> = effects(state).iter().filter_map(|effect| answer(effect, at)).collect();
+    for role in Role::ALL {
+        let generation = r.workers.of(role).generation;
+        all.push(Command::WorkerFailed { role, generation, reason: "killed".to_owned(), at });
+        // A late one, of the generation before.
+        all.push(Command::WorkerReady { role, generation: generation.saturating_sub(1), at });
+    }
+    all.push(Command::TrafficApplied { generation: r.generation.saturating_sub(1), at });
+    let (mode, step) = r.evidence().unwrap_or((Mode::Canary, 0));
+    for verdict in
+        [Verdict::Promote, Verdict::Continue, Verdict::Hold { why: HoldReason::Suspicion }, Verdict::NoTelemetry, Verdict::Rollback]
+    {
+        all.push(judged(r.attempt, mode, step, verdict));
+    }
+    let (by, reason) = ("ada".to_owned(), "because".to_owned());
+    all.extend([
+        Command::Pause { by: by.clone(), reason: reason.clone(), at },
+        Command::Resume { by: by.clone(), at },
+        Command::Promote { by: by.clone(), reason: reason.clone(), at },
+        Command::Abort { by: by.clone(), reason: reason.clone(), at },
+        Command::Retry { by: by.clone(), reason: reason.clone(), at },
+        Command::Undo { by, reason, at },
+    ]);
+    all.extend(deadline(state).map(|at| Command::Tick { at }));
+    all
+}
+
+fn answer(effect: &Effect, at: At) -> Option<Command> {
+    Some(match effect {
+        Effect::Load { role, generation, .. } => Command::WorkerReady { role: *role, generation: *generation, at },
+        Effect::Unload { role, generation } => Command::Unloaded { role: *role, generation: *generation, at },
+        Effect::SetTraffic { generation, .. } => Command::TrafficApplied { generation: *generation, at },
+        Effect::Page { number, .. } => Command::PageDelivered { number: *number, at },
+        Effect::CollectEvidence { .. } => return None,
+    })
+}
+
+fn judged(attempt: u32, mode: Mode, step: u32, verdict: Verdict) -> Command {
+    let assessment = Assessment { verdict, candidate_requests: 1_000, step, step_candidate_requests: 1_000, ..Assessment::default() };
+    let judged = Judged { attempt, mode, step, step_ticks: LONG_TICKS, through: 7, assessment, evidence: Digest::of(b"explored") };
+    Command::Judged { judged: Box::new(judged), at: START }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_order_of_four_commands_keeps_every_rule() {
+        let explored = explore(4);
+        assert!(explored.broken.is_empty(), "{}", explored.broken.join("\n"));
+        assert!(!explored.cut && explored.states > 300, "{explored:?}");
+        for phase in ["held", "rolling back", "pending"] {
+            assert!(explored.phases.contains_key(phase), "never {phase}: {:?}", explored.phases);
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A real Prometheus, and a target that it scrapes.
+
+use crate::world::World;
+use std::fmt::Write as _;
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A server that is killed when it goes out of sight.
+pub struct Prometheus {
+    process: Child,
+    port: u16,
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+impl Prometheus {
+    /// One that scrapes [`exporter`] each second.
+    pub fn start(world: &World, program: &Path) -> Prometheus {
+        let config = format!(
+            "scrape_configs:\n- job_name: t\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs: [{{ targets: ['{}'] }}]\n",
+            exporter()
+        );
+        std::fs::write(world.beside("prometheus.yml"), config).unwrap();
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        Prometheus::again(world, program, port)
+    }
+
+    /// One at this port, with what was scraped before.
+    pub fn again(world: &World, program: &Path, port: u16) -> Prometheus {
+        let process = Command::new(program)
+            .arg(format!("--config.file={}", world.beside("prometheus.yml").display()))
+            .arg(format!("--storage.tsdb.path={}", world.beside("tsdb").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Prometheus { process, port }
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+/// The server, from `TIDEGATE_TEST_PROMETHEUS` or the path; says so where there is none.
+pub fn prometheus() -> Option<PathBuf> {
+    let on_path = || std::env::split_paths(&std::env::var_os("PATH")?).map(|p| p.join("prometheus")).find(|file| file.is_file());
+    let found = std::env::var_os("TIDEGATE_TEST_PROMETHEUS").map(PathBuf::from).or_else(on_path);
+    if found.is_none() {
+        eprintln!("skipped: no Prometheus: install it or set TIDEGATE_TEST_PROMETHEUS");
+    }
+    found
+}
+
+/// A target that counts more requests at each scrape: 40 times as many failures of version 2 as of version 1, none of 3.
+fn exporter() -> String {
+    static SCRAPES: AtomicU64 = AtomicU64::new(0);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            let n = SCRAPES.fetch_add(1, Ordering::Relaxed) + 1;
+            let mut body = "# TYPE hits_total counter\n# TYPE p99 gauge\n".to_owned();
+            for (version, good, bad) in [(1, 900 * n, n), (2, 860 * n, 40 * n), (3, 900 * n, 0)] {
+                writeln!(body, "hits_total{{version=\"{version}\",code=\"200\"}} {good}").unwrap();
+                if bad > 0 {
+                    writeln!(body, "hits_total{{version=\"{version}\",code=\"500\"}} {bad}").unwrap();
+                }
+                writeln!(body, "p99{{version=\"{version}\"}} {}", 100 + n % 5 + 50 * u64::from(version == 2)).unwrap();
+            }
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
+        }
+    });
+    address
+}
