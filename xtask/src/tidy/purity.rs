@@ -67,9 +67,9 @@ pub(super) fn effects(tree: &Tree) -> Vec<Finding> {
     found
 }
 
-/// Tests may read a golden file, run seeds side by side and compare with what the platform says.
+/// Tests may read a golden file, run seeds side by side and compare with what the platform says; examples measure.
 fn is_test(path: &str) -> bool {
-    path.ends_with("tests.rs") || path.contains("/tests/")
+    path.ends_with("tests.rs") || path.contains("/tests/") || path.contains("/examples/")
 }
 
 /// Whether `line` names `word` and not only as the end of a longer name.

@@ -1,3 +1,5 @@
+//! Files of Argo Rollouts and Flagger, and what becomes of each of their fields.
+
 use super::*;
 use expect_test::expect;
 
