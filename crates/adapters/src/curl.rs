@@ -13,33 +13,50 @@ const RETRIES: u32 = 3;
 /// Largest answer in bytes.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// Longest time of a request of somebody who waits for its answer, in seconds.
+pub const BRIEF_S: u32 = 6;
+
 /// The system's `curl`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Curl;
 
+/// The same for somebody who waits: within seconds, and once.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct BriefCurl;
+
 impl Http for Curl {
     fn send(&self, request: &Request) -> Result<Response, HttpError> {
-        let failed = |why: String| HttpError { method: request.method, url: request.url.clone(), why };
-        let mut child = Command::new("curl")
-            .args(["--config", "-"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|e| failed(format!("run `curl`: {e}: install it")))?;
-        let settings = settings(request);
-        if let Some(mut input) = child.stdin.take() {
-            input.write_all(settings.as_bytes()).map_err(|e| failed(format!("give `curl` its settings: {e}")))?;
-        }
-        let output = child.wait_with_output().map_err(|e| failed(format!("wait for `curl`: {e}")))?;
-        if !output.status.success() {
-            return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
-        let (body, status) = text.rsplit_once('\n').ok_or_else(|| failed("the answer has no status".to_owned()))?;
-        let status = status.trim().parse().map_err(|_| failed(format!("the answer has the status `{status}`")))?;
-        Ok(Response { status, body: serde_json::from_str(body).unwrap_or(Value::Null) })
+        sent(request, TIMEOUT_S, RETRIES)
     }
+}
+
+impl Http for BriefCurl {
+    fn send(&self, request: &Request) -> Result<Response, HttpError> {
+        sent(request, BRIEF_S, 0)
+    }
+}
+
+fn sent(request: &Request, timeout_s: u32, retries: u32) -> Result<Response, HttpError> {
+    let failed = |why: String| HttpError { method: request.method, url: request.url.clone(), why };
+    let mut child = Command::new("curl")
+        .args(["--config", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|e| failed(format!("run `curl`: {e}: install it")))?;
+    let settings = settings(request, timeout_s, retries);
+    if let Some(mut input) = child.stdin.take() {
+        input.write_all(settings.as_bytes()).map_err(|e| failed(format!("give `curl` its settings: {e}")))?;
+    }
+    let output = child.wait_with_output().map_err(|e| failed(format!("wait for `curl`: {e}")))?;
+    if !output.status.success() {
+        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (body, status) = text.rsplit_once('\n').ok_or_else(|| failed("the answer has no status".to_owned()))?;
+    let status = status.trim().parse().map_err(|_| failed(format!("the answer has the status `{status}`")))?;
+    Ok(Response { status, body: serde_json::from_str(body).unwrap_or(Value::Null) })
 }
 
 /// A value within quotes of `curl`'s settings.
@@ -57,20 +74,20 @@ fn quoted(value: &str) -> String {
     text
 }
 
-fn settings(request: &Request) -> String {
+fn settings(request: &Request, timeout_s: u32, retries: u32) -> String {
     let mut lines = vec![
         format!("url = \"{}\"", quoted(&request.url)),
         format!("request = \"{}\"", request.method),
         "silent".to_owned(),
         "show-error".to_owned(),
-        format!("max-time = {TIMEOUT_S}"),
+        format!("max-time = {timeout_s}"),
         format!("max-filesize = {ANSWER_BYTES_MAX}"),
         "write-out = \"\\n%{http_code}\"".to_owned(),
         "user-agent = \"tidegate\"".to_owned(),
     ];
     // A new comment that was answered late must not be posted twice.
-    if request.method != "POST" {
-        lines.push(format!("retry = {RETRIES}"));
+    if request.method != "POST" && retries > 0 {
+        lines.push(format!("retry = {retries}"));
     }
     lines.extend(request.headers.iter().map(|(name, value)| format!("header = \"{}: {}\"", quoted(name), quoted(value))));
     if let Some(body) = &request.body {

@@ -3,7 +3,7 @@
 use crate::{Http, HttpError, Request};
 use std::fmt::Write as _;
 use tidegate_core::judge::Interval;
-use tidegate_wire::prometheus::{Grid, Series, Unusable, born, growth, matrix, narrowed};
+use tidegate_wire::prometheus::{Grid, Series, Unusable, born, growth, labels_of, matrix, narrowed};
 
 /// A query that gave nothing to use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -72,6 +72,14 @@ pub enum CountError {
     /// No answer.
     #[error(transparent)]
     Query(#[from] QueryError),
+    /// A label that no series has: every failure would be missed.
+    #[error("no series of `{selector}` has the label `{label}` that makes a request a failure: look at its labels")]
+    Label {
+        /// The selector.
+        selector: String,
+        /// The label.
+        label: String,
+    },
     /// An arm that Prometheus knows nothing of.
     #[error("`{0}` finds no series: look at its name and labels")]
     Nothing(String),
@@ -87,6 +95,9 @@ pub fn counts(http: &dyn Http, url: &str, token: Option<&str>, arms: &Arms, grid
         let all = range(http, url, token, selector, grid)?;
         if all.is_empty() {
             return Err(CountError::Nothing(selector.to_owned()));
+        }
+        if let Some(label) = labels_of(&arms.errors).into_iter().find(|label| !all.iter().any(|s| s.labels.contains_key(label))) {
+            return Err(CountError::Label { selector: selector.to_owned(), label });
         }
         let failures = growth(&born(range(http, url, token, &narrowed, grid)?, &all, grid), grid.steps);
         // An arm without any failure has no series of failures: its requests say that it was there.

@@ -104,6 +104,11 @@ pub enum Event {
         /// When it was asked.
         at: At,
     },
+    /// A first share of traffic was let in: without it there would be nothing to judge.
+    LetIn {
+        /// When.
+        at: At,
+    },
     /// The verdict changed.
     Found {
         /// What it is now.
@@ -116,7 +121,7 @@ pub enum Event {
 /// What somebody wants.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// Begin; once begun, nothing.
+    /// Begin; once begun, nothing, unless it is another run of the same subject.
     Begin {
         /// Which tool asks.
         asked_by: String,
@@ -126,6 +131,13 @@ pub enum Command {
         from: At,
         /// And no longer than until here.
         until: At,
+        /// The tool says that a run begins here.
+        anew: bool,
+        /// When.
+        at: At,
+    },
+    /// Let a first share of traffic in, once.
+    LetIn {
         /// When.
         at: At,
     },
@@ -147,6 +159,14 @@ pub enum Refused {
     /// Nothing was begun.
     #[error("judgement: it was never begun")]
     NotBegun,
+    /// The same subject with other parameters.
+    #[error("judgement: it was begun with {begun:?} and is asked about with {asked:?}: name another subject, or ask as it was begun")]
+    OtherParameters {
+        /// Those it was begun with.
+        begun: Parameters,
+        /// Those of the question.
+        asked: Parameters,
+    },
 }
 
 /// A judgement that was begun.
@@ -160,6 +180,8 @@ pub struct Begun {
     pub until: At,
     /// What was last kept.
     pub standing: Option<Standing>,
+    /// A first share of traffic was let in.
+    pub let_in: bool,
 }
 
 impl Begun {
@@ -167,6 +189,14 @@ impl Begun {
     #[must_use]
     pub fn settled(&self) -> Option<&Standing> {
         self.standing.as_ref().filter(|s| s.last || s.verdict == Verdict::Rollback)
+    }
+
+    /// Whether a question at `at` is about another run of the same subject: the tool says so and the last one is settled, or
+    /// nobody can still be asking about the last one. A rollback is final whoever runs it again.
+    fn is_over(&self, at: At, anew: bool) -> bool {
+        let rolled_back = self.standing.as_ref().is_some_and(|s| s.verdict == Verdict::Rollback);
+        let length = self.until.since_ms(self.from);
+        !rolled_back && ((anew && self.settled().is_some()) || at > self.until.plus_ms(length))
     }
 }
 
@@ -182,8 +212,11 @@ impl Machine for Judgement {
 
     fn decide(state: &Option<Begun>, command: &Command) -> Result<Vec<Event>, Refused> {
         match (state, command) {
-            (Some(_), Command::Begin { .. }) => Ok(vec![]),
-            (None, Command::Begin { asked_by, parameters, from, until, at }) => {
+            (Some(begun), Command::Begin { parameters, anew, at, .. }) if !begun.is_over(*at, *anew) => {
+                let (known, asked) = (begun.parameters.clone(), parameters.clone());
+                if known == asked { Ok(vec![]) } else { Err(Refused::OtherParameters { begun: known, asked }) }
+            }
+            (_, Command::Begin { asked_by, parameters, from, until, at, .. }) => {
                 sound(parameters).map_err(Refused::Parameters)?;
                 if until.0 <= from.0 {
                     return Err(Refused::Parameters("it ends before it begins".to_owned()));
@@ -191,7 +224,11 @@ impl Machine for Judgement {
                 let (asked_by, parameters) = (asked_by.clone(), parameters.clone());
                 Ok(vec![Event::Begun { asked_by, parameters, from: *from, until: *until, at: *at }])
             }
-            (None, Command::Find { .. }) => Err(Refused::NotBegun),
+            (None, Command::Find { .. } | Command::LetIn { .. }) => Err(Refused::NotBegun),
+            (Some(begun), Command::LetIn { at }) => {
+                let closed = begun.let_in || begun.settled().is_some();
+                Ok(if closed { vec![] } else { vec![Event::LetIn { at: *at }] })
+            }
             (Some(begun), Command::Find { standing, at }) => {
                 let known = begun.settled().is_some() || begun.standing.as_ref().is_some_and(|s| s.says_the_same(standing));
                 Ok(if known { vec![] } else { vec![Event::Found { standing: standing.clone(), at: *at }] })
@@ -202,8 +239,9 @@ impl Machine for Judgement {
     fn evolve(state: Option<Begun>, event: &Event) -> Option<Begun> {
         match event {
             Event::Begun { parameters, from, until, .. } => {
-                Some(Begun { parameters: parameters.clone(), from: *from, until: *until, standing: None })
+                Some(Begun { parameters: parameters.clone(), from: *from, until: *until, standing: None, let_in: false })
             }
+            Event::LetIn { .. } => state.map(|begun| Begun { let_in: true, ..begun }),
             Event::Found { standing, .. } => state.map(|begun| Begun { standing: Some((**standing).clone()), ..begun }),
         }
     }
@@ -213,7 +251,7 @@ impl Machine for Judgement {
 /// value.
 #[must_use]
 pub fn is_plain(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/@+".contains(c);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:/@".contains(c);
     !text.is_empty() && text.chars().count() <= TEXT_CHARS_MAX && text.chars().all(plain)
 }
 
@@ -223,10 +261,15 @@ fn sound(parameters: &Parameters) -> Result<(), String> {
     }
     match parameters.iter().find(|(name, value)| !is_plain(name) || !is_plain(value)) {
         Some((name, value)) => {
-            Err(format!("parameter `{name}` is `{value}`: letters, digits and -_.:/@+ are taken, at most {TEXT_CHARS_MAX} of them"))
+            Err(format!("parameter `{name}` is `{value}`: letters, digits and -_.:/@ are taken, at most {TEXT_CHARS_MAX} of them"))
         }
         None => Ok(()),
     }
+}
+
+/// The parameters that a selector names.
+pub fn named(selector: &str) -> impl Iterator<Item = &str> {
+    selector.split("{{").skip(1).filter_map(|after| after.split_once("}}").map(|(name, _)| name.trim()))
 }
 
 /// A selector with `{{NAME}}` replaced by the parameter of that name.
@@ -258,7 +301,7 @@ mod tests {
 
     fn begin() -> Command {
         let parameters = Parameters::from([("candidate".to_owned(), "v2".to_owned())]);
-        Command::Begin { asked_by: "argo".to_owned(), parameters, from: At(1_000), until: At(9_000), at: At(2_000) }
+        Command::Begin { asked_by: "argo".to_owned(), parameters, from: At(1_000), until: At(9_000), anew: false, at: At(2_000) }
     }
 
     fn find(verdict: Verdict, last: bool) -> Command {
@@ -295,6 +338,38 @@ mod tests {
         assert_eq!(state.unwrap().settled().unwrap().verdict, Verdict::NoTelemetry);
         let (state, _) = after(&[begin(), find(Verdict::Promote, false), find(Verdict::Rollback, false)]);
         assert_eq!(state.unwrap().settled().unwrap().verdict, Verdict::Rollback, "a promotion can still turn out wrong");
+    }
+
+    #[test]
+    fn another_run_of_the_same_subject_is_judged_anew_but_for_a_rollback() {
+        let again = |anew: bool, at: i64| match begin() {
+            Command::Begin { asked_by, parameters, .. } => {
+                Command::Begin { asked_by, parameters, from: At(at), until: At(at + 8_000), anew, at: At(at) }
+            }
+            other => other,
+        };
+        let from = |commands: &[Command]| after(commands).0.unwrap().from;
+        let promoted = [begin(), find(Verdict::Promote, true)];
+        assert_eq!(from(&[&promoted[..], &[again(false, 9_500)]].concat()), At(1_000), "still the same run");
+        assert_eq!(from(&[&promoted[..], &[again(true, 9_500)]].concat()), At(9_500), "the tool says that it is another");
+        assert_eq!(from(&[&promoted[..], &[again(false, 17_001)]].concat()), At(17_001), "nobody asked for as long as it lasted");
+        assert_eq!(from(&[begin(), again(true, 5_000)]), At(1_000), "not while it is undecided");
+        let back = [begin(), find(Verdict::Rollback, false), again(true, 90_000)];
+        assert_eq!(after(&back).0.unwrap().settled().unwrap().verdict, Verdict::Rollback);
+        let mut other = again(false, 3_000);
+        if let Command::Begin { parameters, .. } = &mut other {
+            parameters.insert("control".to_owned(), "v1".to_owned());
+        }
+        let (state, _) = after(&[begin()]);
+        assert!(Judgement::decide(&state, &other).unwrap_err().to_string().contains("is asked about with"));
+    }
+
+    #[test]
+    fn a_first_share_is_let_in_once() {
+        let let_in = Command::LetIn { at: At(3_000) };
+        assert_eq!(after(&[begin(), let_in.clone(), let_in.clone()]).1, 2);
+        assert_eq!(after(&[begin(), find(Verdict::Rollback, false), let_in.clone()]).1, 2, "not after a rollback");
+        assert_eq!(Judgement::decide(&None, &let_in), Err(Refused::NotBegun));
     }
 
     #[test]

@@ -45,7 +45,11 @@ pub fn explore(depth: usize) -> Explored {
     let mut explored = Explored { depth, ..Explored::default() };
     let Some((spec, start)) = begin() else { return explored };
     let mut seen: HashSet<Digest> = HashSet::new();
-    let mut front = vec![(start, Vec::<&'static str>::new())];
+    // From the start, and from where it stands in its last weight and in its watch, which lie deeper than a bound reaches.
+    let mut front: Vec<(State, Vec<&'static str>)> = vec![(start.clone(), vec![])];
+    let in_step = advanced(start, &[Verdict::Promote, Verdict::Continue]);
+    let watching = advanced(in_step.clone(), &[Verdict::Promote, Verdict::Promote]);
+    front.extend([(in_step, vec!["in the last weight"]), (watching, vec!["in the watch"])]);
     for _ in 0..=depth {
         let mut next = Vec::new();
         for (state, path) in front {
@@ -133,7 +137,7 @@ fn begin() -> Option<(Spec, State)> {
             Step::Pause { for_ms: None },
         ],
         promote: Promotion { watch_ms: 60_000, hold_back_bp: 500 },
-        exposure_max: None,
+        exposure_max: Some(5_000),
         judge: JudgeSettings::preset(),
         offline_disagreement: None,
         deadlines: Deadlines::default(),
@@ -142,6 +146,30 @@ fn begin() -> Option<(Spec, State)> {
     let started = Rollouts::decide(&State::NotStarted, &Command::Start { spec: Box::new(spec.clone()), at: START }).ok()?;
     let state = started.iter().fold(State::NotStarted, Rollouts::evolve);
     Some((spec, state))
+}
+
+/// Does all that is wanted, then says a verdict, for each of these; a question to a person is answered.
+fn advanced(mut state: State, verdicts: &[Verdict]) -> State {
+    let give = |state: State, command: &Command| {
+        let events = Rollouts::decide(&state, command).unwrap_or_default();
+        events.iter().fold(state, Rollouts::evolve)
+    };
+    let obeyed = |mut state: State| {
+        for _ in 0..20 {
+            let answers: Vec<Command> = effects(&state).iter().filter_map(|effect| answer(effect, START)).collect();
+            state = answers.iter().fold(state, give);
+        }
+        state
+    };
+    for verdict in verdicts {
+        state = obeyed(state);
+        let Some((attempt, (mode, step))) = state.rollout().and_then(|r| Some((r.attempt, r.evidence()?))) else { return state };
+        state = give(state, &judged(attempt, mode, step, verdict.clone()));
+        if matches!(state.rollout().map(|r| &r.phase), Some(Phase::Held { .. })) {
+            state = give(obeyed(state), &Command::Resume { by: "ada".to_owned(), at: START });
+        }
+    }
+    obeyed(state)
 }
 
 /// All that can be said in a state.
@@ -157,6 +185,8 @@ fn commands(state: &State, spec: &Spec) -> Vec<Command> {
     }
     all.push(Command::TrafficApplied { generation: r.generation.saturating_sub(1), at });
     let (mode, step) = r.evidence().unwrap_or((Mode::Canary, 0));
+    // As many as may, and more.
+    all.push(told(r.attempt, mode, step, Verdict::Continue, 6_000));
     for verdict in
         [Verdict::Promote, Verdict::Continue, Verdict::Hold { why: HoldReason::Suspicion }, Verdict::NoTelemetry, Verdict::Rollback]
     {
@@ -186,7 +216,11 @@ fn answer(effect: &Effect, at: At) -> Option<Command> {
 }
 
 fn judged(attempt: u32, mode: Mode, step: u32, verdict: Verdict) -> Command {
-    let assessment = Assessment { verdict, candidate_requests: 1_000, step, step_candidate_requests: 1_000, ..Assessment::default() };
+    told(attempt, mode, step, verdict, 1_000)
+}
+
+fn told(attempt: u32, mode: Mode, step: u32, verdict: Verdict, candidate_requests: u64) -> Command {
+    let assessment = Assessment { verdict, candidate_requests, step, step_candidate_requests: 1_000, ..Assessment::default() };
     let judged = Judged { attempt, mode, step, step_ticks: LONG_TICKS, through: 7, assessment, evidence: Digest::of(b"explored") };
     Command::Judged { judged: Box::new(judged), at: START }
 }
@@ -200,7 +234,7 @@ mod tests {
         let explored = explore(4);
         assert!(explored.broken.is_empty(), "{}", explored.broken.join("\n"));
         assert!(!explored.cut && explored.states > 300, "{explored:?}");
-        for phase in ["held", "rolling back", "pending"] {
+        for phase in ["held", "rolling back", "pending", "canary", "promoting", "watching", "finishing", "rolled back", "aborted"] {
             assert!(explored.phases.contains_key(phase), "never {phase}: {:?}", explored.phases);
         }
     }

@@ -45,6 +45,8 @@ const Z_MAX: f64 = 8.0;
 /// Less than this is not spent: no boundary could be found for it.
 const SPEND_MIN: f64 = 1e-15;
 const HALVINGS: usize = 60;
+/// A look before the last one needs this part of the information more than the look before it had.
+const GAIN_MIN: f64 = 0.002;
 
 /// The looks taken so far, with the density of what has not crossed.
 #[derive(Clone, Debug)]
@@ -69,10 +71,10 @@ impl Looks {
     ///
     /// None where nothing was gained since the look before, or nothing may be spent: such a look decides nothing.
     pub fn look(&mut self, time: f64) -> Option<f64> {
-        if time.is_nan() || time.min(1.0) <= self.time {
+        // Next to nothing new: the grid would not resolve it, and no look may be skipped but by what was gained.
+        if time.is_nan() || time <= self.time || (time < 1.0 && time - self.time < GAIN_MIN * time) {
             return None;
         }
-        let time = time.min(1.0);
         let spend = self.spending.spent(self.alpha, time) - self.spent;
         let boundary = if spend >= SPEND_MIN { self.boundary(time, spend) } else { Z_MAX };
         self.spent += self.crossing(time, boundary * libm::sqrt(time));
@@ -171,11 +173,21 @@ mod tests {
     }
 
     #[test]
+    fn many_looks_close_together_cost_nothing() {
+        let mut looks = Looks::new(0.01, Spending::Late);
+        looks.look(0.5);
+        let (close, far): (Vec<_>, Vec<_>) = (1..=150).map(|i| looks.look(0.5 + f64::from(i) * 1e-4)).partition(Option::is_none);
+        assert!(close.len() > 130 && far.len() < 20, "{} {}", close.len(), far.len());
+        let last = looks.look(1.0).unwrap();
+        assert!((last - 2.37).abs() < 0.1, "{last}");
+    }
+
+    #[test]
     fn a_look_without_anything_new_has_no_boundary() {
         let mut looks = Looks::new(0.01, Spending::Even);
         assert!(looks.look(0.5).is_some());
         assert_eq!((looks.look(0.5), looks.look(0.2), looks.look(f64::NAN)), (None, None, None));
-        assert!(looks.look(1.7).is_some(), "more than was planned counts as all of it");
+        assert!(looks.look(1.7).is_some(), "more than was planned may spend all of it");
         assert_eq!(looks.look(2.0), None);
     }
 }

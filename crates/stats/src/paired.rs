@@ -24,6 +24,8 @@ const HALVINGS: usize = 60;
 #[derive(Clone, Debug, Default)]
 pub struct Spread {
     sorted: Vec<f64>,
+    /// Largest size of a difference.
+    largest: f64,
 }
 
 impl Spread {
@@ -31,7 +33,12 @@ impl Spread {
     #[must_use]
     pub fn scale(&self) -> f64 {
         let at = |share: usize| self.sorted.get(self.sorted.len() * share / 4).copied().unwrap_or(0.0);
-        if self.sorted.len() < SCALE_PAIRS_MIN { 0.0 } else { RANGES * (at(3) - at(1)) }
+        if self.sorted.len() < SCALE_PAIRS_MIN {
+            return 0.0;
+        }
+        let range = RANGES * (at(3) - at(1));
+        // Where most differences are the same, the largest one says how much the others are.
+        if range > 0.0 { range } else { self.largest }
     }
 
     /// The middle difference; none without any.
@@ -47,6 +54,7 @@ impl Spread {
         if d.is_finite() {
             let at = self.sorted.partition_point(|x| *x < d);
             self.sorted.insert(at, d);
+            self.largest = self.largest.max(libm::fabs(d));
         }
     }
 }

@@ -70,8 +70,7 @@ fn of_mean(n: u64, mean: f64, sd: f64) -> Result<Moments, String> {
     if sd < 0.0 {
         return Err(format!("a standard deviation of {sd}: it is at least 0"));
     }
-    let count = n as f64;
-    Ok(Moments { n, sum: count * mean, squares: (count - 1.0).max(0.0) * sd * sd + count * mean * mean })
+    Ok(Moments { n, mean, squares: (n as f64 - 1.0).max(0.0) * sd * sd })
 }
 
 fn number((cell, name): (&str, &str)) -> Result<f64, String> {
@@ -126,7 +125,7 @@ pub fn joined(served: (&str, &str), labels: (&str, &str), every: usize) -> Resul
             };
             *seen = true;
             result.shares &= value == 0.0 || value == 1.0;
-            *arm = Moments { n: arm.n + 1, sum: arm.sum + value, squares: arm.squares + value * value };
+            *arm = arm.with(value);
             if open.candidate.n + open.control.n >= every.max(1) as u64 {
                 result.batches.push(std::mem::take(&mut open));
             }
@@ -202,7 +201,7 @@ mod tests {
         assert_eq!(shares.batches, [Batch { candidate: Moments::of_share(100, 3), control: Moments::of_share(200, 4) }]);
         let means = batches("b.csv", "a_n,a_mean,a_sd,b_n,b_mean,b_sd\n5,2,1,3,4,0.5\n").unwrap();
         assert!(!means.shares);
-        assert_eq!(means.batches[0].control, Moments { n: 5, sum: 10.0, squares: 24.0 });
+        assert_eq!(means.batches[0].control, Moments { n: 5, mean: 2.0, squares: 4.0 });
         for (text, why) in [
             ("candidate_n,candidate_hits\n1,1\n", "wanted are candidate_n"),
             ("a_n,b_n\n1,1\n", "wanted are candidate_n"),

@@ -130,6 +130,28 @@ pub fn narrowed(selector: &str, matchers: &str) -> Result<String, String> {
     }
 }
 
+/// The labels that matchers name, as `code` of `code=~"5.."`.
+#[must_use]
+pub fn labels_of(matchers: &str) -> Vec<String> {
+    let (mut found, mut name, mut quoted, mut escaped, mut naming) = (Vec::new(), String::new(), false, false, true);
+    for c in matchers.chars() {
+        match c {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '"' => quoted = !quoted,
+            _ if quoted => {}
+            ',' => (naming, name) = (true, String::new()),
+            c if naming && (c.is_ascii_alphanumeric() || c == '_') => name.push(c),
+            '=' | '!' if naming && !name.is_empty() => {
+                found.push(std::mem::take(&mut name));
+                naming = false;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
 /// A selector with some value for each `{{NAME}}`, to look at its form.
 #[must_use]
 pub fn unfilled(selector: &str) -> String {
@@ -220,6 +242,8 @@ mod tests {
         assert_eq!(of("hits{v=\"{2}\",}"), Ok("hits{v=\"{2}\",code=\"500\"}".to_owned()));
         assert!(of("sum(hits{v=\"2\"})").unwrap_err().contains("is no selector"));
         assert!(of("rate(hits[5m])").is_err());
+        assert_eq!(labels_of("code=~\"5..,x=\", method!=\"GET\",b=\"\\\"a=\""), ["code", "method", "b"]);
+        assert_eq!(labels_of(""), Vec::<String>::new());
         assert!(narrowed(&unfilled("hits{v=\"{{candidate}}\"}"), "").is_ok());
     }
 }

@@ -5,6 +5,8 @@
 use super::verdict::Verdict;
 use serde::{Deserialize, Serialize};
 use tidegate_stats::groups::{LOOKS_MAX, Looks, Spending};
+use tidegate_stats::special::normal_quantile;
+use tidegate_stats::tails::student_two_sided;
 
 /// Labels of both arms in one batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -20,9 +22,9 @@ pub struct Batch {
 pub struct Moments {
     /// Labels.
     pub n: u64,
-    /// Their sum; of shares, how many are 1.
-    pub sum: f64,
-    /// The sum of their squares; of shares, the same as the sum.
+    /// Their mean; of shares, the part of them that is 1.
+    pub mean: f64,
+    /// The sum of squares of their distances from the mean.
     pub squares: f64,
 }
 
@@ -30,28 +32,38 @@ impl Moments {
     /// Of `hits` among `n` labels that are 0 or 1.
     #[must_use]
     pub fn of_share(n: u64, hits: u64) -> Moments {
-        Moments { n, sum: hits as f64, squares: hits as f64 }
+        let mean = if n == 0 { 0.0 } else { hits as f64 / n as f64 };
+        Moments { n, mean, squares: hits as f64 * (1.0 - mean) }
     }
 
+    /// With one label more.
+    #[must_use]
+    pub fn with(self, label: f64) -> Moments {
+        self.plus(Moments { n: 1, mean: label, squares: 0.0 })
+    }
+
+    /// Both together (Chan, Golub and LeVeque, "Algorithms for computing the sample variance", The American Statistician 37,
+    /// 1983): sums of raw squares would lose what large means leave of them.
     fn plus(self, more: Moments) -> Moments {
-        Moments { n: self.n.saturating_add(more.n), sum: self.sum + more.sum, squares: self.squares + more.squares }
+        let n = self.n.saturating_add(more.n);
+        if more.n == 0 || self.n == 0 {
+            return if more.n == 0 { self } else { more };
+        }
+        let (own, all, apart) = (self.n as f64, n as f64, more.mean - self.mean);
+        let part = more.n as f64 / all;
+        Moments { n, mean: self.mean + apart * part, squares: self.squares + more.squares + apart * apart * own * part }
     }
 
-    fn mean(self) -> f64 {
-        self.sum / self.n as f64
-    }
-
-    /// Variance of the mean.
-    fn variance_of_mean(self, shares: bool) -> f64 {
+    /// The mean that is judged, and its variance.
+    fn judged(self, shares: bool) -> (f64, f64) {
         let n = self.n as f64;
         if shares {
             // One more of each kind: without it an arm without a single failure would be taken for certain (Agresti and Caffo,
             // "Simple and effective confidence intervals for proportions", The American Statistician 54, 2000).
-            let p = (self.sum + 1.0) / (n + 2.0);
-            return p * (1.0 - p) / (n + 2.0);
+            let p = (self.mean * n + 1.0) / (n + 2.0);
+            return (p, p * (1.0 - p) / (n + 2.0));
         }
-        let spread = (self.squares - self.sum * self.sum / n) / (n - 1.0);
-        spread.max(0.0) / n
+        (self.mean, self.squares.max(0.0) / (n - 1.0) / n)
     }
 }
 
@@ -145,9 +157,10 @@ fn check(settings: &BatchSettings, batches: &[Batch]) -> Result<(), BatchError> 
     for (number, batch) in (1..).zip(batches) {
         for arm in [batch.candidate, batch.control] {
             let problem = match () {
-                () if !arm.sum.is_finite() || !arm.squares.is_finite() => Some("a sum is not a number"),
-                () if arm.n == 0 && (arm.sum != 0.0 || arm.squares != 0.0) => Some("a sum of no labels"),
-                () if settings.shares && !(0.0..=arm.n as f64).contains(&arm.sum) => Some("more labels are 1 than there are"),
+                () if !arm.mean.is_finite() || !arm.squares.is_finite() => Some("a mean or a spread is not a number"),
+                () if arm.n == 0 && (arm.mean != 0.0 || arm.squares != 0.0) => Some("a mean of no labels"),
+                () if settings.shares && !(0.0..=1.0).contains(&arm.mean) => Some("more labels are 1 than there are"),
+                () if arm.squares < 0.0 => Some("a spread is negative"),
                 () => None,
             };
             if let Some(problem) = problem {
@@ -190,21 +203,33 @@ fn look(settings: &BatchSettings, so_far: Batch, up: &mut Looks, down: &mut Look
     // Two arms of different size tell as much as two equal ones of their harmonic mean.
     let (n1, n0) = (one.n as f64, zero.n as f64);
     let effective = if one.n == 0 || zero.n == 0 { 0.0 } else { 2.0 * n1 * n0 / (n1 + n0) };
-    let information = (effective / settings.planned as f64).min(1.0);
+    let gained = effective / settings.planned as f64;
+    let information = gained.min(1.0);
     let empty = Look { labels: (one.n, zero.n), information, worse_by: None, error: None, harm: None, harmless: None };
     if one.n < 2 || zero.n < 2 {
         return empty;
     }
     let sign = if settings.lower_is_worse { -1.0 } else { 1.0 };
-    let worse_by = sign * (one.mean() - zero.mean());
-    let error = libm::sqrt(one.variance_of_mean(settings.shares) + zero.variance_of_mean(settings.shares));
+    let worse_by = sign * (one.mean - zero.mean);
+    let ((mean1, v1), (mean0, v0)) = (one.judged(settings.shares), zero.judged(settings.shares));
+    let error = libm::sqrt(v1 + v0);
     // Without any spread there is nothing to hold a difference against.
     if !(error > 0.0 && error.is_finite()) {
         return Look { worse_by: Some(worse_by), ..empty };
     }
-    let harm = up.look(information).map(|needs| ((worse_by - settings.slack) / error, needs));
-    let harmless = down.look(information).map(|needs| ((settings.harm_slack - worse_by) / error, needs));
+    // Welch's degrees of freedom: few labels of an unknown spread say less than a normal variable would.
+    let freedom = (v1 + v0) * (v1 + v0) / (v1 * v1 / (n1 - 1.0) + v0 * v0 / (n0 - 1.0));
+    let judged = sign * (mean1 - mean0);
+    let z = |distance: f64| if settings.shares { distance / error } else { as_normal(distance / error, freedom) };
+    let harm = up.look(gained).map(|needs| (z(judged - settings.slack), needs));
+    let harmless = down.look(gained).map(|needs| (z(settings.harm_slack - judged), needs));
     Look { worse_by: Some(worse_by), error: Some(error), harm, harmless, ..empty }
+}
+
+/// The normal score that is as unlikely as a t of so many degrees of freedom.
+fn as_normal(t: f64, freedom: f64) -> f64 {
+    let z = -normal_quantile(0.5 * student_two_sided(libm::fabs(t), freedom));
+    if z.is_finite() { libm::copysign(z, t) } else { t }
 }
 
 /// What a look decides; harm comes first.
@@ -270,7 +295,7 @@ mod tests {
 
     #[test]
     fn means_are_compared_by_their_spread_and_in_the_direction_that_is_worse() {
-        let arm = |mean: f64| Moments { n: 500, sum: 500.0 * mean, squares: 500.0 * (mean * mean + 4.0) };
+        let arm = |mean: f64| Moments { n: 500, mean, squares: 500.0 * 4.0 };
         let batch = |candidate, control| Batch { candidate: arm(candidate), control: arm(control) };
         let money = BatchSettings { shares: false, lower_is_worse: true, slack: 0.1, harm_slack: 0.5, planned: 2_000, ..settings() };
         let less = judge_batches(&money, &[batch(9.3, 10.0); 4]).unwrap();
@@ -280,12 +305,33 @@ mod tests {
     }
 
     #[test]
+    fn few_labels_do_not_cross_more_often_than_they_may() {
+        // Every outcome of 20 and 20 labels with equal rates of a half: the chance of a rollback by the last look.
+        let small = BatchSettings { planned: 20, ..settings() };
+        let chance = |k: u64| libm::exp(tidegate_stats::special::ln_choose(20, k) - 20.0 * libm::log(2.0));
+        let crosses = |a, b| judge_batches(&small, &[shares((20, a), (20, b))]).unwrap().verdict == Verdict::Rollback;
+        let all: f64 =
+            (0..=20).flat_map(|a| (0..=20).map(move |b| (a, b))).filter(|(a, b)| crosses(*a, *b)).map(|(a, b)| chance(a) * chance(b)).sum();
+        assert!(all < 0.012 && all > 0.001, "{all}");
+        // Two labels an arm: a t of two degrees of freedom is no normal score.
+        assert!((as_normal(3.58, 2.0) - 1.81).abs() < 0.03 && as_normal(-3.58, 2.0) < 0.0, "{}", as_normal(3.58, 2.0));
+    }
+
+    #[test]
+    fn moments_are_put_together_without_loss() {
+        let values = [1e8 + 1.0, 1e8 + 2.0, 1e8 + 4.0, 1e8 + 5.0];
+        let one = values.iter().fold(Moments::default(), |m, v| m.with(*v));
+        assert!((one.mean - (1e8 + 3.0)).abs() < 1e-6 && (one.squares - 10.0).abs() < 1e-6, "{one:?}");
+        assert_eq!(Moments::of_share(2, 1).plus(Moments::of_share(2, 1)), Moments::of_share(4, 2));
+    }
+
+    #[test]
     fn nothing_to_compare_is_never_a_pass() {
         let judged = |batches: &[Batch]| judge_batches(&settings(), batches).unwrap().verdict;
         assert_eq!(judged(&[]), Verdict::NoTelemetry);
         assert_eq!(judged(&[shares((0, 0), (0, 0)); 3]), Verdict::NoTelemetry);
         assert!(matches!(judged(&[shares((9000, 0), (0, 0)); 3]), Verdict::InsufficientEvidence { .. }));
-        let constant = Moments { n: 9000, sum: 9000.0, squares: 9000.0 };
+        let constant = Moments { n: 9000, mean: 1.0, squares: 0.0 };
         let still = BatchSettings { shares: false, ..settings() };
         let same = judge_batches(&still, &[Batch { candidate: constant, control: constant }]).unwrap();
         assert!(matches!(same.verdict, Verdict::InsufficientEvidence { .. }), "{same:?}");
@@ -298,7 +344,7 @@ mod tests {
         assert!(refused(BatchSettings { alpha: 0.7, ..settings() }, good).contains("alpha and beta"));
         assert!(refused(BatchSettings { slack: 0.03, ..settings() }, good).contains("harm above the slack"));
         assert!(refused(settings(), shares((10, 11), (10, 1))).contains("batch 1: more labels are 1"));
-        let nan = Batch { candidate: Moments { n: 1, sum: f64::NAN, squares: 0.0 }, ..good };
+        let nan = Batch { candidate: Moments { n: 1, mean: f64::NAN, squares: 0.0 }, ..good };
         assert!(refused(settings(), nan).contains("not a number"));
         let many = judge_batches(&settings(), &vec![good; LOOKS_MAX + 1]).unwrap_err();
         assert!(many.to_string().contains("at most 200 looks"), "{many}");

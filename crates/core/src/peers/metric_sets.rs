@@ -5,7 +5,7 @@
 //! is needed. While a metric needs more, the whole is at most marginal: Kayenta goes on with a run at a marginal score and
 //! asks for a pass at its end, so nothing is promoted for want of data.
 
-use super::kayenta::{Class, Direction, Graded, MetricResult, MetricRules, Score, ScoreThresholds, grade};
+use super::kayenta::{Class, Direction, EffectSize, Graded, MetricResult, MetricRules, Missing, Score, ScoreThresholds, grade};
 use crate::judge::{By, SeriesAssessment, SeriesSettings, Verdict, Worse, judge_series};
 use std::collections::BTreeMap;
 
@@ -85,12 +85,11 @@ pub fn by_evidence(sets: &[MetricSet], weights: &BTreeMap<String, f64>, threshol
         sets.iter().zip(&verdicts.metrics).filter(|(set, m)| m.undecided && !set.muted).map(|(set, _)| set.name.as_str()).collect();
     if !open.is_empty() && verdicts.graded == Graded::Pass {
         verdicts.score.reason = Some(format!("Not enough evidence yet to call harmless: {}", open.join(", ")));
-        verdicts.score.score = thresholds.marginal.min(thresholds.pass);
-        verdicts.graded = if thresholds.marginal < thresholds.pass { Graded::Marginal } else { Graded::Fail };
-        if verdicts.graded == Graded::Fail {
-            // Without a margin between the two there is no score that goes on and does not pass.
-            verdicts.score.score = (thresholds.pass - 1.0).max(0.0);
-        }
+        // Kayenta's own monitor ends a run at the marginal threshold: what goes on lies above it.
+        (verdicts.score.score, verdicts.graded) = match thresholds.between() {
+            Some(score) => (score, Graded::Marginal),
+            None => (0.0, Graded::Fail),
+        };
     }
     verdicts
 }
@@ -110,17 +109,16 @@ fn graded(sets: &[MetricSet], metrics: Vec<Judged>, weights: &BTreeMap<String, f
 }
 
 fn of_evidence(set: &MetricSet, alpha: f64) -> Judged {
-    let pairs: Vec<(f64, f64)> = set.experiment.iter().copied().zip(set.control.iter().copied()).collect();
+    let pairs = pairs(set);
     if !pairs.iter().any(|(a, b)| a.is_finite() && b.is_finite()) {
         let found = set.rules.classify(&[], &[]);
-        return Judged {
-            class: found.class,
-            reason: "No step has a value of both".to_owned(),
-            ratio: None,
-            critical: found.critical,
-            undecided: false,
-        };
+        // Nothing seen is not nothing wrong, whatever the rules make of a missing value.
+        let class = if found.class == Class::Pass { Class::Nodata } else { found.class };
+        let reason = "No step has a value of both".to_owned();
+        return Judged { class, reason, ratio: None, critical: found.critical, undecided: true };
     }
+    // A bet on which is larger says little where both are mostly the same: such a series can show harm, not rule it out.
+    let sparse = 2 * pairs.iter().filter(|(a, b)| a == b).count() > pairs.len();
     let ways: &[Worse] = match set.rules.direction {
         Direction::Increase => &[Worse::Higher],
         Direction::Decrease => &[Worse::Lower],
@@ -129,7 +127,7 @@ fn of_evidence(set: &MetricSet, alpha: f64) -> Judged {
     let found: Vec<(Worse, SeriesAssessment)> =
         ways.iter().map(|worse| (*worse, judge_series(&settings(set, &pairs, *worse, alpha / ways.len() as f64), &pairs))).collect();
     let harmful = found.iter().find(|(_, a)| a.verdict == Verdict::Rollback);
-    let undecided = found.iter().any(|(_, a)| !matches!(a.verdict, Verdict::Promote | Verdict::Rollback));
+    let undecided = sparse || found.iter().any(|(_, a)| !matches!(a.verdict, Verdict::Promote | Verdict::Rollback));
     let shown = harmful.or_else(|| found.iter().find(|(_, a)| a.verdict != Verdict::Promote)).or(found.first());
     let class = match harmful {
         Some((Worse::Higher, _)) => Class::High,
@@ -145,9 +143,23 @@ fn of_evidence(set: &MetricSet, alpha: f64) -> Judged {
     }
 }
 
+/// Experiment and control by step; a missing value becomes what the rules say, where one of the two was seen at all.
+fn pairs(set: &MetricSet) -> Vec<(f64, f64)> {
+    let seen = set.experiment.iter().chain(&set.control).any(|v| v.is_finite());
+    let replaces = seen && set.rules.missing == Missing::Replace;
+    let steps = if replaces { set.experiment.len().max(set.control.len()) } else { set.experiment.len().min(set.control.len()) };
+    let at = |values: &[f64], step: usize| {
+        let value = values.get(step).copied().unwrap_or(f64::NAN);
+        if replaces && value.is_nan() { 0.0 } else { value }
+    };
+    (0..steps).map(|step| (at(&set.experiment, step), at(&set.control, step))).collect()
+}
+
 /// Ratios where every value is above 0; else differences, on the scale of the mean size of all values.
 fn settings(set: &MetricSet, pairs: &[(f64, f64)], worse: Worse, alpha: f64) -> SeriesSettings {
     let (allowed, critical) = match worse {
+        // Other measures are no ratios: what they allow has no place here.
+        _ if set.rules.effect_size != EffectSize::MeanRatio => (1.0, 1.0),
         Worse::Higher => (set.rules.allowed.1, set.rules.critical_at.1),
         // A ratio of at most 0.8 is as much as one of 1.25 the other way.
         Worse::Lower => (1.0 / set.rules.allowed.0.max(1e-9), 1.0 / set.rules.critical_at.0.max(1e-9)),
@@ -203,7 +215,7 @@ mod tests {
         let good = judged(60, 1.0);
         assert_eq!((good.metrics[0].class, good.graded), (Class::Pass, Graded::Pass), "{good:?}");
         let few = judged(3, 1.0);
-        assert_eq!((few.metrics[0].class, few.graded, few.score.score), (Class::Pass, Graded::Marginal, 75.0), "{few:?}");
+        assert_eq!((few.metrics[0].class, few.graded, few.score.score), (Class::Pass, Graded::Marginal, 76.0), "{few:?}");
         assert!(few.score.reason.unwrap().contains("Not enough evidence yet"));
     }
 
@@ -218,6 +230,22 @@ mod tests {
         assert_eq!(zeros.metrics[0].class, Class::High);
         let none = by_evidence(&[set("errors", &[f64::NAN; 5], &[1.0; 5])], &BTreeMap::new(), BARS);
         assert_eq!((none.metrics[0].class, none.graded), (Class::Nodata, Graded::Fail));
+        let replaced = |control: &[f64], experiment: &[f64]| {
+            let mut one = set("errors", control, experiment);
+            one.rules.missing = Missing::Replace;
+            by_evidence(&[one], &BTreeMap::new(), BARS)
+        };
+        assert_ne!(replaced(&[f64::NAN; 60], &[f64::NAN; 60]).graded, Graded::Pass, "nothing was seen");
+        assert_eq!(replaced(&[f64::NAN; 60], &[50.0; 60]).metrics[0].class, Class::High, "no error is none");
+        let clean = || set("m", &series(60, 1.0, 0), &series(60, 1.0, 5));
+        let beside = by_evidence(&[clean(), clean(), set("errors", &[f64::NAN; 60], &[f64::NAN; 60])], &BTreeMap::new(), BARS);
+        assert_eq!(beside.graded, Graded::Marginal, "one metric of three has no data: {beside:?}");
+        let seldom: Vec<f64> = (0..60).map(|i| if i % 10 == 9 { 3.0 } else { 0.0 }).collect();
+        assert_ne!(by_evidence(&[set("errors", &[0.0; 60], &seldom)], &BTreeMap::new(), BARS).graded, Graded::Pass, "mostly the same");
+        let mut cles = set("m", &series(60, 1.0, 0), &series(60, 0.6, 5));
+        (cles.rules.effect_size, cles.rules.direction) = (EffectSize::Cles, Direction::Decrease);
+        (cles.rules.allowed, cles.rules.critical_at) = ((0.5, 0.5), (0.5, 0.5));
+        assert_eq!(by_evidence(&[cles], &BTreeMap::new(), BARS).metrics[0].class, Class::Low);
         let equal = by_evidence(&[set("errors", &[0.0; 5], &[0.0; 5])], &BTreeMap::new(), BARS);
         assert_eq!(equal.graded, Graded::Marginal, "five steps without anything are not a pass");
     }

@@ -230,6 +230,14 @@ pub enum Refused {
     /// Too many attempts.
     #[error("retry: {ATTEMPTS_MAX} attempts were made, and what is left of alpha decides nothing: release a new version", ATTEMPTS_MAX = super::ATTEMPTS_MAX)]
     AttemptsExhausted,
+    /// As many users have met it as may.
+    #[error("retry: {exposed} requests of users have met this change, and {max} may without evidence to promote it: release a new version")]
+    Exposed {
+        /// Requests so far.
+        exposed: u64,
+        /// The limit.
+        max: u64,
+    },
     /// Nothing to go back to.
     #[error("{command}: this is the service's first version, there is none before it: release another version instead")]
     NothingBefore {

@@ -301,9 +301,19 @@ fn abort(facts: &mut Facts, by: &str, reason: &str) -> Result<(), Refused> {
     }
 }
 
+/// Requests that have met the change and the limit of them, where it is reached.
+fn used_up(r: &Rollout) -> Option<(u64, u64)> {
+    let exposed = r.exposed_before.saturating_add(r.exposed_now);
+    r.spec.exposure_max.filter(|max| exposed >= *max).map(|max| (exposed, max))
+}
+
 fn retry(facts: &mut Facts, by: &str, reason: &str) -> Result<(), Refused> {
     match &facts.r.phase {
         Phase::RolledBack { .. } | Phase::Aborted { .. } if facts.r.attempt >= ATTEMPTS_MAX => Err(Refused::AttemptsExhausted),
+        Phase::RolledBack { .. } | Phase::Aborted { .. } if used_up(&facts.r).is_some() => {
+            let (exposed, max) = used_up(&facts.r).unwrap_or_default();
+            Err(Refused::Exposed { exposed, max })
+        }
         Phase::RolledBack { .. } | Phase::Aborted { .. } => {
             let attempt = facts.r.attempt + 1;
             facts.push(Event::AttemptOpened { attempt, by: by.to_owned(), reason: reason.to_owned(), at: facts.at });

@@ -31,6 +31,7 @@ fn started(spec: &Spec, at: At) -> Rollout {
         traffic: None,
         workers: Workers::default(),
         exposed_before: 0,
+        exposed_now: 0,
         judged: None,
         failed: None,
         paused: None,
@@ -60,6 +61,9 @@ pub(super) fn apply(r: &mut Rollout, event: &Event) {
         }
         Event::VerdictReached { mode, step, assessment, evidence, at, .. } => {
             let judgement = Judgement { mode: *mode, step: *step, assessment: (**assessment).clone(), evidence: evidence.clone(), at: *at };
+            if *mode == Mode::Canary {
+                r.exposed_now = r.exposed_now.max(assessment.candidate_requests);
+            }
             if assessment.verdict == Verdict::Rollback {
                 r.failed = Some(judgement.clone());
             }
@@ -144,7 +148,8 @@ fn phase(r: &mut Rollout, event: &Event) {
         Event::AttemptOpened { attempt, .. } => {
             r.attempt = *attempt;
             r.attempt_since = at;
-            r.exposed_before = r.exposed_before.saturating_add(exposed(r.judged.as_ref()));
+            r.exposed_before = r.exposed_before.saturating_add(r.exposed_now);
+            r.exposed_now = 0;
             r.judged = None;
             r.failed = None;
             r.paused = None;
@@ -155,11 +160,6 @@ fn phase(r: &mut Rollout, event: &Event) {
         }
         other => unreachable_event(other),
     }
-}
-
-/// Requests of users that the candidate answered in a canary, by the newest verdict about it.
-fn exposed(judged: Option<&Judgement>) -> u64 {
-    judged.filter(|j| j.mode == Mode::Canary).map_or(0, |j| j.assessment.candidate_requests)
 }
 
 fn enter(r: &mut Rollout, at: At, phase: Phase) {

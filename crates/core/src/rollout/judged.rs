@@ -7,6 +7,9 @@ use super::spec::{Stage, Until};
 use super::state::{Forward, Judgement, Phase, Rollout};
 use crate::judge::{Assessment, Mode, Verdict};
 
+/// A limit of exposure is recorded each time that one of so many parts of it is used up.
+const EXPOSURE_PARTS: u64 = 20;
+
 pub(super) fn judged(facts: &mut Facts, judged: &Judged) {
     let r = &facts.r;
     // evidence of another attempt says nothing about this one, and a failed attempt stays failed
@@ -30,7 +33,7 @@ pub(super) fn judged(facts: &mut Facts, judged: &Judged) {
     }
     let held = matches!(r.phase, Phase::Held { .. });
     let next = if held || r.paused.is_some() { None } else { progress(r, forward, judged) };
-    if next.is_some() || changed(r.judged.as_ref(), judged) {
+    if next.is_some() || changed(r.judged.as_ref(), judged) || more_exposed(r, judged) {
         record(facts, judged);
     }
     match next {
@@ -47,6 +50,12 @@ fn over_exposed(r: &Rollout, judged: &Judged) -> Option<u64> {
     let requests = r.exposed_before.saturating_add(judged.assessment.candidate_requests);
     let over = judged.mode == Mode::Canary && r.spec.exposure_max.is_some_and(|max| requests >= max);
     (over && judged.assessment.verdict != Verdict::Promote).then_some(requests)
+}
+
+/// Whether another part of what users may meet was used up since it was last recorded: other attempts must know of it.
+fn more_exposed(r: &Rollout, judged: &Judged) -> bool {
+    let part = r.spec.exposure_max.map(|max| (max / EXPOSURE_PARTS).max(1));
+    judged.mode == Mode::Canary && part.is_some_and(|part| judged.assessment.candidate_requests >= r.exposed_now.saturating_add(part))
 }
 
 enum Progress {

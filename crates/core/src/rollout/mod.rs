@@ -41,7 +41,9 @@ pub use check::{Note, check};
 pub use command::{Command, Judged, Refused};
 pub use effects::{Effect, deadline, effects};
 pub use event::{Cause, Event, HoldWhy, PageReason, Promoter};
-pub use spec::{Baseline, DURATION_MS_MAX, Deadlines, Pauses, Promotion, STAGES_MAX, Spec, SpecDraft, SpecError, Stage, Step, Until};
+pub use spec::{
+    Baseline, DURATION_MS_MAX, Deadlines, EVIDENCE_TICKS_MAX, Pauses, Promotion, STAGES_MAX, Spec, SpecDraft, SpecError, Stage, Step, Until,
+};
 pub use state::{
     Forward, Judgement, LetOn, Page, Pause, Phase, Role, Rollout, State, Traffic, WantedTraffic, Worker, WorkerState, Workers,
 };

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 /// Most stages (a shadow, and each weight of each canary) of one rollout.
 pub const STAGES_MAX: usize = 20;
+/// Most ticks of one mode of one attempt that are judged: eleven days of ten seconds. Later ones are not, and the judge's deadline
+/// ends the stage.
+pub const EVIDENCE_TICKS_MAX: usize = 100_000;
 /// Longest configurable duration: 30 days.
 pub const DURATION_MS_MAX: u64 = 30 * 24 * 3_600_000;
 
@@ -304,8 +307,10 @@ fn steps(draft: &SpecDraft, problems: &mut Problems) {
             }
         }
     }
-    problems.unless(draft.exposure_max.is_none_or(|max| max > draft.judge.min_requests), "exposure_max", || {
-        format!("a step needs {} requests: the limit must lie above", draft.judge.min_requests)
+    let weights = draft.steps.iter().map(|s| if let Step::Canary { weights_bp, .. } = s { weights_bp.len() as u64 } else { 0 }).sum();
+    let least = draft.judge.min_requests.saturating_mul(weights);
+    problems.unless(draft.exposure_max.is_none_or(|max| max > least), "exposure_max", || {
+        format!("the steps need {least} requests: the limit must lie above")
     });
     problems.unless(draft.promote.hold_back_bp <= 5_000, "promote", || {
         format!("holds back {} basis points: at most 5000", draft.promote.hold_back_bp)
@@ -326,6 +331,10 @@ fn durations(draft: &SpecDraft, problems: &mut Problems) {
     let all = [draft.promote.watch_ms, draft.judge.deadline_ms, d.load_ms, d.apply_ms, d.finish_ms, d.remind_ms];
     let longest = all.into_iter().chain(draft.steps.iter().map(|s| step_ms(s).0)).max().unwrap_or(0);
     problems.unless(longest <= DURATION_MS_MAX, "durations", || format!("{longest} ms is over the limit of 30 days"));
+    let stays = draft.steps.iter().map(step_ms).fold(0u64, |sum, (ms, n)| sum.saturating_add(ms.saturating_mul(n)));
+    problems.unless(stays / draft.judge.tick_ms.max(1) < EVIDENCE_TICKS_MAX as u64 / 2, "durations", || {
+        format!("the steps take {stays} ms, and evidence is kept for {EVIDENCE_TICKS_MAX} ticks: lengthen the tick, or shorten them")
+    });
     let least = draft.steps.iter().map(step_ms).fold(0u64, |sum, (ms, n)| sum.saturating_add(ms.saturating_mul(n)));
     problems.unless(draft.stable.is_none() || draft.judge.deadline_ms > least, "deadline", || {
         format!("the steps take at least {least} ms and the judge's deadline is {} ms: it could never be met", draft.judge.deadline_ms)

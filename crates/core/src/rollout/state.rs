@@ -353,9 +353,12 @@ pub struct Rollout {
     pub traffic: Option<WantedTraffic>,
     /// The workers.
     pub workers: Workers,
-    /// Requests of users that earlier attempts' candidates answered in canaries, as far as verdicts tell.
+    /// Requests of users that the candidate answered in canaries of earlier attempts, as recorded verdicts tell.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub exposed_before: u64,
+    /// The same in this attempt.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub exposed_now: u64,
     /// The newest recorded verdict of this attempt.
     pub judged: Option<Judgement>,
     /// Set by a failed verdict of this attempt, and never unset within it.

@@ -165,6 +165,7 @@ fn a_strategy_can_ask_a_person_and_wait_a_while() {
     let at = |b: &Bench| b.r().forward();
     let shadow = Bench::started(spec).obey().wait(19 * MINUTE_MS).verdict(Verdict::Promote);
     assert_eq!(at(&shadow), Some(Forward::Shadow), "the pause is not over");
+    assert!(matches!(waiting(&shadow.state), Some(Waiting::Pause { by, .. }) if by == "the strategy"));
     let first = shadow.wait(MINUTE_MS).verdict(Verdict::Promote).obey();
     assert_eq!(at(&first), Some(Forward::Step { index: 0 }));
     let second = first.wait(5 * MINUTE_MS).verdict(Verdict::Continue).obey();
@@ -188,12 +189,14 @@ fn a_strategy_can_ask_a_person_and_wait_a_while() {
 #[test]
 fn no_more_users_meet_it_than_may() {
     let limited = |max| Spec::build(SpecDraft { exposure_max: Some(max), ..draft() });
-    assert!(limited(100).unwrap_err()[0].to_string().contains("the limit must lie above"));
+    assert!(limited(200).unwrap_err()[0].to_string().contains("the steps need 200 requests: the limit must lie above"));
     // A verdict on the bench tells of 1,000 requests.
     let canary = |max| Bench::started(limited(max).unwrap()).obey().verdict(Verdict::Promote).obey();
     let back = canary(1_000).verdict(Verdict::Continue).obey();
     assert_eq!(back.r().phase, Phase::RolledBack { cause: Cause::Exposed { requests: 1_000 } });
     assert!(!goes_back(&canary(1_000).verdict(Verdict::Promote).r().phase), "with evidence it may go on");
+    let mut back = back;
+    assert_eq!(back.give(&back.person(retry)).unwrap_err(), Refused::Exposed { exposed: 1_000, max: 1_000 });
     let below = canary(1_500).verdict(Verdict::Continue);
     assert!(!goes_back(&below.r().phase));
     let again = below.says(abort).obey().says(retry).obey().verdict(Verdict::Promote).obey().verdict(Verdict::Continue);

@@ -114,6 +114,11 @@ fn going_forward(r: &Rollout, forward: Forward, until: Option<At>) -> Waiting {
     if let Forward::Watching { until } = forward {
         return Waiting::Watch { until };
     }
+    let pauses = r.spec.pauses(forward.stage());
+    if pauses.for_ms > 0 && here.is_some_and(|j| j.assessment.verdict == Verdict::Promote) {
+        let reason = "the pause after this stage is not over".to_owned();
+        return Waiting::Pause { by: "the strategy".to_owned(), reason, until };
+    }
     let eta_ms = here.and_then(|j| if let Verdict::InsufficientEvidence { eta_ms } = j.assessment.verdict { eta_ms } else { None });
     Waiting::Evidence { have: here.map(|j| j.assessment.e_promote), need: 1.0 / r.spec.judge.beta, eta_ms, until }
 }

@@ -5,11 +5,7 @@
 use crate::evidence::{EVIDENCE_VERSION, Header, encode};
 use tidegate_core::id::Digest;
 use tidegate_core::judge::{JUDGE_VERSION, JudgeState, Mode, Offline, Tick};
-use tidegate_core::rollout::{Judged, Rollout};
-
-/// Most ticks of one mode of one attempt: eleven days of ten seconds. Later ones are not folded, and the
-/// judge's deadline ends the stage.
-pub const EVIDENCE_TICKS_MAX: usize = 100_000;
+use tidegate_core::rollout::{EVIDENCE_TICKS_MAX, Judged, Rollout};
 
 struct Judge {
     attempt: u32,

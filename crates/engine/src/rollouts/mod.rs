@@ -12,7 +12,7 @@ mod fold;
 mod tests;
 
 pub use driver::{DriverError, EFFECT_RETRY_MS, RolloutDriver};
-pub use fold::EVIDENCE_TICKS_MAX;
+pub use tidegate_core::rollout::EVIDENCE_TICKS_MAX;
 
 use serde::{Deserialize, Serialize};
 use tidegate_core::judge::Tick;

@@ -255,7 +255,8 @@ impl Truths {
         let together = 0.5 * control.fails.min(candidate.fails);
         let both = rng.binomial(asked, together);
         let candidate_failed = rng.binomial(asked - both, ((candidate.fails - together) / (1.0 - together)).max(0.0));
-        let control_failed = rng.binomial(asked - both - candidate_failed, ((control.fails - together) / (1.0 - together)).max(0.0));
+        let control_failed =
+            rng.binomial(asked - both - candidate_failed, ((control.fails - together) / (1.0 - candidate.fails).max(1e-9)).clamp(0.0, 1.0));
         let answered = asked - both - candidate_failed - control_failed;
         let (mut skewed, mut differs) = (0.000_5, 0.015);
         match self.truth {

@@ -106,7 +106,7 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/data/{name}/checks", post(checking::check)),
         ("/api/v1/retrain", get(training::all)),
         ("/api/v1/retrain/{model}/{command}", post(training::command)),
-        ("/api/v1/judgements/{tool}/{judge}/{subject}", get(hooks::argo).post(hooks::argo)),
+        ("/api/v1/judgements/{tool}/{judge}/{subject}", get(hooks::judgement).post(hooks::judgement)),
         ("/hooks/{token}/argo/{judge}/{subject}", get(hooks::argo).post(hooks::argo)),
         ("/hooks/{token}/spinnaker/{judge}/{subject}", get(hooks::spinnaker).post(hooks::spinnaker)),
         ("/hooks/{token}/flagger/{judge}/{hook}", post(hooks::flagger)),

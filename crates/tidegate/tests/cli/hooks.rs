@@ -6,8 +6,13 @@ use crate::world::{Started, World, has_runtime, wait_for};
 use serde_json::{Value, json};
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
+use std::time::Duration;
 
 fn config(url: &str) -> String {
+    // Takes connections and never answers.
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = format!("http://{}", held.local_addr().unwrap());
+    std::mem::forget(held);
     format!(
         r#"version: 1
 workspace: hooked
@@ -19,6 +24,18 @@ judges:
     errors: code=~"5.."
     every: 1s
     deadline: 10m
+  mislabelled:
+    prometheus: {url}
+    candidate: hits_total{{version="{{{{candidate}}}}"}}
+    control: hits_total{{version="{{{{control}}}}"}}
+    errors: status=~"5.."
+    every: 1s
+  silent:
+    prometheus: {silent}
+    candidate: hits_total{{version="2"}}
+    control: hits_total{{version="1"}}
+    errors: code=~"5.."
+    every: 1s
 "#
     )
 }
@@ -86,6 +103,10 @@ fn tools_that_move_traffic_ask_and_are_told() {
     };
     assert_eq!(flagger("confirm-rollout", "bad", "2").0, 200);
     assert_eq!(flagger("confirm-promotion", "bad", "2").0, 403, "nothing is known yet: no promotion");
+    // Before the first share nothing can have been seen: it is let in, once.
+    let grows = || flagger("confirm-traffic-increase", "idle", "9").0;
+    assert_eq!([grows(), grows(), grows()], [200, 403, 403]);
+    assert_eq!(flagger("event", "told", "2").0, 200);
     let spinnaker = || asker.ask("GET", "spinnaker/web/bad-2?candidate=2&control=1", "");
     assert_eq!(spinnaker().1["status"], "RUNNING");
 
@@ -104,6 +125,7 @@ fn tools_that_move_traffic_ask_and_are_told() {
     assert!(promoted["e_promote"].as_f64() >= promoted["e_promote_needed"].as_f64(), "{promoted}");
     // Changes of a verdict are in the journal, and nothing else is.
     let events = world.events();
+    assert!(!events.iter().any(|e| e.contains("told")), "an event begins no judgement: {events:?}");
     let of = |subject: &str| events.iter().filter(|e| e.contains(subject)).count();
     assert!((2..=4).contains(&of("judgement/web/bad-1")), "{events:?}");
     world.run(&["audit", "verify"]).well();
@@ -124,6 +146,27 @@ fn what_cannot_be_judged_is_never_a_pass_and_never_an_error_of_argos() {
     let (_, injected) = asker.ask("POST", "argo/web/x", r#"{"candidate": "2\"} or up{a=\"", "control": "1"}"#);
     assert!(injected["reason"].as_str().unwrap().contains("letters, digits"), "{injected}");
     assert_eq!(asker.ask("GET", "spinnaker/nope/x", "").0, 404);
+    let itself = asker.argo("itself", "1");
+    assert!(itself["reason"].as_str().unwrap().contains("held against itself"), "{itself}");
+    let (_, label) = asker.ask("GET", "argo/mislabelled/x?candidate=2&control=1", "");
+    let label = wait_for("a label that is missing", || {
+        let (_, again) = asker.ask("GET", "argo/mislabelled/x?candidate=2&control=1", "");
+        again["reason"]
+            .as_str()
+            .unwrap()
+            .contains("has the label `status`")
+            .then_some(again)
+            .or_else(|| label["x"].as_str().map(|_| label.clone()))
+    });
+    assert_eq!(label["verdict"], "no_telemetry");
+    let (_, other) = asker.ask("GET", "argo/web/good?candidate=2&control=1", "");
+    assert!(other["reason"].as_str().unwrap().contains("is asked about with"), "{other}");
+    // Who asks gives up after ten seconds: by then there is an answer, however long the other side is silent.
+    std::thread::sleep(Duration::from_millis(2_100));
+    asker.ask("GET", "argo/silent/x", "");
+    std::thread::sleep(Duration::from_millis(1_100));
+    let (status, silent) = asker.ask("GET", "argo/silent/x", "");
+    assert_eq!((status, silent["verdict"].as_str()), (200, Some("no_telemetry")), "{silent}");
     // Gone midway it holds, and its return resumes.
     let port = server.port();
     drop(server);
@@ -131,6 +174,20 @@ fn what_cannot_be_judged_is_never_a_pass_and_never_an_error_of_argos() {
     assert!(gone["reason"].as_str().unwrap().contains("ask Prometheus"), "{gone}");
     let _back = Prometheus::again(&world, &program, port);
     wait_for("its return", || Some(asker.argo("good", "3")).filter(|a| a["requests"]["candidate"].as_u64() > Some(0)));
+    // A token of the console has the same verdict by a header, under any name of this host, and none of the hooks; nor has this
+    // one anything else.
+    let console = world.run(&["token", "create", "--label", "ci", "--json"]).well().json()["token"].as_str().unwrap().to_owned();
+    let by_header = |host: &str, token: &str, path: &str| {
+        let mut stream = TcpStream::connect(&asker.address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {host}\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        (text.split(' ').nth(1).unwrap().parse::<u16>().unwrap(), text)
+    };
+    let (status, text) = by_header("tidegate.ops.svc", &console, "/api/v1/judgements/jenkins/web/by-header?candidate=3&control=1");
+    assert!(status == 200 && text.contains("judgement/web/by-header"), "{text}");
+    assert_eq!(by_header(&asker.address, &asker.token, "/api/v1/overview").0, 401);
+    assert_eq!(Asker { address: asker.address.clone(), token: console, id: String::new() }.ask("GET", "argo/web/good", "").0, 401);
     world.run(&["token", "revoke", &asker.id]).well();
     assert_eq!(asker.ask("GET", "argo/web/good", "").0, 401);
 }
@@ -171,7 +228,9 @@ fn clients_of_kayenta_are_answered_in_its_protocol() {
     };
     assert_eq!(complete(&bad)["result"]["judgeResult"]["score"]["score"], 0.0);
     assert_eq!(complete(&good)["result"]["judgeResult"]["score"]["score"], 100.0);
-    assert_eq!(asker.ask("GET", "canary/web~other~90~75", "").0, 404);
+    assert_eq!(asker.ask("GET", "canary/web~other~90~75~shop", "").0, 404);
+    std::thread::sleep(Duration::from_millis(1_100));
+    assert_ne!(begin("2"), bad, "another window is another execution");
     let list = |x: f64| (0..40).map(|i| x + f64::from(i * 7 % 5) / 50.0).collect::<Vec<_>>();
     let question = json!({
         "canaryConfig": {"metrics": [{"name": "p99", "groups": ["g"], "analysisConfigurations": {"canary": {"direction": "increase"}}}]},

@@ -8,8 +8,8 @@ use tidegate_core::peers::metric_sets::{MetricSet, Verdicts};
 
 /// Most metrics of one question.
 pub const METRICS_MAX: usize = 500;
-/// Most values of one series.
-pub const VALUES_MAX: usize = 20_000;
+/// Most values of one series: more than a day of minutes. Ranking them takes the square of their number.
+pub const VALUES_MAX: usize = 2_000;
 
 /// What is wrong with a question.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -62,8 +62,43 @@ struct Pair {
 
 #[derive(Deserialize)]
 struct Arms {
-    control: Vec<Value>,
-    experiment: Vec<Value>,
+    control: Values,
+    experiment: Values,
+}
+
+/// Values of one arm, NaN where there is none; reading stops at the limit, so that no question fills the memory.
+struct Values(Vec<f64>);
+
+impl<'de> Deserialize<'de> for Values {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Values, D::Error> {
+        deserializer.deserialize_seq(ValuesVisitor)
+    }
+}
+
+struct ValuesVisitor;
+
+impl<'de> serde::de::Visitor<'de> for ValuesVisitor {
+    type Value = Values;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a list of numbers")
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, mut list: A) -> Result<Values, A::Error> {
+        let mut values = Vec::new();
+        while let Some(value) = list.next_element::<Value>()? {
+            if values.len() == VALUES_MAX {
+                return Err(serde::de::Error::custom(format!("more than {VALUES_MAX} values")));
+            }
+            values.push(match &value {
+                Value::Null => f64::NAN,
+                Value::Number(number) => number.as_f64().unwrap_or(f64::NAN),
+                Value::String(text) if text == "NaN" => f64::NAN,
+                other => return Err(serde::de::Error::custom(format!("`{other}` is no value"))),
+            });
+        }
+        Ok(Values(values))
+    }
 }
 
 /// A question that can be judged.
@@ -98,11 +133,10 @@ pub fn question(body: &[u8]) -> Result<Question, Unusable> {
         let metric = metric.ok_or_else(|| Unusable(format!("metric `{}` is not in its canaryConfig", pair.name)))?;
         let canary = metric.analysis_configurations.as_ref().and_then(|all| all.get("canary")).cloned().unwrap_or_default();
         let rules = rules(&canary).map_err(|why| Unusable(format!("metric `{}`: {why}", pair.name)))?;
-        let arm = |values: Vec<Value>| numbers(&values).map_err(|why| Unusable(format!("metric `{}`: {why}", pair.name)));
         sets.push(MetricSet {
             name: pair.name.clone(),
-            control: arm(pair.values.control)?,
-            experiment: arm(pair.values.experiment)?,
+            control: pair.values.control.0,
+            experiment: pair.values.experiment.0,
             rules,
             groups: metric.groups.clone().unwrap_or_default(),
             muted: flag(&canary, "muted")?,
@@ -110,19 +144,6 @@ pub fn question(body: &[u8]) -> Result<Question, Unusable> {
         names.push((pair.id, pair.tags.unwrap_or_default()));
     }
     Ok(Question { sets, weights: asked.canary_config.classifier.group_weights.unwrap_or_default(), thresholds, names })
-}
-
-fn numbers(values: &[Value]) -> Result<Vec<f64>, String> {
-    if values.len() > VALUES_MAX {
-        return Err(format!("{} values, at most {VALUES_MAX} are judged", values.len()));
-    }
-    let one = |value: &Value| match value {
-        Value::Null => Ok(f64::NAN),
-        Value::Number(number) => Ok(number.as_f64().unwrap_or(f64::NAN)),
-        Value::String(text) if text == "NaN" => Ok(f64::NAN),
-        other => Err(format!("`{other}` is no value")),
-    };
-    values.iter().map(one).collect()
 }
 
 fn flag(canary: &Value, key: &str) -> Result<bool, Unusable> {
@@ -240,7 +261,7 @@ fn described(values: &[f64]) -> Value {
 pub fn score_for(graded: Graded, thresholds: ScoreThresholds) -> f64 {
     match graded {
         Graded::Pass => 100.0,
-        Graded::Marginal => thresholds.marginal.min(thresholds.pass - 1.0).max(0.0),
+        Graded::Marginal => thresholds.between().unwrap_or(0.0),
         Graded::Fail => 0.0,
     }
 }

@@ -88,12 +88,12 @@ impl FlaggerHook {
     }
 }
 
-/// As in a rollout of our own: enough was seen, and nothing is suspicious.
+/// As in a rollout of our own: enough was seen, nothing is suspicious, and it is still being looked at.
 fn may_grow(standing: &Standing) -> bool {
     let calm = standing.e_rollback.0 <= HOLD_ABOVE && standing.requests.0 >= REQUESTS_MIN;
     match standing.verdict {
         Verdict::Promote => true,
-        Verdict::Continue | Verdict::InsufficientEvidence { .. } => calm,
+        Verdict::Continue | Verdict::InsufficientEvidence { .. } => calm && !standing.last,
         Verdict::Hold { .. } | Verdict::Rollback | Verdict::NoTelemetry => false,
     }
 }
@@ -120,7 +120,8 @@ impl FlaggerAsks {
         format!("{}.{}.{}", self.namespace, self.name, if self.checksum.is_empty() { "unversioned" } else { &self.checksum })
     }
 
-    /// The hook's texts, with the names of the workloads that Flagger makes for the arms where it does not say them.
+    /// The hook's texts, with names for the arms where it gives none: the canary's, which is that of its workload where both are
+    /// called alike, and the primary's.
     #[must_use]
     pub fn parameters(&self) -> Parameters {
         let mut found: Parameters = self.metadata.iter().filter_map(|(k, v)| Some((k.clone(), v.as_str()?.to_owned()))).collect();
@@ -153,7 +154,7 @@ pub fn spinnaker(standing: &Standing) -> Value {
 
 /// What Kayenta's clients are answered of an execution. Complete when nothing will change the answer.
 #[must_use]
-pub fn kayenta(standing: &Standing, thresholds: ScoreThresholds) -> Value {
+pub fn kayenta(standing: &Standing, thresholds: ScoreThresholds, application: &str) -> Value {
     let graded = match standing.verdict {
         Verdict::Promote => Graded::Pass,
         Verdict::Rollback => Graded::Fail,
@@ -163,10 +164,13 @@ pub fn kayenta(standing: &Standing, thresholds: ScoreThresholds) -> Value {
     let score = score_for(graded, thresholds);
     let judged = json!({
         "judgeName": "Tidegate",
+        "results": [],
+        "groupScores": [],
         "score": { "score": score, "classification": graded.name(), "classificationReason": standing.summary },
     });
     let status = if complete { "succeeded" } else { "running" };
-    json!({ "complete": complete, "status": status, "result": if complete { json!({ "judgeResult": judged }) } else { Value::Null } })
+    let result = if complete { json!({ "application": application, "judgeResult": judged }) } else { Value::Null };
+    json!({ "application": application, "complete": complete, "status": status, "result": result })
 }
 
 #[cfg(test)]
@@ -200,7 +204,7 @@ mod tests {
         for (verdict, last) in all() {
             let standing = standing(verdict, last);
             let bars = ScoreThresholds { pass: 90.0, marginal: 75.0 };
-            let kayenta = kayenta(&standing, bars);
+            let kayenta = kayenta(&standing, bars, "shop");
             let yes: Vec<&str> = hooks.into_iter().filter(|h| FlaggerHook::from_word(h).unwrap().answer(&standing).0).collect();
             table += &format!(
                 "{} | last {} | argo {} | spinnaker {} | kayenta {} {} | flagger yes: {}\n",
@@ -217,7 +221,7 @@ mod tests {
             promote | last false | argo promote | spinnaker PROMOTE | kayenta true 100.0 | flagger yes: rollout confirm-rollout confirm-traffic-increase confirm-promotion event
             continue | last false | argo continue | spinnaker RUNNING | kayenta false null | flagger yes: rollout confirm-rollout confirm-traffic-increase event
             insufficient_evidence | last false | argo insufficient_evidence | spinnaker RUNNING | kayenta false null | flagger yes: rollout confirm-rollout confirm-traffic-increase event
-            insufficient_evidence | last true | argo insufficient_evidence | spinnaker HOLD | kayenta true 75.0 | flagger yes: rollout confirm-rollout confirm-traffic-increase event
+            insufficient_evidence | last true | argo insufficient_evidence | spinnaker HOLD | kayenta true 76.0 | flagger yes: rollout confirm-rollout event
             hold | last false | argo hold | spinnaker RUNNING | kayenta false null | flagger yes: rollout confirm-rollout event
             no_telemetry | last false | argo no_telemetry | spinnaker RUNNING | kayenta false null | flagger yes: rollout confirm-rollout event
             rollback | last false | argo rollback | spinnaker ROLLBACK | kayenta true 0.0 | flagger yes: rollback event

@@ -74,6 +74,18 @@ impl Graded {
 }
 
 impl ScoreThresholds {
+    /// A score between the two, a whole number where there is one: some clients cut off what is behind the point, and some
+    /// take the marginal threshold itself for a failure.
+    #[must_use]
+    pub fn between(&self) -> Option<f64> {
+        let whole = libm::floor(self.marginal) + 1.0;
+        match () {
+            () if whole < self.pass => Some(whole),
+            () if self.marginal < self.pass => Some(0.5 * (self.marginal + self.pass)),
+            () => None,
+        }
+    }
+
     /// What `score` comes to.
     #[must_use]
     pub fn classify(&self, score: f64) -> Graded {

@@ -78,7 +78,7 @@ impl PrometheusArgs {
         let arms = Arms { candidate, control, errors: self.errors.clone().unwrap_or_default() };
         counts(&Curl, &self.url, prometheus_token().as_deref(), &arms, self.grid()?).map_err(|e| match e {
             CountError::Selector(why) => wrong(why),
-            CountError::Nothing(_) => failure(exit::NOT_FOUND, format!("judge: {e}")),
+            CountError::Nothing(_) | CountError::Label { .. } => failure(exit::NOT_FOUND, format!("judge: {e}")),
             CountError::Query(_) => failure(exit::OUTSIDE, format!("judge: {e}")),
         })
     }
