@@ -1,5 +1,5 @@
 //! What it costs to judge thousands of rollouts at once, and to move the machine one step.
-#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used)]
+#![allow(missing_docs, clippy::expect_used, clippy::disallowed_methods, reason = "it measures time")]
 
 use std::time::{Duration, Instant};
 use tidegate_core::id::At;

@@ -193,6 +193,7 @@ fn what_cannot_be_judged_is_never_a_pass_and_never_an_error_of_argos() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a client names the times of its window")]
 fn clients_of_kayenta_are_answered_in_its_protocol() {
     let (Some(program), true) = (prometheus(), has_runtime()) else { return };
     let world = World::new();
