@@ -11,7 +11,7 @@ use tidegate_port::memory::{MemoryBlobs, MemoryJournal};
 use tidegate_stats::rng::Rng;
 
 const ROLLOUTS: usize = 10_000;
-const ROUNDS: u64 = 12;
+const ROUNDS: u64 = 5;
 const TICK_MS: u64 = 10_000;
 
 /// Eight guardrails: the preset's, and a quantile more.
