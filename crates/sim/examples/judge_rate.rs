@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use tidegate_core::id::At;
 use tidegate_core::judge::{ArmCounts, Guardrail, GuardrailKind, JudgeSettings, LatencyHistogram, Mode, OneSample, Tick};
 use tidegate_core::machine::Machine;
-use tidegate_core::rollout::{Baseline, Command, Deadlines, Effect, Promotion, Rollouts, Spec, SpecDraft, State, Step};
+use tidegate_core::rollout::{Baseline, Command, Deadlines, Promotion, Rollouts, Spec, SpecDraft, State, Step};
 use tidegate_engine::rollouts::{Input, Output, RolloutDriver, RolloutId};
 use tidegate_port::memory::{MemoryBlobs, MemoryJournal};
 use tidegate_stats::rng::Rng;
@@ -62,14 +62,6 @@ fn tick(seq: u64, rng: &mut Rng) -> Tick {
     }
 }
 
-fn answer(effect: &Effect, at: At) -> Option<Command> {
-    Some(match effect {
-        Effect::Load { role, generation, .. } => Command::WorkerReady { role: *role, generation: *generation, at },
-        Effect::SetTraffic { generation, .. } => Command::TrafficApplied { generation: *generation, at },
-        Effect::Unload { .. } | Effect::Page { .. } | Effect::CollectEvidence { .. } => return None,
-    })
-}
-
 fn main() {
     let (mut driver, _) =
         RolloutDriver::<_, _, Rollouts>::recover(MemoryJournal::new(), MemoryBlobs::new(), At(0)).expect("an empty journal");
@@ -79,7 +71,7 @@ fn main() {
         let mut inputs = vec![Command::Start { spec: Box::new(spec(number)), at: At(0) }];
         while let Some(command) = inputs.pop() {
             let given = driver.handle(Input::Command { rollout: id.clone(), key: None, command }, At(0)).expect("it is taken");
-            inputs.extend(given.iter().filter_map(|o| if let Output::Do { effect, .. } = o { answer(effect, At(0)) } else { None }));
+            inputs.extend(given.iter().filter_map(|o| if let Output::Do { effect, .. } = o { effect.carried_out(At(0)) } else { None }));
         }
     }
     println!("{ROLLOUTS} rollouts started and in their canary: {:.1} s", begun.elapsed().as_secs_f64());

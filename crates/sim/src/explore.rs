@@ -11,8 +11,8 @@ use tidegate_core::id::{At, Digest};
 use tidegate_core::judge::{Assessment, HoldReason, JudgeSettings, Mode, Verdict};
 use tidegate_core::machine::Machine;
 use tidegate_core::rollout::{
-    Baseline, Command, Deadlines, Effect, Event, Judged, Phase, Promotion, Role, Rollouts, Spec, SpecDraft, State, Step, Traffic, Until,
-    check, deadline, effects,
+    Baseline, Command, Deadlines, Event, Judged, Phase, Promotion, Role, Rollouts, Spec, SpecDraft, State, Step, Traffic, Until, check,
+    deadline, effects,
 };
 
 /// Most states that are entered: a bound on memory.
@@ -156,7 +156,7 @@ fn advanced(mut state: State, verdicts: &[Verdict]) -> State {
     };
     let obeyed = |mut state: State| {
         for _ in 0..20 {
-            let answers: Vec<Command> = effects(&state).iter().filter_map(|effect| answer(effect, START)).collect();
+            let answers: Vec<Command> = effects(&state).iter().filter_map(|effect| effect.carried_out(START)).collect();
             state = answers.iter().fold(state, give);
         }
         state
@@ -176,7 +176,7 @@ fn advanced(mut state: State, verdicts: &[Verdict]) -> State {
 fn commands(state: &State, spec: &Spec) -> Vec<Command> {
     let Some(r) = state.rollout() else { return vec![Command::Start { spec: Box::new(spec.clone()), at: START }] };
     let at = START;
-    let mut all: Vec<Command> = effects(state).iter().filter_map(|effect| answer(effect, at)).collect();
+    let mut all: Vec<Command> = effects(state).iter().filter_map(|effect| effect.carried_out(at)).collect();
     for role in Role::ALL {
         let generation = r.workers.of(role).generation;
         all.push(Command::WorkerFailed { role, generation, reason: "killed".to_owned(), at });
@@ -203,16 +203,6 @@ fn commands(state: &State, spec: &Spec) -> Vec<Command> {
     ]);
     all.extend(deadline(state).map(|at| Command::Tick { at }));
     all
-}
-
-fn answer(effect: &Effect, at: At) -> Option<Command> {
-    Some(match effect {
-        Effect::Load { role, generation, .. } => Command::WorkerReady { role: *role, generation: *generation, at },
-        Effect::Unload { role, generation } => Command::Unloaded { role: *role, generation: *generation, at },
-        Effect::SetTraffic { generation, .. } => Command::TrafficApplied { generation: *generation, at },
-        Effect::Page { number, .. } => Command::PageDelivered { number: *number, at },
-        Effect::CollectEvidence { .. } => return None,
-    })
 }
 
 fn judged(attempt: u32, mode: Mode, step: u32, verdict: Verdict) -> Command {

@@ -1,5 +1,6 @@
 //! What a state wants of the outside, named as end states with a generation, and when it wants to be woken.
 
+use super::command::Command;
 use super::event::PageReason;
 use super::state::{Forward, Phase, Role, Rollout, State, Traffic, WorkerState};
 use crate::id::At;
@@ -54,6 +55,20 @@ pub enum Effect {
         /// Why.
         reason: PageReason,
     },
+}
+
+impl Effect {
+    /// What a data plane says that has done it at once; none where nothing is answered. For benches and worlds on virtual time.
+    #[must_use]
+    pub fn carried_out(&self, at: At) -> Option<Command> {
+        match self {
+            Effect::Load { role, generation, .. } => Some(Command::WorkerReady { role: *role, generation: *generation, at }),
+            Effect::Unload { role, generation } => Some(Command::Unloaded { role: *role, generation: *generation, at }),
+            Effect::SetTraffic { generation, .. } => Some(Command::TrafficApplied { generation: *generation, at }),
+            Effect::Page { number, .. } => Some(Command::PageDelivered { number: *number, at }),
+            Effect::CollectEvidence { .. } => None,
+        }
+    }
 }
 
 /// What `state` wants, in the order in which it should be tried.

@@ -1,6 +1,6 @@
 //! Whatever is commanded in whatever order: the whole-state rules hold, a failure stays, replay is the state.
 
-use super::testbed::{Bench, MINUTE_MS, abort, answer, first_release, goes_back, pause, promote, resume, retry, spec, undo};
+use super::testbed::{Bench, MINUTE_MS, abort, first_release, goes_back, pause, promote, resume, retry, spec, undo};
 use super::{Command, Event, Phase, Role, Rollouts, Traffic, check, deadline, effects};
 use crate::judge::{HoldReason, Verdict};
 use crate::machine::Machine;
@@ -22,7 +22,7 @@ fn command(bench: &Bench, what: u8, which: u8) -> Command {
     ];
     match what % 16 {
         0..=3 => {
-            let wanted: Vec<Command> = effects(&bench.state).iter().filter_map(|e| answer(e, at)).collect();
+            let wanted: Vec<Command> = effects(&bench.state).iter().filter_map(|e| e.carried_out(at)).collect();
             wanted.get(usize::from(which) % wanted.len().max(1)).cloned().unwrap_or(Command::Tick { at })
         }
         4 => Command::WorkerFailed { role, generation, reason: "killed".to_owned(), at },

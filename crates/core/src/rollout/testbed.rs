@@ -1,8 +1,8 @@
 //! A rollout on a bench, for tests: a spec, short ways to say commands, and the way to each phase.
 
 use super::{
-    Baseline, Command, Deadlines, Effect, Event, Judged, Phase, Promotion, Refused, Role, Rollout, Rollouts, Spec, SpecDraft, State, Step,
-    Traffic, Until, effects,
+    Baseline, Command, Deadlines, Event, Judged, Phase, Promotion, Refused, Role, Rollout, Rollouts, Spec, SpecDraft, State, Step, Traffic,
+    Until, effects,
 };
 use crate::id::{At, Digest};
 use crate::judge::{Assessment, JudgeSettings, Mode, Verdict};
@@ -101,7 +101,7 @@ impl Bench {
     pub(super) fn obey(mut self) -> Bench {
         for _ in 0..20 {
             let at = self.now;
-            let answers: Vec<Command> = effects(&self.state).into_iter().filter_map(|e| answer(&e, at)).collect();
+            let answers: Vec<Command> = effects(&self.state).into_iter().filter_map(|e| e.carried_out(at)).collect();
             if answers.is_empty() {
                 return self;
             }
@@ -155,16 +155,6 @@ impl Bench {
 
     pub(super) fn traffic(&self) -> Option<Traffic> {
         self.r().traffic.map(|t| t.traffic)
-    }
-}
-
-pub(super) fn answer(effect: &Effect, at: At) -> Option<Command> {
-    match effect {
-        Effect::Load { role, generation, .. } => Some(Command::WorkerReady { role: *role, generation: *generation, at }),
-        Effect::Unload { role, generation } => Some(Command::Unloaded { role: *role, generation: *generation, at }),
-        Effect::SetTraffic { generation, .. } => Some(Command::TrafficApplied { generation: *generation, at }),
-        Effect::Page { number, .. } => Some(Command::PageDelivered { number: *number, at }),
-        Effect::CollectEvidence { .. } => None,
     }
 }
 

@@ -3,9 +3,7 @@
 use super::{Defect, Disturbance, Truth};
 use tidegate_core::id::At;
 use tidegate_core::judge::{ArmCounts, JudgeSettings, LatencyHistogram, Mode, OneSample, PairCounts, Tick};
-use tidegate_core::rollout::{
-    Baseline, Command, Deadlines, Effect, Phase, Promotion, Role, Rollout, Spec, SpecDraft, Step, Traffic, Until,
-};
+use tidegate_core::rollout::{Baseline, Command, Deadlines, Phase, Promotion, Role, Rollout, Spec, SpecDraft, Step, Traffic, Until};
 use tidegate_engine::rollouts::{Input, Output, RolloutDriver, RolloutId};
 use tidegate_port::memory::{MemoryBlobs, MemoryJournal};
 use tidegate_stats::rng::Rng;
@@ -144,23 +142,13 @@ impl Bench {
             let outputs = self.driver.handle(input, self.now).unwrap_or_default();
             for output in outputs {
                 if let Output::Do { effect, .. } = output
-                    && let Some(command) = answer(&effect, self.now)
+                    && let Some(command) = effect.carried_out(self.now)
                 {
                     inputs.push(Input::Command { rollout: self.id.clone(), key: None, command });
                 }
             }
         }
     }
-}
-
-fn answer(effect: &Effect, at: At) -> Option<Command> {
-    Some(match effect {
-        Effect::Load { role, generation, .. } => Command::WorkerReady { role: *role, generation: *generation, at },
-        Effect::Unload { role, generation } => Command::Unloaded { role: *role, generation: *generation, at },
-        Effect::SetTraffic { generation, .. } => Command::TrafficApplied { generation: *generation, at },
-        Effect::Page { number, .. } => Command::PageDelivered { number: *number, at },
-        Effect::CollectEvidence { .. } => return None,
-    })
 }
 
 /// Rates and latency of one arm in one tick.
