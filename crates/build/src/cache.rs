@@ -3,18 +3,16 @@
 
 use crate::atomic::{TEMPORARY_PREFIX, clone_file, remove, share_blocks, temporary_beside};
 use crate::error::PathIo;
-use crate::hash::{FileHash, dos2unix_md5, hash_bytes, hash_copy, hash_file};
+use crate::hash::{FileHash, SMALL_BYTES_MAX, dos2unix_md5, hash_bytes, hash_copy, hash_file, read_whole};
 use crate::index::Stamp;
-use crate::tree::{Content, Eyes, Member, executable, in_parallel};
-use std::fs::{self, File, Metadata, Permissions};
-use std::io::{Read as _, Write as _};
+use crate::tree::{Content, Eyes, Hashed, Member, Seen, executable, in_parallel, read_each};
+use std::fs::{self, File, Permissions};
+use std::io::Write as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use tidegate_core::pipeline::Identity;
 use tidegate_wire::dvc::tracked::{HashKind, is_oid};
 
-/// Files up to this size are read whole and written whole.
-const SMALL_BYTES_MAX: u64 = 1 << 20;
 /// Largest listing of a directory that is read.
 pub(crate) const LISTING_BYTES_MAX: u64 = 1 << 31;
 
@@ -119,13 +117,14 @@ impl Cache {
         let path = eyes.root.join(relative);
         if path.is_file() {
             let meta = fs::metadata(&path).map_err(PathIo::at("look at", &path))?;
-            let hash = self.take_member(eyes, relative, &path, &meta)?;
-            return Ok(Some(Content::of_file(&hash, executable(&meta))));
+            let seen = Seen::new(relative, &path, meta);
+            let hashed = self.take_some(eyes, std::slice::from_ref(&seen))?;
+            return Ok(hashed.first().map(|one| Content::of_file(&one.hash, executable(&seen.meta))));
         }
         let content = match eyes.look_sealed(relative)? {
             Some(content) if self.has(&content.identity) => return Ok(Some(content)),
             _ if !path.is_dir() => return Ok(None),
-            _ => eyes.each(relative, &path, |inner, path, meta| self.take_member(eyes, inner, path, meta))?,
+            _ => eyes.each(relative, &path, |seen| self.take_some(eyes, seen))?,
         };
         self.place_listing(&content)?;
         Ok(Some(content))
@@ -160,34 +159,36 @@ impl Cache {
         self.take_known(path, &hash)
     }
 
-    fn take_member(&self, eyes: &Eyes<'_>, relative: &str, path: &Path, meta: &Metadata) -> Result<FileHash, PathIo> {
-        let mut taken = false;
-        let hash = eyes.hash_by(relative, path, meta, || {
-            taken = true;
-            self.take_file(path, meta.len())
+    fn take_some(&self, eyes: &Eyes<'_>, seen: &[Seen]) -> Result<Vec<Hashed>, PathIo> {
+        let hashed = eyes.hash_by(seen, |unknown| {
+            read_each(unknown, |_, hash, bytes| self.take_bytes(hash, bytes), |seen| self.take_large(&seen.path))
         })?;
-        if !taken {
-            self.take_known(path, &hash)?;
+        for (one, hashed) in seen.iter().zip(&hashed).filter(|(_, hashed)| hashed.known) {
+            self.take_known(&one.path, &hashed.hash)?;
         }
-        Ok(hash)
+        Ok(hashed)
     }
 
     /// Takes a file in by reading it once.
     fn take_file(&self, path: &Path, size: u64) -> Result<FileHash, PathIo> {
-        let at = PathIo::at("copy into the cache", path);
-        if size <= SMALL_BYTES_MAX {
-            let bytes = read_small(path, size).map_err(at)?;
-            let hash = hash_bytes(&bytes);
-            let object = self.object(&hash.md5);
-            if !is_whole(&object, hash.size_bytes) {
-                self.place(&object, &bytes)?;
-            }
-            return Ok(hash);
+        if size > SMALL_BYTES_MAX {
+            return self.take_large(path);
         }
+        let bytes = read_whole(path, size).map_err(PathIo::at("read", path))?.bytes;
+        let hash = hash_bytes(&bytes);
+        self.take_bytes(&hash, &bytes).map(|()| hash)
+    }
+
+    fn take_bytes(&self, hash: &FileHash, bytes: &[u8]) -> Result<(), PathIo> {
+        let object = self.object(&hash.md5);
+        if is_whole(&object, hash.size_bytes) { Ok(()) } else { self.place(&object, bytes) }
+    }
+
+    fn take_large(&self, path: &Path) -> Result<FileHash, PathIo> {
         let incoming = self.temporary()?;
         let hash = copy_and_hash(path, &incoming).map_err(|error| {
             let _ = fs::remove_file(&incoming);
-            at(error)
+            PathIo::at("copy into the cache", path)(error)
         })?;
         let object = self.object(&hash.md5);
         if is_whole(&object, hash.size_bytes) {
@@ -440,27 +441,6 @@ fn move_to(from: &Path, to: &Path) -> std::io::Result<()> {
         }
         other => other,
     }
-}
-
-fn read_small(path: &Path, size: u64) -> std::io::Result<Vec<u8>> {
-    // One byte more than the file should have: a read that leaves room has met the end. (`read_to_end` asks for the size
-    // again, for the place, and for an end that is known.)
-    let mut bytes = vec![0; usize::try_from(size).unwrap_or(0) + 1];
-    let (mut file, mut filled) = (File::open(path)?, 0);
-    loop {
-        match file.read(bytes.get_mut(filled..).unwrap_or_default()) {
-            Ok(n) => filled += n,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        }
-        if filled < bytes.len() {
-            break;
-        }
-        // It grew meanwhile: the caller sees that its size is another.
-        bytes.resize(2 * bytes.len(), 0);
-    }
-    bytes.truncate(filled);
-    Ok(bytes)
 }
 
 /// Copies a file to a new one and hashes what was copied: shared blocks are hashed at the copy, which nobody else writes.

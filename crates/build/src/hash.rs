@@ -1,5 +1,7 @@
-//! Digests of files: one read, MD5 for DVC and BLAKE3 for us; a large file on two threads.
+//! Digests of files: one read, MD5 for DVC and BLAKE3 for us; a large file on two threads, small ones several at a time.
 
+use crate::index::Stamp;
+use crate::md5_lanes::{LANES, md5_each};
 use md5::{Digest as _, Md5};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -8,6 +10,8 @@ use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
 use tidegate_core::id::Digest;
 
+/// Files up to this size are read whole and written whole.
+pub(crate) const SMALL_BYTES_MAX: u64 = 1 << 20;
 /// Bytes read at once: what one core has just read is still near when the other hashes it.
 const CHUNK_BYTES: usize = 256 << 10;
 /// Pieces in which DVC before 3 told text from data.
@@ -121,10 +125,49 @@ fn finish(md5: Md5, blake: &blake3::Hasher, size_bytes: u64) -> FileHash {
 
 /// Both digests of bytes in memory.
 pub(crate) fn hash_bytes(bytes: &[u8]) -> FileHash {
-    let (mut md5, mut blake) = (Md5::new(), blake3::Hasher::new());
-    md5.update(bytes);
-    blake.update(bytes);
-    finish(md5, &blake, bytes.len() as u64)
+    both(bytes, &Md5::digest(bytes))
+}
+
+/// Both digests of each of some contents.
+pub(crate) fn hash_each(contents: &[&[u8]]) -> Vec<FileHash> {
+    let some = |part: &[&[u8]]| -> Vec<FileHash> {
+        let (longest, total) = part.iter().fold((0, 0), |(longest, total), c| (c.len().max(longest), c.len() + total));
+        // Lanes take as long as their longest, about three times what it takes alone.
+        if total < 4 * longest {
+            return part.iter().map(|content| hash_bytes(content)).collect();
+        }
+        let md5s = md5_each(std::array::from_fn(|lane| part.get(lane).copied().unwrap_or_default()));
+        part.iter().zip(md5s).map(|(content, md5)| both(content, &md5)).collect()
+    };
+    contents.chunks(LANES).flat_map(some).collect()
+}
+
+fn both(bytes: &[u8], md5: &[u8]) -> FileHash {
+    FileHash { md5: hex::encode(md5), digest: Digest::of(bytes), size_bytes: bytes.len() as u64 }
+}
+
+/// A small file, and its stat after it was read.
+pub(crate) struct Whole {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) after: Stamp,
+}
+
+/// Reads a file that has `size` bytes, or had them a moment ago.
+pub(crate) fn read_whole(path: &Path, size: u64) -> std::io::Result<Whole> {
+    // One byte more than the file should have: a read that leaves room has met the end. (`read_to_end` asks for the size
+    // again, for the place, and for an end that is known.)
+    let mut bytes = vec![0; usize::try_from(size).unwrap_or(0) + 1];
+    let (mut file, mut filled) = (File::open(path)?, 0);
+    loop {
+        filled += read_some(&mut file, bytes.get_mut(filled..).unwrap_or_default())?;
+        if filled < bytes.len() {
+            break;
+        }
+        // It grew meanwhile: the caller sees that its size is another.
+        bytes.resize(2 * bytes.len(), 0);
+    }
+    bytes.truncate(filled);
+    Ok(Whole { bytes, after: Stamp::of(&file.metadata()?) })
 }
 
 /// Both digests of what comes in pieces.
@@ -212,6 +255,22 @@ mod tests {
             assert!(back == bytes);
         }
         assert_eq!(super::md5_of(b""), "d41d8cd98f00b204e9800998ecf8427e");
+    }
+
+    #[test]
+    fn contents_together_give_what_each_gives() {
+        let content = |size: usize| -> Vec<u8> { (0..size).map(|i| u8::try_from((i * 37 + size) % 256).unwrap()).collect() };
+        // All alike, of all lengths around the ends of blocks, one much longer than the rest, and more than there are lanes.
+        let even: Vec<usize> = vec![4096; 8];
+        let around: Vec<usize> = (0..200).collect();
+        for sizes in [vec![], vec![5], even, around, vec![1, 100_000, 2, 3, 4, 5, 6, 7], vec![0; 9]] {
+            let contents: Vec<Vec<u8>> = sizes.into_iter().map(content).collect();
+            let slices: Vec<&[u8]> = contents.iter().map(|c| &c[..]).collect();
+            let alone: Vec<_> = slices.iter().map(|c| super::hash_bytes(c)).collect();
+            assert_eq!(super::hash_each(&slices), alone);
+        }
+        let known = super::hash_each(&[b"", b"a", b"abc", b"message digest"]);
+        assert_eq!(known[3].md5, "f96b697d7cb7938d525a2f31aaf161d0");
     }
 
     #[test]

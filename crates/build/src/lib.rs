@@ -19,6 +19,7 @@ mod index;
 mod legacy;
 mod lock;
 mod lockfiles;
+mod md5_lanes;
 mod metrics;
 mod observe;
 mod overrides;

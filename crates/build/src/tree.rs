@@ -5,10 +5,10 @@
 
 use crate::data::ignore::{self, Rules};
 use crate::error::PathIo;
-use crate::hash::{FileHash, hash_file, md5_of};
+use crate::hash::{FileHash, SMALL_BYTES_MAX, Whole, hash_each, hash_file, md5_of, read_whole};
 use crate::index::{Index, Seal, Stamp, Sum};
+use crate::md5_lanes::LANES;
 use crate::walk::{Visit, walk};
-use serde_json::{Value, json};
 use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tidegate_core::id::{At, Digest};
 use tidegate_core::pipeline::Identity;
 use tidegate_core::run::FileFact;
-use tidegate_wire::dvc::json_dumps;
+use tidegate_wire::dvc::write_json_text;
+
+/// Files, or lots of them, from which on several threads are worth it.
+const PARALLEL_MIN: usize = 64;
 
 /// A file inside a directory.
 #[derive(Clone, Debug)]
@@ -85,8 +88,43 @@ impl Content {
 
 /// The listing of a directory: MD5 and path of each file, in the order of the paths.
 pub(crate) fn listing<'a>(files: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    let items: Vec<Value> = files.map(|(md5, path)| json!({"md5": md5, "relpath": path})).collect();
-    json_dumps(&Value::Array(items), &[])
+    let mut out = String::from("[");
+    for (i, (md5, path)) in files.enumerate() {
+        out.push_str(if i > 0 { ", {\"md5\": " } else { "{\"md5\": " });
+        write_json_text(&mut out, md5);
+        out.push_str(", \"relpath\": ");
+        write_json_text(&mut out, path);
+        out.push('}');
+    }
+    out.push(']');
+    out
+}
+
+/// A file that was looked at.
+pub(crate) struct Seen {
+    /// Its name in the index: its path from the workspace.
+    pub(crate) key: String,
+    pub(crate) path: PathBuf,
+    pub(crate) meta: Metadata,
+}
+
+impl Seen {
+    pub(crate) fn new(key: &str, path: &Path, meta: Metadata) -> Seen {
+        Seen { key: key.to_owned(), path: path.to_path_buf(), meta }
+    }
+}
+
+/// What reading a file gave.
+pub(crate) struct Read {
+    pub(crate) hash: FileHash,
+    /// Its stat when it had been read.
+    pub(crate) after: Option<Stamp>,
+}
+
+/// Digests of a file, and whether they were known without reading it.
+pub(crate) struct Hashed {
+    pub(crate) hash: FileHash,
+    pub(crate) known: bool,
 }
 
 /// Looks at paths of a workspace through its index.
@@ -109,7 +147,7 @@ impl Eyes<'_> {
         if let Some(content) = self.look_sealed(relative)? {
             return Ok(Some(content));
         }
-        self.each(relative, &path, |inner, path, meta| self.hash(inner, path, meta)).map(Some)
+        self.each(relative, &path, |seen| self.hash_by(seen, read_files)).map(Some)
     }
 
     /// What the directory at `relative` is, if its stats are as they were; none otherwise.
@@ -125,7 +163,7 @@ impl Eyes<'_> {
     pub(crate) fn look_inside(&self, relative: &str) -> Result<Option<Content>, PathIo> {
         let path = self.root.join(relative);
         match meta_of(&path)? {
-            Some(meta) if meta.is_dir() => self.each(relative, &path, |inner, path, meta| self.hash(inner, path, meta)).map(Some),
+            Some(meta) if meta.is_dir() => self.each(relative, &path, |seen| self.hash_by(seen, read_files)).map(Some),
             _ => self.look(relative),
         }
     }
@@ -142,55 +180,67 @@ impl Eyes<'_> {
 
     /// The digests of a file, read only where they are not known.
     pub(crate) fn hash(&self, relative: &str, path: &Path, meta: &Metadata) -> Result<FileHash, PathIo> {
-        self.hash_by(relative, path, meta, || hash_file(path).map_err(PathIo::at("read", path)))
+        self.hash_one(Seen::new(relative, path, meta.clone()), read_files)
     }
 
-    /// As [`Eyes::hash`], reading done by `read`.
-    pub(crate) fn hash_by(
-        &self,
-        relative: &str,
-        path: &Path,
-        meta: &Metadata,
-        read: impl FnOnce() -> Result<FileHash, PathIo>,
-    ) -> Result<FileHash, PathIo> {
-        let stamp = Stamp::of(meta);
-        if let Some(hash) = self.index.get(relative, stamp) {
-            return Ok(hash);
-        }
+    /// As [`Eyes::hash_by`], of one file.
+    pub(crate) fn hash_one(&self, seen: Seen, read: impl FnOnce(&[&Seen]) -> Result<Vec<Read>, PathIo>) -> Result<FileHash, PathIo> {
+        let hashed = self.hash_by(std::slice::from_ref(&seen), read)?;
+        hashed.into_iter().next().map(|one| one.hash).ok_or_else(|| unread(&seen.path))
+    }
+
+    /// The digests of files in their order; `read` reads those that are not known.
+    pub(crate) fn hash_by(&self, seen: &[Seen], read: impl FnOnce(&[&Seen]) -> Result<Vec<Read>, PathIo>) -> Result<Vec<Hashed>, PathIo> {
+        let known: Vec<Option<FileHash>> = seen.iter().map(|one| self.index.get(&one.key, Stamp::of(&one.meta))).collect();
+        let unknown: Vec<&Seen> = seen.iter().zip(&known).filter(|(_, known)| known.is_none()).map(|(one, _)| one).collect();
         let began = (self.clock)();
-        let hash = read()?;
-        // Only what did not change while it was read is remembered.
-        if std::fs::metadata(path).is_ok_and(|after| Stamp::of(&after) == stamp) {
-            self.index.put(relative, stamp, &hash, began);
-        }
-        Ok(hash)
+        let mut read = if unknown.is_empty() { Vec::new() } else { read(&unknown)? }.into_iter();
+        let each = seen.iter().zip(known).map(|(one, known)| {
+            if let Some(hash) = known {
+                return Ok(Hashed { hash, known: true });
+            }
+            let Read { hash, after } = read.next().ok_or_else(|| unread(&one.path))?;
+            let stamp = Stamp::of(&one.meta);
+            // Only what did not change while it was read is remembered.
+            if after == Some(stamp) {
+                self.index.put(&one.key, stamp, &hash, began);
+            }
+            Ok(Hashed { hash, known: false })
+        });
+        each.collect()
     }
 
-    /// All files below a directory, by path, each through `one` (path from the workspace, path, stat).
+    /// All files below a directory, by path, a few at a time through `some`.
     pub(crate) fn each(
         &self,
         relative: &str,
         directory: &Path,
-        one: impl Fn(&str, &Path, &Metadata) -> Result<FileHash, PathIo> + Sync,
+        some: impl Fn(&[Seen]) -> Result<Vec<Hashed>, PathIo> + Sync,
     ) -> Result<Content, PathIo> {
         let began = (self.clock)();
         let mut found = names_of(directory)?;
         found.sort_unstable();
         let prefix = if relative.is_empty() { String::new() } else { format!("{relative}/") };
         let steady = AtomicBool::new(true);
-        let hashed = in_parallel(&found, |name: &String| {
-            let path = directory.join(name);
-            let meta = std::fs::metadata(&path).map_err(PathIo::at("look at", &path))?;
-            let hash = one(&format!("{prefix}{name}"), &path, &meta)?;
-            if meta.len() != hash.size_bytes {
+        let lot = if found.len() < PARALLEL_MIN * LANES { 1 } else { LANES };
+        let lots: Vec<&[String]> = found.chunks(lot).collect();
+        let hashed = in_parallel(&lots, |names: &&[String]| {
+            let look = |name: &String| {
+                let path = directory.join(name);
+                let meta = std::fs::metadata(&path).map_err(PathIo::at("look at", &path))?;
+                Ok(Seen { key: format!("{prefix}{name}"), path, meta })
+            };
+            let seen = names.iter().map(look).collect::<Result<Vec<Seen>, PathIo>>()?;
+            let hashed = some(&seen)?;
+            if seen.iter().zip(&hashed).any(|(one, hashed)| one.meta.len() != hashed.hash.size_bytes) {
                 steady.store(false, Ordering::Relaxed);
             }
-            Ok((hash, Stamp::of(&meta)))
+            Ok(seen.into_iter().zip(hashed).map(|(one, hashed)| (one.path, Stamp::of(&one.meta), hashed.hash)).collect::<Vec<_>>())
         })?;
         let mut sum = Sum::default();
-        let members = found.into_iter().zip(hashed).map(|(relative, (hash, stamp))| {
+        let members = found.into_iter().zip(hashed.into_iter().flatten()).map(|(relative, (path, stamp, hash))| {
             sum.add(&[relative.as_bytes()], stamp);
-            Member { path: directory.join(&relative), relative, hash }
+            Member { path, relative, hash }
         });
         let content = Content::of_members(members.collect());
         // Stats from before the reading: what changed meanwhile has others now, and the seal does not hold.
@@ -199,6 +249,45 @@ impl Eyes<'_> {
         }
         Ok(content)
     }
+}
+
+/// Reads files for their digests.
+pub(crate) fn read_files(files: &[&Seen]) -> Result<Vec<Read>, PathIo> {
+    let large = |seen: &Seen| hash_file(&seen.path).map_err(PathIo::at("read", &seen.path));
+    read_each(files, |_, _, _| Ok(()), large)
+}
+
+/// Reads files: small ones whole, their digests together, each then given to `whole`; for the others there is `large`.
+pub(crate) fn read_each(
+    files: &[&Seen],
+    whole: impl Fn(&Seen, &FileHash, &[u8]) -> Result<(), PathIo>,
+    large: impl Fn(&Seen) -> Result<FileHash, PathIo>,
+) -> Result<Vec<Read>, PathIo> {
+    let small = |seen: &Seen| {
+        let size = seen.meta.len();
+        let read = (size <= SMALL_BYTES_MAX).then(|| read_whole(&seen.path, size));
+        read.transpose().map_err(PathIo::at("read", &seen.path))
+    };
+    let wholes = files.iter().map(|seen| small(seen)).collect::<Result<Vec<Option<Whole>>, PathIo>>()?;
+    let contents: Vec<&[u8]> = wholes.iter().flatten().map(|whole| &*whole.bytes).collect();
+    let mut hashes = hash_each(&contents).into_iter();
+    let each = files.iter().zip(&wholes).map(|(seen, read)| match read {
+        Some(Whole { bytes, after }) => {
+            let hash = hashes.next().ok_or_else(|| unread(&seen.path))?;
+            whole(seen, &hash, bytes)?;
+            Ok(Read { hash, after: Some(*after) })
+        }
+        None => {
+            let hash = large(seen)?;
+            Ok(Read { hash, after: std::fs::metadata(&seen.path).ok().map(|meta| Stamp::of(&meta)) })
+        }
+    });
+    each.collect()
+}
+
+/// A reader gave fewer digests than it was given files.
+fn unread(path: &Path) -> PathIo {
+    PathIo::at("read", path)(std::io::Error::other("it was left out"))
 }
 
 fn meta_of(path: &Path) -> Result<Option<Metadata>, PathIo> {
@@ -246,9 +335,8 @@ fn rules_of(directory: &Path) -> Result<Rules, PathIo> {
 
 /// `one` of each item, in their order, on all cores where it is worth it.
 pub(crate) fn in_parallel<T: Sync, R: Send, E: Send>(items: &[T], one: impl Fn(&T) -> Result<R, E> + Sync) -> Result<Vec<R>, E> {
-    const WORTH_MIN: usize = 64;
     let threads = threads();
-    if items.len() < WORTH_MIN || threads < 2 {
+    if items.len() < PARALLEL_MIN || threads < 2 {
         return items.iter().map(one).collect();
     }
     let next = AtomicUsize::new(0);

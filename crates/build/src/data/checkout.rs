@@ -4,8 +4,9 @@ use super::error::DataError;
 use super::repo::Repo;
 use super::view::{Item, Select};
 use crate::atomic::{remove, temporary_beside};
+use crate::error::PathIo;
 use crate::hash::FileHash;
-use crate::tree::{Content, Eyes, in_parallel};
+use crate::tree::{Content, Eyes, Seen, in_parallel, read_files};
 use crate::workspace::STATE_DIRECTORY;
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
@@ -263,19 +264,23 @@ impl Repo {
         }
         // Kept apart in the index: another digest of the same file.
         let full = self.root.join(path);
-        let old = |key: &str, path: &Path, meta: &fs::Metadata| {
-            eyes.hash_by(key, path, meta, || {
-                let at = |error| crate::error::PathIo::at("read", path)(error);
-                let hash = crate::hash::hash_file(path).map_err(at)?;
-                Ok(FileHash { md5: crate::cache::old_md5(path).map_err(crate::error::PathIo::at("read", path))?, ..hash })
-            })
+        let old = |files: &[&Seen]| {
+            let mut read = read_files(files)?;
+            for (file, read) in files.iter().zip(&mut read) {
+                read.hash.md5 = crate::cache::old_md5(&file.path).map_err(PathIo::at("read", &file.path))?;
+            }
+            Ok(read)
         };
         let key = format!("dos2unix:{path}");
         match fs::metadata(&full) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(DataError::io("look at", &full)(error)),
-            Ok(meta) if meta.is_dir() => Ok(Some(eyes.each(&key, &full, old)?)),
-            Ok(meta) => Ok(Some(Content::of_file(&old(&key, &full, &meta)?, crate::tree::executable(&meta)))),
+            Ok(meta) if meta.is_dir() => Ok(Some(eyes.each(&key, &full, |seen| eyes.hash_by(seen, old))?)),
+            Ok(meta) => {
+                let executable = crate::tree::executable(&meta);
+                let hash = eyes.hash_one(Seen::new(&key, &full, meta), old)?;
+                Ok(Some(Content::of_file(&hash, executable)))
+            }
         }
     }
 

@@ -27,7 +27,7 @@ pub use interpolate::Options;
 pub use lock::{LockFile, recorded_from_value, recorded_to_value, run_cache_key, run_cache_value};
 pub use params::{Format, parse_params, parse_params_as_written, select, set_param};
 pub use pipeline::parse_pipeline;
-pub use python::{float_repr, json_dumps};
+pub use python::{float_repr, json_dumps, write_json_text};
 pub use scalar::{value_of, with_plain_keys};
 
 #[cfg(test)]

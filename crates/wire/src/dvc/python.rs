@@ -81,7 +81,7 @@ fn write_json(out: &mut String, value: &Value, without: &[&str]) {
             Some(float) => out.push_str(&float_repr(float)),
             None => out.push_str(&n.to_string()),
         },
-        Value::String(text) => write_string(out, text),
+        Value::String(text) => write_json_text(out, text),
         Value::Array(items) => {
             out.push('[');
             for (i, item) in items.iter().enumerate() {
@@ -97,7 +97,7 @@ fn write_json(out: &mut String, value: &Value, without: &[&str]) {
             for (i, (key, item)) in entries.into_iter().enumerate() {
                 out.push_str(if i > 0 { ", " } else { "" });
                 let key = key.strip_prefix(NO_TEXT).unwrap_or(key);
-                write_string(out, if key == "None" { "null" } else { key });
+                write_json_text(out, if key == "None" { "null" } else { key });
                 out.push_str(": ");
                 write_json(out, item, without);
             }
@@ -115,7 +115,8 @@ fn compare_keys(a: &str, b: &str) -> std::cmp::Ordering {
     }
 }
 
-fn write_string(out: &mut String, text: &str) {
+/// A text in JSON as Python writes it: ASCII only.
+pub fn write_json_text(out: &mut String, text: &str) {
     out.push('"');
     for ch in text.chars() {
         match ch {
