@@ -7,8 +7,8 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use tidegate_core::id::At;
 use tidegate_core::judge::{
-    ArmCounts, Assessment, Guardrail, GuardrailKind, HoldReason, JudgeSettings, JudgeState, LatencyHistogram, Mode, Offline, OneSample,
-    PairCounts, Tick, Verdict, alpha_of_attempt, history, part_of_mode, recompute,
+    ArmCounts, Assessment, Guardrail, GuardrailAssessment, GuardrailKind, HoldReason, JudgeSettings, JudgeState, LatencyHistogram, Mode,
+    Offline, OneSample, PairCounts, Tick, Verdict, alpha_of_attempt, history, part_of_mode, recompute,
 };
 use tidegate_stats::rng::Rng;
 use world::{Canary, TICK_MS, World, shadow_tick, word};
@@ -287,6 +287,39 @@ fn ticks_of_others_and_repeated_ticks_change_nothing() {
         noisy.push(Tick { attempt: 2, seq: t.seq + 1_000, ..t.clone() });
     }
     assert_eq!(fold(&settings, noisy), once);
+}
+
+#[test]
+fn a_gauge_is_the_assessment_without_what_only_people_read() {
+    let silent = |a: Assessment| Assessment {
+        summary: String::new(),
+        guardrails: a
+            .guardrails
+            .into_iter()
+            .map(|g| GuardrailAssessment {
+                ratio: None,
+                ratio_low: None,
+                ratio_high: None,
+                rate: None,
+                eta_ms: None,
+                flips: String::new(),
+                ..g
+            })
+            .collect(),
+        ..a
+    };
+    let offline = Offline { disagreement: Some(OneSample { trials: 1_000, hits: 10 }) };
+    let mut verdicts = std::collections::BTreeSet::new();
+    for (mode, candidate) in [(Mode::Canary, 0.008), (Mode::Canary, 0.05), (Mode::Shadow, 0.008), (Mode::Watch, 0.03)] {
+        let mut canary = Canary::new(World { drift: 0.6, candidate, ..World::calm(600.0) }, 5);
+        let mut state = JudgeState::new(&JudgeSettings::preset(), 1, mode, &offline);
+        for _ in 0..240 {
+            state.observe(&Tick { mode, ..canary.tick() });
+            assert_eq!(state.gauge(), silent(state.assess()));
+            verdicts.insert(word(&state.gauge()));
+        }
+    }
+    assert!(verdicts.len() >= 3, "{verdicts:?}");
 }
 
 #[test]

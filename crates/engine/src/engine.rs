@@ -11,7 +11,7 @@ use tidegate_port::{Appended, Journal, JournalError, NewEvent, Record};
 /// Most times that an append is decided anew because somebody else came first.
 pub const APPEND_RETRIES_MAX: u32 = 8;
 /// Most streams whose state is kept in memory; over it, all are forgotten and read again when asked for.
-pub const STREAMS_CACHED_MAX: usize = 4_096;
+pub const STREAMS_CACHED_MAX: usize = 65_536;
 
 /// Why a command was not carried out.
 #[derive(Debug, thiserror::Error)]

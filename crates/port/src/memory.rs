@@ -4,6 +4,8 @@
 
 use crate::{Appended, Blobs, Failure, FailureKind, Journal, JournalError, NewEvent, Record};
 use indexmap::IndexMap;
+use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_core::id::{At, Digest};
 
@@ -27,7 +29,7 @@ pub type FaultHook = Box<dyn FnMut(&str) -> AppendFault + Send>;
 struct Records {
     all: Vec<Record>,
     /// Positions by stream.
-    streams: IndexMap<String, Vec<usize>>,
+    streams: BTreeMap<String, Vec<usize>>,
     hook: Option<FaultHook>,
 }
 
@@ -147,9 +149,8 @@ impl Journal for MemoryJournal {
 
     fn streams(&mut self, prefix: &str) -> Result<Vec<String>, JournalError> {
         let records = self.lock();
-        let mut names: Vec<String> = records.streams.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
-        names.sort();
-        Ok(names)
+        let from = records.streams.range::<str, _>((Bound::Included(prefix), Bound::Unbounded));
+        Ok(from.map(|(name, _)| name).take_while(|name| name.starts_with(prefix)).cloned().collect())
     }
 }
 

@@ -39,12 +39,26 @@ impl JudgeState {
     /// What follows from the evidence so far.
     #[must_use]
     pub fn assess(&self) -> Assessment {
+        self.assessment(true)
+    }
+
+    /// As [`JudgeState::assess`], without what only people read: no interval, no outlook, no words. Thousands of rollouts are
+    /// judged at every tick, and few of those ticks are told to anybody.
+    #[must_use]
+    pub fn gauge(&self) -> Assessment {
+        self.assessment(false)
+    }
+
+    fn assessment(&self, told: bool) -> Assessment {
         let etas: Vec<Eta> = self.each().map(|(_, guardrail, evidence)| self.eta_of(guardrail, evidence)).collect();
         let eta = self.eta(&etas);
         let verdict = self.verdict(eta);
-        let guardrails: Vec<GuardrailAssessment> =
-            self.each().zip(&etas).map(|((name, guardrail, evidence), &eta)| self.guardrail(name, guardrail, evidence, eta)).collect();
-        let summary = explain::summary(self, &verdict, &guardrails, eta);
+        let guardrail = |((name, guardrail, evidence), eta): ((&str, &Guardrail, &Evidence), &Eta)| {
+            let counted = counted(name, evidence);
+            if told { self.explained(counted, guardrail, evidence, *eta) } else { counted }
+        };
+        let guardrails: Vec<GuardrailAssessment> = self.each().zip(&etas).map(guardrail).collect();
+        let summary = if told { explain::summary(self, &verdict, &guardrails, eta) } else { String::new() };
         Assessment {
             verdict,
             e_rollback: e_value(self.log_rollback()),
@@ -130,44 +144,56 @@ impl JudgeState {
         if judged == 0 { Eta::default() } else { all }
     }
 
-    fn guardrail(&self, name: &str, guardrail: &Guardrail, evidence: &Evidence, eta: Eta) -> GuardrailAssessment {
-        let mut report = GuardrailAssessment {
-            name: name.to_owned(),
-            e_rollback: 1.0,
-            e_promote: 1.0,
-            dispersion: 1.0,
-            judged: true,
-            eta_ms: eta.nearer(),
-            flips: explain::flips(self, guardrail, evidence, eta),
-            ..GuardrailAssessment::default()
-        };
-        if let Some((rollback, promote)) = evidence.log_e() {
-            report.e_rollback = e_value(rollback);
-            report.e_promote = e_value(promote);
-        }
+    /// Adds intervals, outlook and words.
+    fn explained(&self, counted: GuardrailAssessment, guardrail: &Guardrail, evidence: &Evidence, eta: Eta) -> GuardrailAssessment {
+        let mut report = GuardrailAssessment { eta_ms: eta.nearer(), flips: explain::flips(self, guardrail, evidence, eta), ..counted };
         match evidence {
             Evidence::Arms(arms) => {
                 let band = arms.band();
-                report.candidate = (arms.seen.n1, arms.seen.s1);
-                report.control = (arms.seen.n0, arms.seen.s0);
                 report.ratio = band.estimate;
                 report.ratio_low = if arms.seen.s1 > 0 || arms.seen.s0 > 0 { Some(band.low) } else { None };
                 report.ratio_high = band.high;
-                report.dispersion = arms.divisor();
             }
             Evidence::Rate(rate) => {
                 let band = rate.band();
-                report.candidate = (rate.seen.trials, rate.seen.hits);
                 report.rate = band.estimate.map(|r| (r, band.low, band.high.unwrap_or(1.0)));
             }
             Evidence::Split(split) => {
-                report.candidate = (split.candidate.saturating_add(split.control), split.candidate);
                 report.ratio = if split.expected > 0.0 { Some(split.candidate as f64 / split.expected) } else { None };
-                report.e_rollback = split.mismatch.e();
-                report.dispersion = split.dispersion.value();
             }
-            Evidence::NotJudged(_) => report.judged = false,
+            Evidence::NotJudged(_) => {}
         }
         report
     }
+}
+
+/// What a guardrail counted and what its evidence weighs.
+fn counted(name: &str, evidence: &Evidence) -> GuardrailAssessment {
+    let mut report = GuardrailAssessment {
+        name: name.to_owned(),
+        e_rollback: 1.0,
+        e_promote: 1.0,
+        dispersion: 1.0,
+        judged: true,
+        ..GuardrailAssessment::default()
+    };
+    if let Some((rollback, promote)) = evidence.log_e() {
+        report.e_rollback = e_value(rollback);
+        report.e_promote = e_value(promote);
+    }
+    match evidence {
+        Evidence::Arms(arms) => {
+            report.candidate = (arms.seen.n1, arms.seen.s1);
+            report.control = (arms.seen.n0, arms.seen.s0);
+            report.dispersion = arms.divisor();
+        }
+        Evidence::Rate(rate) => report.candidate = (rate.seen.trials, rate.seen.hits),
+        Evidence::Split(split) => {
+            report.candidate = (split.candidate.saturating_add(split.control), split.candidate);
+            report.e_rollback = split.mismatch.e();
+            report.dispersion = split.dispersion.value();
+        }
+        Evidence::NotJudged(_) => report.judged = false,
+    }
+    report
 }

@@ -5,7 +5,7 @@ use super::{Input, Output, RolloutId};
 use crate::engine::{Engine, EngineError};
 use indexmap::IndexMap;
 use std::marker::PhantomData;
-use tidegate_core::id::{At, Digest};
+use tidegate_core::id::At;
 use tidegate_core::judge::Tick;
 use tidegate_core::machine::Machine;
 use tidegate_core::rollout::{self, Command, Effect, Event, Refused, Rollouts, State};
@@ -64,6 +64,23 @@ struct Open {
     asked: Vec<(Effect, At)>,
     /// A command failed after it may have been written: look again.
     uncertain: bool,
+    /// What was last given was carried out to its end, and `asked` and `deadline` are of the state after it.
+    settled: bool,
+    deadline: Option<At>,
+}
+
+impl Open {
+    /// Whether an effect was not asked for, or so long ago that it must be asked for again.
+    fn must_ask(asked: At, at: At) -> bool {
+        // a clock that jumped back must not silence the repetition
+        asked > at || at.since_ms(asked) >= EFFECT_RETRY_MS
+    }
+
+    /// Whether a wake finds anything to do here.
+    fn due(&self, at: At) -> bool {
+        let late = self.deadline.is_some_and(|deadline| deadline <= at);
+        !self.settled || self.uncertain || late || self.fold.has_news() || self.asked.iter().any(|(_, asked)| Open::must_ask(*asked, at))
+    }
 }
 
 /// Drives the rollouts of all services.
@@ -101,7 +118,7 @@ where
             if is_open(&state) {
                 driver.open.insert(id.clone(), Open::default());
                 outputs.push(Output::ResendEvidence { rollout: id.clone(), from_seq: 0 });
-                driver.ask(&id, &state, at, &mut outputs);
+                driver.settle(&id, &state, at, &mut outputs);
             }
         }
         Ok((driver, outputs))
@@ -112,7 +129,15 @@ where
     /// # Errors
     /// When the journal cannot be read.
     pub fn rollouts(&mut self) -> Result<Vec<RolloutId>, DriverError> {
-        let streams = self.engine.journal().streams("rollout/")?;
+        self.listed("rollout/")
+    }
+
+    fn rollouts_of(&mut self, service: &str) -> Result<Vec<RolloutId>, DriverError> {
+        self.listed(&format!("rollout/{service}/"))
+    }
+
+    fn listed(&mut self, prefix: &str) -> Result<Vec<RolloutId>, DriverError> {
+        let streams = self.engine.journal().streams(prefix)?;
         let mut ids: Vec<RolloutId> = streams.iter().filter_map(|s| RolloutId::of_stream(s)).collect();
         ids.sort();
         Ok(ids)
@@ -143,20 +168,14 @@ where
 
     /// When `Wake` is due; none when nothing is under way.
     #[must_use]
-    pub fn next_wake(&mut self, now: At) -> Option<At> {
+    pub fn next_wake(&self, now: At) -> Option<At> {
         let mut next = None;
-        let ids: Vec<RolloutId> = self.open.keys().cloned().collect();
-        for id in ids {
+        for open in self.open.values() {
             // a deadline that has passed and changed nothing is no reason to wake without end
-            let deadline = self
-                .state(&id)
-                .ok()
-                .and_then(|state| rollout::deadline(&state))
-                .map(|d| if d <= now { now.plus_ms(WAKE_AGAIN_MS) } else { d });
-            let open = self.open.get(&id);
-            let retry = open.and_then(|o| o.asked.iter().map(|(_, asked)| asked.plus_ms(EFFECT_RETRY_MS)).min());
-            let judge = open.filter(|o| o.fold.has_news() || o.uncertain).map(|_| now.plus_ms(EFFECT_RETRY_MS));
-            next = [next, deadline, retry, judge].into_iter().flatten().min();
+            let deadline = open.deadline.map(|d| if d <= now { now.plus_ms(WAKE_AGAIN_MS) } else { d });
+            let retry = open.asked.iter().map(|(_, asked)| asked.plus_ms(EFFECT_RETRY_MS)).min();
+            let again = !open.settled || open.uncertain || open.fold.has_news();
+            next = [next, deadline, retry, again.then(|| now.plus_ms(EFFECT_RETRY_MS))].into_iter().flatten().min();
         }
         let seal = (!self.unsealed.is_empty()).then(|| now.plus_ms(EFFECT_RETRY_MS));
         next.into_iter().chain(seal).min()
@@ -185,18 +204,22 @@ where
         outputs: &mut Vec<Output>,
     ) -> Result<(), DriverError> {
         self.fits(id, command)?;
-        if let Err(error) = self.execute(id, key, command, at, outputs) {
-            if let DriverError::Engine(EngineError::Journal { .. }) = error {
-                self.open.entry(id.clone()).or_default().uncertain = true;
+        let state = match self.execute(id, key, command, at, outputs) {
+            Ok(state) => state,
+            Err(error) => {
+                if let DriverError::Engine(EngineError::Journal { .. }) = error {
+                    self.open.entry(id.clone()).or_default().uncertain = true;
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
-        if !self.open.contains_key(id) && is_open(&self.state(id)?) {
+        };
+        if !self.open.contains_key(id) && is_open(&state) {
             // started, or a finished one woken by retry or undo: then its evidence is needed again
             self.open.insert(id.clone(), Open::default());
             outputs.push(Output::ResendEvidence { rollout: id.clone(), from_seq: 0 });
         }
-        self.settle(id, at, outputs)
+        self.settle(id, &state, at, outputs);
+        Ok(())
     }
 
     /// One rollout a service at a time, and only the newest can be woken again.
@@ -225,7 +248,7 @@ where
         if !wakes {
             return Ok(());
         }
-        for other in self.rollouts()?.into_iter().filter(|other| other.service == id.service && other.number != id.number) {
+        for other in self.rollouts_of(&id.service)?.into_iter().filter(|other| other.number != id.number) {
             if self.state(&other)?.rollout().is_some_and(|r| !r.phase.is_terminal()) {
                 return Err(DriverError::Busy { command: name, rollout: id.clone(), other: other.number });
             }
@@ -243,12 +266,12 @@ where
         command: &Command,
         at: At,
         outputs: &mut Vec<Output>,
-    ) -> Result<(), DriverError> {
+    ) -> Result<State, DriverError> {
         let done = self.engine.execute::<M>(&id.stream(), key, command, at)?;
         if !done.events.is_empty() && !done.repeated {
             outputs.push(Output::Happened { rollout: id.clone(), events: done.events });
         }
-        Ok(())
+        Ok(done.state)
     }
 
     fn evidence(&mut self, id: &RolloutId, ticks: Vec<Tick>, at: At, outputs: &mut Vec<Output>) -> Result<(), DriverError> {
@@ -257,35 +280,35 @@ where
         if !open.fold.observe(r, ticks) {
             outputs.push(Output::ResendEvidence { rollout: id.clone(), from_seq: open.fold.next_seq });
         }
+        open.settled = false;
         // the ticks are folded: what fails now is tried again at the next wake
-        if let Err(error) = self.judge(id, at, outputs).and_then(|()| self.settle(id, at, outputs)) {
-            outputs.push(Output::Trouble { rollout: id.clone(), detail: error.to_string() });
+        match self.judge(id, state, at, outputs) {
+            Ok(state) => self.settle(id, &state, at, outputs),
+            Err(error) => outputs.push(Output::Trouble { rollout: id.clone(), detail: error.to_string() }),
         }
         Ok(())
     }
 
-    /// Tells the machine what the judges say, when it makes a difference. The evidence is sealed before.
-    fn judge(&mut self, id: &RolloutId, at: At, outputs: &mut Vec<Output>) -> Result<(), DriverError> {
-        let state = self.state(id)?;
+    /// Tells the machine what the judges say, when it makes a difference; its state after that. The evidence is sealed before.
+    fn judge(&mut self, id: &RolloutId, mut state: State, at: At, outputs: &mut Vec<Output>) -> Result<State, DriverError> {
         let news = self.open.get(id).zip(state.rollout()).map(|(open, r)| open.fold.news(r));
-        for mut judged in news.unwrap_or_default() {
-            let mode = judged.mode;
-            let command = Command::Judged { judged: Box::new(judged.clone()), at };
-            // asked without consequences first: most ticks change nothing, and nothing need be sealed for them
-            if M::decide(&state, &command).is_ok_and(|events| events.is_empty()) {
+        for gauged in news.unwrap_or_default() {
+            let mode = gauged.mode;
+            // asked without consequences first: most ticks change nothing, and nothing need be said or sealed for them
+            if M::decide(&state, &Command::Judged { judged: Box::new(gauged), at }).is_ok_and(|events| events.is_empty()) {
                 continue;
             }
-            let Some(sealed) = self.open.get(id).zip(state.rollout()).and_then(|(open, r)| open.fold.sealed(r, mode)) else { continue };
-            judged.evidence = Digest::of(&sealed);
+            let sealed = self.open.get(id).zip(state.rollout()).and_then(|(open, r)| open.fold.sealed(r, mode));
+            let Some((judged, bytes)) = sealed else { continue };
             // a way back never waits for the blob store: the digest is known, and the bytes follow when it works again
-            self.unsealed.push((id.clone(), sealed));
+            self.unsealed.push((id.clone(), bytes));
             self.seal(outputs);
-            self.execute(id, None, &Command::Judged { judged: Box::new(judged), at }, at, outputs)?;
+            state = self.execute(id, None, &Command::Judged { judged: Box::new(judged), at }, at, outputs)?;
         }
         if let Some(open) = self.open.get_mut(id) {
             open.fold.told();
         }
-        Ok(())
+        Ok(state)
     }
 
     fn seal(&mut self, outputs: &mut Vec<Output>) {
@@ -310,38 +333,35 @@ where
     }
 
     fn wake_one(&mut self, id: &RolloutId, at: At, outputs: &mut Vec<Output>) -> Result<(), DriverError> {
-        if self.open.get_mut(id).is_some_and(|open| std::mem::take(&mut open.uncertain)) {
+        let Some(open) = self.open.get_mut(id).filter(|open| open.due(at)) else { return Ok(()) };
+        open.settled = false;
+        if std::mem::take(&mut open.uncertain) {
             outputs.push(Output::ResendEvidence { rollout: id.clone(), from_seq: 0 });
         }
-        self.judge(id, at, outputs)?;
-        let due = rollout::deadline(&self.state(id)?).is_some_and(|deadline| deadline <= at);
-        if due {
-            self.execute(id, None, &Command::Tick { at }, at, outputs)?;
-        }
-        self.settle(id, at, outputs)
-    }
-
-    /// Asks for what is wanted now, and lets go of what is finished.
-    fn settle(&mut self, id: &RolloutId, at: At, outputs: &mut Vec<Output>) -> Result<(), DriverError> {
         let state = self.state(id)?;
-        self.ask(id, &state, at, outputs);
-        if !is_open(&state) {
-            self.open.shift_remove(id);
+        let mut state = self.judge(id, state, at, outputs)?;
+        if rollout::deadline(&state).is_some_and(|deadline| deadline <= at) {
+            state = self.execute(id, None, &Command::Tick { at }, at, outputs)?;
         }
+        self.settle(id, &state, at, outputs);
         Ok(())
     }
 
-    fn ask(&mut self, id: &RolloutId, state: &State, at: At, outputs: &mut Vec<Output>) {
+    /// Asks for what is wanted now, and lets go of what is finished.
+    fn settle(&mut self, id: &RolloutId, state: &State, at: At, outputs: &mut Vec<Output>) {
         let Some(open) = self.open.get_mut(id) else { return };
         let before = std::mem::take(&mut open.asked);
         for effect in rollout::effects(state) {
             let asked = before.iter().find(|(e, _)| *e == effect).map(|(_, asked)| *asked);
-            // a clock that jumped back must not silence the repetition
-            let waits = asked.filter(|asked| *asked <= at && at.since_ms(*asked) < EFFECT_RETRY_MS);
+            let waits = asked.filter(|asked| !Open::must_ask(*asked, at));
             if waits.is_none() {
                 outputs.push(Output::Do { rollout: id.clone(), effect: effect.clone() });
             }
             open.asked.push((effect, waits.unwrap_or(at)));
+        }
+        (open.settled, open.deadline) = (true, rollout::deadline(state));
+        if !is_open(state) {
+            self.open.shift_remove(id);
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use crate::evidence::{EVIDENCE_VERSION, Header, encode};
 use tidegate_core::id::Digest;
-use tidegate_core::judge::{JUDGE_VERSION, JudgeState, Mode, Offline, Tick};
+use tidegate_core::judge::{Assessment, JUDGE_VERSION, JudgeState, Mode, Offline, Tick};
 use tidegate_core::rollout::{EVIDENCE_TICKS_MAX, Judged, Rollout};
 
 struct Judge {
@@ -12,22 +12,39 @@ struct Judge {
     mode: Mode,
     state: JudgeState,
     ticks: Vec<Tick>,
+    /// Those of the last tick's step.
+    step_ticks: u64,
     /// Folded since the machine was last told.
     news: bool,
 }
 
 impl Judge {
-    fn judged(&self) -> Option<Judged> {
+    fn judged(&self, assess: fn(&JudgeState) -> Assessment) -> Option<Judged> {
         let last = self.ticks.last()?;
         Some(Judged {
             attempt: self.attempt,
             mode: self.mode,
             step: last.step,
-            step_ticks: self.ticks.iter().rev().take_while(|t| t.step == last.step).count() as u64,
+            step_ticks: self.step_ticks,
             through: last.seq,
-            assessment: self.state.assess(),
+            assessment: assess(&self.state),
             evidence: Digest::of(b""),
         })
+    }
+
+    /// The bytes that the present assessment rests on.
+    fn bytes(&self, r: &Rollout) -> Vec<u8> {
+        let header = Header {
+            v: EVIDENCE_VERSION,
+            service: r.spec.service.clone(),
+            rollout: r.spec.number,
+            attempt: self.attempt,
+            mode: self.mode,
+            settings: r.spec.judge.clone(),
+            offline: offline(r),
+            judge_version: JUDGE_VERSION,
+        };
+        encode(&header, &self.ticks)
     }
 }
 
@@ -62,11 +79,12 @@ impl Fold {
         let (attempt, mode) = (tick.attempt, tick.mode);
         let i = self.judges.iter().position(|j| j.mode == mode).unwrap_or_else(|| {
             let state = JudgeState::new(&r.spec.judge, attempt, mode, &offline(r));
-            self.judges.push(Judge { attempt, mode, state, ticks: vec![], news: false });
+            self.judges.push(Judge { attempt, mode, state, ticks: vec![], step_ticks: 0, news: false });
             self.judges.len() - 1
         });
         if let Some(judge) = self.judges.get_mut(i).filter(|j| j.ticks.len() < EVIDENCE_TICKS_MAX) {
             judge.state.observe(&tick);
+            judge.step_ticks = if judge.ticks.last().is_some_and(|last| last.step == tick.step) { judge.step_ticks + 1 } else { 1 };
             judge.ticks.push(tick);
             judge.news = true;
         }
@@ -82,30 +100,25 @@ impl Fold {
         self.judges.iter_mut().for_each(|j| j.news = false);
     }
 
-    /// What the judges with news say, without the seal; the newest evidence last.
+    /// What the judges with news say, without the seal and the words; the newest evidence last.
     pub(super) fn news(&self, r: &Rollout) -> Vec<Judged> {
-        self.judges.iter().filter(|j| j.news && j.attempt == r.attempt).filter_map(Judge::judged).collect()
+        self.of_attempt(r).filter(|j| j.news).filter_map(|j| j.judged(JudgeState::gauge)).collect()
     }
 
     /// What all judges of the present attempt say, without the seal; the newest evidence last.
     pub(super) fn judged(&self, r: &Rollout) -> Vec<Judged> {
-        self.judges.iter().filter(|j| j.attempt == r.attempt).filter_map(Judge::judged).collect()
+        self.of_attempt(r).filter_map(|j| j.judged(JudgeState::assess)).collect()
     }
 
-    /// The bytes that the present assessment of `mode` rests on.
-    pub(super) fn sealed(&self, r: &Rollout, mode: Mode) -> Option<Vec<u8>> {
-        let judge = self.judges.iter().find(|j| j.attempt == r.attempt && j.mode == mode)?;
-        let header = Header {
-            v: EVIDENCE_VERSION,
-            service: r.spec.service.clone(),
-            rollout: r.spec.number,
-            attempt: judge.attempt,
-            mode,
-            settings: r.spec.judge.clone(),
-            offline: offline(r),
-            judge_version: JUDGE_VERSION,
-        };
-        Some(encode(&header, &judge.ticks))
+    /// What the judge of `mode` says, with the seal and the bytes that it rests on.
+    pub(super) fn sealed(&self, r: &Rollout, mode: Mode) -> Option<(Judged, Vec<u8>)> {
+        let judge = self.of_attempt(r).find(|j| j.mode == mode)?;
+        let bytes = judge.bytes(r);
+        Some((Judged { evidence: Digest::of(&bytes), ..judge.judged(JudgeState::assess)? }, bytes))
+    }
+
+    fn of_attempt(&self, r: &Rollout) -> impl Iterator<Item = &Judge> {
+        self.judges.iter().filter(|j| j.attempt == r.attempt)
     }
 }
 

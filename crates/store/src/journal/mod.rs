@@ -289,7 +289,8 @@ impl Journal for SqliteJournal {
     fn streams(&mut self, prefix: &str) -> Result<Vec<String>, JournalError> {
         let read = || -> rusqlite::Result<Vec<String>> {
             let mut statement = self.connection.prepare_cached(
-                "SELECT stream FROM records WHERE seq = 0 AND stream >= ?1 AND substr(stream, 1, length(?1)) = ?1 ORDER BY stream",
+                // From the prefix up to it with the last character that there is: a range of the index.
+                "SELECT stream FROM records WHERE seq = 0 AND stream >= ?1 AND stream < ?1 || char(1114111) ORDER BY stream",
             )?;
             statement.query_map(params![prefix], |row| row.get(0))?.collect()
         };
