@@ -6,6 +6,7 @@
 
 pub mod contract;
 pub mod drift;
+pub mod freeze;
 pub mod gate;
 pub mod id;
 pub mod judge;

@@ -36,6 +36,8 @@ pub(crate) struct Checker {
     person_promoted: bool,
     /// A person must say something before it may go on: it is held, or was paused.
     waits_for_person: bool,
+    /// A freeze is on.
+    frozen: bool,
     /// In this attempt a person was asked, and let it go on.
     asked: bool,
     let_on: bool,
@@ -62,6 +64,7 @@ impl Checker {
             back: false,
             person_promoted: false,
             waits_for_person: false,
+            frozen: false,
             asked: false,
             let_on: false,
             watch_ended: false,
@@ -251,14 +254,19 @@ impl Checker {
                 | Event::PageDelivered { .. }
                 | Event::Paused { .. }
                 | Event::Resumed { .. }
+                | Event::FreezeBegan { .. }
+                | Event::FreezeEnded { .. }
                 | Event::RollbackBegan { .. }
                 | Event::RollbackCompleted { .. } => {}
             }
         }
     }
 
-    /// What may not follow what: persons that are waited for, generations, the end of the watch.
+    /// What may not follow what: freezes, persons that are waited for, generations, the end of the watch.
     fn order(&mut self, now_ms: i64, event: &Event) {
+        let forward = matches!(event, Event::StageEntered { .. } | Event::WatchEnded { .. } | Event::PromotionBegan { .. });
+        let frozen = self.frozen;
+        self.rule(now_ms, !(forward && frozen), "nothing goes forward in a freeze", || event.to_string());
         match event {
             Event::LoadWanted { generation, .. } | Event::UnloadWanted { generation, .. } | Event::TrafficWanted { generation, .. } => {
                 let (new, newest) = (*generation, self.generation);
@@ -274,6 +282,8 @@ impl Checker {
                 self.waits_for_person = false;
                 self.let_on |= self.asked;
             }
+            Event::FreezeBegan { .. } => self.frozen = true,
+            Event::FreezeEnded { .. } => self.frozen = false,
             Event::StageEntered { .. } | Event::WatchEnded { .. } => {
                 self.watch_ended |= matches!(event, Event::WatchEnded { .. });
                 let waits = self.waits_for_person;

@@ -200,6 +200,8 @@ fn commands(state: &State, spec: &Spec) -> Vec<Command> {
         Command::Abort { by: by.clone(), reason: reason.clone(), at },
         Command::Retry { by: by.clone(), reason: reason.clone(), at },
         Command::Undo { by, reason, at },
+        Command::Freeze { name: "year-end".to_owned(), until: at.plus_ms(3_600_000), at },
+        Command::Thaw { at },
     ]);
     all.extend(deadline(state).map(|at| Command::Tick { at }));
     all

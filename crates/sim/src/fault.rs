@@ -54,6 +54,8 @@ pub enum Fault {
     GoesOnWhileHeld,
     /// A paused rollout goes on.
     GoesOnWhilePaused,
+    /// A frozen rollout goes on.
+    GoesOnWhileFrozen,
     /// A watch keeps no share back as its control.
     ForgetsHoldBack,
     /// A rollback counts as carried out when it has begun.
@@ -68,7 +70,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 25] = [
+    pub const ALL: [Fault; 26] = [
         Fault::GatewayDropsFencing,
         Fault::MachineTrustsStaleAnswers,
         Fault::SkipsStages,
@@ -89,6 +91,7 @@ impl Fault {
         Fault::IgnoresExposure,
         Fault::GoesOnWhileHeld,
         Fault::GoesOnWhilePaused,
+        Fault::GoesOnWhileFrozen,
         Fault::ForgetsHoldBack,
         Fault::CompletesRollbackEarly,
         Fault::AbortPromotes,
@@ -120,6 +123,7 @@ impl std::fmt::Display for Fault {
             Fault::IgnoresExposure => "more users meet the candidate than may",
             Fault::GoesOnWhileHeld => "a held rollout goes on by itself",
             Fault::GoesOnWhilePaused => "a paused rollout goes on",
+            Fault::GoesOnWhileFrozen => "a frozen rollout goes on",
             Fault::ForgetsHoldBack => "a watch keeps no share back as its control",
             Fault::CompletesRollbackEarly => "a rollback counts as carried out when it has begun",
             Fault::AbortPromotes => "a person's abort promotes",
@@ -169,6 +173,7 @@ fn distorted_state(fault: Fault, state: &State) -> State {
     if let State::Started(r) = &mut state {
         match (fault, r.phase.clone()) {
             (Fault::GoesOnWhilePaused, _) => r.paused = None,
+            (Fault::GoesOnWhileFrozen, _) => r.frozen = None,
             (Fault::GoesOnWhileHeld, Phase::Held { forward, .. }) => r.phase = Phase::Forward { forward },
             _ => {}
         }

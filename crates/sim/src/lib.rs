@@ -19,6 +19,7 @@ mod network;
 mod operator;
 mod plane;
 mod scenario;
+mod script;
 mod story;
 mod world;
 
@@ -27,6 +28,7 @@ mod tests;
 
 pub use fault::Fault;
 pub use scenario::{Scenario, Truth};
+pub use script::{Script, play};
 pub use story::{Story, Violation};
 
 /// Runs the world of `seed`, with a fault planted or without, and tells what happened.

@@ -1,6 +1,7 @@
-//! The operator: meddles while it storms; afterwards answers pages, and gives up on what does not get better.
+//! The operator: meddles while it storms; afterwards answers pages, and gives up on what does not get better. Beside it the
+//! calendar, which freezes.
 
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, TICK_MS};
 use tidegate_core::id::At;
 use tidegate_core::rollout::{Command, Forward, Phase, Rollout};
 use tidegate_stats::rng::Rng;
@@ -21,9 +22,22 @@ pub(crate) struct Operator {
     resumes: u32,
     retries: u32,
     paused: bool,
+    ticks: u64,
+    thaws_at: Option<At>,
 }
 
 impl Operator {
+    /// What the calendar says at this tick; it says it again until it is heard.
+    pub(crate) fn calendar(&mut self, r: &Rollout, scenario: &Scenario, at: At) -> Option<Command> {
+        let (from, length) = scenario.freeze?;
+        self.ticks += 1;
+        if self.ticks < from {
+            return None;
+        }
+        let until = *self.thaws_at.get_or_insert(at.plus_ms(length * TICK_MS));
+        (r.frozen.is_none() && at < until).then(|| Command::Freeze { name: "year-end".to_owned(), until, at })
+    }
+
     /// What the operator wants at this tick.
     pub(crate) fn wants(&mut self, r: &Rollout, healed: bool, scenario: &Scenario, at: At, rng: &mut Rng) -> Option<Command> {
         let by = "operator".to_owned();

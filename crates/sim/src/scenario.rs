@@ -59,6 +59,8 @@ pub struct Scenario {
     pub pauses_canary: bool,
     /// Whether the strategy asks a person before it promotes.
     pub asks: bool,
+    /// A freeze: the tick in which it begins, and its length in ticks.
+    pub freeze: Option<(u64, u64)>,
     /// Most requests that the candidate may answer in its canary without evidence.
     pub exposure_max: Option<u64>,
 }
@@ -103,6 +105,35 @@ impl Scenario {
             pauses_canary: rng.chance(0.15),
             asks: rng.chance(0.25),
             exposure_max: if rng.chance(0.15) { Some(3_000 + rng.below(6_000)) } else { None },
+            freeze: if rng.chance(0.2) { Some((2 + rng.below(30), 10 + rng.below(60))) } else { None },
+        }
+    }
+
+    /// A quiet world with a good candidate: what scripts start from.
+    #[must_use]
+    pub fn calm() -> Scenario {
+        Scenario {
+            truth: Truth::Good,
+            has_stable: true,
+            shadow: true,
+            weights_bp: vec![500, 2_500],
+            step_ticks: 3,
+            watch_ticks: 6,
+            hold_back_bp: 500,
+            alpha: 0.01,
+            stale_ticks: 3,
+            requests: 6_000,
+            lost: 0.0,
+            doubled: 0.0,
+            delay_ms: 50,
+            trouble: 0.0,
+            journal_fails: 0.0,
+            heals_after: 0,
+            meddles: 0.0,
+            pauses_canary: false,
+            asks: false,
+            exposure_max: None,
+            freeze: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Many worlds without a fault, and each fault found.
 
-use crate::{Fault, Scenario, run};
+use crate::{Fault, Scenario, Script, play, run};
 use std::collections::BTreeMap;
 use tidegate_stats::rng::Rng;
 
@@ -72,6 +72,19 @@ fn every_scenario_is_a_valid_specification() {
     for seed in 0..2_000 {
         let _ = Scenario::draw(&mut Rng::new(seed)).spec();
     }
+}
+
+#[test]
+fn scripted_freezes_hold_what_is_good_and_let_harm_go_back() {
+    let places = |script: Script, marks: [&str; 3]| {
+        let story = play(script).to_string();
+        assert!(story.ends_with("every rule held\n"), "{story}");
+        marks.map(|mark| story.find(mark).unwrap_or_else(|| panic!("no `{mark}` in {story}")))
+    };
+    let [frozen, over, entered] = places(Script::Freeze, ["frozen by year-end", "the freeze is over", "entered canary step 2"]);
+    assert!(frozen < over && over < entered);
+    let [frozen, back, over] = places(Script::HarmInFreeze, ["frozen by year-end", "rollback began: harm shown", "rolled back"]);
+    assert!(frozen < back && back < over);
 }
 
 #[test]

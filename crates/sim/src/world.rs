@@ -50,9 +50,14 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn run(seed: u64, fault: Option<Fault>) -> Story {
-        fault::plant(fault);
         let mut rng = Rng::new(seed);
         let scenario = Scenario::draw(&mut rng);
+        World::of(seed, rng, scenario, fault)
+    }
+
+    /// The world of one scenario.
+    pub(crate) fn of(seed: u64, rng: Rng, scenario: Scenario, fault: Option<Fault>) -> Story {
+        fault::plant(fault);
         let mut world = World {
             plane: Plane::new(&scenario, fault),
             checker: Checker::new(&scenario),
@@ -287,8 +292,12 @@ impl World {
             return self.give(Input::Command { rollout: self.id.clone(), key: Some("start".to_owned()), command });
         };
         let at = self.clock();
-        let Some(command) = self.operator.wants(r, self.healed, &self.scenario, at, &mut self.rng) else { return };
-        self.tell(format!("  operator: {}", command.name()));
+        let (who, command) = match self.operator.calendar(r, &self.scenario, at) {
+            Some(freeze) => ("calendar", Some(freeze)),
+            None => ("operator", self.operator.wants(r, self.healed, &self.scenario, at, &mut self.rng)),
+        };
+        let Some(command) = command else { return };
+        self.tell(format!("  {who}: {}", command.name()));
         if let Command::Promote { .. } = command {
             self.checker.person_promoted();
         }

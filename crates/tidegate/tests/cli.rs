@@ -24,6 +24,9 @@ mod drift;
 mod empty;
 #[path = "cli/exp.rs"]
 mod exp;
+#[cfg(feature = "data")]
+#[path = "cli/freeze.rs"]
+mod freeze;
 #[path = "cli/gate.rs"]
 mod gate;
 #[path = "cli/hooks.rs"]

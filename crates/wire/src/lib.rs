@@ -8,6 +8,8 @@ pub mod config;
 pub mod contract;
 pub mod dvc;
 pub mod foreign;
+pub mod freeze;
+pub mod ical;
 pub mod junit;
 pub mod prometheus;
 pub mod record;

@@ -139,6 +139,20 @@ pub enum Command {
         /// When.
         at: At,
     },
+    /// The calendar: nothing goes forward until then. Judging and going back go on.
+    Freeze {
+        /// The window's name.
+        name: String,
+        /// When it ends.
+        until: At,
+        /// When.
+        at: At,
+    },
+    /// The calendar: the freeze was lifted before its end.
+    Thaw {
+        /// When.
+        at: At,
+    },
     /// Time passed.
     Tick {
         /// When.
@@ -164,6 +178,8 @@ impl Command {
             | Command::Abort { at, .. }
             | Command::Retry { at, .. }
             | Command::Undo { at, .. }
+            | Command::Freeze { at, .. }
+            | Command::Thaw { at }
             | Command::Tick { at } => *at,
         }
     }
@@ -185,6 +201,8 @@ impl Command {
             Command::Abort { .. } => "abort",
             Command::Retry { .. } => "retry",
             Command::Undo { .. } => "undo",
+            Command::Freeze { .. } => "freeze",
+            Command::Thaw { .. } => "thaw",
             Command::Tick { .. } => "tick",
         }
     }
@@ -237,6 +255,16 @@ pub enum Refused {
         exposed: u64,
         /// The limit.
         max: u64,
+    },
+    /// Nothing goes forward in a freeze.
+    #[error("{command}: the service is frozen by `{name}` until {until}: wait for its end, or abort and undo, which work at any time")]
+    Frozen {
+        /// The command.
+        command: &'static str,
+        /// The window's name.
+        name: String,
+        /// When it ends.
+        until: At,
     },
     /// Nothing to go back to.
     #[error("{command}: this is the service's first version, there is none before it: release another version instead")]

@@ -129,10 +129,28 @@ fn direct(facts: &mut Facts, command: &Command) -> Result<(), Refused> {
         Command::Abort { by, reason, .. } => said(command, by, reason).and_then(|()| abort(facts, by, reason)),
         Command::Retry { by, reason, .. } => said(command, by, reason).and_then(|()| retry(facts, by, reason)),
         Command::Undo { by, reason, .. } => said(command, by, reason).and_then(|()| undo(facts, by, reason)),
+        Command::Freeze { name, until, .. } => {
+            freeze(facts, name, *until);
+            Ok(())
+        }
+        Command::Thaw { .. } => {
+            if facts.r.frozen.is_some() {
+                facts.push(Event::FreezeEnded { at: facts.at });
+            }
+            Ok(())
+        }
         Command::Tick { .. } => {
             settle::tick(facts);
             Ok(())
         }
+    }
+}
+
+/// A freeze that is over already, or of a rollout that is on its last moves or has ended, is none.
+fn freeze(facts: &mut Facts, name: &str, until: At) {
+    let known = facts.r.frozen.as_ref().is_some_and(|frozen| frozen.name == name && frozen.until == until);
+    if !known && until > facts.at && facts.r.forward().is_some() {
+        facts.push(Event::FreezeBegan { name: name.to_owned(), until, at: facts.at });
     }
 }
 
@@ -264,6 +282,9 @@ fn intact(r: &Rollout, forward: Forward) -> bool {
 fn promote(facts: &mut Facts, by: &str, reason: &str) -> Result<(), Refused> {
     if facts.r.failed.is_some() {
         return Err(Refused::FailedVerdict { command: "promote", attempt: facts.r.attempt });
+    }
+    if let Some(frozen) = &facts.r.frozen {
+        return Err(Refused::Frozen { command: "promote", name: frozen.name.clone(), until: frozen.until });
     }
     match &facts.r.phase {
         Phase::Forward { forward: Forward::Pending { .. } | Forward::Shadow | Forward::Step { .. } } | Phase::Held { .. } => {

@@ -109,19 +109,27 @@ pub fn deadline(state: &State) -> Option<At> {
 }
 
 pub(super) fn deadline_of(r: &Rollout) -> Option<At> {
+    let thaw = r.frozen.as_ref().filter(|_| r.forward().is_some()).map(|frozen| frozen.until);
+    // the data plane's own deadlines hold in a freeze too
+    [own_deadline(r), thaw].into_iter().flatten().min()
+}
+
+fn own_deadline(r: &Rollout) -> Option<At> {
     let wait = r.spec.deadlines;
     let unapplied = r.traffic.filter(|t| t.applied.is_none()).map(|t| t.since.max(r.attempt_since).plus_ms(wait.apply_ms));
-    let judge = r.spec.judge.deadline_ms;
+    // nothing can be decided in a freeze: the judge's time begins again with its end
+    let judged_since = r.frozen.as_ref().map_or(r.attempt_since, |frozen| r.attempt_since.max(frozen.until));
+    let undecided = judged_since.plus_ms(r.spec.judge.deadline_ms);
     let paged = r.page.as_ref().filter(|p| p.at >= r.phase_since).map(|p| p.at.plus_ms(wait.remind_ms));
     match &r.phase {
         Phase::Forward { forward } => match forward {
-            Forward::Pending { .. } if r.needed().all(|role| r.workers.ready(role)) => Some(r.attempt_since.plus_ms(judge)),
+            Forward::Pending { .. } if r.needed().all(|role| r.workers.ready(role)) => Some(undecided),
             Forward::Pending { .. } => Some(r.phase_since.plus_ms(wait.load_ms)),
-            Forward::Shadow | Forward::Step { .. } => Some(unapplied.unwrap_or(r.attempt_since.plus_ms(judge))),
+            Forward::Shadow | Forward::Step { .. } => Some(unapplied.unwrap_or(undecided)),
             Forward::Promoting => Some(unapplied.unwrap_or(r.phase_since.plus_ms(wait.apply_ms))),
             Forward::Watching { .. } if unapplied.is_some() => unapplied,
-            Forward::Watching { until } if r.evidence().is_none() && r.paused.is_none() => Some(*until),
-            Forward::Watching { until } => Some((*until).max(r.attempt_since).plus_ms(judge)),
+            Forward::Watching { until } if r.evidence().is_none() && r.paused.is_none() && r.frozen.is_none() => Some(*until),
+            Forward::Watching { until } => Some((*until).max(judged_since).plus_ms(r.spec.judge.deadline_ms)),
         },
         Phase::Held { .. } => Some(paged.unwrap_or(r.phase_since.plus_ms(wait.remind_ms))),
         Phase::Finishing | Phase::RollingBack { .. } => Some(paged.unwrap_or(r.phase_since.plus_ms(wait.finish_ms))),

@@ -310,6 +310,20 @@ pub enum Event {
         /// When.
         at: At,
     },
+    /// A freeze began, or ends at another time: nothing goes forward until then.
+    FreezeBegan {
+        /// The window's name.
+        name: String,
+        /// When it ends.
+        until: At,
+        /// When.
+        at: At,
+    },
+    /// The freeze is over.
+    FreezeEnded {
+        /// When.
+        at: At,
+    },
     /// Traffic goes back.
     RollbackBegan {
         /// Why.
@@ -359,6 +373,8 @@ impl Event {
             | Event::PageDelivered { at, .. }
             | Event::Paused { at, .. }
             | Event::Resumed { at, .. }
+            | Event::FreezeBegan { at, .. }
+            | Event::FreezeEnded { at }
             | Event::RollbackBegan { at, .. }
             | Event::RollbackCompleted { at }
             | Event::AttemptOpened { at, .. } => *at,

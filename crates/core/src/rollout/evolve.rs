@@ -2,7 +2,7 @@
 
 use super::event::{Cause, Event, HoldWhy};
 use super::spec::{Spec, Stage};
-use super::state::{Forward, Judgement, LetOn, Page, Pause, Phase, Rollout, State, WantedTraffic, Worker, WorkerState, Workers};
+use super::state::{Forward, Frozen, Judgement, LetOn, Page, Pause, Phase, Rollout, State, WantedTraffic, Worker, WorkerState, Workers};
 use super::waiting;
 use crate::id::At;
 use crate::judge::{Mode, Verdict};
@@ -35,6 +35,7 @@ fn started(spec: &Spec, at: At) -> Rollout {
         judged: None,
         failed: None,
         paused: None,
+        frozen: None,
         let_on: None,
         promoted_by: None,
         page: None,
@@ -76,6 +77,12 @@ pub(super) fn apply(r: &mut Rollout, event: &Event) {
             }
         }
         Event::Paused { by, reason, at } => r.paused = Some(Pause { by: by.clone(), reason: reason.clone(), at: *at }),
+        Event::FreezeBegan { name, until, .. } => r.frozen = Some(Frozen { name: name.clone(), until: *until }),
+        Event::FreezeEnded { at } => {
+            r.frozen = None;
+            // what was not decided before is not decided late because nothing could move
+            r.attempt_since = r.attempt_since.max(*at);
+        }
         Event::StageEntered { .. }
         | Event::PromotionBegan { .. }
         | Event::WatchBegan { .. }

@@ -32,7 +32,7 @@ pub(super) fn judged(facts: &mut Facts, judged: &Judged) {
         return;
     }
     let held = matches!(r.phase, Phase::Held { .. });
-    let next = if held || r.paused.is_some() { None } else { progress(r, forward, judged) };
+    let next = if held || r.stands_still() { None } else { progress(r, forward, judged) };
     if next.is_some() || changed(r.judged.as_ref(), judged) || more_exposed(r, judged) {
         record(facts, judged);
     }

@@ -11,7 +11,7 @@
 //!
 //! Rules that hold by construction, each with a test: ready (golden answers right) before weight; load
 //! before unload; stable stays warm until the watch has ended; a failed verdict is absorbing; every
-//! state that waits has a deadline; a pause stops progress and not the judge; each effect names the
+//! state that waits has a deadline; a pause or a freeze stops progress and not the judge; each effect names the
 //! wanted end state and a generation, so that doing it twice is harmless and a late answer is ignored.
 //!
 //! Not here: how evidence is counted or judged (`judge`), how traffic is split (`route`), who carries
@@ -45,7 +45,7 @@ pub use spec::{
     Baseline, DURATION_MS_MAX, Deadlines, EVIDENCE_TICKS_MAX, Pauses, Promotion, STAGES_MAX, Spec, SpecDraft, SpecError, Stage, Step, Until,
 };
 pub use state::{
-    Forward, Judgement, LetOn, Page, Pause, Phase, Role, Rollout, State, Traffic, WantedTraffic, Worker, WorkerState, Workers,
+    Forward, Frozen, Judgement, LetOn, Page, Pause, Phase, Role, Rollout, State, Traffic, WantedTraffic, Worker, WorkerState, Workers,
 };
 pub use waiting::{Waiting, waiting};
 

@@ -34,6 +34,10 @@ fn command(bench: &Bench, what: u8, which: u8) -> Command {
         11 => bench.person(if which.is_multiple_of(2) { pause } else { resume }),
         12 => bench.person(if which.is_multiple_of(4) { promote } else { resume }),
         13 => bench.person(if which.is_multiple_of(8) { abort } else { retry }),
+        14 if which.is_multiple_of(4) => {
+            Command::Freeze { name: "year-end".to_owned(), until: at.plus_ms(MINUTE_MS * u64::from(which)), at }
+        }
+        14 if which.is_multiple_of(9) => Command::Thaw { at },
         14 => bench.person(undo),
         _ => Command::Tick { at: deadline(&bench.state).unwrap_or(at).max(at) },
     }

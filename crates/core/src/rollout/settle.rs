@@ -33,7 +33,7 @@ fn pending(facts: &mut Facts, then: Stage) {
     let absent: Vec<Role> = facts.r.needed().filter(|role| facts.r.workers.absent(*role)).collect();
     absent.into_iter().for_each(|role| facts.want_load(role));
     let ready = facts.r.needed().all(|role| facts.r.workers.ready(role));
-    if !ready || facts.r.paused.is_some() {
+    if !ready || facts.r.stands_still() {
         return;
     }
     match then {
@@ -118,6 +118,9 @@ fn unload(facts: &mut Facts, role: Role) {
 
 /// Time passed: what a passed deadline asks for.
 pub(super) fn tick(facts: &mut Facts) {
+    if facts.r.frozen.as_ref().is_some_and(|frozen| frozen.until <= facts.at) {
+        facts.push(Event::FreezeEnded { at: facts.at });
+    }
     if deadline_of(&facts.r).is_none_or(|deadline| facts.at < deadline) {
         return;
     }
@@ -132,7 +135,7 @@ pub(super) fn tick(facts: &mut Facts) {
             facts.hold(HoldWhy::InsufficientEvidence);
         }
         (Phase::Forward { forward: Forward::Watching { .. } }, None) => {
-            if facts.r.evidence().is_none() && facts.r.paused.is_none() {
+            if facts.r.evidence().is_none() && !facts.r.stands_still() {
                 facts.push(Event::WatchEnded { at: facts.at });
             } else {
                 facts.hold(HoldWhy::WatchUndecided);

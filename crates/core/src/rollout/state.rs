@@ -310,6 +310,15 @@ pub struct Pause {
     pub at: At,
 }
 
+/// Nothing goes forward until a time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Frozen {
+    /// The name of the window.
+    pub name: String,
+    /// When it ends.
+    pub until: At,
+}
+
 /// A person let a stage end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LetOn {
@@ -365,6 +374,9 @@ pub struct Rollout {
     pub failed: Option<Judgement>,
     /// Set while a person has stopped progress.
     pub paused: Option<Pause>,
+    /// Set while a freeze is on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen: Option<Frozen>,
     /// A person let this stage end, where the strategy asks one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub let_on: Option<LetOn>,
@@ -405,6 +417,12 @@ impl Rollout {
             Role::Candidate => Some(&self.spec.candidate),
             Role::Stable | Role::Control => self.spec.stable.as_deref(),
         }
+    }
+
+    /// Whether a person or a freeze stops progress.
+    #[must_use]
+    pub fn stands_still(&self) -> bool {
+        self.paused.is_some() || self.frozen.is_some()
     }
 
     /// How far it is on its way forward, also while held.

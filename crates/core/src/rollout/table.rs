@@ -1,7 +1,8 @@
 //! Each command in each phase, and the stories that the rules are about.
 
 use super::testbed::{
-    Bench, MINUTE_MS, abort, draft, first_release, goes_back, in_each_phase, pause, promote, resume, retry, spec, told, undo,
+    Bench, FREEZE_MS, MINUTE_MS, abort, draft, first_release, freeze, goes_back, in_each_phase, pause, promote, resume, retry, spec, told,
+    undo,
 };
 use super::{
     Cause, Command, Deadlines, Event, Forward, HoldWhy, Phase, Refused, Role, Spec, SpecDraft, Step, Traffic, Until, Waiting, check,
@@ -40,6 +41,9 @@ fn commands(bench: &Bench) -> Vec<(&'static str, Command)> {
         ("abort", later.person(abort)),
         ("retry", later.person(retry)),
         ("undo", later.person(undo)),
+        ("freeze", freeze(at)),
+        ("freeze, over already", Command::Freeze { name: "late".to_owned(), until: at, at }),
+        ("thaw", Command::Thaw { at }),
         ("tick", Command::Tick { at }),
         ("tick, a year later", Command::Tick { at: at.plus_ms(365 * 24 * 60 * MINUTE_MS) }),
     ]
@@ -76,6 +80,7 @@ fn name_of(waiting: &Waiting) -> &'static str {
         Waiting::Watch { .. } => "watch",
         Waiting::Unload { .. } => "unload",
         Waiting::Pause { .. } => "pause",
+        Waiting::Freeze { .. } => "freeze",
         Waiting::Person { .. } => "person",
     }
 }
@@ -150,6 +155,43 @@ fn a_pause_stops_progress_and_not_the_judge() {
     assert!(goes_back(&rolled_back.r().phase));
     let resumed = paused.says(resume).verdict(Verdict::Promote);
     assert!(matches!(resumed.r().phase, Phase::Forward { forward: Forward::Step { index: 0 } }));
+}
+
+#[test]
+fn nothing_goes_forward_in_a_freeze_and_everything_can_go_back() {
+    let mut frozen = Bench::started(spec()).obey();
+    frozen.give(&freeze(frozen.now)).unwrap();
+    let until = frozen.now.plus_ms(FREEZE_MS);
+    assert_eq!(told(&frozen.give(&freeze(frozen.now)).unwrap()), "-", "the same freeze again");
+    assert_eq!(waiting(&frozen.state), Some(Waiting::Freeze { name: "year-end".to_owned(), until }));
+    // Longer than the judge's deadline: nobody is paged for what may not move.
+    let frozen = frozen.wait(7 * 60 * MINUTE_MS).verdict(Verdict::Promote).tick();
+    assert!(matches!(frozen.r().phase, Phase::Forward { forward: Forward::Shadow }), "{:?}", frozen.r().phase);
+    assert_eq!(frozen.r().page, None);
+    let refused = frozen.clone().give(&frozen.person(promote)).unwrap_err().to_string();
+    expect![[r"promote: the service is frozen by `year-end` until 1970-01-01T12:16:40.000Z: wait for its end, or abort and undo, which work at any time"]]
+        .assert_eq(&refused);
+    assert!(goes_back(&frozen.clone().verdict(Verdict::Rollback).r().phase));
+    assert!(goes_back(&frozen.clone().says(abort).r().phase));
+    assert!(goes_back(&frozen.clone().lost(Role::Candidate).r().phase));
+    let thawed = frozen.clone().wait(5 * 60 * MINUTE_MS).tick();
+    assert_eq!(told(&thawed.events[frozen.events.len()..]), "thawed");
+    assert!(matches!(thawed.verdict(Verdict::Promote).r().phase, Phase::Forward { forward: Forward::Step { index: 0 } }));
+    let mut lifted = frozen;
+    let at = lifted.now;
+    lifted.give(&Command::Thaw { at }).unwrap();
+    assert!(matches!(lifted.verdict(Verdict::Promote).r().phase, Phase::Forward { forward: Forward::Step { index: 0 } }));
+}
+
+#[test]
+fn a_release_that_starts_in_a_freeze_loads_and_waits() {
+    let mut pending = Bench::started(first_release());
+    pending.give(&freeze(pending.now)).unwrap();
+    let ready = pending.obey();
+    assert!(matches!(ready.r().phase, Phase::Forward { forward: Forward::Pending { .. } }));
+    assert_eq!(ready.traffic(), None);
+    let on = ready.wait(FREEZE_MS).tick();
+    assert!(matches!(on.r().phase, Phase::Forward { forward: Forward::Promoting }));
 }
 
 #[test]

@@ -111,6 +111,8 @@ impl Display for Event {
             Event::PageDelivered { number, .. } => write!(f, "page {number} reached somebody"),
             Event::Paused { by, reason, .. } => write!(f, "paused by {by}: {reason}"),
             Event::Resumed { by, to, .. } => write!(f, "resumed by {by}, to {}", to.name()),
+            Event::FreezeBegan { name, until, .. } => write!(f, "frozen by {name} until {until}"),
+            Event::FreezeEnded { .. } => f.write_str("the freeze is over"),
             Event::RollbackBegan { cause, .. } => write!(f, "rollback began: {cause}"),
             Event::RollbackCompleted { .. } => f.write_str("rolled back"),
             Event::AttemptOpened { attempt, by, reason, .. } => write!(f, "attempt {attempt} opened by {by}: {reason}"),

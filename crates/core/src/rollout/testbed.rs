@@ -177,6 +177,13 @@ pub(super) fn undo(by: String, reason: String, at: At) -> Command {
     Command::Undo { by, reason, at }
 }
 
+/// Length of the tests' freeze: longer than the judge's deadline.
+pub(super) const FREEZE_MS: u64 = 12 * 60 * MINUTE_MS;
+
+pub(super) fn freeze(at: At) -> Command {
+    Command::Freeze { name: "year-end".to_owned(), until: at.plus_ms(FREEZE_MS), at }
+}
+
 /// A rollout in each phase, reached the ordinary way.
 pub(super) fn in_each_phase() -> Vec<(&'static str, Bench)> {
     let pending = Bench::started(spec());
@@ -192,12 +199,15 @@ pub(super) fn in_each_phase() -> Vec<(&'static str, Bench)> {
     let rolled_back = rolling_back.clone().obey();
     let aborted = step_0.clone().says(abort).obey();
     let paused = step_0.clone().says(pause);
+    let mut frozen = step_0.clone();
+    frozen.give(&freeze(frozen.now)).unwrap();
     vec![
         ("pending", pending),
         ("shadow", shadow),
         ("step 0", step_0),
         ("step 1", step_1),
         ("step 0, paused", paused),
+        ("step 0, frozen", frozen),
         ("promoting", promoting),
         ("watching", watching),
         ("finishing", finishing),
@@ -232,6 +242,8 @@ pub(super) fn told(events: &[Event]) -> String {
         Event::PageDelivered { number, .. } => format!("page {number} delivered"),
         Event::Paused { .. } => "paused".to_owned(),
         Event::Resumed { .. } => "resumed".to_owned(),
+        Event::FreezeBegan { .. } => "frozen".to_owned(),
+        Event::FreezeEnded { .. } => "thawed".to_owned(),
         Event::RollbackBegan { .. } => "rollback began".to_owned(),
         Event::RollbackCompleted { .. } => "rollback completed".to_owned(),
         Event::AttemptOpened { attempt, .. } => format!("attempt {attempt} opened"),

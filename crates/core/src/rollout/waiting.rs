@@ -69,6 +69,13 @@ pub enum Waiting {
         /// Then it holds and pages.
         until: Option<At>,
     },
+    /// The end of a freeze.
+    Freeze {
+        /// The window's name.
+        name: String,
+        /// When it ends.
+        until: At,
+    },
     /// A person who decides.
     Person {
         /// Why.
@@ -101,6 +108,9 @@ fn going_forward(r: &Rollout, forward: Forward, until: Option<At>) -> Waiting {
     }
     if let Some(wanted) = r.traffic.filter(|t| t.applied.is_none()) {
         return Waiting::Traffic { generation: wanted.generation, until };
+    }
+    if let Some(frozen) = &r.frozen {
+        return Waiting::Freeze { name: frozen.name.clone(), until: frozen.until };
     }
     if let Some(pause) = &r.paused {
         return Waiting::Pause { by: pause.by.clone(), reason: pause.reason.clone(), until };

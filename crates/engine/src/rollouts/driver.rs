@@ -243,6 +243,8 @@ where
             | Command::Resume { .. }
             | Command::Promote { .. }
             | Command::Abort { .. }
+            | Command::Freeze { .. }
+            | Command::Thaw { .. }
             | Command::Tick { .. } => false,
         };
         if !wakes {

@@ -8,6 +8,7 @@ mod config;
 mod drift;
 mod dvc;
 mod exp;
+mod freeze;
 mod gate;
 mod init;
 mod journal;
@@ -81,6 +82,8 @@ enum Command {
     /// Judges counts or series of two arms; holds our verdict beside those of other tools
     #[command(subcommand)]
     Judge(judge::JudgeCommand),
+    /// Shows which services are frozen, and when which will be
+    Freeze(freeze::FreezeArgs),
     /// Shows trainings that start by themselves; starts, approves, rejects and cancels them
     #[command(subcommand)]
     Retrain(retrain::RetrainCommand),
@@ -135,6 +138,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Model(command) => model::model(&context, &command),
         Command::Release(command) => release::release(&context, &command),
         Command::Judge(command) => judge::judge(&context, &command),
+        Command::Freeze(args) => freeze::freeze(&context, &args),
         Command::Retrain(command) => retrain::retrain(&context, &command),
         Command::Report(args) => report::report(&context, &args),
         Command::Tests(command) => tests::tests(&context, &command),

@@ -1,4 +1,4 @@
-//! `tidegate sim`: one seed of the simulated world, as a story; or judges side by side on simulated counts.
+//! `tidegate sim`: one seed of the simulated world, or a written one, as a story; or judges side by side on simulated counts.
 
 use super::Context;
 use crate::exit::{self, failure};
@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tidegate_sim::contest::{Cell, CellResult, Plan, cells, run_cell, table, tune};
 use tidegate_sim::corpus::{Corpus, Outcome, Truth, release, truths};
 use tidegate_sim::explore::explore;
+use tidegate_sim::{Script, Story, play};
 
 /// Which world.
 #[derive(Debug, Args)]
@@ -31,12 +32,26 @@ enum SimCommand {
     Judges(JudgesArgs),
     /// Faulty and healthy releases, carried out whole: how many alarms are right, and how many faults are found
     Corpus(CorpusArgs),
+    /// A written world, told as a story: a freeze that begins while users see a good candidate, or a harmful one
+    Story {
+        /// Which
+        script: ScriptName,
+    },
     /// Every order of what data plane, judge, person and clock can say to the machine, up to a bound
     Explore {
         /// Commands in a row after the start
         #[arg(long, default_value_t = 7)]
         depth: usize,
     },
+}
+
+/// Written worlds by name.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum ScriptName {
+    /// It stays at its weight, and goes on afterwards
+    Freeze,
+    /// It goes back in the freeze
+    HarmInFreeze,
 }
 
 /// How many releases.
@@ -80,12 +95,18 @@ pub fn sim(context: &Context, args: &SimArgs) -> Result<u8> {
         Some(SimCommand::Judges(args)) => return judges(context, args),
         Some(SimCommand::Corpus(args)) => return corpus(context, args),
         Some(SimCommand::Explore { depth }) => return explored(context, *depth),
+        Some(SimCommand::Story { script: ScriptName::Freeze }) => return told(context, &play(Script::Freeze)),
+        Some(SimCommand::Story { script: ScriptName::HarmInFreeze }) => return told(context, &play(Script::HarmInFreeze)),
         None => {}
     }
-    let story = tidegate_sim::run(args.seed, None);
+    told(context, &tidegate_sim::run(args.seed, None))
+}
+
+/// 1 where a rule was broken.
+fn told(context: &Context, story: &Story) -> Result<u8> {
     if context.json {
         show::json(
-            &serde_json::json!({ "seed": args.seed, "sound": story.violations.is_empty(), "violations": story.violations.iter().map(|v| format!("{}: {}", v.rule, v.found)).collect::<Vec<_>>(), "story": story.lines }),
+            &serde_json::json!({ "seed": story.seed, "sound": story.violations.is_empty(), "violations": story.violations.iter().map(|v| format!("{}: {}", v.rule, v.found)).collect::<Vec<_>>(), "story": story.lines }),
         )?;
     } else {
         show::line(story.to_string().trim_end())?;

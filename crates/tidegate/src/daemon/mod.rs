@@ -6,6 +6,7 @@ mod checking;
 pub mod control;
 pub mod events;
 pub mod evidence;
+mod freezer;
 mod hooks;
 pub mod offer;
 pub mod owner;

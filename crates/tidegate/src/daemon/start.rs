@@ -2,6 +2,7 @@
 
 use super::control::Control;
 use super::events::Bus;
+use super::freezer::Freezer;
 use super::owner::{self, Owner};
 use super::plane::{Parts, Plane, endpoint_model};
 use super::seal::Sealer;
@@ -11,6 +12,7 @@ use super::watchman::Watchman;
 use super::{api, telemetry};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
+use crate::steps::freeze::Calendar;
 use crate::steps::{build, release};
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -44,6 +46,7 @@ pub struct Running {
     pub login: String,
     pub started: std::time::Instant,
     desks: Desks,
+    calendar: Calendar,
     sealer: Sealer,
     pool: WorkerPool,
     _guard: Guard,
@@ -134,9 +137,10 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let ticks = Ticks::default();
     let opened = Arc::new(opened);
     let desks = Desk::all(&opened, &plane, &lake);
+    let calendar = Calendar::new(opened.clone());
     let (console, login) = api::start(api::Parts {
         desks: desks.clone(),
-        watchman: Watchman { opened: opened.clone(), plane: plane.clone(), lake: lake.clone() },
+        watchman: Watchman { opened: opened.clone(), plane: plane.clone(), lake: lake.clone(), calendar: calendar.clone() },
         opened: opened.clone(),
         plane: plane.clone(),
         blobs: blobs.clone(),
@@ -163,6 +167,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         login,
         started,
         desks,
+        calendar,
         sealer,
         pool,
         _guard: guard,
@@ -214,13 +219,15 @@ impl Running {
             crate::task::spawn(Trainer { desk, shop, plane, ticks, watchman: self.watchman() }.run());
         }
         for service in self.opened.config.services.keys() {
+            crate::task::spawn(Freezer { calendar: self.calendar.clone(), plane: self.plane.clone() }.run(service.clone()));
             crate::task::spawn(self.watchman().run(service.clone()));
         }
     }
 
     /// What tells whether a release is blocked.
     pub fn watchman(&self) -> Watchman {
-        Watchman { opened: self.opened.clone(), plane: self.plane.clone(), lake: self.lake.clone() }
+        let calendar = self.calendar.clone();
+        Watchman { opened: self.opened.clone(), plane: self.plane.clone(), lake: self.lake.clone(), calendar }
     }
 
     /// Model's name in the gateway's paths.

@@ -2,6 +2,7 @@
 
 use super::access::Principal;
 use super::api::{Api, Failed};
+use super::freezer::Freezer;
 use super::offer::{Judge, Offered};
 use crate::clock;
 use crate::exit::{self, failure};
@@ -175,6 +176,15 @@ pub async fn command(
             format!("{word} release {service}/{number}: there is none: `tidegate release list` shows those that are"),
         )
         .into());
+    }
+    if word == "retry"
+        && let Some(block) = api.watchman.freeze(&service)?
+    {
+        return Err(failure(exit::REFUSED, format!("retry release {service}/{number}: {}", block.why)).into());
+    }
+    if matches!(word.as_str(), "resume" | "promote") {
+        // What has just begun counts before the next look at the calendar.
+        Freezer { calendar: api.watchman.calendar.clone(), plane: api.plane.clone() }.tell(&service).await?;
     }
     api.plane.drive(Input::Command { rollout: id.clone(), key: None, command }).await.map_err(refused)?;
     if matches!(word.as_str(), "retry" | "undo") {

@@ -43,6 +43,8 @@ pub fn words(event: &Event) -> Option<String> {
         Event::PageDelivered { .. } => return None,
         Event::Paused { by, reason, .. } => format!("paused by {by}: {reason}"),
         Event::Resumed { by, .. } => format!("resumed by {by}"),
+        Event::FreezeBegan { name, until, .. } => format!("frozen by {name} until {until}"),
+        Event::FreezeEnded { .. } => "the freeze is over".to_owned(),
         Event::RollbackBegan { cause, .. } => match cause {
             Cause::Verdict { .. } => "rolling back: the judge found harm".to_owned(),
             Cause::Exposed { requests } => format!("rolling back: {requests} requests met it, as many as may without evidence"),
@@ -97,6 +99,7 @@ pub fn waiting_words(waiting: &Waiting) -> String {
         Waiting::Watch { until } => format!("watched until {until}"),
         Waiting::Unload { roles: r, .. } => format!("waits for old workers to end: {}", roles(r)),
         Waiting::Pause { by, reason, .. } => format!("paused by {by}: {reason}"),
+        Waiting::Freeze { name, until } => format!("frozen by {name} until {until}; it is judged meanwhile, and can go back"),
         Waiting::Person { hold, .. } => format!("waits for a person: {hold}"),
     }
 }

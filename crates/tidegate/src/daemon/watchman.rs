@@ -1,10 +1,11 @@
-//! What blocks a release: live inputs that drifted from the rows that the candidate was trained on, or a failed check of data.
+//! What blocks a release: a freeze, live inputs that drifted from the rows that the candidate was trained on, or a failed check of data.
 //!
 //! Asked before a release starts; while one is on its way to all traffic it is looked at again, and the release paused.
 
 use super::plane::Plane;
 use crate::clock;
 use crate::exit::{self, failure};
+use crate::steps::freeze::Calendar;
 use crate::steps::{check, drift, register, release};
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -29,11 +30,12 @@ pub struct Watchman {
     pub opened: Arc<Opened>,
     pub plane: Plane,
     pub lake: Arc<Lake>,
+    pub calendar: Calendar,
 }
 
 /// Why a release is blocked.
 pub struct Block {
-    /// Of which kind: `drift` or `data`.
+    /// Of which kind: `freeze`, `drift` or `data`.
     pub kind: &'static str,
     /// In a sentence.
     pub why: String,
@@ -45,6 +47,23 @@ impl Watchman {
     /// # Errors
     /// When it cannot be told: that blocks too.
     pub async fn block(&self, service: &str, model: &str, version: &str, strategy: &str) -> Result<Option<Block>> {
+        if let Some(block) = self.freeze(service)? {
+            return Ok(Some(block));
+        }
+        self.unfit(service, model, version, strategy).await
+    }
+
+    /// The freeze that a service is in; none where it is in none.
+    ///
+    /// # Errors
+    /// When it cannot be told: that blocks too.
+    pub fn freeze(&self, service: &str) -> Result<Option<Block>> {
+        let frozen = self.calendar.frozen(service, clock::now()).context("tell whether the service is frozen")?;
+        Ok(frozen
+            .map(|f| Block { kind: "freeze", why: format!("{service} is frozen by `{}` until {}: wait for its end", f.name, f.until) }))
+    }
+
+    async fn unfit(&self, service: &str, model: &str, version: &str, strategy: &str) -> Result<Option<Block>> {
         let by = self.opened.config.releases.get(strategy).map(|s| s.blocked_by).unwrap_or_default();
         if by.data
             && let Some(why) = self.failed_check().await?
@@ -111,7 +130,7 @@ impl Watchman {
         let Some(open) = state.rollout().filter(|r| may_be_paused(r)) else { return Ok(()) };
         let spec = &open.spec;
         // What cannot be told is no reason to stop what was let go.
-        let Some(block) = self.block(service, &spec.model, &spec.candidate, &spec.strategy).await? else { return Ok(()) };
+        let Some(block) = self.unfit(service, &spec.model, &spec.candidate, &spec.strategy).await? else { return Ok(()) };
         self.pause(id, block).await
     }
 

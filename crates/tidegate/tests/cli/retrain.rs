@@ -21,7 +21,8 @@ fn config(retrain: &str, strategy: &str) -> String {
     )
 }
 
-fn trained(retrain: &str, strategy: &str) -> World {
+/// A workspace whose model follows its data; `strategy` may go on with other sections.
+pub fn trained(retrain: &str, strategy: &str) -> World {
     let tensor = |name: &str, value: i32| json!({ "name": name, "datatype": "INT32", "shape": [1, 16], "data": vec![value; 16] });
     let golden = json!({ "requests": [{ "id": "one", "inputs": [tensor("INPUT0", 1), tensor("INPUT1", 2)] }] });
     let world = World::with(&[
@@ -43,7 +44,7 @@ fn state(world: &World) -> Value {
 
 /// Waits until the newest training is `number` and stands at `phase`, or has ended so.
 #[track_caller]
-fn stands(world: &World, number: u64, phase: &str) -> Value {
+pub fn stands(world: &World, number: u64, phase: &str) -> Value {
     wait_for(&format!("training {number} to be {phase}"), || {
         let newest = state(world)["trainings"].as_array().and_then(|t| t.last().cloned())?;
         let at = &newest["phase"];
@@ -55,7 +56,7 @@ fn stands(world: &World, number: u64, phase: &str) -> Value {
 
 /// The first look has been taken: from now on other data are a reason.
 #[track_caller]
-fn looked(world: &World) {
+pub fn looked(world: &World) {
     wait_for("the first look", || state(world)["seen"].is_object().then_some(()));
 }
 

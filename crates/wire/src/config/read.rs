@@ -7,8 +7,8 @@ use super::check::number_of;
 use super::guardrail;
 use super::origin::Origins;
 use super::types::{
-    BlockedBy, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Model, NamedJudge, Objective, Pipeline, PolicyGate, Reference,
-    ReferenceFrom, Retrain, Service, Strategy, Workspace,
+    BlockedBy, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedJudge, Objective, Pipeline, PolicyGate,
+    Reference, ReferenceFrom, Retrain, Service, Strategy, When, Workspace,
 };
 use super::unit;
 use crate::yaml::Node;
@@ -91,6 +91,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         environments: file.at("environments").named(|_, v| Environment { after: v.at("after").text() }),
         releases: file.at("releases").named(|_, v| strategy(v)),
         retrain: file.at("retrain").named(|_, v| retrain(v)),
+        freezes: file.at("freezes").named(|_, v| freeze(v)),
         judges: file.at("judges").named(|_, v| named_judge(v)),
         gateway: listen(file.at("gateway")),
         console: listen(file.at("console")),
@@ -271,6 +272,19 @@ fn guardrail(name: &str, view: View<'_>, preset: Option<&Guardrail>) -> Option<G
         floor_us: view.at("floor").ms().map_or(base.floor_us, |ms| ms.saturating_mul(1_000)),
         weight: view.at("weight").number().unwrap_or(base.weight),
     })
+}
+
+fn freeze(view: View<'_>) -> Freeze {
+    let when = match view.at("calendar").text() {
+        Some(path) => When::Calendar(path),
+        None => When::Span { from: view.owned("from"), until: view.owned("until"), repeats: view.at("repeats").text() },
+    };
+    let services = view.at("services").items().into_iter().filter_map(View::text).collect();
+    Freeze { zone: view.at("zone").text().unwrap_or_else(|| "UTC".to_owned()), when, services, reason: view.at("reason").text() }
+}
+
+pub(super) fn freeze_of(node: &Node) -> Freeze {
+    freeze(View(Some(node)))
 }
 
 fn named_judge(view: View<'_>) -> NamedJudge {

@@ -25,6 +25,9 @@ impl Check<'_> {
             self.parameters(&join("retrain", &name), retrain);
             self.triggers(&join("retrain", &name), retrain);
         }
+        for (name, key, freeze) in named(root, "freezes") {
+            self.freeze(&join("freezes", &name), key, freeze);
+        }
         for (name, key, judge) in named(root, "judges") {
             self.guardrail(&join("judges", &name), "errors", key, judge);
             self.selectors(&join("judges", &name), judge);
@@ -243,6 +246,15 @@ impl Check<'_> {
         if let Some((at, performance)) = retrain.entry("performance").filter(|(_, p)| !bound(p)) {
             let at = if performance.line == 0 { at } else { performance };
             self.say(at, &join(path, "performance"), "neither `min` nor `max` says what is a drop", Some("give one: `min: 0.8`"));
+        }
+    }
+
+    /// Times, zone and rule of a freeze.
+    fn freeze(&mut self, path: &str, key: &Node, freeze: &Node) {
+        let whole = freeze.get("calendar").is_some() || (freeze.get("from").is_some() && freeze.get("until").is_some());
+        if let (true, Err((at, why))) = (whole, crate::freeze::check(&super::read::freeze_of(freeze))) {
+            let node = freeze.get(at).filter(|n| n.line > 0).unwrap_or(key);
+            self.say(node, &join(path, at), &why, None);
         }
     }
 

@@ -30,6 +30,8 @@ pub struct Workspace {
     pub releases: IndexMap<String, Strategy>,
     /// By model.
     pub retrain: IndexMap<String, Retrain>,
+    /// When nothing goes forward.
+    pub freezes: IndexMap<String, Freeze>,
     /// Judges that other tools ask.
     pub judges: IndexMap<String, NamedJudge>,
     /// Address of the gateway.
@@ -215,6 +217,35 @@ pub struct BlockedBy {
     pub drift: bool,
     /// A failed check of a dataset.
     pub data: bool,
+}
+
+/// When nothing goes forward; `freeze::windows` gives its times.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Freeze {
+    /// The zone of its clock.
+    pub zone: String,
+    /// When.
+    pub when: When,
+    /// Of which services; of all when empty.
+    pub services: Vec<String>,
+    /// Why, in words.
+    pub reason: Option<String>,
+}
+
+/// The times of a freeze.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    /// A span of time by the clock of the zone.
+    Span {
+        /// Its begin.
+        from: String,
+        /// Its end.
+        until: String,
+        /// A recurrence rule.
+        repeats: Option<String>,
+    },
+    /// The events of an iCalendar file.
+    Calendar(String),
 }
 
 /// A judge that other tools ask.

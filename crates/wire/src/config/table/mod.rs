@@ -1,6 +1,7 @@
 //! The one table of keys of tidegate.yaml: the parser's known keys, the schema, the docs page and the
 //! defaults all come from here.
 
+mod freezes;
 mod judges;
 mod model;
 mod release;
@@ -61,6 +62,12 @@ pub static ROOT: Table = Table {
             Shape::Names { of: "model", item: &Shape::Table(&retrain::RETRAIN), refers: Some("models"), preset: None },
             Need::Optional,
             "Which models are trained anew by themselves, and when.",
+        ),
+        key(
+            "freezes",
+            names("freeze", &freezes::FREEZE),
+            Need::Optional,
+            "Times in which no release starts or goes forward. Judging and going back never stop.",
         ),
         key(
             "judges",

@@ -1,0 +1,37 @@
+//! Worlds that are written down instead of drawn: one question each, told as a story.
+
+use crate::scenario::{Scenario, Truth};
+use crate::story::Story;
+use crate::world::World;
+use tidegate_stats::rng::Rng;
+
+/// The tick in which a scripted freeze begins: users see the candidate by then.
+const FREEZE_TICK: u64 = 4;
+/// How long it lasts: five minutes.
+const FREEZE_TICKS: u64 = 30;
+
+/// A question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Script {
+    /// A freeze begins while users see a good candidate: it stays at its weight, and goes on afterwards.
+    Freeze,
+    /// The same with a harmful one: it goes back in the freeze.
+    HarmInFreeze,
+}
+
+impl Script {
+    fn scenario(self) -> Scenario {
+        let frozen = Scenario { freeze: Some((FREEZE_TICK, FREEZE_TICKS)), ..Scenario::calm() };
+        match self {
+            Script::Freeze => frozen,
+            // Harm begins with the first users: the shadow is left out, which would find it.
+            Script::HarmInFreeze => Scenario { truth: Truth::Harmful, shadow: false, freeze: Some((2, FREEZE_TICKS)), ..frozen },
+        }
+    }
+}
+
+/// Plays a script.
+#[must_use]
+pub fn play(script: Script) -> Story {
+    World::of(0, Rng::new(0), script.scenario(), None)
+}
