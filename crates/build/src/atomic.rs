@@ -2,8 +2,11 @@
 
 use std::fs::{self, File};
 use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
+#[cfg(target_os = "linux")]
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static NEXT: AtomicU64 = AtomicU64::new(0);
@@ -37,6 +40,53 @@ pub(crate) fn write(path: &Path, bytes: &[u8], durable: bool) -> std::io::Result
         let _ = fs::remove_file(&temporary);
     }
     written
+}
+
+/// Creates a read-only file that gets its name in `folder` when it is whole: nothing is left behind by whoever is killed before,
+/// and the folder is written once, not three times. Where the file system cannot do that, as [`replace_whole`].
+#[cfg(target_os = "linux")]
+pub(crate) fn create_whole(path: &Path, folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+    use std::os::fd::AsRawFd as _;
+    static UNABLE: AtomicBool = AtomicBool::new(false);
+    if UNABLE.load(Ordering::Relaxed) {
+        return replace_whole(path, bytes);
+    }
+    let unnamed = match open(folder, OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, Mode::from_raw_mode(0o444)) {
+        Ok(unnamed) => unnamed,
+        Err(error) if error == rustix::io::Errno::NOENT => return Err(error.into()),
+        Err(_) => {
+            UNABLE.store(true, Ordering::Relaxed);
+            return replace_whole(path, bytes);
+        }
+    };
+    let mut file = File::from(unnamed);
+    file.write_all(bytes)?;
+    match linkat(CWD, format!("/proc/self/fd/{}", file.as_raw_fd()), CWD, path, AtFlags::SYMLINK_FOLLOW) {
+        Ok(()) => Ok(()),
+        Err(error) if error == rustix::io::Errno::EXIST => Err(error.into()),
+        Err(_) => {
+            UNABLE.store(true, Ordering::Relaxed);
+            replace_whole(path, bytes)
+        }
+    }
+}
+
+/// Creates a read-only file that is there whole.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn create_whole(path: &Path, _: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    replace_whole(path, bytes)
+}
+
+/// Writes a read-only file in place of what is there. The unfinished one lies in the same folder: renaming within a folder takes
+/// no lock of the whole file system.
+pub(crate) fn replace_whole(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let incoming = temporary_beside(path);
+    let created = File::options().write(true).create_new(true).mode(0o444).open(&incoming);
+    let written = created.and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&incoming, path));
+    written.inspect_err(|_| {
+        let _ = fs::remove_file(&incoming);
+    })
 }
 
 /// Removes a file or a directory with all it holds; nothing there is fine. A link is removed, not what it points to.

@@ -1,14 +1,13 @@
 //! The cache of contents, in DVC's layout: `files/md5/ab/cdef...` (before DVC 3: `ab/cdef...`), read-only, there whole or
 //! not at all.
 
-use crate::atomic::{TEMPORARY_PREFIX, clone_file, remove, share_blocks, temporary_beside};
+use crate::atomic::{TEMPORARY_PREFIX, clone_file, create_whole, remove, replace_whole, share_blocks, temporary_beside};
 use crate::error::PathIo;
 use crate::hash::{FileHash, SMALL_BYTES_MAX, dos2unix_md5, hash_bytes, hash_copy, hash_file, read_whole};
 use crate::index::Stamp;
 use crate::tree::{Content, Eyes, Hashed, Member, Seen, executable, in_parallel, read_each};
 use std::fs::{self, File, Permissions};
-use std::io::Write as _;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use tidegate_core::pipeline::Identity;
 use tidegate_wire::dvc::tracked::{HashKind, is_oid};
@@ -118,13 +117,17 @@ impl Cache {
         if path.is_file() {
             let meta = fs::metadata(&path).map_err(PathIo::at("look at", &path))?;
             let seen = Seen::new(relative, &path, meta);
-            let hashed = self.take_some(eyes, std::slice::from_ref(&seen))?;
+            let hashed = self.take_some(eyes, std::slice::from_ref(&seen), false)?;
             return Ok(hashed.first().map(|one| Content::of_file(&one.hash, executable(&seen.meta))));
         }
         let content = match eyes.look_sealed(relative)? {
             Some(content) if self.has(&content.identity) => return Ok(Some(content)),
             _ if !path.is_dir() => return Ok(None),
-            _ => eyes.each(relative, &path, |seen| self.take_some(eyes, seen))?,
+            _ => {
+                // Into a cache that has nothing, nothing need be looked up.
+                let empty = !self.directory.join("files").join("md5").exists();
+                eyes.each(relative, &path, |seen| self.take_some(eyes, seen, empty))?
+            }
         };
         self.place_listing(&content)?;
         Ok(Some(content))
@@ -159,10 +162,12 @@ impl Cache {
         self.take_known(path, &hash)
     }
 
-    fn take_some(&self, eyes: &Eyes<'_>, seen: &[Seen]) -> Result<Vec<Hashed>, PathIo> {
-        let hashed = eyes.hash_by(seen, |unknown| {
-            read_each(unknown, |_, hash, bytes| self.take_bytes(hash, bytes), |seen| self.take_large(&seen.path))
-        })?;
+    /// Takes files in. `empty`: the cache had nothing when this began.
+    fn take_some(&self, eyes: &Eyes<'_>, seen: &[Seen], empty: bool) -> Result<Vec<Hashed>, PathIo> {
+        let take = |_: &Seen, hash: &FileHash, bytes: &[u8]| {
+            if empty { self.place(&self.object(&hash.md5), bytes) } else { self.take_bytes(hash, bytes) }
+        };
+        let hashed = eyes.hash_by(seen, |unknown| read_each(unknown, take, |seen| self.take_large(&seen.path)))?;
         for (one, hashed) in seen.iter().zip(&hashed).filter(|(_, hashed)| hashed.known) {
             self.take_known(&one.path, &hashed.hash)?;
         }
@@ -237,20 +242,20 @@ impl Cache {
         })
     }
 
-    /// Writes an object whose bytes are at hand. The unfinished file lies in the object's own folder: renaming within a
-    /// folder takes no lock of the whole file system.
+    /// Writes an object whose bytes are at hand, read-only. One that is there whole stays.
     pub(crate) fn place(&self, object: &Path, bytes: &[u8]) -> Result<(), PathIo> {
-        let incoming = temporary_beside(object);
-        let create = || File::options().write(true).create_new(true).mode(0o444).open(&incoming);
-        let opened = create().or_else(|error| match (error.kind(), object.parent()) {
-            (std::io::ErrorKind::NotFound, Some(folder)) => fs::create_dir_all(folder).and_then(|()| create()),
-            _ => Err(error),
-        });
-        let written = opened.and_then(|mut file| file.write_all(bytes)).and_then(|()| fs::rename(&incoming, object));
-        written.map_err(|error| {
-            let _ = fs::remove_file(&incoming);
-            PathIo::at("write", object)(error)
-        })
+        let folder = object.parent().unwrap_or(&self.directory);
+        let write = || create_whole(object, folder, bytes);
+        let written = match write() {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => fs::create_dir_all(folder).and_then(|()| write()),
+            other => other,
+        };
+        match written {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && is_whole(object, bytes.len() as u64) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => replace_whole(object, bytes),
+            other => other,
+        }
+        .map_err(PathIo::at("write", object))
     }
 
     /// MD5 and path of each file of a directory; none when the listing is not here, damaged, or names a path outside.

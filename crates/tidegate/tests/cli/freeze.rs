@@ -84,7 +84,11 @@ fn spans_that_repeat_are_shown_and_mistakes_have_their_place() {
     let shown = world.run(&["freeze", "--at", "2026-03-28T12:00:00Z", "--days", "8"]).well().out;
     in_order(
         &shown,
-        &["s: frozen by weekends until 2026-03-30T07:00:00.000Z", "2026-03-27T15:00:00.000Z to 2026-03-30T07:00:00.000Z  weekends (s)", "2026-04-03T14:00:00.000Z"],
+        &[
+            "s: frozen by weekends until 2026-03-30T07:00:00.000Z",
+            "2026-03-27T15:00:00.000Z to 2026-03-30T07:00:00.000Z  weekends (s)",
+            "2026-04-03T14:00:00.000Z",
+        ],
     );
     world.run(&["freeze", "--at", "2026-03-30T07:00:00Z", "--check"]).well();
     world.run(&["freeze", "--service", "x"]).fails(4, &["no such service", "known are s"]);
