@@ -37,6 +37,8 @@ fn examples_of_the_standard() {
     let five = |rule: &str, first: &str| days(rule, first, "20100101T000000").into_iter().take(5).collect::<Vec<_>>().join(" ");
     // RFC 5545, 3.8.5.3.
     assert_eq!(five("FREQ=MONTHLY;COUNT=10;BYDAY=1FR", "19970905T090000"), "19970905 19971003 19971107 19971205 19980102");
+    let either = days("FREQ=MONTHLY;BYDAY=2TH,SU;COUNT=3", "20240913T020000", "20300101T000000");
+    assert_eq!(either, ["20240915", "20240922", "20240929"], "one or the other");
     assert_eq!(five("FREQ=MONTHLY;BYMONTHDAY=-3", "19970928T090000"), "19970928 19971029 19971128 19971229 19980129");
     assert_eq!(five("FREQ=MONTHLY;BYDAY=FR;BYMONTHDAY=13", "19970902T090000"), "19980213 19980313 19981113 19990813 20001013");
     assert_eq!(five("FREQ=WEEKLY;INTERVAL=2;COUNT=4;BYDAY=TU,SU;WKST=MO", "19970805T090000"), "19970805 19970810 19970819 19970824");
