@@ -3,6 +3,7 @@
 use crate::classes::type_name;
 use crate::error::DataError;
 use crate::evaluate::Evaluator;
+use crate::measure::Room;
 use crate::pass::{Pass, Passing, Setting};
 use crate::plan::{Way, way};
 use crate::scan::scan;
@@ -11,7 +12,6 @@ use crate::taken::{Taking, take};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use tidegate_core::contract::{Before, CheckReport, Contract, Expectation, Measured, RowCondition, TableFacts, judge_contract};
 use tidegate_core::id::At;
 
@@ -136,9 +136,9 @@ async fn gather(
     columns.sort_unstable();
     columns.dedup();
     let columns = Arc::new(columns);
-    let left = Arc::new(AtomicUsize::new(options.memory_bytes / KEPT_SHARE / size_of::<f64>()));
+    let room = Arc::new(Room::new(options.memory_bytes / KEPT_SHARE / size_of::<f64>()));
     let index = |name: &str| opened.index(name);
-    let setting = Setting { index: &index, left: &left, samples: options.samples.min(SAMPLES_MAX) };
+    let setting = Setting { index: &index, room: &room, samples: options.samples.min(SAMPLES_MAX) };
     let make = |_| Passing { pass: Pass::new(ways, views, &columns, &setting), columns: columns.clone() };
     let (passing, rows) = scan(opened, &columns, make).await?;
     Ok((passing.pass, rows))

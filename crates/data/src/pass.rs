@@ -1,14 +1,13 @@
 //! What one scan gathers: for each view of the table (all rows, or those of a condition) what its rules ask for.
 
 use crate::evaluate::Evaluator;
-use crate::measure::{Canonical, Histogram, Moments, Places, QuantileValues, Rising, RowTally, SeveralTally};
+use crate::measure::{Canonical, Histogram, Moments, Places, QuantileValues, Rising, Room, RowTally, SeveralTally};
 use crate::plan::Way;
 use crate::scan::Gather;
 use datafusion::arrow::compute::filter;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
 use std::sync::Arc;
-use std::sync::atomic::AtomicUsize;
 use tidegate_core::contract::OutlierMethod;
 
 /// What is gathered of one column.
@@ -52,7 +51,7 @@ impl Pass {
             let condition = condition.clone();
             let mut view = View { condition, condition_places, rows: 0, columns: vec![], several: vec![], failed: None };
             for (_, way) in ways.iter().filter(|(v, _)| *v == number) {
-                view.prepare(way, &place, of);
+                view.prepare(number, way, &place, of);
             }
             view.columns.sort_by_key(|c| c.column);
             view
@@ -65,14 +64,14 @@ impl Pass {
 pub(crate) struct Setting<'a> {
     /// Place of a column in the table.
     pub index: &'a (dyn Fn(&str) -> Option<usize> + Sync),
-    /// How many values may still be kept for quantiles.
-    pub left: &'a Arc<AtomicUsize>,
+    /// For values that quantiles are selected from.
+    pub room: &'a Arc<Room>,
     /// Most samples of a rule.
     pub samples: usize,
 }
 
 impl View {
-    fn prepare(&mut self, way: &Way, place: &dyn Fn(usize) -> Option<usize>, of: &Setting<'_>) {
+    fn prepare(&mut self, view: usize, way: &Way, place: &dyn Fn(usize) -> Option<usize>, of: &Setting<'_>) {
         if let Way::Several { columns, ignore, rule } = way {
             let places = columns.iter().filter_map(|c| place(*c)).collect();
             self.several.push((places, SeveralTally::new(rule.clone(), *ignore, of.samples)));
@@ -86,7 +85,7 @@ impl View {
                 pass.moments = Some(pass.moments.take().unwrap_or_default());
             }
             Way::Quantiles { .. } | Way::Outliers { method: OutlierMethod::Iqr, .. } if pass.quantiles.is_none() => {
-                pass.quantiles = Some(QuantileValues::new(of.left.clone()));
+                pass.quantiles = Some(QuantileValues::new(of.room.clone(), (view, *column)));
             }
             Way::Rising { .. } => pass.rising = Some(Rising::default()),
             Way::Histogram { edges, .. } => pass.histograms.push(Histogram::new(edges.clone())),

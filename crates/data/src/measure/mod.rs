@@ -13,7 +13,7 @@ pub(crate) use column::{Canonical, Values, values_at};
 pub(crate) use histogram::Histogram;
 pub(crate) use moments::Moments;
 pub(crate) use places::Places;
-pub(crate) use quantiles::{QuantileValues, Radix, between, linear_ranks, median_ranks, nearest_rank, number_of};
+pub(crate) use quantiles::{QuantileValues, Radix, Room, between, linear_ranks, median_ranks, nearest_rank, number_of};
 pub(crate) use rising::Rising;
 pub(crate) use rows::{RowRule, RowTally, TextSet, float_bits, texts_of};
 pub(crate) use several::{SeveralRule, SeveralTally};

@@ -5,22 +5,55 @@
 
 use super::column::Canonical;
 use super::moments::numbers;
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A column of a view of the table.
+type Of = (usize, usize);
+
+/// The room for values that all columns and all parts of a scan share.
+pub(crate) struct Room(Mutex<Left>);
+
+struct Left {
+    values: usize,
+    /// Columns that do not fit: what any part still has of them helps nobody.
+    given_up: BTreeSet<Of>,
+}
+
+impl Room {
+    /// Room for so many values.
+    pub fn new(values: usize) -> Room {
+        Room(Mutex::new(Left { values, given_up: BTreeSet::new() }))
+    }
+
+    /// Takes room for values more of a column; without it, or once a part of the column had none, `held` is given back.
+    fn take(&self, of: Of, more: usize, held: usize) -> bool {
+        let mut left = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if !left.given_up.contains(&of)
+            && let Some(rest) = left.values.checked_sub(more)
+        {
+            left.values = rest;
+            return true;
+        }
+        left.given_up.insert(of);
+        left.values += held;
+        false
+    }
+}
 
 /// Values of one column while they fit into what all columns and parts share.
 pub(crate) struct QuantileValues {
     values: Vec<f64>,
     count: u64,
-    left: Arc<AtomicUsize>,
+    room: Arc<Room>,
+    of: Of,
     dropped: bool,
 }
 
 impl QuantileValues {
-    /// `left` is how many values may still be kept, by all that share it.
-    pub fn new(left: Arc<AtomicUsize>) -> QuantileValues {
-        QuantileValues { values: Vec::new(), count: 0, left, dropped: false }
+    /// Of one part of a column of a view.
+    pub fn new(room: Arc<Room>, of: Of) -> QuantileValues {
+        QuantileValues { values: Vec::new(), count: 0, room, of, dropped: false }
     }
 
     pub fn take(&mut self, column: &Canonical) {
@@ -29,12 +62,10 @@ impl QuantileValues {
         if self.dropped {
             return;
         }
-        let reserved = self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(new.len()));
-        if reserved.is_ok() {
+        if self.room.take(self.of, new.len(), self.values.len()) {
             self.values.append(&mut new);
         } else {
             self.dropped = true;
-            self.left.fetch_add(self.values.len(), Ordering::Relaxed);
             self.values = Vec::new();
         }
     }
@@ -171,12 +202,34 @@ pub(crate) fn number_of(key: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use datafusion::arrow::array::{ArrayRef, Float64Array};
 
     #[test]
     fn keys_order_as_numbers_do() {
         let sorted = [f64::NEG_INFINITY, -1e300, -1.5, -0.0, 0.0, 1e-300, 2.0, f64::INFINITY];
         assert!(sorted.windows(2).all(|w| key(w[0]) < key(w[1])));
         assert!(sorted.iter().all(|v| number_of(key(*v)).to_bits() == v.to_bits()));
+    }
+
+    #[test]
+    fn a_column_that_does_not_fit_gives_all_its_room_to_the_others() {
+        let room = Arc::new(Room::new(10));
+        let column = |values: &[f64]| Canonical::new(&(Arc::new(Float64Array::from(values.to_vec())) as ArrayRef)).unwrap();
+        let part = |of| QuantileValues::new(room.clone(), of);
+        let (mut first, mut second, mut other) = (part((0, 0)), part((0, 0)), part((0, 1)));
+        first.take(&column(&[1.0; 4]));
+        second.take(&column(&[2.0; 4]));
+        second.take(&column(&[2.0; 4]));
+        assert_eq!((second.values.len(), first.values.len()), (0, 4), "4 + 4 + 4 are too many");
+        other.take(&column(&[5.0, 3.0, 4.0, 1.0, 2.0, 0.0]));
+        assert!(!other.dropped, "what was given back is there for others");
+        // The rest of the column goes with its next values, few as they are.
+        first.take(&column(&[1.0]));
+        assert_eq!(first.values.len(), 0);
+        other.take(&column(&[6.0, 7.0, 8.0, 9.0]));
+        assert_eq!(other.select(&[0, 9]), Some(vec![0.0, 9.0]));
+        first.join(second);
+        assert_eq!((first.count(), first.select(&[0])), (13, None));
     }
 
     #[test]

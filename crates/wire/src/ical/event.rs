@@ -6,6 +6,8 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, ToSpan as _};
 
+/// First year of an event: a rule is followed from its first time on.
+const YEAR_MIN: i16 = 1970;
 /// Longest event, in days.
 const DAYS_MAX: i64 = 3_660;
 
@@ -43,6 +45,9 @@ impl Event {
     }
 
     fn sound(self) -> Result<Event, String> {
+        if self.first.year() < YEAR_MIN {
+            return Err(format!("it begins before {YEAR_MIN}"));
+        }
         match self.length {
             Length::Days(days) if !(1..=DAYS_MAX).contains(&days) => Err("it does not end after it begins, or lasts too long".to_owned()),
             Length::Exact(ms) if !(1..=DAYS_MAX * 86_400_000).contains(&ms) => {

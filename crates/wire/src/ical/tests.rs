@@ -145,6 +145,7 @@ fn a_file_that_cannot_be_told_is_refused_with_its_line() {
     );
     assert_eq!(why("FREQ=WEEKLY;COUNT=4", "FREQ=SECONDLY"), "line 17: `FREQ=SECONDLY`: a freeze repeats DAILY, WEEKLY, MONTHLY or YEARLY");
     assert_eq!(why("END:VEVENT\r\nEND:VCALENDAR", "END:VCALENDAR"), "line 38: END:VCALENDAR ends nothing that has begun");
+    assert_eq!(why("DATE:20261224", "DATE:10661224"), "the event at line 37: it begins before 1970");
     assert_eq!(why("VERSION:2.0", "VERSION 2.0"), "line 2: it is no NAME:VALUE");
     assert_eq!(events("", &TimeZone::UTC).unwrap_err(), "line 1: a calendar begins with BEGIN:VCALENDAR");
     for cut in (20..FILE.len() - 16).filter(|i| FILE.is_char_boundary(*i)) {
