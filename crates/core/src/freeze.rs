@@ -1,9 +1,9 @@
-//! Freezes: spans of time in which nothing goes forward.
+//! Freezes: spans of time in which nothing goes forward, and what a release is told of them.
 //!
 //! Not here: how they are written down (tidegate.yaml, iCalendar), and what a rollout does in one (`rollout`).
 
 use crate::id::At;
-use crate::rollout::Frozen;
+use crate::rollout::{Command, Frozen, Rollout};
 use serde::Serialize;
 
 /// One span.
@@ -40,6 +40,18 @@ pub fn frozen(windows: &[Window], service: &str, at: At) -> Option<Frozen> {
         last = next;
     }
     Some(Frozen { name: last.name.clone(), until: last.until })
+}
+
+/// What a release must be told where the calendar says something else than it knows.
+#[must_use]
+pub fn told(open: &Rollout, frozen: Option<Frozen>, at: At) -> Option<Command> {
+    match (frozen, &open.frozen) {
+        (Some(frozen), known) if known.as_ref() != Some(&frozen) && open.forward().is_some() => {
+            Some(Command::Freeze { name: frozen.name, until: frozen.until, at })
+        }
+        (None, Some(known)) if known.until > at => Some(Command::Thaw { at }),
+        _ => None,
+    }
 }
 
 #[cfg(test)]

@@ -49,10 +49,7 @@ pub fn windows(
 fn events(name: &str, freeze: &Freeze, read: &mut impl FnMut(&str) -> Result<String, String>) -> Result<Vec<Event>, String> {
     let zone = zone(&freeze.zone)?;
     match &freeze.when {
-        When::Span { from, until, repeats } => {
-            let rule = repeats.as_deref().map(Rule::parse).transpose()?;
-            Ok(vec![Event::new(name, zone, local(from)?, local(until)?, rule)?])
-        }
+        When::Span { from, until, repeats } => Ok(vec![span(name, zone, from, until, repeats.as_deref()).map_err(|(_, why)| why)?]),
         When::Calendar(path) => {
             let found = ical::events(&read(path)?, &zone).map_err(|why| format!("{path}: {why}"))?;
             let named = |mut event: Event| {
@@ -80,17 +77,24 @@ pub fn local(text: &str) -> Result<DateTime, String> {
     text.trim().parse().map_err(|_| format!("`{text}` is no date or time, as `2026-12-20` or `2026-12-20 16:00`"))
 }
 
+/// A key of a freeze that is wrong, and why.
+type Mistake = (&'static str, String);
+
 /// Whether a freeze says what can be understood, its calendar aside.
 ///
 /// # Errors
 /// The key that is wrong, and why.
-pub(crate) fn check(freeze: &Freeze) -> Result<(), (&'static str, String)> {
-    let at = |key: &'static str| move |why: String| (key, why);
-    let zone = zone(&freeze.zone).map_err(at("zone"))?;
+pub(crate) fn check(freeze: &Freeze) -> Result<(), Mistake> {
+    let zone = zone(&freeze.zone).map_err(|why| ("zone", why))?;
     let When::Span { from, until, repeats } = &freeze.when else { return Ok(()) };
+    span("", zone, from, until, repeats.as_deref()).map(drop)
+}
+
+fn span(name: &str, zone: TimeZone, from: &str, until: &str, repeats: Option<&str>) -> Result<Event, Mistake> {
+    let at = |key: &'static str| move |why: String| (key, why);
     let (first, end) = (local(from).map_err(at("from"))?, local(until).map_err(at("until"))?);
-    let rule = repeats.as_deref().map(Rule::parse).transpose().map_err(at("repeats"))?;
-    Event::new("", zone, first, end, rule).map(drop).map_err(at("until"))
+    let rule = repeats.map(Rule::parse).transpose().map_err(at("repeats"))?;
+    Event::new(name, zone, first, end, rule).map_err(at("until"))
 }
 
 #[cfg(test)]

@@ -132,7 +132,11 @@ where
         self.listed("rollout/")
     }
 
-    fn rollouts_of(&mut self, service: &str) -> Result<Vec<RolloutId>, DriverError> {
+    /// The rollouts of a service, by number.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub fn rollouts_of(&mut self, service: &str) -> Result<Vec<RolloutId>, DriverError> {
         self.listed(&format!("rollout/{service}/"))
     }
 

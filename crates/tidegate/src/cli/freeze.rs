@@ -4,7 +4,7 @@ use super::Context;
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
-use crate::steps::freeze;
+use crate::steps::freeze::{self, AHEAD_MS, DAY_MS};
 use crate::workspace;
 use anyhow::Result;
 use clap::Args;
@@ -12,7 +12,6 @@ use serde_json::json;
 use tidegate_core::freeze::{Window, frozen};
 use tidegate_core::id::At;
 
-const DAY_MS: u64 = 86_400_000;
 /// Windows that are shown to people; with `--json`, all are.
 const SHOWN: usize = 20;
 
@@ -22,7 +21,7 @@ pub struct FreezeArgs {
     /// Only this service; all of tidegate.yaml when not given
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
-    /// Another time than now: `2026-12-24`, `2026-12-24T16:00:00Z`
+    /// Another time than now: `2026-12-24T16:00:00Z`; a date alone is its end, in UTC
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// How far ahead windows are shown
@@ -49,9 +48,10 @@ pub fn freeze(context: &Context, args: &FreezeArgs) -> Result<u8> {
             return Err(failure(exit::NOT_FOUND, why));
         }
     };
-    let mut windows = freeze::between(&opened, at, at.plus_ms(u64::from(args.days).max(400) * DAY_MS))?;
+    let shown_ms = u64::from(args.days) * DAY_MS;
+    let mut windows = freeze::between(&opened, at, at.plus_ms(shown_ms.max(AHEAD_MS)))?;
     let now: Vec<_> = services.iter().map(|service| (*service, frozen(&windows, service, at))).collect();
-    let shown_until = at.plus_ms(u64::from(args.days) * DAY_MS);
+    let shown_until = at.plus_ms(shown_ms);
     windows.retain(|w| w.from < shown_until && (args.service.is_none() || services.iter().any(|s| w.is_of(s))));
     let any = now.iter().any(|(_, frozen)| frozen.is_some());
     if context.json {

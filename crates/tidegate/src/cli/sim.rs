@@ -54,6 +54,15 @@ enum ScriptName {
     HarmInFreeze,
 }
 
+impl ScriptName {
+    fn script(self) -> Script {
+        match self {
+            ScriptName::Freeze => Script::Freeze,
+            ScriptName::HarmInFreeze => Script::HarmInFreeze,
+        }
+    }
+}
+
 /// How many releases.
 #[derive(Debug, Args)]
 struct CorpusArgs {
@@ -95,8 +104,7 @@ pub fn sim(context: &Context, args: &SimArgs) -> Result<u8> {
         Some(SimCommand::Judges(args)) => return judges(context, args),
         Some(SimCommand::Corpus(args)) => return corpus(context, args),
         Some(SimCommand::Explore { depth }) => return explored(context, *depth),
-        Some(SimCommand::Story { script: ScriptName::Freeze }) => return told(context, &play(Script::Freeze)),
-        Some(SimCommand::Story { script: ScriptName::HarmInFreeze }) => return told(context, &play(Script::HarmInFreeze)),
+        Some(SimCommand::Story { script }) => return told(context, &play(script.script())),
         None => {}
     }
     told(context, &tidegate_sim::run(args.seed, None))

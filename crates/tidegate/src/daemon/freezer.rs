@@ -5,7 +5,7 @@ use crate::clock;
 use crate::steps::freeze::Calendar;
 use anyhow::Result;
 use std::time::Duration;
-use tidegate_core::rollout::{Command, Frozen, Rollout};
+use tidegate_core::freeze;
 use tidegate_engine::rollouts::Input;
 
 /// How often the calendar is looked at.
@@ -24,11 +24,7 @@ impl Freezer {
         let mut said = String::new();
         loop {
             if let Err(error) = self.tell(&service).await {
-                let text = format!("tell the release of {service} whether it is frozen: {error:#}");
-                if text != said {
-                    self.plane.trouble(&text);
-                    said = text;
-                }
+                self.plane.trouble_once(&mut said, format!("tell the release of {service} whether it is frozen: {error:#}"));
             }
             if self.calendar.is_empty() {
                 // A freeze that is no longer configured was lifted above, and none can come.
@@ -46,18 +42,7 @@ impl Freezer {
         let Some((id, state)) = self.plane.newest(service).await? else { return Ok(()) };
         let Some(open) = state.rollout() else { return Ok(()) };
         let at = clock::now();
-        let Some(command) = differs(open, self.calendar.frozen(service, at)?, at) else { return Ok(()) };
+        let Some(command) = freeze::told(open, self.calendar.frozen(service, at)?, at) else { return Ok(()) };
         self.plane.drive(Input::Command { rollout: id, key: None, command }).await
-    }
-}
-
-/// What must be told where the calendar says something else than the release knows.
-fn differs(open: &Rollout, frozen: Option<Frozen>, at: tidegate_core::id::At) -> Option<Command> {
-    match (frozen, &open.frozen) {
-        (Some(frozen), known) if known.as_ref() != Some(&frozen) && open.forward().is_some() => {
-            Some(Command::Freeze { name: frozen.name, until: frozen.until, at })
-        }
-        (None, Some(known)) if known.until > at => Some(Command::Thaw { at }),
-        _ => None,
     }
 }

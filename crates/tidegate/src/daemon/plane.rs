@@ -254,7 +254,7 @@ impl Plane {
     pub async fn newest(&self, service: &str) -> Result<Option<(RolloutId, State)>> {
         let service = service.to_owned();
         let found = self.0.control.call(move |driver| {
-            let newest = driver.rollouts()?.into_iter().filter(|id| id.service == service).max();
+            let newest = driver.rollouts_of(&service)?.pop();
             newest.map(|id| driver.state(&id).map(|state| (id, state))).transpose()
         });
         Ok(found.await??)
@@ -263,6 +263,14 @@ impl Plane {
     /// Tells of something that did not work.
     pub fn trouble(&self, text: &str) {
         self.0.bus.trouble(text);
+    }
+
+    /// The same, unless it was what was said last.
+    pub fn trouble_once(&self, said: &mut String, text: String) {
+        if text != *said {
+            self.trouble(&text);
+            *said = text;
+        }
     }
 
     /// A registered version.

@@ -2,7 +2,6 @@
 
 use super::control::Control;
 use super::events::Bus;
-use super::freezer::Freezer;
 use super::owner::{self, Owner};
 use super::plane::{Parts, Plane, endpoint_model};
 use super::seal::Sealer;
@@ -219,7 +218,7 @@ impl Running {
             crate::task::spawn(Trainer { desk, shop, plane, ticks, watchman: self.watchman() }.run());
         }
         for service in self.opened.config.services.keys() {
-            crate::task::spawn(Freezer { calendar: self.calendar.clone(), plane: self.plane.clone() }.run(service.clone()));
+            crate::task::spawn(self.watchman().freezer().run(service.clone()));
             crate::task::spawn(self.watchman().run(service.clone()));
         }
     }

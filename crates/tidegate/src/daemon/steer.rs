@@ -2,7 +2,6 @@
 
 use super::access::Principal;
 use super::api::{Api, Failed};
-use super::freezer::Freezer;
 use super::offer::{Judge, Offered};
 use crate::clock;
 use crate::exit::{self, failure};
@@ -184,7 +183,7 @@ pub async fn command(
     }
     if matches!(word.as_str(), "resume" | "promote") {
         // What has just begun counts before the next look at the calendar.
-        Freezer { calendar: api.watchman.calendar.clone(), plane: api.plane.clone() }.tell(&service).await?;
+        api.watchman.freezer().tell(&service).await?;
     }
     api.plane.drive(Input::Command { rollout: id.clone(), key: None, command }).await.map_err(refused)?;
     if matches!(word.as_str(), "retry" | "undo") {

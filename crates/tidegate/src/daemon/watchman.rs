@@ -2,6 +2,7 @@
 //!
 //! Asked before a release starts; while one is on its way to all traffic it is looked at again, and the release paused.
 
+use super::freezer::Freezer;
 use super::plane::Plane;
 use crate::clock;
 use crate::exit::{self, failure};
@@ -63,6 +64,11 @@ impl Watchman {
             .map(|f| Block { kind: "freeze", why: format!("{service} is frozen by `{}` until {}: wait for its end", f.name, f.until) }))
     }
 
+    /// What tells releases of it.
+    pub fn freezer(&self) -> Freezer {
+        Freezer { calendar: self.calendar.clone(), plane: self.plane.clone() }
+    }
+
     async fn unfit(&self, service: &str, model: &str, version: &str, strategy: &str) -> Result<Option<Block>> {
         let by = self.opened.config.releases.get(strategy).map(|s| s.blocked_by).unwrap_or_default();
         if by.data
@@ -115,11 +121,7 @@ impl Watchman {
         let mut said = String::new();
         loop {
             if let Err(error) = self.look(&service).await {
-                let text = format!("watch the release of {service}: {error:#}");
-                if text != said {
-                    self.plane.trouble(&text);
-                    said = text;
-                }
+                self.plane.trouble_once(&mut said, format!("watch the release of {service}: {error:#}"));
             }
             tokio::time::sleep(LOOK).await;
         }

@@ -1,7 +1,7 @@
 //! The freezes of a workspace: their windows, with calendars read from its files.
 
 use crate::exit::{self, failure};
-use crate::workspace::Opened;
+use crate::workspace::{Opened, read_text};
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,11 +11,10 @@ use tidegate_core::id::At;
 use tidegate_core::rollout::Frozen;
 use tidegate_wire::config::{Freeze, When};
 use tidegate_wire::freeze::windows;
-use tidegate_wire::ical;
 
-const DAY_MS: u64 = 86_400_000;
-/// How far ahead windows are looked for, and how far apart the ends of the longest can lie: a year and a month.
-const AHEAD_MS: u64 = 400 * DAY_MS;
+pub const DAY_MS: u64 = 86_400_000;
+/// How far ahead windows are looked for: the end of a freeze that goes on and on is told so far.
+pub const AHEAD_MS: u64 = 400 * DAY_MS;
 
 /// The windows that touch the span between two times.
 ///
@@ -23,17 +22,8 @@ const AHEAD_MS: u64 = 400 * DAY_MS;
 /// When a calendar cannot be read or understood.
 pub fn between(opened: &Opened, from: At, until: At) -> Result<Vec<Window>> {
     let root = &opened.places.root;
-    windows(&opened.config.freezes, |path| calendar(root, path), (from, until)).map_err(|why| failure(exit::USAGE, why))
-}
-
-fn calendar(root: &Path, path: &str) -> Result<String, String> {
-    let full = root.join(path);
-    let wrong = |e: std::io::Error| format!("read the calendar {path}: {e}");
-    let size = std::fs::metadata(&full).map_err(wrong)?.len();
-    if size > ical::BYTES_MAX as u64 {
-        return Err(format!("the calendar {path} has {size} bytes, and {} are read at most", ical::BYTES_MAX));
-    }
-    std::fs::read_to_string(&full).map_err(wrong)
+    windows(&opened.config.freezes, |path| read_text(&root.join(path)).map_err(|why| format!("{why:#}")), (from, until))
+        .map_err(|why| failure(exit::USAGE, why))
 }
 
 /// What is known of the calendars until one of them changes, or a day has passed.

@@ -2,7 +2,7 @@
 
 use crate::retrain::{looked, stands, trained};
 use crate::up::up;
-use crate::world::{World, has_runtime, in_order, wait_for};
+use crate::world::{Started, World, has_runtime, in_order, wait_for};
 use serde_json::json;
 
 /// A calendar with one event for each day since the begin of 2026.
@@ -11,20 +11,27 @@ fn calendar(summary: Option<&str>) -> String {
     format!("BEGIN:VCALENDAR\n{}END:VCALENDAR\n", summary.map(event).unwrap_or_default())
 }
 
-#[test]
-fn a_freeze_in_mid_rollout_holds_it_until_it_is_over() {
-    if !has_runtime() {
-        return;
-    }
+/// A workspace with an empty calendar, whose second version is being released.
+#[track_caller]
+fn releasing() -> (World, Started) {
     let freezes = "freezes:\n  company: { calendar: freezes.ics, reason: the year ends }\n";
     let world = trained("on: data, cool_down: 0ms, approve: auto", freezes);
     world.write("freezes.ics", &calendar(None));
-    let _up = up(&world);
+    let up = up(&world);
     looked(&world);
     world.write("words.csv", "word\nother\n");
     stands(&world, 1, "promoted");
     world.write("words.csv", "word\nthird\n");
     stands(&world, 2, "releasing");
+    (world, up)
+}
+
+#[test]
+fn a_freeze_in_mid_rollout_holds_it_until_it_is_over() {
+    if !has_runtime() {
+        return;
+    }
+    let (world, _up) = releasing();
     wait_for("the canary", || world.run(&["release", "status", "s/2"]).out.contains("canary").then_some(()));
     world.run(&["freeze", "--check"]).well();
 
@@ -59,14 +66,7 @@ fn a_retry_waits_for_the_end_of_a_freeze_and_an_abort_does_not() {
     if !has_runtime() {
         return;
     }
-    let world = trained("on: data, cool_down: 0ms, approve: auto", "freezes:\n  company: { calendar: freezes.ics }\n");
-    world.write("freezes.ics", &calendar(None));
-    let _up = up(&world);
-    looked(&world);
-    world.write("words.csv", "word\nother\n");
-    stands(&world, 1, "promoted");
-    world.write("words.csv", "word\nthird\n");
-    stands(&world, 2, "releasing");
+    let (world, _up) = releasing();
     world.write("freezes.ics", &calendar(Some("Year end")));
     wait_for("the freeze", || world.run(&["release", "status", "s/2"]).out.contains("frozen by").then_some(()));
     world.run(&["release", "abort", "s/2", "--reason", "it can go back"]).well();

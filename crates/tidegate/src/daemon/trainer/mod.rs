@@ -50,11 +50,7 @@ impl Trainer {
                 Ok(wait) => wait.unwrap_or(look),
                 Err(error) => {
                     // Said once: it is tried again at each look.
-                    let text = format!("train {} anew: {error:#}", self.desk.model);
-                    if text != said {
-                        self.shop.bus.trouble(&text);
-                        said = text;
-                    }
+                    self.plane.trouble_once(&mut said, format!("train {} anew: {error:#}", self.desk.model));
                     look
                 }
             };
