@@ -71,6 +71,7 @@ pub(crate) fn type_name(kind: &DataType) -> String {
     };
     match kind {
         D::Utf8 | D::LargeUtf8 | D::Utf8View => "string".to_owned(),
+        D::BinaryView => type_name(&D::Binary),
         D::Boolean => "bool".to_owned(),
         D::Date32 | D::Date64 => "date".to_owned(),
         D::Timestamp(u, None) => format!("timestamp[{}]", unit(u)),

@@ -64,7 +64,7 @@ impl Format {
     /// The engine's reader; none for text with separators, which is read by `csv`.
     fn reader(self) -> Option<Arc<dyn FileFormat>> {
         match self {
-            Format::Parquet => Some(Arc::new(ParquetFormat::default().with_force_view_types(false).with_skip_metadata(true))),
+            Format::Parquet => Some(Arc::new(ParquetFormat::default().with_force_view_types(true).with_skip_metadata(true))),
             Format::Csv | Format::Tsv => None,
             Format::JsonLines => Some(Arc::new(JsonFormat::default().with_schema_infer_max_rec(usize::MAX))),
             Format::ArrowIpc => Some(Arc::new(ArrowFormat)),
@@ -285,7 +285,6 @@ fn session(memory_bytes: usize, spill: Option<&Path>) -> Result<SessionContext, 
     // A part that took over another's files would make sums depend on who was quicker.
     config.options_mut().execution.enable_file_stream_work_stealing = false;
     config.options_mut().execution.listing_table_ignore_subdirectory = false;
-    config.options_mut().execution.parquet.schema_force_view_types = false;
     // Joins by sorting spill to disk; those by hashing must fit into memory.
     config.options_mut().optimizer.prefer_hash_join = false;
     // Columns are called as they are written.

@@ -2,7 +2,7 @@
 
 use crate::classes::Class;
 use crate::text;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, StringArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, BooleanArray, PrimitiveArray, StringViewArray};
 use datafusion::arrow::buffer::{BooleanBuffer, NullBuffer};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit, TimestampMicrosecondType};
@@ -11,11 +11,15 @@ use datafusion::scalar::ScalarValue;
 use std::borrow::Cow;
 use tidegate_core::contract::Value;
 
+/// Bytes of a text that lies within its view (Arrow columnar format, variable-size binary view layout).
+pub(crate) const SHORT_BYTES: u32 = 12;
+
 /// Values in one of few types.
 pub(crate) enum Values {
     Int(PrimitiveArray<Int64Type>),
     Float(PrimitiveArray<Float64Type>),
-    Text(StringArray),
+    /// As views: a text of 12 bytes or less is one number, whatever its batch.
+    Text(StringViewArray),
     Bool(BooleanArray),
     /// Microseconds since 1970, and whether they are dates.
     Instant(PrimitiveArray<TimestampMicrosecondType>, bool),
@@ -43,7 +47,7 @@ impl Canonical {
         let values = match Class::reading(array.data_type()) {
             Class::Int => Values::Int(to(DataType::Int64)?.as_primitive::<Int64Type>().clone()),
             Class::Float => Values::Float(to(DataType::Float64)?.as_primitive::<Float64Type>().clone()),
-            Class::Text => Values::Text(to(DataType::Utf8)?.as_string::<i32>().clone()),
+            Class::Text => Values::Text(to(DataType::Utf8View)?.as_string_view().clone()),
             Class::Bool => Values::Bool(to(DataType::Boolean)?.as_boolean().clone()),
             Class::Instant => {
                 let zone = match array.data_type() {

@@ -2,6 +2,7 @@
 
 mod column;
 mod histogram;
+mod memo;
 mod moments;
 mod places;
 mod quantiles;

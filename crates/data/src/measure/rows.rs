@@ -1,16 +1,22 @@
 //! Rules on single rows: how many values do not conform, and the first of them.
 
-use super::column::{Canonical, Values};
+use super::column::{Canonical, SHORT_BYTES, Values};
+use super::memo::Memo;
 use super::places::Places;
 use crate::like::Like;
 use crate::regex::PythonRegex;
 use crate::strptime::Form;
+use datafusion::arrow::array::StringViewArray;
+use datafusion::arrow::array::builder::make_view;
 use datafusion::error::DataFusionError;
 use std::collections::HashSet;
 use tidegate_core::contract::{MatchOn, Sample, Value};
 
 /// Up to this many texts of a set are compared one by one, which is quicker than hashing.
 const LISTED_MAX: usize = 12;
+
+/// Why a rule cannot look at values of another type than it was made for.
+const MIXED: &str = "the column's type differs between files: write them with one schema";
 
 /// A rule, ready for values of one class.
 #[derive(Clone)]
@@ -54,19 +60,20 @@ pub(crate) enum RowRule {
 /// A set of texts.
 #[derive(Clone)]
 pub(crate) enum TextSet {
+    /// As views, which hold the whole text where it is short.
+    Short(Vec<u128>),
     Few(Vec<String>),
     Many(HashSet<String>),
 }
 
 impl TextSet {
     pub fn new(texts: Vec<String>) -> TextSet {
-        if texts.len() <= LISTED_MAX { TextSet::Few(texts) } else { TextSet::Many(texts.into_iter().collect()) }
-    }
-
-    fn has(&self, text: &str) -> bool {
-        match self {
-            TextSet::Few(texts) => texts.iter().any(|t| t == text),
-            TextSet::Many(texts) => texts.contains(text),
+        if texts.len() > LISTED_MAX {
+            TextSet::Many(texts.into_iter().collect())
+        } else if texts.iter().all(|t| t.len() <= SHORT_BYTES as usize) {
+            TextSet::Short(texts.iter().map(|t| make_view(t.as_bytes(), 0, 0)).collect())
+        } else {
+            TextSet::Few(texts)
         }
     }
 }
@@ -85,6 +92,8 @@ pub(crate) struct RowTally {
     pub samples: Vec<Sample>,
     /// Most samples that are kept.
     most: usize,
+    /// What patterns said of texts.
+    memo: Memo,
     /// Why the rule could not go on.
     pub failed: Option<String>,
 }
@@ -92,7 +101,7 @@ pub(crate) struct RowTally {
 impl RowTally {
     /// Keeps `most` samples at most.
     pub fn new(rule: RowRule, most: usize) -> RowTally {
-        RowTally { rule, missing: 0, unexpected: 0, samples: Vec::new(), most, failed: None }
+        RowTally { rule, missing: 0, unexpected: 0, samples: Vec::new(), most, memo: Memo::default(), failed: None }
     }
 
     /// Takes a batch whose rows are at these places.
@@ -128,11 +137,6 @@ impl RowTally {
             (RowRule::Number { min, max, strict_min, strict_max }, Values::Float(a)) => {
                 self.tally(column, row, a.values(), |v| v < min || v > max || (*strict_min && v == min) || (*strict_max && v == max))
             }
-            (RowRule::TextBetween { min, max, strict_min, strict_max }, Values::Text(a)) => self.rows(column, row, |r| {
-                let v = a.value(r);
-                let low = min.as_deref().is_some_and(|m| v < m || (*strict_min && v == m));
-                Ok(low || max.as_deref().is_some_and(|m| v > m || (*strict_max && v == m)))
-            })?,
             (RowRule::WholeIn(set, negate), Values::Int(a)) => self.tally(column, row, a.values(), |v| set.contains(v) == *negate),
             (RowRule::WholeIn(set, negate), Values::Instant(a, _)) => self.tally(column, row, a.values(), |v| set.contains(v) == *negate),
             (RowRule::WholeIn(set, negate), Values::Bool(_)) => {
@@ -141,7 +145,6 @@ impl RowTally {
             (RowRule::NumberIn(set, negate), Values::Float(a)) => {
                 self.tally(column, row, a.values(), |v| set.contains(&float_bits(*v)) == *negate);
             }
-            (RowRule::TextIn(set, negate), Values::Text(a)) => self.rows(column, row, |r| Ok(set.has(a.value(r)) == *negate))?,
             (RowRule::Whole(lo, hi), Values::Float(a)) => {
                 let (min, max) = wide_ends(*lo, *hi);
                 self.tally(column, row, a.values(), |v| *v < min || *v > max);
@@ -159,11 +162,15 @@ impl RowTally {
             (RowRule::Number { min, max, .. }, values) if is_number(values) => {
                 self.rows(column, row, |r| Ok(float_at(column, r) < *min || float_at(column, r) > *max))?;
             }
-            (RowRule::Strptime(form), Values::Text(a)) => self.rows(column, row, |r| Ok(!form.reads(a.value(r))))?,
-            (RowRule::Likes(likes, on, negate), Values::Text(a)) => self.rows(column, row, |r| {
-                let mut fits = likes.iter().map(|l| Ok(l.fits(a.value(r))));
-                Ok(matches(&mut fits, *on, *negate)? == *negate)
-            })?,
+            (
+                RowRule::TextBetween { .. }
+                | RowRule::TextIn(..)
+                | RowRule::Regex(..)
+                | RowRule::Regexes(..)
+                | RowRule::Likes(..)
+                | RowRule::Strptime(_),
+                Values::Text(a),
+            ) => self.apply_to_texts(rule, column, a, row)?,
             (RowRule::Length(lo, hi), _) => self.rows(column, row, |r| {
                 let length = column.python_text(r).ok_or("values have no text")?.chars().count() as u64;
                 Ok(length < *lo || length > *hi)
@@ -176,7 +183,38 @@ impl RowTally {
                 let mut found = regexes.iter().map(|regex| regex.finds(&text));
                 Ok(matches(&mut found, *on, *negate)? == *negate)
             })?,
-            (_, _) => return Err("the column's type differs between files: write them with one schema".to_owned()),
+            (_, _) => return Err(MIXED.to_owned()),
+        }
+        Ok(())
+    }
+
+    fn apply_to_texts(&mut self, rule: &RowRule, column: &Canonical, a: &StringViewArray, row: &Places) -> Result<(), String> {
+        match rule {
+            RowRule::TextBetween { min, max, strict_min, strict_max } => self.rows(column, row, |r| {
+                let v = a.value(r);
+                let low = min.as_deref().is_some_and(|m| v < m || (*strict_min && v == m));
+                Ok(low || max.as_deref().is_some_and(|m| v > m || (*strict_max && v == m)))
+            })?,
+            RowRule::TextIn(TextSet::Short(set), negate) => {
+                self.tally(column, row, a.views(), |v| set.iter().fold(false, |any, t| any | (t == v)) == *negate);
+            }
+            RowRule::TextIn(TextSet::Few(set), negate) => {
+                self.rows(column, row, |r| Ok(set.iter().any(|t| t == a.value(r)) == *negate))?;
+            }
+            RowRule::TextIn(TextSet::Many(set), negate) => {
+                self.rows(column, row, |r| Ok(set.contains(a.value(r)) == *negate))?;
+            }
+            RowRule::Strptime(form) => self.texts(column, a, row, |text| Ok(!form.reads(text)))?,
+            RowRule::Likes(likes, on, negate) => self.texts(column, a, row, |text| {
+                let mut fits = likes.iter().map(|l| Ok(l.fits(text)));
+                Ok(matches(&mut fits, *on, *negate)? == *negate)
+            })?,
+            RowRule::Regex(regex, negate) => self.texts(column, a, row, |text| Ok(regex.finds(text)? == *negate))?,
+            RowRule::Regexes(regexes, on, negate) => self.texts(column, a, row, |text| {
+                let mut found = regexes.iter().map(|regex| regex.finds(text));
+                Ok(matches(&mut found, *on, *negate)? == *negate)
+            })?,
+            _ => return Err(MIXED.to_owned()),
         }
         Ok(())
     }
@@ -203,7 +241,7 @@ impl RowTally {
         }
     }
 
-    fn rows(&mut self, column: &Canonical, row: &Places, bad: impl Fn(usize) -> Result<bool, String>) -> Result<(), String> {
+    fn rows(&mut self, column: &Canonical, row: &Places, mut bad: impl FnMut(usize) -> Result<bool, String>) -> Result<(), String> {
         for r in 0..column.len {
             if column.is_null(r) || !bad(r)? {
                 continue;
@@ -214,6 +252,24 @@ impl RowTally {
             }
         }
         Ok(())
+    }
+
+    /// Asks about each text; about a short one that was seen before only the memory is asked.
+    fn texts(
+        &mut self,
+        column: &Canonical,
+        texts: &StringViewArray,
+        row: &Places,
+        bad: impl Fn(&str) -> Result<bool, String>,
+    ) -> Result<(), String> {
+        let mut memo = std::mem::take(&mut self.memo);
+        let views = texts.views();
+        let told = self.rows(column, row, |r| match views.get(r) {
+            Some(view) => memo.ask(*view, || bad(texts.value(r))),
+            None => Ok(false),
+        });
+        self.memo = memo;
+        told
     }
 
     fn sample(&mut self, column: &Canonical, row: &Places, rows: Vec<usize>) {
