@@ -5,7 +5,7 @@ use crate::error::PathIo;
 use sha2::{Digest as _, Sha256};
 use std::path::PathBuf;
 use tidegate_core::pipeline::{OutKind, Recorded, StageSpec};
-use tidegate_wire::dvc::{dump, parse_params_as_written, recorded_from_value, recorded_to_value, run_cache_key, run_cache_value};
+use tidegate_wire::dvc::{dump_recorded, parse_params_as_written, recorded_from_value, recorded_to_value, run_cache_key, run_cache_value};
 
 /// Whether runs of the stage can be told by what it reads.
 pub(crate) fn applies(spec: &StageSpec) -> bool {
@@ -71,5 +71,5 @@ pub(crate) fn save(cache: &Cache, spec: &StageSpec, recorded: &Recorded) -> Resu
     if path.is_file() {
         return Ok(());
     }
-    crate::atomic::write(&path, dump(&recorded_to_value(recorded)).as_bytes(), false).map_err(PathIo::at("write", &path))
+    crate::atomic::write(&path, dump_recorded(&recorded_to_value(recorded)).as_bytes(), false).map_err(PathIo::at("write", &path))
 }

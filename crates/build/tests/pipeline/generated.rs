@@ -69,30 +69,40 @@ fn written(world: &World) -> BTreeMap<String, String> {
 
 #[test]
 fn dvc_and_we_agree_on_generated_repositories() {
-    let Some(mut peer) = Peer::start() else { return };
-    for number in 0..wanted() {
-        let (ours, theirs) = (world(&mut peer, number), world(&mut peer, number));
-        let yaml = ours.read("dvc.yaml");
-        let mut names: Vec<String> = peer.dvc(ours.root(), &["stage", "list", "--all", "--name-only"]).lines().map(str::to_owned).collect();
-        names.sort();
-        assert_eq!(our_names(&ours), names, "names, seed {number}\n{yaml}");
-        assert_eq!(our_status(&ours), their_status(&mut peer, &ours), "status before, seed {number}\n{yaml}");
-        let report = run_all(&ours);
-        assert!(report.failure().is_none(), "seed {number}: {}\n{yaml}", show(&report));
-        let said = peer.said(theirs.root(), &["repro", "-P"]);
-        assert!(said.contains("Running stage"), "seed {number}: {said}");
-        assert_eq!(written(&ours), written(&theirs), "what is written, seed {number}\n{yaml}");
-        // Each finds nothing to do after the other.
-        let before = written(&ours);
-        let said = peer.said(ours.root(), &["repro", "-P"]);
-        assert!(!said.contains("Running stage") && !said.contains("is cached"), "seed {number}: {said}\n{yaml}");
-        assert_eq!(their_status(&mut peer, &ours), serde_json::json!({}), "seed {number}");
-        assert_eq!(written(&ours), before, "seed {number}");
-        assert!(run_all(&theirs).is_no_op(), "seed {number}: {}\n{yaml}", show(&run_all(&theirs)));
-        assert_eq!(our_status(&theirs), serde_json::json!({}), "seed {number}");
-        changed(&mut peer, &ours, number);
-        restored(&mut peer, &ours, &theirs, number);
-    }
+    // So many as take long are shared out, each part with a DVC of its own.
+    let parts = if wanted() > REPOSITORIES { std::thread::available_parallelism().map_or(1, |n| n.get() as u64) } else { 1 };
+    std::thread::scope(|scope| {
+        for part in 0..parts {
+            scope.spawn(move || {
+                let Some(mut peer) = Peer::start() else { return };
+                (part..wanted()).step_by(parts as usize).for_each(|number| agree(&mut peer, number));
+            });
+        }
+    });
+}
+
+fn agree(peer: &mut Peer, number: u64) {
+    let (ours, theirs) = (world(peer, number), world(peer, number));
+    let yaml = ours.read("dvc.yaml");
+    let mut names: Vec<String> = peer.dvc(ours.root(), &["stage", "list", "--all", "--name-only"]).lines().map(str::to_owned).collect();
+    names.sort();
+    assert_eq!(our_names(&ours), names, "names, seed {number}\n{yaml}");
+    assert_eq!(our_status(&ours), their_status(peer, &ours), "status before, seed {number}\n{yaml}");
+    let report = run_all(&ours);
+    assert!(report.failure().is_none(), "seed {number}: {}\n{yaml}", show(&report));
+    let said = peer.said(theirs.root(), &["repro", "-P"]);
+    assert!(said.contains("Running stage"), "seed {number}: {said}");
+    assert_eq!(written(&ours), written(&theirs), "what is written, seed {number}\n{yaml}");
+    // Each finds nothing to do after the other.
+    let before = written(&ours);
+    let said = peer.said(ours.root(), &["repro", "-P"]);
+    assert!(!said.contains("Running stage") && !said.contains("is cached"), "seed {number}: {said}\n{yaml}");
+    assert_eq!(their_status(peer, &ours), serde_json::json!({}), "seed {number}");
+    assert_eq!(written(&ours), before, "seed {number}");
+    assert!(run_all(&theirs).is_no_op(), "seed {number}: {}\n{yaml}", show(&run_all(&theirs)));
+    assert_eq!(our_status(&theirs), serde_json::json!({}), "seed {number}");
+    changed(peer, &ours, number);
+    restored(peer, &ours, &theirs, number);
 }
 
 /// A change is seen alike by both.

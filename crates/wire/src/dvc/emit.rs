@@ -6,6 +6,7 @@
 use super::number::{Kind, kind_of};
 use super::python::float_repr;
 use super::scalar::NO_TEXT;
+use super::sharing::{Mark, Marks};
 use serde_json::{Map, Value};
 
 /// Column at which scalars are folded.
@@ -14,7 +15,16 @@ const WIDTH: usize = 80;
 /// The document of `value`, with a line break at its end.
 #[must_use]
 pub fn dump(value: &Value) -> String {
-    let mut emitter = Emitter::default();
+    dumped(value, Emitter::default())
+}
+
+/// The same of a lock file or an entry of the run-cache, where parameters within others are written as aliases.
+#[must_use]
+pub fn dump_recorded(value: &Value) -> String {
+    dumped(value, Emitter { marks: Marks::of(value), ..Emitter::default() })
+}
+
+fn dumped(value: &Value, mut emitter: Emitter) -> String {
     match value {
         Value::Object(map) if !map.is_empty() => emitter.map(map, 0, true),
         Value::Array(items) if !items.is_empty() => emitter.seq(items, 0, true),
@@ -30,6 +40,7 @@ pub fn dump(value: &Value) -> String {
 struct Emitter {
     out: String,
     column: usize,
+    marks: Marks,
 }
 
 impl Emitter {
@@ -60,6 +71,9 @@ impl Emitter {
                 None => self.text(key, indent + 2, false),
             }
             self.put(":");
+            if self.marked(value, " ") {
+                continue;
+            }
             match value {
                 Value::Object(inner) if !inner.is_empty() => self.map(inner, indent + 2, false),
                 // A list in a mapping stands at the mapping's own column.
@@ -79,13 +93,31 @@ impl Emitter {
                 self.fold(indent);
             }
             self.put("- ");
+            if self.marked(item, "") {
+                continue;
+            }
+            // Behind an anchor it begins on a line of its own.
+            let here = self.marks.get(item).is_none();
             match item {
-                Value::Object(inner) if !inner.is_empty() => self.map(inner, indent + 2, true),
-                Value::Array(inner) if !inner.is_empty() => self.seq(inner, indent + 2, true),
+                Value::Object(inner) if !inner.is_empty() => self.map(inner, indent + 2, here),
+                Value::Array(inner) if !inner.is_empty() => self.seq(inner, indent + 2, here),
                 Value::Null => {}
-                other => self.scalar_or_empty(other, indent + 2, true),
+                other => {
+                    self.put(if here { "" } else { " " });
+                    self.scalar_or_empty(other, indent + 2, true);
+                }
             }
         }
+    }
+
+    /// Writes the mark of a value behind `before`; whether it is all there is to write.
+    fn marked(&mut self, value: &Value, before: &str) -> bool {
+        let Some(mark) = self.marks.get(value) else { return false };
+        match mark {
+            Mark::Anchor(number) => self.put(&format!("{before}&id{number:03}")),
+            Mark::Alias(number) => self.put(&format!("{before}*id{number:03}")),
+        }
+        matches!(mark, Mark::Alias(_))
     }
 
     fn scalar_or_empty(&mut self, value: &Value, indent: usize, split: bool) {

@@ -1,7 +1,7 @@
 //! `dvc.lock` and the entries of the run-cache.
 
 use super::context::DEFAULT_PARAMS;
-use super::emit::dump;
+use super::emit::dump_recorded;
 use super::error::{DvcError, Problem};
 use super::python::json_dumps;
 use super::scalar::{Keys, value_with};
@@ -80,7 +80,7 @@ impl LockFile {
     /// The text of the file.
     #[must_use]
     pub fn render(&self) -> String {
-        if self.root.is_empty() { String::new() } else { dump(&Value::Object(self.root.clone())) }
+        if self.root.is_empty() { String::new() } else { dump_recorded(&Value::Object(self.root.clone())) }
     }
 }
 

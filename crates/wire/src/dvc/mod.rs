@@ -17,11 +17,12 @@ mod pyfile;
 mod pyliteral;
 mod python;
 mod scalar;
+mod sharing;
 mod stage;
 mod toml;
 pub mod tracked;
 
-pub use emit::dump;
+pub use emit::{dump, dump_recorded};
 pub use error::{DvcError, Problem};
 pub use interpolate::Options;
 pub use lock::{LockFile, recorded_from_value, recorded_to_value, run_cache_key, run_cache_value};

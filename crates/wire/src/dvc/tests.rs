@@ -237,6 +237,22 @@ fn a_lock_file_of_dvc_comes_back_byte_for_byte() {
 }
 
 #[test]
+fn parameters_within_others_are_aliases_as_dvc_writes_them() {
+    let text = include_str!("testdata/aliases.lock");
+    let mut lock = LockFile::parse("dvc.lock", text).unwrap();
+    assert_eq!(lock.render(), text);
+    for stage in ["a", "b", "c"] {
+        let recorded = lock.get(stage).unwrap();
+        lock.set(stage, &recorded, &[]);
+    }
+    assert_eq!(lock.render(), text);
+    // What was recorded at another time is not the same thing because it lies at the same place.
+    let apart =
+        "schema: '2.0'\nstages:\n  a:\n    cmd: x\n    params:\n      params.yaml:\n        l:\n        - - 1\n        l.0:\n        - 2\n";
+    assert_eq!(LockFile::parse("dvc.lock", apart).unwrap().render(), apart);
+}
+
+#[test]
 fn new_stages_take_their_places_and_old_ones_keep_theirs() {
     let old = "schema: '2.0'\nstages:\n  z:\n    cmd: z\n  b:\n    cmd: b\n";
     let mut lock = LockFile::parse("dvc.lock", old).unwrap();
