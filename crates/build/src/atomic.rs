@@ -47,6 +47,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8], durable: bool) -> std::io::Result
 #[cfg(target_os = "linux")]
 pub(crate) fn create_whole(path: &Path, folder: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use rustix::fs::{AtFlags, CWD, Mode, OFlags, linkat, open};
+    use rustix::io::Errno;
     use std::os::fd::AsRawFd as _;
     static UNABLE: AtomicBool = AtomicBool::new(false);
     if UNABLE.load(Ordering::Relaxed) {
@@ -54,21 +55,23 @@ pub(crate) fn create_whole(path: &Path, folder: &Path, bytes: &[u8]) -> std::io:
     }
     let unnamed = match open(folder, OFlags::WRONLY | OFlags::TMPFILE | OFlags::CLOEXEC, Mode::from_raw_mode(0o444)) {
         Ok(unnamed) => unnamed,
-        Err(error) if error == rustix::io::Errno::NOENT => return Err(error.into()),
-        Err(_) => {
+        // What a file system says that has no such files.
+        Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
             UNABLE.store(true, Ordering::Relaxed);
             return replace_whole(path, bytes);
         }
+        Err(error) => return Err(error.into()),
     };
     let mut file = File::from(unnamed);
     file.write_all(bytes)?;
     match linkat(CWD, format!("/proc/self/fd/{}", file.as_raw_fd()), CWD, path, AtFlags::SYMLINK_FOLLOW) {
         Ok(()) => Ok(()),
-        Err(error) if error == rustix::io::Errno::EXIST => Err(error.into()),
-        Err(_) => {
+        // No /proc, or none that shows open files.
+        Err(Errno::NOENT | Errno::OPNOTSUPP | Errno::INVAL | Errno::ACCESS | Errno::PERM) => {
             UNABLE.store(true, Ordering::Relaxed);
             replace_whole(path, bytes)
         }
+        Err(error) => Err(error.into()),
     }
 }
 
