@@ -44,10 +44,10 @@ pub fn frozen(windows: &[Window], service: &str, at: At) -> Option<Frozen> {
 
 /// What a release must be told where the calendar says something else than it knows.
 #[must_use]
-pub fn told(open: &Rollout, frozen: Option<Frozen>, at: At) -> Option<Command> {
+pub fn told(open: &Rollout, frozen: Option<&Frozen>, at: At) -> Option<Command> {
     match (frozen, &open.frozen) {
-        (Some(frozen), known) if known.as_ref() != Some(&frozen) && open.forward().is_some() => {
-            Some(Command::Freeze { name: frozen.name, until: frozen.until, at })
+        (Some(frozen), known) if known.as_ref() != Some(frozen) && open.forward().is_some() => {
+            Some(Command::Freeze { name: frozen.name.clone(), until: frozen.until, at })
         }
         (None, Some(known)) if known.until > at => Some(Command::Thaw { at }),
         _ => None,

@@ -5,6 +5,7 @@ use crate::plane::{EPOCH_MS, Plane, Process, Served, index};
 use crate::scenario::{Scenario, Truth};
 use crate::story::Violation;
 use std::collections::HashMap;
+use tidegate_core::id::At;
 use tidegate_core::judge::{Mode, Verdict};
 use tidegate_core::rollout::{Event, HoldWhy, Note, Promoter, Role};
 
@@ -36,8 +37,8 @@ pub(crate) struct Checker {
     person_promoted: bool,
     /// A person must say something before it may go on: it is held, or was paused.
     waits_for_person: bool,
-    /// A freeze is on.
-    frozen: bool,
+    /// Until when a freeze is on, by the driver's clock.
+    frozen: Option<At>,
     /// In this attempt a person was asked, and let it go on.
     asked: bool,
     let_on: bool,
@@ -64,7 +65,7 @@ impl Checker {
             back: false,
             person_promoted: false,
             waits_for_person: false,
-            frozen: false,
+            frozen: None,
             asked: false,
             let_on: false,
             watch_ended: false,
@@ -92,6 +93,11 @@ impl Checker {
 
     pub(crate) fn person_promoted(&mut self) {
         self.person_promoted = true;
+    }
+
+    /// The calendar told the driver of a freeze, and was not refused.
+    pub(crate) fn told_freeze(&mut self, until: At) {
+        self.frozen = Some(until);
     }
 
     pub(crate) fn clock_jumped(&mut self) {
@@ -266,7 +272,7 @@ impl Checker {
     fn order(&mut self, now_ms: i64, event: &Event) {
         let forward = matches!(event, Event::StageEntered { .. } | Event::WatchEnded { .. } | Event::PromotionBegan { .. });
         let frozen = self.frozen;
-        self.rule(now_ms, !(forward && frozen), "nothing goes forward in a freeze", || event.to_string());
+        self.rule(now_ms, !forward || frozen.is_none(), "nothing goes forward in a freeze", || event.to_string());
         match event {
             Event::LoadWanted { generation, .. } | Event::UnloadWanted { generation, .. } | Event::TrafficWanted { generation, .. } => {
                 let (new, newest) = (*generation, self.generation);
@@ -282,8 +288,11 @@ impl Checker {
                 self.waits_for_person = false;
                 self.let_on |= self.asked;
             }
-            Event::FreezeBegan { .. } => self.frozen = true,
-            Event::FreezeEnded { .. } => self.frozen = false,
+            Event::FreezeBegan { until, .. } => self.frozen = Some(*until),
+            Event::FreezeEnded { at } => {
+                self.rule(now_ms, frozen.is_none_or(|until| *at >= until), "a freeze lasts until its end", || at.to_string());
+                self.frozen = None;
+            }
             Event::StageEntered { .. } | Event::WatchEnded { .. } => {
                 self.watch_ended |= matches!(event, Event::WatchEnded { .. });
                 let waits = self.waits_for_person;
@@ -294,7 +303,8 @@ impl Checker {
                 self.rule(now_ms, !waits, "what waits for a person goes nowhere by itself", || event.to_string());
                 self.rule(now_ms, !unasked, "a stage that asks a person ends with their word", || event.to_string());
             }
-            Event::PromotionBegan { .. } | Event::RollbackBegan { .. } => self.waits_for_person = false,
+            Event::PromotionBegan { .. } => self.waits_for_person = false,
+            Event::RollbackBegan { .. } => (self.waits_for_person, self.frozen) = (false, None),
             Event::AttemptOpened { .. } => {
                 (self.waits_for_person, self.asked, self.let_on, self.watch_ended) = (false, false, false, false);
             }

@@ -68,6 +68,7 @@ pub fn explore(depth: usize) -> Explored {
                 let mut way = path.clone();
                 way.push(command.name());
                 explored.step(&state, &events, &after, &way);
+                explored.freezes(&state, &command, &events, &way);
                 if !events.is_empty() {
                     next.push((after, way));
                 }
@@ -108,6 +109,32 @@ impl Explored {
         }
         if is.generation < was.generation {
             self.broke("generations run backwards", path);
+        }
+    }
+
+    /// A freeze that is told is known, lasts until its end or until it is lifted, and nothing goes forward in it.
+    fn freezes(&mut self, before: &State, command: &Command, events: &[Event], path: &[&str]) {
+        let Some(was) = before.rollout() else { return };
+        let told = matches!(command, Command::Freeze { until, at, .. } if until > at) && was.forward().is_some();
+        let mut frozen = was.frozen.as_ref().map(|frozen| frozen.until);
+        if told && frozen.is_none() && !events.iter().any(|e| matches!(e, Event::FreezeBegan { .. })) {
+            self.broke("a freeze is not heard", path);
+        }
+        for event in events {
+            match event {
+                Event::FreezeBegan { until, .. } => frozen = Some(*until),
+                Event::FreezeEnded { at } => {
+                    if !matches!(command, Command::Thaw { .. }) && frozen.is_none_or(|until| until > *at) {
+                        self.broke("a freeze ends before its time", path);
+                    }
+                    frozen = None;
+                }
+                Event::RollbackBegan { .. } => frozen = None,
+                Event::StageEntered { .. } | Event::PromotionBegan { .. } | Event::WatchEnded { .. } if frozen.is_some() => {
+                    self.broke("it goes forward in a freeze", path);
+                }
+                _ => {}
+            }
         }
     }
 

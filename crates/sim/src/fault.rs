@@ -56,6 +56,10 @@ pub enum Fault {
     GoesOnWhilePaused,
     /// A frozen rollout goes on.
     GoesOnWhileFrozen,
+    /// The calendar is not heard.
+    DeafToFreezes,
+    /// A freeze ends as soon as it has begun.
+    ThawsEarly,
     /// A watch keeps no share back as its control.
     ForgetsHoldBack,
     /// A rollback counts as carried out when it has begun.
@@ -70,7 +74,7 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Fault; 26] = [
+    pub const ALL: [Fault; 28] = [
         Fault::GatewayDropsFencing,
         Fault::MachineTrustsStaleAnswers,
         Fault::SkipsStages,
@@ -92,6 +96,8 @@ impl Fault {
         Fault::GoesOnWhileHeld,
         Fault::GoesOnWhilePaused,
         Fault::GoesOnWhileFrozen,
+        Fault::DeafToFreezes,
+        Fault::ThawsEarly,
         Fault::ForgetsHoldBack,
         Fault::CompletesRollbackEarly,
         Fault::AbortPromotes,
@@ -124,6 +130,8 @@ impl std::fmt::Display for Fault {
             Fault::GoesOnWhileHeld => "a held rollout goes on by itself",
             Fault::GoesOnWhilePaused => "a paused rollout goes on",
             Fault::GoesOnWhileFrozen => "a frozen rollout goes on",
+            Fault::DeafToFreezes => "the calendar is not heard",
+            Fault::ThawsEarly => "a freeze ends as soon as it has begun",
             Fault::ForgetsHoldBack => "a watch keeps no share back as its control",
             Fault::CompletesRollbackEarly => "a rollback counts as carried out when it has begun",
             Fault::AbortPromotes => "a person's abort promotes",
@@ -185,7 +193,7 @@ fn distorted_state(fault: Fault, state: &State) -> State {
 fn distorted_command(fault: Fault, state: &State, command: &Command) -> Option<Command> {
     let rollout = state.rollout();
     match (fault, command) {
-        (Fault::ForgetsDeadlines, Command::Tick { .. }) => None,
+        (Fault::ForgetsDeadlines, Command::Tick { .. }) | (Fault::DeafToFreezes, Command::Freeze { .. }) => None,
         (Fault::PauseStopsJudging, Command::Judged { .. }) if rollout.is_some_and(|r| r.paused.is_some()) => None,
         (Fault::MachineTrustsStaleAnswers, Command::TrafficApplied { at, .. }) => {
             let generation = rollout.and_then(|r| r.traffic).map_or(0, |t| t.generation);
@@ -256,6 +264,7 @@ fn distorted_events(fault: Fault, state: &State, mut events: Vec<Event>, at: At)
         Fault::CompletesRollbackEarly if events.iter().any(|e| matches!(e, Event::RollbackBegan { .. })) => {
             events.push(Event::RollbackCompleted { at });
         }
+        Fault::ThawsEarly if events.iter().any(|e| matches!(e, Event::FreezeBegan { .. })) => events.push(Event::FreezeEnded { at }),
         Fault::EndsWatchEarly if events.iter().any(|e| matches!(e, Event::WatchBegan { .. })) => events.push(Event::WatchEnded { at }),
         Fault::ForgetsHoldBack | Fault::ReusesGenerations => {
             events.iter_mut().for_each(|event| distorted_split(fault, state, event));

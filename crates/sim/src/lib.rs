@@ -17,6 +17,7 @@ pub mod explore;
 mod fault;
 mod network;
 mod operator;
+mod people;
 mod plane;
 mod scenario;
 mod script;

@@ -35,14 +35,18 @@ impl Operator {
             return None;
         }
         let until = *self.thaws_at.get_or_insert(at.plus_ms(length * TICK_MS));
-        (r.frozen.is_none() && at < until).then(|| Command::Freeze { name: "year-end".to_owned(), until, at })
+        // an ended release is told nothing: what happens to it concerns the operator alone
+        (r.frozen.is_none() && r.forward().is_some() && at < until).then(|| Command::Freeze { name: "year-end".to_owned(), until, at })
     }
 
     /// What the operator wants at this tick.
     pub(crate) fn wants(&mut self, r: &Rollout, healed: bool, scenario: &Scenario, at: At, rng: &mut Rng) -> Option<Command> {
         let by = "operator".to_owned();
         let reason = "as the seed says".to_owned();
-        if let (Phase::RolledBack { .. } | Phase::Aborted { .. }, true) = (&r.phase, self.retries < RETRIES_MAX && rng.chance(0.15)) {
+        // in a freeze the control plane refuses it
+        let frozen = self.thaws_at.is_some_and(|until| at < until);
+        let tries = !frozen && self.retries < RETRIES_MAX && rng.chance(0.15);
+        if let (Phase::RolledBack { .. } | Phase::Aborted { .. }, true) = (&r.phase, tries) {
             self.retries += 1;
             return Some(Command::Retry { by, reason, at });
         }

@@ -1,5 +1,6 @@
 //! Worlds that are written down instead of drawn: one question each, told as a story.
 
+use crate::people;
 use crate::scenario::{Scenario, Truth};
 use crate::story::Story;
 use crate::world::World;
@@ -17,21 +18,22 @@ pub enum Script {
     Freeze,
     /// The same with a harmful one: it goes back in the freeze.
     HarmInFreeze,
-}
-
-impl Script {
-    fn scenario(self) -> Scenario {
-        let frozen = Scenario { freeze: Some((FREEZE_TICK, FREEZE_TICKS)), ..Scenario::calm() };
-        match self {
-            Script::Freeze => frozen,
-            // Harm begins with the first users: the shadow is left out, which would find it.
-            Script::HarmInFreeze => Scenario { truth: Truth::Harmful, shadow: false, freeze: Some((2, FREEZE_TICKS)), ..frozen },
-        }
-    }
+    /// An author tries to approve their own change.
+    OwnChange,
+    /// The glass is broken in an emergency, and ends by itself.
+    BrokenGlass,
 }
 
 /// Plays a script.
 #[must_use]
 pub fn play(script: Script) -> Story {
-    World::of(0, Rng::new(0), script.scenario(), None)
+    let frozen = Scenario { freeze: Some((FREEZE_TICK, FREEZE_TICKS)), ..Scenario::calm() };
+    let world = |scenario| World::of(0, Rng::new(0), scenario, None);
+    match script {
+        Script::Freeze => world(frozen),
+        // Harm begins with the first users: the shadow is left out, which would find it.
+        Script::HarmInFreeze => world(Scenario { truth: Truth::Harmful, shadow: false, freeze: Some((2, FREEZE_TICKS)), ..frozen }),
+        Script::OwnChange => people::own_change(),
+        Script::BrokenGlass => people::broken_glass(),
+    }
 }

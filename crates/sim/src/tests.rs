@@ -79,12 +79,40 @@ fn scripted_freezes_hold_what_is_good_and_let_harm_go_back() {
     let places = |script: Script, marks: [&str; 3]| {
         let story = play(script).to_string();
         assert!(story.ends_with("every rule held\n"), "{story}");
-        marks.map(|mark| story.find(mark).unwrap_or_else(|| panic!("no `{mark}` in {story}")))
+        let places = marks.map(|mark| story.find(mark).unwrap_or_else(|| panic!("no `{mark}` in {story}")));
+        assert!(places.is_sorted(), "{marks:?} in {story}");
+        story
     };
-    let [frozen, over, entered] = places(Script::Freeze, ["frozen by year-end", "the freeze is over", "entered canary step 2"]);
-    assert!(frozen < over && over < entered);
-    let [frozen, back, over] = places(Script::HarmInFreeze, ["frozen by year-end", "rollback began: harm shown", "rolled back"]);
-    assert!(frozen < back && back < over);
+    places(Script::Freeze, ["frozen by year-end", "the freeze is over", "entered canary step 2"]);
+    let harm = places(Script::HarmInFreeze, ["frozen by year-end", "rollback began: harm shown", "rolled back"]);
+    assert!(!harm.contains("the freeze is over"), "it went back after the freeze: {harm}");
+}
+
+#[test]
+fn scripted_people_do_not_approve_their_own_change_nor_leave_the_glass_broken() {
+    let told = |script: Script, marks: &[&str]| {
+        let story = play(script).to_string();
+        assert!(story.ends_with("every rule held\n"), "{story}");
+        let mut rest = story.as_str();
+        for mark in marks {
+            let (_, after) = rest.split_once(mark).unwrap_or_else(|| panic!("no `{mark}` where it belongs in {story}"));
+            rest = after;
+        }
+    };
+    let own = ["ada: approves version 3: refused: ", "somebody else must approve it", "1 of 2 approvals", "the version is edited"];
+    told(Script::OwnChange, &own);
+    told(Script::OwnChange, &["its approvals are void", "0 of 2 approvals", "started, approved by edith and grace"]);
+    let glass = [
+        "ada may not break the glass",
+        "mary: breaks the glass for 30 minutes: recorded",
+        "started, behind the glass that mary broke",
+        "30 minutes pass",
+        "was not reviewed",
+        "mary may not review a broken glass",
+        "edith: reviews what was done: recorded",
+        "started, approved by edith and grace",
+    ];
+    told(Script::BrokenGlass, &glass);
 }
 
 #[test]

@@ -190,10 +190,14 @@ impl World {
     fn give(&mut self, input: Input) {
         let at = self.clock();
         let Some(driver) = self.driver.as_mut() else { return };
+        let freeze = if let Input::Command { command: Command::Freeze { until, .. }, .. } = &input { Some(*until) } else { None };
         let handled = driver.handle(input, at);
         self.read_on();
         match handled {
-            Ok(outputs) => self.outputs(outputs),
+            Ok(outputs) => {
+                freeze.into_iter().for_each(|until| self.checker.told_freeze(until));
+                self.outputs(outputs);
+            }
             Err(error) => self.tell(format!("  refused: {error}")),
         }
         self.plan_wake();

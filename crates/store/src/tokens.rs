@@ -37,6 +37,9 @@ pub struct Token {
     /// Whether its first use ends it.
     #[serde(default)]
     pub once: bool,
+    /// Whose it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
     /// SHA-256 of the secret, in hex.
     secret_sha256: String,
 }
@@ -54,6 +57,8 @@ pub struct NewToken<'a> {
     pub expires: Option<At>,
     /// Whether its first use ends it.
     pub once: bool,
+    /// Whose it is.
+    pub person: Option<&'a str>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -95,6 +100,7 @@ impl Tokens {
             made: now,
             expires: new.expires,
             once: new.once,
+            person: new.person.map(str::to_owned),
             secret_sha256: hex::encode(Sha256::digest(&secret)),
         };
         let text = format!("tdg_{}_{id}_{secret}", new.kind);

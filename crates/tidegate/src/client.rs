@@ -2,6 +2,7 @@
 
 use crate::daemon::owner;
 use crate::exit::{self, failure};
+use crate::surroundings;
 use crate::workspace::Places;
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -47,7 +48,11 @@ async fn send(places: &Places, what: &str, method: Method, path: &str, body: Opt
     let (mut sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.context("speak to `tidegate up`")?;
     crate::task::spawn(driver);
     let text = body.map_or_else(String::new, Value::to_string);
-    let request = Request::builder()
+    let mut request = Request::builder();
+    if let Some(token) = surroundings::person_token() {
+        request = request.header("authorization", format!("Bearer {token}"));
+    }
+    let request = request
         .method(method)
         .uri(path)
         .header("host", "tidegate")

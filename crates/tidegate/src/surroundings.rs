@@ -53,3 +53,10 @@ pub fn surroundings() -> Surroundings {
 pub fn prometheus_token() -> Option<String> {
     std::env::var("TIDEGATE_PROMETHEUS_TOKEN").ok().filter(|token| !token.is_empty())
 }
+
+/// The token of the person who gives a command: `TIDEGATE_TOKEN`. Without one commands in the workspace's folder are its owner's.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "secrets come from the environment")]
+pub fn person_token() -> Option<String> {
+    std::env::var("TIDEGATE_TOKEN").ok().map(|token| token.trim().to_owned()).filter(|token| !token.is_empty())
+}

@@ -41,6 +41,9 @@ mod metrics;
 #[path = "cli/neighbours.rs"]
 mod neighbours;
 #[cfg(feature = "data")]
+#[path = "cli/people.rs"]
+mod people;
+#[cfg(feature = "data")]
 #[path = "cli/report.rs"]
 mod report;
 #[path = "cli/reproduce.rs"]

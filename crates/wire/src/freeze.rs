@@ -2,58 +2,53 @@
 
 use crate::config::{Freeze, When};
 use crate::ical::{self, Event, Rule};
-use indexmap::IndexMap;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use tidegate_core::freeze::Window;
 use tidegate_core::id::At;
 
-/// Most windows between two times.
+/// Most windows of a freeze between two times.
 pub const WINDOWS_MAX: usize = 20_000;
+/// Most periods of rules that are looked at for a freeze.
+pub const PERIODS_MAX: usize = 1_000_000;
 
-/// The windows of all freezes that touch the span from `from` to `until`, by their begin. `read` gives the text of a calendar.
+/// The windows of a freeze that touch the span from `from` to `until`, by their begin. `read` gives the bytes of a calendar.
 ///
 /// # Errors
 /// A sentence that names the freeze and what is wrong.
 pub fn windows(
-    freezes: &IndexMap<String, Freeze>,
-    mut read: impl FnMut(&str) -> Result<String, String>,
+    name: &str,
+    freeze: &Freeze,
+    read: impl FnOnce(&str) -> Result<Vec<u8>, String>,
     (from, until): (At, At),
 ) -> Result<Vec<Window>, String> {
-    let instant = |at: At| Timestamp::from_millisecond(at.0).map_err(|e| e.to_string());
+    let wrong = |why: String| format!("freeze {name}: {why}");
+    let instant = |at: At| Timestamp::from_millisecond(at.0).map_err(|e| wrong(e.to_string()));
     let (begin, end) = (instant(from)?, instant(until)?);
-    let mut all = vec![];
-    for (name, freeze) in freezes {
-        let wrong = |why: String| format!("freeze {name}: {why}");
-        for event in events(name, freeze, &mut read).map_err(wrong)? {
-            for (from, until) in event.times(begin, end) {
-                if all.len() == WINDOWS_MAX {
-                    return Err(wrong(format!("more than {WINDOWS_MAX} windows: repeat it less often")));
-                }
-                let (from, until) = (At(from.as_millisecond()), At(until.as_millisecond()));
-                all.push(Window {
-                    name: event.name.clone(),
-                    reason: freeze.reason.clone(),
-                    from,
-                    until,
-                    services: freeze.services.clone(),
-                });
+    let (mut all, mut periods) = (vec![], PERIODS_MAX);
+    for event in events(name, freeze, read).map_err(wrong)? {
+        for (from, until) in event.times(begin, end, &mut periods).map_err(wrong)? {
+            if all.len() == WINDOWS_MAX {
+                return Err(wrong(format!("more than {WINDOWS_MAX} windows: repeat it less often")));
             }
+            let (from, until) = (At(from.as_millisecond()), At(until.as_millisecond()));
+            let (name, reason, services) = (event.name.clone(), freeze.reason.clone(), freeze.services.clone());
+            all.push(Window { name, reason, from, until, services });
         }
     }
     all.sort_by_key(|w| (w.from, w.until));
     Ok(all)
 }
 
-fn events(name: &str, freeze: &Freeze, read: &mut impl FnMut(&str) -> Result<String, String>) -> Result<Vec<Event>, String> {
+fn events(name: &str, freeze: &Freeze, read: impl FnOnce(&str) -> Result<Vec<u8>, String>) -> Result<Vec<Event>, String> {
     let zone = zone(&freeze.zone)?;
     match &freeze.when {
         When::Span { from, until, repeats } => Ok(vec![span(name, zone, from, until, repeats.as_deref()).map_err(|(_, why)| why)?]),
         When::Calendar(path) => {
             let found = ical::events(&read(path)?, &zone).map_err(|why| format!("{path}: {why}"))?;
             let named = |mut event: Event| {
-                event.name = format!("{name}: {}", event.name);
+                event.name = ical::shown(&format!("{name}: {}", event.name));
                 event
             };
             Ok(found.into_iter().map(named).collect())
@@ -74,6 +69,11 @@ pub fn zone(name: &str) -> Result<TimeZone, String> {
 /// # Errors
 /// When it is none.
 pub fn local(text: &str) -> Result<DateTime, String> {
+    // An offset or a zone behind the time would be read and passed over: the zone has a key of its own.
+    let foreign = |c: char| !(c.is_ascii_digit() || matches!(c, '-' | ':' | '.' | ' ' | 'T' | 't'));
+    if text.contains(foreign) || text.matches('-').count() > 2 {
+        return Err(format!("`{text}` is no date or time of the freeze's zone, as `2026-12-20` or `2026-12-20 16:00`"));
+    }
     text.trim().parse().map_err(|_| format!("`{text}` is no date or time, as `2026-12-20` or `2026-12-20 16:00`"))
 }
 
@@ -94,12 +94,14 @@ fn span(name: &str, zone: TimeZone, from: &str, until: &str, repeats: Option<&st
     let at = |key: &'static str| move |why: String| (key, why);
     let (first, end) = (local(from).map_err(at("from"))?, local(until).map_err(at("until"))?);
     let rule = repeats.map(Rule::parse).transpose().map_err(at("repeats"))?;
+    rule.iter().try_for_each(|rule| ical::begins(rule, first, &zone)).map_err(at("from"))?;
     Event::new(name, zone, first, end, rule).map_err(at("until"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use indexmap::IndexMap;
 
     fn freeze(zone: &str, when: When) -> IndexMap<String, Freeze> {
         let one = Freeze { zone: zone.to_owned(), when, services: vec![], reason: Some("because".to_owned()) };
@@ -108,7 +110,7 @@ mod tests {
 
     fn between(freezes: &IndexMap<String, Freeze>, calendar: &str, from: &str, until: &str) -> Result<Vec<String>, String> {
         let at = |text: &str| At(text.parse::<Timestamp>().unwrap().as_millisecond());
-        let found = windows(freezes, |_| Ok(calendar.to_owned()), (at(from), at(until)))?;
+        let found = windows("weekends", &freezes["weekends"], |_| Ok(calendar.as_bytes().to_vec()), (at(from), at(until)))?;
         Ok(found.iter().map(|w| format!("{} {} {}", w.name, w.from, w.until)).collect())
     }
 
@@ -153,8 +155,15 @@ mod tests {
         assert_eq!(wrong("Berlin", span("2026-01-02", "2026-01-03", None)).0, "zone");
         assert_eq!(
             wrong("UTC", span("tomorrow", "2026-01-03", None)),
-            ("from", "`tomorrow` is no date or time, as `2026-12-20` or `2026-12-20 16:00`".to_owned())
+            ("from", "`tomorrow` is no date or time of the freeze's zone, as `2026-12-20` or `2026-12-20 16:00`".to_owned())
         );
+        for zoned in ["2026-01-02T16:00+02:00", "2026-01-02 16:00-05:00", "2026-01-02T16:00Z", "2026-01-02T16:00[UTC]"] {
+            assert_eq!(wrong("UTC", span(zoned, "2026-01-03", None)).0, "from", "{zoned}");
+        }
+        assert_eq!(wrong("UTC", span("2026-13-02", "2026-01-03", None)).0, "from");
+        let (key, why) = wrong("UTC", span("2026-01-02", "2026-01-03", Some("FREQ=WEEKLY;BYDAY=MO")));
+        let wanted = "it begins at 2026-01-02T00:00:00, which is no time of its rule: let it begin with one";
+        assert_eq!((key, why.as_str()), ("from", wanted));
         assert_eq!(wrong("UTC", span("2026-01-03", "2026-01-02", None)).0, "until");
         let (key, why) = wrong("UTC", span("2026-01-02", "2026-01-03", Some("FREQ=HOURLY")));
         assert_eq!((key, why.as_str()), ("repeats", "`FREQ=HOURLY`: a freeze repeats DAILY, WEEKLY, MONTHLY or YEARLY"));

@@ -4,7 +4,7 @@ use crate::id::At;
 use serde::{Deserialize, Serialize};
 
 /// What the rollout was doing while a tick was counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// Candidate and control both answer mirrored requests; no user sees either.

@@ -15,7 +15,7 @@ pub struct Judged {
     pub mode: Mode,
     /// Canary step of its last tick.
     pub step: u32,
-    /// Ticks of this mode and step in this attempt: the time spent there, in a clock that cannot jump.
+    /// Ticks of this mode and step in this attempt, wide ones as many as they took: the time spent there, in a clock that cannot jump.
     pub step_ticks: u64,
     /// Sequence of its last tick.
     pub through: u64,

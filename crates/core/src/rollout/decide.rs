@@ -254,6 +254,9 @@ fn resume(facts: &mut Facts, by: &str) -> Result<(), Refused> {
         }
         Phase::Forward { .. } => Err(wrong(&facts.r, "resume", "it is not paused")),
         Phase::Held { forward, .. } => {
+            if let (Some(frozen), false) = (&facts.r.frozen, facts.r.traffic_applied()) {
+                return Err(Refused::Frozen { command: "resume", name: frozen.name.clone(), until: frozen.until });
+            }
             let to = if intact(&facts.r, forward) { forward } else { Forward::Pending { then: forward.stage() } };
             facts.push(Event::Resumed { by: by.to_owned(), to, at: facts.at });
             let missing: Vec<Role> = facts.r.needed().filter(|role| !facts.r.workers.ready(*role)).collect();

@@ -76,7 +76,7 @@ impl Effect {
 pub fn effects(state: &State) -> Vec<Effect> {
     let Some(r) = state.rollout() else { return vec![] };
     let mut wanted = vec![];
-    if let Some(t) = r.traffic.filter(|t| t.applied.is_none()) {
+    if let Some(t) = r.traffic.filter(|t| t.applied.is_none() && !r.split_waits()) {
         wanted.push(Effect::SetTraffic { generation: t.generation, traffic: t.traffic });
     }
     for role in Role::ALL {
@@ -114,11 +114,12 @@ pub(super) fn deadline_of(r: &Rollout) -> Option<At> {
     [own_deadline(r), thaw].into_iter().flatten().min()
 }
 
-fn own_deadline(r: &Rollout) -> Option<At> {
+/// The deadline of what it waits for, whatever ends a freeze.
+pub(super) fn own_deadline(r: &Rollout) -> Option<At> {
     let wait = r.spec.deadlines;
     let unapplied = r.traffic.filter(|t| t.applied.is_none()).map(|t| t.since.max(r.attempt_since).plus_ms(wait.apply_ms));
-    // nothing can be decided in a freeze: the judge's time begins again with its end
-    let judged_since = r.frozen.as_ref().map_or(r.attempt_since, |frozen| r.attempt_since.max(frozen.until));
+    let frozen_until = r.frozen.as_ref().map(|frozen| frozen.until);
+    let judged_since = frozen_until.map_or(r.attempt_since, |end| r.attempt_since.plus_ms(r.frozen_ms(end)));
     let undecided = judged_since.plus_ms(r.spec.judge.deadline_ms);
     let paged = r.page.as_ref().filter(|p| p.at >= r.phase_since).map(|p| p.at.plus_ms(wait.remind_ms));
     match &r.phase {
@@ -129,7 +130,9 @@ fn own_deadline(r: &Rollout) -> Option<At> {
             Forward::Promoting => Some(unapplied.unwrap_or(r.phase_since.plus_ms(wait.apply_ms))),
             Forward::Watching { .. } if unapplied.is_some() => unapplied,
             Forward::Watching { until } if r.evidence().is_none() && r.paused.is_none() && r.frozen.is_none() => Some(*until),
-            Forward::Watching { until } => Some((*until).max(judged_since).plus_ms(r.spec.judge.deadline_ms)),
+            Forward::Watching { until } => {
+                Some((*until).max(judged_since).max(frozen_until.unwrap_or(*until)).plus_ms(r.spec.judge.deadline_ms))
+            }
         },
         Phase::Held { .. } => Some(paged.unwrap_or(r.phase_since.plus_ms(wait.remind_ms))),
         Phase::Finishing | Phase::RollingBack { .. } => Some(paged.unwrap_or(r.phase_since.plus_ms(wait.finish_ms))),

@@ -36,6 +36,7 @@ fn started(spec: &Spec, at: At) -> Rollout {
         failed: None,
         paused: None,
         frozen: None,
+        frozen_since: None,
         let_on: None,
         promoted_by: None,
         page: None,
@@ -77,12 +78,11 @@ pub(super) fn apply(r: &mut Rollout, event: &Event) {
             }
         }
         Event::Paused { by, reason, at } => r.paused = Some(Pause { by: by.clone(), reason: reason.clone(), at: *at }),
-        Event::FreezeBegan { name, until, .. } => r.frozen = Some(Frozen { name: name.clone(), until: *until }),
-        Event::FreezeEnded { at } => {
-            r.frozen = None;
-            // what was not decided before is not decided late because nothing could move
-            r.attempt_since = r.attempt_since.max(*at);
+        Event::FreezeBegan { name, until, at } => {
+            r.frozen = Some(Frozen { name: name.clone(), until: *until });
+            r.frozen_since.get_or_insert(*at);
         }
+        Event::FreezeEnded { at } => thawed(r, *at),
         Event::StageEntered { .. }
         | Event::PromotionBegan { .. }
         | Event::WatchBegan { .. }
@@ -148,7 +148,8 @@ fn phase(r: &mut Rollout, event: &Event) {
             resumed(r, *to, at);
         }
         Event::RollbackBegan { cause, .. } => {
-            r.paused = None;
+            // going back, nothing stands still
+            (r.paused, r.frozen, r.frozen_since) = (None, None, None);
             enter(r, at, Phase::RollingBack { cause: cause.clone() });
         }
         Event::RollbackCompleted { .. } => completed(r, at),
@@ -167,6 +168,18 @@ fn phase(r: &mut Rollout, event: &Event) {
         }
         other => unreachable_event(other),
     }
+}
+
+fn thawed(r: &mut Rollout, at: At) {
+    r.attempt_since = r.attempt_since.plus_ms(r.frozen_ms(at));
+    if let (
+        Phase::Forward { forward: Forward::Watching { until } } | Phase::Held { forward: Forward::Watching { until }, .. },
+        Some(frozen),
+    ) = (&mut r.phase, &r.frozen)
+    {
+        *until = (*until).max(at.min(frozen.until));
+    }
+    (r.frozen, r.frozen_since) = (None, None);
 }
 
 fn enter(r: &mut Rollout, at: At, phase: Phase) {

@@ -5,11 +5,23 @@ use serde::{Deserialize, Serialize};
 
 /// Most stages (a shadow, and each weight of each canary) of one rollout.
 pub const STAGES_MAX: usize = 20;
-/// Most ticks of one mode of one attempt that are judged: eleven days of ten seconds. Later ones are not, and the judge's deadline
-/// ends the stage.
+/// Most ticks of one mode of one attempt that are judged; later ones are not. The way forward takes less than half of them; where
+/// a rollout stands still for long, held or frozen, [`tick_width`] makes the other half last for years.
 pub const EVIDENCE_TICKS_MAX: usize = 100_000;
+/// So many ticks are of one width, once they are widened.
+const TICKS_OF_WIDTH: usize = 4_096;
+/// Widest tick, in ticks: of ten seconds, eleven hours.
+const TICK_WIDTH_MAX: u64 = 4_096;
 /// Longest configurable duration: 30 days.
 pub const DURATION_MS_MAX: u64 = 30 * 24 * 3_600_000;
+
+/// How many ticks' time the next tick of a mode takes after so many of them: each is a comparison of its own, and what stands still
+/// for weeks is compared less often, and always.
+#[must_use]
+pub fn tick_width(ticks: usize) -> u64 {
+    let doubled = ticks.saturating_sub(EVIDENCE_TICKS_MAX / 2).div_ceil(TICKS_OF_WIDTH);
+    u32::try_from(doubled).ok().and_then(|n| 1_u64.checked_shl(n)).unwrap_or(TICK_WIDTH_MAX).min(TICK_WIDTH_MAX)
+}
 
 /// When a shadow ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -377,6 +377,9 @@ pub struct Rollout {
     /// Set while a freeze is on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frozen: Option<Frozen>,
+    /// Since when, without a break.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frozen_since: Option<At>,
     /// A person let this stage end, where the strategy asks one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub let_on: Option<LetOn>,
@@ -423,6 +426,21 @@ impl Rollout {
     #[must_use]
     pub fn stands_still(&self) -> bool {
         self.paused.is_some() || self.frozen.is_some()
+    }
+
+    /// How much of the attempt's time a freeze takes that ends at `end`, or before where it was to end before: what was not
+    /// decided then is not decided late because nothing could move.
+    pub(super) fn frozen_ms(&self, end: At) -> u64 {
+        let span = self.frozen.as_ref().zip(self.frozen_since);
+        span.map_or(0, |(frozen, since)| end.min(frozen.until).since_ms(since.max(self.attempt_since)))
+    }
+
+    /// Whether the wanted split is one that could not be brought about before the rollout was held, and that is not asked for
+    /// again while nothing may move.
+    #[must_use]
+    pub(super) fn split_waits(&self) -> bool {
+        let held = |generation: u64| matches!(&self.phase, Phase::Held { why: HoldWhy::TrafficNotApplied { generation: g }, .. } if *g == generation);
+        self.frozen.is_some() && self.traffic.is_some_and(|t| t.applied.is_none() && held(t.generation))
     }
 
     /// How far it is on its way forward, also while held.

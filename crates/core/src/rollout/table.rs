@@ -5,8 +5,8 @@ use super::testbed::{
     undo,
 };
 use super::{
-    Cause, Command, Deadlines, Event, Forward, HoldWhy, Phase, Refused, Role, Spec, SpecDraft, Step, Traffic, Until, Waiting, check,
-    waiting,
+    Cause, Command, Deadlines, EVIDENCE_TICKS_MAX, Effect, Event, Forward, HoldWhy, Phase, Refused, Role, Spec, SpecDraft, Step, Traffic,
+    Until, Waiting, check, deadline, effects, tick_width, waiting,
 };
 use crate::id::At;
 use crate::judge::{HoldReason, Mode, Verdict};
@@ -174,6 +174,7 @@ fn nothing_goes_forward_in_a_freeze_and_everything_can_go_back() {
     assert!(goes_back(&frozen.clone().verdict(Verdict::Rollback).r().phase));
     assert!(goes_back(&frozen.clone().says(abort).r().phase));
     assert!(goes_back(&frozen.clone().lost(Role::Candidate).r().phase));
+    assert_eq!(frozen.clone().says(abort).r().frozen, None, "on its way back it is not frozen");
     let thawed = frozen.clone().wait(5 * 60 * MINUTE_MS).tick();
     assert_eq!(told(&thawed.events[frozen.events.len()..]), "thawed");
     assert!(matches!(thawed.verdict(Verdict::Promote).r().phase, Phase::Forward { forward: Forward::Step { index: 0 } }));
@@ -181,6 +182,62 @@ fn nothing_goes_forward_in_a_freeze_and_everything_can_go_back() {
     let at = lifted.now;
     lifted.give(&Command::Thaw { at }).unwrap();
     assert!(matches!(lifted.verdict(Verdict::Promote).r().phase, Phase::Forward { forward: Forward::Step { index: 0 } }));
+}
+
+#[test]
+fn only_the_time_in_a_freeze_is_given_back() {
+    let hour = 60 * MINUTE_MS;
+    // Frozen half of the time, each hour: the judge's six hours are over after twelve.
+    let mut bench = Bench::started(spec()).obey();
+    for _ in 0..6 {
+        assert_eq!(bench.r().page, None);
+        bench.give(&Command::Freeze { name: "lunch".to_owned(), until: bench.now.plus_ms(hour), at: bench.now }).unwrap();
+        bench = bench.wait(hour).tick().wait(hour).tick();
+    }
+    assert!(matches!(bench.r().phase, Phase::Held { why: HoldWhy::InsufficientEvidence, .. }), "{:?}", bench.r().phase);
+    // A clock that jumped forward and back gives nothing.
+    let mut jumped = Bench::started(spec()).obey();
+    let since = jumped.r().attempt_since;
+    let far = jumped.now.plus_ms(1_000 * hour);
+    jumped.give(&Command::Freeze { name: "far".to_owned(), until: far.plus_ms(hour), at: far }).unwrap();
+    jumped.give(&Command::Thaw { at: jumped.now }).unwrap();
+    assert_eq!(jumped.r().attempt_since, since);
+    // One that jumped over the end of a freeze gives the length of it.
+    jumped.give(&Command::Freeze { name: "short".to_owned(), until: jumped.now.plus_ms(hour), at: jumped.now }).unwrap();
+    jumped.give(&Command::Tick { at: far }).unwrap();
+    assert_eq!(jumped.r().attempt_since, since.plus_ms(hour));
+}
+
+#[test]
+fn a_split_that_could_not_be_brought_about_is_not_asked_for_in_a_freeze() {
+    let (_, mut held) = in_each_phase().into_iter().find(|(name, _)| *name == "promoting, held, frozen").unwrap();
+    let asks = |bench: &Bench| effects(&bench.state).iter().any(|e| matches!(e, Effect::SetTraffic { .. }));
+    assert!(!asks(&held));
+    let refused = held.give(&held.person(resume)).unwrap_err();
+    assert!(matches!(refused, Refused::Frozen { command: "resume", .. }), "{refused}");
+    assert!(asks(&held.clone().says(abort)), "back to stable, at any time");
+    held.give(&Command::Thaw { at: held.now }).unwrap();
+    assert!(asks(&held));
+    assert!(matches!(held.says(resume).r().phase, Phase::Forward { forward: Forward::Promoting }));
+}
+
+#[test]
+fn a_watch_does_not_end_in_a_freeze_nor_is_it_undecided_after_one() {
+    let (_, mut watching) = in_each_phase().into_iter().find(|(name, _)| *name == "watching").unwrap();
+    watching.give(&freeze(watching.now)).unwrap();
+    let thawed = watching.wait(FREEZE_MS).verdict(Verdict::Continue).tick();
+    assert!(matches!(thawed.r().phase, Phase::Forward { forward: Forward::Watching { .. } }), "{:?}", thawed.r().phase);
+    assert!(deadline(&thawed.state).unwrap() > thawed.now, "{:?}", deadline(&thawed.state));
+    assert!(matches!(thawed.verdict(Verdict::Continue).r().phase, Phase::Finishing));
+}
+
+#[test]
+fn what_stands_still_for_weeks_is_judged_less_often_and_always() {
+    assert!((0..=EVIDENCE_TICKS_MAX / 2).all(|n| tick_width(n) == 1));
+    assert!((1..EVIDENCE_TICKS_MAX).all(|n| (tick_width(n - 1)..=2 * tick_width(n - 1)).contains(&tick_width(n))));
+    let ticks: u64 = (0..EVIDENCE_TICKS_MAX).map(tick_width).sum();
+    let year_of_seconds = 365 * 24 * 3_600;
+    assert!(ticks > year_of_seconds, "{ticks}");
 }
 
 #[test]

@@ -199,8 +199,15 @@ pub(super) fn in_each_phase() -> Vec<(&'static str, Bench)> {
     let rolled_back = rolling_back.clone().obey();
     let aborted = step_0.clone().says(abort).obey();
     let paused = step_0.clone().says(pause);
-    let mut frozen = step_0.clone();
-    frozen.give(&freeze(frozen.now)).unwrap();
+    let in_a_freeze = |bench: &Bench| {
+        let mut frozen = bench.clone();
+        frozen.give(&freeze(frozen.now)).unwrap();
+        frozen
+    };
+    let frozen = in_a_freeze(&step_0);
+    let promoting_frozen = in_a_freeze(&promoting);
+    // The split was not confirmed in time.
+    let held_frozen = in_a_freeze(&promoting.clone().wait(10 * MINUTE_MS).tick());
     vec![
         ("pending", pending),
         ("shadow", shadow),
@@ -209,6 +216,8 @@ pub(super) fn in_each_phase() -> Vec<(&'static str, Bench)> {
         ("step 0, paused", paused),
         ("step 0, frozen", frozen),
         ("promoting", promoting),
+        ("promoting, frozen", promoting_frozen),
+        ("promoting, held, frozen", held_frozen),
         ("watching", watching),
         ("finishing", finishing),
         ("done", done),

@@ -1,6 +1,6 @@
 //! Why nothing moves, as a value: stored with the state, shown everywhere.
 
-use super::effects::deadline_of;
+use super::effects::own_deadline;
 use super::event::HoldWhy;
 use super::state::{Forward, Phase, Role, Rollout, State, WorkerState};
 use crate::id::At;
@@ -92,7 +92,7 @@ pub fn waiting(state: &State) -> Option<Waiting> {
 }
 
 pub(super) fn of(r: &Rollout) -> Option<Waiting> {
-    let until = deadline_of(r);
+    let until = own_deadline(r);
     match &r.phase {
         Phase::Done | Phase::RolledBack { .. } | Phase::Aborted { .. } => None,
         Phase::Held { why, .. } => Some(Waiting::Person { hold: why.clone(), until }),

@@ -5,14 +5,14 @@
 use crate::evidence::{EVIDENCE_VERSION, Header, encode};
 use tidegate_core::id::Digest;
 use tidegate_core::judge::{Assessment, JUDGE_VERSION, JudgeState, Mode, Offline, Tick};
-use tidegate_core::rollout::{EVIDENCE_TICKS_MAX, Judged, Rollout};
+use tidegate_core::rollout::{EVIDENCE_TICKS_MAX, Judged, Rollout, tick_width};
 
 struct Judge {
     attempt: u32,
     mode: Mode,
     state: JudgeState,
     ticks: Vec<Tick>,
-    /// Those of the last tick's step.
+    /// The time of the last tick's step, in ticks.
     step_ticks: u64,
     /// Folded since the machine was last told.
     news: bool,
@@ -84,7 +84,9 @@ impl Fold {
         });
         if let Some(judge) = self.judges.get_mut(i).filter(|j| j.ticks.len() < EVIDENCE_TICKS_MAX) {
             judge.state.observe(&tick);
-            judge.step_ticks = if judge.ticks.last().is_some_and(|last| last.step == tick.step) { judge.step_ticks + 1 } else { 1 };
+            // one that was counted for longer is as many as it took
+            let width = tick_width(judge.ticks.len());
+            judge.step_ticks = if judge.ticks.last().is_some_and(|last| last.step == tick.step) { judge.step_ticks + width } else { width };
             judge.ticks.push(tick);
             judge.news = true;
         }

@@ -21,7 +21,7 @@ pub struct FreezeArgs {
     /// Only this service; all of tidegate.yaml when not given
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
-    /// Another time than now: `2026-12-24T16:00:00Z`; a date alone is its end, in UTC
+    /// Another time than now: `2026-12-24T16:00:00Z`; a date alone is its begin, in UTC
     #[arg(long, value_name = "TIME")]
     at: Option<String>,
     /// How far ahead windows are shown
@@ -37,7 +37,7 @@ pub fn freeze(context: &Context, args: &FreezeArgs) -> Result<u8> {
     let opened = workspace::open(&context.dir)?;
     let at = match &args.at {
         None => clock::now(),
-        Some(text) => At(tidegate_wire::config::unit::instant_ms(text).map_err(|why| failure(exit::USAGE, format!("freeze --at: {why}")))?),
+        Some(text) => at_of(text)?,
     };
     let known: Vec<&str> = opened.config.services.keys().map(String::as_str).collect();
     let services: Vec<&str> = match args.service.as_deref() {
@@ -68,6 +68,12 @@ pub fn freeze(context: &Context, args: &FreezeArgs) -> Result<u8> {
         upcoming(&windows, args.days)?;
     }
     Ok(if args.check && any { exit::NOT_PASSED } else { exit::OK })
+}
+
+fn at_of(text: &str) -> Result<At> {
+    let begin = text.trim().parse::<jiff::civil::Date>().map(|date| format!("{date}T00:00:00Z"));
+    let instant = tidegate_wire::config::unit::instant_ms(begin.as_deref().unwrap_or(text));
+    Ok(At(instant.map_err(|why| failure(exit::USAGE, format!("freeze --at: {why}")))?))
 }
 
 fn upcoming(windows: &[Window], days: u16) -> Result<()> {

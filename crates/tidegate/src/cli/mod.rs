@@ -14,6 +14,7 @@ mod init;
 mod journal;
 mod judge;
 mod model;
+mod people;
 mod profile;
 mod recorder;
 mod release;
@@ -84,6 +85,8 @@ enum Command {
     Judge(judge::JudgeCommand),
     /// Shows which services are frozen, and when which will be
     Freeze(freeze::FreezeArgs),
+    /// Lets approvals and freezes of a service not count for a while, in an emergency; answers for it afterwards
+    BreakGlass(people::BreakGlassArgs),
     /// Shows trainings that start by themselves; starts, approves, rejects and cancels them
     #[command(subcommand)]
     Retrain(retrain::RetrainCommand),
@@ -139,6 +142,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Release(command) => release::release(&context, &command),
         Command::Judge(command) => judge::judge(&context, &command),
         Command::Freeze(args) => freeze::freeze(&context, &args),
+        Command::BreakGlass(args) => people::break_glass(&context, &args),
         Command::Retrain(command) => retrain::retrain(&context, &command),
         Command::Report(args) => report::report(&context, &args),
         Command::Tests(command) => tests::tests(&context, &command),

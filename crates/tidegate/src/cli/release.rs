@@ -1,6 +1,7 @@
 //! `tidegate release`: starts, shows, follows and steers releases of the workspace that is up.
 
 use super::Context;
+use super::people::{self, Opinion};
 use crate::client;
 use crate::exit;
 use crate::show::{self, style};
@@ -70,6 +71,12 @@ pub enum ReleaseCommand {
     Retry(Steered),
     /// Takes back a finished release, at once
     Undo(Steered),
+    /// Approves a release that somebody else asked for
+    Approve(Opinion),
+    /// Forbids a release that somebody asked for, for good
+    Veto(Opinion),
+    /// Lists what was asked for, and what was said to it
+    Approvals,
     /// Prints strategies of Argo Rollouts and Flagger as a part of tidegate.yaml, and says what becomes of each of their fields
     Import {
         /// Files with Rollout, AnalysisTemplate, Canary or MetricTemplate objects
@@ -115,6 +122,9 @@ pub fn release(context: &Context, command: &ReleaseCommand) -> Result<u8> {
         ReleaseCommand::Abort(s) => steer(context, &places, s, "abort")?,
         ReleaseCommand::Retry(s) => steer(context, &places, s, "retry")?,
         ReleaseCommand::Undo(s) => steer(context, &places, s, "undo")?,
+        ReleaseCommand::Approve(opinion) => people::opinion(context, opinion, "approve")?,
+        ReleaseCommand::Veto(opinion) => people::opinion(context, opinion, "veto")?,
+        ReleaseCommand::Approvals => people::approvals(context)?,
         ReleaseCommand::Import { .. } => {}
     }
     Ok(exit::OK)

@@ -32,7 +32,7 @@ enum SimCommand {
     Judges(JudgesArgs),
     /// Faulty and healthy releases, carried out whole: how many alarms are right, and how many faults are found
     Corpus(CorpusArgs),
-    /// A written world, told as a story: a freeze that begins while users see a good candidate, or a harmful one
+    /// A written world, told as a story
     Story {
         /// Which
         script: ScriptName,
@@ -52,6 +52,10 @@ enum ScriptName {
     Freeze,
     /// It goes back in the freeze
     HarmInFreeze,
+    /// An author tries to approve their own change
+    OwnChange,
+    /// The glass is broken, ends by itself, and is answered for
+    BrokenGlass,
 }
 
 impl ScriptName {
@@ -59,6 +63,8 @@ impl ScriptName {
         match self {
             ScriptName::Freeze => Script::Freeze,
             ScriptName::HarmInFreeze => Script::HarmInFreeze,
+            ScriptName::OwnChange => Script::OwnChange,
+            ScriptName::BrokenGlass => Script::BrokenGlass,
         }
     }
 }

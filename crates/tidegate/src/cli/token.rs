@@ -39,6 +39,9 @@ pub struct CreateArgs {
     /// Flagger, Kayenta and Spinnaker ask for verdicts
     #[arg(long, value_enum, default_value = "console")]
     scope: Scope,
+    /// Whose it is, of `people` in tidegate.yaml: what is done with it is done in their name
+    #[arg(long, value_name = "NAME")]
+    person: Option<String>,
     /// How long it counts, as `90d`; for ever when not given
     #[arg(long, value_name = "DURATION")]
     expires: Option<String>,
@@ -58,7 +61,15 @@ pub fn token(context: &Context, command: &TokenCommand) -> Result<u8> {
     let opened = workspace::open(&context.dir)?;
     let tokens = tokens(&opened)?;
     match command {
-        TokenCommand::Create(args) => create(context, &tokens, args)?,
+        TokenCommand::Create(args) => {
+            let people = &opened.config.people;
+            if let Some(unknown) = args.person.as_ref().filter(|name| !people.contains_key(*name)) {
+                let known = if people.is_empty() { "nobody".to_owned() } else { people.keys().cloned().collect::<Vec<_>>().join(", ") };
+                let why = format!("make a token of {unknown}: `people` of tidegate.yaml has no such name; known: {known}");
+                return Err(failure(exit::NOT_FOUND, why));
+            }
+            create(context, &tokens, args)?;
+        }
         TokenCommand::List => list(context, &tokens.list()?)?,
         TokenCommand::Revoke { id } => {
             if !tokens.revoke(id)? {
@@ -98,8 +109,9 @@ fn create(context: &Context, tokens: &Tokens, args: &CreateArgs) -> Result<()> {
         Ok(At(now.0.saturating_add(i64::try_from(ms).unwrap_or(i64::MAX))))
     };
     let expires = args.expires.as_deref().map(after).transpose()?;
-    let (token, text) =
-        tokens.make(&NewToken { kind: KIND, label: &args.label, scopes: &[args.scope.word()], expires, once: false }, now)?;
+    let person = args.person.as_deref();
+    let new = NewToken { kind: KIND, label: &args.label, scopes: &[args.scope.word()], expires, once: false, person };
+    let (token, text) = tokens.make(&new, now)?;
     if context.json {
         return show::json(&serde_json::json!({ "id": token.id, "token": text, "expires": token.expires.map(|at| at.to_string()) }));
     }
@@ -113,7 +125,7 @@ fn create(context: &Context, tokens: &Tokens, args: &CreateArgs) -> Result<()> {
 
 fn list(context: &Context, tokens: &[Token]) -> Result<()> {
     if context.json {
-        let rows: Vec<_> = tokens.iter().map(|t| serde_json::json!({ "id": t.id, "kind": t.kind, "label": t.label, "scopes": t.scopes, "made": t.made.to_string(), "expires": t.expires.map(|at| at.to_string()), "once": t.once })).collect();
+        let rows: Vec<_> = tokens.iter().map(|t| serde_json::json!({ "id": t.id, "kind": t.kind, "label": t.label, "scopes": t.scopes, "made": t.made.to_string(), "expires": t.expires.map(|at| at.to_string()), "once": t.once, "person": t.person })).collect();
         return show::json(&rows);
     }
     if tokens.is_empty() {

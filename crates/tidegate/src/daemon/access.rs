@@ -2,19 +2,22 @@
 
 use super::api::{PUBLIC, html};
 use crate::clock;
+use crate::exit;
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Form, Query, State};
 use axum::http::{HeaderValue, Method, Request, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use indexmap::IndexMap;
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_console::pages;
+use tidegate_core::access::{Action, Person, Role};
 use tidegate_core::id::At;
-use tidegate_store::tokens::Tokens;
+use tidegate_store::tokens::{Token, Tokens};
 
 /// Sessions at once; the oldest goes when there are more.
 const SESSIONS_MAX: usize = 64;
@@ -26,53 +29,81 @@ const COOKIE: &str = "tidegate_session";
 
 /// Who speaks, as far as the control plane knows.
 #[derive(Clone, Debug)]
-pub struct Principal(pub String);
+pub struct Principal(pub Person);
 
-/// Who has signed in.
+/// The name of whoever speaks on the socket without a token: the workspace is theirs.
+const OWNER: &str = "owner";
+/// The name of whoever signed in with a token that is nobody's.
+const CONSOLE: &str = "console";
+
+/// What a session is.
+#[derive(Clone)]
+struct Session {
+    since: At,
+    person: Option<String>,
+}
+
+/// Who has signed in, and who may.
 #[derive(Clone)]
 pub struct Sessions {
     tokens: Tokens,
     host: String,
-    open: Arc<Mutex<HashMap<String, At>>>,
+    people: Arc<IndexMap<String, Vec<Role>>>,
+    open: Arc<Mutex<HashMap<String, Session>>>,
 }
 
 impl Sessions {
     /// No sessions yet; requests must name `address` as their host.
-    pub fn new(tokens: Tokens, address: SocketAddr) -> Sessions {
-        Sessions { tokens, host: address.to_string(), open: Arc::default() }
+    pub fn new(tokens: Tokens, address: SocketAddr, people: IndexMap<String, Vec<Role>>) -> Sessions {
+        Sessions { tokens, host: address.to_string(), people: Arc::new(people), open: Arc::default() }
     }
 
-    fn begin(&self) -> Option<String> {
+    /// Who a name is; `nameless` where a credential has none.
+    fn person(&self, name: Option<String>, nameless: &str) -> Result<Person, String> {
+        let unnamed = |roles: &[Role]| Ok(Person { name: nameless.to_owned(), roles: roles.to_vec() });
+        match name {
+            Some(name) => match self.people.get(&name) {
+                Some(roles) => Ok(Person { roles: roles.clone(), name }),
+                None => Err(format!("{name} is not among `people` of tidegate.yaml: revoke their tokens, or name them there")),
+            },
+            None if self.people.is_empty() || nameless == OWNER => unnamed(&[Role::Developer, Role::ReleaseManager]),
+            // Who has a name must give it.
+            None => unnamed(&[Role::Viewer]),
+        }
+    }
+
+    fn begin(&self, person: Option<String>) -> Option<String> {
         let mut bytes = [0_u8; 24];
         getrandom::fill(&mut bytes).ok()?;
         let id = hex::encode(bytes);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= SESSIONS_MAX
-            && let Some(oldest) = open.iter().min_by_key(|(_, since)| **since).map(|(id, _)| id.clone())
+            && let Some(oldest) = open.iter().min_by_key(|(_, session)| session.since).map(|(id, _)| id.clone())
         {
             open.remove(&oldest);
         }
-        open.insert(id.clone(), clock::now());
+        open.insert(id.clone(), Session { since: clock::now(), person });
         Some(id)
     }
 
-    fn known(&self, request: &Request<Body>) -> bool {
+    /// The session of a request.
+    fn session(&self, request: &Request<Body>) -> Option<Session> {
         let cookies = request.headers().get(header::COOKIE).and_then(|v| v.to_str().ok()).unwrap_or_default();
         let session = cookies.split(';').filter_map(|c| c.trim().split_once('=')).find(|(name, _)| *name == COOKIE);
         let now = clock::now();
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        session.is_some_and(|(_, id)| open.get(id).is_some_and(|since| now.since_ms(*since) < SESSION_MS))
+        session.and_then(|(_, id)| open.get(id)).filter(|session| now.since_ms(session.since) < SESSION_MS).cloned()
     }
 
-    fn bearer(&self, request: &Request<Body>) -> bool {
-        let value = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-        value.and_then(|v| v.strip_prefix("Bearer ")).is_some_and(|token| self.allows(token, &["console"]))
+    /// The token that a request carries, if it counts.
+    fn bearer(&self, request: &Request<Body>) -> Option<Token> {
+        self.allows(bearer(request)?, &["console"])
     }
 
-    /// Whether a token is known and has one of these scopes.
-    fn allows(&self, token: &str, scopes: &[&str]) -> bool {
-        let known = self.tokens.check(token, clock::now());
-        matches!(known, Ok(Some(known)) if !known.once && known.scopes.iter().any(|s| scopes.contains(&s.as_str())))
+    /// A token that is known and has one of these scopes.
+    fn allows(&self, token: &str, scopes: &[&str]) -> Option<Token> {
+        let known = self.tokens.check(token, clock::now()).ok()??;
+        Some(known).filter(|known| !known.once && known.scopes.iter().any(|s| scopes.contains(&s.as_str())))
     }
 
     /// A page of another site must not reach us by another name for this address, nor post for the user.
@@ -86,21 +117,54 @@ impl Sessions {
     }
 }
 
+fn bearer(request: &Request<Body>) -> Option<&str> {
+    request.headers().get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ")
+}
+
+/// What a request wants to do.
+fn wanted(method: &Method, path: &str) -> Action {
+    let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+    match (method, parts.as_slice()) {
+        (&Method::GET | &Method::HEAD, _) => Action::Look,
+        (_, ["api", "v1", "approvals", ..]) => Action::Approve,
+        (_, ["api", "v1", "glass", _, "review"]) => Action::Review,
+        (_, ["api", "v1", "glass", ..]) => Action::BreakGlass,
+        (_, ["api", "v1", "releases", _, _, "pause" | "abort" | "undo"]) => Action::Stop,
+        // What starts a release asks for it where others must approve it, and is looked at again.
+        (_, ["api", "v1", "releases", _, _, ..]) => Action::Release,
+        _ => Action::Ask,
+    }
+}
+
+/// Lets a request of somebody through, if they may do what it wants.
+async fn as_person(person: Person, mut request: Request<Body>, next: Next) -> Response {
+    let action = wanted(request.method(), request.uri().path());
+    if !person.may(action) {
+        let named = matches!(person.name.as_str(), OWNER | CONSOLE);
+        let advice = if named { ": use a token that names a person, `tidegate token create --person NAME`" } else { "" };
+        let why = format!("{} may not {}{advice}", person.name, action.words());
+        let body = serde_json::json!({ "error": why, "exit_code": exit::REFUSED });
+        return (StatusCode::FORBIDDEN, axum::Json(body)).into_response();
+    }
+    request.extensions_mut().insert(Principal(person));
+    next.run(request).await
+}
+
 /// Lets through who has signed in, and everybody to the public routes.
 pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>, next: Next) -> Response {
     let path = request.uri().path().to_owned();
     if let Some(rest) = path.strip_prefix(HOOKS) {
         // Nothing but the token counts here: no cookie is looked at, and tools name this host as they like.
         let token = rest.split('/').next().unwrap_or_default();
-        if !sessions.allows(token, &["judge"]) {
+        if sessions.allows(token, &["judge"]).is_none() {
             return refused("the token in the path is not known: `tidegate token create --scope judge`");
         }
-        request.extensions_mut().insert(Principal("judge".to_owned()));
+        request.extensions_mut().insert(Principal(Person { name: "judge".to_owned(), roles: vec![Role::Viewer] }));
         return next.run(request).await;
     }
     // A page of another site cannot send a token's header, so who does may name this host as they like.
     let bearer = sessions.bearer(&request);
-    if !bearer && sessions.foreign(&request) {
+    if bearer.is_none() && sessions.foreign(&request) {
         return (
             StatusCode::FORBIDDEN,
             axum::Json(serde_json::json!({ "error": "this request names another host or comes from another site" })),
@@ -110,9 +174,11 @@ pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>,
     if PUBLIC.contains(&path.as_str()) {
         return next.run(request).await;
     }
-    if bearer || sessions.known(&request) {
-        request.extensions_mut().insert(Principal("console".to_owned()));
-        return next.run(request).await;
+    if let Some(name) = bearer.map(|token| token.person).or_else(|| sessions.session(&request).map(|session| session.person)) {
+        return match sessions.person(name, CONSOLE) {
+            Ok(person) => as_person(person, request, next).await,
+            Err(why) => refused(&why),
+        };
     }
     if path.starts_with("/api/") {
         return refused("a token is needed: `authorization: Bearer ...`");
@@ -121,13 +187,20 @@ pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>,
 }
 
 fn refused(why: &str) -> Response {
-    (StatusCode::UNAUTHORIZED, axum::Json(serde_json::json!({ "error": why }))).into_response()
+    (StatusCode::UNAUTHORIZED, axum::Json(serde_json::json!({ "error": why, "exit_code": exit::REFUSED }))).into_response()
 }
 
-/// On the socket everybody is the workspace's owner: nobody else can reach it.
-pub async fn as_owner(mut request: Request<Body>, next: Next) -> Response {
-    request.extensions_mut().insert(Principal("owner".to_owned()));
-    next.run(request).await
+/// On the socket everybody is the workspace's owner, as nobody else can reach it, or the person of the token that they show.
+pub async fn on_socket(State(sessions): State<Sessions>, request: Request<Body>, next: Next) -> Response {
+    let name = match (bearer(&request), sessions.bearer(&request)) {
+        (None, _) => None,
+        (Some(_), Some(token)) => token.person,
+        (Some(_), None) => return refused("the token of TIDEGATE_TOKEN is not known, or has ended: `tidegate token create` makes one"),
+    };
+    match sessions.person(name, OWNER) {
+        Ok(person) => as_person(person, request, next).await,
+        Err(why) => refused(&why),
+    }
 }
 
 #[derive(Deserialize)]
@@ -154,8 +227,8 @@ pub async fn login(sessions: Option<Extension<Sessions>>, Form(given): Form<Give
 async fn sign_in(sessions: &Sessions, token: &str) -> Response {
     let (tokens, token) = (sessions.tokens.clone(), token.to_owned());
     let checked = tokio::task::spawn_blocking(move || tokens.check(token.trim(), clock::now())).await;
-    let allowed = matches!(checked, Ok(Ok(Some(known))) if known.scopes.iter().any(|s| s == "console"));
-    let session = if allowed { sessions.begin() } else { None };
+    let allowed = checked.ok().and_then(Result::ok).flatten().filter(|known| known.scopes.iter().any(|s| s == "console"));
+    let session = allowed.and_then(|token| sessions.begin(token.person));
     let Some(session) = session else { return html(StatusCode::UNAUTHORIZED, pages::login(true)) };
     let mut response = (StatusCode::SEE_OTHER, [(header::LOCATION, "/")]).into_response();
     let cookie = format!("{COOKIE}={session}; HttpOnly; SameSite=Strict; Path=/; Max-Age={}", SESSION_MS / 1000);

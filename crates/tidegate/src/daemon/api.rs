@@ -10,7 +10,7 @@ use super::ticks::Ticks;
 use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
-use super::{access, checking, release_view, steer, training};
+use super::{access, checking, people, release_view, steer, training};
 use crate::exit;
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -103,6 +103,10 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/releases", get(releases_json).post(steer::start)),
         ("/api/v1/releases/{service}/{number}", get(release_json)),
         ("/api/v1/releases/{service}/{number}/{command}", post(steer::command)),
+        ("/api/v1/approvals", get(people::all)),
+        ("/api/v1/approvals/{service}/{version}/{word}", post(people::decide)),
+        ("/api/v1/glass/{service}", post(people::break_glass)),
+        ("/api/v1/glass/{service}/review", post(people::review)),
         ("/api/v1/data/{name}/checks", post(checking::check)),
         ("/api/v1/retrain", get(training::all)),
         ("/api/v1/retrain/{model}/{command}", post(training::command)),
@@ -134,17 +138,18 @@ pub async fn start(parts: Parts) -> Result<(SocketAddr, String)> {
         exit::failure(exit::OUTSIDE, format!("start the console on {listen}: {e}: {advice}"))
     })?;
     let address = listener.local_addr().context("find the console's address")?;
-    let once = NewToken { kind: "login", label: "printed by up", scopes: &["console"], expires: None, once: true };
+    let once = NewToken { kind: "login", label: "printed by up", scopes: &["console"], once: true, ..NewToken::default() };
     let (_, secret) = tokens.make(&once, crate::clock::now())?;
-    let sessions = access::Sessions::new(tokens, address);
-    let guarded =
-        router(api.clone()).layer(axum::middleware::from_fn_with_state(sessions.clone(), access::guard)).layer(axum::Extension(sessions));
+    let sessions = access::Sessions::new(tokens, address, opened.config.people.clone());
+    let guarded = router(api.clone())
+        .layer(axum::middleware::from_fn_with_state(sessions.clone(), access::guard))
+        .layer(axum::Extension(sessions.clone()));
     crate::task::spawn(async move { axum::serve(listener, guarded).await });
 
     let socket = opened.places.socket();
     let _ = std::fs::remove_file(&socket);
     let local = tokio::net::UnixListener::bind(&socket).with_context(|| format!("make the socket {}", socket.display()))?;
-    let open = router(api).layer(axum::middleware::from_fn(access::as_owner));
+    let open = router(api).layer(axum::middleware::from_fn_with_state(sessions, access::on_socket));
     crate::task::spawn(async move { axum::serve(local, open).await });
     Ok((address, format!("http://{address}/login?token={secret}")))
 }

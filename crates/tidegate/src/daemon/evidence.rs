@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use tidegate_core::judge::{ArmCounts, OneSample, PairCounts, Tick};
+use tidegate_core::judge::{ArmCounts, Mode, OneSample, PairCounts, Tick};
 use tidegate_engine::rollouts::RolloutId;
 use tidegate_serve::{ArmAnswer, Pair};
 
@@ -19,6 +19,8 @@ pub struct Kept {
     file: File,
     whole_bytes: u64,
     next_seq: u64,
+    /// How many ticks there are of an attempt and mode.
+    counted: HashMap<(u32, Mode), usize>,
 }
 
 impl Kept {
@@ -35,7 +37,14 @@ impl Kept {
             .open(&path)
             .with_context(|| format!("open the kept evidence {}", path.display()))?;
         file.set_len(whole_bytes).with_context(|| format!("cut the kept evidence {}", path.display()))?;
-        Ok(Kept { path, file, whole_bytes, next_seq: ticks.last().map_or(0, |t| t.seq + 1) })
+        let mut counted = HashMap::new();
+        ticks.iter().for_each(|t| *counted.entry((t.attempt, t.mode)).or_default() += 1);
+        Ok(Kept { path, file, whole_bytes, next_seq: ticks.last().map_or(0, |t| t.seq + 1), counted })
+    }
+
+    /// How many ticks of an attempt and mode are kept.
+    pub fn counted(&self, attempt: u32, mode: Mode) -> usize {
+        self.counted.get(&(attempt, mode)).copied().unwrap_or(0)
     }
 
     /// The sequence of the next tick.
@@ -58,6 +67,7 @@ impl Kept {
         written.with_context(|| format!("keep a tick in {}: see whether the disk is full", self.path.display()))?;
         self.whole_bytes += line.len() as u64;
         self.next_seq = tick.seq + 1;
+        *self.counted.entry((tick.attempt, tick.mode)).or_default() += 1;
         Ok(())
     }
 }

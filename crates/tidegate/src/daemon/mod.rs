@@ -10,6 +10,7 @@ mod freezer;
 mod hooks;
 pub mod offer;
 pub mod owner;
+mod people;
 pub mod plane;
 pub mod play;
 pub mod release_view;

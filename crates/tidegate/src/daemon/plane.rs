@@ -266,11 +266,12 @@ impl Plane {
     }
 
     /// The same, unless it was what was said last.
-    pub fn trouble_once(&self, said: &mut String, text: String) {
-        if text != *said {
+    pub fn trouble_once(&self, said: &mut String, trouble: Option<String>) {
+        let text = trouble.unwrap_or_default();
+        if !text.is_empty() && text != *said {
             self.trouble(&text);
-            *said = text;
         }
+        *said = text;
     }
 
     /// A registered version.

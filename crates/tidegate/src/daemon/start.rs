@@ -245,7 +245,10 @@ impl Running {
         let interrupted = self.control.clone();
         tokio::task::spawn_blocking(move || build::mark_interrupted(&interrupted)).await??;
         self.plane.restore().await?;
+        let freezer = self.watchman().freezer();
         for service in config.services.keys() {
+            // Before anything moves or is judged: a freeze may have begun while nobody looked.
+            freezer.tell(service).await?;
             let threshold = release::threshold(config, service);
             crate::task::spawn(self.ticks.clone().count(self.plane.clone(), service.clone(), threshold, self.opened.places.evidence()));
         }

@@ -3,6 +3,8 @@
 use super::access::Principal;
 use super::api::{Api, Failed};
 use super::offer::{Judge, Offered};
+use super::people;
+use super::watchman::Block;
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::build::Record as _;
@@ -11,6 +13,7 @@ use anyhow::Context as _;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
+use tidegate_core::access::{Action, Leave};
 use tidegate_core::model::Models;
 use tidegate_core::rollout::Command;
 use tidegate_engine::rollouts::{Input, RolloutId};
@@ -47,7 +50,11 @@ fn follow(api: &Api) -> release::Follow {
 }
 
 /// Starts a release of a registered version whose gates passed.
-pub async fn start(State(api): State<Api>, axum::Json(wanted): axum::Json<Start>) -> Result<Response, Failed> {
+pub async fn start(
+    State(api): State<Api>,
+    Extension(Principal(person)): Extension<Principal>,
+    axum::Json(wanted): axum::Json<Start>,
+) -> Result<Response, Failed> {
     let config = &api.opened.config;
     let service = config.services.get(&wanted.service).ok_or_else(|| {
         let known: Vec<&str> = config.services.keys().map(String::as_str).collect();
@@ -72,13 +79,24 @@ pub async fn start(State(api): State<Api>, axum::Json(wanted): axum::Json<Start>
         return Err(failure(exit::REFUSED, why).into());
     }
     let strategy = wanted.strategy.unwrap_or_else(|| service.release.clone());
+    let subject = people::subject(config, &wanted.service, &version, &strategy);
+    let leave = people::leave(&api.plane, config, &wanted.service, &subject, &person).await?;
+    if !person.may(Action::Release) {
+        let why = format!("start a release of version {}: {} may not {}", version.version, person.name, Action::Release.words());
+        return Err(failure(exit::REFUSED, why).into());
+    }
+    let broken = matches!(leave, Leave::Glass { .. });
     let mut change = wanted.change.unwrap_or_else(|| version.lineage.change.clone());
+    if let Leave::Approved { by } = &leave {
+        change.push_str(&format!(" (approved by {})", by.join(", ")));
+    }
     match wanted.despite.filter(|r| !r.trim().is_empty()) {
         Some(reason) => change.push_str(&format!(" (whatever today's data say: {reason})")),
         None => reactivate::check(&api.opened, &api.plane, &version).await?,
     }
+    let blocked = |block: Block| failure(exit::REFUSED, format!("start a release of version {}: {}", version.version, block.why));
     if let Some(block) = api.watchman.block(&wanted.service, &service.model, &version.version, &strategy).await? {
-        return Err(failure(exit::REFUSED, format!("start a release of version {}: {}", version.version, block.why)).into());
+        return Err(blocked(block).into());
     }
     let wish = release::Wish {
         service: &wanted.service,
@@ -91,7 +109,20 @@ pub async fn start(State(api): State<Api>, axum::Json(wanted): axum::Json<Start>
     if release::measures_skew(config, &strategy) {
         release::prepare_offline(&api.plane, &api.ticks, config, root, &wanted.service, &version.model, &version.version).await?;
     }
+    // That may have taken long.
+    if let Some(block) = api.watchman.freeze(&wanted.service).await? {
+        return Err(blocked(block).into());
+    }
     let id = release::start(&api.plane, config, &wish, None).await.map_err(refused)?;
+    if broken {
+        people::used(
+            &api.plane,
+            &wanted.service,
+            format!("release {}/{} of version {}", id.service, id.number, version.version),
+            &person.name,
+        )
+        .await?;
+    }
     crate::task::spawn(follow(&api).until_the_end(id.clone()));
     Ok(axum::Json(serde_json::json!({ "service": id.service, "number": id.number })).into_response())
 }
@@ -142,7 +173,7 @@ pub async fn candidate(
 /// Carries out a person's command on a release.
 pub async fn command(
     State(api): State<Api>,
-    Extension(Principal(by)): Extension<Principal>,
+    Extension(Principal(person)): Extension<Principal>,
     Path((service, number, word)): Path<(String, u64, String)>,
     body: Option<axum::Json<Why>>,
 ) -> Result<Response, Failed> {
@@ -152,7 +183,7 @@ pub async fn command(
             .clone()
             .ok_or_else(|| failure(exit::USAGE, format!("{word} release {service}/{number}: say why with --reason: it is recorded")))
     };
-    let at = clock::now();
+    let (at, by) = (clock::now(), person.name);
     let command = match word.as_str() {
         "pause" => Command::Pause { by, reason: needs()?, at },
         "resume" => Command::Resume { by, at },
@@ -177,7 +208,7 @@ pub async fn command(
         .into());
     }
     if word == "retry"
-        && let Some(block) = api.watchman.freeze(&service)?
+        && let Some(block) = api.watchman.freeze(&service).await?
     {
         return Err(failure(exit::REFUSED, format!("retry release {service}/{number}: {}", block.why)).into());
     }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_core::judge::{ArmCounts, GuardrailKind, JudgeSettings, Mode, Tick};
-use tidegate_core::rollout::{self, Effect, Rollout};
+use tidegate_core::rollout::{self, Effect, Rollout, tick_width};
 use tidegate_core::route::Role;
 use tidegate_engine::rollouts::{Input, RolloutId};
 use tidegate_serve::{Pair, TargetCounts};
@@ -103,12 +103,13 @@ impl Ticks {
             self.counting.lock().unwrap_or_else(PoisonError::into_inner).remove(service);
             return Ok(());
         };
-        let Some(counted) = self.due(plane, service, wanted, open, threshold) else { return Ok(()) };
         if kept.as_ref().is_none_or(|(of, _)| *of != id) {
             let (dir, of) = (evidence.to_owned(), id.clone());
             *kept = Some((id.clone(), tokio::task::spawn_blocking(move || Kept::open(&dir, &of)).await??));
         }
         let Some((_, file)) = kept.as_mut() else { return Ok(()) };
+        let tick_ms = open.spec.judge.tick_ms.saturating_mul(tick_width(file.counted(wanted.attempt, wanted.mode)));
+        let Some(counted) = self.due(plane, service, wanted, open, (threshold, tick_ms)) else { return Ok(()) };
         let tick = Tick { seq: file.next_seq(), ..counted };
         // One small synchronous write a second, on this task alone.
         if let Err(error) = tokio::task::block_in_place(|| file.append(&tick)) {
@@ -120,7 +121,7 @@ impl Ticks {
     }
 
     /// The tick that has ended, if one has; begins to count when something else is wanted.
-    fn due(&self, plane: &Plane, service: &str, wanted: Kind, open: &Rollout, threshold: f64) -> Option<Tick> {
+    fn due(&self, plane: &Plane, service: &str, wanted: Kind, open: &Rollout, (threshold, tick_ms): (f64, u64)) -> Option<Tick> {
         let now = clock::now();
         let judge = &open.spec.judge;
         let mut all = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -135,7 +136,7 @@ impl Ticks {
             all.insert(service.to_owned(), fresh());
             return None;
         };
-        if now.since_ms(counting.since) < judge.tick_ms {
+        if now.since_ms(counting.since) < tick_ms {
             return None;
         }
         let pairs = std::mem::take(&mut counting.pairs);

@@ -28,7 +28,7 @@ pub async fn all(State(api): State<Api>) -> Result<Response, Failed> {
 /// Carries out a person's command.
 pub async fn command(
     State(api): State<Api>,
-    Extension(Principal(by)): Extension<Principal>,
+    Extension(Principal(person)): Extension<Principal>,
     Path((model, word)): Path<(String, String)>,
     body: Option<axum::Json<Said>>,
 ) -> Result<Response, Failed> {
@@ -40,5 +40,5 @@ pub async fn command(
         };
         failure(exit::NOT_FOUND, format!("{word} training of {model}: {why}"))
     })?;
-    Ok(axum::Json(desk.say(&word, said.number, by, said.reason).await?).into_response())
+    Ok(axum::Json(desk.say(&word, said.number, person.name, said.reason).await?).into_response())
 }

@@ -48,19 +48,26 @@ impl Watchman {
     /// # Errors
     /// When it cannot be told: that blocks too.
     pub async fn block(&self, service: &str, model: &str, version: &str, strategy: &str) -> Result<Option<Block>> {
-        if let Some(block) = self.freeze(service)? {
+        if let Some(block) = self.freeze(service).await? {
             return Ok(Some(block));
         }
         self.unfit(service, model, version, strategy).await
     }
 
-    /// The freeze that a service is in; none where it is in none.
+    /// The freeze that a service is in; none where it is in none, or where somebody broke the glass.
     ///
     /// # Errors
     /// When it cannot be told: that blocks too.
-    pub fn freeze(&self, service: &str) -> Result<Option<Block>> {
-        let frozen = self.calendar.frozen(service, clock::now()).context("tell whether the service is frozen")?;
-        Ok(frozen
+    pub async fn freeze(&self, service: &str) -> Result<Option<Block>> {
+        if self.freezer().glass_is_broken(service).await? {
+            return Ok(None);
+        }
+        let looked = self.calendar.look(service, clock::now());
+        if let Some(why) = looked.troubles.first() {
+            return Err(failure(exit::USAGE, format!("tell whether {service} is frozen: {why}")));
+        }
+        Ok(looked
+            .frozen
             .map(|f| Block { kind: "freeze", why: format!("{service} is frozen by `{}` until {}: wait for its end", f.name, f.until) }))
     }
 
@@ -120,9 +127,8 @@ impl Watchman {
         }
         let mut said = String::new();
         loop {
-            if let Err(error) = self.look(&service).await {
-                self.plane.trouble_once(&mut said, format!("watch the release of {service}: {error:#}"));
-            }
+            let looked = self.look(&service).await;
+            self.plane.trouble_once(&mut said, looked.err().map(|error| format!("watch the release of {service}: {error:#}")));
             tokio::time::sleep(LOOK).await;
         }
     }

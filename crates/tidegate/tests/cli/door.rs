@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How long an answer may take before the test gives up.
 const ANSWER: Duration = Duration::from_secs(60);
 /// Every route that asks for a credential, and one that does not exist, which tells a stranger no more.
-const CLOSED: [(&str, &str); 23] = [
+const CLOSED: [(&str, &str); 27] = [
     ("GET", "/"),
     ("GET", "/journal"),
     ("GET", "/runs/workspace-1"),
@@ -25,6 +25,10 @@ const CLOSED: [(&str, &str); 23] = [
     ("GET", "/api/v1/releases/s/1"),
     ("POST", "/api/v1/releases/s/1/pause"),
     ("DELETE", "/api/v1/releases/s/1"),
+    ("GET", "/api/v1/approvals"),
+    ("POST", "/api/v1/approvals/s/1/approve"),
+    ("POST", "/api/v1/glass/s"),
+    ("POST", "/api/v1/glass/s/review"),
     ("GET", "/api/v1/judgements/argo/web/1"),
     ("GET", "/hooks/tdg_api_000000000000_0000/argo/web/1"),
     ("POST", "/hooks/tdg_api_000000000000_0000/flagger/web/rollback"),

@@ -49,7 +49,7 @@ fn a_freeze_in_mid_rollout_holds_it_until_it_is_over() {
     world.write("freezes.ics", "BEGIN:VCALENDAR\nBEGIN:VEVENT\n");
     let cut = "freezes.ics: the file ends within VEVENT: it was cut short";
     world.run(&["freeze"]).fails(2, &["freeze company", cut]);
-    world.run(&["release", "start", "s", "1"]).fails(2, &["tell whether the service is frozen", cut]);
+    world.run(&["release", "start", "s", "1"]).fails(2, &["tell whether s is frozen", cut]);
     frozen().expect("it is still frozen");
 
     world.write("freezes.ics", &calendar(None));
@@ -91,8 +91,12 @@ fn spans_that_repeat_are_shown_and_mistakes_have_their_place() {
         ],
     );
     world.run(&["freeze", "--at", "2026-03-30T07:00:00Z", "--check"]).well();
+    assert_eq!(world.run(&["freeze", "--at", "2026-03-30", "--check"]).code, 1, "a date is its begin");
     world.run(&["freeze", "--service", "x"]).fails(4, &["no such service", "known are s"]);
-    let text = world.read("tidegate.yaml").replace("Europe/Berlin", "Berlin");
+    let good = world.read("tidegate.yaml");
+    world.write("tidegate.yaml", &good.replace("2026-01-02 16:00", "2026-01-02T16:00+01:00"));
+    world.run(&["freeze"]).fails(2, &["`2026-01-02T16:00+01:00` is no date or time of the freeze's zone", "freezes.weekends.from"]);
+    let text = good.replace("Europe/Berlin", "Berlin");
     world.write("tidegate.yaml", &text);
     world.run(&["freeze"]).fails(2, &["`Berlin` is no zone of the IANA database", "tidegate.yaml:8:", "freezes.weekends.zone"]);
 }

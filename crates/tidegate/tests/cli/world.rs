@@ -131,7 +131,7 @@ impl World {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
         command.args(args).current_dir(self.root()).stdin(Stdio::null()).process_group(0);
         command.env("TMPDIR", self.beside("tmp")).env("XDG_CACHE_HOME", self.beside("cache")).env("HOME", self.beside("home"));
-        command.env_remove("VIRTUAL_ENV");
+        command.env_remove("VIRTUAL_ENV").env_remove("TIDEGATE_TOKEN");
         match library() {
             Some(library) => command.env("TIDEGATE_ONNXRUNTIME", library),
             None => command.env_remove("TIDEGATE_ONNXRUNTIME"),
@@ -165,6 +165,14 @@ impl World {
     #[track_caller]
     pub fn run(&self, args: &[&str]) -> Said {
         self.start(args).ended()
+    }
+
+    /// The same, by the person of a token.
+    #[track_caller]
+    pub fn run_as(&self, token: &str, args: &[&str]) -> Said {
+        let mut command = self.command(args);
+        command.env("TIDEGATE_TOKEN", token);
+        self.spawn(command).ended()
     }
 
     /// Nothing half-written is left: no temporary file here, in the blobs, or where the system keeps such files.

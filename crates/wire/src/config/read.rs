@@ -14,6 +14,7 @@ use super::unit;
 use crate::yaml::Node;
 use indexmap::IndexMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use tidegate_core::access::Role;
 use tidegate_core::gate::{GateKind, GateSpec};
 use tidegate_core::id::At;
 use tidegate_core::judge::{Guardrail, JudgeSettings, errors_of_preset};
@@ -91,6 +92,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         environments: file.at("environments").named(|_, v| Environment { after: v.at("after").text() }),
         releases: file.at("releases").named(|_, v| strategy(v)),
         retrain: file.at("retrain").named(|_, v| retrain(v)),
+        people: file.at("people").named(|_, v| roles(v.at("roles"))),
         freezes: file.at("freezes").named(|_, v| freeze(v)),
         judges: file.at("judges").named(|_, v| named_judge(v)),
         gateway: listen(file.at("gateway")),
@@ -183,7 +185,14 @@ fn service(name: &str, view: View<'_>) -> Service {
             latency_p99_ms: v.at("latency_p99_ms").number(),
             window_ms: v.at("window").ms().unwrap_or_default(),
         }),
+        approvals: view.at("approvals").whole(),
+        approvals_last_ms: view.at("approvals_last").ms().unwrap_or_default(),
     }
+}
+
+fn roles(view: View<'_>) -> Vec<Role> {
+    let words: Vec<String> = view.items().into_iter().filter_map(View::text).collect();
+    Role::ALL.into_iter().filter(|role| words.iter().any(|word| word == role.word())).collect()
 }
 
 fn strategy(view: View<'_>) -> Strategy {

@@ -32,6 +32,9 @@ impl Check<'_> {
             self.guardrail(&join("judges", &name), "errors", key, judge);
             self.selectors(&join("judges", &name), judge);
         }
+        for (name, key, service) in named(root, "services") {
+            self.approvals(&join("services", &name), key, service);
+        }
         self.environments();
         self.endpoints();
         self.addresses();
@@ -255,6 +258,26 @@ impl Check<'_> {
         if let (true, Err((at, why))) = (whole, crate::freeze::check(&super::read::freeze_of(freeze))) {
             let node = freeze.get(at).filter(|n| n.line > 0).unwrap_or(key);
             self.say(node, &join(path, at), &why, None);
+        }
+    }
+
+    /// As many others than who asks as must approve: one who asks may be an approver too.
+    fn approvals(&mut self, path: &str, key: &Node, service: &Node) {
+        let Some((at, of)) = service.entry("approvals").and_then(|(at, n)| Some((at, n.text()?.parse::<usize>().ok()?))) else { return };
+        let has = |person: &Node, role: &str| {
+            person.get("roles").and_then(Node::as_seq).is_some_and(|all| all.iter().any(|r| r.as_str() == Some(role)))
+        };
+        let people = named(self.root, "people");
+        let approvers = people.iter().filter(|(_, _, person)| has(person, "approver")).count();
+        if of > approvers {
+            let at = if at.line == 0 { key } else { at };
+            let why = format!("{of} must approve a release, and `people` has {approvers} with the role `approver`");
+            self.say(
+                at,
+                &join(path, "approvals"),
+                &why,
+                Some("give the role to as many, one more where approvers ask for releases themselves"),
+            );
         }
     }
 

@@ -4,6 +4,7 @@ use super::origin::Origins;
 use crate::yaml::Node;
 use indexmap::IndexMap;
 use std::net::SocketAddr;
+use tidegate_core::access::Role;
 use tidegate_core::gate::GateSpec;
 use tidegate_core::id::At;
 use tidegate_core::judge::JudgeSettings;
@@ -30,6 +31,8 @@ pub struct Workspace {
     pub releases: IndexMap<String, Strategy>,
     /// By model.
     pub retrain: IndexMap<String, Retrain>,
+    /// Who may do what, by name.
+    pub people: IndexMap<String, Vec<Role>>,
     /// When nothing goes forward.
     pub freezes: IndexMap<String, Freeze>,
     /// Judges that other tools ask.
@@ -175,6 +178,10 @@ pub struct Service {
     pub release: String,
     /// What its users may expect.
     pub objective: Option<Objective>,
+    /// How many others must approve a release of it.
+    pub approvals: u32,
+    /// How long after it was asked for their approvals count.
+    pub approvals_last_ms: u64,
 }
 
 /// Service level objectives.

@@ -2,12 +2,13 @@
 //!
 //! Read: `VEVENT` with `DTSTART`, `DTEND` or `DURATION`, `RRULE`, `RDATE`, `EXDATE`, and moved single times (`RECURRENCE-ID`).
 //! Events that are cancelled or that leave their time free (`TRANSP:TRANSPARENT`) are passed over. Zones are those of the
-//! IANA database. What is not understood is refused with its line.
+//! IANA database. What is not understood is refused with its line, in events that count.
 
 mod event;
 mod rule;
 
 pub use event::Event;
+pub(crate) use event::{begins, shown};
 pub use rule::Rule;
 
 use jiff::Timestamp;
@@ -82,15 +83,15 @@ impl Line {
 ///
 /// # Errors
 /// A sentence with the line of what is wrong, or not understood.
-pub fn events(text: &str, zone: &TimeZone) -> Result<Vec<Event>, String> {
-    if text.len() > BYTES_MAX {
-        return Err(format!("it has {} bytes, and {BYTES_MAX} are read at most", text.len()));
+pub fn events(bytes: &[u8], zone: &TimeZone) -> Result<Vec<Event>, String> {
+    if bytes.len() > BYTES_MAX {
+        return Err(format!("it has {} bytes, and {BYTES_MAX} are read at most", bytes.len()));
     }
-    let lines = lines(text)?;
+    let lines = lines(bytes)?;
     if !lines.first().is_some_and(|line| line.name == "BEGIN" && line.value.eq_ignore_ascii_case("VCALENDAR")) {
         return Err("line 1: a calendar begins with BEGIN:VCALENDAR".to_owned());
     }
-    let (mut parts, mut found): (Vec<String>, Vec<event::Draft>) = (vec![], vec![]);
+    let (mut parts, mut found): (Vec<String>, Vec<event::Raw<'_>>) = (vec![], vec![]);
     for line in &lines {
         let part = line.value.to_ascii_uppercase();
         match line.name.as_str() {
@@ -99,7 +100,7 @@ pub fn events(text: &str, zone: &TimeZone) -> Result<Vec<Event>, String> {
                     return Err(line.wrong(format_args!("more than {EVENTS_MAX} events")));
                 }
                 if part == "VEVENT" {
-                    found.push(event::Draft::default());
+                    found.push(event::Raw::default());
                 }
                 parts.push(part);
             }
@@ -109,30 +110,31 @@ pub fn events(text: &str, zone: &TimeZone) -> Result<Vec<Event>, String> {
             "END" => return Err(line.wrong(format_args!("END:{part} ends nothing that has begun"))),
             _ if parts.last().is_some_and(|p| p == "VEVENT") => {
                 if let Some(event) = found.last_mut() {
-                    event.read(line, zone)?;
+                    event.push(line);
                 }
             }
             _ => {}
         }
     }
     match parts.last() {
-        None => event::put_together(found),
+        None => event::put_together(&found, zone),
         Some(open) => Err(format!("the file ends within {open}: it was cut short")),
     }
 }
 
-/// Lines with their continuations.
-fn lines(text: &str) -> Result<Vec<Line>, String> {
-    let mut whole: Vec<(usize, String)> = vec![];
-    for (i, raw) in text.trim_start_matches('\u{feff}').split('\n').enumerate() {
-        let raw = raw.strip_suffix('\r').unwrap_or(raw);
-        match (raw.strip_prefix([' ', '\t']), whole.last_mut()) {
-            (Some(rest), Some((_, line))) => line.push_str(rest),
-            _ if raw.trim().is_empty() => {}
-            _ => whole.push((i + 1, raw.to_owned())),
+/// Lines with their continuations. They are joined before they are read as text: a line may be folded within a character.
+fn lines(bytes: &[u8]) -> Result<Vec<Line>, String> {
+    let mut whole: Vec<(usize, Vec<u8>)> = vec![];
+    for (i, raw) in bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).split(|b| *b == b'\n').enumerate() {
+        let raw = raw.strip_suffix(b"\r").unwrap_or(raw);
+        match (raw.split_first(), whole.last_mut()) {
+            (Some((b' ' | b'\t', rest)), Some((_, line))) => line.extend_from_slice(rest),
+            _ if raw.trim_ascii().is_empty() => {}
+            _ => whole.push((i + 1, raw.to_vec())),
         }
     }
-    whole.into_iter().map(|(number, line)| parts(number, &line)).collect()
+    let text = |number: usize, line: Vec<u8>| String::from_utf8(line).map_err(|_| format!("line {number}: it is not UTF-8"));
+    whole.into_iter().map(|(number, line)| parts(number, &text(number, line)?)).collect()
 }
 
 fn parts(number: usize, line: &str) -> Result<Line, String> {

@@ -115,9 +115,18 @@ impl Rule {
         }
     }
 
-    /// The times that it gives, from `first` on and not after `last`, in order; `utc` gives the instant of one.
-    #[must_use]
-    pub fn times(&self, first: DateTime, last: DateTime, utc: impl Fn(DateTime) -> Option<jiff::Timestamp>) -> Vec<DateTime> {
+    /// The times that it gives, counted from `first` on, not after `last`, in order; those before `earliest` may be missing. `utc`
+    /// gives the instant of one. Each period that is looked at is taken from `periods`.
+    ///
+    /// # Errors
+    /// When those do not suffice.
+    pub fn times(
+        &self,
+        (first, earliest): (DateTime, DateTime),
+        last: DateTime,
+        utc: impl Fn(DateTime) -> Option<jiff::Timestamp>,
+        periods: &mut usize,
+    ) -> Result<Vec<DateTime>, String> {
         let most = if let End::Count(count) = self.end { count as usize } else { usize::MAX };
         let over = |at: DateTime| match self.end {
             End::Never | End::Count(_) => false,
@@ -125,24 +134,43 @@ impl Rule {
             End::Until(Until::Utc(until)) => utc(at).is_none_or(|at| at > until),
         };
         let mut found = vec![];
-        let mut turn = 0_i64;
+        let mut turn = self.turn_before(first.date(), earliest.date());
         while let Some(period) = self.period(first.date(), turn) {
             if period > last.date() || found.len() >= most {
                 break;
             }
+            *periods = periods.checked_sub(1).ok_or("its rules repeat too often to be followed: end those that are over with UNTIL")?;
             for date in self.dates(period, first.date()) {
                 let at = date.to_datetime(first.time());
                 if at < first {
                     continue;
                 }
                 if at > last || over(at) || found.len() >= most {
-                    return found;
+                    return Ok(found);
                 }
                 found.push(at);
             }
             turn += i64::from(self.interval);
         }
-        found
+        Ok(found)
+    }
+
+    /// A turn whose period lies before `earliest`: what is counted is counted from the first.
+    fn turn_before(&self, first: Date, earliest: Date) -> i64 {
+        if earliest <= first || matches!(self.end, End::Count(_)) {
+            return 0;
+        }
+        let months = |date: Date| i64::from(date.year()) * 12 + i64::from(date.month());
+        let passed = match self.every {
+            Every::Day | Every::Week => {
+                let days = i64::from(first.until(earliest).map_or(0, |span| span.get_days()));
+                if self.every == Every::Day { days } else { days / 7 }
+            }
+            Every::Month => months(earliest) - months(first),
+            Every::Year => i64::from(earliest.year()) - i64::from(first.year()),
+        };
+        let interval = i64::from(self.interval);
+        ((passed - 1).max(0) / interval) * interval
     }
 
     /// The first day of a period, so many periods after that of `first`.
@@ -231,6 +259,8 @@ fn weekday(name: &str) -> Option<Weekday> {
 }
 
 fn until(text: &str) -> Option<Until> {
+    // As calendars write that something never ends; in UTC it is beyond the instants that there are.
+    let text = if text.starts_with("9999") { text.trim_end_matches(['Z', 'z']) } else { text };
     match super::moment(text)? {
         super::Moment::Day(date) => Some(Until::Local(date.at(23, 59, 59, 0))),
         super::Moment::Local(at) => Some(Until::Local(at)),

@@ -1,6 +1,7 @@
 //! Rules beside python-dateutil, the examples of RFC 5545, and files as calendars write them.
 
-use super::{Event, Moment, Rule, events, moment};
+use super::{Event, Moment, Rule, moment};
+use crate::freeze::PERIODS_MAX;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -12,7 +13,15 @@ fn local(text: &str) -> DateTime {
 
 fn days(rule: &str, first: &str, last: &str) -> Vec<String> {
     let utc = |at: DateTime| TimeZone::get("America/New_York").unwrap().to_timestamp(at).ok();
-    let found = Rule::parse(rule).unwrap().times(local(first), local(last), utc);
+    let (rule, first, last) = (Rule::parse(rule).unwrap(), local(first), local(last));
+    let found = rule.times((first, first), last, utc, &mut { PERIODS_MAX }).unwrap();
+    // What is followed from a later time on is the end of the same.
+    for later in [90, 400, 1_000] {
+        let earliest = first.checked_add(jiff::Span::new().days(later)).unwrap();
+        let mut tail = rule.times((first, earliest), last, utc, &mut { PERIODS_MAX }).unwrap();
+        tail.retain(|at| *at >= earliest);
+        assert_eq!(tail, found.iter().filter(|at| **at >= earliest).copied().collect::<Vec<_>>(), "from {earliest}");
+    }
     found.iter().map(|at| at.strftime("%Y%m%d").to_string()).collect()
 }
 
@@ -103,10 +112,15 @@ END:VEVENT\r
 END:VCALENDAR\r
 ";
 
+fn events(text: &str, zone: &TimeZone) -> Result<Vec<Event>, String> {
+    super::events(text.as_bytes(), zone)
+}
+
 fn times(events: &[Event]) -> Vec<String> {
     let at = |text: &str| text.parse::<Timestamp>().unwrap();
     let (from, until) = (at("2026-12-01T00:00:00Z"), at("2027-02-01T00:00:00Z"));
-    events.iter().flat_map(|e| e.times(from, until).into_iter().map(|(a, b)| format!("{}: {a} {b}", e.name))).collect()
+    let times = |e: &Event| e.times(from, until, &mut { PERIODS_MAX }).unwrap();
+    events.iter().flat_map(|e| times(e).into_iter().map(|(a, b)| format!("{}: {a} {b}", e.name))).collect()
 }
 
 #[test]
@@ -151,4 +165,73 @@ fn a_file_that_cannot_be_told_is_refused_with_its_line() {
     for cut in (20..FILE.len() - 16).filter(|i| FILE.is_char_boundary(*i)) {
         assert!(events(&FILE[..cut], &TimeZone::UTC).is_err(), "cut at {cut}");
     }
+}
+
+fn one_event(lines: &str) -> Result<Vec<String>, String> {
+    let file = format!("BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:x\r\n{lines}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n");
+    events(&file, &TimeZone::get("Europe/Berlin").unwrap()).map(|found| times(&found))
+}
+
+#[test]
+fn a_line_may_be_folded_within_a_character() {
+    let name = "Jahresende für alle";
+    let at = name.find('ü').unwrap() + 1;
+    let (before, after) = name.as_bytes().split_at(at);
+    let rest = b"\r\nDTSTART;VALUE=DATE:20261224\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n";
+    let file = [b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:", before, b"\r\n ", after, rest].concat();
+    assert_eq!(super::events(&file, &TimeZone::UTC).unwrap()[0].name, name);
+    let latin = [b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nSUMMARY:f\xfcr", rest.as_slice()].concat();
+    assert_eq!(super::events(&latin, &TimeZone::UTC).unwrap_err(), "line 3: it is not UTF-8");
+}
+
+#[test]
+fn names_are_short_and_on_one_line() {
+    let long = format!("SUMMARY:{}\\nend", "é".repeat(70_000));
+    let found = one_event(&format!("DTSTART;VALUE=DATE:20261224\r\n{long}")).unwrap();
+    let (name, _) = found[0].split_once(": ").unwrap();
+    assert_eq!(name, format!("{}…", "é".repeat(200)));
+}
+
+#[test]
+fn what_takes_no_time_may_say_what_is_not_understood() {
+    for status in ["STATUS:CANCELLED", "TRANSP:TRANSPARENT"] {
+        let odd = "DTSTART;TZID=Mars/Olympus:20261224T100000\r\nRRULE:FREQ=SECONDLY\r\nDURATION:for ever";
+        assert_eq!(one_event(&format!("{odd}\r\n{status}")), Ok(vec![]));
+        assert!(one_event(odd).is_err());
+    }
+}
+
+#[test]
+fn ends_lengths_and_exceptions_as_calendars_write_them() {
+    let never = one_event("DTSTART:20261224T100000\r\nDURATION:PT1H\r\nRRULE:FREQ=MONTHLY;UNTIL=99991231T235959Z").unwrap();
+    assert_eq!(never, ["x: 2026-12-24T09:00:00Z 2026-12-24T10:00:00Z", "x: 2027-01-24T09:00:00Z 2027-01-24T10:00:00Z"]);
+    // Days by the calendar first, then hours: the clock went back in between (RFC 5545, 3.3.6).
+    let file = "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261024T200000\nDURATION:P1DT12H\nEND:VEVENT\nEND:VCALENDAR\n";
+    let read = events(file, &TimeZone::get("Europe/Berlin").unwrap()).unwrap();
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let found = read[0].times(at("2026-10-01T00:00:00Z"), at("2026-11-01T00:00:00Z"), &mut 0).unwrap();
+    assert_eq!(found, [(at("2026-10-24T18:00:00Z"), at("2026-10-26T07:00:00Z"))]);
+    let daily = "DTSTART:20261223T100000\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY;COUNT=4\r\nEXDATE;VALUE=DATE:20261224,20261225";
+    assert_eq!(one_event(daily).unwrap(), ["x: 2026-12-23T09:00:00Z 2026-12-23T10:00:00Z", "x: 2026-12-26T09:00:00Z 2026-12-26T10:00:00Z"]);
+    let outside = one_event("DTSTART:20261223T100000\r\nDURATION:PT1H\r\nRRULE:FREQ=WEEKLY;BYDAY=MO").unwrap_err();
+    assert_eq!(outside, "the event at line 3: it begins at 2026-12-23T10:00:00, which is no time of its rule: let it begin with one");
+}
+
+#[test]
+fn calendars_that_would_take_for_ever_are_refused() {
+    let listed = format!("DTSTART:20261224T100000\r\nDURATION:PT1H\r\nEXDATE:{}", vec!["20261224T100000"; 10_001].join(","));
+    assert_eq!(one_event(&listed).unwrap_err(), "line 6: more than 10000 times are listed: give the event a rule");
+    // From 1970 on, each day of one that never ends: followed from shortly before the span on.
+    let old = events(
+        "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:19700101T100000Z\nDURATION:PT1H\nRRULE:FREQ=DAILY\nEND:VEVENT\nEND:VCALENDAR\n",
+        &TimeZone::UTC,
+    );
+    let at = |text: &str| text.parse::<Timestamp>().unwrap();
+    let mut periods = 10;
+    let found = old.unwrap()[0].times(at("2026-12-24T00:00:00Z"), at("2026-12-26T00:00:00Z"), &mut periods).unwrap();
+    assert_eq!((found.len(), periods > 0), (2, true));
+    let never = "DTSTART:20261224T100000Z\r\nDURATION:PT1H\r\nRRULE:FREQ=DAILY;COUNT=9000";
+    let file = format!("BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\n{never}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n");
+    let found = events(&file, &TimeZone::UTC).unwrap()[0].times(at("2027-12-24T00:00:00Z"), at("2028-12-26T00:00:00Z"), &mut 300);
+    assert_eq!(found.unwrap_err(), "its rules repeat too often to be followed: end those that are over with UNTIL");
 }

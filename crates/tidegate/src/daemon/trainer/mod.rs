@@ -8,6 +8,7 @@ mod observe;
 
 pub use desk::{Desk, Desks};
 
+use super::people;
 use super::plane::Plane;
 use super::ticks::Ticks;
 use super::watchman::Watchman;
@@ -21,6 +22,7 @@ use observe::services_of;
 use std::path::PathBuf;
 use std::time::Duration;
 use tidegate_build::Cancel;
+use tidegate_core::access::{Access, Leave, Person, Role};
 use tidegate_core::id::At;
 use tidegate_core::retrain::{Command, Event, Outcome, Phase, Retraining, Training, Trigger};
 use tidegate_core::workspace::Outcome as Ended;
@@ -30,6 +32,9 @@ use tidegate_engine::rollouts::RolloutId;
 const RELEASE_LOOK: Duration = Duration::from_secs(1);
 /// Days around now that `${window.start}` means where no drift started the training and the model has no window of its own.
 const WINDOW_MS: u64 = 30 * 86_400_000;
+
+/// In whose name candidates are asked for where others must approve them.
+const BY: &str = "training";
 
 /// Trains one model.
 pub struct Trainer {
@@ -46,15 +51,13 @@ impl Trainer {
         let look = Duration::from_millis(self.desk.config.look_ms);
         let mut said = String::new();
         while !self.desk.is_stopped() {
-            let wait = match self.turn().await {
-                Ok(wait) => wait.unwrap_or(look),
-                Err(error) => {
-                    // Said once: it is tried again at each look.
-                    self.plane.trouble_once(&mut said, format!("train {} anew: {error:#}", self.desk.model));
-                    look
-                }
+            let (wait, trouble) = match self.turn().await {
+                Ok(wait) => (wait, None),
+                Err(error) => (None, Some(format!("train {} anew: {error:#}", self.desk.model))),
             };
-            self.desk.woken_or(wait).await;
+            // Said once: it is tried again at each look.
+            self.plane.trouble_once(&mut said, trouble);
+            self.desk.woken_or(wait.unwrap_or(look)).await;
         }
     }
 
@@ -243,6 +246,11 @@ impl Trainer {
                     // Another release is under way: its end comes first.
                     return Ok(None);
                 }
+                // What was trained in a freeze is kept until its end, or until it can be told whether there is one.
+                let frozen = self.watchman.freeze(service).await.map_err(|e| exit::failure(exit::OUTSIDE, format!("{e:#}")))?;
+                if frozen.is_some() || !self.is_let(training, version, service).await? {
+                    return Ok(None);
+                }
                 let release = newest.map_or(1, |(id, _)| id.number + 1);
                 let service = service.to_owned();
                 // Recorded first: a crash between the two starts the same number again, not another.
@@ -263,19 +271,48 @@ impl Trainer {
         Ok(open.and_then(release::outcome).filter(|o| *o != Ended::Held))
     }
 
+    /// Whether people let the candidate be released on a service; where others must approve it, they are asked.
+    async fn is_let(&self, training: &Training, version: &str, service: &str) -> Result<bool> {
+        let config = &self.shop.opened.config;
+        let known = self.shop.known(&self.desk.model, version, &self.root(training.number)).await?;
+        let candidate = known.with_context(|| format!("version {version} is not registered"))?;
+        let strategy = self.strategy(service);
+        let subject = people::subject(config, service, &candidate.version, &strategy);
+        let by = Person { name: BY.to_owned(), roles: vec![Role::Developer] };
+        let state = self.plane.control().state::<Access>(people::stream(service)).await?;
+        if let Some(veto) = state.asked_of(version).filter(|a| a.subject == subject).and_then(|a| a.vetoed.as_ref()) {
+            return Err(exit::failure(exit::REFUSED, format!("{} vetoed it: {}", veto.by, veto.reason)));
+        }
+        match people::leave(&self.plane, config, service, &subject, &by).await {
+            // An emergency is a person's: what starts by itself waits for approvals all the same.
+            Ok(leave) => Ok(!matches!(leave, Leave::Glass { .. })),
+            // What is withheld was asked for, and is looked at again.
+            Err(error) if exit::code_of(&error) == exit::REFUSED => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn strategy(&self, service: &str) -> String {
+        let of_service = self.shop.opened.config.services.get(service).map(|s| s.release.clone());
+        self.desk.config.release.clone().or(of_service).unwrap_or_default()
+    }
+
     async fn start(&self, training: &Training, version: &str, id: &RolloutId) -> Result<()> {
         let config = &self.shop.opened.config;
         let root = self.root(training.number);
         let known = self.shop.known(&self.desk.model, version, &root).await?;
         let candidate = known.with_context(|| format!("version {version} is not registered"))?;
-        let of_service = config.services.get(&id.service).map(|s| s.release.clone()).unwrap_or_default();
-        let strategy = self.desk.config.release.clone().unwrap_or(of_service);
+        let strategy = self.strategy(&id.service);
         let change = self.change(training.number);
         if let Some(block) = self.watchman.block(&id.service, &self.desk.model, version, &strategy).await? {
             return Err(exit::failure(exit::REFUSED, block.why));
         }
         if release::measures_skew(config, &strategy) {
             release::prepare_offline(&self.plane, &self.ticks, config, &root, &id.service, &self.desk.model, version).await?;
+            // That may have taken long.
+            if let Some(block) = self.watchman.freeze(&id.service).await? {
+                return Err(exit::failure(exit::REFUSED, block.why));
+            }
         }
         let wish = release::Wish {
             service: &id.service,

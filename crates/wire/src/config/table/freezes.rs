@@ -35,7 +35,7 @@ static SPAN: Table = Table {
 
 static CALENDAR: Table = Table {
     title: "freezes.NAME, a calendar",
-    doc: "Each event of an iCalendar file is a freeze. A file that cannot be read freezes nothing that is under way, and nothing starts.",
+    doc: "Each event of an iCalendar file is a freeze. While a file cannot be read nothing starts, and what is under way keeps to what was read before.",
     keys: &[
         key("calendar", Shape::SourcePath, Need::Required, "The file, `.ics`. It is read again when it changes."),
         ZONE,

@@ -4,6 +4,7 @@
 mod freezes;
 mod judges;
 mod model;
+mod people;
 mod release;
 mod retrain;
 
@@ -62,6 +63,12 @@ pub static ROOT: Table = Table {
             Shape::Names { of: "model", item: &Shape::Table(&retrain::RETRAIN), refers: Some("models"), preset: None },
             Need::Optional,
             "Which models are trained anew by themselves, and when.",
+        ),
+        key(
+            "people",
+            names("person", &Shape::Table(&people::PERSON)),
+            Need::Optional,
+            "Who may do what. Without it whoever has a token may do everything, and nobody can approve.",
         ),
         key(
             "freezes",
@@ -135,6 +142,13 @@ static SERVICE: Table = Table {
         key("endpoint", Shape::UrlPath, Need::Optional, "Where it answers; `/v2/models/NAME` when not given."),
         key("release", Shape::Ref("releases"), Need::Default("default"), "Strategy of its releases, where the release names none."),
         key("objective", Shape::Table(&OBJECTIVE), Need::Optional, "What its users may expect."),
+        key(
+            "approvals",
+            Shape::Whole { min: 0, max: 10 },
+            Need::Default("0"),
+            "How many others than who asked must approve a release before it starts.",
+        ),
+        key("approvals_last", SPAN, Need::Default("24h"), "How long after it was asked for a release may start on its approvals."),
     ],
 };
 
