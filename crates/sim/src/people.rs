@@ -117,7 +117,7 @@ impl Desk {
 
     fn starts(&mut self, who: &str, subject: &Subject) {
         let state = self.engine.state::<Access>(STREAM).unwrap_or_default();
-        let leave = leave(&state, subject, OF, self.now);
+        let leave = leave(&state, subject, OF, |_| true, self.now);
         let outcome = match &leave {
             Ok(Leave::Approved { by }) => format!("started, approved by {}", by.join(" and ")),
             Ok(Leave::Glass { by, .. }) => format!("started, behind the glass that {by} broke"),

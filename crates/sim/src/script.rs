@@ -1,5 +1,6 @@
 //! Worlds that are written down instead of drawn: one question each, told as a story.
 
+use crate::halted;
 use crate::people;
 use crate::scenario::{Scenario, Truth};
 use crate::story::Story;
@@ -22,6 +23,8 @@ pub enum Script {
     OwnChange,
     /// The glass is broken in an emergency, and ends by itself.
     BrokenGlass,
+    /// A breaker halts an environment with two releases under way.
+    Halted,
 }
 
 /// Plays a script.
@@ -35,5 +38,6 @@ pub fn play(script: Script) -> Story {
         Script::HarmInFreeze => world(Scenario { truth: Truth::Harmful, shadow: false, freeze: Some((2, FREEZE_TICKS)), ..frozen }),
         Script::OwnChange => people::own_change(),
         Script::BrokenGlass => people::broken_glass(),
+        Script::Halted => halted::environment(),
     }
 }

@@ -116,6 +116,27 @@ fn scripted_people_do_not_approve_their_own_change_nor_leave_the_glass_broken() 
 }
 
 #[test]
+fn a_scripted_breaker_halts_an_environment_and_lets_harm_go_back() {
+    let story = play(Script::Halted).to_string();
+    assert!(story.ends_with("every rule held\n"), "{story}");
+    let marks = [
+        "errors is 0.2, above 0.05",
+        "errors cannot be told: Prometheus does not answer",
+        "errors is 0.3, above 0.05: the breaker trips",
+        "rollout/search/1: frozen by breaker production",
+        "rollout/pay/1: rollback began",
+        "the signals are normal: the breaker closes",
+        "rollout/search/1: the freeze is over",
+        "rollout/search/1: entered",
+    ];
+    let mut rest = story.as_str();
+    for mark in marks {
+        let (_, after) = rest.split_once(mark).unwrap_or_else(|| panic!("no `{mark}` where it belongs in {story}"));
+        rest = after;
+    }
+}
+
+#[test]
 fn a_story_is_readable() {
     let story = run(1, None).to_string();
     assert!(story.starts_with("seed 1, no fault planted\n"), "{story}");

@@ -4,6 +4,9 @@
 
 #[path = "cli/audit.rs"]
 mod audit;
+#[cfg(feature = "data")]
+#[path = "cli/breaker.rs"]
+mod breaker;
 #[path = "cli/browser.rs"]
 mod browser;
 #[cfg(feature = "data")]

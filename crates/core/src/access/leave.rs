@@ -70,34 +70,34 @@ pub enum Withheld {
     },
 }
 
-/// Whether a subject that `of` others must approve may be released at a time.
+/// Whether a subject that `of` others must approve may be released at a time; `counts` tells who may still approve.
 ///
 /// # Errors
 /// Why it may not.
-pub fn leave(state: &State, subject: &Subject, of: u32, at: At) -> Result<Leave, Withheld> {
+pub fn leave(state: &State, subject: &Subject, of: u32, counts: impl Fn(&str) -> bool, at: At) -> Result<Leave, Withheld> {
     if let Some(glass) = state.open_glass(at) {
         return Ok(Leave::Glass { by: glass.by.clone(), until: glass.until });
     }
     if let Some(owed) = state.owed(at) {
         return Err(Withheld::ReviewOwed { by: owed.by.clone(), since: owed.since });
     }
+    if let Some(veto) = state.veto_of(subject) {
+        return Err(Withheld::Vetoed { by: veto.by.clone(), reason: veto.reason.clone() });
+    }
     if of == 0 {
         return Ok(Leave::NotNeeded);
     }
-    let Some(asked) = state.asked_of(&subject.version) else { return Err(Withheld::NotAsked { of }) };
+    let Some(asked) = state.asked_like(subject) else { return Err(Withheld::NotAsked { of }) };
     if asked.subject != *subject {
         return Err(Withheld::Changed);
-    }
-    if let Some(veto) = &asked.vetoed {
-        return Err(Withheld::Vetoed { by: veto.by.clone(), reason: veto.reason.clone() });
     }
     if asked.until <= at {
         return Err(Withheld::Lapsed { until: asked.until });
     }
     // The number that counts is today's: one that was raised since holds for what was asked before.
-    let have = asked.approvals.len();
-    if have < of as usize {
-        return Err(Withheld::Waits { have, of, asked_by: asked.by.clone() });
+    let by: Vec<String> = asked.approvals.iter().map(|given| given.by.clone()).filter(|name| counts(name)).collect();
+    if by.len() < of as usize {
+        return Err(Withheld::Waits { have: by.len(), of, asked_by: asked.by.clone() });
     }
-    Ok(Leave::Approved { by: asked.approvals.iter().map(|given| given.by.clone()).collect() })
+    Ok(Leave::Approved { by })
 }

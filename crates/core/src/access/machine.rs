@@ -1,6 +1,6 @@
 //! Commands, facts, state, `decide` and `evolve` of what people allow for one service.
 
-use super::{Action, Person, Subject};
+use super::{Action, Person, Refused, Subject};
 use crate::id::At;
 use crate::machine::Machine;
 use serde::{Deserialize, Serialize};
@@ -9,8 +9,10 @@ use serde::{Deserialize, Serialize};
 pub const GLASS_MS_MAX: u64 = 24 * 3_600_000;
 /// Most requests that a service remembers; the oldest go first.
 pub const ASKED_MAX: usize = 100;
+/// Most vetoes.
+pub const VETOES_MAX: usize = 10_000;
 /// Longest name or reason, in bytes.
-const TEXT_BYTES_MAX: usize = 4_096;
+pub(super) const TEXT_BYTES_MAX: usize = 4_096;
 
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,108 +153,6 @@ pub enum Command {
     },
 }
 
-/// Why a command did nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Refused {
-    /// No role allows it.
-    #[error("{name} may not {}: their roles are {roles}", action.words())]
-    NoRole {
-        /// Who.
-        name: String,
-        /// What.
-        action: Action,
-        /// Their roles.
-        roles: String,
-    },
-    /// Who and why are recorded.
-    #[error("{what}: say who and why, in at most {TEXT_BYTES_MAX} bytes: it is recorded")]
-    NoReason {
-        /// What.
-        what: &'static str,
-    },
-    /// Two pairs of eyes.
-    #[error("approve version {version}: {name} asked for it: somebody else must approve it")]
-    OwnChange {
-        /// The version.
-        version: String,
-        /// Who.
-        name: String,
-    },
-    /// Nothing was asked.
-    #[error("{what} version {version}: nobody asked for it: `tidegate release start` does")]
-    NotAsked {
-        /// What.
-        what: &'static str,
-        /// The version.
-        version: String,
-    },
-    /// It is another one now.
-    #[error("{what} version {version}: it or its strategy changed since it was asked for: ask for it again")]
-    Changed {
-        /// What.
-        what: &'static str,
-        /// The version.
-        version: String,
-    },
-    /// It was asked for too long ago.
-    #[error("{what} version {version}: it was asked for too long ago, at the latest {until}: ask for it again")]
-    Lapsed {
-        /// What.
-        what: &'static str,
-        /// The version.
-        version: String,
-        /// When it ended.
-        until: At,
-    },
-    /// A veto is final.
-    #[error("{what} version {version}: {by} vetoed it: {reason}: a veto is final, release another version or strategy")]
-    Vetoed {
-        /// What.
-        what: &'static str,
-        /// The version.
-        version: String,
-        /// Who vetoed.
-        by: String,
-        /// Why.
-        reason: String,
-    },
-    /// One at a time.
-    #[error("break the glass: {by} broke it already, until {until}")]
-    Open {
-        /// Who.
-        by: String,
-        /// Until when.
-        until: At,
-    },
-    /// The last one was not answered for.
-    #[error("break the glass: what {by} did the last time was not reviewed: `tidegate break-glass --review` comes first")]
-    ReviewOwed {
-        /// Who broke it.
-        by: String,
-    },
-    /// Too long, or no time at all.
-    #[error("break the glass: it lasts from a moment to {} hours", GLASS_MS_MAX / 3_600_000)]
-    Lasts,
-    /// It is whole.
-    #[error("{what}: the glass is not broken")]
-    Whole {
-        /// What.
-        what: &'static str,
-    },
-    /// It goes on.
-    #[error("review the broken glass: it is broken until {until}: wait for its end")]
-    StillOpen {
-        /// Until when.
-        until: At,
-    },
-    /// Nobody reviews themselves.
-    #[error("review the broken glass: {name} broke or used it: somebody else must look at it")]
-    OwnGlass {
-        /// Who.
-        name: String,
-    },
-}
-
 /// What somebody said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Given {
@@ -273,12 +173,22 @@ pub struct Asked {
     pub of: u32,
     /// Who asked.
     pub by: String,
+    /// Who had asked for the same before.
+    pub before: Vec<String>,
     /// From when on approvals of it no longer count.
     pub until: At,
     /// Who approved it.
     pub approvals: Vec<Given>,
-    /// Who forbade it.
-    pub vetoed: Option<Given>,
+}
+
+/// What is forbidden.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Veto {
+    /// Which change.
+    pub subject: Subject,
+    /// Who forbade it, and why.
+    #[serde(flatten)]
+    pub given: Given,
 }
 
 /// Something that was done behind a broken glass.
@@ -312,17 +222,31 @@ pub struct Glass {
 /// A service's fold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct State {
-    /// What was asked for, oldest first; of a version the newest.
+    /// What was asked for, oldest first; of a version and strategy the newest.
     pub asked: Vec<Asked>,
+    /// What is forbidden, oldest first, whether it was asked for again or not.
+    pub vetoes: Vec<Veto>,
     /// The newest broken glass.
     pub glass: Option<Glass>,
 }
 
 impl State {
-    /// What was asked of a version.
+    /// What was last asked of a version.
     #[must_use]
     pub fn asked_of(&self, version: &str) -> Option<&Asked> {
-        self.asked.iter().find(|a| a.subject.version == version)
+        self.asked.iter().rfind(|a| a.subject.version == version)
+    }
+
+    /// What was asked of a version and strategy.
+    #[must_use]
+    pub fn asked_like(&self, subject: &Subject) -> Option<&Asked> {
+        self.asked.iter().find(|a| a.subject.is_like(subject))
+    }
+
+    /// Who forbade a change.
+    #[must_use]
+    pub fn veto_of(&self, subject: &Subject) -> Option<&Given> {
+        self.vetoes.iter().find(|veto| veto.subject.digest == subject.digest).map(|veto| &veto.given)
     }
 
     /// The glass that is broken at a time.
@@ -354,7 +278,7 @@ impl Machine for Access {
             Command::Ask { subject, of, lasts_ms, by, at } => ask(state, subject, (*of, *lasts_ms), by, *at),
             Command::Approve { subject, by, reason, at } => {
                 let asked = asked(state, "approve", subject, by, reason, *at)?;
-                if asked.by == by.name {
+                if asked.by == by.name || asked.before.contains(&by.name) {
                     return Err(Refused::OwnChange { version: subject.version.clone(), name: by.name.clone() });
                 }
                 if asked.approvals.iter().any(|given| given.by == by.name) {
@@ -379,11 +303,16 @@ impl Machine for Access {
         let given = |by: &str, reason: &str, at: At| Given { by: by.to_owned(), reason: reason.to_owned(), at };
         match event {
             Event::Asked { subject, of, by, until, .. } => {
-                state.asked.retain(|a| a.subject.version != subject.version);
+                // Whoever asked for the same before does not approve it either.
+                let same = state.asked_like(subject).filter(|a| a.subject == *subject);
+                let mut before: Vec<String> = same.map(|a| a.before.iter().chain([&a.by]).cloned().collect()).unwrap_or_default();
+                before.sort_unstable();
+                before.dedup();
+                state.asked.retain(|a| !a.subject.is_like(subject));
                 let over = (state.asked.len() + 1).saturating_sub(ASKED_MAX);
                 state.asked.drain(..over);
                 let (subject, by) = (subject.clone(), by.clone());
-                state.asked.push(Asked { subject, of: *of, by, until: *until, approvals: vec![], vetoed: None });
+                state.asked.push(Asked { subject, of: *of, by, before, until: *until, approvals: vec![] });
             }
             Event::Approved { subject, by, reason, at } => {
                 if let Some(asked) = state.asked.iter_mut().find(|a| a.subject == *subject) {
@@ -391,9 +320,9 @@ impl Machine for Access {
                 }
             }
             Event::Vetoed { subject, by, reason, at } => {
-                if let Some(asked) = state.asked.iter_mut().find(|a| a.subject == *subject) {
-                    asked.vetoed = Some(given(by, reason, *at));
-                }
+                let over = (state.vetoes.len() + 1).saturating_sub(VETOES_MAX);
+                state.vetoes.drain(..over);
+                state.vetoes.push(Veto { subject: subject.clone(), given: given(by, reason, *at) });
             }
             Event::GlassBroken { by, reason, until, at } => {
                 let (by, reason) = (by.clone(), reason.clone());
@@ -428,22 +357,18 @@ fn said(what: &'static str, by: &Person, reason: &str) -> Result<(), Refused> {
     if good(&by.name) && good(reason) { Ok(()) } else { Err(Refused::NoReason { what }) }
 }
 
-fn vetoed(what: &'static str, asked: &Asked) -> Result<(), Refused> {
-    let version = || asked.subject.version.clone();
-    match &asked.vetoed {
-        Some(veto) => Err(Refused::Vetoed { what, version: version(), by: veto.by.clone(), reason: veto.reason.clone() }),
-        None => Ok(()),
-    }
+fn vetoed(what: &'static str, state: &State, subject: &Subject) -> Result<(), Refused> {
+    let Some(veto) = state.veto_of(subject) else { return Ok(()) };
+    Err(Refused::Vetoed { what, version: subject.version.clone(), by: veto.by.clone(), reason: veto.reason.clone() })
 }
 
 fn ask(state: &State, subject: &Subject, (of, lasts_ms): (u32, u64), by: &Person, at: At) -> Result<Vec<Event>, Refused> {
     allowed(by, Action::Ask)?;
     said("ask for a release", by, "asked")?;
-    if let Some(asked) = state.asked_of(&subject.version).filter(|asked| asked.subject == *subject) {
-        vetoed("release", asked)?;
-        if asked.until > at && asked.of == of {
-            return Ok(vec![]);
-        }
+    vetoed("release", state, subject)?;
+    // The number that counts is today's: asking again takes no approval away.
+    if state.asked_like(subject).is_some_and(|asked| asked.subject == *subject && asked.until > at) {
+        return Ok(vec![]);
     }
     Ok(vec![Event::Asked { subject: subject.clone(), of, by: by.name.clone(), until: at.plus_ms(lasts_ms), at }])
 }
@@ -453,11 +378,11 @@ fn asked<'a>(state: &'a State, what: &'static str, subject: &Subject, by: &Perso
     allowed(by, Action::Approve)?;
     said(what, by, reason)?;
     let version = subject.version.clone();
-    let Some(asked) = state.asked_of(&version) else { return Err(Refused::NotAsked { what, version }) };
+    vetoed(what, state, subject)?;
+    let Some(asked) = state.asked_like(subject) else { return Err(Refused::NotAsked { what, version }) };
     if asked.subject != *subject {
         return Err(Refused::Changed { what, version });
     }
-    vetoed(what, asked)?;
     if asked.until <= at {
         return Err(Refused::Lapsed { what, version, until: asked.until });
     }

@@ -6,11 +6,13 @@
 
 mod leave;
 mod machine;
+mod refused;
 #[cfg(test)]
 mod tests;
 
 pub use leave::{Leave, Withheld, leave};
-pub use machine::{ASKED_MAX, Access, Asked, Command, Event, GLASS_MS_MAX, Given, Glass, Refused, State, Used};
+pub use machine::{ASKED_MAX, Access, Asked, Command, Event, GLASS_MS_MAX, Given, Glass, State, Used, VETOES_MAX, Veto};
+pub use refused::Refused;
 
 use crate::id::Digest;
 use serde::{Deserialize, Serialize};
@@ -122,4 +124,12 @@ pub struct Subject {
     pub strategy: String,
     /// Of everything that an approver was shown: artefacts, strategy, service.
     pub digest: Digest,
+}
+
+impl Subject {
+    /// Whether it is the same version by the same strategy, whatever became of them since.
+    #[must_use]
+    pub fn is_like(&self, other: &Subject) -> bool {
+        (&self.version, &self.strategy) == (&other.version, &other.strategy)
+    }
 }

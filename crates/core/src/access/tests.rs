@@ -62,7 +62,7 @@ impl Desk {
     }
 
     fn leave(&self, what: &Subject) -> Result<Leave, Withheld> {
-        leave(&self.state, what, 2, self.now)
+        leave(&self.state, what, 2, |_| true, self.now)
     }
 }
 
@@ -78,6 +78,8 @@ fn two_others_than_the_author_approve() {
     assert_eq!(desk.leave(&change), Err(Withheld::Waits { have: 1, of: 2, asked_by: "ada".to_owned() }));
     assert_eq!(desk.approve("joan", &change), Ok(1));
     assert_eq!(desk.leave(&change), Ok(Leave::Approved { by: vec!["grace".to_owned(), "joan".to_owned()] }));
+    let gone = leave(&desk.state, &change, 2, |name| name != "grace", desk.now);
+    assert_eq!(gone, Err(Withheld::Waits { have: 1, of: 2, asked_by: "ada".to_owned() }), "who may no longer approve does not count");
 }
 
 #[test]
@@ -110,6 +112,31 @@ fn a_veto_is_final() {
         assert!(matches!(said, Err(Refused::Vetoed { .. })), "{said:?}");
     }
     assert_eq!(desk.ask("ada", &subject("b")), Ok(1), "another change is another question");
+    // Not by a detour either: asked for by another strategy, or with nobody needed any more.
+    let detour = Subject { strategy: "fast".to_owned(), digest: Digest::of(b"fast"), ..change.clone() };
+    desk.ask("ada", &detour).unwrap();
+    assert!(matches!(desk.ask("ada", &change), Err(Refused::Vetoed { .. })));
+    assert!(matches!(leave(&desk.state, &change, 0, |_| true, desk.now), Err(Withheld::Vetoed { .. })));
+}
+
+#[test]
+fn asking_again_hands_nothing_over() {
+    let (mut desk, change) = (Desk::new(), subject("a"));
+    desk.ask("ada", &change).unwrap();
+    desk.approve("grace", &change).unwrap();
+    // More are needed now: what was approved stays approved.
+    let more = Command::Ask { subject: change.clone(), of: 3, lasts_ms: HOUR, by: person("joan", &[Role::Developer]), at: desk.now };
+    assert_eq!(desk.give(&more), Ok(0));
+    assert_eq!(desk.state.asked_of("3").unwrap().approvals.len(), 1);
+    // Another strategy of the same version is another question beside it.
+    let fast = Subject { strategy: "fast".to_owned(), digest: Digest::of(b"fast"), ..change.clone() };
+    desk.ask("joan", &fast).unwrap();
+    assert_eq!(desk.state.asked_like(&change).unwrap().approvals.len(), 1);
+    // Asked for anew by somebody else after its end, it is still not approved by who asked first.
+    desk.now = At(0).plus_ms(25 * HOUR);
+    assert_eq!(desk.ask("joan", &change), Ok(1));
+    assert!(matches!(desk.approve("ada", &change), Err(Refused::OwnChange { .. })));
+    assert_eq!(desk.approve("grace", &change), Ok(1));
 }
 
 #[test]
@@ -184,9 +211,10 @@ proptest! {
             };
             match desk.leave(&change) {
                 Ok(Leave::Approved { by }) => {
-                    let asked = desk.state.asked_of("3").unwrap();
-                    let others: BTreeSet<&String> = by.iter().filter(|name| **name != asked.by).collect();
-                    prop_assert!(others.len() >= 2 && asked.vetoed.is_none() && asked.subject == change && desk.now < asked.until);
+                    let asked = desk.state.asked_like(&change).unwrap();
+                    let others: BTreeSet<&String> = by.iter().filter(|name| **name != asked.by && !asked.before.contains(name)).collect();
+                    prop_assert!(others.len() >= 2 && desk.state.veto_of(&change).is_none());
+                    prop_assert!(asked.subject == change && desk.now < asked.until);
                 }
                 Ok(Leave::Glass { .. }) => prop_assert!(desk.state.open_glass(desk.now).is_some()),
                 Ok(Leave::NotNeeded) => prop_assert!(false, "two are needed"),

@@ -2,6 +2,7 @@
 
 mod audit;
 mod bounds;
+mod breaker;
 mod check;
 mod config;
 #[cfg(feature = "data")]
@@ -85,6 +86,9 @@ enum Command {
     Judge(judge::JudgeCommand),
     /// Shows which services are frozen, and when which will be
     Freeze(freeze::FreezeArgs),
+    /// Shows circuit breakers; trips and closes them by hand
+    #[command(subcommand)]
+    Breaker(breaker::BreakerCommand),
     /// Lets approvals and freezes of a service not count for a while, in an emergency; answers for it afterwards
     BreakGlass(people::BreakGlassArgs),
     /// Shows trainings that start by themselves; starts, approves, rejects and cancels them
@@ -142,6 +146,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Release(command) => release::release(&context, &command),
         Command::Judge(command) => judge::judge(&context, &command),
         Command::Freeze(args) => freeze::freeze(&context, &args),
+        Command::Breaker(command) => breaker::breaker(&context, &command),
         Command::BreakGlass(args) => people::break_glass(&context, &args),
         Command::Retrain(command) => retrain::retrain(&context, &command),
         Command::Report(args) => report::report(&context, &args),

@@ -9,6 +9,7 @@ use anyhow::Result;
 use clap::Args;
 use hyper::Method;
 use serde_json::{Value, json};
+use tidegate_core::id::At;
 use tidegate_wire::config::unit::duration_ms;
 
 /// A version that somebody asked for.
@@ -84,7 +85,7 @@ fn ask(context: &Context, what: &str, method: Method, path: &str, body: Option<&
 }
 
 /// A name as a part of a path.
-fn part(name: &str) -> Result<&str> {
+pub fn part(name: &str) -> Result<&str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if !name.is_empty() && name.chars().all(plain) {
         return Ok(name);
@@ -96,22 +97,29 @@ fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
 }
 
+/// A time as people read it.
+pub fn time(value: &Value) -> String {
+    value.as_i64().map_or_else(String::new, |ms| At(ms).to_string())
+}
+
 fn of_service(service: &str, state: &Value) -> String {
     let mut lines = vec![];
+    let vetoes = state["vetoes"].as_array().cloned().unwrap_or_default();
     for asked in state["asked"].as_array().into_iter().flatten() {
         let said: Vec<&str> = asked["approvals"].as_array().into_iter().flatten().map(|given| text(&given["by"])).collect();
         let by = if said.is_empty() { "nobody yet".to_owned() } else { said.join(", ") };
-        let stands = match asked["vetoed"].as_object() {
+        let veto = vetoes.iter().find(|veto| veto["subject"]["digest"] == asked["subject"]["digest"]);
+        let stands = match veto {
             Some(veto) => style::bad(&format!("vetoed by {}: {}", text(&veto["by"]), text(&veto["reason"]))).to_string(),
             None if said.len() as u64 >= asked["of"].as_u64().unwrap_or(u64::MAX) => style::good(&format!("approved by {by}")).to_string(),
             None => format!("{} of {} approvals, by {by}", said.len(), asked["of"]),
         };
         let (version, strategy) = (text(&asked["subject"]["version"]), text(&asked["subject"]["strategy"]));
-        let (asker, until) = (text(&asked["by"]), text(&asked["until"]));
+        let (asker, until) = (text(&asked["by"]), time(&asked["until"]));
         lines.push(format!("{service} version {version} by `{strategy}`, asked for by {asker}, until {until}: {stands}"));
     }
     if let Some(glass) = state["glass"].as_object() {
-        let (by, reason, until) = (text(&glass["by"]), text(&glass["reason"]), text(&glass["until"]));
+        let (by, reason, until) = (text(&glass["by"]), text(&glass["reason"]), time(&glass["until"]));
         let review = match glass["reviewed"].as_object() {
             Some(review) => format!("reviewed by {}: {}", text(&review["by"]), text(&review["reason"])),
             None => style::warn("not reviewed").to_string(),

@@ -5,6 +5,7 @@ use crate::exit::{self, failure};
 use crate::show::{self, progress::Progress};
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -32,6 +33,15 @@ enum SimCommand {
     Judges(JudgesArgs),
     /// Faulty and healthy releases, carried out whole: how many alarms are right, and how many faults are found
     Corpus(CorpusArgs),
+    /// Many seeds one after the other, each a world of its own; what broke a rule is named
+    Seeds {
+        /// How many
+        #[arg(long, default_value_t = 1_000)]
+        count: u64,
+        /// The first
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+    },
     /// A written world, told as a story
     Story {
         /// Which
@@ -56,6 +66,8 @@ enum ScriptName {
     OwnChange,
     /// The glass is broken, ends by itself, and is answered for
     BrokenGlass,
+    /// A breaker halts an environment with two releases under way
+    Halted,
 }
 
 impl ScriptName {
@@ -65,6 +77,7 @@ impl ScriptName {
             ScriptName::HarmInFreeze => Script::HarmInFreeze,
             ScriptName::OwnChange => Script::OwnChange,
             ScriptName::BrokenGlass => Script::BrokenGlass,
+            ScriptName::Halted => Script::Halted,
         }
     }
 }
@@ -104,16 +117,60 @@ struct JudgesArgs {
 const PRECISION: f64 = 0.95;
 const RECALL: f64 = 0.99;
 
+/// Seeds between two looks at the progress.
+const SEEDS_AT_ONCE: u64 = 1_000;
+/// Broken seeds that are named to people; with `--json`, all are.
+const BROKEN_SHOWN: usize = 20;
+
 /// Carries it out.
 pub fn sim(context: &Context, args: &SimArgs) -> Result<u8> {
     match &args.command {
         Some(SimCommand::Judges(args)) => return judges(context, args),
         Some(SimCommand::Corpus(args)) => return corpus(context, args),
         Some(SimCommand::Explore { depth }) => return explored(context, *depth),
+        Some(SimCommand::Seeds { count, from }) => return seeds(context, *from, *count),
         Some(SimCommand::Story { script }) => return told(context, &play(script.script())),
         None => {}
     }
     told(context, &tidegate_sim::run(args.seed, None))
+}
+
+/// 1 where a rule was broken.
+fn seeds(context: &Context, from: u64, count: u64) -> Result<u8> {
+    let progress = Progress::new(context.json);
+    let (mut ends, mut broken, mut lasted_ms) = (BTreeMap::<String, u64>::new(), vec![], 0);
+    let end = from.saturating_add(count);
+    let mut next = from;
+    while next < end {
+        progress.now(&format!("{} of {count} seeds", next - from));
+        let some: Vec<u64> = (next..end.min(next.saturating_add(SEEDS_AT_ONCE))).collect();
+        next = end.min(next.saturating_add(SEEDS_AT_ONCE));
+        // The stories themselves are not kept: each can be had again by its seed.
+        let told = |seed: &u64| {
+            let story = tidegate_sim::run(*seed, None);
+            (*seed, story.outcome, story.lasted_ms, story.violations.first().map(|v| format!("{}: {}", v.rule, v.found)))
+        };
+        for (seed, outcome, ms, violation) in in_parallel(&some, told, |_| {}) {
+            // Where it ended, without the number of the attempt.
+            let (outcome, _) = outcome.split_once(" in attempt").unwrap_or((&outcome, ""));
+            *ends.entry(outcome.to_owned()).or_default() += 1;
+            lasted_ms += ms;
+            broken.extend(violation.map(|v| (seed, v)));
+        }
+    }
+    progress.clear();
+    if context.json {
+        show::json(&serde_json::json!({ "seeds": count, "ends": ends, "simulated_ms": lasted_ms, "broken": broken }))?;
+    } else {
+        let rows: Vec<Vec<String>> = ends.iter().map(|(outcome, n)| vec![outcome.clone(), n.to_string()]).collect();
+        show::line(&show::table(&["end", "seeds"], rows))?;
+        let shown = |(seed, v): &(u64, String)| show::line(&format!("BROKEN with `tidegate sim --seed {seed}`: {v}"));
+        broken.iter().take(BROKEN_SHOWN).try_for_each(shown)?;
+        let days = lasted_ms as f64 / 86_400_000.0;
+        show::line(&format!("{count} seeds, {days:.0} simulated days: {} broke a rule", broken.len()))?;
+    }
+    // None at all shows nothing.
+    Ok(if broken.is_empty() && count > 0 { exit::OK } else { exit::NOT_PASSED })
 }
 
 /// 1 where a rule was broken.

@@ -36,6 +36,11 @@ const OWNER: &str = "owner";
 /// The name of whoever signed in with a token that is nobody's.
 const CONSOLE: &str = "console";
 
+/// Whether records of this name are of nobody in particular.
+pub fn is_nameless(name: &str) -> bool {
+    matches!(name, OWNER | CONSOLE)
+}
+
 /// What a session is.
 #[derive(Clone)]
 struct Session {
@@ -125,13 +130,17 @@ fn bearer(request: &Request<Body>) -> Option<&str> {
 fn wanted(method: &Method, path: &str) -> Action {
     let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
     match (method, parts.as_slice()) {
+        // A question begins a judgement that is recorded.
+        (_, ["api", "v1", "judgements", ..]) => Action::Ask,
         (&Method::GET | &Method::HEAD, _) => Action::Look,
         (_, ["api", "v1", "approvals", ..]) => Action::Approve,
         (_, ["api", "v1", "glass", _, "review"]) => Action::Review,
         (_, ["api", "v1", "glass", ..]) => Action::BreakGlass,
-        (_, ["api", "v1", "releases", _, _, "pause" | "abort" | "undo"]) => Action::Stop,
+        (_, ["api", "v1", "releases", _, _, "pause" | "abort" | "undo"] | ["api", "v1", "breakers", _, "trip"]) => Action::Stop,
+        (_, ["api", "v1", "breakers", ..]) => Action::Release,
         // What starts a release asks for it where others must approve it, and is looked at again.
-        (_, ["api", "v1", "releases", _, _, ..]) => Action::Release,
+        (_, ["api", "v1", "releases", _, _, ..] | ["api", "v1", "retrain", _, "approve"]) => Action::Release,
+        (_, ["api", "v1", "retrain", _, "reject" | "cancel"]) => Action::Stop,
         _ => Action::Ask,
     }
 }
@@ -140,8 +149,8 @@ fn wanted(method: &Method, path: &str) -> Action {
 async fn as_person(person: Person, mut request: Request<Body>, next: Next) -> Response {
     let action = wanted(request.method(), request.uri().path());
     if !person.may(action) {
-        let named = matches!(person.name.as_str(), OWNER | CONSOLE);
-        let advice = if named { ": use a token that names a person, `tidegate token create --person NAME`" } else { "" };
+        let advice =
+            if is_nameless(&person.name) { ": use a token that names a person, `tidegate token create --person NAME`" } else { "" };
         let why = format!("{} may not {}{advice}", person.name, action.words());
         let body = serde_json::json!({ "error": why, "exit_code": exit::REFUSED });
         return (StatusCode::FORBIDDEN, axum::Json(body)).into_response();
@@ -192,10 +201,10 @@ fn refused(why: &str) -> Response {
 
 /// On the socket everybody is the workspace's owner, as nobody else can reach it, or the person of the token that they show.
 pub async fn on_socket(State(sessions): State<Sessions>, request: Request<Body>, next: Next) -> Response {
-    let name = match (bearer(&request), sessions.bearer(&request)) {
-        (None, _) => None,
-        (Some(_), Some(token)) => token.person,
-        (Some(_), None) => return refused("the token of TIDEGATE_TOKEN is not known, or has ended: `tidegate token create` makes one"),
+    let name = match (request.headers().contains_key(header::AUTHORIZATION), sessions.bearer(&request)) {
+        (false, _) => None,
+        (true, Some(token)) => token.person,
+        (true, None) => return refused("the token of TIDEGATE_TOKEN is not known, or has ended: `tidegate token create` makes one"),
     };
     match sessions.person(name, OWNER) {
         Ok(person) => as_person(person, request, next).await,

@@ -10,7 +10,7 @@ use super::ticks::Ticks;
 use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
-use super::{access, checking, people, release_view, steer, training};
+use super::{access, breaker, checking, people, release_view, steer, training};
 use crate::exit;
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -42,6 +42,7 @@ pub struct Parts {
     pub sealed: Arc<AtomicU64>,
     pub ticks: Ticks,
     pub bus: Bus,
+    pub breakers: breaker::Seen,
     pub listen: SocketAddr,
 }
 
@@ -56,6 +57,7 @@ pub struct Api {
     pub ticks: Ticks,
     pub bus: Bus,
     pub hooks: Hooks,
+    pub breakers: breaker::Seen,
 }
 
 /// A failure as an answer: JSON with the words and the exit code of a command that meets it.
@@ -105,6 +107,8 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/releases/{service}/{number}/{command}", post(steer::command)),
         ("/api/v1/approvals", get(people::all)),
         ("/api/v1/approvals/{service}/{version}/{word}", post(people::decide)),
+        ("/api/v1/breakers", get(breaker::all)),
+        ("/api/v1/breakers/{name}/{word}", post(breaker::command)),
         ("/api/v1/glass/{service}", post(people::break_glass)),
         ("/api/v1/glass/{service}/review", post(people::review)),
         ("/api/v1/data/{name}/checks", post(checking::check)),
@@ -130,9 +134,9 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
 /// # Errors
 /// When the port is taken or the socket cannot be made.
 pub async fn start(parts: Parts) -> Result<(SocketAddr, String)> {
-    let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, listen } = parts;
+    let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, breakers, listen } = parts;
     let views = Views { opened: opened.clone(), plane: plane.clone(), blobs, sealed };
-    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus, hooks: Hooks::default() };
+    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus, hooks: Hooks::default(), breakers };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
         let advice = "end the other program, or name another address as `console: { listen: ... }` in tidegate.yaml";
         exit::failure(exit::OUTSIDE, format!("start the console on {listen}: {e}: {advice}"))

@@ -1,5 +1,6 @@
 //! Tells releases that are under way when a freeze begins and when it is lifted.
 
+use super::breaker;
 use super::people;
 use super::plane::Plane;
 use crate::clock;
@@ -34,7 +35,7 @@ impl Freezer {
             self.plane.trouble_once(&mut said, trouble.map(named));
             match told {
                 // A freeze that is no longer configured was lifted, and none can come.
-                Ok(_) if self.calendar.is_empty() => return,
+                Ok(_) if self.calendar.is_empty() && self.calendar.opened().config.breakers.is_empty() => return,
                 Ok(Looked { next: Some(next), .. }) => {
                     tokio::time::sleep(LOOK.min(Duration::from_millis(next.since_ms(clock::now()).max(1)))).await;
                 }
@@ -59,6 +60,9 @@ impl Freezer {
     pub async fn tell(&self, service: &str) -> Result<Looked> {
         let at = clock::now();
         let mut looked = self.calendar.look(service, at);
+        let halted = breaker::halted(&self.plane, &self.calendar.opened().config, service, at).await?;
+        // A breaker has no end that is known: what it says comes first.
+        looked.frozen = halted.or(looked.frozen);
         if looked.frozen.is_some() && self.glass_is_broken(service).await? {
             looked.frozen = None;
         }

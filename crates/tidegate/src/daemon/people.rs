@@ -1,19 +1,21 @@
 //! Approvals and broken glasses over HTTP, and whether people let a release start.
 
-use super::access::Principal;
+use super::access::{Principal, is_nameless};
 use super::api::{Api, Failed};
 use super::plane::Plane;
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::register;
+use crate::steps::release::{self, Wish};
 use anyhow::Result;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use tidegate_core::access::{self, Access, Command, Event, Leave, Person, Subject};
+use tidegate_core::access::{self, Access, Command, Event, Leave, Person, Role, Subject, Withheld};
 use tidegate_core::id::Digest;
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::{ModelVersion, Models};
+use tidegate_core::rollout::Spec;
 use tidegate_wire::config::Workspace;
 
 /// The stream of what people allow for a service.
@@ -22,8 +24,13 @@ pub fn stream(service: &str) -> String {
 }
 
 /// What people are shown of a release: a change of any of it is another change.
-pub fn subject(config: &Workspace, service: &str, version: &ModelVersion, strategy: &str) -> Subject {
-    let by = config.releases.get(strategy);
+///
+/// # Errors
+/// When there is no such strategy, or it does not hold together.
+pub fn subject(config: &Workspace, service: &str, version: &ModelVersion, strategy: &str) -> Result<Subject> {
+    let wish = Wish { service, version, strategy, change: "any", disagreement: None };
+    let spec = release::spec(config, &wish, 1, None)?;
+    let blocked = config.releases.get(strategy).map(|s| s.blocked_by).unwrap_or_default();
     let shown = serde_json::json!({
         "service": service,
         "model": version.model,
@@ -32,12 +39,37 @@ pub fn subject(config: &Workspace, service: &str, version: &ModelVersion, strate
         "transform": version.transform,
         "golden": version.golden,
         "strategy": strategy,
-        "steps": by.map(|s| &s.steps),
-        "promote": by.map(|s| &s.promote),
-        "max_exposure": by.map(|s| s.exposure_max),
-        "judge": by.map(|s| &s.judge),
+        "carried_out": carried_out(&spec),
+        "blocked_by": { "drift": blocked.drift, "data": blocked.data },
     });
-    Subject { version: version.version.clone(), strategy: strategy.to_owned(), digest: Digest::of(shown.to_string().as_bytes()) }
+    Ok(Subject { version: version.version.clone(), strategy: strategy.to_owned(), digest: Digest::of(shown.to_string().as_bytes()) })
+}
+
+/// What of a specification says how it is released.
+fn carried_out(spec: &Spec) -> serde_json::Value {
+    serde_json::json!({ "steps": spec.steps, "promote": spec.promote, "max_exposure": spec.exposure_max, "judge": spec.judge })
+}
+
+/// Whether people let an ended release be tried again: what is tried is what was released then.
+///
+/// # Errors
+/// Why not; the journal's failures.
+pub async fn leave_to_retry(plane: &Plane, config: &Workspace, spec: &Spec, by: &Person) -> Result<Leave> {
+    let models = plane.control().state::<Models>(register::stream(&spec.model)).await?;
+    let version = models.versions.get(&spec.candidate).ok_or_else(|| {
+        failure(
+            exit::NOT_FOUND,
+            format!("retry a release of version {}: model {} has no such version any more", spec.candidate, spec.model),
+        )
+    })?;
+    let subject = subject(config, &spec.service, version, &spec.strategy)?;
+    let leave = leave(plane, config, &spec.service, &subject, by).await?;
+    let wish = Wish { service: &spec.service, version, strategy: &spec.strategy, change: "any", disagreement: None };
+    if matches!(leave, Leave::Approved { .. }) && carried_out(&release::spec(config, &wish, 1, None)?) != carried_out(spec) {
+        let why = format!("retry a release of version {}: its strategy changed since: start a new release", spec.candidate);
+        return Err(failure(exit::REFUSED, why));
+    }
+    Ok(leave)
 }
 
 /// Whether people let a release start; where others must approve it first, they are asked.
@@ -47,13 +79,18 @@ pub fn subject(config: &Workspace, service: &str, version: &ModelVersion, strate
 pub async fn leave(plane: &Plane, config: &Workspace, service: &str, subject: &Subject, by: &Person) -> Result<Leave> {
     let (of, lasts_ms) = config.services.get(service).map_or((0, 0), |s| (s.approvals, s.approvals_last_ms));
     let state = plane.control().state::<Access>(stream(service)).await?;
-    let withheld = match access::leave(&state, subject, of, clock::now()) {
+    let counts = |name: &str| config.people.get(name).is_some_and(|roles| roles.contains(&Role::Approver));
+    let withheld = match access::leave(&state, subject, of, counts, clock::now()) {
         Ok(leave) => return Ok(leave),
         Err(withheld) => withheld,
     };
     let why = |text: &str| failure(exit::REFUSED, format!("start a release of version {}: {text}", subject.version));
-    if of == 0 || state.owed(clock::now()).is_some() {
+    if of == 0 || matches!(withheld, Withheld::ReviewOwed { .. } | Withheld::Vetoed { .. }) {
         return Err(why(&withheld.to_string()));
+    }
+    if is_nameless(&by.name) {
+        let advice = "it is asked for in somebody's name: set TIDEGATE_TOKEN to a token of `tidegate token create --person NAME`";
+        return Err(why(&format!("{withheld}: {advice}")));
     }
     let ask = Command::Ask { subject: subject.clone(), of, lasts_ms, by: by.clone(), at: clock::now() };
     let asked = plane.control().execute::<Access>(stream(service), None, ask).await.map_err(|e| why(&format!("{e:#}")))?;
@@ -66,7 +103,16 @@ pub async fn leave(plane: &Plane, config: &Workspace, service: &str, subject: &S
     )))
 }
 
-/// Notes that a release started behind a broken glass.
+/// Notes what is done behind a broken glass, where it is broken.
+///
+/// # Errors
+/// When the journal cannot be read or refuses.
+pub async fn note_use(plane: &Plane, service: &str, what: String, by: &str) -> Result<()> {
+    let state = plane.control().state::<Access>(stream(service)).await?;
+    if state.open_glass(clock::now()).is_some() { used(plane, service, what, by).await } else { Ok(()) }
+}
+
+/// Notes that a release starts behind a broken glass.
 ///
 /// # Errors
 /// When the journal refuses.
@@ -119,7 +165,7 @@ pub async fn decide(
         return Err(failure(exit::NOT_FOUND, why).into());
     };
     // As it is now: what changed since it was asked for is not what the person looked at.
-    let subject = subject(&api.opened.config, &service, registered, &asked.subject.strategy);
+    let subject = subject(&api.opened.config, &service, registered, &asked.subject.strategy)?;
     let at = clock::now();
     let command = match word.as_str() {
         "approve" => Command::Approve { subject, by, reason, at },

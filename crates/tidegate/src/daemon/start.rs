@@ -1,5 +1,6 @@
 //! Puts a running workspace together, in the order in which parts need each other, and takes it apart again.
 
+use super::breaker::{self, Seen};
 use super::control::Control;
 use super::events::Bus;
 use super::owner::{self, Owner};
@@ -46,6 +47,7 @@ pub struct Running {
     pub started: std::time::Instant,
     desks: Desks,
     calendar: Calendar,
+    breakers: Seen,
     sealer: Sealer,
     pool: WorkerPool,
     _guard: Guard,
@@ -136,7 +138,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let ticks = Ticks::default();
     let opened = Arc::new(opened);
     let desks = Desk::all(&opened, &plane, &lake);
-    let calendar = Calendar::new(opened.clone());
+    let (calendar, breakers) = (Calendar::new(opened.clone()), Seen::default());
     let (console, login) = api::start(api::Parts {
         desks: desks.clone(),
         watchman: Watchman { opened: opened.clone(), plane: plane.clone(), lake: lake.clone(), calendar: calendar.clone() },
@@ -147,6 +149,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         sealed: sealer.sealed(),
         ticks: ticks.clone(),
         bus: bus.clone(),
+        breakers: breakers.clone(),
         listen: any(opened.config.console),
     })
     .await?;
@@ -167,6 +170,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         started,
         desks,
         calendar,
+        breakers,
         sealer,
         pool,
         _guard: guard,
@@ -216,6 +220,9 @@ impl Running {
         for desk in self.desks.values().cloned() {
             let (shop, plane, ticks) = (self.workshop(), self.plane.clone(), self.ticks.clone());
             crate::task::spawn(Trainer { desk, shop, plane, ticks, watchman: self.watchman() }.run());
+        }
+        for (name, breaker) in &self.opened.config.breakers {
+            crate::task::spawn(breaker::watch(self.plane.clone(), self.breakers.clone(), name.clone(), breaker.clone()));
         }
         for service in self.opened.config.services.keys() {
             crate::task::spawn(self.watchman().freezer().run(service.clone()));

@@ -79,13 +79,12 @@ pub async fn start(
         return Err(failure(exit::REFUSED, why).into());
     }
     let strategy = wanted.strategy.unwrap_or_else(|| service.release.clone());
-    let subject = people::subject(config, &wanted.service, &version, &strategy);
+    let subject = people::subject(config, &wanted.service, &version, &strategy)?;
     let leave = people::leave(&api.plane, config, &wanted.service, &subject, &person).await?;
     if !person.may(Action::Release) {
         let why = format!("start a release of version {}: {} may not {}", version.version, person.name, Action::Release.words());
         return Err(failure(exit::REFUSED, why).into());
     }
-    let broken = matches!(leave, Leave::Glass { .. });
     let mut change = wanted.change.unwrap_or_else(|| version.lineage.change.clone());
     if let Leave::Approved { by } = &leave {
         change.push_str(&format!(" (approved by {})", by.join(", ")));
@@ -113,16 +112,10 @@ pub async fn start(
     if let Some(block) = api.watchman.freeze(&wanted.service).await? {
         return Err(blocked(block).into());
     }
-    let id = release::start(&api.plane, config, &wish, None).await.map_err(refused)?;
-    if broken {
-        people::used(
-            &api.plane,
-            &wanted.service,
-            format!("release {}/{} of version {}", id.service, id.number, version.version),
-            &person.name,
-        )
-        .await?;
+    if let Leave::Glass { .. } = people::leave(&api.plane, config, &wanted.service, &subject, &person).await? {
+        people::used(&api.plane, &wanted.service, format!("a release of version {}", version.version), &person.name).await?;
     }
+    let id = release::start(&api.plane, config, &wish, None).await.map_err(refused)?;
     crate::task::spawn(follow(&api).until_the_end(id.clone()));
     Ok(axum::Json(serde_json::json!({ "service": id.service, "number": id.number })).into_response())
 }
@@ -183,7 +176,7 @@ pub async fn command(
             .clone()
             .ok_or_else(|| failure(exit::USAGE, format!("{word} release {service}/{number}: say why with --reason: it is recorded")))
     };
-    let (at, by) = (clock::now(), person.name);
+    let (at, by) = (clock::now(), person.name.clone());
     let command = match word.as_str() {
         "pause" => Command::Pause { by, reason: needs()?, at },
         "resume" => Command::Resume { by, at },
@@ -200,12 +193,13 @@ pub async fn command(
         }
     };
     let id = RolloutId { service: service.clone(), number };
-    if api.plane.state(&id).await?.rollout().is_none() {
-        return Err(failure(
-            exit::NOT_FOUND,
-            format!("{word} release {service}/{number}: there is none: `tidegate release list` shows those that are"),
-        )
-        .into());
+    let state = api.plane.state(&id).await?;
+    let Some(open) = state.rollout() else {
+        let why = format!("{word} release {service}/{number}: there is none: `tidegate release list` shows those that are");
+        return Err(failure(exit::NOT_FOUND, why).into());
+    };
+    if word == "retry" {
+        people::leave_to_retry(&api.plane, &api.opened.config, &open.spec, &person).await?;
     }
     if word == "retry"
         && let Some(block) = api.watchman.freeze(&service).await?
@@ -215,6 +209,9 @@ pub async fn command(
     if matches!(word.as_str(), "resume" | "promote") {
         // What has just begun counts before the next look at the calendar.
         api.watchman.freezer().tell(&service).await?;
+    }
+    if matches!(word.as_str(), "retry" | "resume" | "promote") {
+        people::note_use(&api.plane, &service, format!("{word} release {service}/{number}"), &person.name).await?;
     }
     api.plane.drive(Input::Command { rollout: id.clone(), key: None, command }).await.map_err(refused)?;
     if matches!(word.as_str(), "retry" | "undo") {

@@ -2,6 +2,7 @@
 //!
 //! Asked before a release starts; while one is on its way to all traffic it is looked at again, and the release paused.
 
+use super::breaker;
 use super::freezer::Freezer;
 use super::plane::Plane;
 use crate::clock;
@@ -36,7 +37,7 @@ pub struct Watchman {
 
 /// Why a release is blocked.
 pub struct Block {
-    /// Of which kind: `freeze`, `drift` or `data`.
+    /// Of which kind: `freeze`, `breaker`, `drift` or `data`.
     pub kind: &'static str,
     /// In a sentence.
     pub why: String,
@@ -62,7 +63,20 @@ impl Watchman {
         if self.freezer().glass_is_broken(service).await? {
             return Ok(None);
         }
-        let looked = self.calendar.look(service, clock::now());
+        self.stands_still(service).await
+    }
+
+    /// The same whatever the glass: for what starts by itself.
+    ///
+    /// # Errors
+    /// When it cannot be told: that blocks too.
+    pub async fn stands_still(&self, service: &str) -> Result<Option<Block>> {
+        let at = clock::now();
+        if let Some(halted) = breaker::halted(&self.plane, &self.opened.config, service, at).await? {
+            let why = format!("{service} is halted by {}: `tidegate breaker list` says more", halted.name);
+            return Ok(Some(Block { kind: "breaker", why }));
+        }
+        let looked = self.calendar.look(service, at);
         if let Some(why) = looked.troubles.first() {
             return Err(failure(exit::USAGE, format!("tell whether {service} is frozen: {why}")));
         }

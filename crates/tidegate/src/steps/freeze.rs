@@ -80,6 +80,11 @@ impl Calendar {
         Calendar { opened, known: Arc::default() }
     }
 
+    /// The workspace.
+    pub fn opened(&self) -> &Opened {
+        &self.opened
+    }
+
     /// Whether there can be any freeze.
     pub fn is_empty(&self) -> bool {
         self.opened.config.freezes.is_empty()

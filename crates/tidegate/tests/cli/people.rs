@@ -44,7 +44,7 @@ fn a_release_starts_when_two_others_approved_it() {
     let (ada, grace) = (token(&world, "ada"), token(&world, "grace"));
     world.run_as(&ada, &["release", "start", "s", "1"]).fails(5, &["0 of 2 approvals", "others than training"]);
     world.run_as(&grace, &["release", "approve", "s", "9", "--reason", "x"]).fails(4, &["nobody asked for it"]);
-    in_order(&world.run_as(&grace, &APPROVE).well().out, &["s version 1", "asked for by training", "1 of 2 approvals, by grace"]);
+    in_order(&world.run_as(&grace, &APPROVE).well().out, &["s version 1", "asked for by training, until 20", "1 of 2 approvals, by grace"]);
     world.run_as(&grace, &APPROVE).well();
     assert!(world.run(&["release", "status", "s/1"]).code != 0, "one person is one approval");
     world.run_as(&ada, &APPROVE).well();
@@ -86,9 +86,9 @@ fn a_broken_glass_lets_a_release_start_ends_by_itself_and_is_answered_for() {
     world.run(&broken).fails(5, &["owner may not break the glass"]);
     world.run_as(&ada, &broken).fails(5, &["ada may not break the glass"]);
     world.run_as(&mary, &["break-glass", "s", "--reason", "x", "--for", "25h"]).fails(5, &["to 24 hours"]);
-    in_order(&world.run_as(&mary, &broken).well().out, &["s: glass broken by mary until", "no answers at all", "not reviewed"]);
+    in_order(&world.run_as(&mary, &broken).well().out, &["s: glass broken by mary until 20", "no answers at all", "not reviewed"]);
     world.run_as(&mary, &["release", "start", "s", "1"]).well();
-    in_order(&world.run(&["release", "approvals"]).well().out, &["glass broken by mary", "release s/1 of version 1, by mary"]);
+    in_order(&world.run(&["release", "approvals"]).well().out, &["glass broken by mary", "a release of version 1, by mary"]);
     let review = |token: &str| world.run_as(token, &["break-glass", "s", "--review", "it was needed"]);
     review(&grace).fails(5, &["it is broken until"]);
     wait_for("the end of the glass", || {

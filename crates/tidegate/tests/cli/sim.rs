@@ -16,6 +16,16 @@ fn a_seed_is_told_as_a_story() {
 }
 
 #[test]
+fn many_seeds_are_counted_by_their_ends() {
+    let world = World::new();
+    let found = world.run(&["sim", "seeds", "--count", "40", "--json"]).well().json();
+    let ends: u64 = found["ends"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum();
+    assert_eq!((ends, &found["broken"]), (40, &serde_json::json!([])));
+    in_order(&world.run(&["sim", "seeds", "--count", "3"]).well().out, &["3 seeds", "0 broke a rule"]);
+    assert_eq!(world.run(&["sim", "seeds", "--count", "0"]).code, 1, "nothing was shown");
+}
+
+#[test]
 fn a_corpus_and_an_exploration_say_what_they_found() {
     let world = World::new();
     let corpus = world.run(&["sim", "corpus", "--each", "4", "--json"]);

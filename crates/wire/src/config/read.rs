@@ -7,14 +7,15 @@ use super::check::number_of;
 use super::guardrail;
 use super::origin::Origins;
 use super::types::{
-    BlockedBy, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedJudge, Objective, Pipeline, PolicyGate,
-    Reference, ReferenceFrom, Retrain, Service, Strategy, When, Workspace,
+    BlockedBy, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective, Pipeline,
+    PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, When, Workspace,
 };
 use super::unit;
 use crate::yaml::Node;
 use indexmap::IndexMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use tidegate_core::access::Role;
+use tidegate_core::breaker::{self, Signal};
 use tidegate_core::gate::{GateKind, GateSpec};
 use tidegate_core::id::At;
 use tidegate_core::judge::{Guardrail, JudgeSettings, errors_of_preset};
@@ -94,6 +95,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         retrain: file.at("retrain").named(|_, v| retrain(v)),
         people: file.at("people").named(|_, v| roles(v.at("roles"))),
         freezes: file.at("freezes").named(|_, v| freeze(v)),
+        breakers: file.at("breakers").named(|_, v| named_breaker(v)),
         judges: file.at("judges").named(|_, v| named_judge(v)),
         gateway: listen(file.at("gateway")),
         console: listen(file.at("console")),
@@ -294,6 +296,20 @@ fn freeze(view: View<'_>) -> Freeze {
 
 pub(super) fn freeze_of(node: &Node) -> Freeze {
     freeze(View(Some(node)))
+}
+
+fn named_breaker(view: View<'_>) -> NamedBreaker {
+    let signal = |name: &str, v: View<'_>| {
+        let limits = (v.at("above").number(), v.at("below").number());
+        (v.owned("query"), Signal { name: name.to_owned(), above: limits.0, below: limits.1 })
+    };
+    NamedBreaker {
+        prometheus: view.owned("prometheus"),
+        signals: view.at("signals").named(signal).into_values().collect(),
+        every_ms: view.at("every").ms().unwrap_or_default(),
+        rule: breaker::Rule { after: view.at("after").whole(), resets_after_ms: view.at("resets_after").ms() },
+        services: view.at("services").items().into_iter().filter_map(View::text).collect(),
+    }
 }
 
 fn named_judge(view: View<'_>) -> NamedJudge {

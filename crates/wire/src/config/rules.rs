@@ -11,6 +11,9 @@ use std::collections::HashMap;
 use tidegate_core::judge::GuardrailKind;
 use tidegate_core::rollout::STAGES_MAX;
 
+/// Names in records that are nobody's.
+const RESERVED: [&str; 5] = ["owner", "console", "training", "watch", "judge"];
+
 impl Check<'_> {
     /// All of them.
     pub(super) fn rules(&mut self) {
@@ -28,9 +31,25 @@ impl Check<'_> {
         for (name, key, freeze) in named(root, "freezes") {
             self.freeze(&join("freezes", &name), key, freeze);
         }
+        for (name, key, breaker) in named(root, "breakers") {
+            if named(breaker, "signals").is_empty() {
+                self.say(key, &join("breakers", &name), "it has no signal: nothing is looked at", None);
+            }
+            for (signal, at, limits) in named(breaker, "signals") {
+                if limits.get("above").is_none() && limits.get("below").is_none() {
+                    let path = format!("breakers.{name}.signals.{signal}");
+                    self.say(at, &path, "neither `above` nor `below` says what is abnormal", None);
+                }
+            }
+        }
         for (name, key, judge) in named(root, "judges") {
             self.guardrail(&join("judges", &name), "errors", key, judge);
             self.selectors(&join("judges", &name), judge);
+        }
+        for (name, key, _) in named(root, "people") {
+            if RESERVED.contains(&name.as_str()) {
+                self.say(key, &join("people", &name), &format!("`{name}` stands for something else in records: take another name"), None);
+            }
         }
         for (name, key, service) in named(root, "services") {
             self.approvals(&join("services", &name), key, service);

@@ -35,6 +35,8 @@ pub struct Workspace {
     pub people: IndexMap<String, Vec<Role>>,
     /// When nothing goes forward.
     pub freezes: IndexMap<String, Freeze>,
+    /// What halts all releases when it is abnormal.
+    pub breakers: IndexMap<String, NamedBreaker>,
     /// Judges that other tools ask.
     pub judges: IndexMap<String, NamedJudge>,
     /// Address of the gateway.
@@ -276,6 +278,21 @@ pub struct NamedJudge {
     pub beta: f64,
     /// What harm means.
     pub harm: tidegate_core::judge::Guardrail,
+}
+
+/// Signals that halt releases.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedBreaker {
+    /// Address of the Prometheus server.
+    pub prometheus: String,
+    /// What is looked at, each with its query.
+    pub signals: Vec<(String, tidegate_core::breaker::Signal)>,
+    /// How often.
+    pub every_ms: u64,
+    /// When it trips and closes.
+    pub rule: tidegate_core::breaker::Rule,
+    /// Services that it halts; all when empty.
+    pub services: Vec<String>,
 }
 
 /// Training anew.

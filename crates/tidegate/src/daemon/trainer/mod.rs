@@ -8,6 +8,7 @@ mod observe;
 
 pub use desk::{Desk, Desks};
 
+use super::access::is_nameless;
 use super::people;
 use super::plane::Plane;
 use super::ticks::Ticks;
@@ -246,9 +247,7 @@ impl Trainer {
                     // Another release is under way: its end comes first.
                     return Ok(None);
                 }
-                // What was trained in a freeze is kept until its end, or until it can be told whether there is one.
-                let frozen = self.watchman.freeze(service).await.map_err(|e| exit::failure(exit::OUTSIDE, format!("{e:#}")))?;
-                if frozen.is_some() || !self.is_let(training, version, service).await? {
+                if !self.is_let(training, version, service).await? {
                     return Ok(None);
                 }
                 let release = newest.map_or(1, |(id, _)| id.number + 1);
@@ -260,6 +259,10 @@ impl Trainer {
         };
         let id = RolloutId { service: service.to_owned(), number };
         if self.plane.state(&id).await?.rollout().is_none() {
+            // The number may be from before a crash.
+            if !self.is_let(training, version, service).await? {
+                return Ok(None);
+            }
             self.start(training, version, &id).await?;
         }
         let state = self.plane.state(&id).await?;
@@ -271,16 +274,24 @@ impl Trainer {
         Ok(open.and_then(release::outcome).filter(|o| *o != Ended::Held))
     }
 
-    /// Whether people let the candidate be released on a service; where others must approve it, they are asked.
+    /// Whether nothing stands still and people let the candidate be released on a service; where others must approve it, they are asked.
+    /// What was trained in a freeze is kept until its end, or until it can be told whether there is one.
     async fn is_let(&self, training: &Training, version: &str, service: &str) -> Result<bool> {
+        let still = self.watchman.stands_still(service).await.map_err(|e| exit::failure(exit::OUTSIDE, format!("{e:#}")))?;
+        if still.is_some() {
+            return Ok(false);
+        }
         let config = &self.shop.opened.config;
         let known = self.shop.known(&self.desk.model, version, &self.root(training.number)).await?;
         let candidate = known.with_context(|| format!("version {version} is not registered"))?;
         let strategy = self.strategy(service);
-        let subject = people::subject(config, service, &candidate.version, &strategy);
-        let by = Person { name: BY.to_owned(), roles: vec![Role::Developer] };
+        let subject = people::subject(config, service, &candidate.version, &strategy)?;
+        // Who wanted it does not approve it.
+        let asked = training.triggers.iter().find_map(|t| if let Trigger::Asked { by, .. } = t { Some(by) } else { None });
+        let name = asked.or(training.approved.as_ref()).filter(|name| !is_nameless(name)).map_or(BY, String::as_str);
+        let by = Person { name: name.to_owned(), roles: vec![Role::Developer] };
         let state = self.plane.control().state::<Access>(people::stream(service)).await?;
-        if let Some(veto) = state.asked_of(version).filter(|a| a.subject == subject).and_then(|a| a.vetoed.as_ref()) {
+        if let Some(veto) = state.veto_of(&subject) {
             return Err(exit::failure(exit::REFUSED, format!("{} vetoed it: {}", veto.by, veto.reason)));
         }
         match people::leave(&self.plane, config, service, &subject, &by).await {
@@ -310,7 +321,7 @@ impl Trainer {
         if release::measures_skew(config, &strategy) {
             release::prepare_offline(&self.plane, &self.ticks, config, &root, &id.service, &self.desk.model, version).await?;
             // That may have taken long.
-            if let Some(block) = self.watchman.freeze(&id.service).await? {
+            if let Some(block) = self.watchman.stands_still(&id.service).await? {
                 return Err(exit::failure(exit::REFUSED, block.why));
             }
         }

@@ -1,6 +1,7 @@
 //! The one table of keys of tidegate.yaml: the parser's known keys, the schema, the docs page and the
 //! defaults all come from here.
 
+mod breakers;
 mod freezes;
 mod judges;
 mod model;
@@ -75,6 +76,12 @@ pub static ROOT: Table = Table {
             names("freeze", &freezes::FREEZE),
             Need::Optional,
             "Times in which no release starts or goes forward. Judging and going back never stop.",
+        ),
+        key(
+            "breakers",
+            names("breaker", &Shape::Table(&breakers::BREAKER)),
+            Need::Optional,
+            "What must be normal before and while anything goes forward.",
         ),
         key(
             "judges",

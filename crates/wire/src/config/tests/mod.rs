@@ -1,5 +1,6 @@
 //! tidegate.yaml as data: what loads, what is refused and in which words.
 
+mod around;
 mod generated;
 mod init;
 mod loads;

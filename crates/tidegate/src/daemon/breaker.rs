@@ -1,0 +1,165 @@
+//! Circuit breakers of the workspace: looks at their signals, trips and closes them, and what people say to them.
+
+use super::access::Principal;
+use super::api::{Api, Failed};
+use super::plane::Plane;
+use crate::clock;
+use crate::exit::{self, failure};
+use crate::surroundings::prometheus_token;
+use anyhow::Result;
+use axum::extract::{Extension, Path, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tidegate_adapters::curl::BriefCurl;
+use tidegate_adapters::prometheus::range;
+use tidegate_core::breaker::{self, Breaker, Command, Looks, Reading, Shown, Signal, Wanted};
+use tidegate_core::id::At;
+use tidegate_core::machine::Machine as _;
+use tidegate_core::rollout::Frozen;
+use tidegate_wire::config::{NamedBreaker, Workspace};
+use tidegate_wire::prometheus::Grid;
+
+/// Who trips and closes it by its signals.
+const BY: &str = "watch";
+/// Longest wait for the answers to one look.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// What was abnormal, and when that was seen.
+type Look = (Vec<String>, At);
+
+/// The last look of each breaker.
+#[derive(Clone, Default)]
+pub struct Seen(Arc<Mutex<HashMap<String, Look>>>);
+
+impl Seen {
+    fn set(&self, name: &str, wrong: Vec<String>, at: At) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), (wrong, at));
+    }
+
+    fn of(&self, name: &str) -> Option<Look> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+}
+
+fn stream(name: &str) -> String {
+    format!("{}/{name}", Breaker::KIND)
+}
+
+/// What halts a service now.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn halted(plane: &Plane, config: &Workspace, service: &str, at: At) -> Result<Option<Frozen>> {
+    for (name, breaker) in &config.breakers {
+        if breaker.services.is_empty() || breaker.services.iter().any(|s| s == service) {
+            let state = plane.control().state::<Breaker>(stream(name)).await?;
+            if let Some(frozen) = breaker::frozen(name, &state, at) {
+                return Ok(Some(frozen));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Looks at the signals of one breaker for as long as the workspace is up.
+pub async fn watch(plane: Plane, seen: Seen, name: String, named: NamedBreaker) {
+    let (mut looks, mut said) = (Looks::default(), String::new());
+    loop {
+        let wrong = wrong(&named).await;
+        let at = clock::now();
+        seen.set(&name, wrong.clone(), at);
+        let done = turn(&plane, &name, &named, &mut looks, &wrong, at).await;
+        plane.trouble_once(&mut said, done.err().map(|error| format!("watch breaker {name}: {error:#}")));
+        tokio::time::sleep(Duration::from_millis(named.every_ms)).await;
+    }
+}
+
+async fn turn(plane: &Plane, name: &str, named: &NamedBreaker, looks: &mut Looks, wrong: &[String], at: At) -> Result<()> {
+    let state = plane.control().state::<Breaker>(stream(name)).await?;
+    let command = match looks.look(named.rule, state.tripped.is_some(), wrong, at) {
+        None => return Ok(()),
+        Some(Wanted::Trip(why)) => {
+            plane.trouble(&format!("breaker {name} trips: {}: nothing goes forward", why.join("; ")));
+            Command::Trip { by: BY.to_owned(), why, at }
+        }
+        Some(Wanted::Close) => Command::Close { by: BY.to_owned(), reason: "all signals have been normal long enough".to_owned(), at },
+    };
+    plane.control().execute::<Breaker>(stream(name), None, command).await.map(drop)
+}
+
+/// What is abnormal now.
+async fn wrong(named: &NamedBreaker) -> Vec<String> {
+    let (url, signals) = (named.prometheus.clone(), named.signals.clone());
+    let asked = tokio::task::spawn_blocking(move || {
+        let now_s = clock::now().0.div_euclid(1_000);
+        signals.iter().flat_map(|(query, signal)| abnormal(&url, query, signal, now_s)).collect::<Vec<_>>()
+    });
+    match tokio::time::timeout(ANSWER_WITHIN, asked).await {
+        Ok(Ok(wrong)) => wrong,
+        Ok(Err(_)) => vec!["the signals cannot be told: the question was given up".to_owned()],
+        Err(_) => vec![format!("the signals cannot be told: no answer within {} s", ANSWER_WITHIN.as_secs())],
+    }
+}
+
+/// What is abnormal about the values of a query; of several series each counts.
+fn abnormal(url: &str, query: &str, signal: &Signal, now_s: i64) -> Vec<String> {
+    let grid = Grid { start_s: now_s, step_s: 1, steps: 1 };
+    let readings: Vec<Reading> = match range(&BriefCurl, url, prometheus_token().as_deref(), query, grid) {
+        Err(error) => vec![Err(error.to_string())],
+        Ok(series) if series.is_empty() => vec![Err(format!("`{query}` finds nothing"))],
+        Ok(series) => series.iter().map(|s| s.values.first().copied().ok_or_else(|| "it has no value".to_owned())).collect(),
+    };
+    readings.iter().filter_map(|reading| signal.wrong(reading)).collect()
+}
+
+/// What a person says with a command.
+#[derive(Deserialize, Default)]
+pub struct Said {
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// Every breaker.
+pub async fn all(State(api): State<Api>) -> Result<Response, Failed> {
+    let mut found = serde_json::Map::new();
+    for name in api.opened.config.breakers.keys() {
+        found.insert(name.clone(), serde_json::to_value(shown(&api, name).await?)?);
+    }
+    Ok(axum::Json(found).into_response())
+}
+
+async fn shown(api: &Api, name: &str) -> Result<Shown> {
+    let state = api.plane.control().state::<Breaker>(stream(name)).await?;
+    let (wrong, looked) = api.breakers.of(name).map_or((vec![], None), |(wrong, at)| (wrong, Some(at)));
+    Ok(Shown { state, wrong, looked })
+}
+
+/// Trips or closes one by hand.
+pub async fn command(
+    State(api): State<Api>,
+    Extension(Principal(person)): Extension<Principal>,
+    Path((name, word)): Path<(String, String)>,
+    body: Option<axum::Json<Said>>,
+) -> Result<Response, Failed> {
+    let known = &api.opened.config.breakers;
+    if !known.contains_key(&name) {
+        let names: Vec<&str> = known.keys().map(String::as_str).collect();
+        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+        return Err(failure(exit::NOT_FOUND, format!("{word} a breaker: there is no `{name}`; known are {names}")).into());
+    }
+    let (by, reason, at) = (person.name, body.and_then(|axum::Json(said)| said.reason).unwrap_or_default(), clock::now());
+    let command = match word.as_str() {
+        "trip" => Command::Trip { by, why: vec![reason], at },
+        "close" => Command::Close { by, reason, at },
+        _ => return Err(failure(exit::NOT_FOUND, format!("`{word}` is no word of a breaker: known are trip, close")).into()),
+    };
+    let refused = |error: anyhow::Error| failure(exit::REFUSED, format!("{error:#}"));
+    api.plane.control().execute::<Breaker>(stream(&name), None, command).await.map_err(refused)?;
+    for service in api.opened.config.services.keys() {
+        api.watchman.freezer().tell(service).await?;
+    }
+    Ok(axum::Json(shown(&api, &name).await?).into_response())
+}

@@ -1,0 +1,41 @@
+//! What stands around a release: people, approvals and breakers.
+
+use super::super::load_in;
+use super::mistakes::said;
+use tidegate_core::access::Role;
+use tidegate_core::breaker::Rule;
+
+const HEAD: &str = "version: 1\nworkspace: shop\nmodels:\n  m: { artifact: m.onnx }\n";
+
+#[test]
+fn people_and_approvals() {
+    let people = "people:\n  ada: { roles: [approver, developer] }\n  grace: { roles: [approver] }\n";
+    let loaded = load_in(&format!("{HEAD}{people}services:\n  s: {{ model: m, approvals: 2 }}\n"), "tidegate.yaml", None).unwrap();
+    assert_eq!(loaded.people["ada"], [Role::Developer, Role::Approver]);
+    assert_eq!((loaded.services["s"].approvals, loaded.services["s"].approvals_last_ms), (2, 24 * 3_600_000));
+    let few = said(&format!("{HEAD}{people}services:\n  s: {{ model: m, approvals: 3 }}\n"), None);
+    assert!(
+        few.contains("3 must approve a release, and `people` has 2 with the role `approver`") && few.contains("tidegate.yaml:9:"),
+        "{few}"
+    );
+    let nobody = said(&format!("{HEAD}services:\n  s: {{ model: m, approvals: 1 }}\n"), None);
+    assert!(nobody.contains("1 must approve a release, and `people` has 0"), "{nobody}");
+    let owner = said(&format!("{HEAD}people:\n  owner: {{ roles: [viewer] }}\n"), None);
+    assert!(owner.contains("`owner` stands for something else in records"), "{owner}");
+    let role = said(&format!("{HEAD}people:\n  ada: {{ roles: [admin] }}\n"), None);
+    assert!(role.contains("people.ada.roles[0]") && role.contains("release_manager"), "{role}");
+}
+
+#[test]
+fn breakers() {
+    let breaker = |rest: &str| format!("{HEAD}breakers:\n  production: {{ prometheus: 'http://127.0.0.1:9090', {rest} }}\n");
+    let loaded = load_in(&breaker("resets_after: 10m, signals: { errors: { query: up, above: 0.05 } }"), "tidegate.yaml", None).unwrap();
+    let found = &loaded.breakers["production"];
+    assert_eq!((found.every_ms, found.rule), (30_000, Rule { after: 3, resets_after_ms: Some(600_000) }));
+    let [(query, signal)] = found.signals.as_slice() else { panic!("{:?}", found.signals) };
+    assert_eq!((query.as_str(), signal.name.as_str(), signal.above, signal.below), ("up", "errors", Some(0.05), None));
+    let none = said(&breaker("signals: {}"), None);
+    assert!(none.contains("it has no signal: nothing is looked at"), "{none}");
+    let limits = said(&breaker("signals: { errors: { query: up } }"), None);
+    assert!(limits.contains("neither `above` nor `below` says what is abnormal") && limits.contains("signals.errors"), "{limits}");
+}
