@@ -62,7 +62,13 @@ pub async fn leave_to_retry(plane: &Plane, config: &Workspace, spec: &Spec, by: 
             format!("retry a release of version {}: model {} has no such version any more", spec.candidate, spec.model),
         )
     })?;
-    let subject = subject(config, &spec.service, version, &spec.strategy)?;
+    let needed = config.services.get(&spec.service).is_some_and(|s| s.approvals > 0);
+    let subject = match subject(config, &spec.service, version, &spec.strategy) {
+        Ok(subject) => subject,
+        // Where nobody need approve it, a strategy that is no longer configured can be tried again.
+        Err(_) if !needed => Subject { version: spec.candidate.clone(), strategy: spec.strategy.clone(), digest: Digest::of(b"") },
+        Err(why) => return Err(why),
+    };
     let leave = leave(plane, config, &spec.service, &subject, by).await?;
     let wish = Wish { service: &spec.service, version, strategy: &spec.strategy, change: "any", disagreement: None };
     if matches!(leave, Leave::Approved { .. }) && carried_out(&release::spec(config, &wish, 1, None)?) != carried_out(spec) {
