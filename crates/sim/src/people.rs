@@ -21,7 +21,6 @@ struct Desk {
     /// Who asked for which digest, and who else approved it.
     asked: Option<(String, Subject)>,
     others: BTreeSet<String>,
-    vetoed: bool,
     glass_until: At,
     review_owed: bool,
 }
@@ -46,7 +45,7 @@ impl Desk {
         let (asked, others) = (None, BTreeSet::new());
         let (lines, violations) = (vec![], vec![]);
         let engine = Engine::new(MemoryJournal::new());
-        Desk { engine, now: At(0), lines, violations, asked, others, vetoed: false, glass_until: At(0), review_owed: false }
+        Desk { engine, now: At(0), lines, violations, asked, others, glass_until: At(0), review_owed: false }
     }
 
     fn tell(&mut self, who: &str, what: &str, outcome: &str) {
@@ -80,7 +79,7 @@ impl Desk {
     fn asks(&mut self, who: &str, subject: &Subject) {
         let command = Command::Ask { subject: subject.clone(), of: OF, lasts_ms: 24 * 60 * MINUTE_MS, by: person(who), at: self.now };
         if self.says(who, "asks for the release of version 3", &command) && self.asked.as_ref().is_none_or(|(_, known)| known != subject) {
-            (self.asked, self.vetoed) = (Some((who.to_owned(), subject.clone())), false);
+            self.asked = Some((who.to_owned(), subject.clone()));
             self.others.clear();
         }
     }
@@ -126,7 +125,7 @@ impl Desk {
         };
         self.tell(who, "starts the release of version 3", &outcome);
         let open = self.now < self.glass_until;
-        let approved = !self.vetoed && self.others.len() >= OF as usize && self.asked.as_ref().is_some_and(|(_, known)| known == subject);
+        let approved = self.others.len() >= OF as usize && self.asked.as_ref().is_some_and(|(_, known)| known == subject);
         let may = open || (approved && !self.review_owed);
         self.rule(leave.is_ok() == may, "it starts when two others approved it or the glass is broken, and not otherwise", &outcome);
         if let Ok(Leave::Glass { .. }) = leave {
