@@ -120,6 +120,9 @@ impl Explored {
         if told && frozen.is_none() && !events.iter().any(|e| matches!(e, Event::FreezeBegan { .. })) {
             self.broke("a freeze is not heard", path);
         }
+        let applied = events.iter().any(|e| matches!(e, Event::TrafficApplied { .. }));
+        let share = was.traffic.filter(|t| t.applied.is_some() || applied).map_or(0, |t| t.traffic.candidate_bp);
+        let no_more = !events.iter().any(|e| matches!(e, Event::TrafficWanted { traffic, .. } if traffic.candidate_bp > share));
         for event in events {
             match event {
                 Event::FreezeBegan { until, .. } => frozen = Some(*until),
@@ -130,6 +133,8 @@ impl Explored {
                     frozen = None;
                 }
                 Event::RollbackBegan { .. } => frozen = None,
+                // What was promoted gets its control back.
+                Event::PromotionBegan { .. } if no_more => {}
                 Event::StageEntered { .. } | Event::PromotionBegan { .. } | Event::WatchEnded { .. } if frozen.is_some() => {
                     self.broke("it goes forward in a freeze", path);
                 }

@@ -33,9 +33,11 @@ pub fn check(state: &State) -> Vec<Note> {
             // a lost worker keeps its share only while nothing could take it over
             let answers = matches!(state, WorkerState::Ready | WorkerState::Failed { .. });
             // a worker under repair after a hold may be loading with the share that it had
-            let repair =
-                matches!(r.phase, Phase::Forward { forward: Forward::Pending { .. } } | Phase::Held { .. } | Phase::RollingBack { .. })
-                    && *state == WorkerState::Loading;
+            let repairs = matches!(
+                r.phase,
+                Phase::Forward { forward: Forward::Pending { .. } } | Phase::Held { .. } | Phase::Finishing | Phase::RollingBack { .. }
+            );
+            let repair = repairs && *state == WorkerState::Loading;
             let gone_with_the_rollout = r.phase.is_terminal();
             rule(
                 !t.reaches(role) || answers || repair || gone_with_the_rollout,

@@ -57,6 +57,17 @@ impl Facts {
         }
     }
 
+    /// On its last moves with a version that was lost: whichever of the two can be had again decides how it ends.
+    pub(super) fn answer_again(&mut self) {
+        let lost = |r: &Rollout, role: Role| matches!(r.workers.of(role).state, WorkerState::Failed { .. });
+        if lost(&self.r, Role::Candidate) {
+            self.want_load(Role::Candidate);
+            if lost(&self.r, Role::Stable) {
+                self.want_load(Role::Stable);
+            }
+        }
+    }
+
     pub(super) fn promote(&mut self, by: Promoter) {
         self.push(Event::PromotionBegan { by, at: self.at });
         let traffic = watch_traffic(&self.r);
@@ -198,12 +209,18 @@ fn worker_failed(facts: &mut Facts, role: Role, generation: u64, reason: &str) {
         return;
     }
     let reason = clipped(reason);
+    let answered = worker.state == WorkerState::Ready;
     facts.push(Event::WorkerFailed { role, generation, reason: reason.clone(), at: facts.at });
     match (facts.r.phase.clone(), role) {
         (Phase::Forward { .. } | Phase::Held { .. }, Role::Candidate) if can_go_back(&facts.r) => {
             facts.roll_back(Cause::CandidateFailed { reason });
         }
         (Phase::Finishing, Role::Candidate) if facts.r.workers.ready(Role::Stable) => facts.roll_back(Cause::CandidateFailed { reason }),
+        // lost: tried at once, and again with each page
+        (Phase::Finishing, Role::Candidate) if answered => {
+            facts.page(PageReason::WorkerLost { role, reason });
+            facts.answer_again();
+        }
         (Phase::Forward { .. }, Role::Candidate | Role::Stable) => facts.hold(HoldWhy::WorkerLost { role, reason }),
         (Phase::Forward { .. }, Role::Control) => {
             control_off(facts);

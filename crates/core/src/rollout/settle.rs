@@ -1,10 +1,10 @@
 //! What a state asks for by itself: the moves that follow once nothing is missing, and those of passed deadlines.
 
-use super::decide::Facts;
+use super::decide::{Facts, watch_traffic};
 use super::effects::deadline_of;
-use super::event::{Event, HoldWhy, PageReason, Promoter};
+use super::event::{Cause, Event, HoldWhy, PageReason, Promoter};
 use super::spec::Stage;
-use super::state::{Forward, Phase, Role, Traffic, WorkerState};
+use super::state::{Forward, Phase, Role, Rollout, Traffic, WorkerState};
 
 /// More rounds than any chain of moves that follow from one command.
 const SETTLE_ROUNDS_MAX: usize = 8;
@@ -33,7 +33,7 @@ fn pending(facts: &mut Facts, then: Stage) {
     let absent: Vec<Role> = facts.r.needed().filter(|role| facts.r.workers.absent(*role)).collect();
     absent.into_iter().for_each(|role| facts.want_load(role));
     let ready = facts.r.needed().all(|role| facts.r.workers.ready(role));
-    if !ready || facts.r.stands_still() {
+    if !ready || (facts.r.stands_still() && !gets_its_control_back(&facts.r, then)) {
         return;
     }
     match then {
@@ -45,6 +45,13 @@ fn pending(facts: &mut Facts, then: Stage) {
         }
         Stage::Shadow | Stage::Step { .. } => enter(facts, then),
     }
+}
+
+/// Whether all that a freeze would stop is that a promoted version gives a part of its users back to a control that it had lost:
+/// nobody new meets it, and it is compared again.
+fn gets_its_control_back(r: &Rollout, then: Stage) -> bool {
+    let now = r.traffic.filter(|wanted| wanted.applied.is_some()).map_or(0, |wanted| wanted.traffic.candidate_bp);
+    r.paused.is_none() && then == Stage::Promote && watch_traffic(r).candidate_bp <= now
 }
 
 /// Enters a shadow or a canary weight.
@@ -73,6 +80,9 @@ fn promoting(facts: &mut Facts) {
 }
 
 fn finishing(facts: &mut Facts) {
+    if let (WorkerState::Failed { reason }, true) = (facts.r.workers.candidate.state.clone(), facts.r.workers.ready(Role::Stable)) {
+        return facts.roll_back(Cause::CandidateFailed { reason });
+    }
     match facts.r.traffic {
         Some(wanted) if wanted.traffic == Traffic::CANDIDATE && wanted.applied.is_some() => {}
         Some(wanted) if wanted.traffic == Traffic::CANDIDATE => return,
@@ -150,7 +160,10 @@ pub(super) fn tick(facts: &mut Facts) {
                 facts.want_load(Role::Stable);
             }
         }
-        (Phase::Finishing, _) => facts.page(PageReason::FinishSlow),
+        (Phase::Finishing, _) => {
+            facts.page(PageReason::FinishSlow);
+            facts.answer_again();
+        }
         (Phase::Done | Phase::RolledBack { .. } | Phase::Aborted { .. }, _) => {}
     }
 }

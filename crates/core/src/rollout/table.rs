@@ -348,9 +348,34 @@ fn a_lost_control_takes_users_off_the_candidate() {
     assert!(matches!(back.r().phase, Phase::Forward { forward: Forward::Step { index: 0 } }));
     let watching = in_each_phase().into_iter().find(|(name, _)| *name == "watching").unwrap().1.lost(Role::Control).obey();
     assert_eq!(watching.traffic(), Some(Traffic { stable_bp: 500, candidate_bp: 9_500, control_bp: 0, mirror_bp: 0 }));
-    let back = watching.says(resume).obey();
+    let back = watching.clone().says(resume).obey();
     assert!(matches!(back.r().phase, Phase::Forward { forward: Forward::Watching { .. } }));
     assert_eq!(back.traffic().map(|t| t.control_bp), Some(500));
+    // In a freeze too: nobody new meets the candidate, and it is compared again.
+    let mut frozen = watching;
+    frozen.give(&freeze(frozen.now)).unwrap();
+    let back = frozen.says(resume).obey();
+    assert!(matches!(back.r().phase, Phase::Forward { forward: Forward::Watching { .. } }));
+    assert_eq!(back.traffic().map(|t| t.control_bp), Some(500));
+}
+
+#[test]
+fn last_moves_with_both_versions_lost_end_with_the_one_that_comes_back() {
+    let finishing = in_each_phase().into_iter().find(|(name, _)| *name == "finishing").unwrap().1;
+    let lost = finishing.lost(Role::Stable).lost(Role::Candidate);
+    assert_eq!(told(&lost.events[lost.events.len() - 4..]), "candidate failed, page 2, load candidate, load stable");
+    let of = |bench: &Bench, role: Role| Command::WorkerReady { role, generation: bench.r().workers.of(role).generation, at: bench.now };
+    let (mut new, mut old) = (lost.clone(), lost.clone());
+    new.give(&of(&new, Role::Candidate)).unwrap();
+    assert_eq!(new.obey().r().phase, Phase::Done);
+    // The new version cannot be had: it is tried again with each page, and the old one takes over when it can.
+    old = old.lost(Role::Candidate).lost(Role::Stable).wait(61 * MINUTE_MS).tick();
+    assert_eq!(told(&old.events[old.events.len() - 3..]), "page 5, load candidate, load stable");
+    old = old.lost(Role::Candidate);
+    old.give(&of(&old, Role::Stable)).unwrap();
+    let old = old.obey();
+    assert!(matches!(&old.r().phase, Phase::RolledBack { cause: Cause::CandidateFailed { .. } }), "{:?}", old.r().phase);
+    assert_eq!(old.traffic(), Some(Traffic::STABLE));
 }
 
 #[test]

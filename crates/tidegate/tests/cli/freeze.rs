@@ -23,6 +23,8 @@ fn releasing() -> (World, Started) {
     stands(&world, 1, "promoted");
     world.write("words.csv", "word\nthird\n");
     stands(&world, 2, "releasing");
+    // A freeze before this would keep the release from being started at all.
+    wait_for("the release", || (world.run(&["release", "status", "s/2"]).code == 0).then_some(()));
     (world, up)
 }
 
