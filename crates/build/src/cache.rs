@@ -1,9 +1,9 @@
 //! The cache of contents, in DVC's layout: `files/md5/ab/cdef...` (before DVC 3: `ab/cdef...`), read-only, there whole or
 //! not at all.
 
-use crate::atomic::{TEMPORARY_PREFIX, clone_file, create_whole, remove, replace_whole, share_blocks, temporary_beside};
+use crate::atomic::{Folders, TEMPORARY_PREFIX, clone_file, create_whole, remove, replace_whole, share_blocks, temporary_beside};
 use crate::error::PathIo;
-use crate::hash::{FileHash, SMALL_BYTES_MAX, dos2unix_md5, hash_bytes, hash_copy, hash_file, read_whole};
+use crate::hash::{FileHash, SMALL_BYTES_MAX, dos2unix_md5, hash_bytes, hash_copy, hash_file, open_once, read_whole};
 use crate::index::Stamp;
 use crate::tree::{Content, Eyes, Hashed, Member, Seen, executable, in_parallel, read_each};
 use std::fs::{self, File, Permissions};
@@ -117,7 +117,7 @@ impl Cache {
         if path.is_file() {
             let meta = fs::metadata(&path).map_err(PathIo::at("look at", &path))?;
             let seen = Seen::new(relative, &path, meta);
-            let hashed = self.take_some(eyes, std::slice::from_ref(&seen), false)?;
+            let hashed = self.take_some(eyes, std::slice::from_ref(&seen), None)?;
             return Ok(hashed.first().map(|one| Content::of_file(&one.hash, executable(&seen.meta))));
         }
         let content = match eyes.look_sealed(relative)? {
@@ -126,7 +126,8 @@ impl Cache {
             _ => {
                 // Into a cache that has nothing, nothing need be looked up.
                 let empty = !self.directory.join("files").join("md5").exists();
-                eyes.each(relative, &path, |seen| self.take_some(eyes, seen, empty))?
+                let folders = empty.then(Folders::default);
+                eyes.each(relative, &path, |seen| self.take_some(eyes, seen, folders.as_ref()))?
             }
         };
         self.place_listing(&content)?;
@@ -162,10 +163,11 @@ impl Cache {
         self.take_known(path, &hash)
     }
 
-    /// Takes files in. `empty`: the cache had nothing when this began.
-    fn take_some(&self, eyes: &Eyes<'_>, seen: &[Seen], empty: bool) -> Result<Vec<Hashed>, PathIo> {
-        let take = |_: &Seen, hash: &FileHash, bytes: &[u8]| {
-            if empty { self.place(&self.object(&hash.md5), bytes) } else { self.take_bytes(hash, bytes) }
+    /// Takes files in. `folders`: those of objects, where the cache had nothing when this began.
+    fn take_some(&self, eyes: &Eyes<'_>, seen: &[Seen], folders: Option<&Folders>) -> Result<Vec<Hashed>, PathIo> {
+        let take = |_: &Seen, hash: &FileHash, bytes: &[u8]| match folders {
+            Some(folders) => self.place_in(folders, &hash.md5, bytes),
+            None => self.take_bytes(hash, bytes),
         };
         let hashed = eyes.hash_by(seen, |unknown| read_each(unknown, take, |seen| self.take_large(&seen.path)))?;
         for (one, hashed) in seen.iter().zip(&hashed).filter(|(_, hashed)| hashed.known) {
@@ -179,7 +181,7 @@ impl Cache {
         if size > SMALL_BYTES_MAX {
             return self.take_large(path);
         }
-        let bytes = read_whole(path, size).map_err(PathIo::at("read", path))?.bytes;
+        let bytes = open_once(path).and_then(|file| read_whole(&file, size)).map_err(PathIo::at("read", path))?.bytes;
         let hash = hash_bytes(&bytes);
         self.take_bytes(&hash, &bytes).map(|()| hash)
     }
@@ -242,6 +244,15 @@ impl Cache {
         })
     }
 
+    /// As [`Cache::place`], in folders that stay open.
+    fn place_in(&self, folders: &Folders, md5: &str, bytes: &[u8]) -> Result<(), PathIo> {
+        let object = self.object(md5);
+        match folders.create_whole(&object, bytes) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => self.place(&object, bytes),
+            written => settled(&object, bytes, written),
+        }
+    }
+
     /// Writes an object whose bytes are at hand, read-only. One that is there whole stays.
     pub(crate) fn place(&self, object: &Path, bytes: &[u8]) -> Result<(), PathIo> {
         let folder = object.parent().unwrap_or(&self.directory);
@@ -250,12 +261,7 @@ impl Cache {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => fs::create_dir_all(folder).and_then(|()| write()),
             other => other,
         };
-        match written {
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && is_whole(object, bytes.len() as u64) => Ok(()),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => replace_whole(object, bytes),
-            other => other,
-        }
-        .map_err(PathIo::at("write", object))
+        settled(object, bytes, written)
     }
 
     /// MD5 and path of each file of a directory; none when the listing is not here, damaged, or names a path outside.
@@ -418,6 +424,16 @@ fn link_to(link: Link, object: &Path, to: &Path, size: u64) -> std::io::Result<(
         return File::options().write(true).create_new(true).open(to).map(drop);
     }
     fs::hard_link(object, to)
+}
+
+/// What became of the writing of an object: one that was there whole is as good.
+fn settled(object: &Path, bytes: &[u8], written: std::io::Result<()>) -> Result<(), PathIo> {
+    match written {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists && is_whole(object, bytes.len() as u64) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => replace_whole(object, bytes),
+        other => other,
+    }
+    .map_err(PathIo::at("write", object))
 }
 
 fn sweep(folder: &Path) -> usize {

@@ -152,12 +152,24 @@ pub(crate) struct Whole {
     pub(crate) after: Stamp,
 }
 
-/// Reads a file that has `size` bytes, or had them a moment ago.
-pub(crate) fn read_whole(path: &Path, size: u64) -> std::io::Result<Whole> {
+/// Opens a file to read it once: that it was read is written down nowhere, where its owner may ask for that.
+pub(crate) fn open_once(path: &Path) -> std::io::Result<File> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{Mode, OFlags, open};
+        if let Ok(file) = open(path, OFlags::RDONLY | OFlags::NOATIME | OFlags::CLOEXEC, Mode::empty()) {
+            return Ok(File::from(file));
+        }
+    }
+    File::open(path)
+}
+
+/// Reads an open file that has `size` bytes, or had them a moment ago.
+pub(crate) fn read_whole(mut file: &File, size: u64) -> std::io::Result<Whole> {
     // One byte more than the file should have: a read that leaves room has met the end. (`read_to_end` asks for the size
     // again, for the place, and for an end that is known.)
     let mut bytes = vec![0; usize::try_from(size).unwrap_or(0) + 1];
-    let (mut file, mut filled) = (File::open(path)?, 0);
+    let mut filled = 0;
     loop {
         filled += read_some(&mut file, bytes.get_mut(filled..).unwrap_or_default())?;
         if filled < bytes.len() {

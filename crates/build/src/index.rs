@@ -145,6 +145,12 @@ impl Index {
         Index { file: file.to_path_buf(), state: Mutex::default() }
     }
 
+    /// Whether nothing is known of any file.
+    pub(crate) fn is_empty(&self) -> bool {
+        let known = |state: &mut State| !state.fresh.is_empty() || state.base.get_or_insert_with(|| Base::read(&self.file)).count > 0;
+        self.state.lock().is_ok_and(|mut state| !known(&mut state))
+    }
+
     /// The digests of the file at `path` with this stat, if they are known.
     pub(crate) fn get(&self, path: &str, stamp: Stamp) -> Option<FileHash> {
         let mut state = self.state.lock().ok()?;

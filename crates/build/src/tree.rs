@@ -5,11 +5,11 @@
 
 use crate::data::ignore::{self, Rules};
 use crate::error::PathIo;
-use crate::hash::{FileHash, SMALL_BYTES_MAX, Whole, hash_each, hash_file, md5_of, read_whole};
+use crate::hash::{FileHash, SMALL_BYTES_MAX, Whole, hash_each, hash_file, md5_of, open_once, read_whole};
 use crate::index::{Index, Seal, Stamp, Sum};
 use crate::md5_lanes::LANES;
 use crate::walk::{Visit, walk};
-use std::fs::Metadata;
+use std::fs::{File, Metadata};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -106,11 +106,20 @@ pub(crate) struct Seen {
     pub(crate) key: String,
     pub(crate) path: PathBuf,
     pub(crate) meta: Metadata,
+    /// It, where it was opened to be looked at.
+    file: Option<File>,
 }
 
 impl Seen {
     pub(crate) fn new(key: &str, path: &Path, meta: Metadata) -> Seen {
-        Seen { key: key.to_owned(), path: path.to_path_buf(), meta }
+        Seen { key: key.to_owned(), path: path.to_path_buf(), meta, file: None }
+    }
+
+    /// `open`: it will be read, so it is opened at once and asked for its stat, and its name is followed once.
+    fn at(key: String, path: PathBuf, open: bool) -> std::io::Result<Seen> {
+        let file = open.then(|| open_once(&path)).transpose()?;
+        let meta = file.as_ref().map_or_else(|| std::fs::metadata(&path), File::metadata)?;
+        Ok(Seen { key, path, meta, file })
     }
 }
 
@@ -222,13 +231,13 @@ impl Eyes<'_> {
         found.sort_unstable();
         let prefix = if relative.is_empty() { String::new() } else { format!("{relative}/") };
         let steady = AtomicBool::new(true);
+        let unknown = self.index.is_empty();
         let lot = if found.len() < PARALLEL_MIN * LANES { 1 } else { LANES };
         let lots: Vec<&[String]> = found.chunks(lot).collect();
         let hashed = in_parallel(&lots, |names: &&[String]| {
             let look = |name: &String| {
                 let path = directory.join(name);
-                let meta = std::fs::metadata(&path).map_err(PathIo::at("look at", &path))?;
-                Ok(Seen { key: format!("{prefix}{name}"), path, meta })
+                Seen::at(format!("{prefix}{name}"), path.clone(), unknown).map_err(PathIo::at("look at", &path))
             };
             let seen = names.iter().map(look).collect::<Result<Vec<Seen>, PathIo>>()?;
             let hashed = some(&seen)?;
@@ -265,8 +274,11 @@ pub(crate) fn read_each(
 ) -> Result<Vec<Read>, PathIo> {
     let small = |seen: &Seen| {
         let size = seen.meta.len();
-        let read = (size <= SMALL_BYTES_MAX).then(|| read_whole(&seen.path, size));
-        read.transpose().map_err(PathIo::at("read", &seen.path))
+        let read = |seen: &Seen| match &seen.file {
+            Some(file) => read_whole(file, size),
+            None => read_whole(&open_once(&seen.path)?, size),
+        };
+        (size <= SMALL_BYTES_MAX).then(|| read(seen)).transpose().map_err(PathIo::at("read", &seen.path))
     };
     let wholes = files.iter().map(|seen| small(seen)).collect::<Result<Vec<Option<Whole>>, PathIo>>()?;
     let contents: Vec<&[u8]> = wholes.iter().flatten().map(|whole| &*whole.bytes).collect();
