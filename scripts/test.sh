@@ -17,6 +17,7 @@ neighbours() {
     environment gx
     environment evidently
     environment s3
+    environment notify
     node_environment azurite || true
 }
 
@@ -29,6 +30,8 @@ introduce() {
     environment s3
     export TIDEGATE_TEST_MOTO="$environment/bin/moto_server"
     node_environment azurite >/dev/null && export TIDEGATE_TEST_AZURITE="$environment/node_modules/.bin/azurite-blob"
+    environment notify
+    export TIDEGATE_TEST_NOTIFY="$environment/bin/python"
     environment gx
     export TIDEGATE_TEST_GX="$environment/bin/python"
     environment test

@@ -60,7 +60,7 @@ fn sent(request: &Request, timeout_s: u32, retries: u32) -> Result<Response, Htt
 }
 
 /// A value within quotes of `curl`'s settings.
-fn quoted(value: &str) -> String {
+pub(crate) fn quoted(value: &str) -> String {
     let mut text = String::with_capacity(value.len() + 2);
     for c in value.chars() {
         match c {

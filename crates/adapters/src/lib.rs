@@ -1,4 +1,5 @@
-//! Services outside, one file each: comments on GitHub, GitLab and Bitbucket; queries of Prometheus.
+//! Services outside, one file each: comments on GitHub, GitLab and Bitbucket; queries of Prometheus; Slack, webhooks of tools,
+//! mail.
 //!
 //! Each speaks through [`Http`], so that it can be held against any server. An adapter knows no other adapter. Not here:
 //! what is said (`wire::report`), and where tokens come from.
@@ -9,8 +10,11 @@ pub mod curl;
 pub mod github;
 pub mod gitlab;
 pub mod prometheus;
+pub mod slack;
+pub mod smtp;
 #[cfg(test)]
 mod tests;
+pub mod webhook;
 
 use serde_json::Value;
 use tidegate_wire::comment::Comment;
@@ -61,6 +65,32 @@ pub struct HttpError {
     pub url: String,
     /// Why, and what to do.
     pub why: String,
+}
+
+/// A message was not taken. No address is shown: it may be a secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TellError {
+    /// No answer came.
+    #[error("{why}")]
+    NoAnswer {
+        /// Why.
+        why: String,
+    },
+    /// An answer that is no yes.
+    #[error("the service says {status}{}", if *status == 410 { ": it is gone" } else { "" })]
+    Status {
+        /// Its status.
+        status: u16,
+    },
+    /// The secret cannot sign.
+    #[error("the secret is not `whsec_` with base64 behind it")]
+    Secret,
+}
+
+/// Whether a message was taken.
+fn took(http: &dyn Http, request: &Request) -> Result<(), TellError> {
+    let answer = http.send(request).map_err(|error| TellError::NoAnswer { why: error.why })?;
+    if (200..300).contains(&answer.status) { Ok(()) } else { Err(TellError::Status { status: answer.status }) }
 }
 
 /// Where a comment goes.

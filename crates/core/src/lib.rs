@@ -15,6 +15,7 @@ pub mod judge;
 pub mod judgement;
 pub mod machine;
 pub mod model;
+pub mod notify;
 pub mod peers;
 pub mod pipeline;
 pub mod retrain;

@@ -54,6 +54,16 @@ pub fn prometheus_token() -> Option<String> {
     std::env::var("TIDEGATE_PROMETHEUS_TOKEN").ok().filter(|token| !token.is_empty())
 }
 
+/// A secret that tidegate.yaml names by its variable.
+///
+/// # Errors
+/// When it is not set.
+#[expect(clippy::disallowed_methods, reason = "secrets come from the environment")]
+pub fn secret(variable: &str) -> Result<String, String> {
+    let value = std::env::var(variable).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+    value.ok_or_else(|| format!("the environment variable {variable} is not set: set it and start `tidegate up` again"))
+}
+
 /// The token of the person who gives a command: `TIDEGATE_TOKEN`. Without one commands in the workspace's folder are its owner's; one
 /// that is set and empty, as a secret that is missing, is a token that is not known.
 #[must_use]

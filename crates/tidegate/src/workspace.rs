@@ -55,6 +55,11 @@ impl Places {
         self.home.join("keys")
     }
 
+    /// How far those are who are told what happens.
+    pub fn notify(&self) -> PathBuf {
+        self.home.join("notify")
+    }
+
     /// Ticks of releases that are not sealed yet.
     pub fn evidence(&self) -> PathBuf {
         self.home.join("evidence")
@@ -102,7 +107,7 @@ impl Places {
     pub fn make(&self) -> Result<()> {
         use std::os::unix::fs::DirBuilderExt;
         let make = |dir: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        for dir in [self.home.clone(), self.keys(), self.evidence(), self.versions(), self.changes()] {
+        for dir in [self.home.clone(), self.keys(), self.evidence(), self.notify(), self.versions(), self.changes()] {
             make(&dir).with_context(|| format!("create the directory {}: see whether the disk is full or read-only", dir.display()))?;
         }
         // Keys and journals are nobody's sources.

@@ -44,6 +44,9 @@ mod metrics;
 #[path = "cli/neighbours.rs"]
 mod neighbours;
 #[cfg(feature = "data")]
+#[path = "cli/notify.rs"]
+mod notify;
+#[cfg(feature = "data")]
 #[path = "cli/people.rs"]
 mod people;
 #[cfg(feature = "data")]

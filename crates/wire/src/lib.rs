@@ -11,6 +11,7 @@ pub mod foreign;
 pub mod freeze;
 pub mod ical;
 pub mod junit;
+pub mod notify;
 pub mod prometheus;
 pub mod record;
 pub mod report;

@@ -15,6 +15,7 @@ mod init;
 mod journal;
 mod judge;
 mod model;
+mod notify;
 mod people;
 mod profile;
 mod recorder;
@@ -89,6 +90,9 @@ enum Command {
     /// Shows circuit breakers; trips and closes them by hand
     #[command(subcommand)]
     Breaker(breaker::BreakerCommand),
+    /// Shows who is told what happens, and whether they were; tells one a test
+    #[command(subcommand)]
+    Notify(notify::NotifyCommand),
     /// Lets approvals and freezes of a service not count for a while, in an emergency; answers for it afterwards
     BreakGlass(people::BreakGlassArgs),
     /// Shows trainings that start by themselves; starts, approves, rejects and cancels them
@@ -147,6 +151,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Judge(command) => judge::judge(&context, &command),
         Command::Freeze(args) => freeze::freeze(&context, &args),
         Command::Breaker(command) => breaker::breaker(&context, &command),
+        Command::Notify(command) => notify::notify(&context, &command),
         Command::BreakGlass(args) => people::break_glass(&context, &args),
         Command::Retrain(command) => retrain::retrain(&context, &command),
         Command::Report(args) => report::report(&context, &args),

@@ -10,7 +10,7 @@ use super::ticks::Ticks;
 use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
-use super::{access, breaker, checking, people, release_view, steer, training};
+use super::{access, breaker, checking, notifier, people, release_view, steer, training};
 use crate::exit;
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -43,6 +43,7 @@ pub struct Parts {
     pub ticks: Ticks,
     pub bus: Bus,
     pub breakers: breaker::Seen,
+    pub board: notifier::Board,
     pub listen: SocketAddr,
 }
 
@@ -58,6 +59,7 @@ pub struct Api {
     pub bus: Bus,
     pub hooks: Hooks,
     pub breakers: breaker::Seen,
+    pub board: notifier::Board,
 }
 
 /// A failure as an answer: JSON with the words and the exit code of a command that meets it.
@@ -109,6 +111,8 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/approvals/{service}/{version}/{word}", post(people::decide)),
         ("/api/v1/breakers", get(breaker::all)),
         ("/api/v1/breakers/{name}/{word}", post(breaker::command)),
+        ("/api/v1/notify", get(notifier::all)),
+        ("/api/v1/notify/{name}/test", post(notifier::test)),
         ("/api/v1/glass/{service}", post(people::break_glass)),
         ("/api/v1/glass/{service}/review", post(people::review)),
         ("/api/v1/data/{name}/checks", post(checking::check)),
@@ -134,9 +138,9 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
 /// # Errors
 /// When the port is taken or the socket cannot be made.
 pub async fn start(parts: Parts) -> Result<(SocketAddr, String)> {
-    let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, breakers, listen } = parts;
+    let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, breakers, board, listen } = parts;
     let views = Views { opened: opened.clone(), plane: plane.clone(), blobs, sealed };
-    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus, hooks: Hooks::default(), breakers };
+    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus, hooks: Hooks::default(), breakers, board };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
         let advice = "end the other program, or name another address as `console: { listen: ... }` in tidegate.yaml";
         exit::failure(exit::OUTSIDE, format!("start the console on {listen}: {e}: {advice}"))

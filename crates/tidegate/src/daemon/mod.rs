@@ -9,6 +9,7 @@ pub mod events;
 pub mod evidence;
 mod freezer;
 mod hooks;
+mod notifier;
 pub mod offer;
 pub mod owner;
 mod people;

@@ -5,10 +5,11 @@
 
 use super::control::Control;
 use super::events::{Bus, Happening};
+use super::notifier::takes_pages;
 use super::versions;
 use crate::clock;
 use anyhow::{Context as _, Result, anyhow};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_core::machine::Machine as _;
@@ -44,6 +45,8 @@ struct Inner {
     table: Mutex<(RouteTable, Fences)>,
     /// Effects that a task works on now.
     under_way: Mutex<HashSet<String>>,
+    /// The newest page of each rollout that was said here.
+    paged: Mutex<HashMap<RolloutId, u64>>,
 }
 
 /// What a plane is made from.
@@ -75,7 +78,19 @@ impl Plane {
         let Parts { control, gateway, blobs, versions, evidence, config, bus } = parts;
         let pool = gateway.pool().clone();
         let table = Mutex::new((gateway.table(), BTreeMap::new()));
-        Plane(Arc::new(Inner { control, gateway, pool, blobs, versions, evidence, config, bus, table, under_way: Mutex::default() }))
+        Plane(Arc::new(Inner {
+            control,
+            gateway,
+            pool,
+            blobs,
+            versions,
+            evidence,
+            config,
+            bus,
+            table,
+            under_way: Mutex::default(),
+            paged: Mutex::default(),
+        }))
     }
 
     /// The gateway.
@@ -179,7 +194,13 @@ impl Plane {
                 Command::TrafficApplied { generation, at: clock::now() }
             }
             Effect::Page { number, reason } => {
-                self.0.bus.tell(Happening::Page { rollout: rollout.clone(), text: reason.to_string() });
+                if lock(&self.0.paged).insert(rollout.clone(), number) != Some(number) {
+                    self.0.bus.tell(Happening::Page { rollout: rollout.clone(), text: reason.to_string() });
+                }
+                // Where somebody is to be reached, it is delivered when they were.
+                if takes_pages(&self.0.config, &rollout.service) {
+                    return Ok(());
+                }
                 Command::PageDelivered { number, at: clock::now() }
             }
             Effect::CollectEvidence { .. } => return Ok(()),

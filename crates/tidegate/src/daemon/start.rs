@@ -9,7 +9,7 @@ use super::seal::Sealer;
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{api, telemetry};
+use super::{api, notifier, telemetry};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -48,6 +48,7 @@ pub struct Running {
     desks: Desks,
     calendar: Calendar,
     breakers: Seen,
+    board: notifier::Board,
     sealer: Sealer,
     pool: WorkerPool,
     _guard: Guard,
@@ -135,10 +136,9 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         config: opened.config.clone(),
         bus: bus.clone(),
     });
-    let ticks = Ticks::default();
-    let opened = Arc::new(opened);
+    let (ticks, opened) = (Ticks::default(), Arc::new(opened));
     let desks = Desk::all(&opened, &plane, &lake);
-    let (calendar, breakers) = (Calendar::new(opened.clone()), Seen::default());
+    let (calendar, breakers, board) = (Calendar::new(opened.clone()), Seen::default(), notifier::Board::default());
     let (console, login) = api::start(api::Parts {
         desks: desks.clone(),
         watchman: Watchman { opened: opened.clone(), plane: plane.clone(), lake: lake.clone(), calendar: calendar.clone() },
@@ -150,6 +150,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         ticks: ticks.clone(),
         bus: bus.clone(),
         breakers: breakers.clone(),
+        board: board.clone(),
         listen: any(opened.config.console),
     })
     .await?;
@@ -171,6 +172,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         desks,
         calendar,
         breakers,
+        board,
         sealer,
         pool,
         _guard: guard,
@@ -249,6 +251,8 @@ impl Running {
         crate::task::spawn(telemetry::write_feedback(self.lake.clone(), gateway.feedback, self.bus.clone()));
         crate::task::spawn(self.ticks.clone().take_pairs(gateway.pairs));
         crate::task::spawn(self.plane.clone().hear_pool(pool_events));
+        // Before anything goes on: what happens from here is told.
+        notifier::start(&self.plane, &self.opened, &self.board).await?;
         let interrupted = self.control.clone();
         tokio::task::spawn_blocking(move || build::mark_interrupted(&interrupted)).await??;
         self.plane.restore().await?;

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tempfile::TempDir;
@@ -20,6 +21,8 @@ pub const COPY: &str = "stages:\n  one: {cmd: cat in > one, deps: [in], outs: [o
 pub struct World {
     dir: TempDir,
     commands: AtomicU64,
+    /// Variables of commands, beside those of every test.
+    variables: Mutex<Vec<(String, String)>>,
 }
 
 /// What a command said.
@@ -82,7 +85,7 @@ impl World {
         for below in ["ws", "said", "tmp", "cache", "home"] {
             fs::create_dir(dir.path().join(below)).unwrap();
         }
-        World { dir, commands: AtomicU64::new(0) }
+        World { dir, commands: AtomicU64::new(0), variables: Mutex::default() }
     }
 
     /// A folder with these files.
@@ -126,12 +129,18 @@ impl World {
         fs::write(self.path(below), text).unwrap();
     }
 
+    /// Commands from now on have this variable.
+    pub fn set(&self, name: &str, value: &str) {
+        self.variables.lock().unwrap().push((name.to_owned(), value.to_owned()));
+    }
+
     /// The binary, to be run in the workspace with folders of its own for all that it keeps elsewhere.
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
         command.args(args).current_dir(self.root()).stdin(Stdio::null()).process_group(0);
         command.env("TMPDIR", self.beside("tmp")).env("XDG_CACHE_HOME", self.beside("cache")).env("HOME", self.beside("home"));
         command.env_remove("VIRTUAL_ENV").env_remove("TIDEGATE_TOKEN");
+        command.envs(self.variables.lock().unwrap().iter().cloned());
         match library() {
             Some(library) => command.env("TIDEGATE_ONNXRUNTIME", library),
             None => command.env_remove("TIDEGATE_ONNXRUNTIME"),

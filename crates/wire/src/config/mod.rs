@@ -30,8 +30,8 @@ pub use page::docs_page;
 pub use problem::{PROBLEMS_MAX, Problem, Problems};
 pub use schema::json_schema;
 pub use types::{
-    BlockedBy, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective, Pipeline,
-    PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, When, Workspace,
+    BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective,
+    Pipeline, PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
 };
 
 use crate::yaml::{self, Node, Value};

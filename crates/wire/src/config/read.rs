@@ -7,8 +7,8 @@ use super::check::number_of;
 use super::guardrail;
 use super::origin::Origins;
 use super::types::{
-    BlockedBy, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective, Pipeline,
-    PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, When, Workspace,
+    BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective,
+    Pipeline, PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
 };
 use super::unit;
 use crate::yaml::Node;
@@ -19,6 +19,7 @@ use tidegate_core::breaker::{self, Signal};
 use tidegate_core::gate::{GateKind, GateSpec};
 use tidegate_core::id::At;
 use tidegate_core::judge::{Guardrail, JudgeSettings, errors_of_preset};
+use tidegate_core::notify::{Limits, Topic};
 use tidegate_core::retrain::{Budget, Performance, Rule, Source};
 use tidegate_core::rollout::{Baseline, Promotion, Step, Until};
 
@@ -96,6 +97,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         people: file.at("people").named(|_, v| roles(v.at("roles"))),
         freezes: file.at("freezes").named(|_, v| freeze(v)),
         breakers: file.at("breakers").named(|_, v| named_breaker(v)),
+        notify: file.at("notify").named(|_, v| channel(v)),
         judges: file.at("judges").named(|_, v| named_judge(v)),
         gateway: listen(file.at("gateway")),
         console: listen(file.at("console")),
@@ -309,6 +311,25 @@ fn named_breaker(view: View<'_>) -> NamedBreaker {
         every_ms: view.at("every").ms().unwrap_or_default(),
         rule: breaker::Rule { after: view.at("after").whole(), resets_after_ms: view.at("resets_after").ms() },
         services: view.at("services").items().into_iter().filter_map(View::text).collect(),
+    }
+}
+
+fn channel(view: View<'_>) -> Channel {
+    let texts = |key: &str| -> Vec<String> {
+        let value = view.at(key);
+        value.text().map_or_else(|| value.items().into_iter().filter_map(View::text).collect(), |one| vec![one])
+    };
+    let way = match (view.at("slack").text(), view.at("webhook").text()) {
+        (Some(address), _) => Way::Slack { address },
+        (None, Some(url)) => Way::Webhook { url, secret: view.at("secret").text() },
+        (None, None) => Way::Email { smtp: view.owned("smtp"), from: view.owned("from"), to: texts("to"), login: view.at("login").text() },
+    };
+    let on: Vec<Topic> = texts("on").iter().filter_map(|name| Topic::named(name)).collect();
+    Channel {
+        way,
+        on: if on.is_empty() { Topic::ALL.to_vec() } else { on },
+        services: texts("services"),
+        limits: Limits { most: view.at("most").whole(), within_ms: view.at("within").ms().unwrap_or_default() },
     }
 }
 

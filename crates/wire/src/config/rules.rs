@@ -42,6 +42,9 @@ impl Check<'_> {
                 }
             }
         }
+        for (name, _, channel) in named(root, "notify") {
+            self.channel(&join("notify", &name), channel);
+        }
         for (name, key, judge) in named(root, "judges") {
             self.guardrail(&join("judges", &name), "errors", key, judge);
             self.selectors(&join("judges", &name), judge);
@@ -277,6 +280,39 @@ impl Check<'_> {
         if let (true, Err((at, why))) = (whole, crate::freeze::check(&super::read::freeze_of(freeze))) {
             let node = freeze.get(at).filter(|n| n.line > 0).unwrap_or(key);
             self.say(node, &join(path, at), &why, None);
+        }
+    }
+
+    /// Addresses that can be called and carry no secret, and names of variables that hold one.
+    fn channel(&mut self, path: &str, channel: &Node) {
+        for key in ["slack", "secret", "login"] {
+            let Some((value, text)) = channel.get(key).and_then(|v| Some((v, v.text()?))) else { continue };
+            let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+            if !text.chars().all(fits) || text.starts_with(|c: char| c.is_ascii_digit()) {
+                let help = "put the secret itself into an environment variable, and its name, as `SLACK_WEBHOOK`, here";
+                self.say(value, &join(path, key), "it is no name of an environment variable", Some(help));
+            }
+        }
+        for (key, schemes) in [("webhook", ["https://", "http://"]), ("smtp", ["smtps://", "smtp://"])] {
+            let Some((value, text)) = channel.get(key).and_then(|v| Some((v, v.text()?))) else { continue };
+            let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
+            let host = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+            let why = match rest {
+                None => format!("it begins with neither `{}` nor `{}`", schemes[0], schemes[1]),
+                Some(_) if host.is_empty() => "it names no host".to_owned(),
+                Some(_) if host.contains('@') => "it holds a user: `login` and `secret` name variables for that".to_owned(),
+                Some(_) if text.chars().any(|c| c.is_whitespace() || c.is_control()) => "it holds white space".to_owned(),
+                Some(_) => continue,
+            };
+            self.say(value, &join(path, key), &why, None);
+        }
+        let to = channel.get("to").into_iter().flat_map(|to| to.as_seq().unwrap_or(std::slice::from_ref(to)));
+        for value in channel.get("from").into_iter().chain(to) {
+            let text = value.text().unwrap_or_default();
+            let fits = |c: char| c.is_ascii_graphic() && !"<>,;\"\\".contains(c);
+            if !text.chars().all(fits) || text.split_once('@').is_none_or(|(name, host)| name.is_empty() || host.is_empty()) {
+                self.say(value, path, &format!("`{text}` is no address of mail, as `ops@example.org`"), None);
+            }
         }
     }
 

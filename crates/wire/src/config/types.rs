@@ -8,6 +8,7 @@ use tidegate_core::access::Role;
 use tidegate_core::gate::GateSpec;
 use tidegate_core::id::At;
 use tidegate_core::judge::JudgeSettings;
+use tidegate_core::notify::{Limits, Topic};
 use tidegate_core::rollout::{Promotion, Step};
 
 /// A workspace.
@@ -37,6 +38,8 @@ pub struct Workspace {
     pub freezes: IndexMap<String, Freeze>,
     /// What halts all releases when it is abnormal.
     pub breakers: IndexMap<String, NamedBreaker>,
+    /// Who is told what.
+    pub notify: IndexMap<String, Channel>,
     /// Judges that other tools ask.
     pub judges: IndexMap<String, NamedJudge>,
     /// Address of the gateway.
@@ -293,6 +296,56 @@ pub struct NamedBreaker {
     pub rule: tidegate_core::breaker::Rule,
     /// Services that it halts; all when empty.
     pub services: Vec<String>,
+}
+
+/// Somebody who is told what happens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Channel {
+    /// How.
+    pub way: Way,
+    /// Of what.
+    pub on: Vec<Topic>,
+    /// Of which services; of all when empty.
+    pub services: Vec<String>,
+    /// How often at most; tools are told everything.
+    pub limits: Limits,
+}
+
+impl Channel {
+    /// Whether it is told of this, of a service or of none in particular.
+    #[must_use]
+    pub fn hears(&self, topic: Topic, service: Option<&str>) -> bool {
+        let about = |service: &str| self.services.is_empty() || self.services.iter().any(|s| s == service);
+        self.on.contains(&topic) && service.is_none_or(about)
+    }
+}
+
+/// How somebody is told. Secrets are in environment variables, whose names these are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// By an incoming webhook of Slack.
+    Slack {
+        /// The variable with its address.
+        address: String,
+    },
+    /// By CDEvents over HTTP.
+    Webhook {
+        /// The address.
+        url: String,
+        /// The variable with the secret for signatures.
+        secret: Option<String>,
+    },
+    /// By mail.
+    Email {
+        /// The server.
+        smtp: String,
+        /// The sender.
+        from: String,
+        /// To whom.
+        to: Vec<String>,
+        /// The variable with `user:password`.
+        login: Option<String>,
+    },
 }
 
 /// Training anew.

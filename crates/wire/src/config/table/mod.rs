@@ -5,6 +5,7 @@ mod breakers;
 mod freezes;
 mod judges;
 mod model;
+mod notify;
 mod people;
 mod release;
 mod retrain;
@@ -83,6 +84,7 @@ pub static ROOT: Table = Table {
             Need::Optional,
             "What must be normal before and while anything goes forward.",
         ),
+        key("notify", names("channel", &notify::CHANNEL), Need::Optional, "Who is told when something happens, and how."),
         key(
             "judges",
             names("judge", &Shape::Table(&judges::JUDGE)),

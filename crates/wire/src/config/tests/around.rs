@@ -1,9 +1,10 @@
 //! What stands around a release: people, approvals and breakers.
 
-use super::super::load_in;
+use super::super::{Way, load_in};
 use super::mistakes::said;
 use tidegate_core::access::Role;
 use tidegate_core::breaker::Rule;
+use tidegate_core::notify::{Limits, Topic};
 
 const HEAD: &str = "version: 1\nworkspace: shop\nmodels:\n  m: { artifact: m.onnx }\n";
 
@@ -38,4 +39,39 @@ fn breakers() {
     assert!(none.contains("it has no signal: nothing is looked at"), "{none}");
     let limits = said(&breaker("signals: { errors: { query: up } }"), None);
     assert!(limits.contains("neither `above` nor `below` says what is abnormal") && limits.contains("signals.errors"), "{limits}");
+}
+
+#[test]
+fn channels() {
+    let file = |channel: &str| format!("{HEAD}services:\n  s: {{ model: m }}\n  t: {{ model: m }}\nnotify:\n  ops: {{ {channel} }}\n");
+    let load = |channel: &str| load_in(&file(channel), "tidegate.yaml", None).unwrap().notify["ops"].clone();
+    let slack = load("slack: SLACK_WEBHOOK, services: [s]");
+    assert_eq!(slack.way, Way::Slack { address: "SLACK_WEBHOOK".to_owned() });
+    assert_eq!(slack.limits, Limits { most: 10, within_ms: 600_000 });
+    assert!(slack.hears(Topic::Page, Some("s")) && !slack.hears(Topic::Page, Some("t")) && !slack.hears(Topic::Held, Some("s")));
+    let webhook = load("webhook: 'https://tools.example.org/in?x=1', secret: HOOK_SECRET");
+    assert_eq!(
+        (webhook.on.len(), &webhook.way),
+        (Topic::ALL.len(), &Way::Webhook { url: "https://tools.example.org/in?x=1".to_owned(), secret: Some("HOOK_SECRET".to_owned()) })
+    );
+    assert!(webhook.hears(Topic::Tripped, None));
+    let mail = load(
+        "smtp: 'smtp://127.0.0.1:25', from: tidegate@example.org, to: [a@example.org, b@example.org], on: [held], most: 2, within: 1h",
+    );
+    let Way::Email { to, .. } = &mail.way else { panic!("{mail:?}") };
+    assert_eq!((to.len(), mail.limits, mail.on.as_slice()), (2, Limits { most: 2, within_ms: 3_600_000 }, [Topic::Held].as_slice()));
+    for (channel, why) in [
+        ("slack: 'https://hooks.slack.com/services/T0/B0/x'", "it is no name of an environment variable"),
+        ("webhook: 'ftp://example.org'", "it begins with neither `https://` nor `http://`"),
+        ("webhook: 'https://'", "it names no host"),
+        ("webhook: 'https://user:pass@example.org/'", "`login` and `secret` name variables for that"),
+        ("smtp: 'smtp://h', from: ops, to: a@example.org", "`ops` is no address of mail"),
+        ("smtp: 'smtp://h', from: a@example.org, to: 'b@example.org, c@example.org'", "is no address of mail"),
+        ("slack: S, on: [pages]", "notify.ops.on[0]"),
+        ("slack: S, services: [u]", "notify.ops.services[0]"),
+        ("to: a@example.org", "notify.ops"),
+    ] {
+        let found = said(&file(channel), None);
+        assert!(found.contains(why), "{channel}: {found}");
+    }
 }

@@ -1,0 +1,137 @@
+//! What a fact is about.
+
+use crate::{access, breaker, rollout};
+use serde::{Deserialize, Serialize};
+
+/// What a notification is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Topic {
+    /// A person is called.
+    Page,
+    /// A release begins, or is tried again.
+    Started,
+    /// A version is about to carry all traffic.
+    Promoted,
+    /// It does, and what it replaced is gone.
+    Released,
+    /// A release waits for a person.
+    Held,
+    /// A release goes back.
+    RollingBack,
+    /// It has gone back.
+    RolledBack,
+    /// A freeze begins for a release that is under way.
+    Frozen,
+    /// Its end.
+    Thawed,
+    /// Somebody asks others to approve a change.
+    Asked,
+    /// Somebody goes around approvals and freezes.
+    Glass,
+    /// A circuit breaker halts releases.
+    Tripped,
+    /// It lets them go on.
+    Closed,
+}
+
+impl Topic {
+    /// All of them.
+    pub const ALL: [Topic; 13] = [
+        Topic::Page,
+        Topic::Started,
+        Topic::Promoted,
+        Topic::Released,
+        Topic::Held,
+        Topic::RollingBack,
+        Topic::RolledBack,
+        Topic::Frozen,
+        Topic::Thawed,
+        Topic::Asked,
+        Topic::Glass,
+        Topic::Tripped,
+        Topic::Closed,
+    ];
+
+    /// As it is written in tidegate.yaml.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Topic::Page => "page",
+            Topic::Started => "started",
+            Topic::Promoted => "promoted",
+            Topic::Released => "released",
+            Topic::Held => "held",
+            Topic::RollingBack => "rolling_back",
+            Topic::RolledBack => "rolled_back",
+            Topic::Frozen => "frozen",
+            Topic::Thawed => "thawed",
+            Topic::Asked => "asked",
+            Topic::Glass => "glass",
+            Topic::Tripped => "tripped",
+            Topic::Closed => "closed",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Topic> {
+        Topic::ALL.into_iter().find(|topic| topic.name() == name)
+    }
+}
+
+/// What facts of a machine are about.
+pub trait About {
+    /// What this one is about; none where nobody is told.
+    fn topic(&self) -> Option<Topic>;
+}
+
+impl About for rollout::Event {
+    fn topic(&self) -> Option<Topic> {
+        use rollout::Event;
+        match self {
+            Event::Paged { .. } => Some(Topic::Page),
+            Event::Started { .. } | Event::AttemptOpened { .. } => Some(Topic::Started),
+            Event::PromotionBegan { .. } => Some(Topic::Promoted),
+            Event::Completed { .. } => Some(Topic::Released),
+            Event::HoldBegan { .. } => Some(Topic::Held),
+            Event::RollbackBegan { .. } => Some(Topic::RollingBack),
+            Event::RollbackCompleted { .. } => Some(Topic::RolledBack),
+            Event::FreezeBegan { .. } => Some(Topic::Frozen),
+            Event::FreezeEnded { .. } => Some(Topic::Thawed),
+            Event::LoadWanted { .. }
+            | Event::WorkerBecameReady { .. }
+            | Event::WorkerFailed { .. }
+            | Event::UnloadWanted { .. }
+            | Event::WorkerUnloaded { .. }
+            | Event::TrafficWanted { .. }
+            | Event::TrafficApplied { .. }
+            | Event::StageEntered { .. }
+            | Event::VerdictReached { .. }
+            | Event::WatchBegan { .. }
+            | Event::WatchEnded { .. }
+            | Event::PageDelivered { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. } => None,
+        }
+    }
+}
+
+impl About for access::Event {
+    fn topic(&self) -> Option<Topic> {
+        match self {
+            access::Event::Asked { .. } => Some(Topic::Asked),
+            access::Event::GlassBroken { .. } => Some(Topic::Glass),
+            _ => None,
+        }
+    }
+}
+
+impl About for breaker::Event {
+    fn topic(&self) -> Option<Topic> {
+        match self {
+            breaker::Event::Tripped { .. } => Some(Topic::Tripped),
+            breaker::Event::Closed { .. } => Some(Topic::Closed),
+        }
+    }
+}

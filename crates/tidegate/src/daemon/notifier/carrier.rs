@@ -1,0 +1,43 @@
+//! Carries what is told: to Slack, to a tool, to a mail server.
+
+use crate::clock;
+use crate::surroundings::secret;
+use tidegate_adapters::curl::Curl;
+use tidegate_adapters::{slack, smtp, webhook};
+use tidegate_core::notify::Item;
+use tidegate_wire::config::Way;
+use tidegate_wire::notify::cdevents::{self, Released};
+use tidegate_wire::notify::{self, Envelope};
+
+/// Tells it, and waits until it was taken. A tool is told the first alone.
+///
+/// # Errors
+/// Why it was not taken. No secret stands in it.
+pub fn carry(workspace: &str, way: &Way, items: &[Item], released: Option<&Released>) -> Result<(), String> {
+    let now = clock::now();
+    let told = match way {
+        Way::Slack { address } => slack::send(&Curl, &secret(address)?, notify::slack(workspace, items)),
+        Way::Webhook { url, secret: variable } => {
+            let Some(item) = items.first() else { return Ok(()) };
+            let body = cdevents::event(workspace, item, released);
+            let told = webhook::Told { id: notify::id(workspace, item.position), headers: cdevents::headers(&body), body };
+            let key = variable.as_deref().map(secret).transpose()?;
+            webhook::send(&Curl, url, key.as_deref(), told, now.0.div_euclid(1_000))
+        }
+        Way::Email { smtp: server, from, to, login } => {
+            let text = notify::mail(workspace, Envelope { from, to }, items, now);
+            let login = login.as_deref().map(secret).transpose()?;
+            smtp::send(&smtp::Mail { server, login: login.as_deref(), from, to, text: &text })
+        }
+    };
+    told.map_err(|error| error.to_string())
+}
+
+/// How somebody is told, in words that give nothing away.
+pub fn way_words(way: &Way) -> String {
+    match way {
+        Way::Slack { address } => format!("Slack, by the address in {address}"),
+        Way::Webhook { url, .. } => format!("webhook {}", url.split(['?', '#']).next().unwrap_or_default()),
+        Way::Email { smtp, to, .. } => format!("mail to {} by {smtp}", to.join(", ")),
+    }
+}

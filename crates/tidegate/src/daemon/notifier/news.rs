@@ -1,0 +1,64 @@
+//! Records of the journal as what people and tools are told.
+
+use crate::daemon::story;
+use serde::de::DeserializeOwned;
+use tidegate_core::machine::Machine;
+use tidegate_core::notify::{About, Item, Topic};
+use tidegate_core::{access, breaker, rollout};
+use tidegate_port::Record;
+
+/// What a record tells; none where nobody is told of it.
+pub fn news(record: &Record) -> Option<Item> {
+    let (_, subject) = record.stream.split_once('/')?;
+    let service = subject.rsplit_once('/').map_or(subject, |(service, _)| service);
+    let item = |service: Option<&str>, subject: &str, (topic, text): (Topic, String)| Item {
+        position: record.position,
+        at: record.at,
+        topic,
+        service: service.map(str::to_owned),
+        subject: subject.to_owned(),
+        text,
+    };
+    match record.kind.as_str() {
+        rollout::Rollouts::KIND => {
+            let told = told(record, |event: &rollout::Event| story::words(event).unwrap_or_default())?;
+            Some(item(Some(service), subject, told))
+        }
+        access::Access::KIND => Some(item(Some(subject), subject, told(record, access_words)?)),
+        breaker::Breaker::KIND => Some(item(None, &format!("breaker {subject}"), told(record, breaker_words)?)),
+        _ => None,
+    }
+}
+
+fn told<E: About + DeserializeOwned>(record: &Record, words: impl FnOnce(&E) -> String) -> Option<(Topic, String)> {
+    let event: E = serde_json::from_value(record.body.clone()).ok()?;
+    Some((event.topic()?, words(&event)))
+}
+
+fn access_words(event: &access::Event) -> String {
+    match event {
+        access::Event::Asked { subject, of, by, until, .. } => {
+            let version = &subject.version;
+            format!("{by} asks to release version {version}: {of} others must approve it until {until}")
+        }
+        access::Event::GlassBroken { by, reason, until, .. } => {
+            format!("{by} broke the glass until {until}: approvals and freezes do not count: {reason}")
+        }
+        _ => String::new(),
+    }
+}
+
+fn breaker_words(event: &breaker::Event) -> String {
+    match event {
+        breaker::Event::Tripped { by, why, .. } => format!("tripped by {by}: nothing goes forward: {}", why.join("; ")),
+        breaker::Event::Closed { by, reason, .. } => format!("closed by {by}: {reason}"),
+    }
+}
+
+/// The page that a record is, as the rollouts count them.
+pub fn page_of(record: &Record) -> Option<u64> {
+    match serde_json::from_value(record.body.clone()) {
+        Ok(rollout::Event::Paged { number, .. }) if record.kind == rollout::Rollouts::KIND => Some(number),
+        _ => None,
+    }
+}

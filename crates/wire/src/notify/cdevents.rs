@@ -1,0 +1,120 @@
+//! What happens as CDEvents 0.5.1 (<https://cdevents.dev>), for tools: those of the specification where it has one, others as
+//! custom events of `tidegate`.
+
+use super::id;
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+use tidegate_core::notify::{Item, Topic};
+
+/// Version of the specification.
+pub const SPEC_VERSION: &str = "0.5.1";
+
+/// What a release releases.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Released {
+    /// The model.
+    pub model: String,
+    /// The version that is released.
+    pub candidate: String,
+    /// The one that it replaces; none for the first.
+    pub stable: Option<String>,
+}
+
+/// The type of an event.
+#[must_use]
+pub fn kind(topic: Topic, first: bool) -> &'static str {
+    match topic {
+        Topic::Page => "dev.cdevents.incident.detected.0.3.0",
+        Topic::Released if first => "dev.cdevents.service.deployed.0.3.0",
+        Topic::Released => "dev.cdevents.service.upgraded.0.3.0",
+        Topic::RolledBack => "dev.cdevents.service.rolledback.0.3.0",
+        Topic::Started => "dev.cdeventsx.tidegate-release.started.0.1.0",
+        Topic::Promoted => "dev.cdeventsx.tidegate-release.promoted.0.1.0",
+        Topic::Held => "dev.cdeventsx.tidegate-release.held.0.1.0",
+        Topic::RollingBack => "dev.cdeventsx.tidegate-release.rollingback.0.1.0",
+        Topic::Frozen => "dev.cdeventsx.tidegate-release.frozen.0.1.0",
+        Topic::Thawed => "dev.cdeventsx.tidegate-release.thawed.0.1.0",
+        Topic::Asked => "dev.cdeventsx.tidegate-approval.asked.0.1.0",
+        Topic::Glass => "dev.cdeventsx.tidegate-glass.broken.0.1.0",
+        Topic::Tripped => "dev.cdeventsx.tidegate-breaker.tripped.0.1.0",
+        Topic::Closed => "dev.cdeventsx.tidegate-breaker.closed.0.1.0",
+    }
+}
+
+/// An event. The environment is the workspace.
+#[must_use]
+pub fn event(workspace: &str, item: &Item, released: Option<&Released>) -> Value {
+    let source = format!("/tidegate/{}", encoded(workspace));
+    let artifact = |version: &str| released.map(|r| format!("pkg:generic/{}@{}", encoded(&r.model), encoded(version)));
+    let stable = released.and_then(|r| r.stable.as_deref());
+    // After a rollback it is the old version that is there.
+    let there = if item.topic == Topic::RolledBack { stable } else { released.map(|r| r.candidate.as_str()) };
+    let artifact = there.and_then(artifact);
+    let service = item.service.as_deref();
+    let mut content = Map::new();
+    let subject = match item.topic {
+        Topic::Released | Topic::RolledBack => {
+            content.insert("environment".to_owned(), json!({ "id": workspace }));
+            service.unwrap_or(&item.subject).to_owned()
+        }
+        Topic::Page => {
+            content.insert("description".to_owned(), json!(item.text));
+            content.insert("environment".to_owned(), json!({ "id": workspace }));
+            if let Some(service) = service {
+                content.insert("service".to_owned(), json!({ "id": service }));
+            }
+            format!("{}/page/{}", item.subject, item.position)
+        }
+        _ => {
+            if let Some(service) = service {
+                content.insert("service".to_owned(), json!(service));
+            }
+            item.subject.clone()
+        }
+    };
+    if let Some(artifact) = artifact {
+        content.insert("artifactId".to_owned(), json!(artifact));
+    }
+    json!({
+        "context": {
+            "specversion": SPEC_VERSION,
+            "id": id(workspace, item.position),
+            "source": source,
+            "type": kind(item.topic, released.is_some_and(|r| r.stable.is_none())),
+            "timestamp": item.at.to_string(),
+        },
+        "subject": { "id": subject, "source": source, "content": content },
+        "customData": { "topic": item.topic, "subject": item.subject, "text": item.text, "position": item.position },
+        "customDataContentType": "application/json",
+    })
+}
+
+/// Attributes of an event as headers of HTTP: the binary mode of CloudEvents.
+#[must_use]
+pub fn headers(event: &Value) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let context = &event["context"];
+    [
+        ("ce-specversion", "1.0".to_owned()),
+        ("ce-id", text(&context["id"])),
+        ("ce-source", text(&context["source"])),
+        ("ce-type", text(&context["type"])),
+        ("ce-time", text(&context["timestamp"])),
+        ("ce-subject", encoded(&text(&event["subject"]["id"]))),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .to_vec()
+}
+
+/// What is no letter or digit, as `%XX`.
+fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}

@@ -1,0 +1,110 @@
+//! What is written, whole.
+
+use super::cdevents::{Released, event, headers};
+use super::{Envelope, mail, slack};
+use expect_test::expect;
+use tidegate_core::id::At;
+use tidegate_core::notify::{Item, Topic};
+
+fn item(position: u64, topic: Topic, text: &str) -> Item {
+    let (service, subject) = (Some("late-arrival".to_owned()), "late-arrival/2".to_owned());
+    Item { position, at: At(1_800_000_000_123), topic, service, subject, text: text.to_owned() }
+}
+
+#[test]
+fn slack_gets_one_text_in_which_nothing_is_markup() {
+    let one = slack("shop & co", &[item(7, Topic::Page, "held: <!channel> p95 > 2x\nand more")]);
+    expect!["*shop &amp; co* late-arrival/2: held: &lt;!channel&gt; p95 &gt; 2x and more"].assert_eq(one["text"].as_str().unwrap());
+    let two = slack("shop", &[item(7, Topic::Held, "held"), item(8, Topic::Page, "a person is called")]);
+    expect![[r"
+        *shop*
+        • late-arrival/2: a person is called
+        • late-arrival/2: held"]]
+    .assert_eq(two["text"].as_str().unwrap());
+    let long = slack("shop", &[item(7, Topic::Held, &"x".repeat(10_000))]);
+    assert!(long["text"].as_str().unwrap().chars().count() < 600);
+}
+
+#[test]
+fn a_mail_has_headers_of_ascii_alone() {
+    let to = ["ops@example.org".to_owned(), "night@example.org".to_owned()];
+    let items = [item(7, Topic::Page, "held: Bewährung\r\nBcc: all@example.org"), item(9, Topic::Held, "held")];
+    let mail = mail("shop", Envelope { from: "tidegate@example.org", to: &to }, &items, At(1_800_000_000_000));
+    assert!(mail.is_ascii());
+    expect![[r#"
+        From: tidegate@example.org
+        To: ops@example.org, night@example.org
+        Subject: =?UTF-8?B?W3Nob3BdIGxhdGUtYXJyaXZhbC8yOiBoZWxkOiBCZXfDpGhydW5nICBCY2M6?=
+         =?UTF-8?B?IGFsbEBleGFtcGxlLm9yZyAoYW5kIDEgbW9yZSk=?=
+        Date: Fri, 15 Jan 2027 08:00:00 +0000
+        Message-ID: <tdg_842add7b70d7_9@tidegate.invalid>
+        MIME-Version: 1.0
+        Content-Type: text/plain; charset=utf-8
+        Content-Transfer-Encoding: base64
+        Auto-Submitted: auto-generated
+
+        bGF0ZS1hcnJpdmFsLzI6IGhlbGQ6IEJld8OkaHJ1bmcgIEJjYzogYWxsQGV4YW1wbGUub3JnDQps
+        YXRlLWFycml2YWwvMjogaGVsZA0K
+    "#]]
+    .assert_eq(&mail.replace("\r\n", "\n"));
+}
+
+#[test]
+fn tools_get_cdevents() {
+    let released = Released { model: "late arrival".to_owned(), candidate: "3".to_owned(), stable: Some("2".to_owned()) };
+    let back = event("shop 1", &item(41, Topic::RolledBack, "rolled back"), Some(&released));
+    expect![[r#"
+        {
+          "context": {
+            "specversion": "0.5.1",
+            "id": "tdg_13829f9834cb_41",
+            "source": "/tidegate/shop%201",
+            "type": "dev.cdevents.service.rolledback.0.3.0",
+            "timestamp": "2027-01-15T08:00:00.123Z"
+          },
+          "subject": {
+            "id": "late-arrival",
+            "source": "/tidegate/shop%201",
+            "content": {
+              "environment": {
+                "id": "shop 1"
+              },
+              "artifactId": "pkg:generic/late%20arrival@2"
+            }
+          },
+          "customData": {
+            "topic": "rolled_back",
+            "subject": "late-arrival/2",
+            "text": "rolled back",
+            "position": 41
+          },
+          "customDataContentType": "application/json"
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&back).unwrap());
+    let page = event("shop", &item(42, Topic::Page, "held"), Some(&released));
+    assert_eq!(page["context"]["type"], "dev.cdevents.incident.detected.0.3.0");
+    assert_eq!(
+        (&page["subject"]["id"], &page["subject"]["content"]["service"]["id"]),
+        (&"late-arrival/2/page/42".into(), &"late-arrival".into())
+    );
+    let first = event("shop", &item(43, Topic::Released, "released"), Some(&Released { stable: None, ..released }));
+    assert_eq!(first["context"]["type"], "dev.cdevents.service.deployed.0.3.0");
+    let own = regex_of_custom_events();
+    for topic in Topic::ALL {
+        let kind = event("shop", &item(44, topic, ""), None)["context"]["type"].as_str().unwrap().to_owned();
+        assert!(kind.starts_with("dev.cdevents.") || own(&kind), "{kind}");
+    }
+    let names: Vec<String> = headers(&page).into_iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    assert_eq!(names[1..3], [format!("ce-id: {}", page["context"]["id"].as_str().unwrap()), "ce-source: /tidegate/shop".to_owned()]);
+}
+
+/// The pattern that the specification gives: `dev.cdeventsx.TOOL-SUBJECT.PREDICATE.0.1.0`.
+fn regex_of_custom_events() -> impl Fn(&str) -> bool {
+    |kind| {
+        let parts: Vec<&str> = kind.split('.').collect();
+        let [dev, x, subject, predicate, version @ ..] = parts.as_slice() else { return false };
+        let letters = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_alphabetic());
+        let tool = subject.split_once('-').is_some_and(|(tool, subject)| letters(tool) && letters(subject));
+        (*dev, *x) == ("dev", "cdeventsx") && tool && letters(predicate) && version.len() == 3
+    }
+}
