@@ -23,6 +23,7 @@ pub mod rollout;
 pub mod route;
 pub mod run;
 pub mod tests;
+pub mod train;
 pub mod transform;
 pub mod watch;
 pub mod workspace;

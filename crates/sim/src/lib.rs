@@ -23,6 +23,7 @@ mod plane;
 mod scenario;
 mod script;
 mod story;
+mod train;
 mod world;
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use crate::halted;
 use crate::people;
 use crate::scenario::{Scenario, Truth};
 use crate::story::Story;
+use crate::train;
 use crate::world::World;
 use tidegate_stats::rng::Rng;
 
@@ -25,6 +26,8 @@ pub enum Script {
     BrokenGlass,
     /// A breaker halts an environment with two releases under way.
     Halted,
+    /// A train of four services whose last release is harmful.
+    Train,
 }
 
 /// Plays a script.
@@ -39,5 +42,6 @@ pub fn play(script: Script) -> Story {
         Script::OwnChange => people::own_change(),
         Script::BrokenGlass => people::broken_glass(),
         Script::Halted => halted::environment(),
+        Script::Train => train::back_past_what_cannot_be_undone(),
     }
 }

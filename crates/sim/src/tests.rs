@@ -137,6 +137,32 @@ fn a_scripted_breaker_halts_an_environment_and_lets_harm_go_back() {
 }
 
 #[test]
+fn a_scripted_train_goes_back_in_reverse_past_what_cannot_be_undone() {
+    let story = play(Script::Train).to_string();
+    assert!(story.ends_with("every rule held\n"), "{story}");
+    let marks = [
+        "ada lets the train depart",
+        "features: its release begins",
+        "features: released",
+        "schema: its release begins",
+        "ranker: its release begins",
+        "page: its release begins",
+        "page: the judge found harm, and its release went back",
+        "the train goes back",
+        "schema: a person is called: it is irreversible",
+        "ranker: undone",
+        "schema: left as it is by grace",
+        "features: undone",
+        "the train has ended: left",
+    ];
+    let mut rest = story.as_str();
+    for mark in marks {
+        let (_, after) = rest.split_once(mark).unwrap_or_else(|| panic!("no `{mark}` where it belongs in {story}"));
+        rest = after;
+    }
+}
+
+#[test]
 fn a_story_is_readable() {
     let story = run(1, None).to_string();
     assert!(story.starts_with("seed 1, no fault planted\n"), "{story}");

@@ -68,6 +68,8 @@ enum ScriptName {
     BrokenGlass,
     /// A breaker halts an environment with two releases under way
     Halted,
+    /// A train of four services goes back in reverse, past one that cannot be taken back
+    Train,
 }
 
 impl ScriptName {
@@ -78,6 +80,7 @@ impl ScriptName {
             ScriptName::OwnChange => Script::OwnChange,
             ScriptName::BrokenGlass => Script::BrokenGlass,
             ScriptName::Halted => Script::Halted,
+            ScriptName::Train => Script::Train,
         }
     }
 }

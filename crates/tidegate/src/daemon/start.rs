@@ -155,7 +155,6 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     })
     .await?;
     owner::tell(&places, &Owner { pid: std::process::id(), gateway: gateway.address().to_string(), console: console.to_string() })?;
-
     let running = Running {
         opened,
         control,
