@@ -64,6 +64,9 @@ mod sim;
 #[cfg(feature = "data")]
 #[path = "cli/stored.rs"]
 mod stored;
+#[cfg(feature = "data")]
+#[path = "cli/train.rs"]
+mod train;
 #[path = "cli/up.rs"]
 mod up;
 #[path = "cli/world.rs"]

@@ -1,6 +1,6 @@
 //! What a fact is about.
 
-use crate::{access, breaker, rollout};
+use crate::{access, breaker, rollout, train};
 use serde::{Deserialize, Serialize};
 
 /// What a notification is about.
@@ -132,6 +132,18 @@ impl About for breaker::Event {
         match self {
             breaker::Event::Tripped { .. } => Some(Topic::Tripped),
             breaker::Event::Closed { .. } => Some(Topic::Closed),
+        }
+    }
+}
+
+impl About for train::Event {
+    fn topic(&self) -> Option<Topic> {
+        match self {
+            train::Event::Departed { .. } => Some(Topic::Started),
+            train::Event::TurnedBack { .. } => Some(Topic::RollingBack),
+            train::Event::Asked { .. } => Some(Topic::Page),
+            // Each release tells the rest itself.
+            _ => None,
         }
     }
 }

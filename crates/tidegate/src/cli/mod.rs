@@ -28,6 +28,7 @@ mod sim;
 mod status;
 mod tests;
 mod token;
+mod train;
 mod up;
 
 #[cfg(feature = "data")]
@@ -90,6 +91,9 @@ enum Command {
     /// Shows circuit breakers; trips and closes them by hand
     #[command(subcommand)]
     Breaker(breaker::BreakerCommand),
+    /// Shows trains; releases several services in order, and takes them back in reverse
+    #[command(subcommand)]
+    Train(train::TrainCommand),
     /// Shows who is told what happens, and whether they were; tells one a test
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -151,6 +155,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Judge(command) => judge::judge(&context, &command),
         Command::Freeze(args) => freeze::freeze(&context, &args),
         Command::Breaker(command) => breaker::breaker(&context, &command),
+        Command::Train(command) => train::train(&context, &command),
         Command::Notify(command) => notify::notify(&context, &command),
         Command::BreakGlass(args) => people::break_glass(&context, &args),
         Command::Retrain(command) => retrain::retrain(&context, &command),

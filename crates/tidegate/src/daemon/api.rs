@@ -10,7 +10,7 @@ use super::ticks::Ticks;
 use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
-use super::{access, breaker, checking, notifier, people, release_view, steer, training};
+use super::{access, breaker, checking, notifier, people, release_view, steer, train, training};
 use crate::exit;
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -58,6 +58,7 @@ pub struct Api {
     pub ticks: Ticks,
     pub bus: Bus,
     pub hooks: Hooks,
+    pub trains: train::Waits,
     pub breakers: breaker::Seen,
     pub board: notifier::Board,
 }
@@ -111,6 +112,8 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/approvals/{service}/{version}/{word}", post(people::decide)),
         ("/api/v1/breakers", get(breaker::all)),
         ("/api/v1/breakers/{name}/{word}", post(breaker::command)),
+        ("/api/v1/trains", get(train::all)),
+        ("/api/v1/trains/{name}/{word}", post(train::command)),
         ("/api/v1/notify", get(notifier::all)),
         ("/api/v1/notify/{name}/test", post(notifier::test)),
         ("/api/v1/glass/{service}", post(people::break_glass)),
@@ -133,14 +136,15 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     ]
 }
 
-/// Listens on the console's address and on the workspace's socket; gives the address and a link that signs in once.
+/// Listens on the console's address and on the workspace's socket; gives the address, a link that signs in once, and what its routes see.
 ///
 /// # Errors
 /// When the port is taken or the socket cannot be made.
-pub async fn start(parts: Parts) -> Result<(SocketAddr, String)> {
+pub async fn start(parts: Parts) -> Result<(SocketAddr, String, Api)> {
     let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, breakers, board, listen } = parts;
     let views = Views { opened: opened.clone(), plane: plane.clone(), blobs, sealed };
-    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus, hooks: Hooks::default(), breakers, board };
+    let (hooks, trains) = (Hooks::default(), train::Waits::default());
+    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus, hooks, trains, breakers, board };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
         let advice = "end the other program, or name another address as `console: { listen: ... }` in tidegate.yaml";
         exit::failure(exit::OUTSIDE, format!("start the console on {listen}: {e}: {advice}"))
@@ -157,9 +161,9 @@ pub async fn start(parts: Parts) -> Result<(SocketAddr, String)> {
     let socket = opened.places.socket();
     let _ = std::fs::remove_file(&socket);
     let local = tokio::net::UnixListener::bind(&socket).with_context(|| format!("make the socket {}", socket.display()))?;
-    let open = router(api).layer(axum::middleware::from_fn_with_state(sessions, access::on_socket));
+    let open = router(api.clone()).layer(axum::middleware::from_fn_with_state(sessions, access::on_socket));
     crate::task::spawn(async move { axum::serve(local, open).await });
-    Ok((address, format!("http://{address}/login?token={secret}")))
+    Ok((address, format!("http://{address}/login?token={secret}"), api))
 }
 
 fn router(api: Api) -> Router {

@@ -23,6 +23,7 @@ pub mod steer;
 pub mod story;
 pub mod telemetry;
 pub mod ticks;
+mod train;
 pub mod trainer;
 mod training;
 pub mod versions;

@@ -1,5 +1,6 @@
 //! Puts a running workspace together, in the order in which parts need each other, and takes it apart again.
 
+use super::api::Api;
 use super::breaker::{self, Seen};
 use super::control::Control;
 use super::events::Bus;
@@ -9,7 +10,7 @@ use super::seal::Sealer;
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{api, notifier, telemetry};
+use super::{api, notifier, telemetry, train};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -139,7 +140,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let (ticks, opened) = (Ticks::default(), Arc::new(opened));
     let desks = Desk::all(&opened, &plane, &lake);
     let (calendar, breakers, board) = (Calendar::new(opened.clone()), Seen::default(), notifier::Board::default());
-    let (console, login) = api::start(api::Parts {
+    let (console, login, api) = api::start(api::Parts {
         desks: desks.clone(),
         watchman: Watchman { opened: opened.clone(), plane: plane.clone(), lake: lake.clone(), calendar: calendar.clone() },
         opened: opened.clone(),
@@ -177,7 +178,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         _guard: guard,
     };
     running.go_on(outputs_of_gateway, pool_events, outputs).await?;
-    running.watch_and_train();
+    running.watch_and_train(&api);
     Ok(running)
 }
 
@@ -217,7 +218,10 @@ impl Running {
     }
 
     /// Trains what is to be trained anew, and watches what blocks releases.
-    fn watch_and_train(&self) {
+    fn watch_and_train(&self, api: &Api) {
+        for name in self.opened.config.trains.keys() {
+            crate::task::spawn(train::conduct(api.clone(), name.clone()));
+        }
         for desk in self.desks.values().cloned() {
             let (shop, plane, ticks) = (self.workshop(), self.plane.clone(), self.ticks.clone());
             crate::task::spawn(Trainer { desk, shop, plane, ticks, watchman: self.watchman() }.run());

@@ -9,27 +9,27 @@ use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::build::Record as _;
 use crate::steps::{reactivate, register, release};
-use anyhow::Context as _;
+use anyhow::{Context as _, Result};
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use tidegate_core::access::{Action, Leave};
+use tidegate_core::access::{Action, Leave, Person};
 use tidegate_core::model::Models;
 use tidegate_core::rollout::Command;
 use tidegate_engine::rollouts::{Input, RolloutId};
 
 /// A release that somebody wants.
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 pub struct Start {
-    service: String,
-    version: String,
+    pub service: String,
+    pub version: String,
     #[serde(default)]
-    strategy: Option<String>,
+    pub strategy: Option<String>,
     #[serde(default)]
-    change: Option<String>,
+    pub change: Option<String>,
     /// Why an old version that today's data do not fit is released all the same.
     #[serde(default)]
-    despite: Option<String>,
+    pub despite: Option<String>,
 }
 
 /// Why a person steers.
@@ -45,7 +45,8 @@ fn refused(error: anyhow::Error) -> anyhow::Error {
     if error.chain().any(|c| c.downcast_ref::<exit::Exit>().is_some()) { error } else { failure(exit::REFUSED, text) }
 }
 
-fn follow(api: &Api) -> release::Follow {
+/// Sees a release to its end.
+pub fn follow(api: &Api) -> release::Follow {
     release::Follow { plane: api.plane.clone(), ticks: api.ticks.clone(), opened: api.opened.clone(), bus: api.bus.clone() }
 }
 
@@ -55,6 +56,15 @@ pub async fn start(
     Extension(Principal(person)): Extension<Principal>,
     axum::Json(wanted): axum::Json<Start>,
 ) -> Result<Response, Failed> {
+    let id = begin(&api, &person, wanted).await?;
+    Ok(axum::Json(serde_json::json!({ "service": id.service, "number": id.number })).into_response())
+}
+
+/// The same, for whoever starts one.
+///
+/// # Errors
+/// When it is refused, or does not fit together.
+pub async fn begin(api: &Api, person: &Person, wanted: Start) -> Result<RolloutId> {
     let config = &api.opened.config;
     let service = config.services.get(&wanted.service).ok_or_else(|| {
         let known: Vec<&str> = config.services.keys().map(String::as_str).collect();
@@ -76,14 +86,14 @@ pub async fn start(
     let report = state.gates.get(&version.version);
     if !report.is_some_and(tidegate_core::gate::GateReport::passed) {
         let why = format!("start a release of version {}: its gates have not passed: `tidegate model show` says why", version.version);
-        return Err(failure(exit::REFUSED, why).into());
+        return Err(failure(exit::REFUSED, why));
     }
     let strategy = wanted.strategy.unwrap_or_else(|| service.release.clone());
     let subject = people::subject(config, &wanted.service, &version, &strategy)?;
-    let leave = people::leave(&api.plane, config, &wanted.service, &subject, &person).await?;
+    let leave = people::leave(&api.plane, config, &wanted.service, &subject, person).await?;
     if !person.may(Action::Release) {
         let why = format!("start a release of version {}: {} may not {}", version.version, person.name, Action::Release.words());
-        return Err(failure(exit::REFUSED, why).into());
+        return Err(failure(exit::REFUSED, why));
     }
     let mut change = wanted.change.unwrap_or_else(|| version.lineage.change.clone());
     if let Leave::Approved { by } = &leave {
@@ -95,7 +105,7 @@ pub async fn start(
     }
     let blocked = |block: Block| failure(exit::REFUSED, format!("start a release of version {}: {}", version.version, block.why));
     if let Some(block) = api.watchman.block(&wanted.service, &service.model, &version.version, &strategy).await? {
-        return Err(blocked(block).into());
+        return Err(blocked(block));
     }
     let wish = release::Wish {
         service: &wanted.service,
@@ -110,14 +120,14 @@ pub async fn start(
     }
     // That may have taken long.
     if let Some(block) = api.watchman.freeze(&wanted.service).await? {
-        return Err(blocked(block).into());
+        return Err(blocked(block));
     }
-    if let Leave::Glass { .. } = people::leave(&api.plane, config, &wanted.service, &subject, &person).await? {
+    if let Leave::Glass { .. } = people::leave(&api.plane, config, &wanted.service, &subject, person).await? {
         people::used(&api.plane, &wanted.service, format!("a release of version {}", version.version), &person.name).await?;
     }
     let id = release::start(&api.plane, config, &wish, None).await.map_err(refused)?;
-    crate::task::spawn(follow(&api).until_the_end(id.clone()));
-    Ok(axum::Json(serde_json::json!({ "service": id.service, "number": id.number })).into_response())
+    crate::task::spawn(follow(api).until_the_end(id.clone()));
+    Ok(id)
 }
 
 /// A run that a client begins.

@@ -22,6 +22,7 @@ use tidegate_core::judge::{Guardrail, JudgeSettings, errors_of_preset};
 use tidegate_core::notify::{Limits, Topic};
 use tidegate_core::retrain::{Budget, Performance, Rule, Source};
 use tidegate_core::rollout::{Baseline, Promotion, Step, Until};
+use tidegate_core::train::Car;
 
 /// A value that may be absent.
 #[derive(Clone, Copy)]
@@ -97,6 +98,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         people: file.at("people").named(|_, v| roles(v.at("roles"))),
         freezes: file.at("freezes").named(|_, v| freeze(v)),
         breakers: file.at("breakers").named(|_, v| named_breaker(v)),
+        trains: file.at("trains").named(|_, v| cars(v)),
         notify: file.at("notify").named(|_, v| channel(v)),
         judges: file.at("judges").named(|_, v| named_judge(v)),
         gateway: listen(file.at("gateway")),
@@ -312,6 +314,20 @@ fn named_breaker(view: View<'_>) -> NamedBreaker {
         rule: breaker::Rule { after: view.at("after").whole(), resets_after_ms: view.at("resets_after").ms() },
         services: view.at("services").items().into_iter().filter_map(View::text).collect(),
     }
+}
+
+fn cars(view: View<'_>) -> Vec<Car> {
+    let car = |service: &str, v: View<'_>| Car {
+        service: service.to_owned(),
+        version: String::new(),
+        after: v.at("after").items().into_iter().filter_map(View::text).collect(),
+        irreversible: v.at("irreversible").word("true"),
+    };
+    view.at("services").named(car).into_values().collect()
+}
+
+pub(super) fn cars_of(node: &Node) -> Vec<Car> {
+    cars(View(Some(node)))
 }
 
 fn channel(view: View<'_>) -> Channel {

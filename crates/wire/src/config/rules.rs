@@ -42,6 +42,11 @@ impl Check<'_> {
                 }
             }
         }
+        for (name, key, train) in named(root, "trains") {
+            if let Err(problem) = tidegate_core::train::Spec::build(super::read::cars_of(train)) {
+                self.say(key, &join("trains", &name), &problem.to_string(), None);
+            }
+        }
         for (name, _, channel) in named(root, "notify") {
             self.channel(&join("notify", &name), channel);
         }

@@ -10,6 +10,7 @@ use tidegate_core::id::At;
 use tidegate_core::judge::JudgeSettings;
 use tidegate_core::notify::{Limits, Topic};
 use tidegate_core::rollout::{Promotion, Step};
+use tidegate_core::train::Car;
 
 /// A workspace.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +39,8 @@ pub struct Workspace {
     pub freezes: IndexMap<String, Freeze>,
     /// What halts all releases when it is abnormal.
     pub breakers: IndexMap<String, NamedBreaker>,
+    /// Services that are released together; versions are named when a train departs.
+    pub trains: IndexMap<String, Vec<Car>>,
     /// Who is told what.
     pub notify: IndexMap<String, Channel>,
     /// Judges that other tools ask.

@@ -4,7 +4,7 @@ use crate::daemon::story;
 use serde::de::DeserializeOwned;
 use tidegate_core::machine::Machine;
 use tidegate_core::notify::{About, Item, Topic};
-use tidegate_core::{access, breaker, rollout};
+use tidegate_core::{access, breaker, rollout, train};
 use tidegate_port::Record;
 
 /// What a record tells; none where nobody is told of it.
@@ -26,6 +26,7 @@ pub fn news(record: &Record) -> Option<Item> {
         }
         access::Access::KIND => Some(item(Some(subject), subject, told(record, access_words)?)),
         breaker::Breaker::KIND => Some(item(None, &format!("breaker {subject}"), told(record, breaker_words)?)),
+        train::Trains::KIND => Some(item(None, &format!("train {subject}"), told(record, train_words)?)),
         _ => None,
     }
 }
@@ -44,6 +45,16 @@ fn access_words(event: &access::Event) -> String {
         access::Event::GlassBroken { by, reason, until, .. } => {
             format!("{by} broke the glass until {until}: approvals and freezes do not count: {reason}")
         }
+        _ => String::new(),
+    }
+}
+
+fn train_words(event: &train::Event) -> String {
+    match event {
+        train::Event::Departed { by, reason, .. } => format!("departed by {by}: {reason}"),
+        train::Event::TurnedBack { cause: train::Cause::Car { service, why }, .. } => format!("goes back: {service}: {why}"),
+        train::Event::TurnedBack { cause: train::Cause::Person { by, reason }, .. } => format!("goes back: {by}: {reason}"),
+        train::Event::Asked { service, why, .. } => format!("a person is called: {service}: {why}"),
         _ => String::new(),
     }
 }

@@ -9,6 +9,7 @@ mod notify;
 mod people;
 mod release;
 mod retrain;
+mod trains;
 
 pub(crate) use model::{DECISION_METRICS, ROW_METRICS};
 
@@ -84,6 +85,7 @@ pub static ROOT: Table = Table {
             Need::Optional,
             "What must be normal before and while anything goes forward.",
         ),
+        key("trains", names("train", &Shape::Table(&trains::TRAIN)), Need::Optional, "Services that are released together."),
         key("notify", names("channel", &notify::CHANNEL), Need::Optional, "Who is told when something happens, and how."),
         key(
             "judges",

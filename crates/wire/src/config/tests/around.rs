@@ -75,3 +75,25 @@ fn channels() {
         assert!(found.contains(why), "{channel}: {found}");
     }
 }
+
+#[test]
+fn trains() {
+    let file = |services: &str| {
+        format!(
+            "{HEAD}services:\n  a: {{ model: m }}\n  b: {{ model: m }}\n  c: {{ model: m }}\ntrains:\n  t: {{ services: {{ {services} }} }}\n"
+        )
+    };
+    let loaded = load_in(&file("a: {}, b: { after: [a], irreversible: true }"), "tidegate.yaml", None).unwrap();
+    let [a, b] = loaded.trains["t"].as_slice() else { panic!("{:?}", loaded.trains) };
+    assert_eq!((a.service.as_str(), a.irreversible, a.after.len()), ("a", false, 0));
+    assert_eq!((b.service.as_str(), b.irreversible, b.after.as_slice()), ("b", true, ["a".to_owned()].as_slice()));
+    for (services, why) in [
+        ("a: { after: [b] }, b: { after: [a] }", "none of `a`, `b` can be the first"),
+        ("a: { after: [c] }", "`a` comes after `c`, which is not in it"),
+        ("d: {}", "trains.t.services"),
+        ("", "a train has 1 to 50 services; this one has 0"),
+    ] {
+        let found = said(&file(services), None);
+        assert!(found.contains(why), "{services}: {found}");
+    }
+}

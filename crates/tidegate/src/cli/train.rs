@@ -1,0 +1,148 @@
+//! `tidegate train`: releases of several services in order.
+
+use super::Context;
+use super::people::{part, time};
+use crate::client;
+use crate::exit::{self, failure};
+use crate::show::{self, style};
+use crate::workspace::{Places, root_of};
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use hyper::Method;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// What can be done with trains.
+#[derive(Debug, Subcommand)]
+pub enum TrainCommand {
+    /// Lists them, with how each service stands and what it waits for
+    List,
+    /// Releases versions of its services, each after those that it needs
+    Depart(Depart),
+    /// Takes everything back, in the reverse order
+    Back(Say),
+    /// Leaves a service as it is, about which a person was called, and goes on with the others
+    Leave(Leave),
+}
+
+/// A departure.
+#[derive(Debug, Args)]
+pub struct Depart {
+    /// Its name
+    name: String,
+    /// Versions, as `SERVICE=VERSION`; services that are not named are left out
+    #[arg(required = true, value_name = "SERVICE=VERSION")]
+    versions: Vec<String>,
+    /// Why; it is recorded
+    #[arg(long)]
+    reason: String,
+}
+
+/// A train, and why.
+#[derive(Debug, Args)]
+pub struct Say {
+    /// Its name
+    name: String,
+    /// Why; it is recorded
+    #[arg(long)]
+    reason: String,
+}
+
+/// A service of a train, and why.
+#[derive(Debug, Args)]
+pub struct Leave {
+    /// Its name
+    name: String,
+    /// The service
+    service: String,
+    /// Why; it is recorded
+    #[arg(long)]
+    reason: String,
+}
+
+/// Carries it out.
+pub fn train(context: &Context, command: &TrainCommand) -> Result<u8> {
+    let places = Places::of(&root_of(&context.dir)?);
+    let (name, word, body) = match command {
+        TrainCommand::List => return list(context, &places),
+        TrainCommand::Depart(depart) => {
+            let body = json!({ "versions": versions(&depart.versions)?, "reason": depart.reason });
+            (&depart.name, "depart", body)
+        }
+        TrainCommand::Back(say) => (&say.name, "back", json!({ "reason": say.reason })),
+        TrainCommand::Leave(leave) => (&leave.name, "leave", json!({ "service": leave.service, "reason": leave.reason })),
+    };
+    let path = format!("/api/v1/trains/{}/{word}", part(name)?);
+    let value = client::ask(&places, &format!("{word} a train"), Method::POST, &path, Some(&body))?;
+    if context.json {
+        show::json(&value)?;
+    } else {
+        rows(name, &value).iter().try_for_each(|row| show::line(row))?;
+    }
+    Ok(exit::OK)
+}
+
+fn versions(given: &[String]) -> Result<BTreeMap<&str, &str>> {
+    let mut versions = BTreeMap::new();
+    for text in given {
+        let Some((service, version)) = text.split_once('=').filter(|(service, version)| !service.is_empty() && !version.is_empty()) else {
+            return Err(failure(exit::USAGE, format!("`{text}` is not SERVICE=VERSION, as ranker=7")));
+        };
+        if versions.insert(service, version).is_some() {
+            return Err(failure(exit::USAGE, format!("`{service}` is named twice")));
+        }
+    }
+    Ok(versions)
+}
+
+fn list(context: &Context, places: &Places) -> Result<u8> {
+    let value = client::ask(places, "list trains", Method::GET, "/api/v1/trains", None)?;
+    if context.json {
+        show::json(&value)?;
+        return Ok(exit::OK);
+    }
+    let all: Vec<String> = value.as_object().into_iter().flatten().flat_map(|(name, train)| rows(name, train)).collect();
+    if all.is_empty() {
+        show::line("no train: `trains` of tidegate.yaml names them")?;
+    }
+    all.iter().try_for_each(|row| show::line(row))?;
+    Ok(exit::OK)
+}
+
+fn rows(name: &str, value: &Value) -> Vec<String> {
+    let train = &value["train"];
+    if train.is_null() {
+        return vec![format!("{name}: none has departed")];
+    }
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let stands = match train["phase"]["phase"].as_str().unwrap_or_default() {
+        "forward" => "under way".to_owned(),
+        "ended" if train["phase"]["how"] == "arrived" => style::good("arrived").to_string(),
+        "ended" if train["phase"]["how"] == "left" => style::bad("went back, a part of it left as it was").to_string(),
+        "ended" => style::bad("went back").to_string(),
+        _ => {
+            let cause = &train["phase"]["cause"];
+            let who = if cause["cause"] == "car" { text(&cause["service"]) } else { text(&cause["by"]) };
+            let why = if cause["cause"] == "car" { text(&cause["why"]) } else { text(&cause["reason"]) };
+            style::warn(&format!("goes back: {who}: {why}")).to_string()
+        }
+    };
+    let head = format!("{name} {}: {stands}, departed at {} by {}", train["number"], time(&train["since"]), text(&train["by"]));
+    let car = |car: &Value| {
+        let service = text(&car["service"]);
+        let state = &train["cars"][&service];
+        let word = match state["car"].as_str().unwrap_or_default() {
+            "waits" => value["waits"][&service].as_str().map_or_else(|| "waits".to_owned(), |why| format!("waits: {why}")),
+            "runs" => format!("release {} is under way", state["release"]),
+            "arrived" => format!("released by release {}", state["release"]),
+            "back" => format!("went back: {}", text(&state["why"])),
+            "undone" => "undone".to_owned(),
+            "asks" => style::bad(&format!("{}: tidegate train leave {name} {service} --reason ...", text(&state["why"]))).to_string(),
+            _ => format!("left as it is by {}", text(&state["by"])),
+        };
+        let after: Vec<String> = car["after"].as_array().into_iter().flatten().map(text).collect();
+        let after = if after.is_empty() { String::new() } else { format!(" (after {})", after.join(", ")) };
+        format!("  {service} version {}{after}: {word}", text(&car["version"]))
+    };
+    std::iter::once(head).chain(train["spec"].as_array().into_iter().flatten().map(car)).collect()
+}

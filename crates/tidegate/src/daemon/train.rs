@@ -1,0 +1,235 @@
+//! Trains: starts the releases of their services in order, sees how each ends, and undoes them in reverse. What is done next is said
+//! by `core::train`; this carries it out and tells what it sees.
+
+use super::access::{Principal, is_nameless};
+use super::api::{Api, Failed};
+use super::steer::{self, Start};
+use super::story::ended_words;
+use crate::clock;
+use crate::exit::{self, failure};
+use anyhow::Result;
+use axum::extract::{Extension, Path, State};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tidegate_core::access::{Person, Role};
+use tidegate_core::machine::Machine as _;
+use tidegate_core::rollout::{self, Phase as Of, Rollout};
+use tidegate_core::train::{CarState, Command, Phase, Spec, State as Trained, Train, Trains, Want, wants};
+use tidegate_engine::rollouts::{Input, RolloutId};
+
+/// How often a train that is under way is looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+fn stream(name: &str) -> String {
+    format!("{}/{name}", Trains::KIND)
+}
+
+/// Who aborts and undoes in a train's name, and what its releases are marked with.
+fn mark(name: &str, train: &Train) -> String {
+    format!("train {name} {}", train.number)
+}
+
+/// Why the services of each train do not get on.
+#[derive(Clone, Default)]
+pub struct Waits(Arc<Mutex<BTreeMap<String, BTreeMap<String, String>>>>);
+
+impl Waits {
+    fn set(&self, name: &str, service: &str, why: Option<String>) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = all.entry(name.to_owned()).or_default();
+        match why {
+            Some(why) => of.insert(service.to_owned(), why),
+            None => of.remove(service),
+        };
+    }
+
+    fn of(&self, name: &str) -> BTreeMap<String, String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default()
+    }
+}
+
+/// Carries out the trains of one name for as long as the workspace is up.
+pub async fn conduct(api: Api, name: String) {
+    let mut said = String::new();
+    loop {
+        let done = turn(&api, &name).await;
+        let waits = api.trains.of(&name);
+        let waits = waits.iter().map(|(service, why)| format!("{service}: {why}")).collect::<Vec<_>>().join("; ");
+        let trouble = done.err().map(|error| format!("{error:#}")).or(Some(waits).filter(|text| !text.is_empty()));
+        api.plane.trouble_once(&mut said, trouble.map(|why| format!("train {name}: {why}")));
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn turn(api: &Api, name: &str) -> Result<()> {
+    let state = api.plane.control().state::<Trains>(stream(name)).await?;
+    let Some(train) = state.train.as_ref().filter(|train| !matches!(train.phase, Phase::Ended { .. })) else { return Ok(()) };
+    for (service, car) in &train.cars {
+        if let Some(command) = seen(api, train, service, car).await? {
+            api.plane.control().execute::<Trains>(stream(name), None, command).await?;
+        }
+    }
+    let state = api.plane.control().state::<Trains>(stream(name)).await?;
+    for want in wants(&state) {
+        if let Some(command) = carry_out(api, name, &state, &want).await? {
+            api.plane.control().execute::<Trains>(stream(name), None, command).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn open(api: &Api, service: &str, number: u64) -> Result<Option<Box<Rollout>>> {
+    let state = api.plane.state(&RolloutId { service: service.to_owned(), number }).await?;
+    Ok(if let rollout::State::Started(open) = state { Some(open) } else { None })
+}
+
+/// What has become of a car's release.
+async fn seen(api: &Api, train: &Train, service: &str, car: &CarState) -> Result<Option<Command>> {
+    let (CarState::Runs { release } | CarState::Arrived { release } | CarState::Asks { release, .. }) = car else { return Ok(None) };
+    let Some(open) = open(api, service, *release).await? else { return Ok(None) };
+    let (service, at) = (service.to_owned(), clock::now());
+    Ok(match (&open.phase, car, &train.phase) {
+        (Of::Done, CarState::Runs { .. }, _) => Some(Command::Arrived { service, at }),
+        (Of::RolledBack { .. } | Of::Aborted { .. }, CarState::Arrived { .. } | CarState::Asks { .. }, Phase::Back { .. }) => {
+            Some(Command::Undone { service, at })
+        }
+        (Of::RolledBack { .. } | Of::Aborted { .. }, _, _) => {
+            Some(Command::WentBack { service, why: format!("its release {release}: {}", ended_words(&open)), at })
+        }
+        _ => None,
+    })
+}
+
+async fn carry_out(api: &Api, name: &str, state: &Trained, want: &Want) -> Result<Option<Command>> {
+    let Some(train) = &state.train else { return Ok(None) };
+    let by = mark(name, train);
+    match want {
+        Want::Start { service, version } => start(api, name, train, service, version).await,
+        Want::Abort { service, release } => {
+            let reason = "the train goes back".to_owned();
+            let command = rollout::Command::Abort { by, reason, at: clock::now() };
+            let goes = open(api, service, *release).await?.is_some_and(|open| open.forward().is_some());
+            // On its last moves it comes to its end, and is undone then.
+            if goes {
+                api.plane
+                    .drive(Input::Command { rollout: RolloutId { service: service.clone(), number: *release }, key: None, command })
+                    .await?;
+            }
+            Ok(None)
+        }
+        Want::Undo { service, release } => undo(api, by, service, *release).await,
+    }
+}
+
+/// Starts a car's release, or finds the one that was started before a crash.
+async fn start(api: &Api, name: &str, train: &Train, service: &str, version: &str) -> Result<Option<Command>> {
+    let (change, at) = (mark(name, train), clock::now());
+    let newest = api.plane.newest(service).await?;
+    let ours = newest.as_ref().and_then(|(id, state)| Some((id, state.rollout()?)));
+    let ours = ours.filter(|(_, open)| open.spec.change.starts_with(&change) && open.spec.candidate == version);
+    if let Some((id, _)) = ours {
+        return Ok(Some(Command::Started { service: service.to_owned(), release: id.number, at }));
+    }
+    if newest.is_some_and(|(_, state)| state.rollout().is_some_and(|open| !open.phase.is_terminal())) {
+        api.trains.set(name, service, Some("another release of it is under way: its end comes first".to_owned()));
+        return Ok(None);
+    }
+    let people = &api.opened.config.people;
+    let all = people.is_empty() || is_nameless(&train.by);
+    let roles = if all { vec![Role::Developer, Role::ReleaseManager] } else { people.get(&train.by).cloned().unwrap_or_default() };
+    let person = Person { name: train.by.clone(), roles };
+    let wanted = Start { service: service.to_owned(), version: version.to_owned(), change: Some(change), ..Start::default() };
+    match steer::begin(api, &person, wanted).await {
+        Ok(id) => {
+            api.trains.set(name, service, None);
+            Ok(Some(Command::Started { service: service.to_owned(), release: id.number, at }))
+        }
+        // A freeze ends, approvals come: it is tried again.
+        Err(error) if exit::code_of(&error) == exit::REFUSED => {
+            api.trains.set(name, service, Some(format!("{error:#}")));
+            Ok(None)
+        }
+        Err(error) => Ok(Some(Command::WentBack { service: service.to_owned(), why: format!("{error:#}"), at })),
+    }
+}
+
+async fn undo(api: &Api, by: String, service: &str, release: u64) -> Result<Option<Command>> {
+    let (id, at) = (RolloutId { service: service.to_owned(), number: release }, clock::now());
+    let cannot = |why: String| Ok(Some(Command::CannotUndo { service: service.to_owned(), why, at }));
+    if let Some((newest, _)) = api.plane.newest(service).await?.filter(|(newest, _)| *newest != id) {
+        return cannot(format!("its release {release} is not the newest: {newest} came after it"));
+    }
+    if open(api, service, release).await?.is_none_or(|open| open.phase != Of::Done) {
+        return Ok(None);
+    }
+    let command = rollout::Command::Undo { by, reason: "the train goes back".to_owned(), at };
+    match api.plane.drive(Input::Command { rollout: id.clone(), key: None, command }).await {
+        Ok(()) => {
+            crate::task::spawn(steer::follow(api).until_the_end(id));
+            Ok(None)
+        }
+        Err(error) => cannot(format!("{error:#}")),
+    }
+}
+
+/// What a person says to a train.
+#[derive(Deserialize, Default)]
+pub struct Said {
+    #[serde(default)]
+    reason: String,
+    /// Versions by service, to depart.
+    #[serde(default)]
+    versions: BTreeMap<String, String>,
+    /// The service that is left as it is.
+    #[serde(default)]
+    service: String,
+}
+
+/// Every train, with what keeps its services from getting on.
+pub async fn all(State(api): State<Api>) -> Result<Response, Failed> {
+    let mut found = serde_json::Map::new();
+    for name in api.opened.config.trains.keys() {
+        let state = api.plane.control().state::<Trains>(stream(name)).await?;
+        found.insert(name.clone(), serde_json::json!({ "train": state.train, "waits": api.trains.of(name) }));
+    }
+    Ok(axum::Json(found).into_response())
+}
+
+/// Carries out what a person says.
+pub async fn command(
+    State(api): State<Api>,
+    Extension(Principal(person)): Extension<Principal>,
+    Path((name, word)): Path<(String, String)>,
+    body: Option<axum::Json<Said>>,
+) -> Result<Response, Failed> {
+    let known = &api.opened.config.trains;
+    let Some(cars) = known.get(&name) else {
+        let names = if known.is_empty() { "none".to_owned() } else { known.keys().cloned().collect::<Vec<_>>().join(", ") };
+        return Err(failure(exit::NOT_FOUND, format!("{word} a train: there is no `{name}`; known are {names}")).into());
+    };
+    let Said { reason, versions, service } = body.map(|axum::Json(said)| said).unwrap_or_default();
+    let (by, at) = (person.name, clock::now());
+    let command = match word.as_str() {
+        "depart" => {
+            if let Some(other) = versions.keys().find(|service| !cars.iter().any(|car| car.service == **service)) {
+                let names: Vec<&str> = cars.iter().map(|car| car.service.as_str()).collect();
+                let why = format!("let train {name} depart: `{other}` is not in it; its services are {}", names.join(", "));
+                return Err(failure(exit::NOT_FOUND, why).into());
+            }
+            let spec = Spec::of_those(cars, |service| versions.get(service).cloned());
+            let spec =
+                spec.map_err(|problem| failure(exit::USAGE, format!("let train {name} depart: {problem}: name them as SERVICE=VERSION")))?;
+            Command::Depart { spec, by, reason, at }
+        }
+        "back" => Command::TurnBack { by, reason, at },
+        "leave" => Command::Leave { service, by, reason, at },
+        _ => return Err(failure(exit::NOT_FOUND, format!("`{word}` is no word of a train: known are depart, back, leave")).into()),
+    };
+    let refused = |error: anyhow::Error| failure(exit::REFUSED, format!("{error:#}"));
+    api.plane.control().execute::<Trains>(stream(&name), None, command).await.map_err(refused)?;
+    let state = api.plane.control().state::<Trains>(stream(&name)).await?;
+    Ok(axum::Json(serde_json::json!({ "train": state.train, "waits": api.trains.of(&name) })).into_response())
+}
