@@ -114,8 +114,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let guard = owner::take(&places)?;
     bus.progress("looking for the Python environment");
     let (env, library) = environment_and_library(opened.clone(), bus.clone()).await?;
-    let keys = Keys::open(&places.keys(), &opened.config.name)?;
-    let blobs = FsBlobs::open(&places.blobs())?;
+    let (keys, blobs) = (Keys::open(&places.keys(), &opened.config.name)?, FsBlobs::open(&places.blobs())?);
     let lake = Arc::new(Lake::open(&places.lake())?);
     let (control, outputs) = Control::start(&places.journal(), &places.blobs())?;
     let sealer = Sealer::start(&places, keys.signer(), bus.clone())?;
