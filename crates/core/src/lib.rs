@@ -5,6 +5,7 @@
 //! Not here: how facts are stored, where telemetry comes from, who calls whom.
 
 pub mod access;
+pub mod blame;
 pub mod breaker;
 pub mod contract;
 pub mod drift;

@@ -13,32 +13,36 @@ use tidegate_port::memory::MemoryJournal;
 
 const NAME: &str = "production";
 const BREAKER: &str = "breaker/production";
-const SERVICES: [&str; 2] = ["rollout/search/1", "rollout/pay/1"];
-const LOOK_MS: u64 = 60_000;
+pub(crate) const SERVICES: [&str; 2] = ["rollout/search/1", "rollout/pay/1"];
+pub(crate) const LOOK_MS: u64 = 60_000;
 /// Ticks of a stage, more than any of them must last.
 const TICKS: u64 = 1_000;
 
-struct World {
-    engine: Engine<MemoryJournal>,
-    now: At,
+pub(crate) struct World {
+    pub(crate) engine: Engine<MemoryJournal>,
+    pub(crate) now: At,
     looks: Looks,
-    lines: Vec<String>,
-    violations: Vec<Violation>,
+    pub(crate) lines: Vec<String>,
+    pub(crate) violations: Vec<Violation>,
 }
 
 impl World {
-    fn tell(&mut self, line: &str) {
+    pub(crate) fn new() -> World {
+        World { engine: Engine::new(MemoryJournal::new()), now: At(0), looks: Looks::default(), lines: vec![], violations: vec![] }
+    }
+
+    pub(crate) fn tell(&mut self, line: &str) {
         let minutes = self.now.0 as f64 / LOOK_MS as f64;
         self.lines.push(format!("{minutes:>4.0} min  {line}"));
     }
 
-    fn rule(&mut self, good: bool, rule: &'static str, found: &str) {
+    pub(crate) fn rule(&mut self, good: bool, rule: &'static str, found: &str) {
         if !good {
             self.violations.push(Violation { rule, at_ms: self.now.0, found: found.to_owned() });
         }
     }
 
-    fn rollout(&mut self, stream: &str) -> Option<Box<Rollout>> {
+    pub(crate) fn rollout(&mut self, stream: &str) -> Option<Box<Rollout>> {
         match self.engine.state::<Rollouts>(stream).ok()? {
             State::Started(rollout) => Some(rollout),
             State::NotStarted => None,
@@ -46,7 +50,7 @@ impl World {
     }
 
     /// Gives a command to a release, and does all that it then asks for.
-    fn give(&mut self, stream: &'static str, command: &Command, halted: bool) {
+    pub(crate) fn give(&mut self, stream: &'static str, command: &Command, halted: bool) {
         let mut events = self.engine.execute::<Rollouts>(stream, None, command, self.now).map(|done| done.events).unwrap_or_default();
         for _ in 0..10 {
             let state = self.engine.state::<Rollouts>(stream).unwrap_or_default();
@@ -65,7 +69,16 @@ impl World {
 
     /// One look at the signals, then what it means to each release; the judge has nothing against any, or finds harm in one.
     fn look(&mut self, errors: Reading, harm_in: Option<&str>) {
-        let signal = Signal { name: "errors".to_owned(), above: Some(0.05), below: None };
+        let halted = self.signals(errors);
+        for stream in SERVICES {
+            self.judged(stream, if harm_in == Some(stream) { Verdict::Rollback } else { Verdict::Promote }, halted);
+        }
+        self.now = self.now.plus_ms(LOOK_MS);
+    }
+
+    /// One look at the signals: whether everything stands still then.
+    pub(crate) fn signals(&mut self, errors: Reading) -> bool {
+        let signal = Signal { name: "errors".to_owned(), above: Some(0.05), below: None, service: None };
         let rule = Rule { after: 3, resets_after_ms: Some(3 * LOOK_MS) };
         let wrong: Vec<String> = signal.wrong(&errors).into_iter().collect();
         let before = self.engine.state::<Breaker>(BREAKER).unwrap_or_default();
@@ -91,23 +104,22 @@ impl World {
             if let Some(command) = self.rollout(stream).and_then(|open| told(&open, halted.as_ref(), at)) {
                 self.give(stream, &command, false);
             }
-            let verdict = if harm_in == Some(stream) { Verdict::Rollback } else { Verdict::Promote };
-            let Some((attempt, (mode, step))) = self.rollout(stream).and_then(|open| Some((open.attempt, open.evidence()?))) else {
-                continue;
-            };
-            let assessment =
-                Assessment { verdict, step, candidate_requests: 10_000, step_candidate_requests: 10_000, ..Assessment::default() };
-            let judged = Judged { attempt, mode, step, step_ticks: TICKS, through: 1, assessment, evidence: Digest::of(b"told") };
-            self.give(stream, &Command::Judged { judged: Box::new(judged), at }, halted.is_some());
         }
-        self.now = self.now.plus_ms(LOOK_MS);
+        halted.is_some()
+    }
+
+    /// The judge says of a release what it is told to say.
+    pub(crate) fn judged(&mut self, stream: &'static str, verdict: Verdict, halted: bool) {
+        let Some((attempt, (mode, step))) = self.rollout(stream).and_then(|open| Some((open.attempt, open.evidence()?))) else { return };
+        let assessment = Assessment { verdict, step, candidate_requests: 10_000, step_candidate_requests: 10_000, ..Assessment::default() };
+        let judged = Judged { attempt, mode, step, step_ticks: TICKS, through: 1, assessment, evidence: Digest::of(b"told") };
+        self.give(stream, &Command::Judged { judged: Box::new(judged), at: self.now }, halted);
     }
 }
 
 /// Two releases are under way in an environment whose errors rise; one of them is harmful, and goes back meanwhile.
 pub(crate) fn environment() -> Story {
-    let mut world =
-        World { engine: Engine::new(MemoryJournal::new()), now: At(0), looks: Looks::default(), lines: vec![], violations: vec![] };
+    let mut world = World::new();
     world.look(Ok(0.01), None);
     world.look(Ok(0.2), None);
     for stream in SERVICES {

@@ -15,6 +15,7 @@ pub mod contest;
 pub mod corpus;
 pub mod explore;
 mod fault;
+mod guilty;
 mod halted;
 mod network;
 mod operator;

@@ -1,5 +1,6 @@
 //! Worlds that are written down instead of drawn: one question each, told as a story.
 
+use crate::guilty;
 use crate::halted;
 use crate::people;
 use crate::scenario::{Scenario, Truth};
@@ -26,6 +27,8 @@ pub enum Script {
     BrokenGlass,
     /// A breaker halts an environment with two releases under way.
     Halted,
+    /// Two releases at once, one of which is guilty.
+    Guilty,
     /// A train of four services whose last release is harmful.
     Train,
 }
@@ -42,6 +45,7 @@ pub fn play(script: Script) -> Story {
         Script::OwnChange => people::own_change(),
         Script::BrokenGlass => people::broken_glass(),
         Script::Halted => halted::environment(),
+        Script::Guilty => guilty::one_of_two(),
         Script::Train => train::back_past_what_cannot_be_undone(),
     }
 }

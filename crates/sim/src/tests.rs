@@ -137,6 +137,29 @@ fn a_scripted_breaker_halts_an_environment_and_lets_harm_go_back() {
 }
 
 #[test]
+fn of_two_releases_at_once_the_guilty_one_goes_back_and_the_other_is_left_alone() {
+    let story = play(Script::Guilty).to_string();
+    assert!(story.ends_with("every rule held\n"), "{story}");
+    let marks = [
+        "rollout/search/1: entered canary",
+        "rollout/pay/1: entered canary",
+        "errors is 0.3, above 0.05: the breaker trips",
+        "rollout/search/1: frozen by breaker production",
+        "pay/1 is to blame by 90 %: 2 min after its share grew to 5 %, page calls it",
+        "search/1 is to blame by 0 %: page does not call search, nor anything that does",
+        "rollout/pay/1: rollback began",
+        "the signals are normal: the breaker closes",
+        "rollout/search/1: the freeze is over",
+        "rollout/search/1: entered canary",
+    ];
+    let mut rest = story.as_str();
+    for mark in marks {
+        let (_, after) = rest.split_once(mark).unwrap_or_else(|| panic!("no `{mark}` where it belongs in {story}"));
+        rest = after;
+    }
+}
+
+#[test]
 fn a_scripted_train_goes_back_in_reverse_past_what_cannot_be_undone() {
     let story = play(Script::Train).to_string();
     assert!(story.ends_with("every rule held\n"), "{story}");

@@ -25,6 +25,8 @@ pub struct Signal {
     pub above: Option<f64>,
     /// Abnormal below this.
     pub below: Option<f64>,
+    /// The service where it is seen; none for all of them.
+    pub service: Option<String>,
 }
 
 /// What a signal was, or why that cannot be told.
@@ -94,7 +96,8 @@ pub fn frozen(name: &str, state: &State, at: At) -> Option<Frozen> {
     let tripped = state.tripped.as_ref()?;
     let days = at.since_ms(tripped.since) / DAY_MS + 1;
     let until = tripped.since.plus_ms(days.saturating_mul(DAY_MS));
-    Some(Frozen { name: format!("breaker {name}: {}", tripped.why.join("; ")), until })
+    // The first reason is what tripped it; `breaker list` has the others.
+    Some(Frozen { name: format!("breaker {name}: {}", tripped.why.first().map_or("", String::as_str)), until })
 }
 
 /// A breaker as it is shown.

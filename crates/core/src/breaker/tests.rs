@@ -12,8 +12,8 @@ fn at(minutes: u64) -> At {
 
 #[test]
 fn what_is_not_known_is_abnormal() {
-    let errors = Signal { name: "errors".to_owned(), above: Some(0.05), below: None };
-    let workers = Signal { name: "workers".to_owned(), above: Some(100.0), below: Some(3.0) };
+    let errors = Signal { name: "errors".to_owned(), above: Some(0.05), below: None, service: None };
+    let workers = Signal { name: "workers".to_owned(), above: Some(100.0), below: Some(3.0), service: None };
     let wrong = |signal: &Signal, reading: Reading| signal.wrong(&reading);
     assert_eq!(wrong(&errors, Ok(0.05)), None);
     assert_eq!(wrong(&errors, Ok(0.2)).unwrap(), "errors is 0.2, above 0.05");

@@ -68,6 +68,8 @@ enum ScriptName {
     BrokenGlass,
     /// A breaker halts an environment with two releases under way
     Halted,
+    /// Two releases at once, one of which is guilty of what another service shows
+    Guilty,
     /// A train of four services goes back in reverse, past one that cannot be taken back
     Train,
 }
@@ -80,6 +82,7 @@ impl ScriptName {
             ScriptName::OwnChange => Script::OwnChange,
             ScriptName::BrokenGlass => Script::BrokenGlass,
             ScriptName::Halted => Script::Halted,
+            ScriptName::Guilty => Script::Guilty,
             ScriptName::Train => Script::Train,
         }
     }

@@ -2,6 +2,7 @@
 
 use super::access::Principal;
 use super::api::{Api, Failed};
+use super::blame;
 use super::plane::Plane;
 use crate::clock;
 use crate::exit::{self, failure};
@@ -15,10 +16,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_adapters::curl::BriefCurl;
 use tidegate_adapters::prometheus::range;
+use tidegate_core::blame::Symptom;
 use tidegate_core::breaker::{self, Breaker, Command, Looks, Reading, Shown, Signal, Wanted};
 use tidegate_core::id::At;
 use tidegate_core::machine::Machine as _;
-use tidegate_core::rollout::Frozen;
+use tidegate_core::rollout::{self, Frozen};
+use tidegate_engine::rollouts::Input;
 use tidegate_wire::config::{NamedBreaker, Workspace};
 use tidegate_wire::prometheus::Grid;
 
@@ -26,6 +29,9 @@ use tidegate_wire::prometheus::Grid;
 const BY: &str = "watch";
 /// Longest wait for the answers to one look.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// Characters of the reason that a release is aborted with.
+const REASON_CHARS_MAX: usize = 400;
 
 /// What was abnormal, and when that was seen.
 type Look = (Vec<String>, At);
@@ -65,33 +71,88 @@ pub async fn halted(plane: &Plane, config: &Workspace, service: &str, at: At) ->
 }
 
 /// Looks at the signals of one breaker for as long as the workspace is up.
-pub async fn watch(plane: Plane, seen: Seen, name: String, named: NamedBreaker) {
+pub async fn watch(plane: Plane, config: Workspace, seen: Seen, name: String, named: NamedBreaker) {
     let (mut looks, mut said) = (Looks::default(), String::new());
+    // Since when it has been abnormal, look by look.
+    let mut began: Option<At> = None;
     loop {
-        let wrong = wrong(&named).await;
+        let found = wrong(&named).await;
         let at = clock::now();
+        began = if found.is_empty() { None } else { began.or(Some(at)) };
+        let wrong: Vec<String> = found.iter().map(|abnormal| abnormal.why.clone()).collect();
         seen.set(&name, wrong.clone(), at);
-        let done = turn(&plane, &name, &named, &mut looks, &wrong, at).await;
+        let symptom = symptom(&found, began.unwrap_or(at));
+        let done = turn(&plane, &config, (&name, &named), &mut looks, &wrong, symptom.as_ref()).await;
         plane.trouble_once(&mut said, done.err().map(|error| format!("watch breaker {name}: {error:#}")));
         tokio::time::sleep(Duration::from_millis(named.every_ms)).await;
     }
 }
 
-async fn turn(plane: &Plane, name: &str, named: &NamedBreaker, looks: &mut Looks, wrong: &[String], at: At) -> Result<()> {
+/// What is abnormal.
+struct Abnormal {
+    /// In words.
+    why: String,
+    /// The service where it is seen.
+    service: Option<String>,
+    /// It was seen, and not only that nothing can be told: nobody is to blame for a server that does not answer.
+    seen: bool,
+}
+
+impl Abnormal {
+    fn untold(why: String) -> Abnormal {
+        Abnormal { why, service: None, seen: false }
+    }
+}
+
+/// What was seen, and in which service where all of it was seen in one.
+fn symptom(found: &[Abnormal], began: At) -> Option<Symptom> {
+    let seen: Vec<&Abnormal> = found.iter().filter(|abnormal| abnormal.seen).collect();
+    let service = seen.first()?.service.clone().filter(|first| seen.iter().all(|other| other.service.as_ref() == Some(first)));
+    Some(Symptom { service, place: None, began })
+}
+
+async fn turn(
+    plane: &Plane,
+    config: &Workspace,
+    (name, named): (&str, &NamedBreaker),
+    looks: &mut Looks,
+    wrong: &[String],
+    symptom: Option<&Symptom>,
+) -> Result<()> {
+    let at = clock::now();
     let state = plane.control().state::<Breaker>(stream(name)).await?;
+    let (mut guilty, by) = (None, BY.to_owned());
     let command = match looks.look(named.rule, state.tripped.is_some(), wrong, at) {
         None => return Ok(()),
-        Some(Wanted::Trip(why)) => {
+        Some(Wanted::Trip(mut why)) => {
+            if let Some(symptom) = symptom {
+                match blame::who(plane, config, symptom).await {
+                    Ok(found) => {
+                        why.extend(blame::words(&found));
+                        guilty = found.guilty().filter(|_| named.aborts).and_then(blame::release_of);
+                    }
+                    // It trips all the same.
+                    Err(error) => plane.trouble(&format!("breaker {name}: tell which release is to blame: {error:#}")),
+                }
+            }
             plane.trouble(&format!("breaker {name} trips: {}: nothing goes forward", why.join("; ")));
-            Command::Trip { by: BY.to_owned(), why, at }
+            Command::Trip { by, why, at }
         }
-        Some(Wanted::Close) => Command::Close { by: BY.to_owned(), reason: "all signals have been normal long enough".to_owned(), at },
+        Some(Wanted::Close) => Command::Close { by, reason: "all signals have been normal long enough".to_owned(), at },
     };
-    plane.control().execute::<Breaker>(stream(name), None, command).await.map(drop)
+    plane.control().execute::<Breaker>(stream(name), None, command).await?;
+    if let Some(rollout) = guilty {
+        let reason = format!("it is to blame for what tripped it: {}", wrong.join("; "));
+        let reason = reason.chars().take(REASON_CHARS_MAX).collect();
+        let command = rollout::Command::Abort { by: format!("breaker {name}"), reason, at };
+        // One that is past an abort is named, and left to a person.
+        plane.drive(Input::Command { rollout, key: None, command }).await?;
+    }
+    Ok(())
 }
 
 /// What is abnormal now.
-async fn wrong(named: &NamedBreaker) -> Vec<String> {
+async fn wrong(named: &NamedBreaker) -> Vec<Abnormal> {
     let (url, signals) = (named.prometheus.clone(), named.signals.clone());
     let asked = tokio::task::spawn_blocking(move || {
         let now_s = clock::now().0.div_euclid(1_000);
@@ -99,20 +160,24 @@ async fn wrong(named: &NamedBreaker) -> Vec<String> {
     });
     match tokio::time::timeout(ANSWER_WITHIN, asked).await {
         Ok(Ok(wrong)) => wrong,
-        Ok(Err(_)) => vec!["the signals cannot be told: the question was given up".to_owned()],
-        Err(_) => vec![format!("the signals cannot be told: no answer within {} s", ANSWER_WITHIN.as_secs())],
+        Ok(Err(_)) => vec![Abnormal::untold("the signals cannot be told: the question was given up".to_owned())],
+        Err(_) => vec![Abnormal::untold(format!("the signals cannot be told: no answer within {} s", ANSWER_WITHIN.as_secs()))],
     }
 }
 
 /// What is abnormal about the values of a query; of several series each counts.
-fn abnormal(url: &str, query: &str, signal: &Signal, now_s: i64) -> Vec<String> {
+fn abnormal(url: &str, query: &str, signal: &Signal, now_s: i64) -> Vec<Abnormal> {
     let grid = Grid { start_s: now_s, step_s: 1, steps: 1 };
     let readings: Vec<Reading> = match range(&BriefCurl, url, prometheus_token().as_deref(), query, grid) {
         Err(error) => vec![Err(error.to_string())],
         Ok(series) if series.is_empty() => vec![Err(format!("`{query}` finds nothing"))],
         Ok(series) => series.iter().map(|s| s.values.first().copied().ok_or_else(|| "it has no value".to_owned())).collect(),
     };
-    readings.iter().filter_map(|reading| signal.wrong(reading)).collect()
+    let of = |reading: &Reading| {
+        let seen = reading.as_ref().is_ok_and(|value| !value.is_nan());
+        Some(Abnormal { why: signal.wrong(reading)?, service: signal.service.clone(), seen })
+    };
+    readings.iter().filter_map(of).collect()
 }
 
 /// What a person says with a command.

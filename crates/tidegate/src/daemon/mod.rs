@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod api;
+mod blame;
 mod breaker;
 mod checking;
 pub mod control;

@@ -226,7 +226,13 @@ impl Running {
             crate::task::spawn(Trainer { desk, shop, plane, ticks, watchman: self.watchman() }.run());
         }
         for (name, breaker) in &self.opened.config.breakers {
-            crate::task::spawn(breaker::watch(self.plane.clone(), self.breakers.clone(), name.clone(), breaker.clone()));
+            crate::task::spawn(breaker::watch(
+                self.plane.clone(),
+                self.opened.config.clone(),
+                self.breakers.clone(),
+                name.clone(),
+                breaker.clone(),
+            ));
         }
         for service in self.opened.config.services.keys() {
             crate::task::spawn(self.watchman().freezer().run(service.clone()));

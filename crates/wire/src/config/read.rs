@@ -191,6 +191,7 @@ fn service(name: &str, view: View<'_>) -> Service {
             latency_p99_ms: v.at("latency_p99_ms").number(),
             window_ms: v.at("window").ms().unwrap_or_default(),
         }),
+        calls: view.at("calls").items().into_iter().filter_map(View::text).collect(),
         approvals: view.at("approvals").whole(),
         approvals_last_ms: view.at("approvals_last").ms().unwrap_or_default(),
     }
@@ -305,7 +306,7 @@ pub(super) fn freeze_of(node: &Node) -> Freeze {
 fn named_breaker(view: View<'_>) -> NamedBreaker {
     let signal = |name: &str, v: View<'_>| {
         let limits = (v.at("above").number(), v.at("below").number());
-        (v.owned("query"), Signal { name: name.to_owned(), above: limits.0, below: limits.1 })
+        (v.owned("query"), Signal { name: name.to_owned(), above: limits.0, below: limits.1, service: v.at("service").text() })
     };
     NamedBreaker {
         prometheus: view.owned("prometheus"),
@@ -313,6 +314,7 @@ fn named_breaker(view: View<'_>) -> NamedBreaker {
         every_ms: view.at("every").ms().unwrap_or_default(),
         rule: breaker::Rule { after: view.at("after").whole(), resets_after_ms: view.at("resets_after").ms() },
         services: view.at("services").items().into_iter().filter_map(View::text).collect(),
+        aborts: view.at("blame").word("abort"),
     }
 }
 

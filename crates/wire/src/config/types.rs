@@ -186,6 +186,8 @@ pub struct Service {
     pub release: String,
     /// What its users may expect.
     pub objective: Option<Objective>,
+    /// Services that it calls.
+    pub calls: Vec<String>,
     /// How many others must approve a release of it.
     pub approvals: u32,
     /// How long after it was asked for their approvals count.
@@ -299,6 +301,8 @@ pub struct NamedBreaker {
     pub rule: tidegate_core::breaker::Rule,
     /// Services that it halts; all when empty.
     pub services: Vec<String>,
+    /// Whether the release that is to blame is aborted, where that can be told.
+    pub aborts: bool,
 }
 
 /// Somebody who is told what happens.

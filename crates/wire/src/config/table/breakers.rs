@@ -30,6 +30,12 @@ pub(super) static BREAKER: Table = Table {
             Need::Optional,
             "Services that it halts; all when not given.",
         ),
+        key(
+            "blame",
+            Shape::Word(&["tell", "abort"]),
+            Need::Default("tell"),
+            "When it trips it tells which release under way is to blame; `abort` aborts one that is guilty beyond doubt, and leaves the others.",
+        ),
     ],
 };
 
@@ -40,5 +46,6 @@ static SIGNAL: Table = Table {
         key("query", Shape::Text, Need::Required, "In PromQL. Of several series each counts."),
         key("above", LIMIT, Need::Optional, "Abnormal above this."),
         key("below", LIMIT, Need::Optional, "Abnormal below this."),
+        key("service", Shape::Ref("services"), Need::Optional, "The service where it is seen; not given, it may be of any."),
     ],
 };

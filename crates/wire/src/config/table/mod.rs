@@ -154,6 +154,12 @@ static SERVICE: Table = Table {
         key("release", Shape::Ref("releases"), Need::Default("default"), "Strategy of its releases, where the release names none."),
         key("objective", Shape::Table(&OBJECTIVE), Need::Optional, "What its users may expect."),
         key(
+            "calls",
+            Shape::List { item: &Shape::Ref("services"), min: 1, max: 1_000 },
+            Need::Optional,
+            "Services that it calls: harm that is seen in it may be theirs.",
+        ),
+        key(
             "approvals",
             Shape::Whole { min: 0, max: 10 },
             Need::Default("0"),
