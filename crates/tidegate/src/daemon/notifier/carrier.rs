@@ -16,7 +16,13 @@ use tidegate_wire::notify::{self, Envelope};
 pub fn carry(workspace: &str, way: &Way, items: &[Item], released: Option<&Released>) -> Result<(), String> {
     let now = clock::now();
     let told = match way {
-        Way::Slack { address } => slack::send(&Curl, &secret(address)?, notify::slack(workspace, items)),
+        Way::Slack { address: variable } => {
+            let address = secret(variable)?;
+            if !address.starts_with("https://") && !address.starts_with("http://") {
+                return Err(format!("the environment variable {variable} holds no address of a webhook, as `https://...`"));
+            }
+            slack::send(&Curl, &address, notify::slack(workspace, items))
+        }
         Way::Webhook { url, secret: variable } => {
             let Some(item) = items.first() else { return Ok(()) };
             let body = cdevents::event(workspace, item, released);
