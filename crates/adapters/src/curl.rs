@@ -39,7 +39,7 @@ impl Http for BriefCurl {
 fn sent(request: &Request, timeout_s: u32, retries: u32) -> Result<Response, HttpError> {
     let failed = |why: String| HttpError { method: request.method, url: request.url.clone(), why };
     let mut child = Command::new("curl")
-        .args(["--config", "-"])
+        .args(["--disable", "--config", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

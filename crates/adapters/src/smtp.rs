@@ -26,13 +26,13 @@ pub struct Mail<'a> {
 /// Hands it in.
 ///
 /// # Errors
-/// When the server did not take it for all recipients.
+/// When the server took it for none of the recipients.
 pub fn send(mail: &Mail<'_>) -> Result<(), TellError> {
     let failed = |why: String| TellError::NoAnswer { why };
     let mut file = tempfile::NamedTempFile::new().map_err(|e| failed(format!("write the mail to a temporary file: {e}")))?;
     file.write_all(mail.text.as_bytes()).map_err(|e| failed(format!("write the mail to a temporary file: {e}")))?;
     let mut child = Command::new("curl")
-        .args(["--config", "-"])
+        .args(["--disable", "--config", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -53,6 +53,8 @@ fn settings(mail: &Mail<'_>, file: &str) -> String {
         "show-error".to_owned(),
         format!("max-time = {TIMEOUT_S}"),
         format!("mail-from = \"<{}>\"", quoted(mail.from)),
+        // One address that is refused keeps nobody else from being told.
+        "mail-rcpt-allowfails".to_owned(),
         format!("upload-file = \"{}\"", quoted(file)),
     ];
     lines.extend(mail.to.iter().map(|to| format!("mail-rcpt = \"<{}>\"", quoted(to))));
@@ -72,7 +74,7 @@ mod tests {
         let to = ["a@example.org".to_owned()];
         let mail = Mail { server: "smtp://h", login: Some("me:a\"b\nurl = x"), from: "t@example.org", to: &to, text: "" };
         let lines: Vec<String> = settings(&mail, "/tmp/m").lines().map(str::to_owned).collect();
-        assert_eq!(lines[6..], ["mail-rcpt = \"<a@example.org>\"", "ssl-reqd", "user = \"me:a\\\"b\\nurl = x\""]);
+        assert_eq!(lines[7..], ["mail-rcpt = \"<a@example.org>\"", "ssl-reqd", "user = \"me:a\\\"b\\nurl = x\""]);
         assert!(!settings(&Mail { login: None, ..mail }, "/tmp/m").contains("ssl"));
     }
 }

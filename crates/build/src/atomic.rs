@@ -70,7 +70,8 @@ impl Folders {
             Some(open) => open,
             None => {
                 fs::create_dir_all(folder)?;
-                let open = File::open(folder)?;
+                // Too many are open already: then by their names.
+                let Ok(open) = File::open(folder) else { return create_whole(path, folder, bytes) };
                 slot.get_or_init(|| open)
             }
         };

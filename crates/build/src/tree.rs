@@ -117,7 +117,8 @@ impl Seen {
 
     /// `open`: it will be read, so it is opened at once and asked for its stat, and its name is followed once.
     fn at(key: String, path: PathBuf, open: bool) -> std::io::Result<Seen> {
-        let file = open.then(|| open_once(&path)).transpose()?;
+        // One that cannot be opened now, as when too many are open, is opened when it is read.
+        let file = open.then(|| open_once(&path).ok()).flatten();
         let meta = file.as_ref().map_or_else(|| std::fs::metadata(&path), File::metadata)?;
         Ok(Seen { key, path, meta, file })
     }

@@ -62,7 +62,7 @@ impl Facts {
         let lost = |r: &Rollout, role: Role| matches!(r.workers.of(role).state, WorkerState::Failed { .. });
         if lost(&self.r, Role::Candidate) {
             self.want_load(Role::Candidate);
-            if lost(&self.r, Role::Stable) {
+            if lost(&self.r, Role::Stable) || self.r.workers.absent(Role::Stable) {
                 self.want_load(Role::Stable);
             }
         }

@@ -93,7 +93,9 @@ fn finishing(facts: &mut Facts) {
     if facts.r.workers.ready(Role::Candidate) {
         unload(facts, Role::Stable);
     }
-    if facts.r.workers.absent(Role::Control) && facts.r.workers.absent(Role::Stable) {
+    let alone = facts.r.workers.absent(Role::Control) && facts.r.workers.absent(Role::Stable);
+    // One that nobody answers for has not arrived.
+    if alone && facts.r.workers.ready(Role::Candidate) {
         facts.push(Event::Completed { at: facts.at });
     }
 }

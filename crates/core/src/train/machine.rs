@@ -99,9 +99,21 @@ impl Train {
         matches!(self.car(&car.service), CarState::Waits | CarState::Back { .. } | CarState::Undone | CarState::Left { .. })
     }
 
-    /// Whether it is the car's turn to be undone: nothing that came after it is left.
+    /// Whether it is the car's turn to be undone: nothing that came after it, directly or through others, is left.
     fn is_last(&self, car: &Car) -> bool {
-        self.spec.followers(&car.service).all(|follower| self.is_gone(follower))
+        let (mut look, mut seen) = (vec![car.service.as_str()], vec![]);
+        while let Some(service) = look.pop() {
+            for follower in self.spec.followers(service) {
+                if !self.is_gone(follower) {
+                    return false;
+                }
+                if !seen.contains(&follower.service.as_str()) {
+                    seen.push(follower.service.as_str());
+                    look.push(follower.service.as_str());
+                }
+            }
+        }
+        true
     }
 }
 
@@ -270,7 +282,9 @@ fn seen_of(train: &Train, command: &Command) -> Option<Event> {
         Command::Undone { service, at } if !forward && matches!(train.car(service), CarState::Arrived { .. } | CarState::Asks { .. }) => {
             Event::Undone { service: service.clone(), at: *at }
         }
-        Command::CannotUndo { service, why, at } if !forward && matches!(train.car(service), CarState::Arrived { .. }) => {
+        Command::CannotUndo { service, why, at }
+            if !forward && matches!(train.car(service), CarState::Runs { .. } | CarState::Arrived { .. }) =>
+        {
             Event::Asked { service: service.clone(), why: clipped(why), at: *at }
         }
         _ => return None,

@@ -44,7 +44,7 @@ fn next(state: &State) -> Vec<Command> {
                 all.push(Command::Started { service: service.clone(), release: 7, at });
                 all.push(Command::WentBack { service, why: "no such version".to_owned(), at });
             }
-            Want::Abort { .. } => {}
+            Want::Abort { service, .. } => all.push(Command::CannotUndo { service, why: "it is the first".to_owned(), at }),
             Want::Undo { service, .. } => {
                 all.push(Command::Undone { service: service.clone(), at });
                 all.push(Command::CannotUndo { service, why: "another release is under way".to_owned(), at });
@@ -88,8 +88,13 @@ fn sound(state: &State) -> Option<&'static str> {
                 if !back || service == "schema" {
                     return Some("what cannot be taken back is undone, or something on the way on");
                 }
-                let needed = |other: &Car| other.after.contains(&service) && there(&at(&other.service));
-                if train.spec.cars().iter().any(needed) {
+                // In the diamond all but features and what it is itself stand on features.
+                let stands = |other: &Car| match service.as_str() {
+                    "features" => other.service != "features",
+                    "ranker" => other.service == "page",
+                    _ => false,
+                };
+                if train.spec.cars().iter().any(|other| stands(other) && there(&at(&other.service))) {
                     return Some("something is undone that others still stand on");
                 }
             }

@@ -7,6 +7,7 @@ use super::steer::{self, Start};
 use super::story::ended_words;
 use crate::clock;
 use crate::exit::{self, failure};
+use crate::steps::register;
 use anyhow::Result;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_core::access::{Person, Role};
 use tidegate_core::machine::Machine as _;
+use tidegate_core::model::Models;
 use tidegate_core::rollout::{self, Phase as Of, Rollout};
 use tidegate_core::train::{CarState, Command, Phase, Spec, State as Trained, Train, Trains, Want, wants};
 use tidegate_engine::rollouts::{Input, RolloutId};
@@ -46,6 +48,10 @@ impl Waits {
         };
     }
 
+    fn clear(&self, name: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+    }
+
     fn of(&self, name: &str) -> BTreeMap<String, String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default()
     }
@@ -66,19 +72,46 @@ pub async fn conduct(api: Api, name: String) {
 
 async fn turn(api: &Api, name: &str) -> Result<()> {
     let state = api.plane.control().state::<Trains>(stream(name)).await?;
-    let Some(train) = state.train.as_ref().filter(|train| !matches!(train.phase, Phase::Ended { .. })) else { return Ok(()) };
+    let Some(train) = state.train.as_ref().filter(|train| !matches!(train.phase, Phase::Ended { .. })) else {
+        api.trains.clear(name);
+        return Ok(());
+    };
+    // What goes wrong with one keeps nobody from the others.
+    let mut wrong = vec![];
     for (service, car) in &train.cars {
-        if let Some(command) = seen(api, train, service, car).await? {
-            api.plane.control().execute::<Trains>(stream(name), None, command).await?;
+        match seen(api, name, train, service, car).await {
+            Ok(command) => tell(api, name, command).await?,
+            Err(error) => wrong.push(format!("{service}: {error:#}")),
         }
     }
     let state = api.plane.control().state::<Trains>(stream(name)).await?;
     for want in wants(&state) {
-        if let Some(command) = carry_out(api, name, &state, &want).await? {
-            api.plane.control().execute::<Trains>(stream(name), None, command).await?;
+        match carry_out(api, name, &state, &want).await {
+            Ok(command) => tell(api, name, command).await?,
+            Err(error) => wrong.push(format!("{error:#}")),
         }
     }
+    if wrong.is_empty() { Ok(()) } else { Err(anyhow::anyhow!(wrong.join("; "))) }
+}
+
+/// Tells the train what was seen. A release that began while its train ended is nobody's: it is ended too.
+async fn tell(api: &Api, name: &str, command: Option<Command>) -> Result<()> {
+    let Some(command) = command else { return Ok(()) };
+    let events = api.plane.control().execute::<Trains>(stream(name), None, command.clone()).await?;
+    if let (Command::Started { service, release, at }, true) = (command, events.is_empty()) {
+        let (by, reason) = (format!("train {name}"), "the train ended before it began".to_owned());
+        let command = rollout::Command::Abort { by, reason, at };
+        api.plane.drive(Input::Command { rollout: RolloutId { service, number: release }, key: None, command }).await?;
+    }
     Ok(())
+}
+
+/// The release of a car that was started before a crash, or while the train turned: it bears the train's mark.
+async fn marked(api: &Api, name: &str, train: &Train, service: &str) -> Result<Option<u64>> {
+    let (mark, version) = (mark(name, train), train.spec.car(service).map(|car| car.version.clone()).unwrap_or_default());
+    let newest = api.plane.newest(service).await?;
+    let ours = newest.as_ref().and_then(|(id, state)| Some((id, state.rollout()?)));
+    Ok(ours.filter(|(_, open)| open.spec.change.starts_with(&mark) && open.spec.candidate == version).map(|(id, _)| id.number))
 }
 
 async fn open(api: &Api, service: &str, number: u64) -> Result<Option<Box<Rollout>>> {
@@ -87,7 +120,11 @@ async fn open(api: &Api, service: &str, number: u64) -> Result<Option<Box<Rollou
 }
 
 /// What has become of a car's release.
-async fn seen(api: &Api, train: &Train, service: &str, car: &CarState) -> Result<Option<Command>> {
+async fn seen(api: &Api, name: &str, train: &Train, service: &str, car: &CarState) -> Result<Option<Command>> {
+    if *car == CarState::Waits {
+        let found = marked(api, name, train, service).await?;
+        return Ok(found.map(|release| Command::Started { service: service.to_owned(), release, at: clock::now() }));
+    }
     let (CarState::Runs { release } | CarState::Arrived { release } | CarState::Asks { release, .. }) = car else { return Ok(None) };
     let Some(open) = open(api, service, *release).await? else { return Ok(None) };
     let (service, at) = (service.to_owned(), clock::now());
@@ -124,15 +161,19 @@ async fn carry_out(api: &Api, name: &str, state: &Trained, want: &Want) -> Resul
     }
 }
 
-/// Starts a car's release, or finds the one that was started before a crash.
+/// Starts a car's release.
 async fn start(api: &Api, name: &str, train: &Train, service: &str, version: &str) -> Result<Option<Command>> {
     let (change, at) = (mark(name, train), clock::now());
-    let newest = api.plane.newest(service).await?;
-    let ours = newest.as_ref().and_then(|(id, state)| Some((id, state.rollout()?)));
-    let ours = ours.filter(|(_, open)| open.spec.change.starts_with(&change) && open.spec.candidate == version);
-    if let Some((id, _)) = ours {
-        return Ok(Some(Command::Started { service: service.to_owned(), release: id.number, at }));
+    // A glass that somebody broke is not for what starts by itself.
+    if let Some(block) = api.watchman.stands_still(service).await? {
+        api.trains.set(name, service, Some(block.why));
+        return Ok(None);
     }
+    if api.watchman.freezer().glass_is_broken(service).await? {
+        api.trains.set(name, service, Some("somebody broke the glass of it: nothing starts by itself until that ends".to_owned()));
+        return Ok(None);
+    }
+    let newest = api.plane.newest(service).await?;
     if newest.is_some_and(|(_, state)| state.rollout().is_some_and(|open| !open.phase.is_terminal())) {
         api.trains.set(name, service, Some("another release of it is under way: its end comes first".to_owned()));
         return Ok(None);
@@ -147,12 +188,14 @@ async fn start(api: &Api, name: &str, train: &Train, service: &str, version: &st
             api.trains.set(name, service, None);
             Ok(Some(Command::Started { service: service.to_owned(), release: id.number, at }))
         }
-        // A freeze ends, approvals come: it is tried again.
-        Err(error) if exit::code_of(&error) == exit::REFUSED => {
+        Err(error) if exit::code_of(&error) == exit::NOT_FOUND => {
+            Ok(Some(Command::WentBack { service: service.to_owned(), why: format!("{error:#}"), at }))
+        }
+        // A freeze ends, approvals come, a file is whole again: it is tried again.
+        Err(error) => {
             api.trains.set(name, service, Some(format!("{error:#}")));
             Ok(None)
         }
-        Err(error) => Ok(Some(Command::WentBack { service: service.to_owned(), why: format!("{error:#}"), at })),
     }
 }
 
@@ -173,6 +216,18 @@ async fn undo(api: &Api, by: String, service: &str, release: u64) -> Result<Opti
         }
         Err(error) => cannot(format!("{error:#}")),
     }
+}
+
+/// Whether a version can be released at all: found out before anything moves.
+async fn is_there(api: &Api, name: &str, service: &str, version: &str) -> Result<()> {
+    let model = api.opened.config.services.get(service).map_or("", |s| s.model.as_str());
+    let state = api.plane.control().state::<Models>(register::stream(model)).await?;
+    let why = match state.gates.get(version) {
+        _ if !state.versions.contains_key(version) => (exit::NOT_FOUND, format!("model {model} has no version {version}")),
+        Some(report) if report.passed() => return Ok(()),
+        _ => (exit::REFUSED, format!("the gates of version {version} have not passed: `tidegate model show` says why")),
+    };
+    Err(failure(why.0, format!("let train {name} depart: {service}: {}", why.1)))
 }
 
 /// What a person says to a train.
@@ -218,6 +273,9 @@ pub async fn command(
                 let names: Vec<&str> = cars.iter().map(|car| car.service.as_str()).collect();
                 let why = format!("let train {name} depart: `{other}` is not in it; its services are {}", names.join(", "));
                 return Err(failure(exit::NOT_FOUND, why).into());
+            }
+            for (service, version) in &versions {
+                is_there(&api, &name, service, version).await?;
             }
             let spec = Spec::of_those(cars, |service| versions.get(service).cloned());
             let spec =

@@ -129,7 +129,7 @@ fn what_happens_is_told_to_tools_chats_and_mailboxes() {
     let list = world.run(&["notify", "list"]).well().out;
     in_order(
         &list,
-        &["chat: Slack, by the address in CHAT_ADDRESS", "told at", "mail: mail to ops@", "tools: webhook http://127.0.0.1", "0 waiting"],
+        &["chat: Slack, by the address in CHAT_ADDRESS", "told at", "mail: mail to ops@", "tools: webhook at 127.0.0.1", "0 waiting"],
     );
     assert!(!list.contains("secret") && !list.contains("whsec"), "{list}");
     world.run(&["notify", "test", "chat"]).well();

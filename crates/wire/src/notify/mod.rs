@@ -36,7 +36,8 @@ pub fn id(workspace: &str, position: u64) -> String {
 /// What Slack's incoming webhooks take.
 #[must_use]
 pub fn slack(workspace: &str, items: &[Item]) -> Value {
-    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    // Nobody is called by what a reason says: neither `<!channel>` nor a plain `@all` is one.
+    let escaped = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('@', "@\u{200b}");
     let mut lines: Vec<String> = listed(items).iter().map(|line| escaped(&short(line, LINE_CHARS_MAX))).collect();
     let head = format!("*{}*", escaped(&short(workspace, LINE_CHARS_MAX)));
     let text = if lines.len() == 1 { format!("{head} {}", lines.remove(0)) } else { format!("{head}\n• {}", lines.join("\n• ")) };
@@ -66,7 +67,7 @@ pub fn mail(workspace: &str, envelope: Envelope<'_>, items: &[Item], now: At) ->
         let _ = write!(mail, "{name}: {value}\r\n");
     };
     header("From", envelope.from);
-    header("To", &envelope.to.join(", "));
+    header("To", &envelope.to.join(",\r\n "));
     // Words of RFC 2047 hold 75 characters at most: 45 bytes each, cut between characters.
     header("Subject", &words(&subject).join("\r\n "));
     header("Date", &date);

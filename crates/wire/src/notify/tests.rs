@@ -33,7 +33,8 @@ fn a_mail_has_headers_of_ascii_alone() {
     assert!(mail.is_ascii());
     expect![[r#"
         From: tidegate@example.org
-        To: ops@example.org, night@example.org
+        To: ops@example.org,
+         night@example.org
         Subject: =?UTF-8?B?W3Nob3BdIGxhdGUtYXJyaXZhbC8yOiBoZWxkOiBCZXfDpGhydW5nICBCY2M6?=
          =?UTF-8?B?IGFsbEBleGFtcGxlLm9yZyAoYW5kIDEgbW9yZSk=?=
         Date: Fri, 15 Jan 2027 08:00:00 +0000

@@ -33,6 +33,10 @@ pub fn carry(workspace: &str, way: &Way, items: &[Item], released: Option<&Relea
         Way::Email { smtp: server, from, to, login } => {
             let text = notify::mail(workspace, Envelope { from, to }, items, now);
             let login = login.as_deref().map(secret).transpose()?;
+            // Without a password `curl` would ask for one.
+            if login.as_ref().is_some_and(|login| !login.contains(':')) {
+                return Err("the login of the mail server is not `user:password`".to_owned());
+            }
             smtp::send(&smtp::Mail { server, login: login.as_deref(), from, to, text: &text })
         }
     };
@@ -43,7 +47,11 @@ pub fn carry(workspace: &str, way: &Way, items: &[Item], released: Option<&Relea
 pub fn way_words(way: &Way) -> String {
     match way {
         Way::Slack { address } => format!("Slack, by the address in {address}"),
-        Way::Webhook { url, .. } => format!("webhook {}", url.split(['?', '#']).next().unwrap_or_default()),
+        Way::Webhook { url, .. } => {
+            // Many tools have their token in the path.
+            let host = url.split('/').nth(2).and_then(|rest| rest.split(['?', '#']).next()).unwrap_or_default();
+            format!("webhook at {host}")
+        }
         Way::Email { smtp, to, .. } => format!("mail to {} by {smtp}", to.join(", ")),
     }
 }

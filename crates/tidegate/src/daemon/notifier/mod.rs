@@ -194,7 +194,13 @@ impl Notifier {
             standing.trouble = Some(format!("{why}: {what}"));
             standing.given_up += if gives_up { count } else { 0 };
         });
-        if gives_up { self.done(count) } else { Ok(()) }
+        if !gives_up {
+            return Ok(());
+        }
+        self.done(count)?;
+        // What comes next is tried once, and not for another day, while nothing is taken.
+        self.failed = Some((tries, since));
+        Ok(())
     }
 
     /// Pages that somebody took are delivered. A rollout that no longer asks for it is none the worse.
