@@ -38,25 +38,27 @@ impl Http for BriefCurl {
 
 fn sent(request: &Request, timeout_s: u32, retries: u32) -> Result<Response, HttpError> {
     let failed = |why: String| HttpError { method: request.method, url: request.url.clone(), why };
+    let output = run(&settings(request, timeout_s, retries)).map_err(failed)?;
+    let text = String::from_utf8_lossy(&output);
+    let (body, status) = text.rsplit_once('\n').ok_or_else(|| failed("the answer has no status".to_owned()))?;
+    let status = status.trim().parse().map_err(|_| failed(format!("the answer has the status `{status}`")))?;
+    Ok(Response { status, body: serde_json::from_str(body).unwrap_or(Value::Null) })
+}
+
+/// Runs `curl` with these settings; what it printed, or why it failed.
+pub(crate) fn run(settings: &str) -> Result<Vec<u8>, String> {
     let mut child = Command::new("curl")
         .args(["--disable", "--config", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .map_err(|e| failed(format!("run `curl`: {e}: install it")))?;
-    let settings = settings(request, timeout_s, retries);
+        .map_err(|e| format!("run `curl`: {e}: install it"))?;
     if let Some(mut input) = child.stdin.take() {
-        input.write_all(settings.as_bytes()).map_err(|e| failed(format!("give `curl` its settings: {e}")))?;
+        input.write_all(settings.as_bytes()).map_err(|e| format!("give `curl` its settings: {e}"))?;
     }
-    let output = child.wait_with_output().map_err(|e| failed(format!("wait for `curl`: {e}")))?;
-    if !output.status.success() {
-        return Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    let (body, status) = text.rsplit_once('\n').ok_or_else(|| failed("the answer has no status".to_owned()))?;
-    let status = status.trim().parse().map_err(|_| failed(format!("the answer has the status `{status}`")))?;
-    Ok(Response { status, body: serde_json::from_str(body).unwrap_or(Value::Null) })
+    let output = child.wait_with_output().map_err(|e| format!("wait for `curl`: {e}"))?;
+    if output.status.success() { Ok(output.stdout) } else { Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()) }
 }
 
 /// A value within quotes of `curl`'s settings.

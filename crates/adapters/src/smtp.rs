@@ -1,9 +1,8 @@
 //! Mail, handed to a server by the system's `curl`.
 
 use crate::TellError;
-use crate::curl::quoted;
+use crate::curl::{quoted, run};
 use std::io::Write as _;
-use std::process::{Command, Stdio};
 
 /// Longest time that a server may take, in seconds.
 const TIMEOUT_S: u32 = 30;
@@ -31,19 +30,7 @@ pub fn send(mail: &Mail<'_>) -> Result<(), TellError> {
     let failed = |why: String| TellError::NoAnswer { why };
     let mut file = tempfile::NamedTempFile::new().map_err(|e| failed(format!("write the mail to a temporary file: {e}")))?;
     file.write_all(mail.text.as_bytes()).map_err(|e| failed(format!("write the mail to a temporary file: {e}")))?;
-    let mut child = Command::new("curl")
-        .args(["--disable", "--config", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|e| failed(format!("run `curl`: {e}: install it")))?;
-    let settings = settings(mail, &file.path().to_string_lossy());
-    if let Some(mut input) = child.stdin.take() {
-        input.write_all(settings.as_bytes()).map_err(|e| failed(format!("give `curl` its settings: {e}")))?;
-    }
-    let output = child.wait_with_output().map_err(|e| failed(format!("wait for `curl`: {e}")))?;
-    if output.status.success() { Ok(()) } else { Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned())) }
+    run(&settings(mail, &file.path().to_string_lossy())).map(drop).map_err(failed)
 }
 
 fn settings(mail: &Mail<'_>, file: &str) -> String {

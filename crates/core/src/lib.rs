@@ -14,6 +14,7 @@ pub mod gate;
 pub mod id;
 pub mod judge;
 pub mod judgement;
+mod line;
 pub mod machine;
 pub mod model;
 pub mod notify;

@@ -3,7 +3,7 @@
 
 use crate::scenario::Scenario;
 use crate::story::{Story, Violation};
-use tidegate_core::breaker::{Breaker, Command as OfBreaker, Looks, Reading, Rule, Signal, Wanted, frozen};
+use tidegate_core::breaker::{Breaker, Command as OfBreaker, Looks, Reading, Rule, Signal, WATCH, Wanted, frozen};
 use tidegate_core::freeze::told;
 use tidegate_core::id::{At, Digest};
 use tidegate_core::judge::{Assessment, Verdict};
@@ -82,8 +82,8 @@ impl World {
         let rule = Rule { after: 3, resets_after_ms: Some(3 * LOOK_MS) };
         let wrong: Vec<String> = signal.wrong(&errors).into_iter().collect();
         let before = self.engine.state::<Breaker>(BREAKER).unwrap_or_default();
-        let (by, at) = ("watch".to_owned(), self.now);
-        let command = self.looks.look(rule, before.tripped.is_some(), &wrong, at).map(|wanted| match wanted {
+        let (by, at) = (WATCH.to_owned(), self.now);
+        let command = self.looks.look(rule, &before, &wrong, at).map(|wanted| match wanted {
             Wanted::Trip(why) => OfBreaker::Trip { by, why, at },
             Wanted::Close => OfBreaker::Close { by, reason: "normal for three minutes".to_owned(), at },
         });

@@ -74,31 +74,28 @@ fn every_scenario_is_a_valid_specification() {
     }
 }
 
+/// A scripted world keeps every rule, and says these things in this order.
+#[track_caller]
+fn told(script: Script, marks: &[&str]) -> String {
+    let story = play(script).to_string();
+    assert!(story.ends_with("every rule held\n"), "{story}");
+    let mut rest = story.as_str();
+    for mark in marks {
+        let (_, after) = rest.split_once(mark).unwrap_or_else(|| panic!("no `{mark}` where it belongs in {story}"));
+        rest = after;
+    }
+    story
+}
+
 #[test]
 fn scripted_freezes_hold_what_is_good_and_let_harm_go_back() {
-    let places = |script: Script, marks: [&str; 3]| {
-        let story = play(script).to_string();
-        assert!(story.ends_with("every rule held\n"), "{story}");
-        let places = marks.map(|mark| story.find(mark).unwrap_or_else(|| panic!("no `{mark}` in {story}")));
-        assert!(places.is_sorted(), "{marks:?} in {story}");
-        story
-    };
-    places(Script::Freeze, ["frozen by year-end", "the freeze is over", "entered canary step 2"]);
-    let harm = places(Script::HarmInFreeze, ["frozen by year-end", "rollback began: harm shown", "rolled back"]);
+    told(Script::Freeze, &["frozen by year-end", "the freeze is over", "entered canary step 2"]);
+    let harm = told(Script::HarmInFreeze, &["frozen by year-end", "rollback began: harm shown", "rolled back"]);
     assert!(!harm.contains("the freeze is over"), "it went back after the freeze: {harm}");
 }
 
 #[test]
 fn scripted_people_do_not_approve_their_own_change_nor_leave_the_glass_broken() {
-    let told = |script: Script, marks: &[&str]| {
-        let story = play(script).to_string();
-        assert!(story.ends_with("every rule held\n"), "{story}");
-        let mut rest = story.as_str();
-        for mark in marks {
-            let (_, after) = rest.split_once(mark).unwrap_or_else(|| panic!("no `{mark}` where it belongs in {story}"));
-            rest = after;
-        }
-    };
     let own = ["ada: approves version 3: refused: ", "somebody else must approve it", "1 of 2 approvals", "the version is edited"];
     told(Script::OwnChange, &own);
     told(Script::OwnChange, &["its approvals are void", "0 of 2 approvals", "started, approved by edith and grace"]);
@@ -117,8 +114,6 @@ fn scripted_people_do_not_approve_their_own_change_nor_leave_the_glass_broken() 
 
 #[test]
 fn a_scripted_breaker_halts_an_environment_and_lets_harm_go_back() {
-    let story = play(Script::Halted).to_string();
-    assert!(story.ends_with("every rule held\n"), "{story}");
     let marks = [
         "errors is 0.2, above 0.05",
         "errors cannot be told: Prometheus does not answer",
@@ -129,17 +124,11 @@ fn a_scripted_breaker_halts_an_environment_and_lets_harm_go_back() {
         "rollout/search/1: the freeze is over",
         "rollout/search/1: entered",
     ];
-    let mut rest = story.as_str();
-    for mark in marks {
-        let (_, after) = rest.split_once(mark).unwrap_or_else(|| panic!("no `{mark}` where it belongs in {story}"));
-        rest = after;
-    }
+    told(Script::Halted, &marks);
 }
 
 #[test]
 fn of_two_releases_at_once_the_guilty_one_goes_back_and_the_other_is_left_alone() {
-    let story = play(Script::Guilty).to_string();
-    assert!(story.ends_with("every rule held\n"), "{story}");
     let marks = [
         "rollout/search/1: entered canary",
         "rollout/pay/1: entered canary",
@@ -152,17 +141,11 @@ fn of_two_releases_at_once_the_guilty_one_goes_back_and_the_other_is_left_alone(
         "rollout/search/1: the freeze is over",
         "rollout/search/1: entered canary",
     ];
-    let mut rest = story.as_str();
-    for mark in marks {
-        let (_, after) = rest.split_once(mark).unwrap_or_else(|| panic!("no `{mark}` where it belongs in {story}"));
-        rest = after;
-    }
+    told(Script::Guilty, &marks);
 }
 
 #[test]
 fn a_scripted_train_goes_back_in_reverse_past_what_cannot_be_undone() {
-    let story = play(Script::Train).to_string();
-    assert!(story.ends_with("every rule held\n"), "{story}");
     let marks = [
         "ada lets the train depart",
         "features: its release begins",
@@ -178,11 +161,7 @@ fn a_scripted_train_goes_back_in_reverse_past_what_cannot_be_undone() {
         "features: undone",
         "the train has ended: left",
     ];
-    let mut rest = story.as_str();
-    for mark in marks {
-        let (_, after) = rest.split_once(mark).unwrap_or_else(|| panic!("no `{mark}` where it belongs in {story}"));
-        rest = after;
-    }
+    told(Script::Train, &marks);
 }
 
 #[test]

@@ -33,6 +33,13 @@ pub fn failure(code: u8, message: impl Into<String>) -> anyhow::Error {
     anyhow::Error::new(Exit { code, message: message.into() })
 }
 
+/// Something is not there under this name; those that are there are shown.
+pub fn unknown<'a>(operation: &str, name: &str, known: impl IntoIterator<Item = &'a String>) -> anyhow::Error {
+    let known: Vec<&str> = known.into_iter().map(String::as_str).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    failure(NOT_FOUND, format!("{operation}: there is no `{name}`; known are {known}"))
+}
+
 /// The exit code of an error: its own, or that of a failure outside.
 pub fn code_of(error: &anyhow::Error) -> u8 {
     error.chain().find_map(of_cause).unwrap_or(OUTSIDE)

@@ -1,6 +1,8 @@
 //! Commands, facts, state, `decide` and `evolve` of one breaker.
 
+use super::WATCH;
 use crate::id::At;
+use crate::line::line;
 use crate::machine::Machine;
 use serde::{Deserialize, Serialize};
 
@@ -99,10 +101,11 @@ impl Machine for Breaker {
     fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refused> {
         let said = |by: &str, text: &str| !by.trim().is_empty() && !text.trim().is_empty();
         match command {
-            // The first reason stands: what came later is on the page of the signals.
-            Command::Trip { .. } if state.tripped.is_some() => Ok(vec![]),
+            // The first reason stands: what came later is on the page of the signals. Only a person takes over from them.
+            Command::Trip { by, .. } if state.tripped.as_ref().is_some_and(|t| t.by != WATCH || by == WATCH) => Ok(vec![]),
             Command::Trip { by, why, at } => {
-                let why: Vec<String> = why.iter().filter(|w| !w.trim().is_empty()).take(REASONS_MAX).map(|w| clipped(w)).collect();
+                let why: Vec<String> =
+                    why.iter().filter(|w| !w.trim().is_empty()).take(REASONS_MAX).map(|w| line(w, TEXT_BYTES_MAX)).collect();
                 if !said(by, &why.concat()) {
                     return Err(Refused::NoReason("trip"));
                 }
@@ -110,7 +113,7 @@ impl Machine for Breaker {
             }
             Command::Close { by, reason, .. } if !said(by, reason) => Err(Refused::NoReason("close")),
             Command::Close { .. } if state.tripped.is_none() => Err(Refused::Closed),
-            Command::Close { by, reason, at } => Ok(vec![Event::Closed { by: by.clone(), reason: clipped(reason), at: *at }]),
+            Command::Close { by, reason, at } => Ok(vec![Event::Closed { by: by.clone(), reason: line(reason, TEXT_BYTES_MAX), at: *at }]),
         }
     }
 
@@ -120,11 +123,4 @@ impl Machine for Breaker {
             Event::Closed { .. } => State { tripped: None },
         }
     }
-}
-
-/// One line of at most so many bytes.
-fn clipped(text: &str) -> String {
-    let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let end = (0..=TEXT_BYTES_MAX.min(line.len())).rev().find(|i| line.is_char_boundary(*i)).unwrap_or(0);
-    line.get(..end).unwrap_or_default().to_owned()
 }

@@ -48,12 +48,15 @@ impl Signal {
     }
 }
 
+/// Who trips and closes a breaker by its signals; no person has this name.
+pub const WATCH: &str = "watch";
+
 /// When a breaker trips and closes by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     /// After so many abnormal looks in a row.
     pub after: u32,
-    /// When all was normal for so long; never by itself when there is none.
+    /// When all was normal for so long, if signals tripped it; never by itself when there is none.
     pub resets_after_ms: Option<u64>,
 }
 
@@ -75,18 +78,20 @@ pub struct Looks {
 
 impl Looks {
     /// One more look; `wrong` is what was abnormal.
-    pub fn look(&mut self, rule: Rule, tripped: bool, wrong: &[String], at: At) -> Option<Wanted> {
+    pub fn look(&mut self, rule: Rule, state: &State, wrong: &[String], at: At) -> Option<Wanted> {
         if !wrong.is_empty() {
             self.normal_since = None;
             self.abnormal = self.abnormal.saturating_add(1);
-            return (!tripped && self.abnormal >= rule.after).then(|| Wanted::Trip(wrong.to_vec()));
+            return (state.tripped.is_none() && self.abnormal >= rule.after).then(|| Wanted::Trip(wrong.to_vec()));
         }
         self.abnormal = 0;
         // A clock that jumped back begins the time anew.
         let since = *self.normal_since.get_or_insert(at);
         self.normal_since = Some(since.min(at));
         let passed = rule.resets_after_ms.is_some_and(|ms| at.since_ms(since) >= ms);
-        (tripped && passed).then_some(Wanted::Close)
+        // Signals know nothing of what a person tripped it for.
+        let by_signals = state.tripped.as_ref().is_some_and(|tripped| tripped.by == WATCH);
+        (by_signals && passed).then_some(Wanted::Close)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is abnormal, how often it must be, and what a tripped breaker is to a release.
 
-use super::{Breaker, Command, Event, Looks, Reading, Refused, Rule, Signal, State, Wanted, frozen};
+use super::{Breaker, Command, Event, Looks, Reading, Refused, Rule, Signal, State, Tripped, WATCH, Wanted, frozen};
 use crate::id::At;
 use crate::machine::Machine;
 
@@ -8,6 +8,10 @@ const MINUTE: u64 = 60_000;
 
 fn at(minutes: u64) -> At {
     At(0).plus_ms(minutes * MINUTE)
+}
+
+fn by(who: &str) -> State {
+    State { tripped: Some(Tripped { by: who.to_owned(), why: vec!["x".to_owned()], since: at(0) }) }
 }
 
 #[test]
@@ -29,26 +33,27 @@ fn it_trips_after_looks_in_a_row_and_closes_after_a_quiet_time() {
     let rule = Rule { after: 3, resets_after_ms: Some(10 * MINUTE) };
     let bad = ["errors is 1, above 0".to_owned()];
     let mut looks = Looks::default();
-    assert_eq!(looks.look(rule, false, &bad, at(0)), None);
-    assert_eq!(looks.look(rule, false, &bad, at(1)), None);
-    assert_eq!(looks.look(rule, false, &[], at(2)), None, "in a row");
-    assert_eq!(looks.look(rule, false, &bad, at(3)), None);
-    assert_eq!(looks.look(rule, false, &bad, at(4)), None);
-    assert_eq!(looks.look(rule, false, &bad, at(5)), Some(Wanted::Trip(bad.to_vec())));
-    assert_eq!(looks.look(rule, true, &bad, at(6)), None, "once");
-    assert_eq!(looks.look(rule, true, &[], at(7)), None);
-    assert_eq!(looks.look(rule, true, &[], at(16)), None);
-    assert_eq!(looks.look(rule, true, &[], at(17)), Some(Wanted::Close));
+    assert_eq!(looks.look(rule, &State::default(), &bad, at(0)), None);
+    assert_eq!(looks.look(rule, &State::default(), &bad, at(1)), None);
+    assert_eq!(looks.look(rule, &State::default(), &[], at(2)), None, "in a row");
+    assert_eq!(looks.look(rule, &State::default(), &bad, at(3)), None);
+    assert_eq!(looks.look(rule, &State::default(), &bad, at(4)), None);
+    assert_eq!(looks.look(rule, &State::default(), &bad, at(5)), Some(Wanted::Trip(bad.to_vec())));
+    assert_eq!(looks.look(rule, &by(WATCH), &bad, at(6)), None, "once");
+    assert_eq!(looks.look(rule, &by(WATCH), &[], at(7)), None);
+    assert_eq!(looks.look(rule, &by(WATCH), &[], at(16)), None);
+    assert_eq!(looks.look(rule, &by(WATCH), &[], at(17)), Some(Wanted::Close));
     // One abnormal look begins the time anew, and so does a clock that jumped back.
     let mut looks = Looks::default();
-    assert_eq!(looks.look(rule, true, &[], at(0)), None);
-    assert_eq!(looks.look(rule, true, &bad, at(9)), None);
-    assert_eq!(looks.look(rule, true, &[], at(10)), None);
-    assert_eq!(looks.look(rule, true, &[], at(5)), None);
-    assert_eq!(looks.look(rule, true, &[], at(14)), None);
-    assert_eq!(looks.look(rule, true, &[], at(15)), Some(Wanted::Close));
+    assert_eq!(looks.look(rule, &by(WATCH), &[], at(0)), None);
+    assert_eq!(looks.look(rule, &by(WATCH), &bad, at(9)), None);
+    assert_eq!(looks.look(rule, &by(WATCH), &[], at(10)), None);
+    assert_eq!(looks.look(rule, &by(WATCH), &[], at(5)), None);
+    assert_eq!(looks.look(rule, &by(WATCH), &[], at(14)), None);
+    assert_eq!(looks.look(rule, &by(WATCH), &[], at(15)), Some(Wanted::Close));
+    assert_eq!(looks.look(rule, &by("mary"), &[], at(10_000)), None, "what a person tripped, a person closes");
     let never = Rule { resets_after_ms: None, ..rule };
-    assert_eq!(looks.look(never, true, &[], at(10_000)), None, "a person must");
+    assert_eq!(looks.look(never, &by(WATCH), &[], at(10_000)), None, "a person must");
 }
 
 #[test]
@@ -69,6 +74,9 @@ fn a_tripped_breaker_is_a_freeze_without_an_end() {
     assert_eq!(give(&trip(" ")), Err(Refused::NoReason("trip")));
     let tripped = give(&trip("errors is 1,\nabove 0")).unwrap();
     assert_eq!(give(&trip("queue is 9, above 5")).unwrap(), tripped, "the first reason stands");
+    let mary = Command::Trip { by: "mary".to_owned(), why: vec!["the region is going down".to_owned()], at: at(1) };
+    assert_eq!(Breaker::decide(&tripped, &mary).unwrap().len(), 1, "a person takes over");
+    assert_eq!(Breaker::decide(&by("mary"), &trip("errors is 1")), Ok(vec![]), "and signals do not");
     let told = |now: At| frozen("production", &tripped, now).unwrap();
     assert_eq!(told(at(1)).name, "breaker production: errors is 1, above 0");
     assert_eq!(told(at(1)).until, at(1 + 24 * 60));

@@ -7,6 +7,7 @@ use super::spec::Spec;
 use super::state::{Forward, Phase, Role, Rollout, State, Traffic, WorkerState};
 use super::{ATTEMPTS_MAX, judged, settle};
 use crate::id::At;
+use crate::line::line;
 
 /// Events in the making, with the state that they lead to.
 pub(super) struct Facts {
@@ -208,7 +209,7 @@ fn worker_failed(facts: &mut Facts, role: Role, generation: u64, reason: &str) {
     {
         return;
     }
-    let reason = clipped(reason);
+    let reason = line(reason, REASON_BYTES_MAX);
     let answered = worker.state == WorkerState::Ready;
     facts.push(Event::WorkerFailed { role, generation, reason: reason.clone(), at: facts.at });
     match (facts.r.phase.clone(), role) {
@@ -242,11 +243,6 @@ fn control_off(facts: &mut Facts) {
         let traffic = traffic_without_control(&facts.r, wanted.traffic);
         facts.want_traffic(traffic);
     }
-}
-
-fn clipped(reason: &str) -> String {
-    let end = (0..=REASON_BYTES_MAX.min(reason.len())).rev().find(|i| reason.is_char_boundary(*i)).unwrap_or(0);
-    reason.get(..end).unwrap_or_default().to_owned()
 }
 
 fn pause(facts: &mut Facts, by: &str, reason: &str) -> Result<(), Refused> {

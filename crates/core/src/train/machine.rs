@@ -3,6 +3,7 @@
 use super::fact::{Cause, Command, End, Event, Refused, Want};
 use super::spec::{Car, Spec};
 use crate::id::At;
+use crate::line::line;
 use crate::machine::Machine;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -232,7 +233,7 @@ fn direct(state: &State, command: &Command) -> Result<Vec<Event>, Refused> {
                 return if same { Ok(vec![]) } else { Err(Refused::UnderWay(train.number)) };
             }
             let number = state.train.as_ref().map_or(0, |train| train.number) + 1;
-            let (spec, by, reason) = (spec.clone(), by.clone(), clipped(reason));
+            let (spec, by, reason) = (spec.clone(), by.clone(), line(reason, TEXT_BYTES_MAX));
             return Ok(vec![Event::Departed { number, spec, by, reason, at: *at }]);
         }
         _ => {}
@@ -247,11 +248,15 @@ fn direct(state: &State, command: &Command) -> Result<Vec<Event>, Refused> {
     };
     Ok(match command {
         Command::TurnBack { by, reason, at } => match train.phase {
-            Phase::Forward => vec![Event::TurnedBack { cause: Cause::Person { by: by.clone(), reason: clipped(reason) }, at: *at }],
+            Phase::Forward => {
+                vec![Event::TurnedBack { cause: Cause::Person { by: by.clone(), reason: line(reason, TEXT_BYTES_MAX) }, at: *at }]
+            }
             _ => return Err(Refused::Already),
         },
         Command::Leave { service, by, reason, at } => match train.car(service) {
-            CarState::Asks { .. } => vec![Event::Left { service: service.clone(), by: by.clone(), reason: clipped(reason), at: *at }],
+            CarState::Asks { .. } => {
+                vec![Event::Left { service: service.clone(), by: by.clone(), reason: line(reason, TEXT_BYTES_MAX), at: *at }]
+            }
             _ => return Err(Refused::NotAsked(service.clone())),
         },
         seen => seen_of(train, seen).into_iter().collect(),
@@ -270,13 +275,13 @@ fn seen_of(train: &Train, command: &Command) -> Option<Event> {
             Event::Arrived { service: service.clone(), at: *at }
         }
         Command::WentBack { service, why, at } => match train.car(service) {
-            CarState::Runs { .. } => Event::WentBack { service: service.clone(), why: clipped(why), at: *at },
+            CarState::Runs { .. } => Event::WentBack { service: service.clone(), why: line(why, TEXT_BYTES_MAX), at: *at },
             CarState::Waits if forward && train.spec.car(service).is_some() => {
-                Event::WentBack { service: service.clone(), why: clipped(why), at: *at }
+                Event::WentBack { service: service.clone(), why: line(why, TEXT_BYTES_MAX), at: *at }
             }
             // Somebody undid it by hand.
             CarState::Arrived { .. } | CarState::Asks { .. } if !forward => Event::Undone { service: service.clone(), at: *at },
-            CarState::Arrived { .. } => Event::WentBack { service: service.clone(), why: clipped(why), at: *at },
+            CarState::Arrived { .. } => Event::WentBack { service: service.clone(), why: line(why, TEXT_BYTES_MAX), at: *at },
             _ => return None,
         },
         Command::Undone { service, at } if !forward && matches!(train.car(service), CarState::Arrived { .. } | CarState::Asks { .. }) => {
@@ -285,7 +290,7 @@ fn seen_of(train: &Train, command: &Command) -> Option<Event> {
         Command::CannotUndo { service, why, at }
             if !forward && matches!(train.car(service), CarState::Runs { .. } | CarState::Arrived { .. }) =>
         {
-            Event::Asked { service: service.clone(), why: clipped(why), at: *at }
+            Event::Asked { service: service.clone(), why: line(why, TEXT_BYTES_MAX), at: *at }
         }
         _ => return None,
     })
@@ -293,11 +298,4 @@ fn seen_of(train: &Train, command: &Command) -> Option<Event> {
 
 fn said(by: &str, reason: &str) -> bool {
     !by.trim().is_empty() && !reason.trim().is_empty()
-}
-
-/// One line of at most so many bytes.
-fn clipped(text: &str) -> String {
-    let line: String = text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let end = (0..=TEXT_BYTES_MAX.min(line.len())).rev().find(|i| line.is_char_boundary(*i)).unwrap_or(0);
-    line.get(..end).unwrap_or_default().to_owned()
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tidegate_adapters::curl::BriefCurl;
 use tidegate_adapters::prometheus::range;
 use tidegate_core::blame::Symptom;
-use tidegate_core::breaker::{self, Breaker, Command, Looks, Reading, Shown, Signal, Wanted};
+use tidegate_core::breaker::{self, Breaker, Command, Looks, Reading, Shown, Signal, WATCH, Wanted};
 use tidegate_core::id::At;
 use tidegate_core::machine::Machine as _;
 use tidegate_core::rollout::{self, Frozen};
@@ -25,8 +25,6 @@ use tidegate_engine::rollouts::Input;
 use tidegate_wire::config::{NamedBreaker, Workspace};
 use tidegate_wire::prometheus::Grid;
 
-/// Who trips and closes it by its signals.
-const BY: &str = "watch";
 /// Longest wait for the answers to one look.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 
@@ -121,8 +119,8 @@ async fn turn(
 ) -> Result<()> {
     let at = clock::now();
     let state = plane.control().state::<Breaker>(stream(name)).await?;
-    let (mut guilty, by) = (None, BY.to_owned());
-    let command = match looks.look(named.rule, state.tripped.is_some(), wrong, at) {
+    let (mut guilty, by) = (None, WATCH.to_owned());
+    let command = match looks.look(named.rule, &state, wrong, at) {
         None => return Ok(()),
         Some(Wanted::Trip(mut why)) => {
             if let Some(symptom) = symptom {
@@ -211,9 +209,7 @@ pub async fn command(
 ) -> Result<Response, Failed> {
     let known = &api.opened.config.breakers;
     if !known.contains_key(&name) {
-        let names: Vec<&str> = known.keys().map(String::as_str).collect();
-        let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        return Err(failure(exit::NOT_FOUND, format!("{word} a breaker: there is no `{name}`; known are {names}")).into());
+        return Err(exit::unknown(&format!("{word} a breaker"), &name, known.keys()).into());
     }
     let (by, reason, at) = (person.name, body.and_then(|axum::Json(said)| said.reason).unwrap_or_default(), clock::now());
     let command = match word.as_str() {

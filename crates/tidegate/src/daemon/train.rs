@@ -262,8 +262,7 @@ pub async fn command(
 ) -> Result<Response, Failed> {
     let known = &api.opened.config.trains;
     let Some(cars) = known.get(&name) else {
-        let names = if known.is_empty() { "none".to_owned() } else { known.keys().cloned().collect::<Vec<_>>().join(", ") };
-        return Err(failure(exit::NOT_FOUND, format!("{word} a train: there is no `{name}`; known are {names}")).into());
+        return Err(exit::unknown(&format!("{word} a train"), &name, known.keys()).into());
     };
     let Said { reason, versions, service } = body.map(|axum::Json(said)| said).unwrap_or_default();
     let (by, at) = (person.name, clock::now());

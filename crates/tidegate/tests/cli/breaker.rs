@@ -1,7 +1,7 @@
 //! A circuit breaker on a real Prometheus: it trips when a signal is abnormal or cannot be told, and nothing starts or goes forward.
 
 use crate::metrics::{Prometheus, prometheus};
-use crate::retrain::{looked, stands, trained};
+use crate::retrain::{looked, second_waits, stands, trained};
 use crate::up::up;
 use crate::world::{has_runtime, in_order, wait_for};
 
@@ -40,13 +40,18 @@ fn nothing_goes_forward_while_a_breaker_is_open() {
     let _server = Prometheus::again(&world, &program, port);
     wait_for("the closing", || list().contains("production: closed; normal at").then_some(()));
     wait_for("the thaw", || (!world.run(&["release", "status", "s/2"]).out.contains("frozen by")).then_some(()));
-    // By hand, at once; it takes more than normal signals for a moment, and somebody who says why.
+    // By hand, at once, by somebody who says why; signals that have long been normal do not close it.
     world.run(&["breaker", "trip", "staging", "--reason", "x"]).fails(4, &["there is no `staging`; known are production"]);
     world.run(&["breaker", "trip", "production", "--reason", " "]).fails(5, &["say who and why"]);
     in_order(
         &world.run(&["breaker", "trip", "production", "--reason", "the region is going down"]).well().out,
         &["tripped by owner", "the region"],
     );
+    let looked = || world.run(&["breaker", "list", "--json"]).json()["production"]["looked"].clone();
+    for _ in 0..3 {
+        let last = looked();
+        wait_for("another look", || (looked() != last).then_some(()));
+    }
     world.run(&["release", "start", "s", "1"]).fails(5, &["halted by breaker production: the region is going down"]);
     world.run(&["breaker", "close", "production", "--reason", "it stays"]);
     world.run(&["release", "abort", "s/2", "--reason", "enough"]).well();
@@ -81,13 +86,7 @@ fn of_two_releases_the_guilty_one_is_aborted_and_the_other_is_left_alone() {
     let config = world.read("tidegate.yaml").replace("breakers: {}\n", &breakers).replace("  s: { model: m }\n", services);
     world.write("tidegate.yaml", &config);
     let _up = up(&world);
-    looked(&world);
-    world.write("words.csv", "word\nother\n");
-    stands(&world, 1, "waits");
-    world.run(&["retrain", "approve"]).well();
-    stands(&world, 1, "promoted");
-    world.write("words.csv", "word\nthird\n");
-    stands(&world, 2, "waits");
+    second_waits(&world);
     for service in ["t", "s"] {
         world.run(&["release", "start", service, "2"]).well();
         let release = format!("{service}/2");

@@ -38,6 +38,18 @@ pub fn trained(retrain: &str, strategy: &str) -> World {
     world
 }
 
+/// Version 1 is trained and released everywhere, version 2 is trained and waits for a person.
+#[track_caller]
+pub fn second_waits(world: &World) {
+    looked(world);
+    world.write("words.csv", "word\nother\n");
+    stands(world, 1, "waits");
+    world.run(&["retrain", "approve"]).well();
+    stands(world, 1, "promoted");
+    world.write("words.csv", "word\nthird\n");
+    stands(world, 2, "waits");
+}
+
 fn state(world: &World) -> Value {
     world.run(&["retrain", "status", "--json"]).well().json()["m"].clone()
 }

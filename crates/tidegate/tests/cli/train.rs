@@ -1,7 +1,7 @@
 //! A train of three services: each is released after the one that it needs, one turns out harmful, and all go back in reverse, past
 //! one that cannot be undone; a crash in between changes nothing.
 
-use crate::retrain::{looked, stands, trained};
+use crate::retrain::{second_waits, trained};
 use crate::up::up;
 use crate::world::{Started, World, has_runtime, in_order, wait_for};
 
@@ -14,13 +14,7 @@ fn two_versions() -> (World, Started) {
     let config = world.read("tidegate.yaml").replace("  s: { model: m }\n", "  s: { model: m }\n  t: { model: m }\n  u: { model: m }\n");
     world.write("tidegate.yaml", &config);
     let up = up(&world);
-    looked(&world);
-    world.write("words.csv", "word\nother\n");
-    stands(&world, 1, "waits");
-    world.run(&["retrain", "approve"]).well();
-    stands(&world, 1, "promoted");
-    world.write("words.csv", "word\nthird\n");
-    stands(&world, 2, "waits");
+    second_waits(&world);
     (world, up)
 }
 

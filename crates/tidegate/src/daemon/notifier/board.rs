@@ -80,8 +80,7 @@ pub async fn all(State(api): State<Api>) -> Result<Response, Failed> {
 pub async fn test(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Failed> {
     let known = &api.opened.config.notify;
     let Some(channel) = known.get(&name) else {
-        let names = if known.is_empty() { "none".to_owned() } else { known.keys().cloned().collect::<Vec<_>>().join(", ") };
-        return Err(failure(exit::NOT_FOUND, format!("test a channel: there is no `{name}`; known are {names}")).into());
+        return Err(exit::unknown("test a channel", &name, known.keys()).into());
     };
     let (workspace, way, at) = (api.opened.config.name.clone(), channel.way.clone(), clock::now());
     // A position that no journal reaches: it is no happening, and each test is another.

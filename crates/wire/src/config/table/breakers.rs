@@ -22,7 +22,7 @@ pub(super) static BREAKER: Table = Table {
             "resets_after",
             SPAN,
             Need::Optional,
-            "It closes by itself when all was normal for so long; a person closes it when not given.",
+            "Tripped by its signals, it closes by itself when all was normal for so long; a person closes it when not given.",
         ),
         key(
             "services",
