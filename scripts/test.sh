@@ -12,6 +12,7 @@ need_python
 neighbours() {
     [ -n "${TIDEGATE_TEST_BROWSER:-}" ] || want_browser
     [ -n "${TIDEGATE_TEST_PROMETHEUS:-}" ] || want_package prometheus prometheus "counters of a Prometheus"
+    [ -n "${TIDEGATE_TEST_INFLUXD:-}" ] || want_package influxd influxdb "values of an InfluxDB"
     environment test
     environment dvc
     environment gx

@@ -42,7 +42,7 @@ fn sent(request: &Request, timeout_s: u32, retries: u32) -> Result<Response, Htt
     let text = String::from_utf8_lossy(&output);
     let (body, status) = text.rsplit_once('\n').ok_or_else(|| failed("the answer has no status".to_owned()))?;
     let status = status.trim().parse().map_err(|_| failed(format!("the answer has the status `{status}`")))?;
-    Ok(Response { status, body: serde_json::from_str(body).unwrap_or(Value::Null) })
+    Ok(Response { status, body: serde_json::from_str(body).unwrap_or_else(|_| Value::String(body.to_owned())) })
 }
 
 /// Runs `curl` with these settings; what it printed, or why it failed.
@@ -91,9 +91,15 @@ fn settings(request: &Request, timeout_s: u32, retries: u32) -> String {
     if request.method != "POST" && retries > 0 {
         lines.push(format!("retry = {retries}"));
     }
+    if let Some(sign) = &request.sign {
+        lines.push(format!("aws-sigv4 = \"{}\"", quoted(&sign.scope)));
+        lines.push(format!("user = \"{}\"", quoted(&sign.user)));
+    }
     lines.extend(request.headers.iter().map(|(name, value)| format!("header = \"{}: {}\"", quoted(name), quoted(value))));
     if let Some(body) = &request.body {
-        lines.push("header = \"Content-Type: application/json\"".to_owned());
+        if !request.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+            lines.push("header = \"Content-Type: application/json\"".to_owned());
+        }
         lines.push(format!("data-raw = \"{}\"", quoted(&body.to_string())));
     }
     lines.join("\n") + "\n"

@@ -1,4 +1,5 @@
-//! Services outside, one file each: comments on GitHub, GitLab and Bitbucket; queries of Prometheus; Slack, webhooks of tools,
+//! Services outside, one file each: comments on GitHub, GitLab and Bitbucket; metrics of Prometheus, Datadog,
+//! CloudWatch, New Relic, InfluxDB, Graphite and of any JSON; Slack, webhooks of tools,
 //! mail.
 //!
 //! Each speaks through [`Http`], so that it can be held against any server. An adapter knows no other adapter. Not here:
@@ -12,6 +13,7 @@ pub mod gitlab;
 pub mod prometheus;
 pub mod slack;
 pub mod smtp;
+pub mod sources;
 #[cfg(test)]
 mod tests;
 pub mod webhook;
@@ -25,7 +27,7 @@ pub const PAGES_MAX: u32 = 100;
 pub const PAGE_ITEMS: u32 = 100;
 
 /// A request to a service's API.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Request {
     /// GET, POST, PATCH or PUT.
     pub method: &'static str,
@@ -35,6 +37,33 @@ pub struct Request {
     pub headers: Vec<(String, String)>,
     /// Body as JSON.
     pub body: Option<Value>,
+    /// Signature that it carries, where the service asks for one.
+    pub sign: Option<Sign>,
+}
+
+/// Without what headers say: secrets stand there.
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let headers: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        let mut shown = f.debug_struct("Request");
+        shown.field("method", &self.method).field("url", &self.url).field("headers", &headers);
+        shown.field("body", &self.body).field("sign", &self.sign).finish()
+    }
+}
+
+/// AWS' Signature Version 4.
+#[derive(Clone, PartialEq)]
+pub struct Sign {
+    /// Provider, region and service, as `aws:amz:eu-west-1:monitoring`.
+    pub scope: String,
+    /// The access key's id and its secret, with a colon between.
+    pub user: String,
+}
+
+impl std::fmt::Debug for Sign {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sign").field("scope", &self.scope).finish_non_exhaustive()
+    }
 }
 
 /// What came back.
@@ -42,7 +71,7 @@ pub struct Request {
 pub struct Response {
     /// Status.
     pub status: u16,
-    /// Body as JSON; null when it is none.
+    /// Body as JSON; as a text when it is none.
     pub body: Value,
 }
 
@@ -210,7 +239,7 @@ fn call(
     (method, url): (&'static str, String),
     body: Option<Value>,
 ) -> Result<Value, CommentError> {
-    let request = Request { method, url, headers: service.headers.clone(), body };
+    let request = Request { method, url, headers: service.headers.clone(), body, sign: None };
     let answer = http.send(&request)?;
     match answer.status {
         200..=299 => Ok(answer.body),

@@ -45,7 +45,7 @@ pub fn range(http: &dyn Http, url: &str, token: Option<&str>, query: &str, grid:
         grid.step_s
     );
     let headers = token.map(|token| ("Authorization".to_owned(), format!("Bearer {token}"))).into_iter().collect();
-    let answer = http.send(&Request { method: "GET", url: address, headers, body: None })?;
+    let answer = http.send(&Request { method: "GET", url: address, headers, body: None, sign: None })?;
     if matches!(answer.status, 401 | 403) {
         return Err(QueryError::Denied { url: url.to_owned(), status: answer.status });
     }
@@ -112,7 +112,7 @@ pub fn counts(http: &dyn Http, url: &str, token: Option<&str>, arms: &Arms, grid
 }
 
 /// Everything but letters, digits and `-_.~` as its bytes in hexadecimal.
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let mut out = String::with_capacity(text.len() * 3);
     for byte in text.bytes() {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {

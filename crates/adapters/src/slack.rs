@@ -8,5 +8,5 @@ use serde_json::Value;
 /// # Errors
 /// When it was not taken.
 pub fn send(http: &dyn Http, address: &str, message: Value) -> Result<(), TellError> {
-    took(http, &Request { method: "POST", url: address.to_owned(), headers: vec![], body: Some(message) })
+    took(http, &Request { method: "POST", url: address.to_owned(), headers: vec![], body: Some(message), sign: None })
 }

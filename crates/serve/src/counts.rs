@@ -19,7 +19,7 @@ pub enum Kind {
     First,
     /// Another target gave no answer; never counted for the judge.
     Retry,
-    /// The caller named the version; never counted for the judge.
+    /// The caller named the version, or asked for a preview of it; never counted for the judge.
     Direct,
     /// A copy that no user sees.
     Mirrored,
@@ -49,7 +49,7 @@ pub struct LiveTotals {
     pub client_faults: u64,
     /// Of the requests: retries of others' failures.
     pub retries: u64,
-    /// Of the requests: those that named the version.
+    /// Of the requests: those that named the version or asked for a preview.
     pub direct: u64,
     /// Sum of the latencies of answered ones, in microseconds.
     pub latency_us: u64,

@@ -35,6 +35,8 @@ pub struct PlanRoute {
     pub targets: Vec<Arc<PlanTarget>>,
     sequence: Arc<Sequence>,
     pub mirror: Option<PlanMirror>,
+    /// Who answers those who ask for the version under judgement.
+    pub preview: Option<Arc<PlanTarget>>,
 }
 
 /// One service's shadow.
@@ -140,8 +142,9 @@ fn plan_route(route: &Route, generation: u64, ground: &Ground<'_>) -> Result<Pla
         }
         Some(_) | None => None,
     };
+    let preview = route.preview.as_ref().map(|p| plan_target(&route.service, &p.target, 0, ground).map(Arc::new)).transpose()?;
     let (service, model) = (route.service.as_str().into(), route.model.as_str().into());
-    Ok(PlanRoute { generation, service, model, route: route.clone(), targets, sequence, mirror })
+    Ok(PlanRoute { generation, service, model, route: route.clone(), targets, sequence, mirror, preview })
 }
 
 fn plan_target(service: &str, target: &TargetId, weight_bp: u32, ground: &Ground<'_>) -> Result<PlanTarget, PlanError> {

@@ -31,6 +31,7 @@ fn spec(number: usize) -> Spec {
         steps: vec![Step::Canary { weights_bp: vec![500, 2_500, 5_000], min_time_ms: 3_600_000, baseline: Baseline::Fresh }],
         promote: Promotion { watch_ms: 1_800_000, hold_back_bp: 500 },
         exposure_max: None,
+        affinity: None,
         judge,
         offline_disagreement: Some(OneSample { trials: 10_000, hits: 100 }),
         deadlines: Deadlines::default(),

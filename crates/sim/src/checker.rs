@@ -7,7 +7,7 @@ use crate::story::Violation;
 use std::collections::HashMap;
 use tidegate_core::id::At;
 use tidegate_core::judge::{Mode, Verdict};
-use tidegate_core::rollout::{Event, HoldWhy, Note, Promoter, Role};
+use tidegate_core::rollout::{Event, HoldWhy, Note, Promoter, Role, Stage};
 
 /// Ticks after the healing within which users must be off a harmful candidate.
 const EXPOSED_TICKS_MAX: u64 = 45;
@@ -19,6 +19,7 @@ const BLIND_TICKS_MAX: u64 = 12;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 enum Exposure {
     None,
+    Preview,
     Shadow,
     Weight(usize),
     Promoted,
@@ -42,9 +43,10 @@ pub(crate) struct Checker {
     waits_for_person: bool,
     /// Until when a freeze is on, by the driver's clock.
     frozen: Option<At>,
-    /// In this attempt a person was asked, and let it go on.
+    /// In this stage a person was asked, and let it go on.
     asked: bool,
     let_on: bool,
+    stage: Option<Stage>,
     watch_ended: bool,
     /// Ticks left to a watch that a person resumed.
     blind_left: u64,
@@ -73,6 +75,7 @@ impl Checker {
             frozen: None,
             asked: false,
             let_on: false,
+            stage: None,
             watch_ended: false,
             blind_left: 0,
             generation: 0,
@@ -165,6 +168,7 @@ impl Checker {
         let weight = self.scenario.weights_bp.iter().position(|w| *w == t.candidate_bp);
         match (t.candidate_bp, weight) {
             (0, _) if t.mirror_bp > 0 => Exposure::Shadow,
+            (0, _) if t.preview => Exposure::Preview,
             (0, _) => Exposure::None,
             (_, Some(i)) => Exposure::Weight(i),
             (promoted, None) => {
@@ -181,6 +185,10 @@ impl Checker {
             return;
         }
         let mut before: Vec<(Exposure, u64)> = vec![];
+        if let (Some(Some(ticks)), false) = (self.scenario.preview, self.clock_jumped) {
+            // By the driver's clock: the last tick may not be whole.
+            before.push((Exposure::Preview, ticks.saturating_sub(1)));
+        }
         if self.scenario.shadow {
             before.push((Exposure::Shadow, 1));
         }
@@ -206,7 +214,8 @@ impl Checker {
         let excused = self.blind_left > 0;
         self.blind_left = if plane.route.control_bp > 0 { 0 } else { self.blind_left.saturating_sub(1) };
         self.rule(now_ms, !watched_blind || excused, "a watch keeps its control", || format!("{}", plane.route));
-        if counted || uncontrolled {
+        let seen = self.exposure == Exposure::Preview && !self.waits_for_person && self.frozen.is_none();
+        if counted || uncontrolled || seen {
             *self.ticks_at.entry(self.exposure).or_insert(0) += 1;
         }
         let harmful = self.scenario.truth == Truth::Harmful && self.scenario.has_stable && !self.person_promoted;
@@ -309,6 +318,9 @@ impl Checker {
                 self.frozen = None;
             }
             Event::StageEntered { .. } | Event::WatchEnded { .. } => {
+                if let Event::StageEntered { stage, .. } = event {
+                    self.entered(now_ms, *stage);
+                }
                 self.watch_ended |= matches!(event, Event::WatchEnded { .. });
                 let waits = self.waits_for_person;
                 self.rule(now_ms, !waits, "what waits for a person goes nowhere by itself", || event.to_string());
@@ -322,9 +334,22 @@ impl Checker {
             Event::RollbackBegan { .. } => (self.waits_for_person, self.frozen) = (false, None),
             Event::AttemptOpened { .. } => {
                 (self.waits_for_person, self.asked, self.let_on, self.watch_ended) = (false, false, false, false);
+                self.stage = None;
             }
             _ => {}
         }
+    }
+
+    /// Another stage: in the one before it whoever had to was asked.
+    fn entered(&mut self, now_ms: i64, stage: Stage) {
+        if self.stage == Some(stage) {
+            return;
+        }
+        let unasked = self.stage == Some(Stage::Preview) && self.scenario.preview == Some(None) && !self.let_on;
+        self.rule(now_ms, !unasked, "a preview that asks a person ends with their word", || format!("entered {stage}"));
+        let first = self.stage.is_none() && self.scenario.preview.is_some() && self.scenario.has_stable;
+        self.rule(now_ms, !first || stage == Stage::Preview, "no stage is skipped or cut short", || format!("{stage} before the preview"));
+        (self.stage, self.asked, self.let_on) = (Some(stage), false, false);
     }
 
     /// A verdict that tells of as many users as may is followed by the way back.
@@ -381,7 +406,7 @@ impl Checker {
         if ended {
             let end = plane.route;
             let keeper = if released { Role::Candidate } else { Role::Stable };
-            self.rule(now_ms, end.share_bp(keeper) == 10_000 && end.mirror_bp == 0, "no rollout is left half-way", || {
+            self.rule(now_ms, end.share_bp(keeper) == 10_000 && end.mirror_bp == 0 && !end.preview, "no rollout is left half-way", || {
                 format!("{phase} with {end}")
             });
             for role in Role::ALL.into_iter().filter(|r| *r != keeper) {

@@ -11,9 +11,10 @@ use tidegate_core::id::{At, Digest};
 use tidegate_core::judge::{Assessment, HoldReason, JudgeSettings, Mode, Verdict};
 use tidegate_core::machine::Machine;
 use tidegate_core::rollout::{
-    Baseline, Command, Deadlines, Event, Judged, Phase, Promotion, Role, Rollouts, Spec, SpecDraft, State, Step, Traffic, Until, check,
-    deadline, effects,
+    Baseline, Command, Deadlines, Event, Forward, Judged, Phase, Promoter, Promotion, Role, Rollouts, Spec, SpecDraft, State, Step,
+    Traffic, Until, check, deadline, effects,
 };
+use tidegate_core::route::Carrier;
 
 /// Most states that are entered: a bound on memory.
 pub const STATES_MAX: usize = 2_000_000;
@@ -38,49 +39,62 @@ pub struct Explored {
     pub broken: Vec<String>,
 }
 
-/// Explores a strategy with a shadow, a canary of two weights, a question to a person and a watch, up to `depth` commands
-/// after the start.
+/// Explores a strategy with a shadow, a canary of two weights, a question to a person and a watch, and two that begin with a
+/// preview, up to `depth` commands after the start.
 #[must_use]
 pub fn explore(depth: usize) -> Explored {
     let mut explored = Explored { depth, ..Explored::default() };
-    let Some((spec, start)) = begin() else { return explored };
     let mut seen: HashSet<Digest> = HashSet::new();
     // From the start, and from where it stands in its last weight and in its watch, which lie deeper than a bound reaches.
-    let mut front: Vec<(State, Vec<&'static str>)> = vec![(start.clone(), vec![])];
-    let in_step = advanced(start, &[Verdict::Promote, Verdict::Continue]);
-    let watching = advanced(in_step.clone(), &[Verdict::Promote, Verdict::Promote]);
-    front.extend([(in_step, vec!["in the last weight"]), (watching, vec!["in the watch"])]);
-    for _ in 0..=depth {
-        let mut next = Vec::new();
-        for (state, path) in front {
-            if !seen.insert(fingerprint(&state)) {
-                continue;
-            }
-            explored.enter(&state, &path);
-            if seen.len() >= STATES_MAX {
-                explored.cut = true;
-                return explored;
-            }
-            for command in commands(&state, &spec) {
-                explored.steps += 1;
-                let Ok(events) = Rollouts::decide(&state, &command) else { continue };
-                let after = events.iter().fold(state.clone(), Rollouts::evolve);
-                let mut way = path.clone();
-                way.push(command.name());
-                explored.step(&state, &events, &after, &way);
-                explored.freezes(&state, &command, &events, &way);
-                if !events.is_empty() {
-                    next.push((after, way));
-                }
-            }
+    if let Some((spec, start)) = begin(progressive()) {
+        let in_step = advanced(start.clone(), &[Verdict::Promote, Verdict::Continue]);
+        let watching = advanced(in_step.clone(), &[Verdict::Promote, Verdict::Promote]);
+        let front = vec![(start, vec![]), (in_step, vec!["in the last weight"]), (watching, vec!["in the watch"])];
+        explored.from(front, &spec, &mut seen);
+    }
+    for for_ms in [None, Some(60_000)] {
+        if let Some((spec, start)) = begin(blue_green(for_ms)) {
+            let preview = advanced(start.clone(), &[Verdict::Promote]);
+            explored.from(vec![(start, vec![]), (preview, vec!["in the preview"])], &spec, &mut seen);
         }
-        front = next;
     }
     explored.states = seen.len();
     explored
 }
 
+type Reached = (State, Vec<&'static str>);
+
 impl Explored {
+    /// Goes on from these states, entering none that is known.
+    fn from(&mut self, mut front: Vec<Reached>, spec: &Spec, seen: &mut HashSet<Digest>) {
+        for _ in 0..=self.depth {
+            let mut next = Vec::new();
+            for (state, path) in front {
+                if !seen.insert(fingerprint(&state)) {
+                    continue;
+                }
+                self.enter(&state, &path);
+                if seen.len() >= STATES_MAX {
+                    self.cut = true;
+                    return;
+                }
+                for command in commands(&state, spec) {
+                    self.steps += 1;
+                    let Ok(events) = Rollouts::decide(&state, &command) else { continue };
+                    let after = events.iter().fold(state.clone(), Rollouts::evolve);
+                    let mut way = path.clone();
+                    way.push(command.name());
+                    self.step(&state, &events, &after, &way);
+                    self.freezes(&state, &command, &events, &way);
+                    if !events.is_empty() {
+                        next.push((after, way));
+                    }
+                }
+            }
+            front = next;
+        }
+    }
+
     fn enter(&mut self, state: &State, path: &[&str]) {
         self.states += 1;
         let phase = state.rollout().map_or("not started", |r| r.phase.name());
@@ -106,6 +120,18 @@ impl Explored {
             if is.traffic.is_some_and(|t| t.traffic != end || t.applied.is_none()) {
                 self.broke("traffic is split after the end", path);
             }
+        }
+        let previewed = was.forward() == Some(Forward::Preview) && is.forward() == Some(Forward::Promoting);
+        let unasked = was.spec.preview() == Some(None) && is.let_on.is_none() && !matches!(is.promoted_by, Some(Promoter::Person { .. }));
+        if previewed && unasked {
+            self.broke("a preview that asks a person ends without one", path);
+        }
+        let began = events.iter().find(|e| matches!(e, Event::PromotionBegan { by: Promoter::Policy { .. }, .. })).map(Event::at);
+        let seen_since = was.traffic.and_then(|t| t.applied).map(|at| at.max(was.attempt_since));
+        if let (true, Some(at), Some(since), Some(Some(for_ms))) = (previewed, began, seen_since, was.spec.preview())
+            && (at.since_ms(since) < for_ms || was.paused.is_some())
+        {
+            self.broke("a preview is cut short", path);
         }
         if is.generation < was.generation {
             self.broke("generations run backwards", path);
@@ -154,7 +180,21 @@ fn fingerprint(state: &State) -> Digest {
     Digest::of(serde_json::to_string(state).unwrap_or_default().as_bytes())
 }
 
-fn begin() -> Option<(Spec, State)> {
+/// A shadow, a canary of two weights, and a question to a person.
+fn progressive() -> Vec<Step> {
+    vec![
+        Step::Shadow { mirror_bp: 10_000, until: Until::Evidence },
+        Step::Canary { weights_bp: vec![1_000, 5_000], min_time_ms: 60_000, baseline: Baseline::Fresh },
+        Step::Pause { for_ms: None },
+    ]
+}
+
+/// A preview alone, by time or by a person.
+fn blue_green(for_ms: Option<u64>) -> Vec<Step> {
+    vec![Step::Preview { carrier: Carrier::Header("x-preview".to_owned()), value: None, for_ms }]
+}
+
+fn begin(steps: Vec<Step>) -> Option<(Spec, State)> {
     let draft = SpecDraft {
         service: "explored".to_owned(),
         number: 1,
@@ -163,13 +203,10 @@ fn begin() -> Option<(Spec, State)> {
         stable: Some("1".to_owned()),
         change: "any".to_owned(),
         strategy: String::new(),
-        steps: vec![
-            Step::Shadow { mirror_bp: 10_000, until: Until::Evidence },
-            Step::Canary { weights_bp: vec![1_000, 5_000], min_time_ms: 60_000, baseline: Baseline::Fresh },
-            Step::Pause { for_ms: None },
-        ],
+        steps,
         promote: Promotion { watch_ms: 60_000, hold_back_bp: 500 },
         exposure_max: Some(5_000),
+        affinity: None,
         judge: JudgeSettings::preset(),
         offline_disagreement: None,
         deadlines: Deadlines::default(),

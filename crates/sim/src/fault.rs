@@ -8,7 +8,8 @@ use tidegate_core::id::At;
 use tidegate_core::judge::Verdict;
 use tidegate_core::machine::Machine;
 use tidegate_core::rollout::{
-    Cause, Command, Effect, Event, HoldWhy, Judged, Phase, Promoter, Refused, Role, Rollout, Rollouts, Stage, State, Traffic, effects,
+    Cause, Command, Effect, Event, Forward, HoldWhy, Judged, LetOn, Phase, Promoter, Refused, Role, Rollout, Rollouts, Stage, State,
+    Traffic, effects,
 };
 
 /// A mistake that somebody could make.
@@ -182,7 +183,12 @@ fn distorted_state(fault: Fault, state: &State) -> State {
         match (fault, r.phase.clone()) {
             (Fault::GoesOnWhilePaused, _) => r.paused = None,
             (Fault::GoesOnWhileFrozen, _) => r.frozen = None,
-            (Fault::GoesOnWhileHeld, Phase::Held { forward, .. }) => r.phase = Phase::Forward { forward },
+            (Fault::GoesOnWhileHeld, Phase::Held { forward, .. }) => {
+                if forward == Forward::Preview {
+                    r.let_on = Some(LetOn { by: "nobody".to_owned(), stage: Stage::Preview, at: r.phase_since });
+                }
+                r.phase = Phase::Forward { forward };
+            }
             _ => {}
         }
     }
@@ -233,7 +239,7 @@ fn distorted_events(fault: Fault, state: &State, mut events: Vec<Event>, at: At)
         }
         Fault::WeightBeforeReady if events.iter().any(|e| matches!(e, Event::Started { .. })) => {
             let state = after(&events);
-            let traffic = Traffic { stable_bp: 9_000, candidate_bp: 500, control_bp: 500, mirror_bp: 0 };
+            let traffic = Traffic { stable_bp: 9_000, candidate_bp: 500, control_bp: 500, mirror_bp: 0, preview: false };
             if state.rollout().is_some_and(Rollout::has_control) {
                 events.push(Event::StageEntered { stage: Stage::Step { index: 0 }, at });
                 events.push(Event::TrafficWanted { generation: generation(&state), traffic, at });
@@ -286,7 +292,7 @@ fn distorted_split(fault: Fault, state: &State, event: &mut Event) {
 }
 
 fn promote(events: &mut Vec<Event>, generation: u64, at: At) {
-    let traffic = Traffic { stable_bp: 0, candidate_bp: 9_500, control_bp: 500, mirror_bp: 0 };
+    let traffic = Traffic { stable_bp: 0, candidate_bp: 9_500, control_bp: 500, mirror_bp: 0, preview: false };
     events.push(Event::PromotionBegan { by: Promoter::Evidence, at });
     events.push(Event::TrafficWanted { generation, traffic, at });
 }

@@ -3,6 +3,7 @@
 use indexmap::IndexMap;
 use tidegate_core::judge::{Guardrail, GuardrailKind, JudgeSettings};
 use tidegate_core::rollout::{Baseline, Deadlines, Promotion, Spec, SpecDraft, Step, Until};
+use tidegate_core::route::Carrier;
 use tidegate_stats::rng::Rng;
 
 /// What is true of the candidate, which only the world knows.
@@ -59,6 +60,8 @@ pub struct Scenario {
     pub pauses_canary: bool,
     /// Whether the strategy asks a person before it promotes.
     pub asks: bool,
+    /// Whether it begins with a preview, and after how many ticks that ends; without any a person ends it.
+    pub preview: Option<Option<u64>>,
     /// A freeze: the tick in which it begins, and its length in ticks.
     pub freeze: Option<(u64, u64)>,
     /// Most requests that the candidate may answer in its canary without evidence.
@@ -106,6 +109,7 @@ impl Scenario {
             asks: rng.chance(0.25),
             exposure_max: if rng.chance(0.15) { Some(3_000 + rng.below(6_000)) } else { None },
             freeze: if rng.chance(0.2) { Some((2 + rng.below(30), 10 + rng.below(60))) } else { None },
+            preview: rng.chance(0.2).then(|| rng.chance(0.5).then(|| 2 + rng.below(8))),
         }
     }
 
@@ -134,6 +138,7 @@ impl Scenario {
             asks: false,
             exposure_max: None,
             freeze: None,
+            preview: None,
         }
     }
 
@@ -152,6 +157,11 @@ impl Scenario {
         };
         let canary =
             Step::Canary { weights_bp: self.weights_bp.clone(), min_time_ms: self.step_ticks * TICK_MS, baseline: Baseline::Fresh };
+        let preview = |ticks: Option<u64>| Step::Preview {
+            carrier: Carrier::Header("x-preview".to_owned()),
+            value: None,
+            for_ms: ticks.map(|ticks| ticks * TICK_MS),
+        };
         let shadow = Step::Shadow { mirror_bp: 10_000, until: Until::Evidence };
         let judge = JudgeSettings {
             alpha: self.alpha,
@@ -170,13 +180,19 @@ impl Scenario {
             stable: self.has_stable.then(|| "1".to_owned()),
             change: "a drawn change".to_owned(),
             strategy: String::new(),
-            steps: [self.shadow.then_some(shadow), Some(canary), self.asks.then_some(Step::Pause { for_ms: None })]
-                .into_iter()
-                .flatten()
-                .collect(),
+            steps: [
+                self.preview.map(preview),
+                self.shadow.then_some(shadow),
+                Some(canary),
+                self.asks.then_some(Step::Pause { for_ms: None }),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             promote: Promotion { watch_ms: self.watch_ticks * TICK_MS, hold_back_bp: self.hold_back_bp },
             judge,
             exposure_max: self.exposure_max,
+            affinity: None,
             offline_disagreement: None,
             deadlines: Deadlines { load_ms: 60_000, apply_ms: 40_000, finish_ms: 60_000, remind_ms: 120_000 },
         };

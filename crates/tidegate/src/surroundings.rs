@@ -61,7 +61,9 @@ pub fn prometheus_token() -> Option<String> {
 #[expect(clippy::disallowed_methods, reason = "secrets come from the environment")]
 pub fn secret(variable: &str) -> Result<String, String> {
     let value = std::env::var(variable).ok().map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
-    value.ok_or_else(|| format!("the environment variable {variable} is not set: set it and start `tidegate up` again"))
+    value.ok_or_else(|| {
+        format!("the environment variable {variable} is not set: set it, and start `tidegate up` again where that asks for it")
+    })
 }
 
 /// The token of the person who gives a command: `TIDEGATE_TOKEN`. Without one commands in the workspace's folder are its owner's; one

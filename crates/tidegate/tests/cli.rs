@@ -50,6 +50,9 @@ mod notify;
 #[path = "cli/people.rs"]
 mod people;
 #[cfg(feature = "data")]
+#[path = "cli/preview.rs"]
+mod preview;
+#[cfg(feature = "data")]
 #[path = "cli/report.rs"]
 mod report;
 #[path = "cli/reproduce.rs"]
@@ -61,6 +64,9 @@ mod retrain;
 mod run;
 #[path = "cli/sim.rs"]
 mod sim;
+#[cfg(feature = "data")]
+#[path = "cli/sources.rs"]
+mod sources;
 #[cfg(feature = "data")]
 #[path = "cli/stored.rs"]
 mod stored;

@@ -17,7 +17,7 @@ mod verdict;
 
 pub use assess::{JUDGE_VERSION, recompute};
 pub use batches::{Batch, BatchAssessment, BatchError, BatchSettings, Look, Moments, judge_batches};
-pub use counts::{CountsAssessment, Interval, alone, for_counts, judge_counts, tick_of};
+pub use counts::{Arms, CountsAssessment, Interval, alone, for_counts, for_latencies, judge_arms, judge_counts, tick_of};
 pub use evidence::{ArmCounts, BUCKETS, BUCKETS_PER_OCTAVE, LatencyHistogram, Mode, OneSample, PairCounts, Tick};
 pub use guardrails::{Offline, applies};
 pub use history::{GuardrailPoint, History, HistoryPoint, history};

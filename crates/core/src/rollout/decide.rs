@@ -194,11 +194,15 @@ pub(super) fn watch_traffic(r: &Rollout) -> Traffic {
 /// The split of a stage after its control was lost: nothing is compared, so no user is exposed for it.
 fn traffic_without_control(r: &Rollout, wanted: Traffic) -> Traffic {
     match r.forward() {
-        Some(Forward::Pending { .. } | Forward::Shadow | Forward::Step { .. }) | None if wanted.candidate_bp <= 5_000 => Traffic::STABLE,
+        Some(Forward::Pending { .. } | Forward::Preview | Forward::Shadow | Forward::Step { .. }) | None
+            if wanted.candidate_bp <= 5_000 =>
+        {
+            Traffic::STABLE
+        }
         Some(_) | None => {
             let to_stable = if r.workers.ready(Role::Stable) { wanted.control_bp } else { 0 };
             let stable_bp = wanted.stable_bp + to_stable;
-            Traffic { stable_bp, candidate_bp: 10_000 - stable_bp, control_bp: 0, mirror_bp: 0 }
+            Traffic { stable_bp, candidate_bp: 10_000 - stable_bp, ..Traffic::CANDIDATE }
         }
     }
 }
@@ -288,11 +292,18 @@ fn resume(facts: &mut Facts, by: &str) -> Result<(), Refused> {
     }
 }
 
-/// Whether a held stage can go on as it stands: its workers are ready and its split still has both arms.
+/// Whether a held stage can go on as it stands: its workers are ready and its split still has both arms, or those who ask.
 fn intact(r: &Rollout, forward: Forward) -> bool {
     let ready = r.needed().all(|role| r.workers.ready(role));
-    let both = r.traffic.is_some_and(|t| t.traffic.reaches(Role::Candidate) && t.traffic.reaches(Role::Control));
-    ready && (both || matches!(forward, Forward::Pending { .. }))
+    let reaches = |role: Role| r.traffic.is_some_and(|t| t.traffic.reaches(role));
+    ready
+        && match forward {
+            Forward::Pending { .. } => true,
+            Forward::Preview => reaches(Role::Candidate),
+            Forward::Shadow | Forward::Step { .. } | Forward::Promoting | Forward::Watching { .. } => {
+                reaches(Role::Candidate) && reaches(Role::Control)
+            }
+        }
 }
 
 fn promote(facts: &mut Facts, by: &str, reason: &str) -> Result<(), Refused> {
@@ -303,7 +314,8 @@ fn promote(facts: &mut Facts, by: &str, reason: &str) -> Result<(), Refused> {
         return Err(Refused::Frozen { command: "promote", name: frozen.name.clone(), until: frozen.until });
     }
     match &facts.r.phase {
-        Phase::Forward { forward: Forward::Pending { .. } | Forward::Shadow | Forward::Step { .. } } | Phase::Held { .. } => {
+        Phase::Forward { forward: Forward::Pending { .. } | Forward::Preview | Forward::Shadow | Forward::Step { .. } }
+        | Phase::Held { .. } => {
             // a lost stable is a reason to promote, one that is still coming up is a reason to wait
             let stable_settled =
                 facts.r.spec.stable.is_none() || matches!(facts.r.workers.stable.state, WorkerState::Ready | WorkerState::Failed { .. });

@@ -114,6 +114,14 @@ pub(super) fn deadline_of(r: &Rollout) -> Option<At> {
     [own_deadline(r), thaw].into_iter().flatten().min()
 }
 
+/// When the time of a preview has passed; none where a person ends it, or where it stands still.
+pub(super) fn preview_ends(r: &Rollout) -> Option<At> {
+    let since = r.traffic.and_then(|wanted| wanted.applied)?;
+    let for_ms = r.spec.preview()??;
+    // A pause and a freeze take no time off it: both move the attempt on, by all of it or by their length.
+    (!r.stands_still()).then(|| since.max(r.attempt_since).plus_ms(for_ms))
+}
+
 /// The deadline of what it waits for, whatever ends a freeze.
 pub(super) fn own_deadline(r: &Rollout) -> Option<At> {
     let wait = r.spec.deadlines;
@@ -126,6 +134,7 @@ pub(super) fn own_deadline(r: &Rollout) -> Option<At> {
         Phase::Forward { forward } => match forward {
             Forward::Pending { .. } if r.needed().all(|role| r.workers.ready(role)) => Some(undecided),
             Forward::Pending { .. } => Some(r.phase_since.plus_ms(wait.load_ms)),
+            Forward::Preview => Some(unapplied.unwrap_or(preview_ends(r).unwrap_or(undecided))),
             Forward::Shadow | Forward::Step { .. } => Some(unapplied.unwrap_or(undecided)),
             Forward::Promoting => Some(unapplied.unwrap_or(r.phase_since.plus_ms(wait.apply_ms))),
             Forward::Watching { .. } if unapplied.is_some() => unapplied,

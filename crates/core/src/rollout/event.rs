@@ -81,6 +81,8 @@ pub enum HoldWhy {
     InsufficientEvidence,
     /// The strategy asks a person here.
     Asked,
+    /// It was paused for longer than it may take.
+    Forgotten,
     /// The watch could not end: suspicion, or no telemetry.
     WatchUndecided,
     /// A worker that the comparison or the way back needs was lost.
@@ -103,6 +105,7 @@ impl std::fmt::Display for HoldWhy {
                 write!(f, "the data plane did not confirm the split of generation {generation} in time")
             }
             HoldWhy::Asked => f.write_str("the strategy asks a person before it goes on"),
+            HoldWhy::Forgotten => f.write_str("it was paused past its deadline"),
             HoldWhy::InsufficientEvidence => f.write_str("the judge's deadline passed with evidence for neither bar"),
             HoldWhy::WatchUndecided => f.write_str("the watch could not end in time: suspicion, or no telemetry"),
             HoldWhy::WorkerLost { role, reason } => write!(f, "the {role} worker was lost: {reason}"),

@@ -123,6 +123,7 @@ fn unreachable_event(event: &Event) {
 fn phase(r: &mut Rollout, event: &Event) {
     let at = event.at();
     match event {
+        Event::StageEntered { stage: Stage::Preview, .. } => enter(r, at, Phase::Forward { forward: Forward::Preview }),
         Event::StageEntered { stage: Stage::Shadow, .. } => enter(r, at, Phase::Forward { forward: Forward::Shadow }),
         Event::StageEntered { stage: Stage::Step { index }, .. } => {
             enter(r, at, Phase::Forward { forward: Forward::Step { index: *index } })

@@ -76,7 +76,7 @@ fn progress(r: &Rollout, forward: Forward, judged: &Judged) -> Option<Progress> 
     let let_on = !pauses.person || r.let_on.as_ref().is_some_and(|on| on.stage == forward.stage());
     let to = |next: Stage| if let_on { Progress::To(next) } else { Progress::Ask };
     match forward {
-        Forward::Pending { .. } | Forward::Promoting => None,
+        Forward::Pending { .. } | Forward::Preview | Forward::Promoting => None,
         Forward::Shadow => {
             let (_, until) = r.spec.shadow()?;
             let next = r.spec.next_stage(Some(Stage::Shadow));

@@ -1,10 +1,10 @@
 //! The rollout machine: carries one version of one model into one service, or back out of it.
 //!
 //! ```text
-//! Pending ─▶ Shadow ─▶ Step(0) ─▶ Step(i) ─▶ Promoting ─▶ Watching ─▶ Finishing ─▶ Done
-//!    │          │          │          │           │            │           │          │ undo
-//!    └──────────┴──────────┴────┬─────┴───────────┴────────────┘───────────┘──────────┘
-//!            ┌──────────────────┴───────────────┐
+//! Pending ─▶ Preview ─▶ Shadow ─▶ Step(0) ─▶ Step(i) ─▶ Promoting ─▶ Watching ─▶ Finishing ─▶ Done
+//!    │           │          │          │          │           │            │           │          │ undo
+//!    └───────────┴──────────┴──────────┴──┬───────┴───────────┴────────────┴───────────┴──────────┘
+//!            ┌────────────────────────────┴─────┐
 //!            ▼ a deadline, a lost worker        ▼ failed verdict, dead candidate, abort, undo
 //!          Held ─▶ (a person) ─▶ where it was   RollingBack ─▶ RolledBack | Aborted ─▶ (retry) ─▶ Pending
 //! ```

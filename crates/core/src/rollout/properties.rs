@@ -1,6 +1,6 @@
 //! Whatever is commanded in whatever order: the whole-state rules hold, a failure stays, replay is the state.
 
-use super::testbed::{Bench, MINUTE_MS, abort, first_release, goes_back, pause, promote, resume, retry, spec, undo};
+use super::testbed::{Bench, MINUTE_MS, abort, blue_green, first_release, goes_back, pause, promote, resume, retry, spec, undo};
 use super::{Command, Event, Phase, Role, Rollouts, Traffic, check, deadline, effects};
 use crate::judge::{HoldReason, Verdict};
 use crate::machine::Machine;
@@ -52,8 +52,13 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
-    fn rules_hold_whatever_is_commanded(script in proptest::collection::vec((any::<u8>(), any::<u8>()), 1..120), first in any::<bool>()) {
-        let mut bench = Bench::started(if first { first_release() } else { spec() });
+    fn rules_hold_whatever_is_commanded(script in proptest::collection::vec((any::<u8>(), any::<u8>()), 1..120), kind in 0_u8..4) {
+        let mut bench = Bench::started(match kind {
+            0 => first_release(),
+            1 => blue_green(None),
+            2 => blue_green(Some(20 * MINUTE_MS)),
+            _ => spec(),
+        });
         let mut failed_attempt = 0;
         for (what, which) in script {
             bench.now = bench.now.plus_ms(MINUTE_MS * u64::from(which % 9));
@@ -80,8 +85,8 @@ proptest! {
 
     /// From wherever a script leads, an honest data plane and a person who aborts or resumes end it.
     #[test]
-    fn every_state_has_a_way_to_an_end(script in proptest::collection::vec((any::<u8>(), any::<u8>()), 1..60)) {
-        let mut bench = Bench::started(spec());
+    fn every_state_has_a_way_to_an_end(script in proptest::collection::vec((any::<u8>(), any::<u8>()), 1..60), blue in any::<bool>()) {
+        let mut bench = Bench::started(if blue { blue_green(None) } else { spec() });
         for (what, which) in script {
             bench.now = bench.now.plus_ms(MINUTE_MS * u64::from(which % 9));
             let command = command(&bench, what, which);

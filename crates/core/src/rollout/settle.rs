@@ -1,7 +1,7 @@
 //! What a state asks for by itself: the moves that follow once nothing is missing, and those of passed deadlines.
 
 use super::decide::{Facts, watch_traffic};
-use super::effects::deadline_of;
+use super::effects::{deadline_of, preview_ends};
 use super::event::{Cause, Event, HoldWhy, PageReason, Promoter};
 use super::spec::Stage;
 use super::state::{Forward, Phase, Role, Rollout, Traffic, WorkerState};
@@ -14,6 +14,7 @@ pub(super) fn settle(facts: &mut Facts) {
         let before = facts.events.len();
         match facts.r.phase.clone() {
             Phase::Forward { forward: Forward::Pending { then } } => pending(facts, then),
+            Phase::Forward { forward: Forward::Preview } => preview(facts),
             Phase::Forward { forward: Forward::Promoting } => promoting(facts),
             Phase::Finishing => finishing(facts),
             Phase::RollingBack { .. } => rolling_back(facts),
@@ -43,7 +44,29 @@ fn pending(facts: &mut Facts, then: Stage) {
             });
             facts.promote(by);
         }
-        Stage::Shadow | Stage::Step { .. } => enter(facts, then),
+        Stage::Preview | Stage::Shadow | Stage::Step { .. } => enter(facts, then),
+    }
+}
+
+/// A preview ends when its time has passed, or when a person says so: who asks for a version is not drawn by lot, and says nothing
+/// of what others would meet.
+fn preview(facts: &mut Facts) {
+    let r = &facts.r;
+    if !r.traffic_applied() || r.stands_still() {
+        return;
+    }
+    let let_on = r.let_on.clone().filter(|on| on.stage == Stage::Preview);
+    let by = match (r.spec.preview().flatten(), let_on) {
+        (None, None) => return facts.hold(HoldWhy::Asked),
+        (_, Some(on)) => Promoter::Person { by: on.by, reason: "what they saw in the preview".to_owned() },
+        (Some(_), None) if preview_ends(r).is_some_and(|end| facts.at >= end) => {
+            Promoter::Policy { reason: "the time of the preview has passed, and nothing else is asked for".to_owned() }
+        }
+        (Some(_), None) => return,
+    };
+    match r.spec.next_stage(Some(Stage::Preview)) {
+        Stage::Promote => facts.promote(by),
+        stage => enter(facts, stage),
     }
 }
 
@@ -54,15 +77,18 @@ fn gets_its_control_back(r: &Rollout, then: Stage) -> bool {
     r.paused.is_none() && then == Stage::Promote && watch_traffic(r).candidate_bp <= now
 }
 
-/// Enters a shadow or a canary weight.
+/// Enters a preview, a shadow or a canary weight.
 pub(super) fn enter(facts: &mut Facts, stage: Stage) {
+    let preview = facts.r.spec.preview().is_some();
     let traffic = match stage {
-        Stage::Shadow => facts.r.spec.shadow().map(|(mirror_bp, _)| Traffic { mirror_bp, ..Traffic::STABLE }),
+        Stage::Preview => Some(Traffic { preview, ..Traffic::STABLE }),
+        Stage::Shadow => facts.r.spec.shadow().map(|(mirror_bp, _)| Traffic { mirror_bp, preview, ..Traffic::STABLE }),
         Stage::Step { index } => facts.r.spec.weight(index).map(|(weight_bp, _)| Traffic {
             stable_bp: 10_000 - 2 * weight_bp,
             candidate_bp: weight_bp,
             control_bp: weight_bp,
             mirror_bp: 0,
+            preview,
         }),
         Stage::Promote => None,
     };
@@ -143,6 +169,9 @@ pub(super) fn tick(facts: &mut Facts) {
             facts.hold(if roles.is_empty() { HoldWhy::InsufficientEvidence } else { HoldWhy::NotReady { roles } });
         }
         (Phase::Forward { .. }, Some(wanted)) => facts.hold(HoldWhy::TrafficNotApplied { generation: wanted.generation }),
+        // Its own time is looked at below; past the judge's deadline it stands still, and somebody should know.
+        (Phase::Forward { forward: Forward::Preview }, None) if facts.r.stands_still() => facts.hold(HoldWhy::Forgotten),
+        (Phase::Forward { forward: Forward::Preview }, None) => {}
         (Phase::Forward { forward: Forward::Shadow | Forward::Step { .. } | Forward::Promoting }, None) => {
             facts.hold(HoldWhy::InsufficientEvidence);
         }

@@ -1,6 +1,7 @@
 //! What is to be rolled out and how: immutable, validated when built.
 
 use crate::judge::{JudgeSettings, OneSample};
+use crate::route::{Carrier, is_token, is_value};
 use serde::{Deserialize, Serialize};
 
 /// Most stages (a shadow, and each weight of each canary) of one rollout.
@@ -48,6 +49,15 @@ pub enum Baseline {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum Step {
+    /// The candidate answers those who ask for it, from here until it is promoted. Nothing is compared meanwhile.
+    Preview {
+        /// What asks for it.
+        carrier: Carrier,
+        /// The value that asks for it; any when none is given.
+        value: Option<String>,
+        /// For so long; none: until a person lets it go on.
+        for_ms: Option<u64>,
+    },
     /// Requests are copied to candidate and control; no user sees their answers.
     Shadow {
         /// Share of requests that are copied, in basis points.
@@ -133,6 +143,9 @@ pub struct SpecDraft {
     /// Most requests of users that the candidate may answer in its canary, over all attempts, before it is promoted; none: no limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exposure_max: Option<u64>,
+    /// What keeps a client with one version while it is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Carrier>,
     /// The judge.
     pub judge: JudgeSettings,
     /// Decisions that differed between the two versions offline, from the gate.
@@ -157,6 +170,8 @@ impl std::ops::Deref for Spec {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "stage", rename_all = "snake_case")]
 pub enum Stage {
+    /// The preview, before anything else.
+    Preview,
     /// The shadow.
     Shadow,
     /// A canary weight.
@@ -201,7 +216,7 @@ impl Spec {
     /// The canary weights laid out flat: weight in basis points and shortest time.
     pub fn weights(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
         self.steps.iter().flat_map(|step| match step {
-            Step::Shadow { .. } | Step::Pause { .. } => vec![],
+            Step::Preview { .. } | Step::Shadow { .. } | Step::Pause { .. } => vec![],
             Step::Canary { weights_bp, min_time_ms, baseline: Baseline::Fresh } => {
                 weights_bp.iter().map(|w| (*w, *min_time_ms)).collect::<Vec<_>>()
             }
@@ -219,8 +234,14 @@ impl Spec {
     pub fn shadow(&self) -> Option<(u32, Until)> {
         self.steps.iter().find_map(|step| match step {
             Step::Shadow { mirror_bp, until } => Some((*mirror_bp, *until)),
-            Step::Canary { .. } | Step::Pause { .. } => None,
+            Step::Preview { .. } | Step::Canary { .. } | Step::Pause { .. } => None,
         })
+    }
+
+    /// Whether it begins with a preview, and how long that takes; without a time a person ends it.
+    #[must_use]
+    pub fn preview(&self) -> Option<Option<u64>> {
+        self.steps.iter().find_map(|step| if let Step::Preview { for_ms, .. } = step { Some(*for_ms) } else { None })
     }
 
     /// The pauses after a stage.
@@ -229,6 +250,7 @@ impl Spec {
         let (mut here, mut next, mut pauses) = (None, 0_u32, Pauses::default());
         for step in &self.steps {
             match step {
+                Step::Preview { .. } => here = Some(Stage::Preview),
                 Step::Shadow { .. } => here = Some(Stage::Shadow),
                 Step::Canary { weights_bp, .. } => {
                     next = next.saturating_add(u32::try_from(weights_bp.len()).unwrap_or(u32::MAX));
@@ -252,8 +274,9 @@ impl Spec {
         }
         let step = |index: u32| if self.weight(index).is_some() { Stage::Step { index } } else { Stage::Promote };
         match stage {
-            None if self.shadow().is_some() => Stage::Shadow,
-            None | Some(Stage::Shadow) => step(0),
+            None if self.preview().is_some() => Stage::Preview,
+            None | Some(Stage::Preview) if self.shadow().is_some() => Stage::Shadow,
+            None | Some(Stage::Preview | Stage::Shadow) => step(0),
             Some(Stage::Step { index }) => step(index.saturating_add(1)),
             Some(Stage::Promote) => Stage::Promote,
         }
@@ -286,25 +309,36 @@ fn names(draft: &SpecDraft, problems: &mut Problems) {
 
 fn steps(draft: &SpecDraft, problems: &mut Problems) {
     let stages_of = |step: &Step| match step {
-        Step::Shadow { .. } => 1,
+        Step::Preview { .. } | Step::Shadow { .. } => 1,
         Step::Canary { weights_bp, .. } => weights_bp.len(),
         Step::Pause { .. } => 0,
     };
     let stages: usize = draft.steps.iter().map(stages_of).sum();
     problems.unless(draft.steps.len() <= 2 * STAGES_MAX, "steps", || format!("{} steps: at most {}", draft.steps.len(), 2 * STAGES_MAX));
     problems.unless(stages <= STAGES_MAX, "steps", || format!("{stages} stages are over the limit of {STAGES_MAX}"));
-    problems.unless(draft.stable.is_none() || stages > 0, "steps", || "no step gathers evidence: add a shadow or a canary".to_owned());
+    problems.unless(draft.stable.is_none() || stages > 0, "steps", || {
+        "no step gathers evidence or asks a person: add a shadow, a canary or a preview".to_owned()
+    });
     let mut before = 0;
     for (i, step) in draft.steps.iter().enumerate() {
         match step {
             Step::Shadow { mirror_bp, .. } => {
-                problems.unless(i == 0, "steps", || {
-                    "a shadow comes first, and once: users have seen the candidate in a canary before it".to_owned()
+                let before = draft.steps.iter().take(i).all(|step| matches!(step, Step::Preview { .. }));
+                problems.unless(before, "steps", || {
+                    "a shadow comes before every canary, and once: users have seen the candidate in a canary before it".to_owned()
                 });
                 problems
                     .unless((1..=10_000).contains(mirror_bp), "shadow", || format!("{mirror_bp} basis points: mirror 1 to 10000 of them"));
             }
-            Step::Pause { .. } => problems.unless(i > 0, "steps", || "a pause comes after a shadow or a canary".to_owned()),
+            Step::Preview { carrier, value, .. } => {
+                problems.unless(i == 0, "steps", || "a preview comes first, and once".to_owned());
+                preview(carrier, value.as_deref(), problems);
+            }
+            Step::Pause { .. } => {
+                let before = draft.steps.iter().take(i).rev().find(|step| !matches!(step, Step::Pause { .. }));
+                let judged = matches!(before, Some(Step::Shadow { .. } | Step::Canary { .. }));
+                problems.unless(judged, "steps", || "a pause comes after a shadow or a canary; a preview has a time of its own".to_owned());
+            }
             Step::Canary { weights_bp, .. } => {
                 problems.unless(!weights_bp.is_empty(), "canary", || "has no weight".to_owned());
                 for weight in weights_bp {
@@ -329,12 +363,21 @@ fn steps(draft: &SpecDraft, problems: &mut Problems) {
     });
 }
 
+fn preview(carrier: &Carrier, value: Option<&str>, problems: &mut Problems) {
+    let (Carrier::Header(name) | Carrier::Cookie(name)) = carrier;
+    problems.unless(is_token(name), "preview", || format!("`{name}` is no name of a header or cookie: letters, digits and `-`"));
+    problems.unless(value.is_none_or(is_value), "preview", || {
+        "the value holds spaces, quotes, commas, semicolons or letters beyond ASCII: a cookie cannot carry them".to_owned()
+    });
+}
+
 fn durations(draft: &SpecDraft, problems: &mut Problems) {
     let d = draft.deadlines;
     for (field, ms) in [("load_ms", d.load_ms), ("apply_ms", d.apply_ms), ("finish_ms", d.finish_ms), ("remind_ms", d.remind_ms)] {
         problems.unless(ms > 0, field, || "a deadline of zero has always passed".to_owned());
     }
     let step_ms = |step: &Step| match step {
+        Step::Preview { for_ms, .. } => (for_ms.unwrap_or(0), 1),
         Step::Shadow { until: Until::Evidence, .. } => (0, 1),
         Step::Shadow { until: Until::Time { min_time_ms }, .. } => (*min_time_ms, 1),
         Step::Canary { weights_bp, min_time_ms, .. } => (*min_time_ms, weights_bp.len() as u64),
@@ -343,7 +386,8 @@ fn durations(draft: &SpecDraft, problems: &mut Problems) {
     let all = [draft.promote.watch_ms, draft.judge.deadline_ms, d.load_ms, d.apply_ms, d.finish_ms, d.remind_ms];
     let longest = all.into_iter().chain(draft.steps.iter().map(|s| step_ms(s).0)).max().unwrap_or(0);
     problems.unless(longest <= DURATION_MS_MAX, "durations", || format!("{longest} ms is over the limit of 30 days"));
-    let stays = draft.steps.iter().map(step_ms).fold(0u64, |sum, (ms, n)| sum.saturating_add(ms.saturating_mul(n)));
+    let judged = draft.steps.iter().filter(|step| !matches!(step, Step::Preview { .. }));
+    let stays = judged.map(step_ms).fold(0u64, |sum, (ms, n)| sum.saturating_add(ms.saturating_mul(n)));
     problems.unless(stays / draft.judge.tick_ms.max(1) < EVIDENCE_TICKS_MAX as u64 / 2, "durations", || {
         format!("the steps take {stays} ms, and evidence is kept for {EVIDENCE_TICKS_MAX} ticks: lengthen the tick, or shorten them")
     });

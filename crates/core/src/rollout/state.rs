@@ -46,13 +46,20 @@ pub struct Traffic {
     pub control_bp: u32,
     /// Share of requests copied to both candidate and control, whose answers nobody sees.
     pub mirror_bp: u32,
+    /// Whether requests that ask for the candidate get it, beside all that.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub preview: bool,
+}
+
+fn is_false(is: &bool) -> bool {
+    !is
 }
 
 impl Traffic {
     /// Everything to stable, nothing copied.
-    pub const STABLE: Traffic = Traffic { stable_bp: 10_000, candidate_bp: 0, control_bp: 0, mirror_bp: 0 };
+    pub const STABLE: Traffic = Traffic { stable_bp: 10_000, candidate_bp: 0, control_bp: 0, mirror_bp: 0, preview: false };
     /// Everything to the candidate, nothing copied.
-    pub const CANDIDATE: Traffic = Traffic { stable_bp: 0, candidate_bp: 10_000, control_bp: 0, mirror_bp: 0 };
+    pub const CANDIDATE: Traffic = Traffic { stable_bp: 0, candidate_bp: 10_000, control_bp: 0, mirror_bp: 0, preview: false };
 
     /// The share of a role.
     #[must_use]
@@ -67,7 +74,7 @@ impl Traffic {
     /// Whether requests reach a role at all, as users' or as copies.
     #[must_use]
     pub fn reaches(&self, role: Role) -> bool {
-        self.share_bp(role) > 0 || (self.mirror_bp > 0 && role != Role::Stable)
+        self.share_bp(role) > 0 || (self.mirror_bp > 0 && role != Role::Stable) || (self.preview && role == Role::Candidate)
     }
 }
 
@@ -168,6 +175,8 @@ pub enum Forward {
         /// Where it goes once they are ready.
         then: Stage,
     },
+    /// The candidate answers those who ask for it.
+    Preview,
     /// Requests are copied to candidate and control.
     Shadow,
     /// Candidate and control answer users.
@@ -254,6 +263,7 @@ impl Forward {
     pub fn name(&self) -> &'static str {
         match self {
             Forward::Pending { .. } => "pending",
+            Forward::Preview => "preview",
             Forward::Shadow => "shadow",
             Forward::Step { .. } => "canary",
             Forward::Promoting => "promoting",
@@ -265,7 +275,7 @@ impl Forward {
     #[must_use]
     pub fn evidence(&self) -> Option<(Mode, u32)> {
         match self {
-            Forward::Pending { .. } | Forward::Promoting => None,
+            Forward::Pending { .. } | Forward::Preview | Forward::Promoting => None,
             Forward::Shadow => Some((Mode::Shadow, 0)),
             Forward::Step { index } => Some((Mode::Canary, *index)),
             Forward::Watching { .. } => Some((Mode::Watch, 0)),
@@ -277,6 +287,7 @@ impl Forward {
     pub fn stage(&self) -> Stage {
         match self {
             Forward::Pending { then } => *then,
+            Forward::Preview => Stage::Preview,
             Forward::Shadow => Stage::Shadow,
             Forward::Step { index } => Stage::Step { index: *index },
             Forward::Promoting | Forward::Watching { .. } => Stage::Promote,

@@ -1,8 +1,8 @@
 //! Each command in each phase, and the stories that the rules are about.
 
 use super::testbed::{
-    Bench, FREEZE_MS, MINUTE_MS, abort, draft, first_release, freeze, goes_back, in_each_phase, pause, promote, resume, retry, spec, told,
-    undo,
+    Bench, FREEZE_MS, MINUTE_MS, abort, blue_green, draft, first_release, freeze, goes_back, in_each_phase, pause, promote, resume, retry,
+    spec, told, undo,
 };
 use super::{
     Cause, Command, Deadlines, EVIDENCE_TICKS_MAX, Effect, Event, Forward, HoldWhy, Phase, Refused, Role, Spec, SpecDraft, Step, Traffic,
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::id::At;
 use crate::judge::{HoldReason, Mode, Verdict};
+use crate::route::Carrier;
 use expect_test::{expect, expect_file};
 use std::fmt::Write as _;
 
@@ -77,6 +78,7 @@ fn name_of(waiting: &Waiting) -> &'static str {
         Waiting::Evidence { .. } => "evidence",
         Waiting::Judge { .. } => "judge",
         Waiting::Telemetry { .. } => "telemetry",
+        Waiting::Preview { .. } => "preview",
         Waiting::Watch { .. } => "watch",
         Waiting::Unload { .. } => "unload",
         Waiting::Pause { .. } => "pause",
@@ -135,6 +137,70 @@ fn a_failed_verdict_is_absorbing_and_a_retry_is_another_attempt() {
     assert!(matches!(again.r().phase, Phase::Forward { forward: Forward::Shadow }));
     let mut again = again;
     assert_eq!(told(&again.give(&late).unwrap()), "-", "a verdict of attempt 1 says nothing about attempt 2");
+}
+
+#[test]
+fn a_preview_ends_with_a_persons_word_and_everybody_moves_at_once() {
+    let seen = Bench::started(blue_green(None)).obey();
+    assert_eq!(seen.traffic(), Some(Traffic { preview: true, ..Traffic::STABLE }));
+    assert!(matches!(&seen.r().phase, Phase::Held { forward: Forward::Preview, why: HoldWhy::Asked }));
+    assert!(seen.r().page.is_some(), "somebody is told that it can be seen");
+    assert_eq!(seen.r().evidence(), None, "who asks for it is not drawn by lot");
+    assert!(goes_back(&seen.clone().lost(Role::Candidate).r().phase));
+    assert_eq!(seen.clone().says(abort).obey().traffic(), Some(Traffic::STABLE));
+    let stays = seen.clone().wait(24 * 60 * MINUTE_MS).tick();
+    assert!(matches!(stays.r().phase, Phase::Held { .. }), "no time ends it");
+    let watching = seen.says(resume).obey();
+    assert!(matches!(watching.r().phase, Phase::Forward { forward: Forward::Watching { .. } }), "{:?}", watching.r().phase);
+    assert!(matches!(&watching.r().promoted_by, Some(super::Promoter::Person { by, .. }) if by == "ada"));
+    assert_eq!(watching.traffic().map(|t| (t.candidate_bp, t.control_bp, t.preview)), Some((9_500, 500, false)));
+    // Stable is warm: back at once, on evidence or at a word.
+    assert_eq!(told(&watching.clone().says(abort).events[watching.events.len()..]), "rollback began, split 10000/0/0+0");
+    assert!(goes_back(&watching.verdict(Verdict::Rollback).r().phase));
+}
+
+#[test]
+fn a_preview_with_a_time_goes_on_by_itself_and_stands_still_when_told_so() {
+    let preview = Bench::started(blue_green(Some(10 * MINUTE_MS))).obey();
+    let until = preview.now.plus_ms(10 * MINUTE_MS);
+    assert_eq!(waiting(&preview.state), Some(Waiting::Preview { until: Some(until) }));
+    assert_eq!(deadline(&preview.state), Some(until));
+    let early = preview.clone().wait(9 * MINUTE_MS).tick();
+    assert_eq!(early.r().forward(), Some(Forward::Preview));
+    let promoted = early.wait(MINUTE_MS).tick();
+    assert!(matches!(promoted.r().phase, Phase::Forward { forward: Forward::Promoting }));
+    assert!(matches!(&promoted.r().promoted_by, Some(super::Promoter::Policy { .. })));
+    let promotes = |bench: &Bench| matches!(bench.r().phase, Phase::Forward { forward: Forward::Promoting });
+    let paused = preview.clone().says(pause).wait(20 * MINUTE_MS).tick();
+    assert_eq!(paused.r().forward(), Some(Forward::Preview));
+    // What was seen before a pause may have been mended in it: its time begins anew.
+    let resumed = paused.clone().says(resume).wait(9 * MINUTE_MS).tick();
+    assert_eq!(resumed.r().forward(), Some(Forward::Preview));
+    assert!(promotes(&resumed.wait(MINUTE_MS).tick()));
+    let forgotten = paused.wait(6 * 60 * MINUTE_MS).tick();
+    assert!(matches!(&forgotten.r().phase, Phase::Held { why: HoldWhy::Forgotten, .. }), "{:?}", forgotten.r().phase);
+    let again = forgotten.says(resume).obey().wait(10 * MINUTE_MS).tick();
+    assert!(promotes(&again) && matches!(&again.r().promoted_by, Some(super::Promoter::Policy { .. })), "nobody said that it was good");
+    let mut frozen = preview.wait(4 * MINUTE_MS);
+    frozen.give(&freeze(frozen.now)).unwrap();
+    let frozen = frozen.wait(20 * MINUTE_MS).tick();
+    assert_eq!(frozen.r().forward(), Some(Forward::Preview));
+    let thawed = frozen.wait(FREEZE_MS - 20 * MINUTE_MS).tick().wait(5 * MINUTE_MS).tick();
+    assert_eq!(thawed.r().forward(), Some(Forward::Preview), "a freeze takes no time off it");
+    assert!(promotes(&thawed.wait(5 * MINUTE_MS).tick()));
+}
+
+#[test]
+fn those_who_ask_see_the_candidate_until_it_is_promoted() {
+    let preview = Step::Preview { carrier: Carrier::Cookie("preview".to_owned()), value: Some("on".to_owned()), for_ms: None };
+    let steps: Vec<Step> = [preview].into_iter().chain(draft().steps).collect();
+    let shadow = Bench::started(Spec::build(SpecDraft { steps, ..draft() }).unwrap()).obey().says(resume).obey();
+    assert_eq!(shadow.traffic(), Some(Traffic { mirror_bp: 10_000, preview: true, ..Traffic::STABLE }));
+    let step = shadow.wait(MINUTE_MS).verdict(Verdict::Promote).obey();
+    assert_eq!(step.traffic().map(|t| (t.candidate_bp, t.preview)), Some((500, true)));
+    assert_eq!(step.clone().lost(Role::Control).traffic(), Some(Traffic::STABLE));
+    let back = step.verdict(Verdict::Rollback).obey().says(retry).obey();
+    assert!(matches!(&back.r().phase, Phase::Held { forward: Forward::Preview, .. }), "a new attempt asks again");
 }
 
 #[test]
@@ -347,7 +413,7 @@ fn a_lost_control_takes_users_off_the_candidate() {
     let back = step.obey().says(resume).obey();
     assert!(matches!(back.r().phase, Phase::Forward { forward: Forward::Step { index: 0 } }));
     let watching = in_each_phase().into_iter().find(|(name, _)| *name == "watching").unwrap().1.lost(Role::Control).obey();
-    assert_eq!(watching.traffic(), Some(Traffic { stable_bp: 500, candidate_bp: 9_500, control_bp: 0, mirror_bp: 0 }));
+    assert_eq!(watching.traffic(), Some(Traffic { stable_bp: 500, candidate_bp: 9_500, control_bp: 0, mirror_bp: 0, preview: false }));
     let back = watching.clone().says(resume).obey();
     assert!(matches!(back.r().phase, Phase::Forward { forward: Forward::Watching { .. } }));
     assert_eq!(back.traffic().map(|t| t.control_bp), Some(500));
@@ -405,7 +471,7 @@ fn drafts_are_refused_with_all_their_problems() {
         rollout of `late-arrival`: candidate: version 1 is already the one that serves: release another version
         rollout of `late-arrival`: canary: weight 500 does not rise above 2500: weights must ascend
         rollout of `late-arrival`: canary: weight of 6000 basis points: 1 to 5000, for the control takes the same share
-        rollout of `late-arrival`: steps: a shadow comes first, and once: users have seen the candidate in a canary before it
+        rollout of `late-arrival`: steps: a shadow comes before every canary, and once: users have seen the candidate in a canary before it
         rollout of `late-arrival`: shadow: 0 basis points: mirror 1 to 10000 of them
         rollout of `late-arrival`: load_ms: a deadline of zero has always passed"#]]
     .assert_eq(&problems.join("\n"));

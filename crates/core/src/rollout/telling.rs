@@ -19,13 +19,17 @@ impl Display for Traffic {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         let (stable, candidate, control) = (Percent(self.stable_bp), Percent(self.candidate_bp), Percent(self.control_bp));
         write!(f, "stable {stable}, candidate {candidate}, control {control}")?;
-        if self.mirror_bp > 0 { write!(f, ", {} mirrored", Percent(self.mirror_bp)) } else { Ok(()) }
+        if self.mirror_bp > 0 {
+            write!(f, ", {} mirrored", Percent(self.mirror_bp))?;
+        }
+        f.write_str(if self.preview { ", the candidate for who asks for it" } else { "" })
     }
 }
 
 impl Display for Stage {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
         match self {
+            Stage::Preview => f.write_str("preview"),
             Stage::Shadow => f.write_str("shadow"),
             Stage::Step { index } => write!(f, "canary step {}", u64::from(*index) + 1),
             Stage::Promote => f.write_str("promotion"),

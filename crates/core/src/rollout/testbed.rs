@@ -7,6 +7,7 @@ use super::{
 use crate::id::{At, Digest};
 use crate::judge::{Assessment, JudgeSettings, Mode, Verdict};
 use crate::machine::Machine;
+use crate::route::Carrier;
 
 pub(super) const MINUTE_MS: u64 = 60_000;
 
@@ -25,6 +26,7 @@ pub(super) fn draft() -> SpecDraft {
         ],
         promote: Promotion { watch_ms: 30 * MINUTE_MS, hold_back_bp: 500 },
         exposure_max: None,
+        affinity: None,
         judge: JudgeSettings::preset(),
         offline_disagreement: None,
         deadlines: Deadlines::default(),
@@ -33,6 +35,12 @@ pub(super) fn draft() -> SpecDraft {
 
 pub(super) fn spec() -> Spec {
     Spec::build(draft()).unwrap()
+}
+
+/// Seen by those who ask for it, then by everybody at once.
+pub(super) fn blue_green(for_ms: Option<u64>) -> Spec {
+    let steps = vec![Step::Preview { carrier: Carrier::Header("x-preview".to_owned()), value: None, for_ms }];
+    Spec::build(SpecDraft { steps, ..draft() }).unwrap()
 }
 
 pub(super) fn first_release() -> Spec {
@@ -208,8 +216,12 @@ pub(super) fn in_each_phase() -> Vec<(&'static str, Bench)> {
     let promoting_frozen = in_a_freeze(&promoting);
     // The split was not confirmed in time.
     let held_frozen = in_a_freeze(&promoting.clone().wait(10 * MINUTE_MS).tick());
+    let preview = Bench::started(blue_green(Some(10 * MINUTE_MS))).obey();
+    let asked = Bench::started(blue_green(None)).obey();
     vec![
         ("pending", pending),
+        ("preview", preview),
+        ("preview, asked", asked),
         ("shadow", shadow),
         ("step 0", step_0),
         ("step 1", step_1),
@@ -230,7 +242,10 @@ pub(super) fn in_each_phase() -> Vec<(&'static str, Bench)> {
 
 /// Events by name, with what matters of each.
 pub(super) fn told(events: &[Event]) -> String {
-    let split = |t: &Traffic| format!("{}/{}/{}+{}", t.stable_bp, t.candidate_bp, t.control_bp, t.mirror_bp);
+    let split = |t: &Traffic| {
+        let preview = if t.preview { "+preview" } else { "" };
+        format!("{}/{}/{}+{}{preview}", t.stable_bp, t.candidate_bp, t.control_bp, t.mirror_bp)
+    };
     let one = |event: &Event| match event {
         Event::Started { .. } => "started".to_owned(),
         Event::LoadWanted { role, .. } => format!("load {role}"),

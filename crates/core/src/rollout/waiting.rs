@@ -1,6 +1,6 @@
 //! Why nothing moves, as a value: stored with the state, shown everywhere.
 
-use super::effects::own_deadline;
+use super::effects::{own_deadline, preview_ends};
 use super::event::HoldWhy;
 use super::state::{Forward, Phase, Role, Rollout, State, WorkerState};
 use crate::id::At;
@@ -46,6 +46,11 @@ pub enum Waiting {
     /// No counts arrive.
     Telemetry {
         /// Then it holds and pages.
+        until: Option<At>,
+    },
+    /// The end of the preview.
+    Preview {
+        /// When it goes on by itself; none where a person lets it.
         until: Option<At>,
     },
     /// The end of the watch.
@@ -114,6 +119,9 @@ fn going_forward(r: &Rollout, forward: Forward, until: Option<At>) -> Waiting {
     }
     if let Some(pause) = &r.paused {
         return Waiting::Pause { by: pause.by.clone(), reason: pause.reason.clone(), until };
+    }
+    if forward == Forward::Preview {
+        return Waiting::Preview { until: preview_ends(r) };
     }
     let here = r.judged.as_ref().filter(|j| Some((j.mode, j.step)) == forward.evidence());
     match here.map(|j| &j.assessment.verdict) {

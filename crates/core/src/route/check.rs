@@ -64,6 +64,14 @@ pub enum Problem {
         /// The target.
         target: TargetId,
     },
+    /// A preview of something else than the version under judgement.
+    #[error("route {service}: the preview is {target}: it must run as candidate")]
+    PreviewRole {
+        /// Service.
+        service: String,
+        /// The target.
+        target: TargetId,
+    },
     /// Two services answer under one name.
     #[error("routes {first} and {second} both answer as model `{model}`: give each its own endpoint")]
     SameModel {
@@ -125,6 +133,15 @@ fn check_route(route: &Route, problems: &mut Vec<Problem>) {
     if let Some(mirror) = &route.mirror {
         check_mirror(route, mirror, problems);
     }
+    if let Some(preview) = &route.preview {
+        let target = &preview.target;
+        if target.role != Role::Candidate {
+            problems.push(Problem::PreviewRole { service: service(), target: target.clone() });
+        }
+        if target.service != route.service {
+            problems.push(Problem::Foreign { service: service(), target: target.clone() });
+        }
+    }
 }
 
 fn check_mirror(route: &Route, mirror: &Mirror, problems: &mut Vec<Problem>) {
@@ -145,7 +162,7 @@ fn check_mirror(route: &Route, mirror: &Mirror, problems: &mut Vec<Problem>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::WeightedTarget;
+    use crate::route::{Carrier, Preview, WeightedTarget};
     use expect_test::{Expect, expect};
 
     fn target(version: &str, role: Role) -> TargetId {
@@ -170,6 +187,8 @@ mod tests {
         route.targets.push(WeightedTarget { target: target("1", Role::Stable), weight_bp: 1 });
         route.targets.push(WeightedTarget { target: TargetId::new("other", "1", Role::Stable), weight_bp: 0 });
         route.mirror = Some(Mirror { percent_bp: 10_001, candidate: target("2", Role::Stable), control: target("1", Role::Control) });
+        route.preview =
+            Some(Preview { carrier: Carrier::Cookie("x".to_owned()), value: None, target: TargetId::new("other", "2", Role::Control) });
         let mut table = RouteTable::new(1, [route]);
         table.routes.insert("twin".to_owned(), Route::all_to("la/te", target("1", Role::Stable)));
         says(
@@ -181,6 +200,8 @@ mod tests {
                 route late: other version 1 (stable) belongs to another service
                 route late: mirror of 10001 basis points: 0 to 10000
                 route late: the mirror's candidate is late version 2 (stable): it must run as candidate
+                route late: the preview is other version 2 (control): it must run as candidate
+                route late: other version 2 (control) belongs to another service
                 route twin: it is filed under `twin` and says service `late`: file it under its own service
                 routes late and late both answer as model `la/te`: give each its own endpoint
                 route late: the model's name `la/te` is empty or holds `/`: it is a part of a path

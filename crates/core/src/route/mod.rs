@@ -12,4 +12,6 @@ mod table;
 pub use check::{Problem, check};
 pub use split::{CHUNK_MIN, Split, SplitError};
 pub use sticky::sticky_pick;
-pub use table::{Mirror, Role, Route, RouteTable, Sticky, TARGETS_MAX, TargetId, WEIGHT_TOTAL_BP, WeightedTarget};
+pub use table::{
+    Carrier, Mirror, Preview, Role, Route, RouteTable, Sticky, TARGETS_MAX, TargetId, WEIGHT_TOTAL_BP, WeightedTarget, is_token, is_value,
+};

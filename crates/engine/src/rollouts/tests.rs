@@ -38,6 +38,7 @@ fn spec(number: u64) -> Spec {
         promote: Promotion { watch_ms: 30_000, hold_back_bp: 500 },
         judge,
         exposure_max: None,
+        affinity: None,
         offline_disagreement: None,
         deadlines: Deadlines::default(),
     };

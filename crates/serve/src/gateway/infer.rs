@@ -11,6 +11,7 @@ use crate::mirror::Copy;
 use crate::plan::{PlanRoute, PlanTarget};
 use crate::record::{ArmAnswer, PredictionRecord};
 use bytes::Bytes;
+use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -77,7 +78,13 @@ fn choose<'a>(route: &'a PlanRoute, version: Option<&str>, headers: &HeaderMap) 
     if let Some(version) = version {
         return route.of_version(version).map(|t| (t, Kind::Direct));
     }
-    let sticky = route.route.sticky.as_ref().and_then(|s| route.sticky(&s.salt, headers.get(&s.header)?.as_bytes()));
+    let values = |name: &str| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    if let (Some(preview), Some(target)) = (&route.route.preview, &route.preview)
+        && preview.asked(values)
+    {
+        return Some((target, Kind::Direct));
+    }
+    let sticky = route.route.sticky.as_ref().and_then(|s| route.sticky(&s.salt, s.carrier.value(values).filter(|key| !key.is_empty())?));
     Some((sticky.unwrap_or_else(|| route.next()), Kind::First))
 }
 
@@ -85,7 +92,7 @@ impl Ask<'_> {
     /// The reply; none when the target is being unloaded and another choice must be made.
     async fn first(&self, route: &Arc<PlanRoute>, target: &Arc<PlanTarget>, kind: Kind) -> Option<Reply> {
         match attempt(target, kind, self.body, self.deadline).await {
-            Ok(timed) => Some(self.answered(route, target, timed)),
+            Ok(timed) => Some(self.answered(route, target, kind, timed)),
             Err(Unanswered::Draining) => None,
             Err(Unanswered::Gone) if kind == Kind::First => Some(self.elsewhere(route, target).await),
             Err(why) => Some(self.unanswered(route, target, &why)),
@@ -100,13 +107,13 @@ impl Ask<'_> {
             return self.unanswered(route, first, &Unanswered::Gone);
         };
         match attempt(other, Kind::Retry, self.body, self.deadline).await {
-            Ok(timed) => self.answered(now, other, timed),
+            Ok(timed) => self.answered(now, other, Kind::Retry, timed),
             Err(why) => self.unanswered(now, other, &why),
         }
     }
 
     /// The reply to an answer; records and copies go their own ways.
-    fn answered(&self, route: &Arc<PlanRoute>, target: &PlanTarget, timed: Timed) -> Reply {
+    fn answered(&self, route: &Arc<PlanRoute>, target: &PlanTarget, kind: Kind, timed: Timed) -> Reply {
         let Timed { answer, latency_us } = timed;
         let status = status_of(answer.outcome);
         let mut reply = json_bytes(status, answer.body);
@@ -114,7 +121,9 @@ impl Ask<'_> {
         if answer.outcome == Outcome::ClientFault {
             return reply;
         }
-        if let Some(candidate_first) = route.mirror.as_ref().and_then(|m| m.next()) {
+        // Who asks for a version is not drawn by lot: their requests are not compared.
+        let compared = route.mirror.as_ref().filter(|_| kind != Kind::Direct);
+        if let Some(candidate_first) = compared.and_then(|m| m.next()) {
             self.shared.mirror.offer(Copy {
                 route: Arc::clone(route),
                 candidate_first,

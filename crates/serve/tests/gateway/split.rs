@@ -4,7 +4,7 @@ use crate::world::{INFER, World, candidate, control, route, stable, target};
 use hyper::StatusCode;
 use serde_json::json;
 use std::collections::BTreeMap;
-use tidegate_core::route::{Role, RouteTable, Sticky};
+use tidegate_core::route::{Carrier, Preview, Role, RouteTable, Sticky};
 use tidegate_serve::ApplyError;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -71,7 +71,7 @@ async fn a_key_stays_with_its_version() {
     let mut world = World::new().await;
     world.load(&[stable(), candidate()]).await;
     let mut route = route(&[(stable(), 5_000), (candidate(), 5_000)], 0);
-    route.sticky = Some(Sticky { header: "x-user".to_owned(), salt: "salt".to_owned() });
+    route.sticky = Some(Sticky { carrier: Carrier::Header("x-user".to_owned()), salt: "salt".to_owned() });
     world.apply(route);
     let mut client = world.client();
     let mut versions = std::collections::BTreeSet::new();
@@ -84,4 +84,71 @@ async fn a_key_stays_with_its_version() {
         versions.insert(first);
     }
     assert_eq!(versions.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cookie_keeps_a_client_with_its_version() {
+    let mut world = World::new().await;
+    world.load(&[stable(), candidate()]).await;
+    let mut route = route(&[(stable(), 5_000), (candidate(), 5_000)], 0);
+    route.sticky = Some(Sticky { carrier: Carrier::Cookie("id".to_owned()), salt: "salt".to_owned() });
+    world.apply(route);
+    let mut client = world.client();
+    let mut versions = std::collections::BTreeSet::new();
+    for user in 0..20 {
+        client.headers = vec![("cookie", format!("theme=dark; id={user}"))];
+        let first = client.post(INFER, &json!({ "x": 1 })).await.who();
+        client.headers = vec![("cookie", format!("id={user}; theme=light"))];
+        assert_eq!(client.post(INFER, &json!({ "x": 1 })).await.who(), first, "user {user}");
+        versions.insert(first);
+    }
+    assert_eq!(versions.len(), 2);
+    // An empty cookie is no key: such requests are split exactly.
+    client.headers = vec![("cookie", "id=; theme=dark".to_owned())];
+    let mut split = BTreeMap::new();
+    for _ in 0..20 {
+        *split.entry(client.post(INFER, &json!({ "x": 1 })).await.who()).or_insert(0) += 1;
+    }
+    assert!(split.values().all(|n| *n >= 9) && split.len() == 2, "{split:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_for_a_preview_gets_it_and_is_not_counted_for_the_judge() {
+    let mut world = World::new().await;
+    world.load(&[stable(), candidate()]).await;
+    let mut table = route(&[(stable(), 10_000)], 0);
+    table.preview = Some(Preview { carrier: Carrier::Header("x-preview".to_owned()), value: Some("on".to_owned()), target: candidate() });
+    world.apply(table);
+    let mut client = world.client();
+    for (value, who) in [("on", "2/candidate"), ("off", "1/stable"), ("on", "2/candidate")] {
+        client.headers = vec![("x-preview", value.to_owned())];
+        assert_eq!(client.post(INFER, &json!({ "x": 1 })).await.who(), who, "{value}");
+    }
+    client.headers = vec![];
+    assert_eq!(client.post(INFER, &json!({ "x": 1 })).await.who(), "1/stable");
+    let counted: Vec<(String, u64)> =
+        world.gateway.take_counts("late-arrival").iter().map(|c| (c.target.to_string(), c.live.requests)).collect();
+    assert_eq!(counted, [(stable().to_string(), 2), (candidate().to_string(), 0)]);
+    let totals = world.gateway.totals("late-arrival");
+    let seen = totals.iter().find(|t| t.0 == candidate()).unwrap().1;
+    assert_eq!((seen.requests, seen.direct), (2, 2), "it is known all the same");
+    // Nor are their requests copied and compared, where others' are.
+    world.load(&[control()]).await;
+    let mut copied = route(&[(stable(), 10_000)], 10_000);
+    copied.preview = Some(Preview { carrier: Carrier::Header("x-preview".to_owned()), value: None, target: candidate() });
+    world.apply(copied);
+    client.headers = vec![("x-preview", "on".to_owned())];
+    for _ in 0..5 {
+        assert_eq!(client.post(INFER, &json!({ "x": 1 })).await.who(), "2/candidate");
+    }
+    client.headers = vec![];
+    assert_eq!(client.post(INFER, &json!({ "x": 1 })).await.who(), "1/stable");
+    let pair = world.outputs.pairs.recv().await.unwrap();
+    assert_eq!(pair.live.version.as_ref(), "1");
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert!(world.outputs.pairs.try_recv().is_err(), "one request was to be compared");
+    // A preview of what is not there is refused whole, and the table before it stands.
+    let mut gone = route(&[(stable(), 10_000)], 0);
+    gone.preview = Some(Preview { carrier: Carrier::Header("x".to_owned()), value: None, target: target("9", Role::Candidate) });
+    assert!(world.gateway.apply(RouteTable::new(9, [gone])).is_err());
 }

@@ -43,6 +43,7 @@ pub fn route(weights: &[(TargetId, u32)], mirror_bp: u32) -> Route {
         model: "late".to_owned(),
         targets: weights.iter().map(|(target, weight_bp)| WeightedTarget { target: target.clone(), weight_bp: *weight_bp }).collect(),
         mirror: (mirror_bp > 0).then(|| Mirror { percent_bp: mirror_bp, candidate: candidate(), control: control() }),
+        preview: None,
         sticky: None,
     }
 }

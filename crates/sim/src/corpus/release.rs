@@ -118,6 +118,7 @@ impl Bench {
             ],
             promote: Promotion { watch_ms: 1_800_000, hold_back_bp: 500 },
             exposure_max: None,
+            affinity: None,
             judge: JudgeSettings::preset(),
             offline_disagreement: Some(OFFLINE),
             deadlines: Deadlines::default(),

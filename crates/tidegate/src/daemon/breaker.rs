@@ -6,7 +6,7 @@ use super::blame;
 use super::plane::Plane;
 use crate::clock;
 use crate::exit::{self, failure};
-use crate::surroundings::prometheus_token;
+use crate::surroundings::secret;
 use anyhow::Result;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_adapters::curl::BriefCurl;
-use tidegate_adapters::prometheus::range;
+use tidegate_adapters::sources::series;
 use tidegate_core::blame::Symptom;
 use tidegate_core::breaker::{self, Breaker, Command, Looks, Reading, Shown, Signal, WATCH, Wanted};
 use tidegate_core::id::At;
@@ -24,9 +24,13 @@ use tidegate_core::rollout::{self, Frozen};
 use tidegate_engine::rollouts::Input;
 use tidegate_wire::config::{NamedBreaker, Workspace};
 use tidegate_wire::prometheus::Grid;
+use tidegate_wire::sources::MetricSource;
 
 /// Longest wait for the answers to one look.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+
+/// Seconds of a step, where a service keeps points.
+const STEP_S: i64 = 60;
 
 /// Characters of the reason that a release is aborted with.
 const REASON_CHARS_MAX: usize = 400;
@@ -151,10 +155,10 @@ async fn turn(
 
 /// What is abnormal now.
 async fn wrong(named: &NamedBreaker) -> Vec<Abnormal> {
-    let (url, signals) = (named.prometheus.clone(), named.signals.clone());
+    let (source, window_ms, signals) = (named.source.clone(), named.window_ms, named.signals.clone());
     let asked = tokio::task::spawn_blocking(move || {
         let now_s = clock::now().0.div_euclid(1_000);
-        signals.iter().flat_map(|(query, signal)| abnormal(&url, query, signal, now_s)).collect::<Vec<_>>()
+        signals.iter().flat_map(|(query, signal)| abnormal(&source, window_ms, (query, signal), now_s)).collect::<Vec<_>>()
     });
     match tokio::time::timeout(ANSWER_WITHIN, asked).await {
         Ok(Ok(wrong)) => wrong,
@@ -163,13 +167,28 @@ async fn wrong(named: &NamedBreaker) -> Vec<Abnormal> {
     }
 }
 
+/// The times that are asked for: now, or the whole minutes of a window: of the one that has begun only a part is counted.
+fn lately(source: &MetricSource, window_ms: u64, now_s: i64) -> Grid {
+    if !source.keeps_points() {
+        return Grid { start_s: now_s, step_s: 1, steps: 1 };
+    }
+    let steps = i64::try_from(window_ms / 60_000).unwrap_or(1).max(1);
+    let end = now_s.div_euclid(STEP_S) * STEP_S;
+    Grid { start_s: end - STEP_S * steps, step_s: STEP_S, steps: usize::try_from(steps).unwrap_or(1) }
+}
+
+/// The newest value; none is not normal.
+fn newest(values: &[f64]) -> Reading {
+    let value = values.iter().rev().find(|value| !value.is_nan()).or(values.last());
+    value.copied().ok_or_else(|| "it has no value".to_owned())
+}
+
 /// What is abnormal about the values of a query; of several series each counts.
-fn abnormal(url: &str, query: &str, signal: &Signal, now_s: i64) -> Vec<Abnormal> {
-    let grid = Grid { start_s: now_s, step_s: 1, steps: 1 };
-    let readings: Vec<Reading> = match range(&BriefCurl, url, prometheus_token().as_deref(), query, grid) {
+fn abnormal(source: &MetricSource, window_ms: u64, (query, signal): (&str, &Signal), now_s: i64) -> Vec<Abnormal> {
+    let readings: Vec<Reading> = match series(&BriefCurl, source, &secret, query, lately(source, window_ms, now_s)) {
         Err(error) => vec![Err(error.to_string())],
         Ok(series) if series.is_empty() => vec![Err(format!("`{query}` finds nothing"))],
-        Ok(series) => series.iter().map(|s| s.values.first().copied().ok_or_else(|| "it has no value".to_owned())).collect(),
+        Ok(series) => series.iter().map(|s| newest(&s.values)).collect(),
     };
     let of = |reading: &Reading| {
         let seen = reading.as_ref().is_ok_and(|value| !value.is_nan());
@@ -223,4 +242,21 @@ pub async fn command(
         api.watchman.freezer().tell(service).await?;
     }
     Ok(axum::Json(shown(&api, &name).await?).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_minute_that_has_begun_is_not_looked_at() {
+        let influx = MetricSource::Influx { url: String::new(), database: String::new(), login: None, token: None };
+        let grid = lately(&influx, 300_000, 1_000_030);
+        assert_eq!((grid.start_s, grid.end_s() + STEP_S, grid.steps), (999_720, 1_000_020, 5));
+        let web = MetricSource::Web { url: String::new(), token: None };
+        assert_eq!(lately(&web, 300_000, 1_000_030), Grid { start_s: 1_000_030, step_s: 1, steps: 1 });
+        assert_eq!(newest(&[1.0, 2.0, f64::NAN]).unwrap(), 2.0, "points come late");
+        assert!(newest(&[f64::NAN]).unwrap().is_nan(), "which is abnormal");
+        assert!(newest(&[]).is_err());
+    }
 }

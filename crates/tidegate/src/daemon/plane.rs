@@ -14,8 +14,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::{ModelVersion, Models};
-use tidegate_core::rollout::{Command, Effect, Role, Rollout, State, Traffic};
-use tidegate_core::route::{Mirror, Role as RouteRole, Route, RouteTable, TargetId, WeightedTarget};
+use tidegate_core::rollout::{Command, Effect, Role, Rollout, State, Step, Traffic};
+use tidegate_core::route::{Mirror, Preview, Role as RouteRole, Route, RouteTable, Sticky, TargetId, WeightedTarget};
 use tidegate_engine::rollouts::{Input, Output, RolloutId};
 use tidegate_serve::{Gateway, PoolEvent, TargetSpec, TargetState, WorkerPool};
 use tidegate_store::FsBlobs;
@@ -343,7 +343,7 @@ impl Plane {
     ///
     /// A split older than one that stands is ignored: its rollout or generation was overtaken.
     fn apply(&self, open: &Rollout, traffic: Traffic, generation: u64) -> Result<()> {
-        let route = route_of(open, traffic, &endpoint_model(&self.0.config, &open.spec.service));
+        let route = route_of(open, traffic, &self.0.config);
         let mut standing = lock(&self.0.table);
         let (table, fences) = &mut *standing;
         let fence = fences.entry(open.spec.service.clone()).or_default();
@@ -427,7 +427,7 @@ pub fn endpoint_model(config: &Workspace, service: &str) -> String {
     endpoint.rsplit('/').next().unwrap_or(service).to_owned()
 }
 
-fn route_of(open: &Rollout, traffic: Traffic, model: &str) -> Route {
+fn route_of(open: &Rollout, traffic: Traffic, config: &Workspace) -> Route {
     let service = &open.spec.service;
     let target = |role: Role| open.version_of(role).map(|version| TargetId::new(service, version, route_role(role)));
     let weighted = |role: Role| {
@@ -438,11 +438,18 @@ fn route_of(open: &Rollout, traffic: Traffic, model: &str) -> Route {
         (percent_bp @ 1.., Some(candidate), Some(control)) => Some(Mirror { percent_bp, candidate, control }),
         _ => None,
     };
+    let asked = open.spec.steps.iter().find_map(|step| match step {
+        Step::Preview { carrier, value, .. } if traffic.preview => Some((carrier.clone(), value.clone())),
+        _ => None,
+    });
+    let preview = asked.zip(target(Role::Candidate)).map(|((carrier, value), target)| Preview { carrier, value, target });
     Route {
         service: service.clone(),
-        model: model.to_owned(),
+        model: endpoint_model(config, service),
         targets: Role::ALL.into_iter().filter_map(weighted).collect(),
         mirror,
-        sticky: None,
+        preview,
+        // A new release assigns anew: the same users must not meet every candidate first.
+        sticky: open.spec.affinity.clone().map(|carrier| Sticky { carrier, salt: format!("{service}/{}", open.spec.number) }),
     }
 }

@@ -13,6 +13,7 @@ pub fn words(event: &Event) -> Option<String> {
             Some(stable) => format!("release {}: version {} is to replace version {stable}", spec.number, spec.candidate),
             None => format!("release {}: version {} is the first", spec.number, spec.candidate),
         },
+        Event::StageEntered { stage: Stage::Preview, .. } => "preview: those who ask for it see it".to_owned(),
         Event::StageEntered { stage: Stage::Shadow, .. } => "shadow: candidate and control answer copies, no user sees them".to_owned(),
         Event::StageEntered { stage: Stage::Step { index }, .. } => format!("canary, step {}", index + 1),
         Event::StageEntered { stage: Stage::Promote, .. } => "promotion".to_owned(),
@@ -22,11 +23,12 @@ pub fn words(event: &Event) -> Option<String> {
         | Event::UnloadWanted { .. }
         | Event::WorkerUnloaded { .. } => return None,
         Event::TrafficWanted { traffic: t, .. } => format!(
-            "traffic: stable {}, candidate {}, control {}{}",
+            "traffic: stable {}, candidate {}, control {}{}{}",
             percent(t.stable_bp),
             percent(t.candidate_bp),
             percent(t.control_bp),
-            if t.mirror_bp > 0 { format!(", {} mirrored", percent(t.mirror_bp)) } else { String::new() }
+            if t.mirror_bp > 0 { format!(", {} mirrored", percent(t.mirror_bp)) } else { String::new() },
+            if t.preview { ", the candidate for who asks for it" } else { "" }
         ),
         Event::WorkerFailed { role, reason, .. } => format!("the {role} worker failed: {reason}"),
         Event::VerdictReached { assessment: a, .. } => format!("verdict {}: {}", verdict(&a.verdict), a.summary),
@@ -96,6 +98,10 @@ pub fn waiting_words(waiting: &Waiting) -> String {
         }
         Waiting::Judge { hold, .. } => format!("the judge holds: {hold:?}"),
         Waiting::Telemetry { .. } => "waits for telemetry".to_owned(),
+        Waiting::Preview { until } => match until {
+            Some(until) => format!("seen by those who ask for it until {until}"),
+            None => "seen by those who ask for it".to_owned(),
+        },
         Waiting::Watch { until } => format!("watched until {until}"),
         Waiting::Unload { roles: r, .. } => format!("waits for old workers to end: {}", roles(r)),
         Waiting::Pause { by, reason, .. } => format!("paused by {by}: {reason}"),

@@ -58,6 +58,11 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
         // Without reference inputs there is nothing to measure skew against, and it would wait for ever.
         judge.guardrails.retain(|_, g| g.kind != GuardrailKind::Skew);
     }
+    let affinity = config.services.get(wish.service).and_then(|s| s.affinity.as_ref());
+    if affinity.is_some() {
+        // A client's requests come together: their counts say nothing of whether clients are split as they should be.
+        judge.guardrails.retain(|_, g| g.kind != GuardrailKind::SampleRatio);
+    }
     let draft = SpecDraft {
         service: wish.service.to_owned(),
         number,
@@ -69,6 +74,7 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
         steps: strategy.steps.clone(),
         promote: strategy.promote,
         exposure_max: strategy.exposure_max,
+        affinity: affinity.cloned(),
         judge,
         offline_disagreement: wish.disagreement.map(|(hits, trials)| OneSample { trials, hits }),
         deadlines: Deadlines::default(),

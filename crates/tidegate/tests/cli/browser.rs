@@ -2,11 +2,9 @@
 //! narrow screen, and without a request to any other host.
 
 use crate::chromium::{Page, browser};
-use crate::up::{owner, up};
+use crate::up::{infer, owner, tensors, up};
 use crate::world::{Started, World, has_runtime, wait_for};
-use serde_json::{Value, json};
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use serde_json::json;
 
 /// A model that adds and subtracts, released twice: live, and then in shadow for as long as the test looks.
 const CONFIG: &str = "version: 1\nworkspace: shown\npipeline: dvc.yaml\n\
@@ -43,11 +41,6 @@ fn fixture() -> Vec<u8> {
     std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../runtime/tests/fixtures/simple.onnx")).unwrap()
 }
 
-fn tensors() -> Value {
-    let tensor = |name: &str, value: i32| json!({ "name": name, "datatype": "INT32", "shape": [1, 16], "data": vec![value; 16] });
-    json!([tensor("INPUT0", 1), tensor("INPUT1", 2)])
-}
-
 /// A workspace in which one version is live and another in shadow, with requests that have been judged.
 fn shown() -> (World, Started) {
     let world = World::with(&[
@@ -69,7 +62,7 @@ fn shown() -> (World, Started) {
     world.run(&["release", "start", "s", "2"]).well();
     phase(&world, "s/2", "shadow");
     wait_for("a judged tick", || {
-        ask(&world);
+        infer(&world, "");
         let status = world.run(&["release", "status", "s/2", "--json"]).well().json();
         status["points"].as_array().filter(|points| points.len() >= 2).map(drop)
     });
@@ -81,24 +74,6 @@ fn phase(world: &World, release: &str, wanted: &str) {
         let status = world.run(&["release", "status", release, "--json"]).well().json();
         status["row"]["phase"].as_str().is_some_and(|phase| phase.contains(wanted)).then_some(())
     });
-}
-
-/// One request through the gateway.
-fn ask(world: &World) {
-    let address = owner(world)["gateway"].as_str().unwrap().to_owned();
-    let body = json!({ "inputs": tensors() }).to_string();
-    let token = world.read(".tidegate/keys/gateway.token");
-    let mut stream = TcpStream::connect(&address).unwrap();
-    write!(
-        stream,
-        "POST /v2/models/s/infer HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        token.trim(),
-        body.len()
-    )
-    .unwrap();
-    let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
 }
 
 /// The link that `up` printed, which signs in.

@@ -164,3 +164,27 @@ fn counters_of_a_real_prometheus_are_judged() {
         world.run(&["judge", "prometheus", "--url", "http://127.0.0.1:1", "--candidate", "a", "--control", "b", "--errors", "c=\"1\""]);
     nobody.fails(3, &["ask Prometheus"]);
 }
+
+#[test]
+fn latencies_of_single_requests_are_judged_at_each_quantile() {
+    let world = World::new();
+    let log = |factor: u64| {
+        let mut text = "time,arm,latency_ms,status\n".to_owned();
+        for i in 0..12_000_u64 {
+            let (arm, factor) = if i % 2 == 0 { ("canary", factor) } else { ("stable", 100) };
+            let ms = (100 + (i * 7_919) % 200) * factor / 100;
+            text += &format!("{}.{:03},{arm},{ms},{}\n", 1_768_473_000 + i / 20, i % 20 * 50, if i % 1_000 == 3 { 500 } else { 200 });
+        }
+        text
+    };
+    world.write("slow.csv", &log(170));
+    world.write("same.csv", &log(100));
+    let slow = world.run(&["judge", "latencies", "slow.csv"]);
+    assert_eq!(slow.code, 1, "{slow:?}");
+    in_order(&slow.out, &["rollback", "errors", "latency_p50", "latency_p95", "latency_p99"]);
+    let same = world.run(&["judge", "latencies", "same.csv", "--every", "30s", "--json"]);
+    assert_ne!(same.json()["assessment"]["verdict"]["verdict"], "rollback", "{same:?}");
+    world.run(&["judge", "latencies", "same.csv", "--every", "1ms"]).fails(2, &["5999", "at most 100000 are judged"]);
+    world.write("odd.csv", "time,arm,latency_ms\n1,canary,fast\n");
+    world.run(&["judge", "latencies", "odd.csv"]).fails(2, &["odd.csv:2", "`fast` is no latency"]);
+}

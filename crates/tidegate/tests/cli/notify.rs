@@ -177,7 +177,7 @@ fn a_secret_that_is_missing_is_named_and_nothing_is_lost() {
     let Some((world, _listener)) = telling() else { return };
     world.set("CHAT_ADDRESS", "");
     let up = released(&world);
-    let why = "tell chat: the environment variable CHAT_ADDRESS is not set: set it and start `tidegate up` again";
+    let why = "tell chat: the environment variable CHAT_ADDRESS is not set: set it, and start `tidegate up` again where that asks for it";
     wait_for("the trouble", || up.so_far().1.contains(why).then_some(()));
     in_order(&world.run(&["notify", "list", "--json"]).well().out, &["\"chat\"", "CHAT_ADDRESS is not set"]);
 }

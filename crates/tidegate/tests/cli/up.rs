@@ -2,8 +2,9 @@
 //! when it cannot start.
 
 use crate::world::{Started, World, has_runtime, in_order, wait_for};
-use serde_json::json;
-use std::net::TcpListener;
+use serde_json::{Value, json};
+use std::io::{Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
 
 const SERVED: &str =
     "version: 1\nworkspace: served\npipeline: dvc.yaml\nmodels:\n  m: { artifact: model.onnx }\nservices:\n  s: { model: m }\n";
@@ -19,6 +20,33 @@ pub fn served() -> World {
 /// Who is up.
 pub fn owner(world: &World) -> serde_json::Value {
     serde_json::from_str(&world.read(UP)).unwrap()
+}
+
+/// Inputs of the model that adds and subtracts.
+pub fn tensors() -> Value {
+    let tensor = |name: &str, value: i32| json!({ "name": name, "datatype": "INT32", "shape": [1, 16], "data": vec![value; 16] });
+    json!([tensor("INPUT0", 1), tensor("INPUT1", 2)])
+}
+
+/// One request to service `s` through the gateway, with these lines of headers; the version that answered.
+#[track_caller]
+pub fn infer(world: &World, headers: &str) -> String {
+    let address = owner(world)["gateway"].as_str().unwrap().to_owned();
+    let body = json!({ "inputs": tensors() }).to_string();
+    let token = world.read(".tidegate/keys/gateway.token");
+    let mut stream = TcpStream::connect(&address).unwrap();
+    write!(
+        stream,
+        "POST /v2/models/s/infer HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n{headers}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        token.trim(),
+        body.len()
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    let version = text.lines().find_map(|line| line.strip_prefix("x-tidegate-version: "));
+    version.unwrap_or_else(|| panic!("no version: {text}")).to_owned()
 }
 
 /// `up`, once it serves.

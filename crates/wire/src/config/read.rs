@@ -11,6 +11,7 @@ use super::types::{
     Pipeline, PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
 };
 use super::unit;
+use crate::sources::{MetricSource, PROMETHEUS_TOKEN};
 use crate::yaml::Node;
 use indexmap::IndexMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,7 +23,11 @@ use tidegate_core::judge::{Guardrail, JudgeSettings, errors_of_preset};
 use tidegate_core::notify::{Limits, Topic};
 use tidegate_core::retrain::{Budget, Performance, Rule, Source};
 use tidegate_core::rollout::{Baseline, Promotion, Step, Until};
+use tidegate_core::route::Carrier;
 use tidegate_core::train::Car;
+
+/// What asks for a preview where the strategy names nothing.
+const PREVIEW_HEADER: &str = "x-tidegate-preview";
 
 /// A value that may be absent.
 #[derive(Clone, Copy)]
@@ -97,7 +102,8 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         retrain: file.at("retrain").named(|_, v| retrain(v)),
         people: file.at("people").named(|_, v| roles(v.at("roles"))),
         freezes: file.at("freezes").named(|_, v| freeze(v)),
-        breakers: file.at("breakers").named(|_, v| named_breaker(v)),
+        breakers: file.at("breakers").named(|_, v| named_breaker(file, v)),
+        sources: file.at("sources").named(|_, v| source(v)),
         trains: file.at("trains").named(|_, v| cars(v)),
         notify: file.at("notify").named(|_, v| channel(v)),
         judges: file.at("judges").named(|_, v| named_judge(v)),
@@ -191,6 +197,7 @@ fn service(name: &str, view: View<'_>) -> Service {
             latency_p99_ms: v.at("latency_p99_ms").number(),
             window_ms: v.at("window").ms().unwrap_or_default(),
         }),
+        affinity: view.at("affinity").there().and_then(carrier),
         calls: view.at("calls").items().into_iter().filter_map(View::text).collect(),
         approvals: view.at("approvals").whole(),
         approvals_last_ms: view.at("approvals_last").ms().unwrap_or_default(),
@@ -220,8 +227,20 @@ fn strategy(view: View<'_>) -> Strategy {
     }
 }
 
+/// What carries a value, where one is named.
+fn carrier(view: View<'_>) -> Option<Carrier> {
+    view.at("cookie").text().map(Carrier::Cookie).or_else(|| view.at("header").text().map(Carrier::Header))
+}
+
 /// A step before the last; none for `promote`.
 fn step(view: View<'_>) -> Option<Step> {
+    if let Some(preview) = view.at("preview").there() {
+        return Some(Step::Preview {
+            carrier: carrier(preview).unwrap_or_else(|| Carrier::Header(PREVIEW_HEADER.to_owned())),
+            value: preview.at("value").text(),
+            for_ms: preview.at("for").ms(),
+        });
+    }
     if let Some(shadow) = view.at("shadow").there() {
         let until = shadow.at("until").ms().map_or(Until::Evidence, |min_time_ms| Until::Time { min_time_ms });
         return Some(Step::Shadow { mirror_bp: shadow.at("percent").bp().unwrap_or_default(), until });
@@ -303,15 +322,42 @@ pub(super) fn freeze_of(node: &Node) -> Freeze {
     freeze(View(Some(node)))
 }
 
-fn named_breaker(view: View<'_>) -> NamedBreaker {
+fn source(view: View<'_>) -> MetricSource {
+    let variable = |key: &str| view.at(key).text();
+    let marker =
+        ["datadog", "cloudwatch", "newrelic", "influxdb", "graphite", "web"].into_iter().find(|key| view.at(key).there().is_some());
+    let url = |key: &str| view.owned(key);
+    match marker {
+        Some("datadog") => MetricSource::Datadog { url: url("datadog"), api_key: url("api_key"), app_key: url("app_key") },
+        Some("cloudwatch") => MetricSource::CloudWatch {
+            region: url("cloudwatch"),
+            endpoint: variable("endpoint"),
+            key: url("key"),
+            secret: url("secret"),
+            session: variable("session"),
+        },
+        Some("newrelic") => MetricSource::NewRelic { url: url("newrelic"), account: view.at("account").whole(), api_key: url("api_key") },
+        Some("influxdb") => {
+            MetricSource::Influx { url: url("influxdb"), database: url("database"), login: variable("login"), token: variable("token") }
+        }
+        Some("graphite") => MetricSource::Graphite { url: url("graphite"), login: variable("login") },
+        Some("web") => MetricSource::Web { url: url("web"), token: variable("token") },
+        _ => MetricSource::Prometheus { url: url("prometheus"), token: variable("token") },
+    }
+}
+
+fn named_breaker(file: View<'_>, view: View<'_>) -> NamedBreaker {
+    let named = view.at("source").text().and_then(|name| file.at("sources").at(&name).there());
     let signal = |name: &str, v: View<'_>| {
         let limits = (v.at("above").number(), v.at("below").number());
         (v.owned("query"), Signal { name: name.to_owned(), above: limits.0, below: limits.1, service: v.at("service").text() })
     };
     NamedBreaker {
-        prometheus: view.owned("prometheus"),
+        source: named
+            .map_or_else(|| MetricSource::Prometheus { url: view.owned("prometheus"), token: Some(PROMETHEUS_TOKEN.to_owned()) }, source),
         signals: view.at("signals").named(signal).into_values().collect(),
         every_ms: view.at("every").ms().unwrap_or_default(),
+        window_ms: view.at("window").ms().unwrap_or_default(),
         rule: breaker::Rule { after: view.at("after").whole(), resets_after_ms: view.at("resets_after").ms() },
         services: view.at("services").items().into_iter().filter_map(View::text).collect(),
         aborts: view.at("blame").word("abort"),

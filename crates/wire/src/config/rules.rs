@@ -10,6 +10,7 @@ use crate::yaml::Node;
 use std::collections::HashMap;
 use tidegate_core::judge::GuardrailKind;
 use tidegate_core::rollout::STAGES_MAX;
+use tidegate_core::route::{is_token, is_value};
 
 /// Names in records that are nobody's.
 const RESERVED: [&str; 5] = ["owner", "console", "training", "watch", "judge"];
@@ -35,6 +36,10 @@ impl Check<'_> {
             if named(breaker, "signals").is_empty() {
                 self.say(key, &join("breakers", &name), "it has no signal: nothing is looked at", None);
             }
+            if breaker.get("source").is_some() == breaker.get("prometheus").is_some() {
+                let help = "give `source: NAME` of a name under `sources`, or `prometheus: http://127.0.0.1:9090`";
+                self.say(key, &join("breakers", &name), "one of `source` and `prometheus` says what is asked", Some(help));
+            }
             for (signal, at, limits) in named(breaker, "signals") {
                 if limits.get("above").is_none() && limits.get("below").is_none() {
                     let path = format!("breakers.{name}.signals.{signal}");
@@ -47,7 +52,14 @@ impl Check<'_> {
                 self.say(key, &join("trains", &name), &problem.to_string(), None);
             }
         }
+        for (name, key, source) in named(root, "sources") {
+            self.variables(&join("sources", &name), source, &["token", "api_key", "app_key", "key", "secret", "session", "login"]);
+            if source.get("login").is_some() && source.get("token").is_some() {
+                self.say(key, &join("sources", &name), "`login` and `token` are both given: it is let in by one", None);
+            }
+        }
         for (name, _, channel) in named(root, "notify") {
+            self.variables(&join("notify", &name), channel, &["slack", "secret", "login"]);
             self.channel(&join("notify", &name), channel);
         }
         for (name, key, judge) in named(root, "judges") {
@@ -61,6 +73,9 @@ impl Check<'_> {
         }
         for (name, key, service) in named(root, "services") {
             self.approvals(&join("services", &name), key, service);
+            if let Some((at, affinity)) = service.entry("affinity") {
+                self.carrier(&format!("services.{name}.affinity"), at, affinity, true);
+            }
         }
         self.environments();
         self.endpoints();
@@ -126,12 +141,19 @@ impl Check<'_> {
         }
         let kind = |i: usize| steps.get(i).and_then(|(k, _)| k.as_str()).unwrap_or_default();
         let last = steps.len().saturating_sub(1);
-        for (i, (key, _)) in steps.iter().enumerate() {
+        for (i, (key, step)) in steps.iter().enumerate() {
             let here = format!("{path}.steps[{i}]");
-            if kind(i) == "shadow" && i > 0 {
-                self.say(key, &here, "`shadow` comes first, and once", None);
+            if kind(i) == "preview" {
+                self.carrier(&format!("{here}.preview"), key, step, false);
+                if i > 0 {
+                    self.say(key, &here, "`preview` comes first, and once", None);
+                }
             }
-            if kind(i) == "pause" && i == 0 {
+            if kind(i) == "shadow" && i > 0 && !(i == 1 && kind(0) == "preview") {
+                self.say(key, &here, "`shadow` comes first, and once; only a `preview` may come before it", None);
+            }
+            let judged = |i: usize| matches!(kind(i), "shadow" | "canary");
+            if kind(i) == "pause" && !(0..i).rev().find(|before| kind(*before) != "pause").is_some_and(judged) {
                 self.say(key, &here, "`pause` comes after a `shadow` or a `canary`", None);
             }
             if kind(i) == "promote" && i < last {
@@ -148,7 +170,7 @@ impl Check<'_> {
             );
         }
         if let ([(key, _)], "promote") = (steps.as_slice(), kind(0)) {
-            let help = "put `- shadow: {}` or `- canary: {}` before it";
+            let help = "put `- shadow: {}` or `- canary: {}` before it, or `- preview: {}` where a person decides";
             self.say(key, &join(path, "steps"), "no step gathers evidence: every version would be promoted", Some(help));
         }
         self.weights(path, &steps);
@@ -288,16 +310,20 @@ impl Check<'_> {
         }
     }
 
-    /// Addresses that can be called and carry no secret, and names of variables that hold one.
-    fn channel(&mut self, path: &str, channel: &Node) {
-        for key in ["slack", "secret", "login"] {
-            let Some((value, text)) = channel.get(key).and_then(|v| Some((v, v.text()?))) else { continue };
+    /// Names of variables that hold a secret.
+    fn variables(&mut self, path: &str, node: &Node, keys: &[&str]) {
+        for key in keys {
+            let Some((value, text)) = node.get(key).and_then(|v| Some((v, v.text()?))) else { continue };
             let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
             if !text.chars().all(fits) || text.starts_with(|c: char| c.is_ascii_digit()) {
                 let help = "put the secret itself into an environment variable, and its name, as `SLACK_WEBHOOK`, here";
                 self.say(value, &join(path, key), "it is no name of an environment variable", Some(help));
             }
         }
+    }
+
+    /// Addresses that can be called and carry no secret.
+    fn channel(&mut self, path: &str, channel: &Node) {
         for (key, schemes) in [("webhook", ["https://", "http://"]), ("smtp", ["smtps://", "smtp://"])] {
             let Some((value, text)) = channel.get(key).and_then(|v| Some((v, v.text()?))) else { continue };
             let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme));
@@ -338,6 +364,26 @@ impl Check<'_> {
                 &why,
                 Some("give the role to as many, one more where approvers ask for releases themselves"),
             );
+        }
+    }
+
+    /// A header or a cookie, and names and values that they can have.
+    fn carrier(&mut self, path: &str, at: &Node, node: &Node, needed: bool) {
+        match (node.get("header"), node.get("cookie")) {
+            (Some(_), Some(second)) => self.say(second, path, "`header` and `cookie` are both given: it is in one place", None),
+            (None, None) if needed => self.say(at, path, "neither `header` nor `cookie` says what carries it", None),
+            _ => {}
+        }
+        for key in ["header", "cookie"] {
+            let Some(name) = node.get(key) else { continue };
+            if !is_token(&name.text().unwrap_or_default()) {
+                let help = "letters, digits and `-`, as `x-user-id`";
+                self.say(name, &join(path, key), &format!("it is no name of a {key}"), Some(help));
+            }
+        }
+        if let Some(value) = node.get("value").filter(|v| !is_value(&v.text().unwrap_or_default())) {
+            let why = "it holds white space, quotes, commas, semicolons or letters beyond ASCII: a cookie cannot carry them";
+            self.say(value, &join(path, "value"), why, None);
         }
     }
 

@@ -1,6 +1,7 @@
 //! tidegate.yaml as values: every default in place, every unit resolved.
 
 use super::origin::Origins;
+use crate::sources::MetricSource;
 use crate::yaml::Node;
 use indexmap::IndexMap;
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use tidegate_core::id::At;
 use tidegate_core::judge::JudgeSettings;
 use tidegate_core::notify::{Limits, Topic};
 use tidegate_core::rollout::{Promotion, Step};
+use tidegate_core::route::Carrier;
 use tidegate_core::train::Car;
 
 /// A workspace.
@@ -39,6 +41,8 @@ pub struct Workspace {
     pub freezes: IndexMap<String, Freeze>,
     /// What halts all releases when it is abnormal.
     pub breakers: IndexMap<String, NamedBreaker>,
+    /// Services that keep metrics.
+    pub sources: IndexMap<String, MetricSource>,
     /// Services that are released together; versions are named when a train departs.
     pub trains: IndexMap<String, Vec<Car>>,
     /// Who is told what.
@@ -186,6 +190,8 @@ pub struct Service {
     pub release: String,
     /// What its users may expect.
     pub objective: Option<Objective>,
+    /// What keeps a client with one version.
+    pub affinity: Option<Carrier>,
     /// Services that it calls.
     pub calls: Vec<String>,
     /// How many others must approve a release of it.
@@ -291,12 +297,14 @@ pub struct NamedJudge {
 /// Signals that halt releases.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NamedBreaker {
-    /// Address of the Prometheus server.
-    pub prometheus: String,
+    /// What is asked.
+    pub source: MetricSource,
     /// What is looked at, each with its query.
     pub signals: Vec<(String, tidegate_core::breaker::Signal)>,
     /// How often.
     pub every_ms: u64,
+    /// How far back the newest point of a service that keeps points is looked for.
+    pub window_ms: u64,
     /// When it trips and closes.
     pub rule: tidegate_core::breaker::Rule,
     /// Services that it halts; all when empty.

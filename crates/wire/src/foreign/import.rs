@@ -41,9 +41,25 @@ pub struct Field {
 /// A step of ours.
 #[derive(Clone, Debug, PartialEq)]
 enum Step {
-    Shadow { percent: f64, until_ms: Option<u64> },
-    Canary { weights: Vec<f64>, min_time_ms: Option<u64> },
-    Pause { for_ms: Option<u64> },
+    Preview {
+        asks: Option<(String, String)>,
+        for_ms: Option<u64>,
+    },
+    Shadow {
+        percent: f64,
+        until_ms: Option<u64>,
+    },
+    Canary {
+        weights: Vec<f64>,
+        min_time_ms: Option<u64>,
+    },
+    Pause {
+        for_ms: Option<u64>,
+    },
+    /// The last one; where it is not given, as the preset has it.
+    Promote {
+        watch_ms: u64,
+    },
 }
 
 /// A strategy that was read.
@@ -154,12 +170,24 @@ fn span(node: &Node) -> Option<u64> {
     text.parse::<u64>().ok().and_then(|seconds| seconds.checked_mul(1_000)).or_else(|| duration_ms(&text).ok())
 }
 
+/// A text within quotes of YAML.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
 /// The strategy as text.
 fn written(name: &str, steps: &[Step], guardrails: &[(String, String)]) -> String {
     let mut text = format!("releases:\n  {name}:\n    steps:\n");
     let time = |ms: &Option<u64>, key: &str| ms.map_or_else(String::new, |ms| format!("{key}: {}", duration_text(ms)));
     for step in steps {
         let line = match step {
+            Step::Preview { asks, for_ms } => {
+                let asks = asks.iter().map(|(header, value)| format!("header: {}, value: {}", quoted(header), quoted(value)));
+                let stays = for_ms.iter().map(|ms| format!("for: {}", duration_text(*ms)));
+                let parts: Vec<String> = asks.chain(stays).collect();
+                if parts.is_empty() { "- preview: {}".to_owned() } else { format!("- preview: {{ {} }}", parts.join(", ")) }
+            }
+            Step::Promote { watch_ms } => format!("- promote: {{ watch: {} }}", duration_text(*watch_ms)),
             Step::Shadow { percent, until_ms } => {
                 let until = time(until_ms, ", until");
                 format!("- shadow: {{ percent: {percent}{until} }}")
@@ -176,7 +204,9 @@ fn written(name: &str, steps: &[Step], guardrails: &[(String, String)]) -> Strin
         };
         let _ = writeln!(text, "      {line}");
     }
-    text.push_str("      - promote: {}\n");
+    if !steps.iter().any(|step| matches!(step, Step::Promote { .. })) {
+        text.push_str("      - promote: {}\n");
+    }
     if !guardrails.is_empty() {
         text.push_str("    judge:\n      guardrails:\n");
         guardrails.iter().for_each(|(name, value)| {

@@ -1,10 +1,15 @@
 //! `tidegate judge`: two arms whose counts or series are at hand, without a release.
 
 mod batches;
+mod latencies;
 mod prometheus;
+mod source;
+mod span;
 
 use self::batches::{BatchesArgs, LabelsArgs};
+use self::latencies::LatenciesArgs;
 use self::prometheus::PrometheusArgs;
+use self::source::SourceArgs;
 use super::Context;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
@@ -31,8 +36,12 @@ pub enum JudgeCommand {
     Counts(CountsArgs),
     /// Judges two series of one measurement, taken side by side: latencies, scores, throughput, money
     Series(SeriesArgs),
+    /// Judges latencies, and failures where they are known, of single requests: a table with time, arm, latency_ms and perhaps failed
+    Latencies(LatenciesArgs),
     /// Judges counters, or a measured value, of a Prometheus server
     Prometheus(OnPrometheus),
+    /// Judges a measured value of a service under `sources` in tidegate.yaml: Datadog, CloudWatch, New Relic, InfluxDB, Graphite, ..
+    Source(OnSource),
     /// Judges labels that come in batches, up to a planned number of them (a group-sequential test)
     Batches(BatchesArgs),
     /// Joins labels to the requests they belong to and judges them in batches, as they came
@@ -103,6 +112,22 @@ pub struct SeriesArgs {
     /// The column of both tables
     #[arg(long)]
     column: Option<String>,
+    #[command(flatten)]
+    harm: SeriesHarm,
+}
+
+/// A measured value of a service, and what harm means.
+#[derive(Debug, Args)]
+pub struct OnSource {
+    #[command(flatten)]
+    from: SourceArgs,
+    #[command(flatten)]
+    harm: SeriesHarm,
+}
+
+/// What harm means for a measured value.
+#[derive(Debug, Args)]
+pub struct SeriesHarm {
     /// Which direction is worse
     #[arg(long, value_enum, default_value = "higher")]
     worse: WorseWord,
@@ -145,11 +170,13 @@ impl WorseWord {
 pub fn judge(context: &Context, command: &JudgeCommand) -> Result<u8> {
     match command {
         JudgeCommand::Counts(args) => of_counts(context, args),
+        JudgeCommand::Latencies(args) => latencies::of_latencies(context, args),
         JudgeCommand::Series(args) => of_series(context, args),
         JudgeCommand::Batches(args) => batches::of_batches(context, args),
         JudgeCommand::Labels(args) => batches::of_labels(context, args),
         JudgeCommand::Compare(args) => compare(context, args),
         JudgeCommand::Prometheus(args) => of_prometheus(context, args),
+        JudgeCommand::Source(args) => of_source(context, args),
     }
 }
 
@@ -251,21 +278,31 @@ fn of_series(context: &Context, args: &SeriesArgs) -> Result<u8> {
             "{a} values of the candidate and {b} of the control: give one of each for every time; an empty cell is a missing one"
         )));
     }
-    let defaults = SeriesSettings::default();
-    let settings = SeriesSettings {
-        alpha: args.alpha,
-        beta: args.beta,
-        worse: args.worse.meant(),
-        by: if args.difference { By::Difference } else { By::Ratio },
-        tolerance: args.tolerance.unwrap_or(if args.difference { 0.0 } else { defaults.tolerance }),
-        harm: match (args.harm, args.difference) {
-            (Some(harm), _) => harm,
-            (None, false) => defaults.harm,
-            (None, true) => return Err(wrong("with --difference --harm says how large a difference is harmful: give it")),
-        },
-        ..defaults
-    };
-    judge_pairs(context, &settings, candidate.into_iter().zip(control).collect())
+    judge_pairs(context, &args.harm.settings()?, candidate.into_iter().zip(control).collect())
+}
+
+fn of_source(context: &Context, args: &OnSource) -> Result<u8> {
+    let (candidate, control) = args.from.values(context)?;
+    judge_pairs(context, &args.harm.settings()?, candidate.into_iter().zip(control).collect())
+}
+
+impl SeriesHarm {
+    fn settings(&self) -> Result<SeriesSettings> {
+        let defaults = SeriesSettings::default();
+        Ok(SeriesSettings {
+            alpha: self.alpha,
+            beta: self.beta,
+            worse: self.worse.meant(),
+            by: if self.difference { By::Difference } else { By::Ratio },
+            tolerance: self.tolerance.unwrap_or(if self.difference { 0.0 } else { defaults.tolerance }),
+            harm: match (self.harm, self.difference) {
+                (Some(harm), _) => harm,
+                (None, false) => defaults.harm,
+                (None, true) => return Err(wrong("with --difference --harm says how large a difference is harmful: give it")),
+            },
+            ..defaults
+        })
+    }
 }
 
 fn judge_pairs(context: &Context, settings: &SeriesSettings, pairs: Vec<(f64, f64)>) -> Result<u8> {

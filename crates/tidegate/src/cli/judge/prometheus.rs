@@ -1,7 +1,7 @@
 //! Counts and series of a Prometheus server.
 
+use super::span::SpanArgs;
 use super::wrong;
-use crate::clock;
 use crate::exit::{self, failure};
 use crate::surroundings::prometheus_token;
 use anyhow::Result;
@@ -9,8 +9,7 @@ use clap::Args;
 use tidegate_adapters::curl::Curl;
 use tidegate_adapters::prometheus::{Arms, CountError, counts, range};
 use tidegate_core::judge::Interval;
-use tidegate_wire::config::unit::duration_ms;
-use tidegate_wire::prometheus::{Grid, STEPS_MAX, Series};
+use tidegate_wire::prometheus::{Grid, Series};
 
 /// What is asked of Prometheus.
 #[derive(Debug, Args)]
@@ -30,12 +29,8 @@ pub struct PrometheusArgs {
     /// Judge a measured value, and no counts
     #[arg(long)]
     gauge: bool,
-    /// How far back
-    #[arg(long, value_name = "DURATION", default_value = "1h")]
-    since: String,
-    /// Length of an interval: not shorter than two scrapes
-    #[arg(long, value_name = "DURATION", default_value = "1m")]
-    every: String,
+    #[command(flatten)]
+    span: SpanArgs,
 }
 
 impl PrometheusArgs {
@@ -46,26 +41,7 @@ impl PrometheusArgs {
 
     /// Seconds of an interval.
     pub fn tick_s(&self) -> Result<u64> {
-        Ok(self.grid()?.step_s.unsigned_abs())
-    }
-
-    fn grid(&self) -> Result<Grid> {
-        let read = |name: &str, text: &str| duration_ms(text).map_err(|why| wrong(format!("--{name}: {why}")));
-        let (since, every) = (read("since", &self.since)?, read("every", &self.every)?);
-        let steps = usize::try_from(since / every.max(1)).unwrap_or(usize::MAX).saturating_add(1);
-        if every < 1_000 || every % 1_000 != 0 || !(2..=STEPS_MAX).contains(&steps) {
-            return Err(wrong(format!(
-                "--since {} in intervals of --every {}: give whole seconds, and from 1 to {} intervals",
-                self.since,
-                self.every,
-                STEPS_MAX - 1
-            )));
-        }
-        let step_s = i64::try_from(every / 1_000).unwrap_or(i64::MAX);
-        // On whole intervals, so that the same hour is cut the same way whenever it is asked for.
-        let end = clock::now().0.div_euclid(1_000).div_euclid(step_s) * step_s;
-        let back = step_s.saturating_mul(i64::try_from(steps - 1).unwrap_or(i64::MAX));
-        Ok(Grid { start_s: end.saturating_sub(back), step_s, steps })
+        Ok(self.span.grid()?.step_s.unsigned_abs())
     }
 
     fn ask(&self, query: &str, grid: Grid) -> Result<Vec<Series>> {
@@ -76,7 +52,7 @@ impl PrometheusArgs {
     pub fn counts(&self) -> Result<Vec<Interval>> {
         let (candidate, control) = (self.candidate.clone(), self.control.clone());
         let arms = Arms { candidate, control, errors: self.errors.clone().unwrap_or_default() };
-        counts(&Curl, &self.url, prometheus_token().as_deref(), &arms, self.grid()?).map_err(|e| match e {
+        counts(&Curl, &self.url, prometheus_token().as_deref(), &arms, self.span.grid()?).map_err(|e| match e {
             CountError::Selector(why) => wrong(why),
             CountError::Nothing(_) | CountError::Label { .. } => failure(exit::NOT_FOUND, format!("judge: {e}")),
             CountError::Query(_) => failure(exit::OUTSIDE, format!("judge: {e}")),
@@ -85,12 +61,12 @@ impl PrometheusArgs {
 
     /// Values of both arms by interval; NaN where there is none.
     pub fn values(&self) -> Result<(Vec<f64>, Vec<f64>)> {
-        let grid = self.grid()?;
+        let grid = self.span.grid()?;
         let of = |query: &str| {
             let mut found = self.ask(query, grid)?;
             match found.len() {
                 1 => Ok(found.remove(0).values),
-                0 => Err(failure(exit::NOT_FOUND, format!("judge: `{query}` finds no series in the last {}", self.since))),
+                0 => Err(failure(exit::NOT_FOUND, format!("judge: `{query}` finds no series in the last {}", self.span.since()))),
                 many => Err(wrong(format!("`{query}` finds {many} series: aggregate them, as `avg(..)`"))),
             }
         };

@@ -9,6 +9,7 @@ mod notify;
 mod people;
 mod release;
 mod retrain;
+mod sources;
 mod trains;
 
 pub(crate) use model::{DECISION_METRICS, ROW_METRICS};
@@ -79,6 +80,7 @@ pub static ROOT: Table = Table {
             Need::Optional,
             "Times in which no release starts or goes forward. Judging and going back never stop.",
         ),
+        key("sources", names("source", &sources::SOURCE), Need::Optional, "Services that keep metrics."),
         key(
             "breakers",
             names("breaker", &Shape::Table(&breakers::BREAKER)),
@@ -153,6 +155,7 @@ static SERVICE: Table = Table {
         key("endpoint", Shape::UrlPath, Need::Optional, "Where it answers; `/v2/models/NAME` when not given."),
         key("release", Shape::Ref("releases"), Need::Default("default"), "Strategy of its releases, where the release names none."),
         key("objective", Shape::Table(&OBJECTIVE), Need::Optional, "What its users may expect."),
+        key("affinity", Shape::Table(&AFFINITY), Need::Optional, "What keeps a client with one version."),
         key(
             "calls",
             Shape::List { item: &Shape::Ref("services"), min: 1, max: 1_000 },
@@ -166,6 +169,15 @@ static SERVICE: Table = Table {
             "How many others than who asked must approve a release before it starts.",
         ),
         key("approvals_last", SPAN, Need::Default("24h"), "How long after it was asked for a release may start on its approvals."),
+    ],
+};
+
+static AFFINITY: Table = Table {
+    title: "services.NAME.affinity",
+    doc: "Requests that carry the same value are answered by the same version while weights stand, and by the same or the newer one while they grow. One of the two.",
+    keys: &[
+        key("header", Shape::Text, Need::Optional, "Name of the header that carries it."),
+        key("cookie", Shape::Text, Need::Optional, "Name of the cookie that carries it."),
     ],
 };
 

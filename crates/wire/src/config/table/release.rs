@@ -18,7 +18,7 @@ pub(super) static STRATEGY: Table = Table {
             "steps",
             Shape::List { item: &Shape::OneKey(STEPS), min: 1, max: 2 * STAGES_MAX + 1 },
             Need::Default("[{shadow: {}}, {canary: {}}, {promote: {}}]"),
-            "In this order: `shadow` at most once and first, any number of `canary`, `promote` once and last; `pause` after any but the last.",
+            "In this order: `preview` at most once, `shadow` at most once, any number of `canary`, `promote` once and last; `pause` after a `shadow` or a `canary`.",
         ),
         key(
             "judge",
@@ -42,11 +42,28 @@ pub(super) static STRATEGY: Table = Table {
 };
 
 static STEPS: &[Key] = &[
+    key("preview", Shape::Table(&PREVIEW), Need::Optional, "Those who ask for it."),
     key("shadow", Shape::Table(&SHADOW), Need::Optional, "Copies of requests; no user sees an answer."),
     key("canary", Shape::Table(&CANARY), Need::Optional, "A growing share of users."),
     key("pause", Shape::Table(&PAUSE), Need::Optional, "The step before it goes on being judged and does not end by itself."),
     key("promote", Shape::Table(&PROMOTE), Need::Optional, "All users, watched."),
 ];
+
+static PREVIEW: Table = Table {
+    title: "step: preview",
+    doc: "The candidate answers requests that carry a header or a cookie, from here until it is promoted. They are not judged: who asks is not drawn by lot. Without a `shadow` or a `canary` behind it this is blue-green: everybody moves at once.",
+    keys: &[
+        key("header", Shape::Text, Need::Optional, "Name of the header; `x-tidegate-preview` when neither this nor `cookie` is given."),
+        key("cookie", Shape::Text, Need::Optional, "Name of the cookie, instead of a header."),
+        key("value", Shape::Text, Need::Optional, "The value that asks for it; any when not given."),
+        key(
+            "for",
+            Shape::Duration { min_ms: 1, max_ms: DURATION_MS_MAX },
+            Need::Optional,
+            "It goes on by itself after this time. Without it until a person says `tidegate release resume`.",
+        ),
+    ],
+};
 
 static SHADOW: Table = Table {
     title: "step: shadow",

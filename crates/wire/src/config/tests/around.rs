@@ -1,7 +1,9 @@
 //! What stands around a release: people, approvals and breakers.
 
 use super::super::{Way, load_in};
-use super::mistakes::said;
+use super::mistakes::{check, said};
+use crate::sources::MetricSource;
+use expect_test::expect;
 use tidegate_core::access::Role;
 use tidegate_core::breaker::Rule;
 use tidegate_core::notify::{Limits, Topic};
@@ -96,4 +98,61 @@ fn trains() {
         let found = said(&file(services), None);
         assert!(found.contains(why), "{services}: {found}");
     }
+}
+
+#[test]
+fn sources_and_what_asks_them() {
+    let text = |rest: &str| format!("version: 1\nworkspace: x\n{rest}");
+    let w = load_in(
+        &text("sources:\n  a: { cloudwatch: eu-west-1 }\n  b: { influxdb: 'http://h:8086', database: d, token: T }\nbreakers:\n  p: { source: b, signals: { s: { query: q, above: 1 } } }\n  q: { prometheus: 'http://h:9090', signals: { s: { query: q, above: 1 } } }\n"),
+        "tidegate.yaml",
+        None,
+    )
+    .unwrap();
+    let (id, secret) = ("AWS_ACCESS_KEY_ID".to_owned(), "AWS_SECRET_ACCESS_KEY".to_owned());
+    assert_eq!(w.sources["a"], MetricSource::CloudWatch { region: "eu-west-1".to_owned(), endpoint: None, key: id, secret, session: None });
+    assert_eq!(w.breakers["p"].source, w.sources["b"]);
+    assert_eq!(
+        w.breakers["q"].source,
+        MetricSource::Prometheus { url: "http://h:9090".to_owned(), token: Some("TIDEGATE_PROMETHEUS_TOKEN".to_owned()) }
+    );
+    check(
+        "sources:\n  a: { datadog: https://api.datadoghq.eu, api_key: 0123abc, app_key: APP }\n  b: { influxdb: 'http://h', database: d, login: L, token: T }\n  c: { kafka: x }\nbreakers:\n  p: { source: z, signals: { s: { query: q, above: 1 } } }\n  q: { signals: { s: { query: q, above: 1 } } }\n",
+        expect![[r#"
+            error: it is no name of an environment variable
+             --> tidegate.yaml:4:52 (sources.a.api_key)
+              |
+            4 |   a: { datadog: https://api.datadoghq.eu, api_key: 0123abc, app_key: APP }
+              |                                                    ^^^^^^^
+              = help: put the secret itself into an environment variable, and its name, as `SLACK_WEBHOOK`, here
+
+            error: `login` and `token` are both given: it is let in by one
+             --> tidegate.yaml:5:3 (sources.b)
+              |
+            5 |   b: { influxdb: 'http://h', database: d, login: L, token: T }
+              |   ^
+
+            error: this asks for nothing that is known
+             --> tidegate.yaml:6:3 (sources.c)
+              |
+            6 |   c: { kafka: x }
+              |   ^
+              = help: give one of `prometheus`, `datadog`, `cloudwatch`, `newrelic`, `influxdb`, `graphite` or `web`
+
+            error: `z` is not under `sources`
+             --> tidegate.yaml:8:16 (breakers.p.source)
+              |
+            8 |   p: { source: z, signals: { s: { query: q, above: 1 } } }
+              |                ^
+              = help: did you mean `a`?
+
+            error: one of `source` and `prometheus` says what is asked
+             --> tidegate.yaml:9:3 (breakers.q)
+              |
+            9 |   q: { signals: { s: { query: q, above: 1 } } }
+              |   ^
+              = help: give `source: NAME` of a name under `sources`, or `prometheus: http://127.0.0.1:9090`
+
+            tidegate.yaml: 5 problems"#]],
+    );
 }

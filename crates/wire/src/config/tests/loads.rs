@@ -8,6 +8,7 @@ use tidegate_core::id::At;
 use tidegate_core::judge::{GuardrailKind, JudgeSettings};
 use tidegate_core::retrain::{Budget, Source};
 use tidegate_core::rollout::{Baseline, Deadlines, Promotion, Spec, SpecDraft, Step, Until};
+use tidegate_core::route::Carrier;
 
 #[test]
 fn the_whole_file_loads() {
@@ -63,6 +64,7 @@ fn taken_by_the_machine(strategy: &Strategy) {
         promote: strategy.promote,
         judge: strategy.judge.clone(),
         exposure_max: None,
+        affinity: None,
         offline_disagreement: None,
         deadlines: Deadlines::default(),
     };
@@ -225,4 +227,17 @@ fn triggers_and_what_blocks_a_release() {
     assert_eq!((performance.min, performance.max, performance.min_labels, performance.window_ms), (Some(0.8), None, 50, 30 * 86_400_000));
     assert_eq!((retrain.rule.budget.runs, retrain.release.as_deref()), (2, Some("careful")));
     assert!(w.models["m"].drift.is_some(), "drift has its defaults where it starts trainings");
+}
+
+#[test]
+fn a_preview_and_affinity_load() {
+    let text = "version: 1\nworkspace: x\nmodels: { m: { artifact: a } }\nservices:\n  s: { model: m, affinity: { cookie: session } }\n  t: { model: m }\nreleases:\n  blue-green:\n    steps: [preview: { for: 10m }, promote: ]\n  seen:\n    steps: [preview: { cookie: beta, value: \"on\" }, shadow: , canary: , pause: , promote: ]\n";
+    let w = loaded(text);
+    assert_eq!(w.services["s"].affinity, Some(Carrier::Cookie("session".to_owned())));
+    assert_eq!(w.services["t"].affinity, None);
+    let preview = |carrier, value, for_ms| Step::Preview { carrier, value, for_ms };
+    let header = Carrier::Header("x-tidegate-preview".to_owned());
+    assert_eq!(w.releases["blue-green"].steps, [preview(header, None, Some(600_000))]);
+    assert_eq!(w.releases["seen"].steps[0], preview(Carrier::Cookie("beta".to_owned()), Some("on".to_owned()), None));
+    w.releases.values().for_each(taken_by_the_machine);
 }

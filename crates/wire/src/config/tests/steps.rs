@@ -8,7 +8,7 @@ fn steps() {
     check(
         "releases:\n  r:\n    steps:\n      - canary:\n      - shadow:\n",
         expect![[r#"
-        error: `shadow` comes first, and once
+        error: `shadow` comes first, and once; only a `preview` may come before it
          --> tidegate.yaml:7:9 (releases.r.steps[1])
           |
         7 |       - shadow:
@@ -69,7 +69,7 @@ fn steps() {
               |                                                 ^^^^^^
               = help: `baseline` takes `fresh`
 
-            error: `shadow` comes first, and once
+            error: `shadow` comes first, and once; only a `preview` may come before it
              --> tidegate.yaml:7:9 (releases.r.steps[1])
               |
             7 |       - shadow: { until: evidense }
@@ -93,26 +93,26 @@ fn steps() {
     check(
         "releases:\n  r:\n    steps:\n      - shadow\n      - canary: {}\n        promote: {}\n      - launch: {}\n",
         expect![[r#"
-            error: takes a mapping with exactly one key: `shadow`, `canary`, `pause` or `promote`
+            error: takes a mapping with exactly one key: `preview`, `shadow`, `canary`, `pause` or `promote`
              --> tidegate.yaml:6:9 (releases.r.steps[0])
               |
             6 |       - shadow
               |         ^^^^^^
-              = help: as `- shadow: { .. }`
+              = help: as `- preview: { .. }`
 
-            error: takes a mapping with exactly one key: `shadow`, `canary`, `pause` or `promote`
+            error: takes a mapping with exactly one key: `preview`, `shadow`, `canary`, `pause` or `promote`
              --> tidegate.yaml:7:9 (releases.r.steps[1])
               |
             7 |       - canary: {}
               |         ^
-              = help: as `- shadow: { .. }`
+              = help: as `- preview: { .. }`
 
             error: unknown key `launch`
              --> tidegate.yaml:9:9 (releases.r.steps[2])
               |
             9 |       - launch: {}
               |         ^^^^^^
-              = help: known: `shadow`, `canary`, `pause`, `promote`
+              = help: known: `preview`, `shadow`, `canary`, `pause`, `promote`
 
             tidegate.yaml: 3 problems"#]],
     );
@@ -139,7 +139,7 @@ fn too_many_or_too_few_steps() {
           |
         5 |     steps: [promote: {}]
           |             ^^^^^^^
-          = help: put `- shadow: {}` or `- canary: {}` before it
+          = help: put `- shadow: {}` or `- canary: {}` before it, or `- preview: {}` where a person decides
 
         tidegate.yaml: 1 problem"#]],
     );
@@ -156,5 +156,57 @@ fn too_many_or_too_few_steps() {
           |         ^^^^^^
 
         tidegate.yaml: 1 problem"#]],
+    );
+}
+
+#[test]
+fn previews_and_affinity() {
+    check(
+        "models: { m: { artifact: a } }\nservices:\n  s: { model: m, affinity: {} }\n  t: { model: m, affinity: { header: 'x y', cookie: id } }\nreleases:\n  r:\n    steps:\n      - canary:\n      - preview: { header: x, cookie: y, value: 'a b' }\n      - pause:\n      - promote:\n",
+        expect![[r#"
+            error: neither `header` nor `cookie` says what carries it
+             --> tidegate.yaml:5:18 (services.s.affinity)
+              |
+            5 |   s: { model: m, affinity: {} }
+              |                  ^^^^^^^^
+
+            error: it is no name of a header
+             --> tidegate.yaml:6:38 (services.t.affinity.header)
+              |
+            6 |   t: { model: m, affinity: { header: 'x y', cookie: id } }
+              |                                      ^^^^^
+              = help: letters, digits and `-`, as `x-user-id`
+
+            error: `header` and `cookie` are both given: it is in one place
+             --> tidegate.yaml:6:53 (services.t.affinity)
+              |
+            6 |   t: { model: m, affinity: { header: 'x y', cookie: id } }
+              |                                                     ^^
+
+            error: `preview` comes first, and once
+              --> tidegate.yaml:11:9 (releases.r.steps[1])
+               |
+            11 |       - preview: { header: x, cookie: y, value: 'a b' }
+               |         ^^^^^^^
+
+            error: `header` and `cookie` are both given: it is in one place
+              --> tidegate.yaml:11:39 (releases.r.steps[1].preview)
+               |
+            11 |       - preview: { header: x, cookie: y, value: 'a b' }
+               |                                       ^
+
+            error: it holds white space, quotes, commas, semicolons or letters beyond ASCII: a cookie cannot carry them
+              --> tidegate.yaml:11:49 (releases.r.steps[1].preview.value)
+               |
+            11 |       - preview: { header: x, cookie: y, value: 'a b' }
+               |                                                 ^^^^^
+
+            error: `pause` comes after a `shadow` or a `canary`
+              --> tidegate.yaml:12:9 (releases.r.steps[2])
+               |
+            12 |       - pause:
+               |         ^^^^^
+
+            tidegate.yaml: 7 problems"#]],
     );
 }

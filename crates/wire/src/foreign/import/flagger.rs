@@ -68,8 +68,15 @@ fn analysis(report: &mut Report, path: &str, node: &Node, steps: &mut Vec<Step>,
             "iterations" if node.get("mirror").and_then(Node::as_bool) == Some(true) => {
                 report.mapped(path, key, "how long the shadow lasts")
             }
-            "iterations" => report.refused(path, key, "checks without a share of traffic: blue-green and A/B are no strategies here"),
-            "match" | "sessionAffinity" => report.refused(path, key, "no request is sent to a version by its headers"),
+            "iterations" => report.refused(
+                path,
+                key,
+                "checks without a share of traffic: `preview`, then `promote`, is blue-green here; A/B is no strategy",
+            ),
+            "match" => {
+                report.refused(path, key, "users are drawn by lot, so that versions can be compared; see `preview` for who asks for one")
+            }
+            "sessionAffinity" => report.left(path, key, "`services.NAME.affinity` in tidegate.yaml"),
             "metrics" => {
                 for (i, metric) in value.as_seq().unwrap_or(&[]).iter().enumerate() {
                     self::metric(report, &format!("{path}[{i}]"), metric, guardrails);

@@ -45,7 +45,7 @@ spec:
       - analysis: { templates: [{ templateName: rate }] }
       - setWeight: 40
       - pause: {}
-      - setHeaderRoute: { name: h }
+      - setHeaderRoute: { name: h, match: [{ headerName: x, headerValue: { exact: y } }] }
       - setWeight: 80
       - unheardOf: 1
 ";
@@ -74,7 +74,7 @@ fn a_rollout_of_argo_becomes_a_strategy() {
         16: spec.strategy.canary.steps[5].analysis: mapped: the judge of the strategy; the step before it ends on its evidence
         17: spec.strategy.canary.steps[6].setWeight: mapped: a weight of 40 %, and as much for an equal control
         18: spec.strategy.canary.steps[7].pause: mapped: `pause: {}`, until `tidegate release resume`
-        19: spec.strategy.canary.steps[8].setHeaderRoute: REFUSED: no request is sent to a version by its headers
+        19: spec.strategy.canary.steps[8].setHeaderRoute: REFUSED: a preview comes before any traffic
         20: spec.strategy.canary.steps[9].setWeight: mapped: `promote`: above 50 % no control gets as much, so a watched promotion with a share held back takes its place
         21: spec.strategy.canary.steps[10].unheardOf: REFUSED: it is not known
     "#]]
@@ -143,7 +143,63 @@ fn what_has_no_strategy_is_named() {
         let error = import("r.yaml", text).unwrap_err();
         assert!(error.contains(why), "{error}");
     }
-    let none = import("r.yaml", "kind: Rollout\nspec: {strategy: {blueGreen: {activeService: a}}}\n").unwrap();
-    assert!(none[0].fields.iter().any(|f| matches!(&f.fate, Fate::Refused(why) if why.contains("blue-green"))));
+    let none = import("r.yaml", "kind: Rollout\nspec: {strategy: {canary: {}}}\n").unwrap();
     assert!(none[0].yaml.contains("weights: [5, 25, 50]"));
+}
+
+const BLUE_GREEN: &str = "kind: Rollout
+metadata: { name: shop }
+spec:
+  strategy:
+    blueGreen:
+      activeService: shop
+      previewService: shop-preview
+      autoPromotionEnabled: false
+      prePromotionAnalysis: { templates: [{ templateName: smoke }] }
+      scaleDownDelaySeconds: 600
+      unheardOf: 1
+";
+
+#[test]
+fn blue_green_of_argo_is_a_preview_and_a_promotion() {
+    loads(BLUE_GREEN);
+    expect![[r#"
+        releases:
+          shop:
+            steps:
+              - preview: {}
+              - shadow: { percent: 100 }
+              - promote: { watch: 10m }
+
+        6: spec.strategy.blueGreen.activeService: left: the cluster's own affair
+        7: spec.strategy.blueGreen.previewService: mapped: a preview: requests with the header `x-tidegate-preview`
+        8: spec.strategy.blueGreen.autoPromotionEnabled: mapped: a preview without a time: a person ends it
+        9: spec.strategy.blueGreen.prePromotionAnalysis: mapped: a shadow: it goes on when copies of requests are answered as well as by an equal control
+        10: spec.strategy.blueGreen.scaleDownDelaySeconds: mapped: `watch`: the old version stays warm for 600 s and takes over at once
+        11: spec.strategy.blueGreen.unheardOf: REFUSED: it is not known
+    "#]].assert_eq(&told(BLUE_GREEN));
+    let of = |fields: &str| import("r.yaml", &format!("kind: Rollout\nspec: {{strategy: {{{fields}}}}}\n")).unwrap().remove(0);
+    let unseen = of("blueGreen: {autoPromotionEnabled: true}");
+    assert!(unseen.yaml.contains("- preview: {}"), "{}", unseen.yaml);
+    assert!(unseen.fields.iter().any(|f| matches!(&f.fate, Fate::Refused(why) if why.contains("nobody would have seen"))));
+    assert!(of("blueGreen: {autoPromotionSeconds: 120}").yaml.contains("- preview: { for: 2m }"));
+    let route = "setHeaderRoute: {name: h, match: [{headerName: x-preview, headerValue: {exact: \"on\"}}]}";
+    let canary = of(&format!("canary: {{steps: [{{{route}}}, {{pause: {{}}}}, {{setWeight: 10}}]}}"));
+    assert!(
+        canary.yaml.contains("- preview: { header: \"x-preview\", value: \"on\" }\n      - canary: { weights: [10] }"),
+        "{}",
+        canary.yaml
+    );
+    let twice = of(&format!("canary: {{steps: [{{{route}}}, {{pause: {{}}}}, {{pause: {{duration: 1h}}}}, {{setWeight: 10}}]}}"));
+    assert!(twice.yaml.contains("value: \"on\" }"), "a person stays asked: {}", twice.yaml);
+    let longer =
+        of(&format!("canary: {{steps: [{{{route}}}, {{pause: {{duration: 1h}}}}, {{pause: {{duration: 1h}}}}, {{setWeight: 10}}]}}"));
+    assert!(longer.yaml.contains("for: 2h"), "{}", longer.yaml);
+    let unseen = of(&format!("canary: {{steps: [{{{route}}}, {{setWeight: 80}}]}}"));
+    assert!(!unseen.yaml.contains("for:"), "a person is asked before everybody gets it: {}", unseen.yaml);
+    let off = of("blueGreen: {autoPromotionEnabled: false, autoPromotionSeconds: 120, scaleDownDelaySeconds: 0}");
+    assert!(off.fields.iter().any(|f| matches!(&f.fate, Fate::Mapped(why) if why == "a preview with a time")), "{:?}", off.fields);
+    assert!(off.fields.iter().any(|f| matches!(&f.fate, Fate::Refused(why) if why.contains("gone at once"))), "{:?}", off.fields);
+    let many = of("canary: {steps: [{setHeaderRoute: {name: h, match: [{headerName: a, headerValue: {regex: b}}]}}]}");
+    assert!(many.fields.iter().any(|f| matches!(&f.fate, Fate::Refused(why) if why.contains("one header of one value"))));
 }

@@ -1,0 +1,48 @@
+//! A measured value of a service that keeps metrics.
+
+use super::span::SpanArgs;
+use super::{Context, wrong};
+use crate::exit::{self, failure};
+use crate::surroundings::secret;
+use crate::workspace::open;
+use anyhow::Result;
+use clap::Args;
+use tidegate_adapters::curl::Curl;
+use tidegate_adapters::sources::series;
+
+/// What is asked of the service.
+#[derive(Debug, Args)]
+pub struct SourceArgs {
+    /// Its name under `sources` in tidegate.yaml
+    name: String,
+    /// Query of the candidate's value, in the service's own language; one series
+    #[arg(long, value_name = "QUERY")]
+    candidate: String,
+    /// The same of the control
+    #[arg(long, value_name = "QUERY")]
+    control: String,
+    #[command(flatten)]
+    span: SpanArgs,
+}
+
+impl SourceArgs {
+    /// Values of both arms by interval; NaN where there is none.
+    pub fn values(&self, context: &Context) -> Result<(Vec<f64>, Vec<f64>)> {
+        let config = open(&context.dir)?.config;
+        let source = config.sources.get(&self.name).ok_or_else(|| exit::unknown("judge a source", &self.name, config.sources.keys()))?;
+        let mut grid = self.span.grid()?;
+        if source.keeps_points() {
+            // The last step has only begun.
+            grid.steps -= 1;
+        }
+        let of = |query: &str| {
+            let mut found = series(&Curl, source, &secret, query, grid).map_err(|e| failure(exit::OUTSIDE, format!("judge: {e}")))?;
+            match found.len() {
+                1 => Ok(found.remove(0).values),
+                0 => Err(failure(exit::NOT_FOUND, format!("judge: `{query}` finds no series in the last {}", self.span.since()))),
+                many => Err(wrong(format!("`{query}` finds {many} series: aggregate them"))),
+            }
+        };
+        Ok((of(&self.candidate)?, of(&self.control)?))
+    }
+}
