@@ -118,7 +118,7 @@ pub(super) fn deadline_of(r: &Rollout) -> Option<At> {
 pub(super) fn preview_ends(r: &Rollout) -> Option<At> {
     let since = r.traffic.and_then(|wanted| wanted.applied)?;
     let for_ms = r.spec.preview()??;
-    // A pause and a freeze take no time off it: both move the attempt on, by all of it or by their length.
+    // A pause begins it anew: whoever lifts one moves the attempt on.
     (!r.stands_still()).then(|| since.max(r.attempt_since).plus_ms(for_ms))
 }
 

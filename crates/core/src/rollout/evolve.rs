@@ -172,6 +172,11 @@ fn phase(r: &mut Rollout, event: &Event) {
 }
 
 fn thawed(r: &mut Rollout, at: At) {
+    // The time of a preview stood still: it was seen so much later.
+    let stood = r.frozen.as_ref().zip(r.frozen_since).map(|(frozen, since)| (at.min(frozen.until), since));
+    if let (Some(Forward::Preview), Some((end, since)), Some(wanted)) = (r.forward(), stood, r.traffic.as_mut()) {
+        wanted.applied = wanted.applied.map(|applied| applied.plus_ms(end.since_ms(since.max(applied))));
+    }
     r.attempt_since = r.attempt_since.plus_ms(r.frozen_ms(at));
     if let (
         Phase::Forward { forward: Forward::Watching { until } } | Phase::Held { forward: Forward::Watching { until }, .. },

@@ -181,7 +181,9 @@ fn a_preview_with_a_time_goes_on_by_itself_and_stands_still_when_told_so() {
     assert!(matches!(&forgotten.r().phase, Phase::Held { why: HoldWhy::Forgotten, .. }), "{:?}", forgotten.r().phase);
     let again = forgotten.says(resume).obey().wait(10 * MINUTE_MS).tick();
     assert!(promotes(&again) && matches!(&again.r().promoted_by, Some(super::Promoter::Policy { .. })), "nobody said that it was good");
-    let mut frozen = preview.wait(4 * MINUTE_MS);
+    // The workers took three minutes to load, which are none of it.
+    let slow = Bench::started(blue_green(Some(10 * MINUTE_MS))).wait(3 * MINUTE_MS).obey();
+    let mut frozen = slow.wait(4 * MINUTE_MS);
     frozen.give(&freeze(frozen.now)).unwrap();
     let frozen = frozen.wait(20 * MINUTE_MS).tick();
     assert_eq!(frozen.r().forward(), Some(Forward::Preview));
