@@ -1,7 +1,6 @@
 //! Prometheus: range queries over its HTTP API.
 
-use crate::{Http, HttpError, Request};
-use std::fmt::Write as _;
+use crate::{Http, HttpError, Request, quoted};
 use tidegate_core::judge::Interval;
 use tidegate_wire::prometheus::{Grid, Series, Unusable, born, growth, labels_of, matrix, narrowed};
 
@@ -39,7 +38,7 @@ pub fn range(http: &dyn Http, url: &str, token: Option<&str>, query: &str, grid:
     let address = format!(
         "{}/api/v1/query_range?query={}&start={}&end={}&step={}",
         url.trim_end_matches('/'),
-        encoded(query),
+        quoted(query),
         grid.start_s,
         grid.end_s(),
         grid.step_s
@@ -109,17 +108,4 @@ pub fn counts(http: &dyn Http, url: &str, token: Option<&str>, arms: &Arms, grid
     };
     let (candidate, control) = (arm(&arms.candidate)?, arm(&arms.control)?);
     Ok(candidate.into_iter().zip(control).map(|(candidate, control)| Interval { candidate, control }).collect())
-}
-
-/// Everything but letters, digits and `-_.~` as its bytes in hexadecimal.
-pub(crate) fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() * 3);
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

@@ -1,7 +1,7 @@
 //! Services that keep metrics, asked over their HTTP APIs: each query gives series on a grid of times.
 
-use crate::prometheus::{QueryError, encoded, range};
-use crate::{Http, HttpError, Request, Sign};
+use crate::prometheus::{QueryError, range};
+use crate::{Http, HttpError, Request, Sign, quoted};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -115,7 +115,7 @@ fn request(source: &MetricSource, secrets: Secrets<'_>, query: &str, grid: Grid)
         MetricSource::Prometheus { url, token } | MetricSource::Web { url, token } => Ok(get(url.clone(), bearer(token)?)),
         MetricSource::Datadog { url, api_key, app_key } => {
             let headers = vec![header("DD-API-KEY", secrets(api_key)?), header("DD-APPLICATION-KEY", secrets(app_key)?)];
-            Ok(get(format!("{}/api/v1/query?from={from}&to={until}&query={}", base(url), encoded(query)), headers))
+            Ok(get(format!("{}/api/v1/query?from={from}&to={until}&query={}", base(url), quoted(query)), headers))
         }
         MetricSource::CloudWatch { region, endpoint, key, secret, session } => {
             let mut headers = vec![
@@ -145,12 +145,12 @@ fn request(source: &MetricSource, secrets: Secrets<'_>, query: &str, grid: Grid)
                 Some(variable) => vec![header("Authorization", format!("Token {}", secrets(variable)?))],
                 None => basic(login)?,
             };
-            Ok(get(format!("{}/query?db={}&epoch=s&q={}", base(url), encoded(database), encoded(&asked)), headers))
+            Ok(get(format!("{}/query?db={}&epoch=s&q={}", base(url), quoted(database), quoted(&asked)), headers))
         }
         MetricSource::Graphite { url, login } => {
             // Points after `from`, up to `until`.
             let span = format!("from={}&until={}", from.saturating_sub(1), until.saturating_sub(1));
-            Ok(get(format!("{}/render?target={}&{span}&format=json", base(url), encoded(query)), basic(login)?))
+            Ok(get(format!("{}/render?target={}&{span}&format=json", base(url), quoted(query)), basic(login)?))
         }
     }
 }

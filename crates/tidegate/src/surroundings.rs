@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use tidegate_build::data::Surroundings;
+use tidegate_wire::sources::PROMETHEUS_TOKEN;
 
 /// Variables that name credentials of remotes.
 const VARIABLES: [&str; 17] = [
@@ -51,7 +52,7 @@ pub fn surroundings() -> Surroundings {
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "secrets come from the environment")]
 pub fn prometheus_token() -> Option<String> {
-    std::env::var("TIDEGATE_PROMETHEUS_TOKEN").ok().filter(|token| !token.is_empty())
+    std::env::var(PROMETHEUS_TOKEN).ok().filter(|token| !token.is_empty())
 }
 
 /// A secret that tidegate.yaml names by its variable.

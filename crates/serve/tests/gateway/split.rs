@@ -1,5 +1,6 @@
 //! Shares over HTTP: exact, at once, and never for weight 0.
 
+use crate::client::Client;
 use crate::world::{INFER, World, candidate, control, route, stable, target};
 use hyper::StatusCode;
 use serde_json::json;
@@ -66,6 +67,22 @@ async fn the_last_good_table_stands() {
     world.apply(route(&[(stable(), 10_000)], 0));
 }
 
+/// Twenty users, some of each side, of whom each gets the version of their first request again, also where they say who they are in
+/// another way.
+async fn each_stays(client: &mut Client, first: fn(u32) -> (&'static str, String), again: fn(u32) -> (&'static str, String)) {
+    let mut versions = std::collections::BTreeSet::new();
+    for user in 0..20 {
+        client.headers = vec![first(user)];
+        let version = client.post(INFER, &json!({ "x": 1 })).await.who();
+        client.headers = vec![again(user)];
+        for _ in 0..5 {
+            assert_eq!(client.post(INFER, &json!({ "x": 1 })).await.who(), version, "user {user}");
+        }
+        versions.insert(version);
+    }
+    assert_eq!(versions.len(), 2);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_key_stays_with_its_version() {
     let mut world = World::new().await;
@@ -74,16 +91,7 @@ async fn a_key_stays_with_its_version() {
     route.sticky = Some(Sticky { carrier: Carrier::Header("x-user".to_owned()), salt: "salt".to_owned() });
     world.apply(route);
     let mut client = world.client();
-    let mut versions = std::collections::BTreeSet::new();
-    for user in 0..20 {
-        client.headers = vec![("x-user", format!("user-{user}"))];
-        let first = client.post(INFER, &json!({ "x": 1 })).await.who();
-        for _ in 0..5 {
-            assert_eq!(client.post(INFER, &json!({ "x": 1 })).await.who(), first, "user {user}");
-        }
-        versions.insert(first);
-    }
-    assert_eq!(versions.len(), 2);
+    each_stays(&mut client, |user| ("x-user", format!("user-{user}")), |user| ("x-user", format!("user-{user}"))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -94,15 +102,8 @@ async fn a_cookie_keeps_a_client_with_its_version() {
     route.sticky = Some(Sticky { carrier: Carrier::Cookie("id".to_owned()), salt: "salt".to_owned() });
     world.apply(route);
     let mut client = world.client();
-    let mut versions = std::collections::BTreeSet::new();
-    for user in 0..20 {
-        client.headers = vec![("cookie", format!("theme=dark; id={user}"))];
-        let first = client.post(INFER, &json!({ "x": 1 })).await.who();
-        client.headers = vec![("cookie", format!("id={user}; theme=light"))];
-        assert_eq!(client.post(INFER, &json!({ "x": 1 })).await.who(), first, "user {user}");
-        versions.insert(first);
-    }
-    assert_eq!(versions.len(), 2);
+    each_stays(&mut client, |user| ("cookie", format!("theme=dark; id={user}")), |user| ("cookie", format!("id={user}; theme=light")))
+        .await;
     // An empty cookie is no key: such requests are split exactly.
     client.headers = vec![("cookie", "id=; theme=dark".to_owned())];
     let mut split = BTreeMap::new();

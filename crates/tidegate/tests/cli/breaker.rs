@@ -3,7 +3,7 @@
 use crate::metrics::{Prometheus, prometheus};
 use crate::retrain::{looked, second_waits, stands, trained};
 use crate::up::up;
-use crate::world::{has_runtime, in_order, wait_for};
+use crate::world::{free_port, has_runtime, in_order, wait_for};
 
 #[test]
 fn nothing_goes_forward_while_a_breaker_is_open() {
@@ -75,7 +75,7 @@ fn of_two_releases_the_guilty_one_is_aborted_and_the_other_is_left_alone() {
         "scrape_configs:\n- job_name: flag\n  scrape_interval: 1s\n  file_sd_configs: [{{ files: ['{files}'], refresh_interval: 1s }}]\n"
     );
     std::fs::write(world.beside("prometheus.yml"), scrape).unwrap();
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let server = Prometheus::again(&world, &program, port);
     let breakers = format!(
         "breakers:\n  production:\n    prometheus: '{}'\n    every: 1s\n    after: 2\n    resets_after: 2s\n    blame: abort\n    \

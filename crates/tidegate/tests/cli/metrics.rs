@@ -1,24 +1,17 @@
 //! A real Prometheus, and a target that it scrapes.
 
-use crate::world::World;
+use crate::world::{Server, World, free_port};
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A server that is killed when it goes out of sight.
+/// A server at a port.
 pub struct Prometheus {
-    process: Child,
+    _server: Server,
     port: u16,
-}
-
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
 }
 
 impl Prometheus {
@@ -29,21 +22,18 @@ impl Prometheus {
             exporter()
         );
         std::fs::write(world.beside("prometheus.yml"), config).unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         Prometheus::again(world, program, port)
     }
 
     /// One at this port, with what was scraped before.
     pub fn again(world: &World, program: &Path, port: u16) -> Prometheus {
-        let process = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .arg(format!("--config.file={}", world.beside("prometheus.yml").display()))
             .arg(format!("--storage.tsdb.path={}", world.beside("tsdb").display()))
-            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        Prometheus { process, port }
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"));
+        Prometheus { _server: Server::start(&mut command), port }
     }
 
     pub fn port(&self) -> u16 {

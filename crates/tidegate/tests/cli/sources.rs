@@ -1,38 +1,26 @@
 //! Metrics of services, asked over their own APIs: a real InfluxDB, and CloudWatch as moto answers it, with signed requests.
 
 use crate::up::{served, up};
-use crate::world::{World, has_runtime, in_order, wait_for};
-use std::net::{TcpListener, TcpStream};
+use crate::world::{Server, World, free_port, has_runtime, in_order, wait_for};
+use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Minutes of values.
 const MINUTES: u64 = 120;
 
-/// A server that is killed when it goes out of sight.
-struct Server {
-    process: Child,
+/// A server that answers at a port.
+struct Answering {
+    _server: Server,
     port: u16,
 }
 
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-impl Server {
-    fn of(command: &mut Command, port: u16) -> Server {
-        let process = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let server = Server { process, port };
+impl Answering {
+    fn of(command: &mut Command, port: u16) -> Answering {
+        let answering = Answering { _server: Server::start(command), port };
         wait_for("the server", || TcpStream::connect(("127.0.0.1", port)).is_ok().then_some(()));
-        server
+        answering
     }
 
     fn url(&self) -> String {
@@ -61,7 +49,7 @@ fn value(version: u64, minute: u64) -> u64 {
     100 + (minute * 7 + version) % 5 + 50 * u64::from(version == 2)
 }
 
-fn influxdb(world: &World) -> Option<Server> {
+fn influxdb(world: &World) -> Option<Answering> {
     let on_path = || std::env::split_paths(&std::env::var_os("PATH")?).map(|p| p.join("influxd")).find(|file| file.is_file());
     let Some(program) = std::env::var_os("TIDEGATE_TEST_INFLUXD").map(PathBuf::from).or_else(on_path) else {
         eprintln!("skipped: no InfluxDB: install it or set TIDEGATE_TEST_INFLUXD");
@@ -74,8 +62,8 @@ fn influxdb(world: &World) -> Option<Server> {
     for (name, below) in [("META_DIR", "meta"), ("DATA_DIR", "data"), ("DATA_WAL_DIR", "wal")] {
         command.env(format!("INFLUXDB_{name}"), dir.join(below));
     }
-    command.env("INFLUXDB_META_DIR", dir.join("meta")).env("INFLUXDB_BIND_ADDRESS", format!("127.0.0.1:{other}"));
-    let server = Server::of(command.env("INFLUXDB_HTTP_BIND_ADDRESS", format!("127.0.0.1:{port}")), port);
+    command.env("INFLUXDB_BIND_ADDRESS", format!("127.0.0.1:{other}"));
+    let server = Answering::of(command.env("INFLUXDB_HTTP_BIND_ADDRESS", format!("127.0.0.1:{port}")), port);
     let url = server.url();
     let ask = |q: &str| curl(&["--user", "ada:secret", "--data-urlencode", &format!("q={q}"), &format!("{url}/query")]);
     ask("CREATE USER ada WITH PASSWORD 'secret' WITH ALL PRIVILEGES");
@@ -140,7 +128,7 @@ fn values_of_cloudwatch_are_asked_with_a_signature() {
     };
     let world = World::new();
     let port = free_port();
-    let server = Server::of(Command::new(program).args(["-H", "127.0.0.1", "-p", &port.to_string()]), port);
+    let server = Answering::of(Command::new(program).args(["-H", "127.0.0.1", "-p", &port.to_string()]), port);
     let url = server.url();
     let all: Vec<(u64, u64)> = minutes().collect();
     for version in 1..=2 {

@@ -1,25 +1,18 @@
 //! Data in an S3-compatible server (moto): checked where they lie, with the credentials of DVC's configuration.
 
-use crate::world::{World, in_order};
+use crate::world::{Server, World, free_port, in_order};
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 use tidegate_data::{Column, Table, write_parquet};
 
 struct Moto {
-    child: Child,
+    _server: Server,
     port: u16,
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 impl Moto {
@@ -28,10 +21,9 @@ impl Moto {
             eprintln!("skipped: data in S3: set TIDEGATE_TEST_MOTO to a moto_server");
             return None;
         };
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = free_port();
         let (mut command, port_text) = (Command::new(program), port.to_string());
-        let child = command.args(["-H", "127.0.0.1", "-p", &port_text]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-        let moto = Moto { child, port };
+        let moto = Moto { _server: Server::start(command.args(["-H", "127.0.0.1", "-p", &port_text])), port };
         for _ in 0..600 {
             if moto.put("bucket", b"").is_some() {
                 return Some(moto);

@@ -2,6 +2,7 @@
 //! nothing that was started outlives its test.
 
 use std::fs::{self, File};
+use std::net::TcpListener;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -16,6 +17,28 @@ const LOOK: Duration = Duration::from_millis(10);
 const LOOKS_MAX: u32 = 6_000;
 /// What a user sees from a pipeline of one stage that copies a file.
 pub const COPY: &str = "stages:\n  one: {cmd: cat in > one, deps: [in], outs: [one]}\n";
+
+/// A server that a test started: it is killed when it goes out of sight.
+pub struct Server(Child);
+
+impl Server {
+    /// Starts it, without what it says.
+    pub fn start(command: &mut Command) -> Server {
+        Server(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
 
 /// A workspace.
 pub struct World {

@@ -1,6 +1,6 @@
 //! Latencies of single requests, at several quantiles.
 
-use super::{Context, tell_counts, wrong};
+use super::{Context, chances, tell_counts, wrong};
 use crate::workspace::read_text;
 use anyhow::Result;
 use clap::Args;
@@ -31,9 +31,10 @@ pub struct LatenciesArgs {
 /// Carries it out.
 pub fn of_latencies(context: &Context, args: &LatenciesArgs) -> Result<u8> {
     let every_ms = duration_ms(&args.every).map_err(|why| wrong(format!("--every: {why}")))?;
-    if every_ms == 0 || ![args.alpha, args.beta].iter().all(|chance| *chance > 0.0 && *chance < 1.0) {
-        return Err(wrong("--every takes time, and --alpha and --beta are chances between 0 and 1"));
+    if every_ms == 0 {
+        return Err(wrong("--every: an interval takes time: give one from 1ms"));
     }
+    chances(args.alpha, args.beta)?;
     let text = read_text(&context.dir.join(&args.file))?;
     let all = requests(&args.file.display().to_string(), &text).map_err(wrong)?;
     let mut settings = for_latencies(all.iter().any(|request| request.failed.is_some()));

@@ -193,6 +193,14 @@ fn read(context: &Context, args: &CountsArgs) -> Result<Vec<Interval>> {
     counts(&args.file.display().to_string(), &text).map_err(wrong)
 }
 
+fn is_chance(x: f64) -> bool {
+    x > 0.0 && x < 1.0
+}
+
+fn chances(alpha: f64, beta: f64) -> Result<()> {
+    if is_chance(alpha) && is_chance(beta) { Ok(()) } else { Err(wrong("--alpha and --beta are chances between 0 and 1")) }
+}
+
 fn settings(harm: &CountHarm, tick_s: u64, share: Option<f64>) -> Result<JudgeSettings> {
     let preset = errors_of_preset();
     let errors = Guardrail {
@@ -202,11 +210,8 @@ fn settings(harm: &CountHarm, tick_s: u64, share: Option<f64>) -> Result<JudgeSe
         harm_slack: harm.harm_slack.unwrap_or(preset.harm_slack),
         ..preset
     };
-    let chance = |x: f64| x > 0.0 && x < 1.0;
-    if !chance(harm.alpha) || !chance(harm.beta) {
-        return Err(wrong("--alpha and --beta are chances between 0 and 1"));
-    }
-    if share.is_some_and(|share| !chance(share)) {
+    chances(harm.alpha, harm.beta)?;
+    if share.is_some_and(|share| !is_chance(share)) {
         return Err(wrong("--share is a share between 0 and 1"));
     }
     let sound = errors.tolerance >= 1.0 && errors.slack >= 0.0 && errors.harm >= errors.tolerance && errors.harm_slack >= errors.slack;

@@ -62,14 +62,7 @@ impl PrometheusArgs {
     /// Values of both arms by interval; NaN where there is none.
     pub fn values(&self) -> Result<(Vec<f64>, Vec<f64>)> {
         let grid = self.span.grid()?;
-        let of = |query: &str| {
-            let mut found = self.ask(query, grid)?;
-            match found.len() {
-                1 => Ok(found.remove(0).values),
-                0 => Err(failure(exit::NOT_FOUND, format!("judge: `{query}` finds no series in the last {}", self.span.since()))),
-                many => Err(wrong(format!("`{query}` finds {many} series: aggregate them, as `avg(..)`"))),
-            }
-        };
+        let of = |query: &str| self.span.only(query, self.ask(query, grid)?, "aggregate them, as `avg(..)`");
         Ok((of(&self.candidate)?, of(&self.control)?))
     }
 }

@@ -1,7 +1,7 @@
 //! A measured value of a service that keeps metrics.
 
+use super::Context;
 use super::span::SpanArgs;
-use super::{Context, wrong};
 use crate::exit::{self, failure};
 use crate::surroundings::secret;
 use crate::workspace::open;
@@ -36,12 +36,8 @@ impl SourceArgs {
             grid.steps -= 1;
         }
         let of = |query: &str| {
-            let mut found = series(&Curl, source, &secret, query, grid).map_err(|e| failure(exit::OUTSIDE, format!("judge: {e}")))?;
-            match found.len() {
-                1 => Ok(found.remove(0).values),
-                0 => Err(failure(exit::NOT_FOUND, format!("judge: `{query}` finds no series in the last {}", self.span.since()))),
-                many => Err(wrong(format!("`{query}` finds {many} series: aggregate them"))),
-            }
+            let found = series(&Curl, source, &secret, query, grid).map_err(|e| failure(exit::OUTSIDE, format!("judge: {e}")))?;
+            self.span.only(query, found, "aggregate them")
         };
         Ok((of(&self.candidate)?, of(&self.control)?))
     }

@@ -2,10 +2,11 @@
 
 use super::wrong;
 use crate::clock;
+use crate::exit::{self, failure};
 use anyhow::Result;
 use clap::Args;
 use tidegate_wire::config::unit::duration_ms;
-use tidegate_wire::prometheus::{Grid, STEPS_MAX};
+use tidegate_wire::prometheus::{Grid, STEPS_MAX, Series};
 
 /// How far back, and in what steps.
 #[derive(Debug, Args)]
@@ -19,9 +20,13 @@ pub struct SpanArgs {
 }
 
 impl SpanArgs {
-    /// How far back, as it was given.
-    pub fn since(&self) -> &str {
-        &self.since
+    /// The values of the one series that a query was to find; `advice` is for one that finds many.
+    pub fn only(&self, query: &str, mut found: Vec<Series>, advice: &str) -> Result<Vec<f64>> {
+        match found.len() {
+            1 => Ok(found.remove(0).values),
+            0 => Err(failure(exit::NOT_FOUND, format!("judge: `{query}` finds no series in the last {}", self.since))),
+            many => Err(wrong(format!("`{query}` finds {many} series: {advice}"))),
+        }
     }
 
     /// Its times.
