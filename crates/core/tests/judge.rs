@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tidegate_core::id::At;
 use tidegate_core::judge::{
     ArmCounts, Assessment, Guardrail, GuardrailAssessment, GuardrailKind, HoldReason, JudgeSettings, JudgeState, LatencyHistogram, Mode,
-    Offline, OneSample, PairCounts, Tick, Verdict, alpha_of_attempt, history, part_of_mode, recompute,
+    Modes, Offline, OneSample, PairCounts, Tick, Verdict, alpha_of_attempt, history, recompute,
 };
 use tidegate_stats::rng::Rng;
 use world::{Canary, TICK_MS, World, shadow_tick, word};
@@ -86,41 +86,41 @@ fn says_what_was_seen_and_what_would_change_it() {
     check(
         &fold(&settings, clean.clone()).assess(),
         expect![[r#"
-        continue
-        No decision after 1,500 candidate and 1,500 control requests: 0.53 of the 222 that a rollback needs, 6.74 of the 20.0 that a promotion needs. At the present rates a promotion is due in 6 min 40 s.
-        - errors: Rolls back at 13 more candidate failures now. Enough for a promotion (6.74 of 20.0 now) in 6 min 40 s.
-        - sample_ratio: Holds when its e-value, now 0.19, reaches 222; it never rolls back.
-    "#]],
+            continue
+            No decision after 1,500 candidate and 1,500 control requests: 0.65 of the 185 that a rollback needs, 6.74 of the 20.0 that a promotion needs. At the present rates a promotion is due in 6 min 40 s.
+            - errors: Rolls back at 14 more candidate failures now. Enough for a promotion (6.74 of 20.0 now) in 6 min 40 s.
+            - sample_ratio: Holds when its e-value, now 0.19, reaches 185; it never rolls back.
+        "#]],
     );
     let regression = (0..60).map(|s| tick(s, (25, u64::from(s % 2 == 0)), (25, u64::from(s % 10 == 0))));
     check(
         &fold(&settings, regression).assess(),
         expect![[r#"
-        rollback
-        Evidence of harm reached 266, and 222 is enough, after 1,500 candidate and 1,500 control requests. Most of it is errors: candidate 30 of 1,500 (2.00 %), control 6 of 1,500 (0.40 %), ratio 5.00 (1.44 to 28.3). Nothing changes this verdict; a retry starts afresh.
-        - errors: Enough for a rollback by itself. Moves away from a promotion (0.03 of 20.0).
-        - sample_ratio: Holds when its e-value, now 0.19, reaches 222; it never rolls back.
-    "#]],
+            rollback
+            Evidence of harm reached 203, and 185 is enough, after 1,500 candidate and 1,500 control requests. Most of it is errors: candidate 30 of 1,500 (2.00 %), control 6 of 1,500 (0.40 %), ratio 5.00 (1.40 to 28.3). Nothing changes this verdict; a retry starts afresh.
+            - errors: Enough for a rollback by itself. Moves away from a promotion (0.03 of 20.0).
+            - sample_ratio: Holds when its e-value, now 0.19, reaches 185; it never rolls back.
+        "#]],
     );
     let more = (0..140).map(|s| tick(s, (25, 0), (25, 0)));
     check(
         &fold(&settings, more).assess(),
         expect![[r#"
-        promote
-        Every guardrail has evidence that harm is absent (215 of the 20.0 that a promotion needs) after 3,500 candidate and 3,500 control requests. More failures of the candidate would take it back.
-        - errors: Rolls back at 16 more candidate failures now. Enough for a promotion (215 of 20.0).
-        - sample_ratio: Holds when its e-value, now 0.12, reaches 222; it never rolls back.
-    "#]],
+            promote
+            Every guardrail has evidence that harm is absent (215 of the 20.0 that a promotion needs) after 3,500 candidate and 3,500 control requests. More failures of the candidate would take it back.
+            - errors: Rolls back at 17 more candidate failures now. Enough for a promotion (215 of 20.0).
+            - sample_ratio: Holds when its e-value, now 0.12, reaches 185; it never rolls back.
+        "#]],
     );
     let undecided = (0..30).map(|s| tick(s, (25, u64::from(s % 12 == 0)), (25, u64::from(s % 20 == 0))));
     check(
         &fold(&settings, undecided).assess(),
         expect![[r#"
-        continue
-        No decision after 750 candidate and 750 control requests: 0.51 of the 222 that a rollback needs, 0.71 of the 20.0 that a promotion needs. At the present rates a promotion is due in 2 h 41 min.
-        - errors: Rolls back at 16 more candidate failures now. Enough for a promotion (0.71 of 20.0 now) in 2 h 41 min.
-        - sample_ratio: Holds when its e-value, now 0.25, reaches 222; it never rolls back.
-    "#]],
+            continue
+            No decision after 750 candidate and 750 control requests: 0.67 of the 185 that a rollback needs, 0.71 of the 20.0 that a promotion needs. At the present rates a promotion is due in 2 h 41 min.
+            - errors: Rolls back at 16 more candidate failures now. Enough for a promotion (0.71 of 20.0 now) in 2 h 41 min.
+            - sample_ratio: Holds when its e-value, now 0.25, reaches 185; it never rolls back.
+        "#]],
     );
 }
 
@@ -133,30 +133,30 @@ fn shadow_explains_each_guardrail() {
     check(
         &recompute(&settings, 1, Mode::Shadow, &offline, &ticks),
         expect![[r#"
-        rollback
-        Evidence of harm reached 2.7e60, and 444 is enough, after 360 candidate and 360 control requests. Most of it is skew: 51 of 120 (42.5 %), between 28.7 % and 57.1 %. Nothing changes this verdict; a retry starts afresh.
-        - errors: Rolls back at 16 more candidate failures now. Enough for a promotion (1.13 of 20.0 now) in 9 min 50 s.
-        - latency_p50: Rolls back at 46 more candidate answers slower than 6.37 ms now. Enough for a promotion (1.71 of 20.0 now) in 1 min 10 s.
-        - latency_p95: Rolls back at 23 more candidate answers slower than 12.2 ms now. Enough for a promotion (3.94 of 20.0 now) in 50 s.
-        - latency_p99: Rolls back at 17 more candidate answers slower than 15.2 ms now. Enough for a promotion (0.73 of 20.0 now) in 1 h 2 min.
-        - skew: Harmless up to 1.00 %, harm from 3.00 %. Enough for a rollback by itself. Moves away from a promotion (3.4e-6 of 20.0).
-        - disagreement: Harmless up to 2.82 %, harm from 5.63 %. Rolls back at 5 more different decisions now. Moves away from a promotion (0.09 of 20.0).
-        - sample_ratio: Holds when its e-value, now 0.42, reaches 444; it never rolls back.
-    "#]],
+            rollback
+            Evidence of harm reached 1.1e48, and 556 is enough, after 360 candidate and 360 control requests. Most of it is skew: 51 of 120 (42.5 %), between 28.7 % and 57.1 %. Nothing changes this verdict; a retry starts afresh.
+            - errors: Rolls back at 18 more candidate failures now. Enough for a promotion (1.13 of 20.0 now) in 9 min 50 s.
+            - latency_p50: Rolls back at 47 more candidate answers slower than 6.37 ms now. Enough for a promotion (1.71 of 20.0 now) in 1 min 10 s.
+            - latency_p95: Rolls back at 24 more candidate answers slower than 12.2 ms now. Enough for a promotion (3.94 of 20.0 now) in 50 s.
+            - latency_p99: Rolls back at 18 more candidate answers slower than 15.2 ms now. Enough for a promotion (0.73 of 20.0 now) in 1 h 2 min.
+            - skew: Harmless up to 1.00 %, harm from 3.00 %. Enough for a rollback by itself. Moves away from a promotion (3.4e-6 of 20.0).
+            - disagreement: Harmless up to 2.82 %, harm from 5.63 %. Rolls back at 5 more different decisions now. Moves away from a promotion (0.09 of 20.0).
+            - sample_ratio: Holds when its e-value, now 0.42, reaches 556; it never rolls back.
+        "#]],
     );
     check(
         &recompute(&settings, 1, Mode::Shadow, &Offline::default(), &ticks[..3]),
         expect![[r#"
-        insufficient_evidence
-        No decision after 120 candidate and 120 control requests: 1.00 of the 444 that a rollback needs, 1.00 of the 20.0 that a promotion needs. The warm-up is logged and not judged. At the present rates neither bar comes nearer.
-        - errors: Nothing to compare yet.
-        - latency_p50: Nothing to compare yet.
-        - latency_p95: Nothing to compare yet.
-        - latency_p99: Nothing to compare yet.
-        - skew: Harmless up to 1.00 %, harm from 3.00 %. Nothing to compare yet.
-        - disagreement: Not judged: the gate measured no offline disagreement between these two versions, so there is no rate to hold it against.
-        - sample_ratio: Holds when its e-value, now 1.00, reaches 444; it never rolls back.
-    "#]],
+            insufficient_evidence
+            No decision after 120 candidate and 120 control requests: 1.00 of the 556 that a rollback needs, 1.00 of the 20.0 that a promotion needs. The warm-up is logged and not judged. At the present rates neither bar comes nearer.
+            - errors: Nothing to compare yet.
+            - latency_p50: Nothing to compare yet.
+            - latency_p95: Nothing to compare yet.
+            - latency_p99: Nothing to compare yet.
+            - skew: Harmless up to 1.00 %, harm from 3.00 %. Nothing to compare yet.
+            - disagreement: Not judged: the gate measured no offline disagreement between these two versions, so there is no rate to hold it against.
+            - sample_ratio: Holds when its e-value, now 1.00, reaches 556; it never rolls back.
+        "#]],
     );
 }
 
@@ -189,10 +189,22 @@ fn bars_of_attempts_and_modes_add_up_to_alpha() {
     assert!((alpha_of_attempt(0.01, 2) - 0.001 * 6.0 / (std::f64::consts::PI * std::f64::consts::PI)).abs() < 1e-15);
     let all: f64 = (1..200_000).map(|i| alpha_of_attempt(0.01, i)).sum();
     assert!(all < 0.01 && all > 0.00999, "{all}");
-    let modes: f64 = [Mode::Shadow, Mode::Canary, Mode::Watch].into_iter().map(part_of_mode).sum();
-    assert_eq!(modes, 1.0);
+    let each = [Mode::Shadow, Mode::Canary, Mode::Watch];
+    for bits in 1..8_u8 {
+        let modes = Modes { shadow: bits & 1 > 0, canary: bits & 2 > 0, watch: bits & 4 > 0 };
+        let all: f64 = each.into_iter().map(|mode| modes.part(mode)).sum();
+        assert!((all - 1.0).abs() < 1e-15, "{modes:?}: {all}");
+    }
+    let bar = |modes: Modes, mode: Mode| {
+        let settings = JudgeSettings { modes, ..JudgeSettings::preset() };
+        JudgeState::new(&settings, 1, mode, &Offline::default()).needs_rollback()
+    };
+    let (all, canary) = (Modes::default(), Modes { shadow: false, canary: true, watch: false });
+    assert!((bar(all, Mode::Canary) - 185.19).abs() < 0.01 && (bar(all, Mode::Watch) - 555.56).abs() < 0.01);
+    assert!((bar(canary, Mode::Canary) - 111.11).abs() < 0.01);
+    assert!(bar(canary, Mode::Watch) > 1e200, "what was not to come has no part of alpha");
     let state = JudgeState::new(&JudgeSettings::preset(), 1, Mode::Canary, &Offline::default());
-    assert!((state.needs_rollback() - 222.22).abs() < 0.01 && (state.needs_promote() - 20.0).abs() < 1e-9);
+    assert!((state.needs_promote() - 20.0).abs() < 1e-9);
 }
 
 #[test]
@@ -340,7 +352,7 @@ fn replay_gives_the_same_bits_even_from_a_stored_state() {
     assert_eq!(read, live.assess());
     assert_eq!(
         blake3::hash(bits(&read).as_bytes()).to_hex().as_str(),
-        "363b22e8f036988723f6484492206facca0c4c86ad176f3dbcf38c53f24e0347",
+        "fbc917f73644a43f1b03bb7419b2300e2f4a869dcb5ccb1927fd33a07d254818",
         "these bits are the same on every machine"
     );
 }

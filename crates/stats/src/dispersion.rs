@@ -13,6 +13,9 @@ pub const BLOCKS_MAX: usize = 64;
 pub const LONG_BLOCK_TICKS: u32 = 6;
 /// Imagined blocks of dispersion 1, so that two lucky or unlucky blocks decide nothing.
 const PRIOR_BLOCKS: f64 = 12.0;
+/// An excess within so many standard errors of none is taken for none: one time in forty chance alone shows more. Without this
+/// undisturbed counts would look dispersed half of the time, and evidence on them would cost a tenth more.
+const EXCESS_ERRORS: f64 = 1.96;
 /// Blocks whose expected variance is smaller say nothing.
 const VARIANCE_MIN: f64 = 1e-9;
 /// Where next to every trial hits, variances are not taken for smaller than this part of a Poisson variable's.
@@ -27,6 +30,8 @@ pub struct Dispersion {
     long: VecDeque<Counts>,
     open: Counts,
     open_ticks: u32,
+    /// What the long blocks come to: it changes with each of them alone.
+    of_long: Option<f64>,
     now: Option<f64>,
     /// Hits are some of the trials; else they are counts for which trials only give the proportion.
     #[serde(default)]
@@ -68,8 +73,9 @@ impl Dispersion {
             push(&mut self.long, self.open);
             self.open = Counts::default();
             self.open_ticks = 0;
+            self.of_long = Some(estimate(&self.long, self.of_trials));
         }
-        self.now = Some(estimate(&self.short, self.of_trials).max(estimate(&self.long, self.of_trials)));
+        self.now = Some(estimate(&self.short, self.of_trials).max(self.of_long.unwrap_or(1.0)));
     }
 }
 
@@ -83,10 +89,11 @@ fn push(blocks: &mut VecDeque<Counts>, block: Counts) {
 /// Pearson's statistic per degree of freedom around the fitted ratio, shrunk towards 1, at least 1.
 fn estimate(blocks: &VecDeque<Counts>, of_trials: bool) -> f64 {
     let (mut up, mut down) = (0.0, 0.0);
-    for b in blocks {
+    for b in blocks.iter().filter(|b| b.s1 > 0 || b.s0 > 0) {
         // Mantel and Haenszel's ratio: fair under shares that change.
-        up += b.s1 as f64 * (1.0 - b.share());
-        down += b.s0 as f64 * b.share();
+        let share = b.share();
+        up += b.s1 as f64 * (1.0 - share);
+        down += b.s0 as f64 * share;
     }
     if up <= 0.0 || down <= 0.0 {
         return 1.0; // hits in one arm only: no share to vary around
@@ -94,13 +101,11 @@ fn estimate(blocks: &VecDeque<Counts>, of_trials: bool) -> f64 {
     let ratio = up / down;
     let misses = if of_trials { share_of_misses(blocks) } else { 1.0 };
     let (mut chi, mut used) = (0.0, 0.0);
-    for b in blocks {
+    for b in blocks.iter().filter(|b| b.s1 > 0 || b.s0 > 0) {
         let hits = b.s1 as f64 + b.s0 as f64;
-        if hits == 0.0 {
-            continue;
-        }
-        let rho = b.share();
-        let theta = rho * ratio / (1.0 - rho + rho * ratio);
+        // The arms' parts of the hits, as odds.
+        let (own, other) = (b.n1 as f64 * ratio, b.n0 as f64);
+        let theta = own / (own + other);
         let variance = hits * theta * (1.0 - theta) * misses;
         if variance < VARIANCE_MIN {
             continue; // one arm has next to no part in this block
@@ -112,7 +117,11 @@ fn estimate(blocks: &VecDeque<Counts>, of_trials: bool) -> f64 {
     if used < 2.0 {
         return 1.0;
     }
-    ((PRIOR_BLOCKS + chi) / (PRIOR_BLOCKS + used - 1.0)).clamp(1.0, DISPERSION_MAX)
+    let weight = PRIOR_BLOCKS + used - 1.0;
+    let found = (PRIOR_BLOCKS + chi) / weight;
+    // A chi-squared variable has twice its degrees of freedom for a variance.
+    let by_chance = EXCESS_ERRORS * libm::sqrt(2.0 * used) / weight;
+    if found <= 1.0 + by_chance { 1.0 } else { found.min(DISPERSION_MAX) }
 }
 
 /// The share of trials that did not hit: how far the variance of hits lies below a Poisson variable's.

@@ -28,7 +28,7 @@ pub enum Side {
 }
 
 /// Multiples of the null's ratio above it: from hardly to grossly worse.
-const ABOVE: [f64; 7] = [1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0];
+const ABOVE: [f64; 6] = [1.085, 1.2, 1.45, 2.1, 4.5, 12.0];
 /// Multiples below it. The last one stands for "almost none": it carries a clean arm, where the slack alone pays.
 const BELOW: [f64; 7] = [0.8, 0.67, 0.5, 0.33, 0.2, 0.08, 0.001];
 
@@ -93,7 +93,8 @@ pub struct Payoff {
 
 impl Payoff {
     /// What a tick pays.
-    fn of(&self, tick: Counts) -> f64 {
+    #[must_use]
+    pub fn of(&self, tick: Counts) -> f64 {
         let (n1, s1, n0, s0) = (tick.n1 as f64, tick.s1 as f64, tick.n0 as f64, tick.s0 as f64);
         s1 * self.hit1 + s0 * self.hit0 + n1 * self.trial1 + n0 * self.trial0
     }

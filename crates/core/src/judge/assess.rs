@@ -9,7 +9,7 @@ use super::verdict::{Assessment, GuardrailAssessment, HoldReason, Verdict};
 use tidegate_stats::eprocess::e_value;
 
 /// Version of the judge's rules; raised with any change of a formula, a grid or a bar.
-pub const JUDGE_VERSION: u32 = 3;
+pub const JUDGE_VERSION: u32 = 4;
 
 /// The assessment of one mode of one attempt, from its ticks: what an auditor runs.
 #[must_use]

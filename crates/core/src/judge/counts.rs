@@ -3,8 +3,8 @@
 use super::evidence::{ArmCounts, Mode, Tick};
 use super::guardrails::Offline;
 use super::history::{History, history};
-use super::settings::{Guardrail, GuardrailKind, JudgeSettings};
-use super::state::{JudgeState, alpha_of_attempt, part_of_mode};
+use super::settings::{Guardrail, GuardrailKind, JudgeSettings, Modes};
+use super::state::{JudgeState, alpha_of_attempt};
 use super::verdict::{Assessment, Verdict};
 use crate::id::At;
 use indexmap::IndexMap;
@@ -64,8 +64,8 @@ pub fn for_latencies(errors: bool) -> JudgeSettings {
 /// shared with.
 #[must_use]
 pub fn alone(settings: JudgeSettings) -> JudgeSettings {
-    let parts = alpha_of_attempt(1.0, 1) * part_of_mode(Mode::Canary);
-    JudgeSettings { alpha: settings.alpha / parts, ..settings }
+    let modes = Modes { shadow: false, canary: true, watch: false };
+    JudgeSettings { alpha: settings.alpha / alpha_of_attempt(1.0, 1), modes, ..settings }
 }
 
 /// The tick of an interval, of a comparison that is judged by itself; `share` is the candidate's as it was configured.

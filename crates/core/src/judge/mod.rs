@@ -22,6 +22,6 @@ pub use evidence::{ArmCounts, BUCKETS, BUCKETS_PER_OCTAVE, LatencyHistogram, Mod
 pub use guardrails::{Offline, applies};
 pub use history::{GuardrailPoint, History, HistoryPoint, history};
 pub use series::{By, PAIRS_MAX, SeriesAssessment, SeriesPoint, SeriesSettings, Worse, judge_series};
-pub use settings::{Guardrail, GuardrailKind, JudgeSettings, errors_of_preset};
-pub use state::{JudgeState, alpha_of_attempt, part_of_mode};
+pub use settings::{Guardrail, GuardrailKind, JudgeSettings, Modes, errors_of_preset};
+pub use state::{JudgeState, alpha_of_attempt};
 pub use verdict::{Assessment, GuardrailAssessment, HoldReason, Verdict};

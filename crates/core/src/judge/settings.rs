@@ -1,5 +1,6 @@
 //! What harm means, and how sure the judge must be.
 
+use super::evidence::Mode;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +25,48 @@ pub struct JudgeSettings {
     pub stale_ticks: u32,
     /// Divide log-likelihoods by a predictable dispersion (at least 1).
     pub dispersion_correction: bool,
+    /// The modes that this change can come to: they share alpha, and what is not used by one the others have.
+    #[serde(default, skip_serializing_if = "Modes::is_all")]
+    pub modes: Modes,
     /// By name; the order is the order of reports.
     pub guardrails: IndexMap<String, Guardrail>,
+}
+
+/// The modes in which a change is judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Modes {
+    /// Copies of requests.
+    pub shadow: bool,
+    /// Users, at growing weights.
+    pub canary: bool,
+    /// After promotion, against a share that stays with the old version.
+    pub watch: bool,
+}
+
+impl Default for Modes {
+    fn default() -> Modes {
+        Modes { shadow: true, canary: true, watch: true }
+    }
+}
+
+impl Modes {
+    fn is_all(&self) -> bool {
+        *self == Modes::default()
+    }
+
+    /// The part of an attempt's alpha that a mode may spend: each starts its evidence afresh, and the chances of a false rollback
+    /// add up. In a canary harm costs most and requests are fewest, so it gets three times as much. None for a mode that is not
+    /// to come.
+    #[must_use]
+    pub fn part(&self, mode: Mode) -> f64 {
+        let weight = |mode: Mode| match mode {
+            Mode::Shadow => f64::from(u8::from(self.shadow)),
+            Mode::Canary => 3.0 * f64::from(u8::from(self.canary)),
+            Mode::Watch => f64::from(u8::from(self.watch)),
+        };
+        let all: f64 = [Mode::Shadow, Mode::Canary, Mode::Watch].into_iter().map(weight).sum();
+        if all > 0.0 { weight(mode) / all } else { 0.0 }
+    }
 }
 
 /// What a guardrail watches.
@@ -110,6 +151,7 @@ impl JudgeSettings {
             hold_above: 10.0,
             stale_ticks: 6,
             dispersion_correction: true,
+            modes: Modes::default(),
             guardrails,
         }
     }

@@ -27,16 +27,6 @@ pub fn alpha_of_attempt(alpha: f64, attempt: u32) -> f64 {
     0.1 * alpha * 6.0 / (pi * pi * earlier * earlier)
 }
 
-/// The part of an attempt's alpha that a mode may spend: each mode starts its evidence afresh, and the three
-/// chances of a false rollback add up.
-#[must_use]
-pub fn part_of_mode(mode: Mode) -> f64 {
-    match mode {
-        Mode::Shadow | Mode::Watch => 0.25,
-        Mode::Canary => 0.5,
-    }
-}
-
 /// Evidence folded so far.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct JudgeState {
@@ -172,7 +162,7 @@ impl JudgeState {
     /// The bar of rollback: 1 over the share of alpha that this attempt may spend in this mode.
     #[must_use]
     pub fn needs_rollback(&self) -> f64 {
-        let share = alpha_of_attempt(self.settings.alpha, self.attempt) * part_of_mode(self.mode);
+        let share = alpha_of_attempt(self.settings.alpha, self.attempt) * self.settings.modes.part(self.mode);
         1.0 / share.clamp(1e-300, 1.0)
     }
 

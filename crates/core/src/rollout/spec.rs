@@ -1,6 +1,6 @@
 //! What is to be rolled out and how: immutable, validated when built.
 
-use crate::judge::{JudgeSettings, OneSample};
+use crate::judge::{JudgeSettings, Modes, OneSample};
 use crate::route::{Carrier, is_token, is_value};
 use serde::{Deserialize, Serialize};
 
@@ -200,7 +200,8 @@ impl Spec {
     ///
     /// # Errors
     /// Everything that is wrong with it, at once.
-    pub fn build(draft: SpecDraft) -> Result<Spec, Vec<SpecError>> {
+    pub fn build(mut draft: SpecDraft) -> Result<Spec, Vec<SpecError>> {
+        draft.judge.modes = modes(&draft);
         let mut problems = Problems(vec![]);
         names(&draft, &mut problems);
         steps(&draft, &mut problems);
@@ -395,6 +396,15 @@ fn durations(draft: &SpecDraft, problems: &mut Problems) {
     problems.unless(draft.stable.is_none() || draft.judge.deadline_ms > least, "deadline", || {
         format!("the steps take at least {least} ms and the judge's deadline is {} ms: it could never be met", draft.judge.deadline_ms)
     });
+}
+
+/// In which modes such a release is judged.
+fn modes(draft: &SpecDraft) -> Modes {
+    Modes {
+        shadow: draft.steps.iter().any(|step| matches!(step, Step::Shadow { .. })),
+        canary: draft.steps.iter().any(|step| matches!(step, Step::Canary { .. })),
+        watch: draft.promote.hold_back_bp > 0,
+    }
 }
 
 fn judge(draft: &SpecDraft, problems: &mut Problems) {

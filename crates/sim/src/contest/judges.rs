@@ -1,11 +1,13 @@
 //! The judges, each on the counts of one run.
 
+use super::ALPHA;
+use super::oracle::Oracle;
 use super::world::{Counted, Run, TICKS_PER_MINUTE};
-use super::{ALPHA, SLACK, TOLERANCE};
-use tidegate_core::judge::{Interval, JudgeSettings, JudgeState, Mode, Offline, alone, errors_of_preset, for_counts, tick_of};
+use tidegate_core::judge::{
+    Interval, JudgeSettings, JudgeState, Mode, Offline, alone, errors_of_preset, for_counts, for_latencies, tick_of,
+};
 use tidegate_core::peers::argo::{self, Limits, Tally};
 use tidegate_core::peers::kayenta::{CONFIDENCE, Class, Classifier, Direction, MetricRules, TOLERANCE as KAYENTA_TOLERANCE};
-use tidegate_stats::eprocess::{Null, payoff};
 
 /// Times the rate of errors that a threshold allows: what a careful user would set.
 const ALLOWED: f64 = 2.0;
@@ -15,6 +17,7 @@ const RATIO: f64 = 1.2;
 const KAYENTA_MINUTES: usize = 10;
 /// Minutes that are not judged at the start, by those judges that can be told so.
 const WARM_UP_MS: u64 = 3 * 60_000;
+const WARM_UP_TICKS: usize = 3 * TICKS_PER_MINUTE;
 
 /// Ticks before which nothing is promoted: a canary step takes ten minutes at least.
 const PROMOTE_TICKS_MIN: usize = 10 * TICKS_PER_MINUTE;
@@ -93,9 +96,17 @@ pub(super) fn outcomes(run: &Run, counters: &Counters) -> Vec<(String, Outcome)>
     all
 }
 
+/// The preset's errors with all of alpha, and so many guardrails in all: the others see nothing.
+pub(super) fn settings(guardrails: usize) -> JudgeSettings {
+    let mut preset = for_counts(errors_of_preset(), Some(0.5));
+    for (name, guardrail) in for_latencies(false).guardrails.into_iter().take(guardrails.saturating_sub(1)) {
+        preset.guardrails.insert(name, guardrail);
+    }
+    alone(JudgeSettings { alpha: ALPHA, ..preset })
+}
+
 fn ours(run: &Run, dispersion: bool) -> Outcome {
-    let preset = for_counts(errors_of_preset(), Some(0.5));
-    let settings = alone(JudgeSettings { alpha: ALPHA, dispersion_correction: dispersion, warm_up_ms: WARM_UP_MS, ..preset });
+    let settings = JudgeSettings { dispersion_correction: dispersion, warm_up_ms: WARM_UP_MS, ..settings(1) };
     let mut state = JudgeState::new(&settings, 1, Mode::Canary, &Offline::default());
     let mut outcome = Outcome::default();
     for (number, counted) in run.ticks.iter().enumerate() {
@@ -112,21 +123,15 @@ fn ours(run: &Run, dispersion: bool) -> Outcome {
     outcome
 }
 
-/// The sequential test of the same null that is told the truth about the candidate: nobody can be much faster.
+/// Judges the same ticks as ours: its warm-up is time that is lost for both.
 fn oracle(run: &Run) -> Outcome {
-    let cell = run.cell;
-    if cell.harmless() {
+    if run.cell.harmless() {
         return Outcome::default();
     }
-    let null = Null { ratio: TOLERANCE, slack: SLACK };
-    let mut log = 0.0;
-    for (number, counted) in run.ticks.iter().enumerate() {
-        let ((n1, s1), (n0, s0)) = (counted.candidate, counted.control);
-        if n1 > 0 && n0 > 0 {
-            let pay = payoff(null, cell.ratio, n1 as f64 / (n1 + n0) as f64);
-            log += s1 as f64 * pay.hit1 + s0 as f64 * pay.hit0 + n1 as f64 * pay.trial1;
-        }
-        if log >= -libm::log(ALPHA) {
+    let mut oracle = Oracle::of(run.cell);
+    for (number, counted) in run.ticks.iter().enumerate().skip(WARM_UP_TICKS) {
+        oracle.observe(counted, run.cell);
+        if oracle.reached() {
             return Outcome { rollback: Some(number), ..Outcome::default() };
         }
     }

@@ -6,6 +6,7 @@
 //! alpha in the undisturbed world of the same traffic, which is more than a user of theirs can do.
 
 mod judges;
+mod oracle;
 mod table;
 mod world;
 
@@ -13,6 +14,7 @@ pub use table::{CellResult, JudgeResult, table};
 pub use world::{Nuisance, TICKS, TICKS_PER_MINUTE};
 
 pub use judges::Counters;
+pub use oracle::{Delay, delay};
 
 use judges::{Outcome, outcomes};
 use serde::{Deserialize, Serialize};

@@ -9,7 +9,7 @@ pub const TICKS_PER_MINUTE: usize = 6;
 /// Ticks of a run: an hour.
 pub const TICKS: usize = 60 * TICKS_PER_MINUTE;
 /// The candidate's share of traffic where it does not change.
-const SHARE: f64 = 0.25;
+pub(super) const SHARE: f64 = 0.25;
 /// The candidate's shares where it grows, a quarter of an hour each.
 const RAMP: [f64; 4] = [0.05, 0.10, 0.25, 0.50];
 /// When an incident or a gap begins, and how many ticks they last.
@@ -119,11 +119,31 @@ struct Swing {
     arms: [f64; 2],
 }
 
+/// A world that goes on for as long as one asks.
+pub(super) struct World {
+    cell: Cell,
+    tick: usize,
+    swing: Swing,
+    rng: Rng,
+}
+
+impl World {
+    pub fn new(cell: Cell, seed: u64) -> World {
+        World { cell, tick: 0, swing: Swing { load: 0.0, errors: 0.0, arms: [1.0; 2] }, rng: Rng::new(seed) }
+    }
+
+    /// What the next tick counts.
+    pub fn tick(&mut self) -> Counted {
+        let counted = one(self.cell, self.tick, &mut self.swing, &mut self.rng);
+        self.tick += 1;
+        counted
+    }
+}
+
 impl Run {
     pub fn new(cell: Cell, seed: u64) -> Run {
-        let mut rng = Rng::new(seed);
-        let mut swing = Swing { load: 0.0, errors: 0.0, arms: [1.0; 2] };
-        let ticks = (0..TICKS).map(|tick| one(cell, tick, &mut swing, &mut rng)).collect();
+        let mut world = World::new(cell, seed);
+        let ticks = (0..TICKS).map(|_| world.tick()).collect();
         Run { cell, ticks }
     }
 

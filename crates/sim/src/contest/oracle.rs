@@ -1,0 +1,156 @@
+//! How long the judge takes beside a test of the same null that is told the truth about the candidate.
+//!
+//! The oracle bets on one alternative only, the one whose evidence grows fastest in this world, against the whole of alpha: by
+//! Wald's identity nobody who keeps the same chance of a false rollback is much faster. Runs last until both have decided, for a
+//! median that is cut off at an hour says nothing. No warm-up on either side: it is the same time for both.
+
+use super::judges::settings;
+use super::world::{Counted, TICKS_PER_MINUTE, World};
+use super::{ALPHA, Cell, SLACK, TOLERANCE};
+use serde::{Deserialize, Serialize};
+use tidegate_core::judge::{Interval, JudgeState, Mode, Offline, tick_of};
+use tidegate_stats::eprocess::{Counts, Null, Payoff, payoff};
+use tidegate_stats::frequent::frequent_payoff;
+
+/// Ticks after which a run is given up: a day.
+pub const TICKS_MAX: usize = 24 * 60 * TICKS_PER_MINUTE;
+/// Alternatives that the oracle looks at before it chooses, and the largest multiple of the null's ratio among them.
+const ALTERNATIVES: i32 = 600;
+const MULTIPLE_MAX: f64 = 400.0;
+
+/// Both delays in one cell.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Delay {
+    /// The world.
+    pub cell: Cell,
+    /// Runs.
+    pub runs: u64,
+    /// Median minutes of the oracle; none where most runs were given up.
+    pub oracle_minutes: Option<f64>,
+    /// Median minutes of the judge with one guardrail.
+    pub one_minutes: Option<f64>,
+    /// With four, of which three see nothing wrong.
+    pub four_minutes: Option<f64>,
+}
+
+impl Delay {
+    /// The judge's time over the oracle's; none where either was given up.
+    #[must_use]
+    pub fn ratio(&self) -> Option<f64> {
+        Some(self.one_minutes? / self.oracle_minutes?)
+    }
+
+    /// Whether the judge is at most one tick behind, which is the least that can be told apart.
+    #[must_use]
+    pub fn within_a_tick(&self) -> bool {
+        self.one_minutes.zip(self.oracle_minutes).is_some_and(|(ours, oracle)| ours - oracle < 1.5 / TICKS_PER_MINUTE as f64)
+    }
+}
+
+/// Runs a harmful cell until both have decided.
+#[must_use]
+pub fn delay(cell: Cell, runs: u64, seed: u64) -> Delay {
+    let mut found = (Vec::new(), Vec::new(), Vec::new());
+    for run in 0..runs {
+        let (oracle, one, four) = race(cell, tidegate_stats::rng::mix(seed ^ tidegate_stats::rng::mix(run)));
+        found.0.push(oracle);
+        found.1.push(one);
+        found.2.push(four);
+    }
+    Delay { cell, runs, oracle_minutes: median(found.0), one_minutes: median(found.1), four_minutes: median(found.2) }
+}
+
+/// The ticks after which oracle, one guardrail and four decided.
+fn race(cell: Cell, seed: u64) -> (usize, usize, usize) {
+    let mut world = World::new(cell, seed);
+    let mut oracle = Oracle::of(cell);
+    let (one, four) = (settings(1), settings(4));
+    let state = |settings| JudgeState::new(settings, 1, Mode::Canary, &Offline::default());
+    let (mut of_one, mut of_four) = (state(&one), state(&four));
+    let mut ends = [None; 3];
+    for number in 0..TICKS_MAX {
+        let counted = world.tick();
+        let interval = Interval { candidate: counted.candidate, control: counted.control };
+        oracle.observe(&counted, cell);
+        if ends[1].is_none() {
+            of_one.observe(&tick_of(&one, number as u64, counted.share, interval));
+        }
+        of_four.observe(&tick_of(&four, number as u64, counted.share, interval));
+        for (end, reached) in ends.iter_mut().zip([oracle.reached(), of_one.rolled_back(), of_four.rolled_back()]) {
+            if reached && end.is_none() {
+                *end = Some(number + 1);
+            }
+        }
+        if ends.iter().all(Option::is_some) {
+            break;
+        }
+    }
+    let [oracle, one, four] = ends.map(|end| end.unwrap_or(usize::MAX));
+    (oracle, one, four)
+}
+
+fn median(mut ticks: Vec<usize>) -> Option<f64> {
+    ticks.sort_unstable();
+    let middle = *ticks.get(ticks.len() / 2)?;
+    (middle != usize::MAX).then(|| middle as f64 / TICKS_PER_MINUTE as f64)
+}
+
+/// The test that knows.
+pub(super) struct Oracle {
+    alternative: Alternative,
+    log: f64,
+}
+
+/// What it bets on.
+#[derive(Clone, Copy)]
+enum Alternative {
+    /// A ratio of rare rates.
+    Rare(f64),
+    /// A multiple of the null's odds, at the pooled rate that this world has.
+    Frequent(f64),
+}
+
+const NULL: Null = Null { ratio: TOLERANCE, slack: SLACK };
+
+impl Alternative {
+    fn payoff(self, cell: Cell, rho: f64) -> Option<Payoff> {
+        match self {
+            Alternative::Rare(ratio) => Some(payoff(NULL, ratio, rho)),
+            Alternative::Frequent(multiple) => {
+                let pooled = rho * cell.base * cell.ratio + (1.0 - rho) * cell.base;
+                frequent_payoff(NULL, multiple, rho, pooled)
+            }
+        }
+    }
+
+    /// Mean growth of the evidence with each request.
+    fn growth(self, cell: Cell, rho: f64) -> f64 {
+        let (p1, p0) = (cell.base * cell.ratio, cell.base);
+        self.payoff(cell, rho)
+            .map_or(f64::NEG_INFINITY, |pay| rho * (p1 * pay.hit1 + pay.trial1) + (1.0 - rho) * (p0 * pay.hit0 + pay.trial0))
+    }
+}
+
+impl Oracle {
+    pub(super) fn of(cell: Cell) -> Oracle {
+        let rho = super::world::SHARE;
+        let multiples = (1..=ALTERNATIVES).map(|i| libm::pow(MULTIPLE_MAX, f64::from(i) / f64::from(ALTERNATIVES)));
+        let all = multiples.flat_map(|m| [Alternative::Rare(TOLERANCE * m), Alternative::Frequent(m)]);
+        let best = all.max_by(|a, b| a.growth(cell, rho).total_cmp(&b.growth(cell, rho)));
+        Oracle { alternative: best.unwrap_or(Alternative::Rare(cell.ratio)), log: 0.0 }
+    }
+
+    pub(super) fn observe(&mut self, counted: &Counted, cell: Cell) {
+        let ((n1, s1), (n0, s0)) = (counted.candidate, counted.control);
+        let counts = Counts { n1, s1, n0, s0 };
+        if counts.comparable()
+            && let Some(pay) = self.alternative.payoff(cell, counts.share())
+        {
+            self.log += pay.of(counts);
+        }
+    }
+
+    pub(super) fn reached(&self) -> bool {
+        self.log >= -libm::log(ALPHA)
+    }
+}
