@@ -81,7 +81,11 @@ pub fn acceptance(route: &Value) -> Progress {
         let name = parent.get("parentRef").and_then(|p| p.get("name")).and_then(Value::as_str).unwrap_or("its gateway");
         let conditions = parent.get("conditions");
         let fresh = |c: &&Value| number(c, "observedGeneration") >= generation;
-        let no = CONDITIONS.iter().filter_map(|kind| condition(conditions, kind)).filter(fresh).find(|c| c.get("status") == Some(&json!("False")));
+        let no = CONDITIONS
+            .iter()
+            .filter_map(|kind| condition(conditions, kind))
+            .filter(fresh)
+            .find(|c| c.get("status") == Some(&json!("False")));
         if let Some(no) = no {
             let kind = no.get("type").and_then(Value::as_str).unwrap_or_default();
             return Progress::Failed(format!("`{kind}` is false for {name}: {}", words(no)));

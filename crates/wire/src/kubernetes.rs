@@ -226,8 +226,12 @@ mod tests {
         let found = availability(&changed(&["status", "conditions"], stuck));
         assert_eq!(found, Progress::Failed("ProgressDeadlineExceeded: ReplicaSet \"blue-7c\" has timed out progressing.".to_owned()));
         let mut short = changed(&["status", "availableReplicas"], json!(0));
-        set(&mut short, &["status", "conditions"], json!([{ "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
-            "message": "exceeded quota" }]));
+        set(
+            &mut short,
+            &["status", "conditions"],
+            json!([{ "type": "ReplicaFailure", "status": "True", "reason": "FailedCreate",
+            "message": "exceeded quota" }]),
+        );
         assert!(matches!(availability(&short), Progress::Coming(why) if why.ends_with("FailedCreate: exceeded quota")));
         assert!(answers_nobody(&short) && !answers_nobody(&deployment()));
         assert!(matches!(availability(&json!({})), Progress::Coming(_)), "an object without a status is not there");
@@ -267,9 +271,12 @@ mod tests {
 
     #[test]
     fn an_object_that_is_as_asked_is_known() {
-        let containers = |image: &str| json!({ "spec": { "template": { "spec": { "containers": [{ "name": "model", "image": image }] } } } });
+        let containers =
+            |image: &str| json!({ "spec": { "template": { "spec": { "containers": [{ "name": "model", "image": image }] } } } });
         assert!(has(&deployment(), &containers("model:7")) && !has(&deployment(), &containers("model:8")));
-        assert!(has(&deployment(), &json!({ "spec": { "paused": null } })) && !has(&deployment(), &json!({ "spec": { "replicas": null } })));
+        assert!(
+            has(&deployment(), &json!({ "spec": { "paused": null } })) && !has(&deployment(), &json!({ "spec": { "replicas": null } }))
+        );
         assert!(!has(&json!({}), &json!({ "spec": { "replicas": 1 } })) && has(&json!([1, 2]), &json!([1])));
     }
 }

@@ -3,6 +3,7 @@
 use super::api::Api;
 use super::breaker::{self, Seen};
 use super::control::Control;
+use super::drivers::{self, Drivers};
 use super::events::Bus;
 use super::owner::{self, Owner};
 use super::plane::{Parts, Plane, endpoint_model};
@@ -134,6 +135,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         versions: places.versions(),
         evidence: places.evidence(),
         config: opened.config.clone(),
+        drivers: Drivers::new(&opened.config, &places.root, &places.drivers()),
         bus: bus.clone(),
     });
     let (ticks, opened) = (Ticks::default(), Arc::new(opened));
@@ -237,6 +239,9 @@ impl Running {
         for service in self.opened.config.services.keys() {
             crate::task::spawn(self.watchman().freezer().run(service.clone()));
             crate::task::spawn(self.watchman().run(service.clone()));
+            if let Some(driven) = self.plane.driven(service) {
+                crate::task::spawn(drivers::watch(self.plane.clone(), service.clone(), driven));
+            }
         }
     }
 
