@@ -5,7 +5,7 @@
 //! before a release is found in the history, by what its commits say.
 
 use crate::kubernetes::Cluster;
-use crate::traffic::{Release, Seen, Standing, Traffic};
+use crate::traffic::{Pace, Release, Seen, Standing, Traffic};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -21,7 +21,7 @@ use tidegate_wire::gitops::{Unusable, Wanted, changed, value};
 pub const PUSHES_MAX: usize = 5;
 /// The line of a commit that names the release.
 const TRAILER: &str = "Tidegate-Release";
-/// Commits that are looked through for the begin of a release.
+/// Most commits of one release that are looked through for its begin.
 const HISTORY_MAX: usize = 10_000;
 /// Seconds without a byte after which a server is given up, and within which one is to be reached.
 const STALL_S: &str = "30";
@@ -75,16 +75,14 @@ impl Committed {
             ("http.lowSpeedLimit", "1"),
             ("http.lowSpeedTime", STALL_S),
             ("http.followRedirects", "false"),
-            ("commit.gpgSign", "false"),
+            // `GIT_SSH_COMMAND` of the environment comes before it.
+            ("core.sshCommand", SSH),
         ] {
             command.arg("-c").arg(format!("{key}={setting}"));
         }
         command.args(args).env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C").stdin(Stdio::null());
         for variable in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ASKPASS", "SSH_ASKPASS"] {
             command.env_remove(variable);
-        }
-        if std::env::var_os("GIT_SSH_COMMAND").is_none() {
-            command.env("GIT_SSH_COMMAND", SSH);
         }
         let token = (self.token)().map_err(|why| self.failure(FailureKind::Denied, "open", why))?;
         if let Some(token) = token.filter(|_| self.to.repository.starts_with("http")) {
@@ -207,30 +205,34 @@ impl Committed {
         if good { Ok(out.trim().to_owned()) } else { Err(self.failure(FailureKind::Transient, "commit", line(&err))) }
     }
 
+    /// The value of the line that names a release.
     fn mark(&self, release: &Release) -> String {
-        format!("{TRAILER}: {}/{}/{}", self.workspace, release.service, release.number)
+        format!("{}/{}/{}", line(&self.workspace), release.service, release.number)
     }
 
     fn message(&self, release: &Release, what: &str) -> String {
         let from = release.stable.as_ref().map(|stable| format!(" in place of {stable}")).unwrap_or_default();
         format!(
-            "{}: {what}\n\nRelease {} of {}: version {}{from}.\nStands: {}\n\n{}\n",
+            "{}: {what}\n\nRelease {} of {}: version {}{from}.\nStands: {}\n\n{TRAILER}: {}\n",
             release.service,
             release.number,
             release.service,
             release.candidate,
-            release.words,
+            line(&release.words),
             self.mark(release)
         )
     }
 
     /// The file as it was before a release's first commit; none where it made none.
     fn before(&self, release: &Release, tip: &str) -> Result<Option<String>, Failure> {
-        let most = format!("--max-count={HISTORY_MAX}");
-        let mark = format!("--grep=^{}$", self.mark(release).replace('.', "\\."));
-        let found = self.said(&["log", "--format=%H", &mark, &most, tip, "--", &self.to.file])?;
-        match found.lines().last() {
-            Some(first) => self.at(&format!("{first}^")).map(Some),
+        let (mark, most) = (self.mark(release), format!("--max-count={HISTORY_MAX}"));
+        let format = format!("--format=%H %(trailers:key={TRAILER},valueonly,separator=%x2C)");
+        let found =
+            self.said(&["log", &format, "--fixed-strings", &format!("--grep={TRAILER}: {mark}"), &most, tip, "--", &self.to.file])?;
+        // The text is found in those of a longer number too.
+        let ours = found.lines().filter_map(|commit| commit.split_once(' ')).filter(|(_, marks)| *marks == mark);
+        match ours.last() {
+            Some((first, _)) => self.at(&format!("{first}^")).map(Some),
             None => Ok(None),
         }
     }
@@ -313,6 +315,10 @@ fn path_text(path: &Path) -> String {
 }
 
 impl Traffic for Committed {
+    fn pace(&self) -> Pace {
+        Pace { ask_ms: 3_000, look_ms: 30_000 }
+    }
+
     fn load(&self, release: &Release, role: Role) -> Result<Standing, Failure> {
         let Some(version) = release.version(role) else { return Ok(Standing::There) };
         let serves = role != Role::Candidate && !release.moved;

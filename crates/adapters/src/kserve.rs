@@ -27,6 +27,7 @@ pub struct Served {
 /// What was read: the service, and the addresses of the models of its revisions.
 struct Read {
     service: Value,
+    created: Option<String>,
     ready: Option<String>,
     rolled_out: Option<String>,
 }
@@ -52,8 +53,8 @@ impl Served {
                 Err(failure) => Err(failure),
             }
         };
-        let (ready, rolled_out) = (source(Revision::Ready)?, source(Revision::RolledOut)?);
-        Ok(Read { service, ready, rolled_out })
+        let (created, ready, rolled_out) = (source(Revision::Created)?, source(Revision::Ready)?, source(Revision::RolledOut)?);
+        Ok(Read { service, created, ready, rolled_out })
     }
 
     fn bring(&self, uri: &str, percent: Option<u64>) -> Result<(), Failure> {
@@ -69,11 +70,15 @@ impl Served {
             return Ok(Standing::Failed(format!("{name} has no `spec.predictor.model.storageUri`: write it so, with `modelFormat`")));
         };
         if at == uri {
-            return Ok(match (readiness(&read.service), read.ready.as_deref() == Some(uri)) {
-                (Progress::Failed(why), _) => Standing::Failed(format!("{name}: {why}")),
-                (Progress::There, true) => Standing::There,
-                (Progress::There, false) => Standing::Coming(format!("{name}: no revision says yet that it was made for {uri}")),
-                (Progress::Coming(why), _) => Standing::Coming(format!("{name}: {why}")),
+            // A status that is about the revision before says nothing of this one.
+            let about_it = read.created.as_deref() == Some(uri);
+            return Ok(match readiness(&read.service) {
+                Progress::There if read.ready.as_deref() == Some(uri) => Standing::There,
+                Progress::Failed(why) if about_it => Standing::Failed(format!("{name}: {why}")),
+                Progress::Coming(why) if about_it => Standing::Coming(format!("{name}: {why}")),
+                Progress::There | Progress::Failed(_) | Progress::Coming(_) => {
+                    Standing::Coming(format!("{name}: no revision says yet that it was made for {uri}"))
+                }
             });
         }
         // The one that is replaced as the newest must have no requests that only it can answer.

@@ -66,8 +66,22 @@ impl Release {
     }
 }
 
+/// How often it may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pace {
+    /// While something is coming.
+    pub ask_ms: u64,
+    /// Whether all is as it was brought about.
+    pub look_ms: u64,
+}
+
 /// Moves the traffic of one service.
 pub trait Traffic: Send + Sync {
+    /// How often it may be asked.
+    fn pace(&self) -> Pace {
+        Pace { ask_ms: 1_000, look_ms: 5_000 }
+    }
+
     /// Has a version ready to answer.
     ///
     /// # Errors

@@ -157,10 +157,12 @@ fn written(found: &Found, new: &str) -> String {
         _ => {
             let kind = |text: &str| parse(text).ok().map(|n| (matches!(n.value, Value::Str(_)), matches!(n.value, Value::Int(_)), n));
             let was = kind(&found.written).is_some_and(|(text, ..)| text);
-            let plain = kind(new).is_some_and(|(text, whole, n)| {
-                // Within a list in brackets a comma would end it.
-                n.raw.as_deref() == Some(new) && !new.contains([',', '[', ']', '{', '}']) && (text || (whole && !was))
-            });
+            // Letters and digits at both ends: whatever stands around it, nothing of it means anything but itself.
+            let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+            let safe = ends(new.chars().next())
+                && ends(new.chars().last())
+                && new.chars().all(|c| c.is_ascii_alphanumeric() || "-_./".contains(c));
+            let plain = safe && kind(new).is_some_and(|(text, whole, n)| n.raw.as_deref() == Some(new) && (text || (whole && !was)));
             if plain { new.to_owned() } else { quoted(new) }
         }
     }

@@ -1,12 +1,14 @@
 //! Releases of services that somebody else serves, through the real binary: a stand-in of a cluster's API, a real repository of
 //! Git, and counts of a real Prometheus.
 
-use crate::cluster::{Cluster, TOKEN, deployment};
+use crate::cluster::{Cluster, TOKEN, deployment, inference_service};
 use crate::metrics::{Prometheus, prometheus};
 use crate::retrain::{second_waits, stands, trained};
 use crate::up::up;
 use crate::world::{World, has_runtime, in_order, wait_for};
 use serde_json::json;
+use std::path::Path;
+use std::process::Command;
 
 const STEPS: &str = "canary: { weights: [5], min_time: 1h } }, { promote: { watch: 0ms } }]\n    judge: { tick: 1s, warm_up: 0s }\n";
 /// The exporter counts as many requests of each version, whatever its part.
@@ -35,6 +37,15 @@ fn gateway_api(cluster: &Cluster) -> String {
          workloads: {{ load: {load}, unload: {{ spec: {{ replicas: 0 }} }} }} }} }}",
         cluster.serve()
     )
+}
+
+/// Git, as somebody else would use it; what it said.
+fn git(at: &Path, args: &[&str]) -> String {
+    let mut command = Command::new("git");
+    command.current_dir(at).args(["-c", "user.name=Them", "-c", "user.email=them@example.org"]).args(args);
+    let output = command.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap();
+    assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
 }
 
 fn status(world: &World, release: &str) -> String {
@@ -131,4 +142,80 @@ fn a_version_that_does_not_come_up_meets_nobody() {
     ends(&world, "s/2", "rolled back");
     in_order(&status(&world, "s/2"), &["green: ProgressDeadlineExceeded"]);
     assert_eq!(cluster.weights(), [10_000, 0]);
+}
+
+#[test]
+fn a_harmful_version_leaves_a_repository_as_it_was() {
+    let (Some(program), true) = (prometheus(), has_runtime()) else { return };
+    const VALUES: &str = "# the shop\nblue:\n  version: '1' # serves\n  weight:   100\ngreen: { version: \"0\", weight: 0 }\n";
+    let slots = "slots: [{ version: /blue/version, weight: /blue/weight }, { version: /green/version, weight: /green/weight }]";
+    let driver = format!("{{ gitops: {{ repository: ../fleet.git, file: shop/values.yaml, settle: 1s, {slots} }} }}");
+    let world = served_elsewhere(&driver, "http://127.0.0.1:9");
+    let server = Prometheus::start(&world, &program);
+    world.write("tidegate.yaml", &world.read("tidegate.yaml").replace("http://127.0.0.1:9'", &format!("{}'", server.url())));
+    let beside = world.beside("");
+    git(&beside, &["init", "--quiet", "--bare", "--initial-branch=main", "fleet.git"]);
+    git(&beside, &["clone", "--quiet", "fleet.git", "theirs"]);
+    let theirs = world.beside("theirs");
+    std::fs::create_dir(theirs.join("shop")).unwrap();
+    std::fs::write(theirs.join("shop/values.yaml"), VALUES).unwrap();
+    git(&theirs, &["add", "."]);
+    git(&theirs, &["commit", "--quiet", "-m", "begin"]);
+    git(&theirs, &["push", "--quiet", "origin", "HEAD:main"]);
+    let fleet = world.beside("fleet.git");
+    let file = || git(&fleet, &["show", "main:shop/values.yaml"]);
+
+    let mut first = up(&world);
+    second_waits(&world);
+    assert_eq!(file(), VALUES, "what serves already is taken over without a commit");
+    world.run(&["release", "start", "s", "2"]).well();
+    let canary = VALUES.replace("  100", "  95").replace("version: \"0\", weight: 0", "version: \"2\", weight: 5");
+    wait_for("the canary", || (file() == canary).then_some(()));
+    first.kill();
+    let _second = up(&world);
+    ends(&world, "s/2", "rolled back");
+    assert_eq!(file(), VALUES);
+    let told = git(&fleet, &["log", "--format=%s", "main"]);
+    let subjects: Vec<&str> = told.lines().collect();
+    let wanted = [
+        "s: back to what was before release 2",
+        "s: version 2 of m gets 0 %",
+        "s: version 2 of m gets 5 %",
+        "s: load version 2 of m",
+        "begin",
+    ];
+    assert_eq!(subjects, wanted, "each change once, whatever happened meanwhile");
+    in_order(
+        &git(&fleet, &["log", "-1", "--format=%B", "main"]),
+        &["Release 2 of s: version 2 in place of 1", "rolling back; verdict rollback", "Tidegate-Release: trained/s/2"],
+    );
+    world.run(&["audit", "verify"]).well();
+}
+
+#[test]
+fn an_inference_service_gets_a_version_and_is_given_back() {
+    let (Some(program), true) = (prometheus(), has_runtime()) else { return };
+    let cluster = Cluster::with_inference_service("s3://models/m/1");
+    let driver = format!(
+        "{{ kserve: {{ server: '{}', token: CLUSTER_TOKEN, namespace: shop, service: ranker, storage_uri: 's3://models/{{model}}/{{version}}' }} }}",
+        cluster.serve()
+    );
+    let world = served_elsewhere(&driver, "http://127.0.0.1:9");
+    let server = Prometheus::start(&world, &program);
+    let config = world.read("tidegate.yaml").replace("http://127.0.0.1:9'", &format!("{}'", server.url()));
+    // The good one of the exporter's versions.
+    world.write("tidegate.yaml", &config.replace("{{candidate}}", "3").replace("{{control}}", "1"));
+    let _up = up(&world);
+    second_waits(&world);
+    let predictor = || cluster.object(&inference_service())["spec"]["predictor"].clone();
+    let whole = |version: u32| json!({ "minReplicas": 1, "model": { "modelFormat": { "name": "onnx" }, "storageUri": format!("s3://models/m/{version}") } });
+    assert_eq!(predictor(), whole(1));
+    world.run(&["release", "start", "s", "2"]).well();
+    wait_for("the canary", || (predictor()["canaryTrafficPercent"] == 5).then_some(()));
+    ends(&world, "s/2", "released");
+    assert_eq!(predictor(), whole(2), "no part is left behind");
+    world.run(&["release", "undo", "s/2", "--reason", "the pages are slow"]).well();
+    ends(&world, "s/2", "undone by owner");
+    wait_for("the end", || (predictor() == whole(1)).then_some(()));
+    world.run(&["audit", "verify"]).well();
 }

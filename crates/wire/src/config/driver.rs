@@ -181,7 +181,7 @@ impl Driver {
         }
         let step_bp = self.step_bp();
         if let Some(part) = parts.iter().find(|part| !part.is_multiple_of(step_bp)) {
-            found.push(format!("`{name}` gives parts of {} %, not of {} %", percent_text(step_bp), percent_text(*part)));
+            found.push(format!("`{name}` gives parts of {}, not of {}", percent_text(step_bp), percent_text(*part)));
         }
         if !strategy.judge.guardrails.values().any(|g| g.kind == GuardrailKind::Errors) {
             found.push("requests and failures are counted, and its judge has no guardrail `errors`: nothing would be judged".to_owned());

@@ -25,8 +25,6 @@ use tidegate_port::FailureKind;
 use tidegate_wire::config::Workspace;
 use tokio::sync::Mutex;
 
-/// Between two looks at something that is coming.
-const LOOK: Duration = Duration::from_secs(1);
 /// Longest word of a verdict that a driver is told, in characters.
 const WORDS_CHARS_MAX: usize = 300;
 
@@ -130,7 +128,7 @@ impl Driven {
                 Ok(Standing::There) => return Ok(answer(effect)),
                 Ok(Standing::Coming(why)) => {
                     plane.done_once(&mut told, format!("  {rollout}: waits: {why}"));
-                    tokio::time::sleep(LOOK).await;
+                    tokio::time::sleep(Duration::from_millis(self.traffic.pace().ask_ms)).await;
                 }
                 Ok(Standing::Failed(why)) => return no(effect, &why).map(Some).ok_or_else(|| anyhow!("{why}")),
                 Err(failure) if failure.kind == FailureKind::Transient => return Err(failure.into()),

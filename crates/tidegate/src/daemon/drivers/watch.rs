@@ -11,8 +11,6 @@ use tidegate_adapters::traffic::Seen;
 use tidegate_core::rollout::{Command, Role, Rollout};
 use tidegate_engine::rollouts::{Input, RolloutId};
 
-/// Between two looks.
-const EVERY: Duration = Duration::from_secs(5);
 /// So many looks in a row must find a version lost: one may come between two pods.
 const LOOKS: u32 = 3;
 
@@ -22,7 +20,7 @@ pub async fn watch(plane: Plane, service: String, driven: Driven) {
     loop {
         let trouble = look(&plane, &service, &driven, &mut lost).await.map_err(|e| format!("look after {service}: {e:#}"));
         plane.trouble_once(&mut said, trouble.unwrap_or_else(Some));
-        tokio::time::sleep(EVERY).await;
+        tokio::time::sleep(Duration::from_millis(driven.traffic.pace().look_ms)).await;
     }
 }
 
