@@ -113,3 +113,19 @@ fn what_does_not_fit_a_repository_is_said() {
     let placed = said(&file(GITOPS, &COUNTS.replace("{{control}}", "{{control_place}}")), None);
     assert!(placed.contains("nothing is known as `{{control_place}}`: here it is control"), "{placed}");
 }
+
+#[test]
+fn the_page_shows_what_can_be_read() {
+    let page = include_str!("../../../../../docs/drivers.md");
+    let blocks: Vec<&str> = page.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    let head = "version: 1\nworkspace: shop\nmodels:\n  ranker: { artifact: m.onnx }\n";
+    let whole = blocks.iter().find(|block| block.starts_with("services:")).unwrap();
+    assert!(matches!(loaded(&format!("{head}{whole}")).services["ranker"].driver, Some(Driver::GatewayApi(_))));
+    let mut names = vec![];
+    for block in blocks.iter().filter(|block| block.starts_with("driver:")) {
+        let driver = block.split("---").next().unwrap_or_default().replace('\n', "\n    ");
+        let text = format!("{HEAD}{STEPS}services:\n  s:\n    model: m\n    release: slow\n    {COUNTS}\n    {driver}\n");
+        names.extend(loaded(&text).services["s"].driver.as_ref().map(Driver::name));
+    }
+    assert_eq!(names, ["kserve", "gitops"]);
+}
