@@ -230,8 +230,8 @@ impl Committed {
         let found =
             self.said(&["log", &format, "--fixed-strings", &format!("--grep={TRAILER}: {mark}"), &most, tip, "--", &self.to.file])?;
         // The text is found in those of a longer number too.
-        let ours = found.lines().filter_map(|commit| commit.split_once(' ')).filter(|(_, marks)| *marks == mark);
-        match ours.last() {
+        let mut ours = found.lines().filter_map(|commit| commit.split_once(' ')).filter(|(_, marks)| *marks == mark);
+        match ours.next_back() {
             Some((first, _)) => self.at(&format!("{first}^")).map(Some),
             None => Ok(None),
         }
@@ -274,7 +274,7 @@ impl Committed {
         parts.map(|part| u64::from(part) * u64::from(self.to.total) / u64::from(ALL_BP))
     }
 
-    fn set_weights<'a>(&'a self, weights: [u64; 2]) -> [(&'a str, Wanted); 2] {
+    fn set_weights(&self, weights: [u64; 2]) -> [(&str, Wanted); 2] {
         [0, 1].map(|at: usize| (self.to.slots[at].weight.as_str(), Wanted::Number(weights[at])))
     }
 }
