@@ -117,9 +117,11 @@ fn without_counts_nothing_goes_on_and_a_word_brings_it_back() {
     world.write("tidegate.yaml", &world.read("tidegate.yaml").replace("releases:\n", copies));
     let up = up(&world);
     second_waits(&world);
+    // What does not work is told and tried again.
+    cluster.state().failing = vec![503, 403];
     world.run(&["release", "start", "s", "2"]).well();
     wait_for("what it waits for", || status(&world, "s/2").contains("waits for telemetry").then_some(()));
-    in_order(&up.so_far().1, &["s: no telemetry", "127.0.0.1"]);
+    in_order(&up.so_far().1, &["the server says 503", "the server says 403", "s: no telemetry", "127.0.0.1"]);
     assert_eq!(cluster.weights(), [9_500, 500]);
     // Somebody changes the split meanwhile: it is put right.
     cluster.edit(&crate::cluster::route(), |route| route["spec"]["rules"][0]["backendRefs"][1]["weight"] = json!(9_500));

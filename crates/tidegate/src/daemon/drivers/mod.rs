@@ -13,7 +13,7 @@ pub use watch::watch;
 use super::plane::Plane;
 use crate::clock;
 use crate::surroundings::secret;
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
@@ -91,11 +91,6 @@ fn done(traffic: &dyn Traffic, release: &Release, effect: &Effect) -> Result<Sta
     }
 }
 
-/// The answer to an effect that is as it was wanted.
-fn answer(effect: &Effect) -> Option<Command> {
-    effect.carried_out(clock::now())
-}
-
 /// The answer to an effect that will not be; none where it is asked for again.
 fn no(effect: &Effect, why: &str) -> Option<Command> {
     match effect {
@@ -107,12 +102,13 @@ fn no(effect: &Effect, why: &str) -> Option<Command> {
 }
 
 impl Driven {
-    /// Carries out what a rollout wants of the outside; none when it is no longer wanted.
+    /// Carries out what a rollout wants of the outside; none when it is no longer wanted. What does not work this time is told
+    /// once and tried again.
     ///
     /// # Errors
-    /// When it did not work this time: whoever wants it asks again.
+    /// When the journal cannot be read.
     pub async fn carry_out(&self, plane: &Plane, rollout: &RolloutId, effect: &Effect) -> Result<Option<Command>> {
-        let mut told = String::new();
+        let (mut told, mut said) = (String::new(), String::new());
         loop {
             let turn = self.turn.clone().lock_owned().await;
             let state = plane.state(rollout).await?;
@@ -124,16 +120,21 @@ impl Driven {
                 let _turn = turn;
                 done(traffic.as_ref(), &release, &wanted)
             });
-            match found.await? {
-                Ok(Standing::There) => return Ok(answer(effect)),
+            let (why, for_good) = match found.await? {
+                Ok(Standing::There) => return Ok(effect.carried_out(clock::now())),
                 Ok(Standing::Coming(why)) => {
                     plane.done_once(&mut told, format!("  {rollout}: waits: {why}"));
-                    tokio::time::sleep(Duration::from_millis(self.traffic.pace().ask_ms)).await;
+                    (None, false)
                 }
-                Ok(Standing::Failed(why)) => return no(effect, &why).map(Some).ok_or_else(|| anyhow!("{why}")),
-                Err(failure) if failure.kind == FailureKind::Transient => return Err(failure.into()),
-                Err(failure) => return no(effect, &failure.to_string()).map(Some).ok_or_else(|| failure.into()),
+                Ok(Standing::Failed(why)) => (Some(why), true),
+                // A token that has run out says nothing about the version.
+                Err(failure) => (Some(failure.to_string()), matches!(failure.kind, FailureKind::Refused | FailureKind::Gone)),
+            };
+            if let Some(command) = why.as_deref().filter(|_| for_good).and_then(|why| no(effect, why)) {
+                return Ok(Some(command));
             }
+            plane.trouble_once(&mut said, why.map(|why| format!("{rollout}: {why}")));
+            tokio::time::sleep(Duration::from_millis(self.traffic.pace().ask_ms)).await;
         }
     }
 }
