@@ -16,6 +16,9 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Longest time of a request of somebody who waits for its answer, in seconds.
 pub const BRIEF_S: u32 = 6;
 
+/// The same for an API that is asked again by who needs it.
+const TRUSTING_S: u32 = 20;
+
 /// The system's `curl`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Curl;
@@ -36,9 +39,27 @@ impl Http for BriefCurl {
     }
 }
 
+/// The same for a server whose certificate other authorities vouch for than those of the system, once.
+#[derive(Clone, Debug, Default)]
+pub struct CurlTrusting {
+    /// File of the authorities, PEM; none: those of the system.
+    pub ca: Option<String>,
+}
+
+impl Http for CurlTrusting {
+    fn send(&self, request: &Request) -> Result<Response, HttpError> {
+        let trusts = self.ca.as_ref().map(|ca| format!("cacert = \"{}\"\n", quoted(ca))).unwrap_or_default();
+        answer_to(request, &(settings(request, TRUSTING_S, 0) + &trusts))
+    }
+}
+
 fn sent(request: &Request, timeout_s: u32, retries: u32) -> Result<Response, HttpError> {
+    answer_to(request, &settings(request, timeout_s, retries))
+}
+
+fn answer_to(request: &Request, settings: &str) -> Result<Response, HttpError> {
     let failed = |why: String| HttpError { method: request.method, url: request.url.clone(), why };
-    let output = run(&settings(request, timeout_s, retries)).map_err(failed)?;
+    let output = run(settings).map_err(failed)?;
     let text = String::from_utf8_lossy(&output);
     let (body, status) = text.rsplit_once('\n').ok_or_else(|| failed("the answer has no status".to_owned()))?;
     let status = status.trim().parse().map_err(|_| failed(format!("the answer has the status `{status}`")))?;

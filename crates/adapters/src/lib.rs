@@ -8,14 +8,19 @@
 
 pub mod bitbucket;
 pub mod curl;
+pub mod gateway_api;
 pub mod github;
 pub mod gitlab;
+pub mod gitops;
+pub mod kserve;
+pub mod kubernetes;
 pub mod prometheus;
 pub mod slack;
 pub mod smtp;
 pub mod sources;
 #[cfg(test)]
 mod tests;
+pub mod traffic;
 pub mod webhook;
 
 use serde_json::Value;

@@ -20,6 +20,7 @@ pub mod model;
 pub mod notify;
 pub mod peers;
 pub mod pipeline;
+pub mod places;
 pub mod retrain;
 pub mod rollout;
 pub mod route;

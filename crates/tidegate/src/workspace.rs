@@ -60,6 +60,11 @@ impl Places {
         self.home.join("notify")
     }
 
+    /// Clones of repositories that drivers commit to: derived, made again where they are gone.
+    pub fn drivers(&self) -> PathBuf {
+        self.home.join("drivers")
+    }
+
     /// Ticks of releases that are not sealed yet.
     pub fn evidence(&self) -> PathBuf {
         self.home.join("evidence")

@@ -14,6 +14,8 @@ mod browser;
 mod check;
 #[path = "cli/chromium.rs"]
 mod chromium;
+#[path = "../../adapters/tests/cluster/mod.rs"]
+mod cluster;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/data.rs"]
@@ -23,6 +25,9 @@ mod door;
 #[cfg(feature = "data")]
 #[path = "cli/drift.rs"]
 mod drift;
+#[cfg(feature = "data")]
+#[path = "cli/drivers.rs"]
+mod drivers;
 #[path = "cli/empty.rs"]
 mod empty;
 #[path = "cli/exp.rs"]

@@ -6,6 +6,7 @@ mod blame;
 mod breaker;
 mod checking;
 pub mod control;
+pub mod drivers;
 pub mod events;
 pub mod evidence;
 mod freezer;

@@ -4,6 +4,7 @@
 //! targets of the gateway; what no route and no rollout needs any more is unloaded.
 
 use super::control::Control;
+use super::drivers::{Asked, Driven, Drivers};
 use super::events::{Bus, Happening};
 use super::notifier::takes_pages;
 use super::versions;
@@ -40,6 +41,7 @@ struct Inner {
     versions: PathBuf,
     evidence: PathBuf,
     config: Workspace,
+    drivers: Drivers,
     bus: Bus,
     /// The standing table, and of each service the rollout and generation that it stands by.
     table: Mutex<(RouteTable, Fences)>,
@@ -57,6 +59,7 @@ pub struct Parts {
     pub versions: PathBuf,
     pub evidence: PathBuf,
     pub config: Workspace,
+    pub drivers: Drivers,
     pub bus: Bus,
 }
 
@@ -75,7 +78,7 @@ fn route_role(role: Role) -> RouteRole {
 impl Plane {
     /// A plane with nothing routed.
     pub fn new(parts: Parts) -> Plane {
-        let Parts { control, gateway, blobs, versions, evidence, config, bus } = parts;
+        let Parts { control, gateway, blobs, versions, evidence, config, drivers, bus } = parts;
         let pool = gateway.pool().clone();
         let table = Mutex::new((gateway.table(), BTreeMap::new()));
         Plane(Arc::new(Inner {
@@ -86,6 +89,7 @@ impl Plane {
             versions,
             evidence,
             config,
+            drivers,
             bus,
             table,
             under_way: Mutex::default(),
@@ -175,6 +179,10 @@ impl Plane {
         if !tidegate_core::rollout::effects(&self.state(rollout).await?).contains(&effect) {
             return Ok(());
         }
+        if let (Some(driven), false) = (self.driven(&rollout.service), matches!(effect, Effect::Page { .. })) {
+            let Some(command) = driven.carry_out(self, rollout, &effect).await? else { return Ok(()) };
+            return Box::pin(self.drive(Input::Command { rollout: rollout.clone(), key: None, command })).await;
+        }
         let command = match effect {
             Effect::Load { role, version, generation } => match self.load(rollout, role, &version).await {
                 // It was taken away while it was loaded, as when this process ends: that says nothing about the version.
@@ -206,6 +214,17 @@ impl Plane {
             Effect::CollectEvidence { .. } => return Ok(()),
         };
         Box::pin(self.drive(Input::Command { rollout: rollout.clone(), key: None, command })).await
+    }
+
+    /// What moves the traffic of a service, where not our gateway does.
+    pub fn driven(&self, service: &str) -> Option<Driven> {
+        self.0.drivers.of(service)
+    }
+
+    /// What asks for the counts of such a service.
+    pub fn asked(&self, service: &str) -> Option<Asked> {
+        let telemetry = self.0.config.services.get(service)?.telemetry.clone()?;
+        Some(Asked::new(telemetry, self.driven(service)?))
     }
 
     /// The state of a rollout.
@@ -279,6 +298,14 @@ impl Plane {
             newest.map(|id| driver.state(&id).map(|state| (id, state))).transpose()
         });
         Ok(found.await??)
+    }
+
+    /// Tells of something that goes on, unless it was what was told last.
+    pub fn done_once(&self, told: &mut String, text: String) {
+        if text != *told {
+            self.0.bus.done(&text);
+        }
+        *told = text;
     }
 
     /// Tells of something that did not work.
@@ -386,7 +413,7 @@ impl Plane {
         for id in ids {
             services.entry(id.service.clone()).or_default().push(id);
         }
-        for ids in services.into_values() {
+        for ids in services.into_iter().filter(|(service, _)| self.driven(service).is_none()).map(|(_, ids)| ids) {
             // A newest rollout that has moved no traffic yet leaves the route of the one before it.
             for id in ids.into_iter().rev() {
                 let state = self.state(&id).await?;

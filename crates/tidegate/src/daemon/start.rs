@@ -3,6 +3,7 @@
 use super::api::Api;
 use super::breaker::{self, Seen};
 use super::control::Control;
+use super::drivers::{self, Drivers};
 use super::events::Bus;
 use super::owner::{self, Owner};
 use super::plane::{Parts, Plane, endpoint_model};
@@ -117,8 +118,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let (keys, blobs) = (Keys::open(&places.keys(), &opened.config.name)?, FsBlobs::open(&places.blobs())?);
     let lake = Arc::new(Lake::open(&places.lake())?);
     let (control, outputs) = Control::start(&places.journal(), &places.blobs())?;
-    let sealer = Sealer::start(&places, keys.signer(), bus.clone())?;
-    let gateway_token = gateway_token(&places.keys().join("gateway.token"))?;
+    let (sealer, gateway_token) = (Sealer::start(&places, keys.signer(), bus.clone())?, gateway_token(&places.keys())?);
     let program = std::env::current_exe().context("find this program, which workers run too")?;
     let (pool, pool_events) = WorkerPool::new(PoolSettings::new(program, vec![OsString::from("worker")], library));
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
@@ -134,6 +134,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         versions: places.versions(),
         evidence: places.evidence(),
         config: opened.config.clone(),
+        drivers: Drivers::new(&opened.config, &places.root, &places.drivers()),
         bus: bus.clone(),
     });
     let (ticks, opened) = (Ticks::default(), Arc::new(opened));
@@ -191,8 +192,9 @@ async fn environment_and_library(opened: Opened, bus: Bus) -> Result<(Option<Env
 }
 
 /// The token that the gateway asks for, made once, for the owner alone.
-fn gateway_token(path: &Path) -> Result<String> {
-    if let Ok(text) = std::fs::read_to_string(path)
+fn gateway_token(keys: &Path) -> Result<String> {
+    let path = keys.join("gateway.token");
+    if let Ok(text) = std::fs::read_to_string(&path)
         && !text.trim().is_empty()
     {
         return Ok(text.trim().to_owned());
@@ -200,7 +202,7 @@ fn gateway_token(path: &Path) -> Result<String> {
     let mut bytes = [0_u8; 24];
     getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("take random bytes from the system: {e}"))?;
     let token = format!("tdg_gateway_{}", hex::encode(bytes));
-    disk::replace_private_file(path, token.as_bytes())?;
+    disk::replace_private_file(&path, token.as_bytes())?;
     Ok(token)
 }
 
@@ -237,6 +239,9 @@ impl Running {
         for service in self.opened.config.services.keys() {
             crate::task::spawn(self.watchman().freezer().run(service.clone()));
             crate::task::spawn(self.watchman().run(service.clone()));
+            if let Some(driven) = self.plane.driven(service) {
+                crate::task::spawn(drivers::watch(self.plane.clone(), service.clone(), driven));
+            }
         }
     }
 

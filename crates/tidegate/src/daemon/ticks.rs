@@ -3,6 +3,7 @@
 //! Counts belong to the rollout's mode, step and attempt at the time; what was counted while those changed is
 //! dropped. A tick is kept on disk before anybody judges by it.
 
+use super::drivers::Asked;
 use super::evidence::{Comparison, Kept, OfflineScores, Pairs};
 use super::plane::Plane;
 use crate::clock;
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_core::judge::{ArmCounts, GuardrailKind, JudgeSettings, Mode, Tick};
-use tidegate_core::rollout::{self, Effect, Rollout, tick_width};
+use tidegate_core::rollout::{self, Effect, Rollout, State, tick_width};
 use tidegate_core::route::Role;
 use tidegate_engine::rollouts::{Input, RolloutId};
 use tidegate_serve::{Pair, TargetCounts};
@@ -25,12 +26,12 @@ const PAIRS_AT_ONCE: usize = 1_024;
 
 /// What evidence is counted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Kind {
+pub struct Kind {
     generation: u64,
-    mode: Mode,
-    step: u32,
-    attempt: u32,
-    candidate_share_bp: u32,
+    pub mode: Mode,
+    pub step: u32,
+    pub attempt: u32,
+    pub candidate_share_bp: u32,
 }
 
 struct Counting {
@@ -75,9 +76,10 @@ impl Ticks {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut kept: Option<(RolloutId, Kept)> = None;
+        let mut asked = plane.asked(&service);
         loop {
             beat.tick().await;
-            if let Err(error) = self.beat(&plane, &service, threshold, &evidence, &mut kept).await {
+            if let Err(error) = self.beat(&plane, &service, threshold, &evidence, (&mut kept, &mut asked)).await {
                 plane.trouble(&format!("count evidence of {service}: {error:#}"));
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -90,17 +92,12 @@ impl Ticks {
         service: &str,
         threshold: f64,
         evidence: &Path,
-        kept: &mut Option<(RolloutId, Kept)>,
+        (kept, asked): (&mut Option<(RolloutId, Kept)>, &mut Option<Asked>),
     ) -> Result<()> {
         let Some((id, state)) = plane.newest(service).await? else { return Ok(()) };
-        let wanted = rollout::effects(&state).into_iter().find_map(|effect| match effect {
-            Effect::CollectEvidence { generation, mode, step, attempt, candidate_share_bp } => {
-                Some(Kind { generation, mode, step, attempt, candidate_share_bp })
-            }
-            _ => None,
-        });
-        let Some((wanted, open)) = wanted.zip(state.rollout()) else {
+        let Some((wanted, open)) = wanted(&state, asked.is_some()).zip(state.rollout()) else {
             self.counting.lock().unwrap_or_else(PoisonError::into_inner).remove(service);
+            asked.iter_mut().for_each(Asked::rest);
             return Ok(());
         };
         if kept.as_ref().is_none_or(|(of, _)| *of != id) {
@@ -109,7 +106,15 @@ impl Ticks {
         }
         let Some((_, file)) = kept.as_mut() else { return Ok(()) };
         let tick_ms = open.spec.judge.tick_ms.saturating_mul(tick_width(file.counted(wanted.attempt, wanted.mode)));
-        let Some(counted) = self.due(plane, service, wanted, open, (threshold, tick_ms)) else { return Ok(()) };
+        let counted = match asked {
+            Some(asked) => asked.due(plane, wanted, open, tick_ms).await,
+            None => self.due(plane, service, wanted, open, (threshold, tick_ms)),
+        };
+        let Some(counted) = counted else { return Ok(()) };
+        // Whoever was asked took his time, and what was wanted may be over.
+        if asked.is_some() && self::wanted(&plane.state(&id).await?, true) != Some(wanted) {
+            return Ok(());
+        }
         let tick = Tick { seq: file.next_seq(), ..counted };
         // One small synchronous write a second, on this task alone.
         if let Err(error) = tokio::task::block_in_place(|| file.append(&tick)) {
@@ -166,6 +171,18 @@ impl Ticks {
         let skew = judge.guardrails.values().find(|g| g.kind == GuardrailKind::Skew);
         Comparison { threshold, differs_by: skew.map_or(f64::INFINITY, |g| g.differs_by), offline }
     }
+}
+
+/// What evidence a rollout wants. Where somebody else serves, the control is stable with all that it gets.
+fn wanted(state: &State, driven: bool) -> Option<Kind> {
+    let candidate_bp = state.rollout().and_then(|open| open.traffic).map(|wanted| wanted.traffic.candidate_bp);
+    rollout::effects(state).into_iter().find_map(|effect| match effect {
+        Effect::CollectEvidence { generation, mode, step, attempt, candidate_share_bp } => {
+            let candidate_share_bp = candidate_bp.filter(|_| driven).unwrap_or(candidate_share_bp);
+            Some(Kind { generation, mode, step, attempt, candidate_share_bp })
+        }
+        _ => None,
+    })
 }
 
 /// The first attempts that a role answered; its versions are one within a rollout.

@@ -17,7 +17,7 @@ use tidegate_core::rollout::{Cause, Command, Deadlines, Phase, Rollout, Spec, Sp
 use tidegate_core::workspace::Outcome;
 use tidegate_engine::rollouts::{Input, RolloutId};
 use tidegate_runtime::Version;
-use tidegate_wire::config::Workspace;
+use tidegate_wire::config::{Driver, Workspace, without_what_is_not_counted};
 
 /// How often a waiting release is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -45,7 +45,9 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
         let known: Vec<&str> = config.releases.keys().map(String::as_str).collect();
         failure(exit::USAGE, format!("release by strategy `{}`: there is none; known are {}", wish.strategy, known.join(", ")))
     })?;
-    if wish.version.golden.is_none() {
+    let driver = config.services.get(wish.service).and_then(|s| s.driver.as_ref());
+    // Where somebody else serves, that one says when a version is ready.
+    if driver.is_none() && wish.version.golden.is_none() {
         let model = &wish.version.model;
         let why = format!(
             "release version {} of {model}: it was registered without golden requests, and without right answers no worker is ever ready: name some as `models.{model}.golden`, then run and gate again",
@@ -57,6 +59,14 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
     if config.models.get(&wish.version.model).is_none_or(|m| m.reference.is_none()) {
         // Without reference inputs there is nothing to measure skew against, and it would wait for ever.
         judge.guardrails.retain(|_, g| g.kind != GuardrailKind::Skew);
+    }
+    if let Some(driver) = driver {
+        let cannot = driver.cannot(strategy);
+        if !cannot.is_empty() {
+            let why = cannot.join("; ");
+            return Err(failure(exit::USAGE, format!("release {} by strategy `{}`: {why}", wish.service, wish.strategy)));
+        }
+        without_what_is_not_counted(&mut judge);
     }
     let affinity = config.services.get(wish.service).and_then(|s| s.affinity.as_ref());
     if affinity.is_some() {
@@ -77,7 +87,7 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
         affinity: affinity.cloned(),
         judge,
         offline_disagreement: wish.disagreement.map(|(hits, trials)| OneSample { trials, hits }),
-        deadlines: Deadlines::default(),
+        deadlines: driver.map_or_else(Deadlines::default, Driver::deadlines),
     };
     Spec::build(draft).map_err(|problems| failure(exit::USAGE, problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
 }

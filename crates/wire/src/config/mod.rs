@@ -5,6 +5,8 @@
 //! Not here: files. The caller hands in text, and facts about the repository where it has them.
 
 mod check;
+mod driver;
+mod driver_rules;
 mod guardrail;
 mod init;
 pub(crate) mod near;
@@ -24,6 +26,7 @@ pub mod unit;
 mod tests;
 
 pub use check::NAME_CHARS_MAX;
+pub use driver::{ApiServer, ArgoCd, Driver, GatewayApi, GitOps, KServe, Slot, Telemetry, without_what_is_not_counted};
 pub use init::{FACTS_BYTES_MAX, FILES_MAX, RepoScan, StageFacts, init, scan};
 pub use origin::{From, Origin, Origins};
 pub use page::docs_page;

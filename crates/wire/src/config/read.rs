@@ -4,6 +4,7 @@
 //! to when it is not is never seen by a caller of `load`.
 
 use super::check::number_of;
+use super::driver;
 use super::guardrail;
 use super::origin::Origins;
 use super::types::{
@@ -31,14 +32,14 @@ const PREVIEW_HEADER: &str = "x-tidegate-preview";
 
 /// A value that may be absent.
 #[derive(Clone, Copy)]
-struct View<'a>(Option<&'a Node>);
+pub(super) struct View<'a>(pub(super) Option<&'a Node>);
 
 impl<'a> View<'a> {
-    fn at(self, key: &str) -> View<'a> {
+    pub(super) fn at(self, key: &str) -> View<'a> {
         View(self.0.and_then(|n| n.get(key)))
     }
 
-    fn text(self) -> Option<String> {
+    pub(super) fn text(self) -> Option<String> {
         self.0?.text().map(std::borrow::Cow::into_owned)
     }
 
@@ -46,7 +47,7 @@ impl<'a> View<'a> {
         self.text().as_deref() == Some(word)
     }
 
-    fn owned(self, key: &str) -> String {
+    pub(super) fn owned(self, key: &str) -> String {
         self.at(key).text().unwrap_or_default()
     }
 
@@ -54,11 +55,11 @@ impl<'a> View<'a> {
         self.0.and_then(number_of)
     }
 
-    fn whole(self) -> u32 {
+    pub(super) fn whole(self) -> u32 {
         self.0.and_then(Node::as_i64).and_then(|n| u32::try_from(n).ok()).unwrap_or_default()
     }
 
-    fn ms(self) -> Option<u64> {
+    pub(super) fn ms(self) -> Option<u64> {
         self.text().and_then(|t| unit::duration_ms(&t).ok())
     }
 
@@ -70,7 +71,7 @@ impl<'a> View<'a> {
         self.text().and_then(|t| unit::share(&t).ok())
     }
 
-    fn items(self) -> Vec<View<'a>> {
+    pub(super) fn items(self) -> Vec<View<'a>> {
         self.0.and_then(Node::as_seq).unwrap_or(&[]).iter().map(|n| View(Some(n))).collect()
     }
 
@@ -80,7 +81,7 @@ impl<'a> View<'a> {
         entries.iter().map(|(k, v)| (text(k), each(&text(k), View(Some(v))))).collect()
     }
 
-    fn there(self) -> Option<View<'a>> {
+    pub(super) fn there(self) -> Option<View<'a>> {
         self.0.map(|_| self)
     }
 }
@@ -201,6 +202,8 @@ fn service(name: &str, view: View<'_>) -> Service {
         calls: view.at("calls").items().into_iter().filter_map(View::text).collect(),
         approvals: view.at("approvals").whole(),
         approvals_last_ms: view.at("approvals_last").ms().unwrap_or_default(),
+        driver: driver::driver(view.at("driver")),
+        telemetry: view.at("telemetry").there().map(driver::telemetry),
     }
 }
 
@@ -209,7 +212,7 @@ fn roles(view: View<'_>) -> Vec<Role> {
     Role::ALL.into_iter().filter(|role| words.iter().any(|word| word == role.word())).collect()
 }
 
-fn strategy(view: View<'_>) -> Strategy {
+pub(super) fn strategy(view: View<'_>) -> Strategy {
     let steps = view.at("steps").items();
     let promote = steps.iter().find_map(|step| step.at("promote").there()).unwrap_or(View(None));
     Strategy {

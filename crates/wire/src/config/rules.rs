@@ -73,10 +73,12 @@ impl Check<'_> {
         }
         for (name, key, service) in named(root, "services") {
             self.approvals(&join("services", &name), key, service);
+            self.driven(&join("services", &name), key, service);
             if let Some((at, affinity)) = service.entry("affinity") {
                 self.carrier(&format!("services.{name}.affinity"), at, affinity, true);
             }
         }
+        self.driven_trainings();
         self.environments();
         self.endpoints();
         self.addresses();
@@ -128,7 +130,7 @@ impl Check<'_> {
         }
     }
 
-    fn say(&mut self, at: &Node, path: &str, message: &str, help: Option<&str>) {
+    pub(super) fn say(&mut self, at: &Node, path: &str, message: &str, help: Option<&str>) {
         self.add(at, path, message.to_owned(), help.map(str::to_owned));
     }
 
@@ -311,7 +313,7 @@ impl Check<'_> {
     }
 
     /// Names of variables that hold a secret.
-    fn variables(&mut self, path: &str, node: &Node, keys: &[&str]) {
+    pub(super) fn variables(&mut self, path: &str, node: &Node, keys: &[&str]) {
         for key in keys {
             let Some((value, text)) = node.get(key).and_then(|v| Some((v, v.text()?))) else { continue };
             let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
@@ -421,7 +423,7 @@ impl Check<'_> {
     }
 
     /// Selectors of a judge that others ask, and the interval that both are counted in.
-    fn selectors(&mut self, path: &str, judge: &Node) {
+    pub(super) fn selectors(&mut self, path: &str, judge: &Node) {
         let text = |key: &str| judge.get(key).and_then(Node::text).unwrap_or_default();
         for arm in ["candidate", "control"] {
             let (Some(at), Err(why)) = (judge.get(arm), narrowed(&unfilled(&text(arm)), &text("errors"))) else { continue };
@@ -473,7 +475,7 @@ fn window_days(text: &str) -> Result<(), String> {
 }
 
 /// Name, key and value of each entry of a section.
-fn named<'n>(node: &'n Node, section: &str) -> Vec<(String, &'n Node, &'n Node)> {
+pub(super) fn named<'n>(node: &'n Node, section: &str) -> Vec<(String, &'n Node, &'n Node)> {
     let entries = node.get(section).and_then(Node::as_map).unwrap_or(&[]);
     entries.iter().map(|(k, v)| (k.text().unwrap_or_default().into_owned(), k, v)).collect()
 }

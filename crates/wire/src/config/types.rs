@@ -1,5 +1,6 @@
 //! tidegate.yaml as values: every default in place, every unit resolved.
 
+use super::driver::{Driver, Telemetry};
 use super::origin::Origins;
 use crate::sources::MetricSource;
 use crate::yaml::Node;
@@ -198,6 +199,10 @@ pub struct Service {
     pub approvals: u32,
     /// How long after it was asked for their approvals count.
     pub approvals_last_ms: u64,
+    /// What moves its traffic, where not our gateway does.
+    pub driver: Option<Driver>,
+    /// Where its requests are counted then.
+    pub telemetry: Option<Telemetry>,
 }
 
 /// Service level objectives.

@@ -2,6 +2,7 @@
 //! defaults all come from here.
 
 mod breakers;
+mod drivers;
 mod freezes;
 mod judges;
 mod model;
@@ -169,6 +170,13 @@ static SERVICE: Table = Table {
             "How many others than who asked must approve a release before it starts.",
         ),
         key("approvals_last", SPAN, Need::Default("24h"), "How long after it was asked for a release may start on its approvals."),
+        key(
+            "driver",
+            Shape::OneKey(drivers::DRIVERS),
+            Need::Optional,
+            "What moves its traffic, where not the gateway of Tidegate but somebody else answers its users. One of them.",
+        ),
+        key("telemetry", Shape::Table(&drivers::TELEMETRY), Need::Optional, "Where its requests are counted, with a `driver`."),
     ],
 };
 

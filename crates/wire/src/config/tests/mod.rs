@@ -1,6 +1,7 @@
 //! tidegate.yaml as data: what loads, what is refused and in which words.
 
 mod around;
+mod drivers;
 mod generated;
 mod init;
 mod loads;

@@ -1,0 +1,138 @@
+//! Evidence of a service that somebody else serves: requests and failures of both versions from Prometheus, tick by tick.
+//!
+//! What cannot be counted is a tick without requests, which the judge takes for no telemetry. The control is stable with all the
+//! requests that it gets, and the tick says what part of both was meant for the candidate. Not here: how counters become counts
+//! (`wire::prometheus`).
+
+use super::{Driven, named_secret, release_of};
+use crate::clock;
+use crate::daemon::plane::Plane;
+use crate::daemon::ticks::Kind;
+use tidegate_adapters::curl::BriefCurl;
+use tidegate_adapters::prometheus::{Arms, counts};
+use tidegate_core::judge::{ArmCounts, Interval, Tick};
+use tidegate_core::judgement::{Parameters, filled};
+use tidegate_core::rollout::Rollout;
+use tidegate_wire::config::Telemetry;
+use tidegate_wire::prometheus::{Grid, STEPS_MAX};
+
+/// Asks for the counts of one service.
+pub struct Asked {
+    telemetry: Telemetry,
+    driven: Driven,
+    counting: Option<Counting>,
+    said: String,
+}
+
+struct Counting {
+    kind: Kind,
+    /// Up to where it was counted, in seconds.
+    from_s: i64,
+    /// When it is asked again, in seconds.
+    due_s: i64,
+}
+
+impl Asked {
+    pub fn new(telemetry: Telemetry, driven: Driven) -> Asked {
+        Asked { telemetry, driven, counting: None, said: String::new() }
+    }
+
+    /// Nothing is to be counted now.
+    pub fn rest(&mut self) {
+        self.counting = None;
+    }
+
+    /// The tick that has ended, if one has; begins to count when something else is wanted.
+    pub async fn due(&mut self, plane: &Plane, wanted: Kind, open: &Rollout, tick_ms: u64) -> Option<Tick> {
+        let now = clock::now();
+        let now_s = now.0.div_euclid(1_000);
+        let every_s = i64::try_from(self.telemetry.every_s.max(1)).unwrap_or(i64::MAX);
+        let Some(counting) = self.counting.as_mut().filter(|c| c.kind == wanted) else {
+            // Scrapes of the split before end up in counters for one more interval.
+            let from_s = now_s.saturating_add(every_s).saturating_add(1);
+            self.counting = Some(Counting { kind: wanted, from_s, due_s: from_s.saturating_add(ticked_s(tick_ms, every_s)) });
+            return None;
+        };
+        if now_s < counting.due_s {
+            return None;
+        }
+        counting.due_s = now_s.saturating_add(ticked_s(tick_ms, every_s));
+        let grid = grid(counting.from_s, now_s, every_s);
+        let found = asked(&self.telemetry, &self.driven, open, grid).await;
+        let (intervals, trouble) = match found {
+            Ok(intervals) => {
+                counting.from_s = grid.end_s();
+                (intervals, None)
+            }
+            // What was not counted now is counted with the next answer.
+            Err(why) => (vec![], Some(format!("{}: no telemetry: {why}", open.spec.service))),
+        };
+        plane.trouble_once(&mut self.said, trouble);
+        let arm = |of: fn(&Interval) -> (u64, u64)| {
+            let sum = |pick: fn((u64, u64)) -> u64| intervals.iter().map(|i| pick(of(i))).fold(0, u64::saturating_add);
+            ArmCounts { requests: sum(|(requests, _)| requests), errors: sum(|(_, errors)| errors), ..ArmCounts::default() }
+        };
+        Some(Tick {
+            seq: 0,
+            at: now,
+            mode: wanted.mode,
+            step: wanted.step,
+            attempt: wanted.attempt,
+            candidate_share_bp: wanted.candidate_share_bp,
+            candidate: arm(|i| i.candidate),
+            control: arm(|i| i.control),
+            pairs: None,
+        })
+    }
+}
+
+/// A tick's length in seconds: as many whole intervals as it takes.
+fn ticked_s(tick_ms: u64, every_s: i64) -> i64 {
+    let tick_s = i64::try_from(tick_ms.div_ceil(1_000)).unwrap_or(i64::MAX);
+    let intervals = tick_s.saturating_add(every_s - 1).div_euclid(every_s).max(1);
+    intervals.saturating_mul(every_s)
+}
+
+/// The intervals from the end of what was counted to now, the newest of them where there are too many.
+fn grid(from_s: i64, now_s: i64, step_s: i64) -> Grid {
+    let steps = usize::try_from(now_s.saturating_sub(from_s).div_euclid(step_s)).unwrap_or(0).saturating_add(1);
+    let kept = steps.min(STEPS_MAX);
+    let left_out = i64::try_from(steps - kept).unwrap_or(0);
+    Grid { start_s: from_s.saturating_add(left_out.saturating_mul(step_s)), step_s, steps: kept }
+}
+
+async fn asked(telemetry: &Telemetry, driven: &Driven, open: &Rollout, grid: Grid) -> Result<Vec<Interval>, String> {
+    let (telemetry, traffic, release) = (telemetry.clone(), driven.traffic.clone(), release_of(open));
+    let candidate_bp = open.traffic.map_or(0, |wanted| wanted.traffic.candidate_bp);
+    let asked = tokio::task::spawn_blocking(move || {
+        let mut parameters = Parameters::from([("candidate".to_owned(), release.candidate.clone())]);
+        parameters.extend(release.stable.clone().map(|stable| ("control".to_owned(), stable)));
+        if [&telemetry.candidate, &telemetry.control].iter().any(|selector| selector.contains("_place")) {
+            let [candidate, control] = traffic.look(&release, candidate_bp).map_err(|e| e.to_string())?.places;
+            parameters.extend(candidate.map(|place| ("candidate_place".to_owned(), place)));
+            parameters.extend(control.map(|place| ("control_place".to_owned(), place)));
+        }
+        let fill = |selector: &str| filled(selector, &parameters);
+        let arms = Arms { candidate: fill(&telemetry.candidate)?, control: fill(&telemetry.control)?, errors: telemetry.errors.clone() };
+        if arms.candidate == arms.control {
+            return Err(format!("candidate and control are both `{}`: a version held against itself is never worse", arms.candidate));
+        }
+        let token = named_secret(telemetry.token.as_ref())?;
+        counts(&BriefCurl, &telemetry.prometheus, token.as_deref(), &arms, grid).map_err(|e| e.to_string())
+    });
+    asked.await.map_err(|_| "the question was given up, for the workspace goes down".to_owned())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_whole_intervals_and_what_was_missed_is_counted_later() {
+        assert_eq!((ticked_s(10_000, 30), ticked_s(10_000, 4), ticked_s(1_000, 1), ticked_s(500, 1)), (30, 12, 1, 1));
+        assert_eq!(grid(100, 130, 30), Grid { start_s: 100, step_s: 30, steps: 2 });
+        assert_eq!(grid(100, 189, 30), Grid { start_s: 100, step_s: 30, steps: 3 });
+        let long = grid(0, 30_000, 1);
+        assert_eq!((long.steps, long.end_s()), (STEPS_MAX, 30_000));
+    }
+}
