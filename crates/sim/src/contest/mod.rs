@@ -7,6 +7,8 @@
 
 mod judges;
 mod oracle;
+pub mod picture;
+mod race;
 mod table;
 mod world;
 
@@ -15,6 +17,7 @@ pub use world::{Nuisance, TICKS, TICKS_PER_MINUTE};
 
 pub use judges::Counters;
 pub use oracle::{Delay, delay};
+pub use race::{Place, Race, races};
 
 use judges::{Outcome, outcomes};
 use serde::{Deserialize, Serialize};
@@ -78,6 +81,12 @@ pub fn cells() -> Vec<Cell> {
     all
 }
 
+/// The cells in which the judge is held against the oracle: harmful, and nothing disturbed.
+#[must_use]
+pub fn undisturbed(cells: &[Cell]) -> Vec<Cell> {
+    cells.iter().copied().filter(|c| c.nuisance == Nuisance::None && !c.harmless()).collect()
+}
+
 /// Limits of counters at this traffic and rate of errors: the same for every cell of them.
 #[must_use]
 pub fn tune(plan: &Plan, per_minute: f64, base: f64) -> Counters {
@@ -134,6 +143,32 @@ mod tests {
         assert!(oracle.median_minutes <= ours.median_minutes, "{oracle:?} {ours:?}");
         let slack = Cell { base: 0.0005, ratio: 2.0, ..cell };
         assert!(slack.harmless() && !Cell { ratio: 5.0, ..slack }.harmless());
+    }
+
+    #[test]
+    fn the_judge_is_at_most_half_as_long_again_as_one_that_knows() {
+        for (per_minute, base, ratio) in [(600.0, 0.005, 5.0), (6_000.0, 0.05, 1.5), (600.0, 0.0005, 20.0)] {
+            let found = delay(Cell { per_minute, base, ratio, nuisance: Nuisance::None }, 200, 3);
+            assert!(found.within_a_tick() || found.ratio().is_some_and(|r| (1.0..=picture::DELAY_AIM).contains(&r)), "{found:?}");
+            assert!(found.four_minutes > found.one_minutes, "three guardrails that see nothing cost evidence: {found:?}");
+        }
+        let harmful = undisturbed(&cells());
+        assert!(harmful.len() > 30 && harmful.iter().all(|c| !c.harmless()));
+    }
+
+    #[test]
+    fn a_race_is_among_those_who_keep_to_alpha() {
+        let cell = Cell { per_minute: 600.0, base: 0.005, ratio: 5.0, nuisance: Nuisance::None };
+        let results = [result(Cell { ratio: 1.0, ..cell }, 200), result(cell, 60)];
+        let found = races(&results);
+        assert_eq!(found.len(), 1);
+        let (best, minutes) = found[0].best.clone().unwrap();
+        assert!(best.ends_with("tuned") || best == "kayenta" || best.starts_with("z-test"), "{best}");
+        assert_eq!(found[0].place() == Place::First, found[0].ours_minutes.unwrap() < minutes);
+        assert!(races(&results[1..]).is_empty(), "without the harmless world nobody is known to keep to alpha");
+        let picture = picture::false_rollbacks(&results);
+        assert_eq!(picture.matches("<circle").count(), results[0].judges.len() - 1, "a dot a judge, without the oracle");
+        assert_eq!(picture::detection(&found).matches("<circle").count(), 1);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use tidegate_core::access::Role;
 use tidegate_core::breaker::{self, Signal};
 use tidegate_core::gate::{GateKind, GateSpec};
 use tidegate_core::id::At;
-use tidegate_core::judge::{Guardrail, JudgeSettings, errors_of_preset};
+use tidegate_core::judge::{Guardrail, JudgeSettings, Modes, errors_of_preset};
 use tidegate_core::notify::{Limits, Topic};
 use tidegate_core::retrain::{Budget, Performance, Rule, Source};
 use tidegate_core::rollout::{Baseline, Promotion, Step, Until};
@@ -272,6 +272,8 @@ fn judge(view: View<'_>) -> JudgeSettings {
         }
     }
     JudgeSettings {
+        // Which of them a release comes to is told by its steps.
+        modes: Modes::default(),
         alpha: number("alpha"),
         beta: number("beta"),
         tick_ms: ms("tick"),

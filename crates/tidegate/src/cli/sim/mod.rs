@@ -1,15 +1,15 @@
 //! `tidegate sim`: one seed of the simulated world, or a written one, as a story; or judges side by side on simulated counts.
 
+mod judges;
+
 use super::Context;
-use crate::exit::{self, failure};
+use crate::exit;
 use crate::show::{self, progress::Progress};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tidegate_sim::contest::{Cell, CellResult, Plan, cells, run_cell, table, tune};
 use tidegate_sim::corpus::{Corpus, Outcome, Truth, release, truths};
 use tidegate_sim::explore::explore;
 use tidegate_sim::{Script, Story, play};
@@ -30,7 +30,7 @@ pub struct SimArgs {
 enum SimCommand {
     /// Our judge beside those of other tools: false rollbacks, time to find harm, users who met it, in every combination of
     /// traffic, errors and disturbance
-    Judges(JudgesArgs),
+    Judges(judges::JudgesArgs),
     /// Faulty and healthy releases, carried out whole: how many alarms are right, and how many faults are found
     Corpus(CorpusArgs),
     /// Many seeds one after the other, each a world of its own; what broke a rule is named
@@ -99,26 +99,6 @@ struct CorpusArgs {
     seed: u64,
 }
 
-/// How much is simulated.
-#[derive(Debug, Args)]
-struct JudgesArgs {
-    /// Runs of each cell whose candidate is harmless
-    #[arg(long, default_value_t = 10_000)]
-    runs: u64,
-    /// Runs of each other cell
-    #[arg(long, default_value_t = 500)]
-    harmful_runs: u64,
-    /// Seed of everything that happens
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Only cells of this traffic, in requests a minute
-    #[arg(long)]
-    traffic: Option<f64>,
-    /// Write the tables here, as Markdown
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
-}
-
 /// What a corpus must reach.
 const PRECISION: f64 = 0.95;
 const RECALL: f64 = 0.99;
@@ -131,7 +111,7 @@ const BROKEN_SHOWN: usize = 20;
 /// Carries it out.
 pub fn sim(context: &Context, args: &SimArgs) -> Result<u8> {
     match &args.command {
-        Some(SimCommand::Judges(args)) => return judges(context, args),
+        Some(SimCommand::Judges(args)) => return judges::judges(context, args),
         Some(SimCommand::Corpus(args)) => return corpus(context, args),
         Some(SimCommand::Explore { depth }) => return explored(context, *depth),
         Some(SimCommand::Seeds { count, from }) => return seeds(context, *from, *count),
@@ -189,31 +169,6 @@ fn told(context: &Context, story: &Story) -> Result<u8> {
         show::line(story.to_string().trim_end())?;
     }
     Ok(if story.violations.is_empty() { exit::OK } else { exit::NOT_PASSED })
-}
-
-/// 1 where our judge rolls back more harmless candidates than it may, in a world that its proof speaks about.
-fn judges(context: &Context, args: &JudgesArgs) -> Result<u8> {
-    let all: Vec<Cell> = cells().into_iter().filter(|c| args.traffic.is_none_or(|t| (t - c.per_minute).abs() < 1e-9)).collect();
-    if all.is_empty() || args.runs == 0 || args.harmful_runs == 0 {
-        return Err(failure(exit::USAGE, "sim judges: nothing to run: give runs from 1, and a traffic of 20, 60, 600, 6000 or 60000"));
-    }
-    let plan = Plan { null_runs: args.runs, other_runs: args.harmful_runs, tuning_runs: args.runs.clamp(100, 2_000), seed: args.seed };
-    let results = every(&plan, &all, context.json);
-    let null: Vec<&CellResult> = results.iter().filter(|r| r.cell.harmless() && r.cell.nuisance.exchangeable()).collect();
-    let judge = |r: &CellResult| r.judges.iter().find(|j| j.judge == "tidegate").cloned();
-    let over: Vec<&&CellResult> =
-        null.iter().filter(|r| judge(r).is_some_and(|j| r.false_rollback_bound(&j, null.len()) > tidegate_sim::contest::ALPHA)).collect();
-    if let Some(path) = &args.output {
-        let text = table(&results);
-        std::fs::write(context.dir.join(path), text).map_err(|e| failure(exit::OUTSIDE, format!("write {}: {e}", path.display())))?;
-    }
-    if context.json {
-        show::json(&results)?;
-    } else {
-        summary(&results)?;
-        show::line(&format!("{} of {} cells whose arms can be exchanged lie above alpha", over.len(), null.len()))?;
-    }
-    Ok(if over.is_empty() { exit::OK } else { exit::NOT_PASSED })
 }
 
 /// 1 where a rule was broken.
@@ -277,23 +232,8 @@ fn corpus_table(corpus: &Corpus) -> Result<()> {
     ))
 }
 
-/// All cells, on all cores, in their order.
-fn every(plan: &Plan, all: &[Cell], quiet: bool) -> Vec<CellResult> {
-    let progress = Progress::new(quiet);
-    let mut worlds: Vec<(f64, f64)> = all.iter().map(|cell| (cell.per_minute, cell.base)).collect();
-    worlds.dedup();
-    progress.now("tuning the counters of the others");
-    let tuned = in_parallel(&worlds, |(per_minute, base)| ((*per_minute, *base), tune(plan, *per_minute, *base)), |_| {});
-    let of =
-        |cell: &Cell| tuned.iter().find(|(world, _)| *world == (cell.per_minute, cell.base)).map_or_else(Default::default, |(_, c)| *c);
-    let told = |done: usize| progress.now(&format!("{done} of {} cells", all.len()));
-    let results = in_parallel(all, |cell| run_cell(plan, of(cell), *cell), told);
-    progress.clear();
-    results
-}
-
 /// `one` of each item, on all cores, in their order; `told` hears how many are done.
-fn in_parallel<T: Sync, R: Send>(all: &[T], one: impl Fn(&T) -> R + Sync, told: impl Fn(usize) + Sync) -> Vec<R> {
+pub(super) fn in_parallel<T: Sync, R: Send>(all: &[T], one: impl Fn(&T) -> R + Sync, told: impl Fn(usize) + Sync) -> Vec<R> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::with_capacity(all.len())));
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
@@ -311,28 +251,4 @@ fn in_parallel<T: Sync, R: Send>(all: &[T], one: impl Fn(&T) -> R + Sync, told: 
     let mut done = done.into_inner().unwrap_or_default();
     done.sort_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, result)| result).collect()
-}
-
-/// A row a judge: over all cells.
-fn summary(results: &[CellResult]) -> Result<()> {
-    let Some(first) = results.first() else { return Ok(()) };
-    let share = |of: &dyn Fn(&CellResult) -> bool, at: usize| {
-        let (rolled, runs) = results
-            .iter()
-            .filter(|r| of(r))
-            .fold((0, 0), |(rolled, runs), r| (rolled + r.judges.get(at).map_or(0, |j| j.rolled_back), runs + r.runs));
-        if runs == 0 { String::new() } else { format!("{:.2} %", 100.0 * rolled as f64 / runs as f64) }
-    };
-    let rows = first.judges.iter().enumerate().map(|(at, judge)| {
-        vec![
-            judge.judge.clone(),
-            share(&|r| r.cell.harmless() && r.cell.nuisance.exchangeable(), at),
-            share(&|r| r.cell.harmless() && !r.cell.nuisance.exchangeable(), at),
-            share(&|r| !r.cell.harmless() && r.cell.nuisance.exchangeable(), at),
-        ]
-    });
-    show::line(&show::table(
-        &["judge", "harmless rolled back", "the same, arms disturbed apart", "harmful found within the hour"],
-        rows.collect(),
-    ))
 }
