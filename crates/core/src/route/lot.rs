@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 /// Most stretches of one lot.
 pub const STRETCHES_MAX: usize = 8;
 
+/// Hexadecimal digits of a client's pseudonym.
+const PSEUDONYM_CHARS: usize = 32;
+
 /// Points of the line, from one up to but not including another, whose clients a variant answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stretch {
@@ -40,6 +43,16 @@ impl Lot {
         }
         let place = place_of(&self.salt, key);
         self.stretches.iter().position(|s| (s.from_bp..s.until_bp).contains(&place))
+    }
+
+    /// A client's pseudonym in this test: who does not hold the secret cannot find the client by trying keys.
+    #[must_use]
+    pub fn pseudonym(&self, secret: &[u8; 32], key: &[u8]) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(secret);
+        hasher.update(&(self.salt.len() as u64).to_le_bytes());
+        hasher.update(self.salt.as_bytes());
+        hasher.update(key);
+        hasher.finalize().to_hex().chars().take(PSEUDONYM_CHARS).collect()
     }
 
     /// Whether its stretches are in order, within the line, and each a variant's.
@@ -89,6 +102,9 @@ mod tests {
         for (count, expected, slack) in [(counts[0], 10_000.0, 474.0), (counts[1], 10_000.0, 474.0), (counts[2], 20_000.0, 632.0)] {
             assert!((f64::from(count) - expected).abs() <= slack, "{counts:?}");
         }
+        let (one, secret) = (whole.pseudonym(&[1; 32], b"ada"), [2; 32]);
+        assert_eq!(one.len(), PSEUDONYM_CHARS);
+        assert!(one != whole.pseudonym(&secret, b"ada") && one != whole.pseudonym(&[1; 32], b"bob"));
         assert_eq!(whole.draw(b""), None, "a client without a key is not in it");
     }
 
