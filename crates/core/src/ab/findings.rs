@@ -28,7 +28,7 @@ pub enum Verdict {
     /// Neither is known.
     NotYet {
         /// How many more clients it takes, about, if what is seen so far is true; none where that cannot be told.
-        clients: Option<u64>,
+        more: Option<u64>,
         /// How long these take at the present rate.
         eta_ms: Option<u64>,
     },
@@ -37,6 +37,20 @@ pub enum Verdict {
         /// In a sentence.
         why: String,
     },
+}
+
+impl Verdict {
+    /// As people read it.
+    #[must_use]
+    pub fn words(&self) -> &'static str {
+        match self {
+            Verdict::Better => "better than control",
+            Verdict::Worse => "worse than control",
+            Verdict::NoDifferenceWorth => "no difference worth having",
+            Verdict::NotYet { .. } => "not yet known",
+            Verdict::NotTrusted { .. } => "not trusted",
+        }
+    }
 }
 
 /// One side.
@@ -167,7 +181,7 @@ fn compare(test: &Test, variant: &Variant, taken: &[Taken], now: At) -> Comparis
     let (drawn, kept) = (mismatch(of.entered, of_control.entered), mismatch(of.counted, of_control.counted));
     let mut found = Comparison {
         variant: variant.name.clone(),
-        verdict: Verdict::NotYet { clients: None, eta_ms: None },
+        verdict: Verdict::NotYet { more: None, eta_ms: None },
         clients: of.counted,
         control_clients: of_control.counted,
         difference: band.estimate.map(|d| d * range),
@@ -214,7 +228,7 @@ fn verdict(test: &Test, found: &Comparison, (share, which): (f64, (&str, u64, u6
 /// How far it is to a decision: an interval of n clients has a width of about 1 over the root of n.
 fn outlook(test: &Test, found: &Comparison, now: At) -> Verdict {
     let seen = found.clients + found.control_clients;
-    let none = Verdict::NotYet { clients: None, eta_ms: None };
+    let none = Verdict::NotYet { more: None, eta_ms: None };
     let (Some(d), Some(since)) = (found.difference, test.since()) else { return none };
     let half = 0.5 * (found.high - found.low);
     let needed = d.abs().max(test.spec.min_effect - d.abs());
@@ -224,5 +238,5 @@ fn outlook(test: &Test, found: &Comparison, now: At) -> Verdict {
     }
     let more = (seen as f64 * (ratio * ratio - 1.0)).max(1.0);
     let per_ms = seen as f64 / now.since_ms(since).max(1) as f64;
-    Verdict::NotYet { clients: Some(more as u64), eta_ms: Some((more / per_ms) as u64) }
+    Verdict::NotYet { more: Some(more as u64), eta_ms: Some((more / per_ms) as u64) }
 }

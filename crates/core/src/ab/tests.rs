@@ -277,8 +277,11 @@ fn a_better_one_is_found_and_one_that_is_no_different_too() {
     let lower = Spec { metric: Metric { better: Better::Lower, ..metric() }, ..spec.clone() };
     assert_eq!(verdicts(lower, &taken)[0], Verdict::Worse);
     let few = verdicts(spec.clone(), &taken[..600]);
-    assert!(matches!(few[1], Verdict::NotYet { clients: Some(more), eta_ms: Some(_) } if more > 1_000), "{few:?}");
-    assert_eq!(verdicts(spec, &[])[0], Verdict::NotYet { clients: None, eta_ms: None });
+    assert!(matches!(few[1], Verdict::NotYet { more: Some(more), eta_ms: Some(_) } if more > 1_000), "{few:?}");
+    let looked = findings(&running(spec.clone()).test.unwrap(), &taken[..600], At(500_000));
+    let written = serde_json::to_string(&looked).unwrap();
+    assert_eq!(serde_json::from_str::<Findings>(&written).unwrap(), looked, "what is stored is read");
+    assert_eq!(verdicts(spec, &[])[0], Verdict::NotYet { more: None, eta_ms: None });
 }
 
 #[test]

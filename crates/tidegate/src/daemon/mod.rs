@@ -1,5 +1,6 @@
 //! The running workspace: control thread, data plane, telemetry, sealing, pages, and the loop that uses them.
 
+mod ab;
 pub mod access;
 pub mod api;
 mod blame;

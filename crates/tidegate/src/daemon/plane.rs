@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::{ModelVersion, Models};
 use tidegate_core::rollout::{Command, Effect, Role, Rollout, State, Step, Traffic};
-use tidegate_core::route::{Mirror, Preview, Role as RouteRole, Route, RouteTable, Sticky, TargetId, WeightedTarget};
+use tidegate_core::route::{Lot, Mirror, Preview, Role as RouteRole, Route, RouteTable, Sticky, TargetId, WeightedTarget};
 use tidegate_engine::rollouts::{Input, Output, RolloutId};
 use tidegate_serve::{Gateway, PoolEvent, TargetSpec, TargetState, WorkerPool};
 use tidegate_store::FsBlobs;
@@ -43,6 +43,8 @@ struct Inner {
     bus: Bus,
     /// The standing table, and of each service the rollout and generation that it stands by.
     table: Mutex<(RouteTable, Fences)>,
+    /// Of each service the A/B test whose clients are drawn.
+    lots: Mutex<BTreeMap<String, Lot>>,
     /// Effects that a task works on now.
     under_way: Mutex<HashSet<String>>,
     /// The newest page of each rollout that was said here.
@@ -88,6 +90,7 @@ impl Plane {
             config,
             bus,
             table,
+            lots: Mutex::default(),
             under_way: Mutex::default(),
             paged: Mutex::default(),
         }))
@@ -320,12 +323,16 @@ impl Plane {
         let model = state.rollout().map(|r| r.spec.model.clone()).ok_or_else(|| anyhow!("no such rollout"))?;
         let target = TargetId::new(&rollout.service, version, route_role(role));
         let dir = self.directory(&model, version).await?;
-        self.0.pool.ensure(TargetSpec { target: target.clone(), model: endpoint_model(&self.0.config, &rollout.service), dir })?;
-        match self.0.pool.settled(&target).await {
+        self.ready(&target, dir).await
+    }
+
+    async fn ready(&self, target: &TargetId, dir: PathBuf) -> Result<bool> {
+        self.0.pool.ensure(TargetSpec { target: target.clone(), model: endpoint_model(&self.0.config, &target.service), dir })?;
+        match self.0.pool.settled(target).await {
             Some(TargetState::Ready) => Ok(true),
             Some(TargetState::Failed { why }) => {
                 // Out of the way, so that a later wish starts it anew.
-                let _ = self.0.pool.unload(&target).await;
+                let _ = self.0.pool.unload(target).await;
                 Err(anyhow!("{why}"))
             }
             _ => Ok(false),
@@ -343,7 +350,7 @@ impl Plane {
     ///
     /// A split older than one that stands is ignored: its rollout or generation was overtaken.
     fn apply(&self, open: &Rollout, traffic: Traffic, generation: u64) -> Result<()> {
-        let route = route_of(open, traffic, &self.0.config);
+        let mut route = route_of(open, traffic, &self.0.config);
         let mut standing = lock(&self.0.table);
         let (table, fences) = &mut *standing;
         let fence = fences.entry(open.spec.service.clone()).or_default();
@@ -352,11 +359,59 @@ impl Plane {
         }
         let mut next = table.clone();
         next.generation += 1;
-        next.routes.insert(open.spec.service.clone(), route);
-        self.0.gateway.apply(next.clone())?;
+        route.lot = lock(&self.0.lots).get(&open.spec.service).cloned();
+        next.routes.insert(open.spec.service.clone(), route.clone());
+        if let Err(error) = self.0.gateway.apply(next.clone()) {
+            // A test holds up no release: its variants may be gone.
+            if route.lot.take().is_none() {
+                return Err(error.into());
+            }
+            next.routes.insert(open.spec.service.clone(), route);
+            self.0.gateway.apply(next.clone())?;
+        }
         *table = next;
         *fence = (open.spec.number, generation);
         Ok(())
+    }
+
+    /// Draws a service's clients for a test, or for none. Refused, and as it was, where nothing carries the service.
+    ///
+    /// # Errors
+    /// When a variant cannot be routed to.
+    pub fn draw(&self, service: &str, lot: Option<Lot>) -> Result<()> {
+        let mut standing = lock(&self.0.table);
+        let (table, _) = &mut *standing;
+        let Some(route) = table.routes.get(service) else {
+            return Err(anyhow!("draw clients of {service}: no version carries it"));
+        };
+        if route.lot != lot {
+            let route = Route { lot: lot.clone(), ..route.clone() };
+            let mut next = table.clone();
+            next.generation += 1;
+            next.routes.insert(service.to_owned(), route);
+            self.0.gateway.apply(next.clone())?;
+            *table = next;
+        }
+        let mut lots = lock(&self.0.lots);
+        match lot {
+            Some(lot) => lots.insert(service.to_owned(), lot),
+            None => lots.remove(service),
+        };
+        Ok(())
+    }
+
+    /// The test whose clients are drawn.
+    pub fn drawn(&self, service: &str) -> Option<String> {
+        lock(&self.0.lots).get(service).map(|lot| lot.test.clone())
+    }
+
+    /// Starts a variant's worker, if it is not there, and waits until it answers or has failed; false when it was taken away meanwhile.
+    ///
+    /// # Errors
+    /// When it failed.
+    pub async fn load_variant(&self, model: &str, target: &TargetId) -> Result<bool> {
+        let dir = self.directory(model, &target.version).await?;
+        self.ready(target, dir).await
     }
 
     /// Unloads what an earlier rollout of the service left and nobody needs any more.
@@ -366,7 +421,9 @@ impl Plane {
             .filter_map(|role| Some(TargetId::new(&open.spec.service, open.version_of(role)?, route_role(role))))
             .collect();
         for (target, _) in self.0.pool.states() {
-            if target.service == open.spec.service && !wanted.contains(&target) {
+            // Variants of a test are its own.
+            let is_variant = target.role == RouteRole::Variant;
+            if target.service == open.spec.service && !is_variant && !wanted.contains(&target) {
                 let pool = self.0.pool.clone();
                 crate::task::spawn(async move {
                     // Refused while a route needs it: the next sweep finds it again.
@@ -451,5 +508,6 @@ fn route_of(open: &Rollout, traffic: Traffic, config: &Workspace) -> Route {
         preview,
         // A new release assigns anew: the same users must not meet every candidate first.
         sticky: open.spec.affinity.clone().map(|carrier| Sticky { carrier, salt: format!("{service}/{}", open.spec.number) }),
+        lot: None,
     }
 }
