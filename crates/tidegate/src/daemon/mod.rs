@@ -19,6 +19,7 @@ pub mod plane;
 pub mod play;
 pub mod release_view;
 pub mod replay;
+mod routing;
 pub mod seal;
 pub mod start;
 pub mod steer;

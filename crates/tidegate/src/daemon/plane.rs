@@ -6,6 +6,7 @@
 use super::control::Control;
 use super::events::{Bus, Happening};
 use super::notifier::takes_pages;
+use super::routing::{route_of, route_role};
 use super::versions;
 use crate::clock;
 use anyhow::{Context as _, Result, anyhow};
@@ -14,12 +15,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::{ModelVersion, Models};
-use tidegate_core::rollout::{Command, Effect, Role, Rollout, State, Step, Traffic};
-use tidegate_core::route::{Lot, Mirror, Preview, Role as RouteRole, Route, RouteTable, Sticky, TargetId, WeightedTarget};
+use tidegate_core::rollout::{Command, Effect, Role, Rollout, State, Traffic};
+use tidegate_core::route::{Lot, Role as RouteRole, Route, RouteTable, TargetId};
 use tidegate_engine::rollouts::{Input, Output, RolloutId};
 use tidegate_serve::{Gateway, PoolEvent, TargetSpec, TargetState, WorkerPool};
 use tidegate_store::FsBlobs;
 use tidegate_wire::config::Workspace;
+
+pub use super::routing::endpoint_model;
 
 /// Shortest and longest time between two looks at what rollouts wait for.
 const WAKE_MIN_MS: u64 = 50;
@@ -64,14 +67,6 @@ pub struct Parts {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn route_role(role: Role) -> RouteRole {
-    match role {
-        Role::Stable => RouteRole::Stable,
-        Role::Candidate => RouteRole::Candidate,
-        Role::Control => RouteRole::Control,
-    }
 }
 
 impl Plane {
@@ -475,39 +470,5 @@ impl Plane {
             self.0.bus.trouble(&format!("{id}: put the split in force again: {error:#}"));
         }
         true
-    }
-}
-
-/// The model's name in the gateway's paths: the last part of the service's endpoint.
-pub fn endpoint_model(config: &Workspace, service: &str) -> String {
-    let endpoint = config.services.get(service).map_or(service, |s| s.endpoint.as_str());
-    endpoint.rsplit('/').next().unwrap_or(service).to_owned()
-}
-
-fn route_of(open: &Rollout, traffic: Traffic, config: &Workspace) -> Route {
-    let service = &open.spec.service;
-    let target = |role: Role| open.version_of(role).map(|version| TargetId::new(service, version, route_role(role)));
-    let weighted = |role: Role| {
-        let weight_bp = traffic.share_bp(role);
-        (weight_bp > 0).then(|| target(role)).flatten().map(|target| WeightedTarget { target, weight_bp })
-    };
-    let mirror = match (traffic.mirror_bp, target(Role::Candidate), target(Role::Control)) {
-        (percent_bp @ 1.., Some(candidate), Some(control)) => Some(Mirror { percent_bp, candidate, control }),
-        _ => None,
-    };
-    let asked = open.spec.steps.iter().find_map(|step| match step {
-        Step::Preview { carrier, value, .. } if traffic.preview => Some((carrier.clone(), value.clone())),
-        _ => None,
-    });
-    let preview = asked.zip(target(Role::Candidate)).map(|((carrier, value), target)| Preview { carrier, value, target });
-    Route {
-        service: service.clone(),
-        model: endpoint_model(config, service),
-        targets: Role::ALL.into_iter().filter_map(weighted).collect(),
-        mirror,
-        preview,
-        // A new release assigns anew: the same users must not meet every candidate first.
-        sticky: open.spec.affinity.clone().map(|carrier| Sticky { carrier, salt: format!("{service}/{}", open.spec.number) }),
-        lot: None,
     }
 }
