@@ -55,7 +55,7 @@ impl Line {
     }
 
     /// The test as the journal has it: read anew each time, as after a crash.
-    fn test(&self) -> Option<Test> {
+    fn test(&mut self) -> Option<Test> {
         self.engine.state::<Tests>(STREAM).ok()?.test
     }
 
