@@ -133,7 +133,8 @@ fn head(name: &str, value: &Value) -> String {
     let phase = &test["phase"];
     let stands = match phase["phase"].as_str().unwrap_or_default() {
         "preparing" => value["waits"].as_str().map_or_else(|| "its workers are being started".to_owned(), |why| format!("waits: {why}")),
-        "running" => format!("clients are drawn since {}", time(&phase["since"])),
+        "running" if value["drawn"] == true => format!("clients are drawn since {}", time(&phase["since"])),
+        "running" => "its workers are being started again".to_owned(),
         _ if phase["ended"]["how"] == "concluded" => style::good("concluded").to_string(),
         _ => style::warn(&format!("stopped by {}: {}", text(&phase["ended"]["by"]), text(&phase["ended"]["reason"]))).to_string(),
     };

@@ -38,7 +38,9 @@ fn view(api: &Api, name: &str, state: &Of) -> serde_json::Value {
     let running = test.filter(|t| matches!(t.phase, Phase::Running { .. })).map(|t| t.id());
     let newest = known.found.filter(|(of, _)| Some(of) == running.as_ref()).map(|(_, found)| found);
     let found = test.and_then(|t| t.result.clone()).or(newest);
-    serde_json::json!({ "test": test, "findings": found, "waits": known.waits })
+    // After a start of the process the draw stands again once every worker answers.
+    let drawn = test.is_some_and(|t| api.plane.drawn(&t.spec.service) == Some(t.id()));
+    serde_json::json!({ "test": test, "drawn": drawn, "findings": found, "waits": known.waits })
 }
 
 /// Every test, with the newest of its name.
