@@ -171,9 +171,12 @@ mod tests {
     use super::*;
     use crate::rng::Rng;
 
+    /// Values in steps, with their chances.
+    type Law<'a> = &'a [(u16, f64)];
+
     /// The mean e-value over every sequence of `n` units whose outcomes are drawn from these, each (value in steps, chance).
-    fn mean_over_all(n: u32, share: f64, treated: &[(u16, f64)], other: &[(u16, f64)], (m, side): (f64, Side)) -> f64 {
-        fn go(left: u32, chance: f64, at: &Difference, arms: &[(bool, f64, &[(u16, f64)])], null: (f64, Side)) -> f64 {
+    fn mean_over_all(n: u32, share: f64, treated: Law<'_>, other: Law<'_>, (m, side): (f64, Side)) -> f64 {
+        fn go(left: u32, chance: f64, at: &Difference, arms: &[(bool, f64, Law<'_>)], null: (f64, Side)) -> f64 {
             if left == 0 {
                 return chance * at.e(null.0, null.1);
             }
@@ -193,9 +196,9 @@ mod tests {
 
     #[test]
     fn over_all_sequences_of_a_small_support_the_mean_is_at_most_one() {
-        let laws: [&[(u16, f64)]; 4] =
+        let laws: [Law<'_>; 4] =
             [&[(0, 0.7), (STEPS, 0.3)], &[(0, 0.4), (1_024, 0.2), (STEPS, 0.4)], &[(2_048, 1.0)], &[(0, 0.05), (STEPS, 0.95)]];
-        let mean = |law: &[(u16, f64)]| law.iter().map(|(s, p)| f64::from(*s) / f64::from(STEPS) * p).sum::<f64>();
+        let mean = |law: Law<'_>| law.iter().map(|(s, p)| f64::from(*s) / f64::from(STEPS) * p).sum::<f64>();
         for treated in laws {
             for other in laws {
                 let d = mean(treated) - mean(other);

@@ -122,9 +122,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let program = std::env::current_exe().context("find this program, which workers run too")?;
     let (pool, pool_events) = WorkerPool::new(PoolSettings::new(program, vec![OsString::from("worker")], library));
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
-    let client_secret = client_secret(&places.keys().join("clients.key"))?;
-    let settings = GatewaySettings::new(any(opened.config.gateway), vec![gateway_token.clone()], SPLIT_SEED);
-    let settings = GatewaySettings { client_secret, ..settings };
+    let settings = settings(any(opened.config.gateway), &gateway_token, &places.keys().join("clients.key"))?;
     let (gateway, outputs_of_gateway) = Gateway::start(settings, pool.clone())
         .await
         .map_err(|e| failure(exit::OUTSIDE, format!("start the gateway: {e}; or name another address as `gateway: {{ listen: ... }}`")))?;
@@ -195,6 +193,11 @@ async fn environment_and_library(opened: Opened, bus: Bus) -> Result<(Option<Env
 /// The token that the gateway asks for, made once, for the owner alone.
 fn gateway_token(path: &Path) -> Result<String> {
     made_once(path, "tdg_gateway_", 24)
+}
+
+fn settings(listen: SocketAddr, token: &str, clients: &Path) -> Result<GatewaySettings> {
+    let settings = GatewaySettings::new(listen, vec![token.to_owned()], SPLIT_SEED);
+    Ok(GatewaySettings { client_secret: client_secret(clients)?, ..settings })
 }
 
 /// What pseudonyms of clients in A/B tests are made with: another one, and every client is a new one.
