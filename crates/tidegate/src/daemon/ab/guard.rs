@@ -1,9 +1,7 @@
 //! The guardrails of a test: answers of each variant against those of control, judged as in a canary. A tick is kept on disk before
 //! anybody judges by it, so that a crash loses none.
 
-use crate::clock;
 use crate::daemon::evidence::{Kept, read};
-use crate::daemon::plane::Plane;
 use anyhow::Result;
 use std::path::Path;
 use tidegate_core::ab::{CONTROL, Test};
@@ -49,11 +47,10 @@ impl Guard {
     ///
     /// # Errors
     /// When a tick cannot be kept; it is not judged then.
-    pub fn beat(&mut self, plane: &Plane, test: &Test) -> Result<Vec<(String, String)>> {
-        let now = clock::now();
+    pub fn beat(&mut self, test: &Test, now: At, take: impl FnOnce() -> Vec<TargetCounts>) -> Result<Vec<(String, String)>> {
         let Some(since) = self.since else {
             // What was counted before nobody knows when began elsewhere.
-            let _ = plane.gateway().take_counts(&test.spec.service);
+            let _ = take();
             self.since = Some(now);
             return Ok(vec![]);
         };
@@ -61,7 +58,7 @@ impl Guard {
             return Ok(vec![]);
         }
         self.since = Some(now);
-        let counts = plane.gateway().take_counts(&test.spec.service);
+        let counts = take();
         let control = of_variant(&counts, CONTROL);
         let mut harmful = vec![];
         for watched in self.watched.iter_mut().filter(|w| test.stopped(&w.variant).is_none()) {
@@ -76,8 +73,8 @@ impl Guard {
                 control: control.clone(),
                 pairs: None,
             };
-            // One small synchronous write for each variant, on this task alone.
-            tokio::task::block_in_place(|| watched.kept.append(&tick))?;
+            // One small synchronous write for each variant.
+            watched.kept.append(&tick)?;
             watched.judge.observe(&tick);
             if watched.judge.gauge().verdict == Verdict::Rollback {
                 harmful.push((watched.variant.clone(), words(&watched.judge.assess())));
@@ -110,4 +107,83 @@ fn words(found: &Assessment) -> String {
             g.name, found.e_rollback, found.needs_rollback
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_core::ab::{Better, Command, Draft, Kind, Metric, Missing, Spec, State, Tests, Worth};
+    use tidegate_core::judge::JudgeSettings;
+    use tidegate_core::machine::Machine as _;
+    use tidegate_core::route::{Carrier, TargetId};
+
+    /// A test under way.
+    fn running() -> Test {
+        let metric = Metric {
+            feedback: Worth::Label,
+            kind: Kind::Rate,
+            better: Better::Higher,
+            min: 0.0,
+            max: 1.0,
+            window_ms: 1,
+            missing: Missing::LeftOut,
+        };
+        let draft = Draft {
+            name: "ranking".to_owned(),
+            service: "s".to_owned(),
+            model: "m".to_owned(),
+            variants: ["control", "a", "b"].map(|name| (name.to_owned(), "1".to_owned(), 1)).to_vec(),
+            unit: Carrier::Header("x-user".to_owned()),
+            metric,
+            share_bp: 10_000,
+            alpha: 0.05,
+            horizon_ms: 1_000_000,
+            min_effect: 0.1,
+            judge: JudgeSettings { tick_ms: 1_000, warm_up_ms: 0, ..JudgeSettings::preset() },
+        };
+        let spec = Box::new(Spec::build(draft).unwrap());
+        let start = Command::Start { spec, by: "ada".to_owned(), reason: "x".to_owned(), at: At(0) };
+        let ready = ["control", "a", "b"].map(|name| Command::Ready { variant: name.to_owned(), at: At(0) });
+        let commands = std::iter::once(start).chain(ready).chain([Command::Begin { at: At(0) }]);
+        let fold = |state: State, command: Command| Tests::decide(&state, &command).unwrap().iter().fold(state, Tests::evolve);
+        commands.fold(State::default(), fold).test.unwrap()
+    }
+
+    /// A second: a hundred requests of each, of which these fail.
+    fn second(errors: [u64; 3]) -> Vec<TargetCounts> {
+        let of = |(name, errors): (&str, u64)| TargetCounts {
+            target: TargetId::of_variant("s", "1", name),
+            live: ArmCounts { requests: 100, errors, ..ArmCounts::default() },
+            mirrored: ArmCounts::default(),
+            client_faults: 0,
+        };
+        ["control", "a", "b"].into_iter().zip(errors).map(of).collect()
+    }
+
+    /// What is stopped by the n-th second, where the process ends and begins anew at these.
+    fn first_stop(test: &Test, crashes: &[i64]) -> Option<(i64, String, String)> {
+        let dir = tempfile::tempdir().unwrap();
+        let mut guard = Guard::open(dir.path(), test).unwrap();
+        for n in 0..200 {
+            if crashes.contains(&n) {
+                drop(guard);
+                guard = Guard::open(dir.path(), test).unwrap();
+                assert!(guard.beat(test, At(n * 1_000 - 1_000), Vec::new).unwrap().is_empty());
+            }
+            if let Some((variant, found)) = guard.beat(test, At(n * 1_000), || second([1, 6, 1])).unwrap().pop() {
+                return Some((n, variant, found));
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn what_harms_is_stopped_and_a_crash_loses_nothing() {
+        let test = running();
+        let (n, variant, found) = first_stop(&test, &[]).unwrap();
+        assert!((4..100).contains(&n), "{n}");
+        assert_eq!(variant, "a");
+        assert!(found.starts_with("errors: ") && found.contains(" of control (evidence "), "{found}");
+        assert_eq!(first_stop(&test, &[2, n - 1]), Some((n, variant, found)));
+    }
 }

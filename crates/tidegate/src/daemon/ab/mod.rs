@@ -21,6 +21,7 @@ use tidegate_core::route::TargetId;
 use tidegate_port::Blobs as _;
 use tidegate_serve::TargetState;
 use tidegate_wire::config::Workspace;
+use tokio::task::JoinHandle;
 
 /// How often a test that is under way is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -73,7 +74,9 @@ pub async fn open_on(plane: &Plane, config: &Workspace, service: &str) -> Result
 #[derive(Default)]
 struct Memory {
     guard: Option<Guard>,
+    /// When clients were counted, and how long that took.
     counted: Option<(Instant, Duration)>,
+    counting: Option<JoinHandle<Result<Duration>>>,
     /// The test whose end was seen to.
     ended: Option<String>,
 }
@@ -116,7 +119,16 @@ async fn turn(api: &Api, name: &str, memory: &mut Memory) -> Result<()> {
     }
     let Some(test) = state.test.filter(|test| matches!(test.phase, Phase::Running { .. })) else { return Ok(()) };
     guard(api, name, &test, memory).await?;
-    count(api, name, &test, memory).await
+    // Guardrails do not wait for clients to be counted.
+    match memory.counting.take() {
+        Some(task) if !task.is_finished() => memory.counting = Some(task),
+        Some(task) => memory.counted = Some((clock::instant(), task.await??)),
+        None if memory.counted.is_none_or(|(at, took)| at.elapsed() >= COUNT.max(took * COUNT_PART)) => {
+            memory.counting = Some(crate::task::spawn(count(api.clone(), name.to_owned(), test)));
+        }
+        None => {}
+    }
+    Ok(())
 }
 
 /// An ended test draws nobody, and its workers end.
@@ -200,29 +212,26 @@ async fn guard(api: &Api, name: &str, test: &Test, memory: &mut Memory) -> Resul
         memory.guard = Some(tokio::task::spawn_blocking(move || Guard::open(&dir, &of)).await??);
     }
     let Some(guard) = &mut memory.guard else { return Ok(()) };
-    for (variant, found) in guard.beat(&api.plane, test)? {
+    let counts = || api.plane.gateway().take_counts(&test.spec.service);
+    for (variant, found) in tokio::task::block_in_place(|| guard.beat(test, clock::now(), counts))? {
         let why = Stop::Harm { found };
         tell(api, name, Command::StopVariant { variant, why, at: clock::now() }).await?;
     }
     Ok(())
 }
 
-/// Counts clients, and tells the test what is found.
-async fn count(api: &Api, name: &str, test: &Test, memory: &mut Memory) -> Result<()> {
-    if memory.counted.is_some_and(|(at, took)| at.elapsed() < COUNT.max(took * COUNT_PART)) {
-        return Ok(());
-    }
+/// Counts clients, and tells the test what is found; how long that took.
+async fn count(api: Api, name: String, test: Test) -> Result<Duration> {
     let begun = clock::instant();
-    let taken = look::clients(api.watchman.lake.clone(), test).await?;
+    let taken = look::clients(api.watchman.lake.clone(), &test).await?;
     let found = look::findings(test.clone(), taken.clone()).await?;
-    memory.counted = Some((clock::instant(), begun.elapsed()));
-    api.ab_tests.with(name, |known| known.found = Some((test.id(), found.clone())));
-    let state = state(api, name).await?;
+    api.ab_tests.with(&name, |known| known.found = Some((test.id(), found.clone())));
+    let state = state(&api, &name).await?;
     let command = |evidence| Command::Look { result: Box::new(found.clone()), evidence, at: found.at };
     if Tests::decide(&state, &command(None)).is_ok_and(|events| !events.is_empty()) {
         let blobs = api.plane.blobs().clone();
         let sealed = tokio::task::spawn_blocking(move || blobs.put(&look::sealed(&taken))).await??;
-        tell(api, name, command(Some(sealed))).await?;
+        tell(&api, &name, command(Some(sealed))).await?;
     }
-    Ok(())
+    Ok(begun.elapsed())
 }
