@@ -4,6 +4,7 @@
 //! into facts, `evolve` folds facts into state. The journal keeps the facts; state is always their fold.
 //! Not here: how facts are stored, where telemetry comes from, who calls whom.
 
+pub mod ab;
 pub mod access;
 pub mod blame;
 pub mod breaker;

@@ -26,4 +26,4 @@ pub use counts::{LiveTotals, TargetCounts};
 pub use frame::{Answer, Hello, Outcome};
 pub use gateway::{ApplyError, DrainReport, ENDPOINTS, Endpoint, EndpointRow, Gateway, GatewayError, GatewaySettings, Outputs, Timings};
 pub use pool::{EnsureError, PoolEvent, PoolSettings, TargetSpec, TargetState, UnloadError, WorkerPool};
-pub use record::{ArmAnswer, FeedbackRecord, Pair, PredictionRecord};
+pub use record::{ArmAnswer, Exposure, FeedbackRecord, Pair, PredictionRecord};

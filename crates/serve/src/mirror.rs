@@ -172,5 +172,6 @@ fn record(copy: &Copy, target: &PlanTarget, arm: &Arm, at_ms: i64) -> Prediction
         latency_us: arm.answer.latency_us,
         score: arm.answer.score,
         inputs: arm.answer.inputs.clone(),
+        exposure: None,
     }
 }

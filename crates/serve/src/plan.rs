@@ -5,12 +5,13 @@
 
 use crate::counts::{Book, Counts};
 use crate::pool::{Slot, WorkerPool};
+use crate::record::Exposure;
 use arc_swap::ArcSwap;
 use hyper::header::HeaderValue;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use tidegate_core::route::{Route, RouteTable, Split, SplitError, TargetId, WEIGHT_TOTAL_BP, sticky_pick};
+use tidegate_core::route::{Lot, Route, RouteTable, Split, SplitError, Stretch, TargetId, WEIGHT_TOTAL_BP, sticky_pick};
 
 /// One target of a plan.
 #[derive(Debug)]
@@ -37,6 +38,16 @@ pub struct PlanRoute {
     pub mirror: Option<PlanMirror>,
     /// Who answers those who ask for the version under judgement.
     pub preview: Option<Arc<PlanTarget>>,
+    /// Who answers the clients of an A/B test.
+    pub lot: Option<PlanLot>,
+}
+
+/// One service's A/B test.
+#[derive(Debug)]
+pub struct PlanLot {
+    pub test: Arc<str>,
+    /// In the order of the lot's stretches, each with its variant's name.
+    pub variants: Vec<(Arc<PlanTarget>, Arc<str>)>,
 }
 
 /// One service's shadow.
@@ -143,8 +154,17 @@ fn plan_route(route: &Route, generation: u64, ground: &Ground<'_>) -> Result<Pla
         Some(_) | None => None,
     };
     let preview = route.preview.as_ref().map(|p| plan_target(&route.service, &p.target, 0, ground).map(Arc::new)).transpose()?;
+    let lot = route.lot.as_ref().map(|lot| plan_lot(&route.service, lot, ground)).transpose()?;
     let (service, model) = (route.service.as_str().into(), route.model.as_str().into());
-    Ok(PlanRoute { generation, service, model, route: route.clone(), targets, sequence, mirror, preview })
+    Ok(PlanRoute { generation, service, model, route: route.clone(), targets, sequence, mirror, preview, lot })
+}
+
+fn plan_lot(service: &str, lot: &Lot, ground: &Ground<'_>) -> Result<PlanLot, PlanError> {
+    let of = |stretch: &Stretch| {
+        let target = plan_target(service, &stretch.target, 0, ground)?;
+        Ok((Arc::new(target), stretch.target.variant.as_deref().unwrap_or_default().into()))
+    };
+    Ok(PlanLot { test: lot.test.as_str().into(), variants: lot.stretches.iter().map(of).collect::<Result<_, _>>()? })
 }
 
 fn plan_target(service: &str, target: &TargetId, weight_bp: u32, ground: &Ground<'_>) -> Result<PlanTarget, PlanError> {
@@ -186,6 +206,14 @@ impl PlanRoute {
     pub fn sticky(&self, salt: &str, key: &[u8]) -> Option<&Arc<PlanTarget>> {
         let chosen = &self.route.targets.get(sticky_pick(&self.route.targets, salt, key)?)?.target;
         self.targets.iter().find(|t| t.id == *chosen)
+    }
+
+    /// Who answers a client of an A/B test, and what it was drawn for.
+    pub fn drawn(&self, key: Option<&[u8]>, secret: &[u8; 32]) -> Option<(&Arc<PlanTarget>, Exposure)> {
+        let (lot, plan, key) = (self.route.lot.as_ref()?, self.lot.as_ref()?, key?);
+        let (target, variant) = plan.variants.get(lot.draw(key)?)?;
+        let exposure = Exposure { test: Arc::clone(&plan.test), variant: Arc::clone(variant), unit: lot.pseudonym(secret, key) };
+        Some((target, exposure))
     }
 
     /// The target that answers for a version by name: the one with most weight.

@@ -34,6 +34,19 @@ pub struct PredictionRecord {
     pub score: Option<f64>,
     /// The first row of the model's inputs.
     pub inputs: Vec<f32>,
+    /// The client's place in an A/B test, if it has one.
+    pub exposure: Option<Exposure>,
+}
+
+/// What a client was drawn for in an A/B test, whoever answered it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Exposure {
+    /// The test.
+    pub test: Arc<str>,
+    /// The variant.
+    pub variant: Arc<str>,
+    /// The client's pseudonym.
+    pub unit: String,
 }
 
 /// A label that came later.

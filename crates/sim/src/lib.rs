@@ -10,6 +10,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod ab;
 mod checker;
 pub mod contest;
 pub mod corpus;

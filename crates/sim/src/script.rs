@@ -1,5 +1,6 @@
 //! Worlds that are written down instead of drawn: one question each, told as a story.
 
+use crate::ab;
 use crate::guilty;
 use crate::halted;
 use crate::people;
@@ -31,6 +32,8 @@ pub enum Script {
     Guilty,
     /// A train of four services whose last release is harmful.
     Train,
+    /// An A/B test of a harmful variant, a better one and one that is no different.
+    Ab,
 }
 
 /// Plays a script.
@@ -47,5 +50,6 @@ pub fn play(script: Script) -> Story {
         Script::Halted => halted::environment(),
         Script::Guilty => guilty::one_of_two(),
         Script::Train => train::back_past_what_cannot_be_undone(),
+        Script::Ab => ab::one_of_each(),
     }
 }

@@ -165,6 +165,20 @@ fn a_scripted_train_goes_back_in_reverse_past_what_cannot_be_undone() {
 }
 
 #[test]
+fn a_scripted_test_stops_what_harms_and_finds_what_is_better() {
+    let marks = [
+        "ada starts the test, and everything of it is registered",
+        "same: its worker is ready",
+        "clients are drawn",
+        "harmful: stopped, and its clients go back: harm: errors",
+        "the test is concluded",
+        "better: better than control",
+        "same: no difference worth having",
+    ];
+    told(Script::Ab, &marks);
+}
+
+#[test]
 fn a_story_is_readable() {
     let story = run(1, None).to_string();
     assert!(story.starts_with("seed 1, no fault planted\n"), "{story}");

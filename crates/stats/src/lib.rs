@@ -3,6 +3,7 @@
 //! Every floating-point function goes through `libm`, so that a result is the same bits on every machine.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod betting;
 pub mod bootstrap;
 pub mod compare;
 pub mod confidence;

@@ -2,6 +2,9 @@
 //! disk when something goes wrong. Not here: the loop over real data, which `make up` plays.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[cfg(feature = "data")]
+#[path = "cli/ab.rs"]
+mod ab;
 #[path = "cli/audit.rs"]
 mod audit;
 #[cfg(feature = "data")]

@@ -1,6 +1,6 @@
 //! What a fact is about.
 
-use crate::{access, breaker, rollout, train};
+use crate::{ab, access, breaker, rollout, train};
 use serde::{Deserialize, Serialize};
 
 /// What a notification is about.
@@ -33,11 +33,13 @@ pub enum Topic {
     Tripped,
     /// It lets them go on.
     Closed,
+    /// A variant of an A/B test was stopped, or the test has ended.
+    Concluded,
 }
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Topic; 13] = [
+    pub const ALL: [Topic; 14] = [
         Topic::Page,
         Topic::Started,
         Topic::Promoted,
@@ -51,6 +53,7 @@ impl Topic {
         Topic::Glass,
         Topic::Tripped,
         Topic::Closed,
+        Topic::Concluded,
     ];
 
     /// As it is written in tidegate.yaml.
@@ -70,6 +73,7 @@ impl Topic {
             Topic::Glass => "glass",
             Topic::Tripped => "tripped",
             Topic::Closed => "closed",
+            Topic::Concluded => "concluded",
         }
     }
 
@@ -132,6 +136,17 @@ impl About for breaker::Event {
         match self {
             breaker::Event::Tripped { .. } => Some(Topic::Tripped),
             breaker::Event::Closed { .. } => Some(Topic::Closed),
+        }
+    }
+}
+
+impl About for ab::Event {
+    fn topic(&self) -> Option<Topic> {
+        match self {
+            ab::Event::Started { .. } => Some(Topic::Started),
+            ab::Event::VariantStopped { .. } | ab::Event::Concluded { .. } | ab::Event::Stopped { .. } => Some(Topic::Concluded),
+            // The release of what is adopted tells of itself.
+            ab::Event::VariantReady { .. } | ab::Event::Running { .. } | ab::Event::Adopted { .. } => None,
         }
     }
 }

@@ -72,6 +72,16 @@ pub enum Problem {
         /// The target.
         target: TargetId,
     },
+    /// Stretches of an A/B test that overlap, leave the line, or belong to no variant.
+    #[error(
+        "route {service}: the stretches of A/B test {test} overlap, leave the line of 10000 points, or belong to no variant of the service"
+    )]
+    Lot {
+        /// Service.
+        service: String,
+        /// The test.
+        test: String,
+    },
     /// Two services answer under one name.
     #[error("routes {first} and {second} both answer as model `{model}`: give each its own endpoint")]
     SameModel {
@@ -141,6 +151,9 @@ fn check_route(route: &Route, problems: &mut Vec<Problem>) {
         if target.service != route.service {
             problems.push(Problem::Foreign { service: service(), target: target.clone() });
         }
+    }
+    if let Some(lot) = route.lot.as_ref().filter(|lot| !lot.is_sound(&route.service)) {
+        problems.push(Problem::Lot { service: service(), test: lot.test.clone() });
     }
 }
 

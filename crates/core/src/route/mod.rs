@@ -5,11 +5,13 @@
 //! seed, the shares and n alone. Not here: workers, connections, counters (see crate `serve`).
 
 mod check;
+mod lot;
 mod split;
 mod sticky;
 mod table;
 
 pub use check::{Problem, check};
+pub use lot::{Lot, STRETCHES_MAX, Stretch};
 pub use split::{CHUNK_MIN, Split, SplitError};
 pub use sticky::sticky_pick;
 pub use table::{

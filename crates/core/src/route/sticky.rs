@@ -13,6 +13,8 @@ pub fn sticky_pick(targets: &[WeightedTarget], salt: &str, key: &[u8]) -> Option
         Role::Candidate => 0,
         Role::Stable => 1,
         Role::Control => 2,
+        // Never in a split: a lot draws its clients.
+        Role::Variant => 3,
     });
     let place = place_of(salt, key);
     let mut end = 0;
@@ -26,7 +28,7 @@ pub fn sticky_pick(targets: &[WeightedTarget], salt: &str, key: &[u8]) -> Option
 }
 
 /// Uniform over the points of the line (the remainder of 2^64 by 10,000 is of no weight here).
-fn place_of(salt: &str, key: &[u8]) -> u32 {
+pub(super) fn place_of(salt: &str, key: &[u8]) -> u32 {
     let mut hasher = blake3::Hasher::new();
     // The salt's length keeps ("ab", "c") and ("a", "bc") apart.
     hasher.update(&(salt.len() as u64).to_le_bytes());

@@ -1,5 +1,6 @@
 //! The nouns of routing, as values.
 
+use super::Lot;
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -18,11 +19,13 @@ pub enum Role {
     Candidate,
     /// A fresh copy of stable that the candidate is compared with.
     Control,
+    /// One side of an A/B test; the target says which.
+    Variant,
 }
 
 impl Role {
     /// Every role.
-    pub const ALL: [Role; 3] = [Role::Stable, Role::Candidate, Role::Control];
+    pub const ALL: [Role; 4] = [Role::Stable, Role::Candidate, Role::Control, Role::Variant];
 
     /// As it is written in labels and command lines.
     #[must_use]
@@ -31,6 +34,7 @@ impl Role {
             Role::Stable => "stable",
             Role::Candidate => "candidate",
             Role::Control => "control",
+            Role::Variant => "variant",
         }
     }
 
@@ -56,19 +60,30 @@ pub struct TargetId {
     pub version: String,
     /// Why it runs.
     pub role: Role,
+    /// Of [`Role::Variant`]: which.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub variant: Option<String>,
 }
 
 impl TargetId {
     /// A target by its three names.
     #[must_use]
     pub fn new(service: impl Into<String>, version: impl Into<String>, role: Role) -> TargetId {
-        TargetId { service: service.into(), version: version.into(), role }
+        TargetId { service: service.into(), version: version.into(), role, variant: None }
+    }
+
+    /// A side of an A/B test.
+    #[must_use]
+    pub fn of_variant(service: impl Into<String>, version: impl Into<String>, variant: impl Into<String>) -> TargetId {
+        TargetId { variant: Some(variant.into()), ..TargetId::new(service, version, Role::Variant) }
     }
 }
 
 impl std::fmt::Display for TargetId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} version {} ({})", self.service, self.version, self.role)
+        write!(f, "{} version {} ({}", self.service, self.version, self.role)?;
+        self.variant.iter().try_for_each(|name| write!(f, " {name}"))?;
+        f.write_str(")")
     }
 }
 
@@ -175,6 +190,9 @@ pub struct Route {
     /// Sticky assignment, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<Sticky>,
+    /// An A/B test, if any; its clients are drawn before anything else of the route but a preview.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lot: Option<Lot>,
 }
 
 impl Route {
@@ -188,6 +206,7 @@ impl Route {
             mirror: None,
             preview: None,
             sticky: None,
+            lot: None,
         }
     }
 
@@ -197,13 +216,14 @@ impl Route {
         self.targets.iter().map(|t| t.weight_bp).collect()
     }
 
-    /// Every target that must be loaded while this route stands: those with weight, both sides of a mirror, and a preview's.
+    /// Every target that must be loaded while this route stands: those with weight, both sides of a mirror, a preview's, and an A/B test's.
     #[must_use]
     pub fn needed(&self) -> Vec<&TargetId> {
         let live = self.targets.iter().filter(|t| t.weight_bp > 0).map(|t| &t.target);
         let mirror = self.mirror.iter().filter(|m| m.percent_bp > 0).flat_map(|m| [&m.candidate, &m.control]);
         let preview = self.preview.iter().map(|p| &p.target);
-        let mut all: Vec<&TargetId> = live.chain(mirror).chain(preview).collect();
+        let lot = self.lot.iter().flat_map(|lot| &lot.stretches).map(|s| &s.target);
+        let mut all: Vec<&TargetId> = live.chain(mirror).chain(preview).chain(lot).collect();
         all.sort();
         all.dedup();
         all

@@ -9,7 +9,7 @@ use crate::gateway::handle::{Call, read_body};
 use crate::gateway::reply::{Reply, X_VERSION, error, json_bytes, status_of, unknown};
 use crate::mirror::Copy;
 use crate::plan::{PlanRoute, PlanTarget};
-use crate::record::{ArmAnswer, PredictionRecord};
+use crate::record::{ArmAnswer, Exposure, PredictionRecord};
 use bytes::Bytes;
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
@@ -65,55 +65,70 @@ pub async fn infer(shared: &Arc<Shared>, call: Call) -> Reply {
         // The newest table: a body may have taken its time.
         let plan = shared.plan.load_full();
         let Some(route) = plan.by_model.get(&model) else { return unknown(&model, version.as_deref()) };
-        let Some((target, kind)) = choose(route, version.as_deref(), &headers) else { return unknown(&model, version.as_deref()) };
-        if let Some(reply) = ask.first(route, target, kind).await {
+        let secret = &shared.settings.client_secret;
+        let Some(choice) = choose(route, version.as_deref(), &headers, secret) else { return unknown(&model, version.as_deref()) };
+        if let Some(reply) = ask.first(route, &choice).await {
             return reply;
         }
     }
     unavailable(&model)
 }
 
+/// Who is to answer a request.
+struct Choice<'a> {
+    target: &'a Arc<PlanTarget>,
+    kind: Kind,
+    /// What its client was drawn for: that stays so, whoever answers in the end.
+    exposure: Option<Exposure>,
+}
+
 /// Who answers; none when the version named has no weight.
-fn choose<'a>(route: &'a PlanRoute, version: Option<&str>, headers: &HeaderMap) -> Option<(&'a Arc<PlanTarget>, Kind)> {
+fn choose<'a>(route: &'a PlanRoute, version: Option<&str>, headers: &HeaderMap, secret: &[u8; 32]) -> Option<Choice<'a>> {
+    let choice = |target, kind| Choice { target, kind, exposure: None };
     if let Some(version) = version {
-        return route.of_version(version).map(|t| (t, Kind::Direct));
+        return route.of_version(version).map(|t| choice(t, Kind::Direct));
     }
     let values = |name: &str| headers.get_all(name).iter().map(HeaderValue::as_bytes);
     if let (Some(preview), Some(target)) = (&route.route.preview, &route.preview)
         && preview.asked(values)
     {
-        return Some((target, Kind::Direct));
+        return Some(choice(target, Kind::Direct));
+    }
+    if let Some((target, exposure)) = route.route.lot.as_ref().and_then(|lot| route.drawn(lot.carrier.value(values), secret)) {
+        return Some(Choice { target, kind: Kind::First, exposure: Some(exposure) });
     }
     let sticky = route.route.sticky.as_ref().and_then(|s| route.sticky(&s.salt, s.carrier.value(values).filter(|key| !key.is_empty())?));
-    Some((sticky.unwrap_or_else(|| route.next()), Kind::First))
+    Some(choice(sticky.unwrap_or_else(|| route.next()), Kind::First))
 }
 
 impl Ask<'_> {
     /// The reply; none when the target is being unloaded and another choice must be made.
-    async fn first(&self, route: &Arc<PlanRoute>, target: &Arc<PlanTarget>, kind: Kind) -> Option<Reply> {
-        match attempt(target, kind, self.body, self.deadline).await {
-            Ok(timed) => Some(self.answered(route, target, kind, timed)),
+    async fn first(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>) -> Option<Reply> {
+        match attempt(choice.target, choice.kind, self.body, self.deadline).await {
+            Ok(timed) => Some(self.answered(route, choice, timed)),
             Err(Unanswered::Draining) => None,
-            Err(Unanswered::Gone) if kind == Kind::First => Some(self.elsewhere(route, target).await),
-            Err(why) => Some(self.unanswered(route, target, &why)),
+            Err(Unanswered::Gone) if choice.kind == Kind::First => Some(self.elsewhere(route, choice).await),
+            Err(why) => Some(self.unanswered(route, choice, &why)),
         }
     }
 
     /// One more attempt, at another target that has weight now.
-    async fn elsewhere(&self, route: &Arc<PlanRoute>, first: &Arc<PlanTarget>) -> Reply {
+    async fn elsewhere(&self, route: &Arc<PlanRoute>, first: &Choice<'_>) -> Reply {
         let plan = self.shared.plan.load_full();
         let now = plan.by_model.get(self.model);
-        let Some((now, other)) = now.and_then(|now| Some((now, now.elsewhere(first)?))) else {
+        let Some((now, other)) = now.and_then(|now| Some((now, now.elsewhere(first.target)?))) else {
             return self.unanswered(route, first, &Unanswered::Gone);
         };
+        let choice = Choice { target: other, kind: Kind::Retry, exposure: first.exposure.clone() };
         match attempt(other, Kind::Retry, self.body, self.deadline).await {
-            Ok(timed) => self.answered(now, other, Kind::Retry, timed),
-            Err(why) => self.unanswered(now, other, &why),
+            Ok(timed) => self.answered(now, &choice, timed),
+            Err(why) => self.unanswered(now, &choice, &why),
         }
     }
 
     /// The reply to an answer; records and copies go their own ways.
-    fn answered(&self, route: &Arc<PlanRoute>, target: &PlanTarget, kind: Kind, timed: Timed) -> Reply {
+    fn answered(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>, timed: Timed) -> Reply {
+        let target = choice.target;
         let Timed { answer, latency_us } = timed;
         let status = status_of(answer.outcome);
         let mut reply = json_bytes(status, answer.body);
@@ -122,7 +137,7 @@ impl Ask<'_> {
             return reply;
         }
         // Who asks for a version is not drawn by lot: their requests are not compared.
-        let compared = route.mirror.as_ref().filter(|_| kind != Kind::Direct);
+        let compared = route.mirror.as_ref().filter(|_| choice.kind != Kind::Direct);
         if let Some(candidate_first) = compared.and_then(|m| m.next()) {
             self.shared.mirror.offer(Copy {
                 route: Arc::clone(route),
@@ -140,7 +155,7 @@ impl Ask<'_> {
                 },
             });
         }
-        let record = self.record(route, target, status, latency_us);
+        let record = self.record(route, choice, status, latency_us);
         let said = PredictionRecord {
             event_time_ms: answer.event_time_ms,
             record_id: answer.record_id,
@@ -152,7 +167,7 @@ impl Ask<'_> {
         reply
     }
 
-    fn unanswered(&self, route: &PlanRoute, target: &PlanTarget, why: &Unanswered) -> Reply {
+    fn unanswered(&self, route: &PlanRoute, choice: &Choice<'_>, why: &Unanswered) -> Reply {
         let reply = match why {
             Unanswered::Long => return error(StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than a worker takes"),
             Unanswered::Full => error(StatusCode::TOO_MANY_REQUESTS, &format!("too many requests wait for model '{}'", self.model)),
@@ -162,11 +177,12 @@ impl Ask<'_> {
             ),
             Unanswered::Gone | Unanswered::Draining => unavailable(self.model),
         };
-        self.shared.records.offer(self.record(route, target, reply.status(), 0.0));
+        self.shared.records.offer(self.record(route, choice, reply.status(), 0.0));
         reply
     }
 
-    fn record(&self, route: &PlanRoute, target: &PlanTarget, status: StatusCode, latency_us: f64) -> PredictionRecord {
+    fn record(&self, route: &PlanRoute, choice: &Choice<'_>, status: StatusCode, latency_us: f64) -> PredictionRecord {
+        let target = choice.target;
         PredictionRecord {
             at_ms: clock::wall_ms(),
             event_time_ms: None,
@@ -182,6 +198,7 @@ impl Ask<'_> {
             latency_us,
             score: None,
             inputs: Vec::new(),
+            exposure: choice.exposure.clone(),
         }
     }
 }

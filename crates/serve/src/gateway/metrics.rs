@@ -141,7 +141,8 @@ fn routes(page: &mut Page, shared: &Shared) {
 }
 
 fn labels(target: &TargetId) -> String {
-    format!("service=\"{}\",version=\"{}\",role=\"{}\"", escaped(&target.service), escaped(&target.version), target.role)
+    let variant = target.variant.as_ref().map_or(String::new(), |name| format!(",variant=\"{}\"", escaped(name)));
+    format!("service=\"{}\",version=\"{}\",role=\"{}\"{variant}", escaped(&target.service), escaped(&target.version), target.role)
 }
 
 /// Label values with the three characters that the format escapes.
@@ -170,5 +171,6 @@ mod tests {
             (Some("2".into()), Some("4".into()), Some("4".into()), Some("5".into()))
         );
         assert!(page.0.contains(r#"service="s\"x",version="1",role="stable""#), "{}", page.0);
+        assert_eq!(labels(&TargetId::of_variant("s", "1", "b")), r#"service="s",version="1",role="variant",variant="b""#);
     }
 }

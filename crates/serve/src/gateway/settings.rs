@@ -16,6 +16,8 @@ pub struct GatewaySettings {
     pub server_name: String,
     /// Seed of the splits.
     pub seed: u64,
+    /// What pseudonyms of clients in A/B tests are made with.
+    pub client_secret: [u8; 32],
     /// See [`limits::BODY_BYTES_MAX`].
     pub body_bytes_max: usize,
     /// See [`limits::REQUESTS_MAX`].
@@ -46,6 +48,7 @@ impl GatewaySettings {
             tokens: Tokens::new(tokens),
             server_name: "tidegate".to_owned(),
             seed,
+            client_secret: [0; 32],
             body_bytes_max: limits::BODY_BYTES_MAX,
             requests_max: limits::REQUESTS_MAX,
             timings: Timings {

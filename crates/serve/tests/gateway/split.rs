@@ -5,7 +5,7 @@ use crate::world::{INFER, World, candidate, control, route, stable, target};
 use hyper::StatusCode;
 use serde_json::json;
 use std::collections::BTreeMap;
-use tidegate_core::route::{Carrier, Preview, Role, RouteTable, Sticky};
+use tidegate_core::route::{Carrier, Lot, Preview, Role, RouteTable, Sticky, Stretch, TargetId};
 use tidegate_serve::ApplyError;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,6 +111,58 @@ async fn a_cookie_keeps_a_client_with_its_version() {
         *split.entry(client.post(INFER, &json!({ "x": 1 })).await.who()).or_insert(0) += 1;
     }
     assert!(split.values().all(|n| *n >= 9) && split.len() == 2, "{split:?}");
+}
+
+/// A variant of a test on a stretch of the line.
+fn stretch(from_bp: u32, until_bp: u32, version: &str, name: &str) -> Stretch {
+    Stretch { from_bp, until_bp, target: TargetId::of_variant("late-arrival", version, name) }
+}
+
+async fn who(client: &mut Client, user: u32) -> String {
+    client.headers = vec![("x-user", format!("user-{user}"))];
+    client.post(INFER, &json!({ "x": 1 })).await.who()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_of_a_test_stay_and_one_that_was_stopped_moves_nobody_else() {
+    let mut world = World::new().await;
+    let stretches = vec![stretch(0, 2_500, "1", "control"), stretch(2_500, 5_000, "2", "a"), stretch(5_000, 7_500, "3", "b")];
+    let targets: Vec<TargetId> = stretches.iter().map(|s| s.target.clone()).chain([stable()]).collect();
+    world.load(&targets).await;
+    let lot = Lot { test: "t/1".to_owned(), carrier: Carrier::Header("x-user".to_owned()), salt: "t/1".to_owned(), stretches };
+    let mut table = route(&[(stable(), 10_000)], 0);
+    table.lot = Some(lot.clone());
+    world.apply(table.clone());
+    let mut client = world.client();
+    let mut first = vec![];
+    for user in 0..60 {
+        first.push(who(&mut client, user).await);
+    }
+    let seen: std::collections::BTreeSet<&str> = first.iter().map(String::as_str).collect();
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["1/stable", "1/variant", "2/variant", "3/variant"]);
+    // Without a key nobody is drawn, and each record says what its client was drawn for.
+    client.headers = vec![];
+    assert_eq!(client.post(INFER, &json!({ "x": 1 })).await.who(), "1/stable");
+    let (mut drawn, mut units) = (BTreeMap::new(), std::collections::BTreeSet::new());
+    for _ in 0..61 {
+        let record = world.outputs.records.recv().await.unwrap();
+        let exposure = record.exposure.map(|e| (e.variant.to_string(), e.unit));
+        assert_eq!(exposure.is_some(), record.role == Role::Variant);
+        if let Some((variant, unit)) = exposure {
+            assert!(!unit.contains("user"), "a pseudonym: {unit}");
+            units.insert(unit);
+            *drawn.entry(format!("{}/{variant}", record.version)).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(units.len(), drawn.values().sum::<usize>(), "each user is another one");
+    assert_eq!(drawn.into_keys().collect::<Vec<_>>(), ["1/control", "2/a", "3/b"]);
+
+    table.lot = Some(Lot { stretches: vec![lot.stretches[0].clone(), lot.stretches[2].clone()], ..lot });
+    world.apply(table);
+    for (user, before) in (0..60).zip(&first) {
+        let expected = if before == "2/variant" { "1/stable" } else { before };
+        assert_eq!(who(&mut client, user).await, expected, "user {user}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -45,6 +45,7 @@ pub fn route(weights: &[(TargetId, u32)], mirror_bp: u32) -> Route {
         mirror: (mirror_bp > 0).then(|| Mirror { percent_bp: mirror_bp, candidate: candidate(), control: control() }),
         preview: None,
         sticky: None,
+        lot: None,
     }
 }
 

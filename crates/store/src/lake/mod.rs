@@ -5,12 +5,14 @@
 //! flushed to the disk one by one: a power cut may lose them, a crash of the process does not.
 //! Not here: what the numbers mean; and no fact lives here, facts are in the journal.
 
+mod exposure;
 mod manifest;
 mod read;
 mod rows;
 mod segment;
 mod table;
 
+pub use exposure::{ExposureFilter, ExposureRow};
 pub use manifest::{Manifest, SealedSegment};
 pub use read::Rows;
 pub use rows::{FeedbackFilter, FeedbackRow, PredictionFilter, PredictionRow, Row};
@@ -39,6 +41,7 @@ pub struct Lake {
     dir: PathBuf,
     predictions: Table<PredictionRow>,
     feedback: Table<FeedbackRow>,
+    exposures: Table<ExposureRow>,
     _guard: Option<Guard>,
 }
 
@@ -50,7 +53,13 @@ impl Lake {
     pub fn open(dir: &Path) -> Result<Lake, Failure> {
         disk::make_dir(dir)?;
         let guard = Guard::take(&dir.join("lake.lock"))?;
-        Ok(Lake { dir: dir.to_owned(), predictions: Table::open(dir)?, feedback: Table::open(dir)?, _guard: Some(guard) })
+        Ok(Lake {
+            dir: dir.to_owned(),
+            predictions: Table::open(dir)?,
+            feedback: Table::open(dir)?,
+            exposures: Table::open(dir)?,
+            _guard: Some(guard),
+        })
     }
 
     /// Opens the lake in `dir` for reading, beside its writer.
@@ -58,7 +67,13 @@ impl Lake {
     /// # Errors
     /// When a manifest is damaged.
     pub fn open_read_only(dir: &Path) -> Result<Lake, Failure> {
-        Ok(Lake { dir: dir.to_owned(), predictions: Table::open_read_only(dir)?, feedback: Table::open_read_only(dir)?, _guard: None })
+        Ok(Lake {
+            dir: dir.to_owned(),
+            predictions: Table::open_read_only(dir)?,
+            feedback: Table::open_read_only(dir)?,
+            exposures: Table::open_read_only(dir)?,
+            _guard: None,
+        })
     }
 
     /// Where it lies.
@@ -79,10 +94,16 @@ impl Lake {
         &self.feedback
     }
 
-    /// What opening found and sealed, both tables together.
+    /// Requests of clients in A/B tests.
+    #[must_use]
+    pub fn exposures(&self) -> &Table<ExposureRow> {
+        &self.exposures
+    }
+
+    /// What opening found and sealed, all tables together.
     #[must_use]
     pub fn recovered(&self) -> Recovered {
-        self.predictions.recovered().and(self.feedback.recovered())
+        self.predictions.recovered().and(self.feedback.recovered()).and(self.exposures.recovered())
     }
 
     /// Seals the open segments of all tables.
@@ -91,7 +112,8 @@ impl Lake {
     /// When the disk fails; what is not sealed stays readable.
     pub fn seal(&self) -> Result<(), Failure> {
         self.predictions.seal()?;
-        self.feedback.seal()
+        self.feedback.seal()?;
+        self.exposures.seal()
     }
 
     /// The predictions that `filter` lets through, in the order of their segments, read as they are asked for.
@@ -108,6 +130,14 @@ impl Lake {
     /// When the table cannot be read.
     pub fn read_feedback(&self, filter: &FeedbackFilter) -> Result<Rows<FeedbackRow>, Failure> {
         self.feedback.read(filter)
+    }
+
+    /// The requests in A/B tests that `filter` lets through, in the order of their segments, read as they are asked for.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub fn read_exposures(&self, filter: &ExposureFilter) -> Result<Rows<ExposureRow>, Failure> {
+        self.exposures.read(filter)
     }
 }
 

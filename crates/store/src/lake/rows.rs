@@ -112,7 +112,7 @@ pub struct FeedbackFilter {
 }
 
 /// Both ends included; nothing lies before an `until` at the least instant.
-fn times(from: Option<At>, until: Option<At>) -> (At, At) {
+pub(super) fn times(from: Option<At>, until: Option<At>) -> (At, At) {
     match until.map(|until| until.0.checked_sub(1)) {
         None => (from.unwrap_or(At(i64::MIN)), At(i64::MAX)),
         Some(Some(last)) => (from.unwrap_or(At(i64::MIN)), At(last)),
@@ -120,7 +120,7 @@ fn times(from: Option<At>, until: Option<At>) -> (At, At) {
     }
 }
 
-fn strings<'a>(texts: impl Iterator<Item = &'a str>) -> ArrayRef {
+pub(super) fn strings<'a>(texts: impl Iterator<Item = &'a str>) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(texts))
 }
 
@@ -129,11 +129,11 @@ fn column<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef, ArrowE
     batch.column_by_name(name).ok_or_else(|| ArrowError::SchemaError(format!("column `{name}` is missing")))
 }
 
-fn typed<'a, T: Array + 'static>(batch: &'a RecordBatch, name: &str) -> Result<&'a T, ArrowError> {
+pub(super) fn typed<'a, T: Array + 'static>(batch: &'a RecordBatch, name: &str) -> Result<&'a T, ArrowError> {
     column(batch, name)?.as_any().downcast_ref().ok_or_else(|| ArrowError::SchemaError(format!("column `{name}` has another type")))
 }
 
-fn wants(filter: Option<&str>, column: &StringArray, row: usize) -> bool {
+pub(super) fn wants(filter: Option<&str>, column: &StringArray, row: usize) -> bool {
     filter.is_none_or(|wanted| column.value(row) == wanted)
 }
 

@@ -56,6 +56,22 @@ fn rows_come_back_open_and_sealed() {
     let read: Vec<FeedbackRow> =
         lake.read_feedback(&FeedbackFilter { service: Some("s".into()), ..Default::default() }).unwrap().map(Result::unwrap).collect();
     assert_eq!(read, labels);
+    let exposure = |test: &str, decision| ExposureRow {
+        at: At(2),
+        request_id: "r1".into(),
+        service: "s".into(),
+        test: test.into(),
+        variant: "a".into(),
+        unit: "0f".into(),
+        decision,
+    };
+    lake.exposures().append(&[exposure("t/1", Some(true)), exposure("t/2", None)]).unwrap();
+    for sealed in [false, true] {
+        let filter = ExposureFilter { test: Some("t/2".into()), ..Default::default() };
+        let read: Vec<ExposureRow> = reader.read_exposures(&filter).unwrap().map(Result::unwrap).collect();
+        assert_eq!(read, [exposure("t/2", None)], "{sealed}");
+        lake.seal().unwrap();
+    }
     assert_eq!(reader.predictions().append(&predictions(0..1)).unwrap_err().kind, FailureKind::Denied);
     assert_eq!(Lake::open(dir.path()).unwrap_err().kind, FailureKind::Transient);
 }

@@ -1,5 +1,6 @@
 //! The command line: what can be said, and who answers it. One file a command; each prints for people, or JSON.
 
+mod ab;
 mod audit;
 mod bounds;
 mod breaker;
@@ -94,6 +95,9 @@ enum Command {
     /// Shows trains; releases several services in order, and takes them back in reverse
     #[command(subcommand)]
     Train(train::TrainCommand),
+    /// Compares versions on clients drawn by lot: starts, shows and ends such tests, and releases what was better
+    #[command(subcommand)]
+    Ab(ab::AbCommand),
     /// Shows who is told what happens, and whether they were; tells one a test
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -156,6 +160,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Freeze(args) => freeze::freeze(&context, &args),
         Command::Breaker(command) => breaker::breaker(&context, &command),
         Command::Train(command) => train::train(&context, &command),
+        Command::Ab(command) => ab::ab(&context, &command),
         Command::Notify(command) => notify::notify(&context, &command),
         Command::BreakGlass(args) => people::break_glass(&context, &args),
         Command::Retrain(command) => retrain::retrain(&context, &command),

@@ -10,7 +10,7 @@ use super::ticks::Ticks;
 use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
-use super::{access, breaker, checking, notifier, people, release_view, steer, train, training};
+use super::{ab, access, breaker, checking, notifier, people, release_view, steer, train, training};
 use crate::exit;
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -59,6 +59,7 @@ pub struct Api {
     pub bus: Bus,
     pub hooks: Hooks,
     pub trains: train::Waits,
+    pub ab_tests: ab::Board,
     pub breakers: breaker::Seen,
     pub board: notifier::Board,
 }
@@ -114,6 +115,9 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/breakers/{name}/{word}", post(breaker::command)),
         ("/api/v1/trains", get(train::all)),
         ("/api/v1/trains/{name}/{word}", post(train::command)),
+        ("/api/v1/ab", get(ab::all)),
+        ("/api/v1/ab/{name}", get(ab::one)),
+        ("/api/v1/ab/{name}/{word}", post(ab::command)),
         ("/api/v1/notify", get(notifier::all)),
         ("/api/v1/notify/{name}/test", post(notifier::test)),
         ("/api/v1/glass/{service}", post(people::break_glass)),
@@ -143,8 +147,8 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
 pub async fn start(parts: Parts) -> Result<(SocketAddr, String, Api)> {
     let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, breakers, board, listen } = parts;
     let views = Views { opened: opened.clone(), plane: plane.clone(), blobs, sealed };
-    let (hooks, trains) = (Hooks::default(), train::Waits::default());
-    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus, hooks, trains, breakers, board };
+    let (hooks, trains, ab_tests) = (Hooks::default(), train::Waits::default(), ab::Board::default());
+    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus, hooks, trains, ab_tests, breakers, board };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
         let advice = "end the other program, or name another address as `console: { listen: ... }` in tidegate.yaml";
         exit::failure(exit::OUTSIDE, format!("start the console on {listen}: {e}: {advice}"))

@@ -1,5 +1,6 @@
 //! The running workspace: control thread, data plane, telemetry, sealing, pages, and the loop that uses them.
 
+mod ab;
 pub mod access;
 pub mod api;
 mod blame;
@@ -19,6 +20,7 @@ pub mod plane;
 pub mod play;
 pub mod release_view;
 pub mod replay;
+mod routing;
 pub mod seal;
 pub mod start;
 pub mod steer;

@@ -7,6 +7,7 @@ use super::control::Control;
 use super::drivers::{Asked, Driven, Drivers};
 use super::events::{Bus, Happening};
 use super::notifier::takes_pages;
+use super::routing::{route_of, route_role};
 use super::versions;
 use crate::clock;
 use anyhow::{Context as _, Result, anyhow};
@@ -15,12 +16,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::{ModelVersion, Models};
-use tidegate_core::rollout::{Command, Effect, Role, Rollout, State, Step, Traffic};
-use tidegate_core::route::{Mirror, Preview, Role as RouteRole, Route, RouteTable, Sticky, TargetId, WeightedTarget};
+use tidegate_core::rollout::{Command, Effect, Role, Rollout, State, Traffic};
+use tidegate_core::route::{Lot, Role as RouteRole, Route, RouteTable, TargetId};
 use tidegate_engine::rollouts::{Input, Output, RolloutId};
 use tidegate_serve::{Gateway, PoolEvent, TargetSpec, TargetState, WorkerPool};
 use tidegate_store::FsBlobs;
 use tidegate_wire::config::Workspace;
+
+pub use super::routing::endpoint_model;
 
 /// Shortest and longest time between two looks at what rollouts wait for.
 const WAKE_MIN_MS: u64 = 50;
@@ -45,6 +48,8 @@ struct Inner {
     bus: Bus,
     /// The standing table, and of each service the rollout and generation that it stands by.
     table: Mutex<(RouteTable, Fences)>,
+    /// Of each service the A/B test whose clients are drawn.
+    lots: Mutex<BTreeMap<String, Lot>>,
     /// Effects that a task works on now.
     under_way: Mutex<HashSet<String>>,
     /// The newest page of each rollout that was said here.
@@ -67,14 +72,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn route_role(role: Role) -> RouteRole {
-    match role {
-        Role::Stable => RouteRole::Stable,
-        Role::Candidate => RouteRole::Candidate,
-        Role::Control => RouteRole::Control,
-    }
-}
-
 impl Plane {
     /// A plane with nothing routed.
     pub fn new(parts: Parts) -> Plane {
@@ -92,6 +89,7 @@ impl Plane {
             drivers,
             bus,
             table,
+            lots: Mutex::default(),
             under_way: Mutex::default(),
             paged: Mutex::default(),
         }))
@@ -347,12 +345,16 @@ impl Plane {
         let model = state.rollout().map(|r| r.spec.model.clone()).ok_or_else(|| anyhow!("no such rollout"))?;
         let target = TargetId::new(&rollout.service, version, route_role(role));
         let dir = self.directory(&model, version).await?;
-        self.0.pool.ensure(TargetSpec { target: target.clone(), model: endpoint_model(&self.0.config, &rollout.service), dir })?;
-        match self.0.pool.settled(&target).await {
+        self.ready(&target, dir).await
+    }
+
+    async fn ready(&self, target: &TargetId, dir: PathBuf) -> Result<bool> {
+        self.0.pool.ensure(TargetSpec { target: target.clone(), model: endpoint_model(&self.0.config, &target.service), dir })?;
+        match self.0.pool.settled(target).await {
             Some(TargetState::Ready) => Ok(true),
             Some(TargetState::Failed { why }) => {
                 // Out of the way, so that a later wish starts it anew.
-                let _ = self.0.pool.unload(&target).await;
+                let _ = self.0.pool.unload(target).await;
                 Err(anyhow!("{why}"))
             }
             _ => Ok(false),
@@ -370,7 +372,7 @@ impl Plane {
     ///
     /// A split older than one that stands is ignored: its rollout or generation was overtaken.
     fn apply(&self, open: &Rollout, traffic: Traffic, generation: u64) -> Result<()> {
-        let route = route_of(open, traffic, &self.0.config);
+        let mut route = route_of(open, traffic, &self.0.config);
         let mut standing = lock(&self.0.table);
         let (table, fences) = &mut *standing;
         let fence = fences.entry(open.spec.service.clone()).or_default();
@@ -379,11 +381,59 @@ impl Plane {
         }
         let mut next = table.clone();
         next.generation += 1;
-        next.routes.insert(open.spec.service.clone(), route);
-        self.0.gateway.apply(next.clone())?;
+        route.lot = lock(&self.0.lots).get(&open.spec.service).cloned();
+        next.routes.insert(open.spec.service.clone(), route.clone());
+        if let Err(error) = self.0.gateway.apply(next.clone()) {
+            // A test holds up no release: its variants may be gone.
+            if route.lot.take().is_none() {
+                return Err(error.into());
+            }
+            next.routes.insert(open.spec.service.clone(), route);
+            self.0.gateway.apply(next.clone())?;
+        }
         *table = next;
         *fence = (open.spec.number, generation);
         Ok(())
+    }
+
+    /// Draws a service's clients for a test, or for none. Refused, and as it was, where nothing carries the service.
+    ///
+    /// # Errors
+    /// When a variant cannot be routed to.
+    pub fn draw(&self, service: &str, lot: Option<Lot>) -> Result<()> {
+        let mut standing = lock(&self.0.table);
+        let (table, _) = &mut *standing;
+        let Some(route) = table.routes.get(service) else {
+            return Err(anyhow!("draw clients of {service}: no version carries it"));
+        };
+        if route.lot != lot {
+            let route = Route { lot: lot.clone(), ..route.clone() };
+            let mut next = table.clone();
+            next.generation += 1;
+            next.routes.insert(service.to_owned(), route);
+            self.0.gateway.apply(next.clone())?;
+            *table = next;
+        }
+        let mut lots = lock(&self.0.lots);
+        match lot {
+            Some(lot) => lots.insert(service.to_owned(), lot),
+            None => lots.remove(service),
+        };
+        Ok(())
+    }
+
+    /// The test whose clients are drawn.
+    pub fn drawn(&self, service: &str) -> Option<String> {
+        lock(&self.0.lots).get(service).map(|lot| lot.test.clone())
+    }
+
+    /// Starts a variant's worker, if it is not there, and waits until it answers or has failed; false when it was taken away meanwhile.
+    ///
+    /// # Errors
+    /// When it failed.
+    pub async fn load_variant(&self, model: &str, target: &TargetId) -> Result<bool> {
+        let dir = self.directory(model, &target.version).await?;
+        self.ready(target, dir).await
     }
 
     /// Unloads what an earlier rollout of the service left and nobody needs any more.
@@ -393,7 +443,9 @@ impl Plane {
             .filter_map(|role| Some(TargetId::new(&open.spec.service, open.version_of(role)?, route_role(role))))
             .collect();
         for (target, _) in self.0.pool.states() {
-            if target.service == open.spec.service && !wanted.contains(&target) {
+            // Variants of a test are its own.
+            let is_variant = target.role == RouteRole::Variant;
+            if target.service == open.spec.service && !is_variant && !wanted.contains(&target) {
                 let pool = self.0.pool.clone();
                 crate::task::spawn(async move {
                     // Refused while a route needs it: the next sweep finds it again.
@@ -445,38 +497,5 @@ impl Plane {
             self.0.bus.trouble(&format!("{id}: put the split in force again: {error:#}"));
         }
         true
-    }
-}
-
-/// The model's name in the gateway's paths: the last part of the service's endpoint.
-pub fn endpoint_model(config: &Workspace, service: &str) -> String {
-    let endpoint = config.services.get(service).map_or(service, |s| s.endpoint.as_str());
-    endpoint.rsplit('/').next().unwrap_or(service).to_owned()
-}
-
-fn route_of(open: &Rollout, traffic: Traffic, config: &Workspace) -> Route {
-    let service = &open.spec.service;
-    let target = |role: Role| open.version_of(role).map(|version| TargetId::new(service, version, route_role(role)));
-    let weighted = |role: Role| {
-        let weight_bp = traffic.share_bp(role);
-        (weight_bp > 0).then(|| target(role)).flatten().map(|target| WeightedTarget { target, weight_bp })
-    };
-    let mirror = match (traffic.mirror_bp, target(Role::Candidate), target(Role::Control)) {
-        (percent_bp @ 1.., Some(candidate), Some(control)) => Some(Mirror { percent_bp, candidate, control }),
-        _ => None,
-    };
-    let asked = open.spec.steps.iter().find_map(|step| match step {
-        Step::Preview { carrier, value, .. } if traffic.preview => Some((carrier.clone(), value.clone())),
-        _ => None,
-    });
-    let preview = asked.zip(target(Role::Candidate)).map(|((carrier, value), target)| Preview { carrier, value, target });
-    Route {
-        service: service.clone(),
-        model: endpoint_model(config, service),
-        targets: Role::ALL.into_iter().filter_map(weighted).collect(),
-        mirror,
-        preview,
-        // A new release assigns anew: the same users must not meet every candidate first.
-        sticky: open.spec.affinity.clone().map(|carrier| Sticky { carrier, salt: format!("{service}/{}", open.spec.number) }),
     }
 }

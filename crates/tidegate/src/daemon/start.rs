@@ -11,7 +11,7 @@ use super::seal::Sealer;
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{api, notifier, telemetry, train};
+use super::{ab, api, notifier, telemetry, train};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -118,11 +118,12 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let (keys, blobs) = (Keys::open(&places.keys(), &opened.config.name)?, FsBlobs::open(&places.blobs())?);
     let lake = Arc::new(Lake::open(&places.lake())?);
     let (control, outputs) = Control::start(&places.journal(), &places.blobs())?;
-    let (sealer, gateway_token) = (Sealer::start(&places, keys.signer(), bus.clone())?, gateway_token(&places.keys())?);
+    let (sealer, gateway_token) =
+        (Sealer::start(&places, keys.signer(), bus.clone())?, gateway_token(&places.keys().join("gateway.token"))?);
     let program = std::env::current_exe().context("find this program, which workers run too")?;
     let (pool, pool_events) = WorkerPool::new(PoolSettings::new(program, vec![OsString::from("worker")], library));
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
-    let settings = GatewaySettings::new(any(opened.config.gateway), vec![gateway_token.clone()], SPLIT_SEED);
+    let settings = settings(any(opened.config.gateway), &gateway_token, &places.keys().join("clients.key"))?;
     let (gateway, outputs_of_gateway) = Gateway::start(settings, pool.clone())
         .await
         .map_err(|e| failure(exit::OUTSIDE, format!("start the gateway: {e}; or name another address as `gateway: {{ listen: ... }}`")))?;
@@ -192,18 +193,36 @@ async fn environment_and_library(opened: Opened, bus: Bus) -> Result<(Option<Env
 }
 
 /// The token that the gateway asks for, made once, for the owner alone.
-fn gateway_token(keys: &Path) -> Result<String> {
-    let path = keys.join("gateway.token");
-    if let Ok(text) = std::fs::read_to_string(&path)
+fn gateway_token(path: &Path) -> Result<String> {
+    made_once(path, "tdg_gateway_", 24)
+}
+
+fn settings(listen: SocketAddr, token: &str, clients: &Path) -> Result<GatewaySettings> {
+    let settings = GatewaySettings::new(listen, vec![token.to_owned()], SPLIT_SEED);
+    Ok(GatewaySettings { client_secret: client_secret(clients)?, ..settings })
+}
+
+/// What pseudonyms of clients in A/B tests are made with: another one, and every client is a new one.
+fn client_secret(path: &Path) -> Result<[u8; 32]> {
+    let text = made_once(path, "", 32)?;
+    let bytes = hex::decode(&text).ok().and_then(|bytes| bytes.try_into().ok());
+    bytes.with_context(|| {
+        format!("read {}: it does not hold 32 bytes in hexadecimal: remove it, when no A/B test is under way", path.display())
+    })
+}
+
+/// A secret that is kept in a file, for the owner alone.
+fn made_once(path: &Path, prefix: &str, count: usize) -> Result<String> {
+    if let Ok(text) = std::fs::read_to_string(path)
         && !text.trim().is_empty()
     {
         return Ok(text.trim().to_owned());
     }
-    let mut bytes = [0_u8; 24];
+    let mut bytes = vec![0_u8; count];
     getrandom::fill(&mut bytes).map_err(|e| anyhow::anyhow!("take random bytes from the system: {e}"))?;
-    let token = format!("tdg_gateway_{}", hex::encode(bytes));
-    disk::replace_private_file(&path, token.as_bytes())?;
-    Ok(token)
+    let secret = format!("{prefix}{}", hex::encode(bytes));
+    disk::replace_private_file(path, secret.as_bytes())?;
+    Ok(secret)
 }
 
 impl Running {
@@ -222,6 +241,9 @@ impl Running {
     fn watch_and_train(&self, api: &Api) {
         for name in self.opened.config.trains.keys() {
             crate::task::spawn(train::conduct(api.clone(), name.clone()));
+        }
+        for name in self.opened.config.ab_tests.keys() {
+            crate::task::spawn(ab::conduct(api.clone(), name.clone()));
         }
         for desk in self.desks.values().cloned() {
             let (shop, plane, ticks) = (self.workshop(), self.plane.clone(), self.ticks.clone());

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::id::At;
-use tidegate_serve::{FeedbackRecord, PredictionRecord};
-use tidegate_store::{FeedbackRow, Lake, PredictionRow};
+use tidegate_serve::{Exposure, FeedbackRecord, PredictionRecord};
+use tidegate_store::{ExposureRow, FeedbackRow, Lake, PredictionRow};
 use tokio::sync::mpsc;
 
 /// The role of copies that no user saw.
@@ -31,6 +31,19 @@ fn prediction(record: PredictionRecord, thresholds: &HashMap<String, f64>) -> Pr
         score: record.score,
         decision: record.score.map(|s| s >= threshold),
         inputs: record.inputs,
+    }
+}
+
+/// What a client was drawn for, beside the prediction that it got.
+fn exposure(drawn: Exposure, row: &PredictionRow) -> ExposureRow {
+    ExposureRow {
+        at: row.at,
+        request_id: row.request_id.clone(),
+        service: row.service.clone(),
+        test: drawn.test.to_string(),
+        variant: drawn.variant.to_string(),
+        unit: drawn.unit,
+        decision: row.decision,
     }
 }
 
@@ -65,9 +78,17 @@ async fn batch<T>(source: &mut mpsc::Receiver<T>) -> Option<Vec<T>> {
 /// Writes predictions for as long as they come; `thresholds` are those of the services' models.
 pub async fn write_predictions(lake: Arc<Lake>, mut records: mpsc::Receiver<PredictionRecord>, thresholds: HashMap<String, f64>, bus: Bus) {
     while let Some(records) = batch(&mut records).await {
-        let rows: Vec<PredictionRow> = records.into_iter().map(|r| prediction(r, &thresholds)).collect();
+        let mut exposures = vec![];
+        let mut row = |mut record: PredictionRecord| {
+            let drawn = record.exposure.take();
+            let row = prediction(record, &thresholds);
+            exposures.extend(drawn.map(|drawn| exposure(drawn, &row)));
+            row
+        };
+        let rows: Vec<PredictionRow> = records.into_iter().map(&mut row).collect();
         let (lake, count) = (lake.clone(), rows.len());
-        let written = tokio::task::spawn_blocking(move || lake.predictions().append(&rows)).await;
+        let write = move || lake.predictions().append(&rows).and_then(|_| lake.exposures().append(&exposures));
+        let written = tokio::task::spawn_blocking(write).await;
         if let Ok(Err(failure)) = written {
             bus.trouble(&format!("{count} prediction records were lost: {failure}"));
         }

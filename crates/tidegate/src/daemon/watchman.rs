@@ -2,6 +2,7 @@
 //!
 //! Asked before a release starts; while one is on its way to all traffic it is looked at again, and the release paused.
 
+use super::ab;
 use super::breaker;
 use super::freezer::Freezer;
 use super::plane::Plane;
@@ -37,7 +38,7 @@ pub struct Watchman {
 
 /// Why a release is blocked.
 pub struct Block {
-    /// Of which kind: `freeze`, `breaker`, `drift` or `data`.
+    /// Of which kind: `freeze`, `breaker`, `ab`, `drift` or `data`.
     pub kind: &'static str,
     /// In a sentence.
     pub why: String,
@@ -55,15 +56,31 @@ impl Watchman {
         self.unfit(service, model, version, strategy).await
     }
 
-    /// The freeze that a service is in; none where it is in none, or where somebody broke the glass.
+    /// The freeze or the A/B test that a service is in; no freeze counts where somebody broke the glass.
     ///
     /// # Errors
     /// When it cannot be told: that blocks too.
     pub async fn freeze(&self, service: &str) -> Result<Option<Block>> {
+        if let Some(block) = self.in_test(service).await? {
+            return Ok(Some(block));
+        }
         if self.freezer().glass_is_broken(service).await? {
             return Ok(None);
         }
         self.stands_still(service).await
+    }
+
+    /// The A/B test that a service's clients are in: it ends before a release begins, or is stopped.
+    ///
+    /// # Errors
+    /// When the journal cannot be read: that blocks too.
+    pub async fn in_test(&self, service: &str) -> Result<Option<Block>> {
+        let open = ab::open_on(&self.plane, &self.opened.config, service).await?;
+        Ok(open.map(|id| {
+            let name = id.split('/').next().unwrap_or_default();
+            let why = format!("clients of {service} are in A/B test {id}: wait for its end, or `tidegate ab stop {name} --reason ...`");
+            Block { kind: "ab", why }
+        }))
     }
 
     /// The same whatever the glass: for what starts by itself.

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How long an answer may take before the test gives up.
 const ANSWER: Duration = Duration::from_secs(60);
 /// Every route that asks for a credential, and one that does not exist, which tells a stranger no more.
-const CLOSED: [(&str, &str); 33] = [
+const CLOSED: [(&str, &str); 36] = [
     ("GET", "/"),
     ("GET", "/journal"),
     ("GET", "/runs/workspace-1"),
@@ -29,6 +29,9 @@ const CLOSED: [(&str, &str); 33] = [
     ("POST", "/api/v1/approvals/s/1/approve"),
     ("GET", "/api/v1/breakers"),
     ("POST", "/api/v1/breakers/production/trip"),
+    ("GET", "/api/v1/ab"),
+    ("GET", "/api/v1/ab/ranking"),
+    ("POST", "/api/v1/ab/ranking/start"),
     ("GET", "/api/v1/trains"),
     ("POST", "/api/v1/trains/checkout/depart"),
     ("GET", "/api/v1/notify"),

@@ -31,22 +31,28 @@ pub fn tensors() -> Value {
 /// One request to service `s` through the gateway, with these lines of headers; the version that answered.
 #[track_caller]
 pub fn infer(world: &World, headers: &str) -> String {
+    let text = post(world, "/v2/models/s/infer", headers, &json!({ "inputs": tensors() }));
+    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
+    let version = text.lines().find_map(|line| line.strip_prefix("x-tidegate-version: "));
+    version.unwrap_or_else(|| panic!("no version: {text}")).to_owned()
+}
+
+/// One request to the gateway; the whole answer.
+#[track_caller]
+pub fn post(world: &World, path: &str, headers: &str, body: &Value) -> String {
     let address = owner(world)["gateway"].as_str().unwrap().to_owned();
-    let body = json!({ "inputs": tensors() }).to_string();
-    let token = world.read(".tidegate/keys/gateway.token");
+    let (token, body) = (world.read(".tidegate/keys/gateway.token"), body.to_string());
     let mut stream = TcpStream::connect(&address).unwrap();
     write!(
         stream,
-        "POST /v2/models/s/infer HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n{headers}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n{headers}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         token.trim(),
         body.len()
     )
     .unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
-    assert!(text.starts_with("HTTP/1.1 200"), "{text}");
-    let version = text.lines().find_map(|line| line.strip_prefix("x-tidegate-version: "));
-    version.unwrap_or_else(|| panic!("no version: {text}")).to_owned()
+    text
 }
 
 /// `up`, once it serves.

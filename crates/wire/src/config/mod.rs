@@ -4,6 +4,7 @@
 //! near-miss suggestions read it. Steps: parse, fill in defaults, check shapes, check rules, read.
 //! Not here: files. The caller hands in text, and facts about the repository where it has them.
 
+mod ab;
 mod check;
 mod driver;
 mod driver_rules;
@@ -25,6 +26,7 @@ pub mod unit;
 #[cfg(test)]
 mod tests;
 
+pub use ab::AbTest;
 pub use check::NAME_CHARS_MAX;
 pub use driver::{ApiServer, ArgoCd, Driver, GatewayApi, GitOps, KServe, Slot, Telemetry, without_what_is_not_counted};
 pub use init::{FACTS_BYTES_MAX, FILES_MAX, RepoScan, StageFacts, init, scan};

@@ -3,6 +3,7 @@
 //! The checker has passed: where a value is asked for, it is there and fits. What a reader below falls back
 //! to when it is not is never seen by a caller of `load`.
 
+use super::ab::ab_test;
 use super::check::number_of;
 use super::driver;
 use super::guardrail;
@@ -43,7 +44,7 @@ impl<'a> View<'a> {
         self.0?.text().map(std::borrow::Cow::into_owned)
     }
 
-    fn word(self, word: &str) -> bool {
+    pub(super) fn word(self, word: &str) -> bool {
         self.text().as_deref() == Some(word)
     }
 
@@ -51,7 +52,7 @@ impl<'a> View<'a> {
         self.at(key).text().unwrap_or_default()
     }
 
-    fn number(self) -> Option<f64> {
+    pub(super) fn number(self) -> Option<f64> {
         self.0.and_then(number_of)
     }
 
@@ -63,7 +64,7 @@ impl<'a> View<'a> {
         self.text().and_then(|t| unit::duration_ms(&t).ok())
     }
 
-    fn bp(self) -> Option<u32> {
+    pub(super) fn bp(self) -> Option<u32> {
         self.text().and_then(|t| unit::percent_bp(&t).ok())
     }
 
@@ -75,7 +76,7 @@ impl<'a> View<'a> {
         self.0.and_then(Node::as_seq).unwrap_or(&[]).iter().map(|n| View(Some(n))).collect()
     }
 
-    fn named<T>(self, each: impl Fn(&str, View<'a>) -> T) -> IndexMap<String, T> {
+    pub(super) fn named<T>(self, each: impl Fn(&str, View<'a>) -> T) -> IndexMap<String, T> {
         let entries = self.0.and_then(Node::as_map).unwrap_or(&[]);
         let text = |k: &'a Node| k.text().unwrap_or_default().into_owned();
         entries.iter().map(|(k, v)| (text(k), each(&text(k), View(Some(v))))).collect()
@@ -106,6 +107,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         breakers: file.at("breakers").named(|_, v| named_breaker(file, v)),
         sources: file.at("sources").named(|_, v| source(v)),
         trains: file.at("trains").named(|_, v| cars(v)),
+        ab_tests: file.at("ab_tests").named(|_, v| ab_test(v)),
         notify: file.at("notify").named(|_, v| channel(v)),
         judges: file.at("judges").named(|_, v| named_judge(v)),
         gateway: listen(file.at("gateway")),
@@ -231,7 +233,7 @@ pub(super) fn strategy(view: View<'_>) -> Strategy {
 }
 
 /// What carries a value, where one is named.
-fn carrier(view: View<'_>) -> Option<Carrier> {
+pub(super) fn carrier(view: View<'_>) -> Option<Carrier> {
     view.at("cookie").text().map(Carrier::Cookie).or_else(|| view.at("header").text().map(Carrier::Header))
 }
 

@@ -52,6 +52,9 @@ impl Check<'_> {
                 self.say(key, &join("trains", &name), &problem.to_string(), None);
             }
         }
+        for (name, key, test) in named(root, "ab_tests") {
+            self.ab_test(&name, key, test);
+        }
         for (name, key, source) in named(root, "sources") {
             self.variables(&join("sources", &name), source, &["token", "api_key", "app_key", "key", "secret", "session", "login"]);
             if source.get("login").is_some() && source.get("token").is_some() {
@@ -370,7 +373,7 @@ impl Check<'_> {
     }
 
     /// A header or a cookie, and names and values that they can have.
-    fn carrier(&mut self, path: &str, at: &Node, node: &Node, needed: bool) {
+    pub(super) fn carrier(&mut self, path: &str, at: &Node, node: &Node, needed: bool) {
         match (node.get("header"), node.get("cookie")) {
             (Some(_), Some(second)) => self.say(second, path, "`header` and `cookie` are both given: it is in one place", None),
             (None, None) if needed => self.say(at, path, "neither `header` nor `cookie` says what carries it", None),

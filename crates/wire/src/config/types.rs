@@ -1,5 +1,6 @@
 //! tidegate.yaml as values: every default in place, every unit resolved.
 
+use super::ab::AbTest;
 use super::driver::{Driver, Telemetry};
 use super::origin::Origins;
 use crate::sources::MetricSource;
@@ -46,6 +47,8 @@ pub struct Workspace {
     pub sources: IndexMap<String, MetricSource>,
     /// Services that are released together; versions are named when a train departs.
     pub trains: IndexMap<String, Vec<Car>>,
+    /// Versions that are compared on clients drawn by lot.
+    pub ab_tests: IndexMap<String, AbTest>,
     /// Who is told what.
     pub notify: IndexMap<String, Channel>,
     /// Judges that other tools ask.

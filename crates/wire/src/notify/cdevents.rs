@@ -38,6 +38,7 @@ pub fn kind(topic: Topic, first: bool) -> &'static str {
         Topic::Glass => "dev.cdeventsx.tidegate-glass.broken.0.1.0",
         Topic::Tripped => "dev.cdeventsx.tidegate-breaker.tripped.0.1.0",
         Topic::Closed => "dev.cdeventsx.tidegate-breaker.closed.0.1.0",
+        Topic::Concluded => "dev.cdeventsx.tidegate-ab.concluded.0.1.0",
     }
 }
 

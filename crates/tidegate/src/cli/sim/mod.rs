@@ -72,6 +72,8 @@ enum ScriptName {
     Guilty,
     /// A train of four services goes back in reverse, past one that cannot be taken back
     Train,
+    /// An A/B test in which one variant harms, one is better and one no different
+    Ab,
 }
 
 impl ScriptName {
@@ -84,6 +86,7 @@ impl ScriptName {
             ScriptName::Halted => Script::Halted,
             ScriptName::Guilty => Script::Guilty,
             ScriptName::Train => Script::Train,
+            ScriptName::Ab => Script::Ab,
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::daemon::story;
 use serde::de::DeserializeOwned;
 use tidegate_core::machine::Machine;
 use tidegate_core::notify::{About, Item, Topic};
-use tidegate_core::{access, breaker, rollout, train};
+use tidegate_core::{ab, access, breaker, rollout, train};
 use tidegate_port::Record;
 
 /// What a record tells; none where nobody is told of it.
@@ -26,6 +26,7 @@ pub fn news(record: &Record) -> Option<Item> {
         }
         access::Access::KIND => Some(item(Some(subject), subject, told(record, access_words)?)),
         breaker::Breaker::KIND => Some(item(None, &format!("breaker {subject}"), told(record, breaker_words)?)),
+        ab::Tests::KIND => Some(item(None, &format!("A/B test {subject}"), told(record, ab_words)?)),
         train::Trains::KIND => Some(item(None, &format!("train {subject}"), told(record, train_words)?)),
         _ => None,
     }
@@ -46,6 +47,19 @@ fn access_words(event: &access::Event) -> String {
             format!("{by} broke the glass until {until}: approvals and freezes do not count: {reason}")
         }
         _ => String::new(),
+    }
+}
+
+fn ab_words(event: &ab::Event) -> String {
+    match event {
+        ab::Event::Started { by, reason, .. } => format!("started by {by}: {reason}"),
+        ab::Event::VariantStopped { variant, why, .. } => format!("{variant} is stopped, and its clients go back: {why}"),
+        ab::Event::Concluded { result, .. } => {
+            let each: Vec<String> = result.comparisons.iter().map(|c| format!("{}: {}", c.variant, c.verdict.words())).collect();
+            format!("concluded: {}", each.join("; "))
+        }
+        ab::Event::Stopped { by, reason, .. } => format!("stopped by {by}: {reason}"),
+        ab::Event::VariantReady { .. } | ab::Event::Running { .. } | ab::Event::Adopted { .. } => String::new(),
     }
 }
 

@@ -278,7 +278,7 @@ impl Trainer {
     /// What was trained in a freeze is kept until its end, or until it can be told whether there is one.
     async fn is_let(&self, training: &Training, version: &str, service: &str) -> Result<bool> {
         let still = self.watchman.stands_still(service).await.map_err(|e| exit::failure(exit::OUTSIDE, format!("{e:#}")))?;
-        if still.is_some() {
+        if still.is_some() || self.watchman.in_test(service).await?.is_some() {
             return Ok(false);
         }
         let config = &self.shop.opened.config;

@@ -1,6 +1,7 @@
 //! The one table of keys of tidegate.yaml: the parser's known keys, the schema, the docs page and the
 //! defaults all come from here.
 
+mod ab;
 mod breakers;
 mod drivers;
 mod freezes;
@@ -89,6 +90,7 @@ pub static ROOT: Table = Table {
             "What must be normal before and while anything goes forward.",
         ),
         key("trains", names("train", &Shape::Table(&trains::TRAIN)), Need::Optional, "Services that are released together."),
+        key("ab_tests", names("test", &Shape::Table(&ab::AB_TEST)), Need::Optional, "Versions that are compared on clients drawn by lot."),
         key("notify", names("channel", &notify::CHANNEL), Need::Optional, "Who is told when something happens, and how."),
         key(
             "judges",

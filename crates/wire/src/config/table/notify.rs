@@ -24,9 +24,10 @@ const TOPICS: Shape = Shape::List {
         "glass",
         "tripped",
         "closed",
+        "concluded",
     ]),
     min: 1,
-    max: 13,
+    max: 14,
 };
 const ON: Key = key("on", TOPICS, Need::Default("[page]"), "What it is told.");
 const SERVICES: Key = key(

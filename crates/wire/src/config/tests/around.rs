@@ -4,9 +4,11 @@ use super::super::{Way, load_in};
 use super::mistakes::{check, said};
 use crate::sources::MetricSource;
 use expect_test::expect;
+use tidegate_core::ab::Spec;
 use tidegate_core::access::Role;
 use tidegate_core::breaker::Rule;
 use tidegate_core::notify::{Limits, Topic};
+use tidegate_core::route::Carrier;
 
 const HEAD: &str = "version: 1\nworkspace: shop\nmodels:\n  m: { artifact: m.onnx }\n";
 
@@ -155,4 +157,38 @@ fn sources_and_what_asks_them() {
 
             tidegate.yaml: 5 problems"#]],
     );
+}
+
+#[test]
+fn ab_tests() {
+    let file = |service: &str, test: &str| format!("{HEAD}services:\n  s: {{ {service} }}\nab_tests:\n  t: {{ service: s, {test} }}\n");
+    let two = "variants: { control: {}, a: { weight: 3 } }, min_effect: 0.02";
+    let rate = "metric: { kind: rate, better: higher }";
+    let text = file("model: m, affinity: { cookie: id }", &format!("{two}, {rate}, share: 40"));
+    let loaded = load_in(&text, "tidegate.yaml", None).unwrap();
+    let test = &loaded.ab_tests["t"];
+    assert_eq!((test.share_bp, test.alpha, test.horizon_ms, test.metric.window_ms), (4_000, 0.05, 14 * 24 * 3_600_000, 3_600_000));
+    let draft = test.draft("t", &loaded, |variant| if variant == "a" { "2".to_owned() } else { "1".to_owned() }).unwrap();
+    assert_eq!(draft.unit, Carrier::Cookie("id".to_owned()), "the service's affinity");
+    let spec = Spec::build(draft).unwrap();
+    let shares: Vec<(&str, &str, u32)> = spec.variants.iter().map(|v| (v.name.as_str(), v.version.as_str(), v.share_bp)).collect();
+    assert_eq!(shares, [("control", "1", 1_000), ("a", "2", 3_000)]);
+    let mean = "metric: { kind: mean, better: lower, min: -10, max: 30, missing: zero, window: 5m }, unit: { header: x-user }";
+    let loaded =
+        load_in(&file("model: m", &format!("variants: {{ a: {{}}, control: {{}} }}, min_effect: 2, {mean}")), "tidegate.yaml", None);
+    let loaded = loaded.unwrap();
+    assert_eq!((loaded.ab_tests["t"].metric.min, loaded.ab_tests["t"].metric.max), (-10.0, 30.0));
+    for (service, test, why) in [
+        ("model: m", format!("{two}, {rate}"), "nothing says what a client is: a test is of clients, not of requests"),
+        ("model: m, affinity: { header: x }", format!("variants: {{ a: {{}}, b: {{}} }}, min_effect: 1, {rate}"), "called `control`"),
+        ("model: m, affinity: { header: x }", format!("variants: {{ control: {{}} }}, min_effect: 0.1, {rate}"), "has 2 to 8 variants"),
+        ("model: m", format!("{two}, metric: {{ kind: mean, better: lower, max: 1 }}, unit: {{ header: x }}"), "a mean needs `min`"),
+        ("model: m", format!("{two}, metric: {{ kind: rate, better: lower, max: 1 }}, unit: {{ header: x }}"), "only a mean has bounds"),
+        ("model: m", format!("{two}, {rate}, unit: {{}}"), "neither `header` nor `cookie`"),
+        ("model: m", format!("{two}, {rate}, unit: {{ header: x }}, horizon: 30m"), "no client would ever be counted"),
+        ("model: m", format!("{two}, metric: {{ kind: much, better: lower }}, unit: {{ header: x }}"), "metric.kind"),
+    ] {
+        let found = said(&file(service, &test), None);
+        assert!(found.contains(why), "{test}: {found}");
+    }
 }
