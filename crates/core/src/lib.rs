@@ -8,6 +8,7 @@ pub mod access;
 pub mod blame;
 pub mod breaker;
 pub mod contract;
+pub mod deployment;
 pub mod drift;
 pub mod freeze;
 pub mod gate;
