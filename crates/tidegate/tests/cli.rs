@@ -18,6 +18,9 @@ mod chromium;
 mod config;
 #[path = "cli/data.rs"]
 mod data;
+#[cfg(feature = "data")]
+#[path = "cli/deployments.rs"]
+mod deployments;
 #[path = "cli/door.rs"]
 mod door;
 #[cfg(feature = "data")]

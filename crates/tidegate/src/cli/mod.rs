@@ -14,6 +14,7 @@ mod gate;
 mod init;
 mod journal;
 mod judge;
+mod may;
 mod model;
 mod notify;
 mod people;

@@ -5,6 +5,7 @@
 //! Not here: files. The caller hands in text, and facts about the repository where it has them.
 
 mod check;
+mod deployments;
 mod guardrail;
 mod init;
 pub(crate) mod near;
@@ -24,6 +25,7 @@ pub mod unit;
 mod tests;
 
 pub use check::NAME_CHARS_MAX;
+pub use deployments::{Asks, Deployment, GithubEntry, Tool};
 pub use init::{FACTS_BYTES_MAX, FILES_MAX, RepoScan, StageFacts, init, scan};
 pub use origin::{From, Origin, Origins};
 pub use page::docs_page;

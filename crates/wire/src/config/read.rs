@@ -4,6 +4,7 @@
 //! to when it is not is never seen by a caller of `load`.
 
 use super::check::number_of;
+use super::deployments::deployment;
 use super::guardrail;
 use super::origin::Origins;
 use super::types::{
@@ -31,14 +32,14 @@ const PREVIEW_HEADER: &str = "x-tidegate-preview";
 
 /// A value that may be absent.
 #[derive(Clone, Copy)]
-struct View<'a>(Option<&'a Node>);
+pub(super) struct View<'a>(Option<&'a Node>);
 
 impl<'a> View<'a> {
-    fn at(self, key: &str) -> View<'a> {
+    pub(super) fn at(self, key: &str) -> View<'a> {
         View(self.0.and_then(|n| n.get(key)))
     }
 
-    fn text(self) -> Option<String> {
+    pub(super) fn text(self) -> Option<String> {
         self.0?.text().map(std::borrow::Cow::into_owned)
     }
 
@@ -46,7 +47,7 @@ impl<'a> View<'a> {
         self.text().as_deref() == Some(word)
     }
 
-    fn owned(self, key: &str) -> String {
+    pub(super) fn owned(self, key: &str) -> String {
         self.at(key).text().unwrap_or_default()
     }
 
@@ -58,7 +59,7 @@ impl<'a> View<'a> {
         self.0.and_then(Node::as_i64).and_then(|n| u32::try_from(n).ok()).unwrap_or_default()
     }
 
-    fn ms(self) -> Option<u64> {
+    pub(super) fn ms(self) -> Option<u64> {
         self.text().and_then(|t| unit::duration_ms(&t).ok())
     }
 
@@ -74,7 +75,7 @@ impl<'a> View<'a> {
         self.0.and_then(Node::as_seq).unwrap_or(&[]).iter().map(|n| View(Some(n))).collect()
     }
 
-    fn named<T>(self, each: impl Fn(&str, View<'a>) -> T) -> IndexMap<String, T> {
+    pub(super) fn named<T>(self, each: impl Fn(&str, View<'a>) -> T) -> IndexMap<String, T> {
         let entries = self.0.and_then(Node::as_map).unwrap_or(&[]);
         let text = |k: &'a Node| k.text().unwrap_or_default().into_owned();
         entries.iter().map(|(k, v)| (text(k), each(&text(k), View(Some(v))))).collect()
@@ -107,6 +108,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         trains: file.at("trains").named(|_, v| cars(v)),
         notify: file.at("notify").named(|_, v| channel(v)),
         judges: file.at("judges").named(|_, v| named_judge(v)),
+        deployments: file.at("deployments").named(|_, v| deployment(v)),
         gateway: listen(file.at("gateway")),
         console: listen(file.at("console")),
         origins: Origins::of(root),

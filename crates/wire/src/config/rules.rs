@@ -13,7 +13,7 @@ use tidegate_core::rollout::STAGES_MAX;
 use tidegate_core::route::{is_token, is_value};
 
 /// Names in records that are nobody's.
-const RESERVED: [&str; 5] = ["owner", "console", "training", "watch", "judge"];
+const RESERVED: [&str; 6] = ["owner", "console", "training", "watch", "judge", "deployment"];
 
 impl Check<'_> {
     /// All of them.
@@ -61,6 +61,9 @@ impl Check<'_> {
         for (name, _, channel) in named(root, "notify") {
             self.variables(&join("notify", &name), channel, &["slack", "secret", "login"]);
             self.channel(&join("notify", &name), channel);
+        }
+        for (name, key, deployment) in named(root, "deployments") {
+            self.deployment(&join("deployments", &name), key, deployment);
         }
         for (name, key, judge) in named(root, "judges") {
             self.guardrail(&join("judges", &name), "errors", key, judge);
@@ -128,7 +131,7 @@ impl Check<'_> {
         }
     }
 
-    fn say(&mut self, at: &Node, path: &str, message: &str, help: Option<&str>) {
+    pub(super) fn say(&mut self, at: &Node, path: &str, message: &str, help: Option<&str>) {
         self.add(at, path, message.to_owned(), help.map(str::to_owned));
     }
 
@@ -311,7 +314,7 @@ impl Check<'_> {
     }
 
     /// Names of variables that hold a secret.
-    fn variables(&mut self, path: &str, node: &Node, keys: &[&str]) {
+    pub(super) fn variables(&mut self, path: &str, node: &Node, keys: &[&str]) {
         for key in keys {
             let Some((value, text)) = node.get(key).and_then(|v| Some((v, v.text()?))) else { continue };
             let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';

@@ -1,5 +1,6 @@
 //! tidegate.yaml as values: every default in place, every unit resolved.
 
+use super::deployments::Deployment;
 use super::origin::Origins;
 use crate::sources::MetricSource;
 use crate::yaml::Node;
@@ -49,6 +50,8 @@ pub struct Workspace {
     pub notify: IndexMap<String, Channel>,
     /// Judges that other tools ask.
     pub judges: IndexMap<String, NamedJudge>,
+    /// Deployments that other tools hold until they are answered.
+    pub deployments: IndexMap<String, Deployment>,
     /// Address of the gateway.
     pub gateway: SocketAddr,
     /// Address of the console.

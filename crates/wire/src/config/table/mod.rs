@@ -2,6 +2,7 @@
 //! defaults all come from here.
 
 mod breakers;
+mod deployments;
 mod freezes;
 mod judges;
 mod model;
@@ -94,6 +95,12 @@ pub static ROOT: Table = Table {
             names("judge", &Shape::Table(&judges::JUDGE)),
             Need::Optional,
             "Judges that other tools ask, of traffic that those tools move.",
+        ),
+        key(
+            "deployments",
+            names("deployment", &deployments::DEPLOYMENT),
+            Need::Optional,
+            "Deployments that GitHub or GitLab hold until they are answered here.",
         ),
         key("gateway", Shape::Table(&GATEWAY), Need::Default("{}"), "Where requests come in."),
         key("console", Shape::Table(&CONSOLE), Need::Default("{}"), "The web pages."),

@@ -1,11 +1,12 @@
-//! What stands around a release: people, approvals and breakers.
+//! What stands around a release: people, approvals, breakers, and deployments that others hold.
 
-use super::super::{Way, load_in};
+use super::super::{Asks, GithubEntry, Tool, Way, load_in};
 use super::mistakes::{check, said};
 use crate::sources::MetricSource;
 use expect_test::expect;
 use tidegate_core::access::Role;
 use tidegate_core::breaker::Rule;
+use tidegate_core::deployment::VersionBy;
 use tidegate_core::notify::{Limits, Topic};
 
 const HEAD: &str = "version: 1\nworkspace: shop\nmodels:\n  m: { artifact: m.onnx }\n";
@@ -155,4 +156,42 @@ fn sources_and_what_asks_them() {
 
             tidegate.yaml: 5 problems"#]],
     );
+}
+
+#[test]
+fn deployments() {
+    let file = |deployment: &str| {
+        format!("{HEAD}services:\n  s: {{ model: m }}\npeople:\n  ada: {{ roles: [developer] }}\ndeployments:\n  d: {{ {deployment} }}\n")
+    };
+    let github = "github: acme/shop, environment: production, secret: HOOK, service: s";
+    let load = |deployment: &str| load_in(&file(deployment), "tidegate.yaml", None).unwrap().deployments["d"].clone();
+    let found = load(&format!("{github}, token: TOKEN, version: 'v{{version}}', logins: {{ octocat: ada }}"));
+    assert_eq!((found.path.as_str(), found.api.as_str(), found.within_ms), ("acme/shop", "https://api.github.com", 7 * 86_400_000));
+    assert_eq!((&found.asks, &found.version), (&Asks::Approvals, &VersionBy::Ref { before: "v".to_owned(), behind: String::new() }));
+    assert_eq!(found.logins["octocat"], "ada");
+    let app = load(&format!("{github}, app: 12345, key: APP_KEY, api: 'https://git.example.org/api/v3/', asks: gates"));
+    assert_eq!((app.api.as_str(), app.asks), ("https://git.example.org/api/v3", Asks::Gates));
+    let entry = GithubEntry::App { id: "12345".to_owned(), key: "APP_KEY".to_owned() };
+    assert_eq!(app.tool, Tool::Github { environment: "production".to_owned(), entry });
+    let check = load("gitlab_check: a/b/c, check: tidegate, secret: HOOK, token: TOKEN, service: s, version: commit");
+    assert_eq!(check.tool, Tool::GitlabCheck { check: "tidegate".to_owned(), token: "TOKEN".to_owned() });
+    for (deployment, why) in [
+        (github.to_owned(), "one of `token`, and `app` with `key`, says how GitHub lets us in"),
+        (format!("{github}, token: T, app: 1, key: K"), "one of `token`"),
+        (format!("{github}, app: 1"), "one of `token`"),
+        (format!("{github}, token: 'ghs_abc'"), "it is no name of an environment variable"),
+        (format!("{github}, token: T, version: latest"), "neither `newest` nor `commit`"),
+        (format!("{github}, token: T, asks: judge"), "`asks: judge` needs `judge`"),
+        (format!("{github}, token: T, judge: web"), "judge"),
+        (format!("{github}, token: T, api: 'ftp://x'"), "it is no plain address of an API"),
+        (format!("{github}, token: T, api: 'https://user@x'"), "it is no plain address of an API"),
+        (format!("{github}, token: T, logins: {{ eve: eve }}"), "deployments.d.logins.eve"),
+        ("github: shop, environment: p, secret: H, token: T, service: s".to_owned(), "it is no path of a repository"),
+        ("github: a/b/c, environment: p, secret: H, token: T, service: s".to_owned(), "it is no path of a repository"),
+        ("gitlab: a/.., environment: p, secret: H, token: T, service: s".to_owned(), "it is no path of a repository"),
+        ("gitlab: a/b, environment: p, token: T, service: s".to_owned(), "secret"),
+    ] {
+        let found = said(&file(&deployment), None);
+        assert!(found.contains(why), "{deployment}: {found}");
+    }
 }

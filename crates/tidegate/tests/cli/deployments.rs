@@ -1,0 +1,241 @@
+//! Deployments that GitHub and GitLab hold: signed webhooks come in, and a stand-in of their APIs, which looks at method, path,
+//! headers and body, is told what was found.
+
+use crate::retrain::{looked, stands, trained};
+use crate::up::{owner, up};
+use crate::world::{World, has_runtime, in_order, wait_for};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+
+const PEOPLE: &str = "people:\n  ada: { roles: [developer, approver] }\n  grace: { roles: [approver] }\n";
+const HOOK: &str = "it is a secret";
+const DELIVERY: &str = "72d3162e-cc78-11e3-81ab-4c9367dc0958";
+
+/// A request as the stand-in got it.
+#[derive(Clone)]
+struct Taken {
+    line: String,
+    headers: Vec<String>,
+    body: Value,
+}
+
+/// The APIs of both; it answers the first request with 503, as a service that is being restarted does.
+#[derive(Clone)]
+struct Apis {
+    port: u16,
+    taken: Arc<Mutex<Vec<Taken>>>,
+}
+
+impl Apis {
+    fn start() -> Apis {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let apis = Apis { port: listener.local_addr().unwrap().port(), taken: Arc::default() };
+        let taken = apis.taken.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let mut reader = BufReader::new(stream.try_clone().unwrap());
+                let mut lines = reader.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty());
+                let line = lines.next().unwrap_or_default();
+                let headers: Vec<String> = lines.collect();
+                let length = headers.iter().find_map(|h| h.to_lowercase().strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
+                let mut bytes = vec![0; length];
+                reader.read_exact(&mut bytes).unwrap();
+                let mut taken = taken.lock().unwrap();
+                let status = match (taken.len(), line.contains("/deployment_protection_rule")) {
+                    (0, _) => 503,
+                    (_, true) => 204,
+                    (_, false) => 201,
+                };
+                taken.push(Taken { line, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) });
+                write!(stream, "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
+            }
+        });
+        apis
+    }
+
+    fn taken(&self) -> Vec<Taken> {
+        self.taken.lock().unwrap().clone()
+    }
+}
+
+/// As GitHub signs, by another program; none where it is missing, which is said.
+fn signature(secret: &str, body: &str) -> Option<String> {
+    let args = ["dgst", "-sha256", "-hmac", secret, "-hex"];
+    let started = Command::new("openssl").args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let Ok(mut child) = started else {
+        eprintln!("skipped: no `openssl` to sign with");
+        return None;
+    };
+    child.stdin.take().unwrap().write_all(body.as_bytes()).unwrap();
+    let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    Some(said.trim().rsplit(' ').next().unwrap().to_owned())
+}
+
+/// The body of an answer with its status.
+fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let length = body.len();
+    write!(
+        stream,
+        "POST {path} HTTP/1.1\r\nhost: tidegate.example\r\n{headers}connection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), serde_json::from_str(body).unwrap_or(Value::Null))
+}
+
+/// In the shape of GitHub's documentation.
+fn rule(port: u16) -> Value {
+    json!({
+        "action": "requested", "environment": "production", "event": "push",
+        "deployment_callback_url": format!("http://127.0.0.1:{port}/repos/acme/shop/actions/runs/7/deployment_protection_rule"),
+        "deployment": { "id": 70, "sha": "f95f852bd8fca8fcc58a9a2d6c842781e32a215e", "ref": "main", "task": "deploy",
+            "environment": "production", "creator": { "login": "octocat", "id": 1 } },
+        "pull_requests": [], "repository": { "id": 5, "full_name": "acme/shop" }, "installation": { "id": 9 },
+        "sender": { "login": "octocat", "id": 1 },
+    })
+}
+
+/// As GitLab sends it with an external status check.
+fn check() -> Value {
+    json!({
+        "object_kind": "merge_request", "user": { "id": 1, "username": "octocat" },
+        "project": { "id": 6, "path_with_namespace": "acme/shop" },
+        "object_attributes": { "iid": 4, "source_branch": "topic", "state": "opened",
+            "last_commit": { "id": "141be9714669a4c1ccaa013c6a7f3e462ff2a40f" } },
+        "external_approval_rule": { "id": 1, "name": "tidegate", "external_url": "https://example.com/" },
+    })
+}
+
+fn waiting(apis: &Apis) -> World {
+    let world = trained("on: data, cool_down: 0ms", PEOPLE);
+    let port = apis.port;
+    let deployments = format!(
+        "deployments:\n  shop: {{ github: acme/shop, environment: production, api: 'http://127.0.0.1:{port}', secret: GITHUB_HOOK, \
+         token: GITHUB_TOKEN, service: s, logins: {{ octocat: ada }} }}\n  \
+         closed: {{ github: acme/closed, environment: production, secret: UNSET_HOOK, token: GITHUB_TOKEN, service: s }}\n  \
+         merge: {{ gitlab_check: acme/shop, check: tidegate, api: 'http://127.0.0.1:{port}/api/v4', secret: GITLAB_HOOK, \
+         token: GITLAB_TOKEN, service: s, asks: gates }}\n"
+    );
+    let config = world.read("tidegate.yaml").replace("s: { model: m }", "s: { model: m, approvals: 1 }");
+    world.write("tidegate.yaml", &format!("{config}{deployments}"));
+    for (name, value) in [("GITHUB_HOOK", HOOK), ("GITHUB_TOKEN", "ghs_x"), ("GITLAB_HOOK", HOOK), ("GITLAB_TOKEN", "glpat_x")] {
+        world.set(name, value);
+    }
+    world
+}
+
+fn token(world: &World, args: &[&str]) -> String {
+    let said = world.run(&[&["token", "create", "--label", "x"], args].concat()).well();
+    said.out.trim().to_owned()
+}
+
+#[test]
+fn a_job_of_github_waits_until_the_version_may_be_released() {
+    let Some(_) = signature("a", "b").filter(|_| has_runtime()) else { return };
+    let apis = Apis::start();
+    let world = waiting(&apis);
+    let _up = up(&world);
+    looked(&world);
+    world.write("words.csv", "word\nother\n");
+    stands(&world, 1, "waits");
+    let address = owner(&world)["console"].as_str().unwrap().to_owned();
+    let send = |kind: &str, body: &Value, secret: &str| {
+        let text = body.to_string();
+        let signed = format!("sha256={}", signature(secret, &text).unwrap());
+        let headers = [("x-github-event", kind), ("x-github-delivery", DELIVERY), ("x-hub-signature-256", signed.as_str())];
+        post(&address, "/webhooks/github", &headers, &text)
+    };
+    let asks = |body: &Value| send("deployment_protection_rule", body, HOOK);
+    let changed = |key: &str, value: Value| {
+        let mut body = rule(apis.port);
+        body[key] = value;
+        body
+    };
+    // What proves nothing is not read, and leaves nothing behind.
+    let body = rule(apis.port);
+    for (path, headers) in
+        [("/webhooks/github", &[][..]), ("/webhooks/github", &[("x-hub-signature-256", "sha256=00")]), ("/webhooks/gitlab", &[])]
+    {
+        assert_eq!(post(&address, path, headers, &body.to_string()).0, 401);
+    }
+    assert_eq!(send("deployment_protection_rule", &body, "another secret").0, 401);
+    let at = |url: &str| changed("deployment_callback_url", json!(url));
+    let of = |repository: &str| {
+        let mut body = at(&format!("http://127.0.0.1:{}/repos/{repository}/actions/runs/7/deployment_protection_rule", apis.port));
+        body["repository"]["full_name"] = json!(repository);
+        body
+    };
+    assert_eq!(asks(&of("acme/closed")).0, 404, "without a secret of its own its door is closed");
+    let elsewhere = asks(&at("https://evil.example/repos/acme/shop/actions/runs/7/deployment_protection_rule"));
+    assert!(elsewhere.0 == 400 && elsewhere.1["answer"].as_str().unwrap().contains("nothing else is called"), "{elsewhere:?}");
+    let other = asks(&at(&format!("http://127.0.0.1:{}/repos/acme/other/actions/runs/7/deployment_protection_rule", apis.port)));
+    assert!(other.0 == 400 && other.1["answer"].as_str().unwrap().contains("none of a run of acme/shop"), "{other:?}");
+    assert_eq!(asks(&changed("workflow_run", json!({ "id": 8 }))).0, 400, "a run that does not match");
+    assert_eq!(asks(&of("acme/none")).0, 404, "a repository that nobody configured");
+    assert_eq!(send("ping", &json!({ "zen": "x" }), HOOK).0, 200);
+    assert!(!world.events().iter().any(|event| event.starts_with("deployment/")));
+
+    // It waits for an approval, which is asked for in the name of whoever wants it; the job sees why.
+    assert_eq!(asks(&body), (202, json!({ "answer": "it is looked at", "deployment": "deployment/shop/run-7-70" })));
+    let report = wait_for("the report", || apis.taken().get(1).cloned());
+    assert_eq!(report.line, "POST /repos/acme/shop/actions/runs/7/deployment_protection_rule HTTP/1.1");
+    assert!(report.headers.iter().any(|h| h.eq_ignore_ascii_case("authorization: Bearer ghs_x")), "{:?}", report.headers);
+    assert_eq!((&report.body["environment_name"], report.body.get("state")), (&json!("production"), None));
+    in_order(report.body["comment"].as_str().unwrap(), &["Tidegate: version 1 of s: approvals:", "0 of 1 approvals", "others than ada"]);
+    assert_eq!(apis.taken()[0].body, report.body, "what was not taken is said again");
+    assert_eq!(asks(&body).0, 202, "the same delivery again");
+    let may = ["release", "may", "s", "1"];
+    let waits = world.run(&may);
+    assert_eq!(waits.code, 5, "{waits:?}");
+    in_order(
+        &waits.out,
+        &["waits: version 1 of s by `default`", "yes gates: all", "waits approvals: 0 of 1", "yes freeze", "yes under_way"],
+    );
+    world.run(&["release", "may", "s", "9"]).fails(4, &["there is none; known are 1"]);
+    in_order(&world.run(&["release", "deployments"]).well().out, &["deployment/shop/run-7-70", "waits", "0 of 1 approvals"]);
+
+    let (ada, grace) = (token(&world, &["--person", "ada"]), token(&world, &["--person", "grace"]));
+    let approve = ["release", "approve", "s", "1", "--reason", "seen"];
+    world.run_as(&ada, &approve).fails(5, &["ada"]);
+    world.run_as(&grace, &approve).well();
+    let approved = wait_for("the approval", || apis.taken().into_iter().find(|t| t.body["state"] == "approved"));
+    in_order(approved.body["comment"].as_str().unwrap(), &["version 1 of s", "approved by grace"]);
+    wait_for("the end", || world.events().iter().filter(|e| *e == "deployment/shop/run-7-70 told").nth(1).cloned());
+    let of_it = || world.events().into_iter().filter(|e| e.starts_with("deployment/")).collect::<Vec<_>>();
+    let event = |word: &str| format!("deployment/shop/run-7-70 {word}");
+    assert_eq!(of_it(), ["asked", "found", "told", "found", "told"].map(event));
+    assert_eq!(asks(&body).0, 202, "and again, after its answer");
+    assert_eq!((of_it().len(), apis.taken().len()), (5, 3));
+
+    // Jobs elsewhere ask by HTTP: with a header by the command, or with a token in the path.
+    world.run(&may).well();
+    world.run_as(&grace, &[&may[..], &["--server", &format!("http://{address}")]].concat()).well();
+    let judge = token(&world, &["--scope", "judge"]);
+    let mut stream = TcpStream::connect(&address).unwrap();
+    write!(stream, "GET /hooks/{judge}/may/s/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.starts_with("HTTP/1.1 200 ") && text.contains(r#""answer":"yes""#), "{text}");
+
+    // A check of GitLab is signed without a prefix; what it asks for are the gates.
+    let text = check().to_string();
+    let signed = signature(HOOK, &text).unwrap();
+    assert_eq!(post(&address, "/webhooks/gitlab", &[("x-gitlab-token", "guessed")], &text).0, 401);
+    assert_eq!(post(&address, "/webhooks/gitlab", &[("x-gitlab-signature", &signed)], &text).0, 202);
+    let passed = wait_for("the check", || apis.taken().get(3).cloned());
+    assert_eq!(passed.line, "POST /api/v4/projects/6/merge_requests/4/status_check_responses HTTP/1.1");
+    assert!(passed.headers.iter().any(|h| h.eq_ignore_ascii_case("private-token: glpat_x")), "{:?}", passed.headers);
+    let sha = "141be9714669a4c1ccaa013c6a7f3e462ff2a40f";
+    assert_eq!(passed.body, json!({ "sha": sha, "external_status_check_id": 1, "status": "passed" }));
+    let journal = world.run(&["journal", "-n", "1000", "--json"]).well().out;
+    assert!(!journal.contains("ghs_x") && !journal.contains(HOOK), "no secret is recorded");
+    world.run(&["audit", "verify"]).well();
+}
