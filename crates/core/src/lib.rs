@@ -7,9 +7,11 @@
 pub mod access;
 pub mod blame;
 pub mod breaker;
+pub mod change;
 pub mod contract;
 pub mod deployment;
 pub mod drift;
+pub mod duty;
 pub mod freeze;
 pub mod gate;
 pub mod id;

@@ -26,6 +26,9 @@ mod door;
 #[cfg(feature = "data")]
 #[path = "cli/drift.rs"]
 mod drift;
+#[cfg(feature = "data")]
+#[path = "cli/duty.rs"]
+mod duty;
 #[path = "cli/empty.rs"]
 mod empty;
 #[path = "cli/exp.rs"]

@@ -1,6 +1,6 @@
 //! What a fact is about.
 
-use crate::{access, breaker, rollout, train};
+use crate::{access, breaker, duty, rollout, train};
 use serde::{Deserialize, Serialize};
 
 /// What a notification is about.
@@ -132,6 +132,17 @@ impl About for breaker::Event {
         match self {
             breaker::Event::Tripped { .. } => Some(Topic::Tripped),
             breaker::Event::Closed { .. } => Some(Topic::Closed),
+        }
+    }
+}
+
+impl About for duty::Event {
+    fn topic(&self) -> Option<Topic> {
+        match self {
+            // The release or the request that a call is about was told already; a decision against the judge was not.
+            duty::Event::Called { disagreement, .. } => disagreement.as_ref().map(|_| Topic::Page),
+            duty::Event::Escalated { .. } => Some(Topic::Page),
+            duty::Event::Answered { .. } => None,
         }
     }
 }

@@ -3,10 +3,12 @@
 mod audit;
 mod bounds;
 mod breaker;
+mod change;
 mod check;
 mod config;
 #[cfg(feature = "data")]
 mod drift;
+mod duty;
 mod dvc;
 mod exp;
 mod freeze;
@@ -95,6 +97,9 @@ enum Command {
     /// Shows trains; releases several services in order, and takes them back in reverse
     #[command(subcommand)]
     Train(train::TrainCommand),
+    /// Shows who is on duty and who was called; answers for a decision against the judge
+    #[command(subcommand)]
+    Duty(duty::DutyCommand),
     /// Shows who is told what happens, and whether they were; tells one a test
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -157,6 +162,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Freeze(args) => freeze::freeze(&context, &args),
         Command::Breaker(command) => breaker::breaker(&context, &command),
         Command::Train(command) => train::train(&context, &command),
+        Command::Duty(command) => duty::duty(&context, &command),
         Command::Notify(command) => notify::notify(&context, &command),
         Command::BreakGlass(args) => people::break_glass(&context, &args),
         Command::Retrain(command) => retrain::retrain(&context, &command),

@@ -10,7 +10,7 @@ use super::ticks::Ticks;
 use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
-use super::{access, breaker, checking, deployments, may, notifier, people, release_view, steer, train, training};
+use super::{access, breaker, change, checking, deployments, duty, may, notifier, people, release_view, steer, train, training};
 use crate::exit;
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -60,6 +60,7 @@ pub struct Api {
     pub hooks: Hooks,
     pub trains: train::Waits,
     pub deployments: deployments::Desk,
+    pub calls: duty::Open,
     pub breakers: breaker::Seen,
     pub board: notifier::Board,
 }
@@ -114,6 +115,10 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/releases", get(releases_json).post(steer::start)),
         ("/api/v1/releases/{service}/{number}", get(release_json)),
         ("/api/v1/releases/{service}/{number}/{command}", post(steer::command)),
+        ("/api/v1/records/{service}/{number}", get(change::release)),
+        ("/api/v1/records/{service}/version/{version}", get(change::version)),
+        ("/api/v1/duty/calls", get(duty::all)),
+        ("/api/v1/duty/answer", post(duty::answer)),
         ("/api/v1/may/{service}/{version}", get(may::may)),
         ("/api/v1/deployments", get(deployments::all)),
         ("/api/v1/approvals", get(people::all)),
@@ -155,7 +160,8 @@ pub async fn start(parts: Parts) -> Result<(SocketAddr, String, Api)> {
     let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, breakers, board, listen } = parts;
     let views = Views { opened: opened.clone(), plane: plane.clone(), blobs, sealed };
     let (hooks, trains, deployments) = (Hooks::default(), train::Waits::default(), deployments::Desk::default());
-    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus, hooks, trains, deployments, breakers, board };
+    let calls = duty::Open::default();
+    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus, hooks, trains, deployments, calls, breakers, board };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
         let advice = "end the other program, or name another address as `console: { listen: ... }` in tidegate.yaml";
         exit::failure(exit::OUTSIDE, format!("start the console on {listen}: {e}: {advice}"))

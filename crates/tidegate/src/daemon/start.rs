@@ -10,7 +10,7 @@ use super::seal::Sealer;
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{api, deployments, notifier, telemetry, train};
+use super::{api, deployments, duty, notifier, telemetry, train};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -222,6 +222,7 @@ impl Running {
             crate::task::spawn(train::conduct(api.clone(), name.clone()));
         }
         crate::task::spawn(deployments::keep(api.clone()));
+        crate::task::spawn(duty::keep(api.clone()));
         for desk in self.desks.values().cloned() {
             let (shop, plane, ticks) = (self.workshop(), self.plane.clone(), self.ticks.clone());
             crate::task::spawn(Trainer { desk, shop, plane, ticks, watchman: self.watchman() }.run());

@@ -3,8 +3,8 @@
 use super::access::Principal;
 use super::api::{Api, Failed};
 use super::offer::{Judge, Offered};
-use super::people;
 use super::watchman::Block;
+use super::{duty, people};
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::build::Record as _;
@@ -14,8 +14,10 @@ use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tidegate_core::access::{Action, Leave, Person};
+use tidegate_core::duty::Disagreement;
+use tidegate_core::judge::Assessment;
 use tidegate_core::model::Models;
-use tidegate_core::rollout::Command;
+use tidegate_core::rollout::{Command, Rollout};
 use tidegate_engine::rollouts::{Input, RolloutId};
 
 /// A release that somebody wants.
@@ -99,6 +101,9 @@ pub async fn begin(api: &Api, person: &Person, wanted: Start) -> Result<RolloutI
     if let Leave::Approved { by } = &leave {
         change.push_str(&format!(" (approved by {})", by.join(", ")));
     }
+    if config.people.contains_key(&person.name) {
+        change.push_str(&format!(" (started by {})", person.name));
+    }
     match wanted.despite.filter(|r| !r.trim().is_empty()) {
         Some(reason) => change.push_str(&format!(" (whatever today's data say: {reason})")),
         None => reactivate::check(&api.opened, &api.plane, &version).await?,
@@ -173,6 +178,14 @@ pub async fn candidate(
     Ok(axum::Json(judge.offer(&model, offered).await?).into_response())
 }
 
+/// What the judge says of a release at this moment.
+async fn judged_now(api: &Api, id: &RolloutId, open: &Rollout) -> Result<Option<Assessment>> {
+    let asked = id.clone();
+    let running = api.plane.control().call(move |driver| driver.assessments(&asked)).await??;
+    let recorded = || open.failed.as_ref().or(open.judged.as_ref()).map(|judged| judged.assessment.clone());
+    Ok(running.into_iter().last().map(|judged| judged.assessment).or_else(recorded))
+}
+
 /// Carries out a person's command on a release.
 pub async fn command(
     State(api): State<Api>,
@@ -223,7 +236,12 @@ pub async fn command(
     if matches!(word.as_str(), "retry" | "resume" | "promote") {
         people::note_use(&api.plane, &service, format!("{word} release {service}/{number}"), &person.name).await?;
     }
+    let judged = judged_now(&api, &id, open).await?.filter(|assessment| duty::disagrees(&word, assessment));
     api.plane.drive(Input::Command { rollout: id.clone(), key: None, command }).await.map_err(refused)?;
+    if let (Some(assessment), Some(reason)) = (judged, reason) {
+        let (by, assessment) = (person.name.clone(), Box::new(assessment));
+        duty::disagreed(&api, &id, Disagreement { by, wanted: word.clone(), reason, assessment }).await?;
+    }
     if matches!(word.as_str(), "retry" | "undo") {
         // An ended release was woken: somebody must see it to its new end.
         crate::task::spawn(follow(&api).until_the_end(id.clone()));

@@ -3,7 +3,7 @@
 
 use crate::retrain::{looked, stands, trained};
 use crate::up::{owner, up};
-use crate::world::{World, has_runtime, in_order, wait_for};
+use crate::world::{Started, World, has_runtime, in_order, wait_for};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -137,63 +137,95 @@ fn token(world: &World, args: &[&str]) -> String {
     said.out.trim().to_owned()
 }
 
-#[test]
-fn a_job_of_github_waits_until_the_version_may_be_released() {
-    let Some(_) = signature("a", "b").filter(|_| has_runtime()) else { return };
+/// Both tools, as they send.
+struct Tools {
+    apis: Apis,
+    address: String,
+}
+
+impl Tools {
+    fn send(&self, kind: &str, body: &Value, secret: &str) -> (u16, Value) {
+        let text = body.to_string();
+        let signed = format!("sha256={}", signature(secret, &text).unwrap());
+        let headers = [("x-github-event", kind), ("x-github-delivery", DELIVERY), ("x-hub-signature-256", signed.as_str())];
+        post(&self.address, "/webhooks/github", &headers, &text)
+    }
+
+    fn asks(&self, body: &Value) -> (u16, Value) {
+        self.send("deployment_protection_rule", body, HOOK)
+    }
+
+    /// A question with another value.
+    fn changed(&self, key: &str, value: Value) -> Value {
+        let mut body = rule(self.apis.port);
+        body[key] = value;
+        body
+    }
+
+    /// A question that wants to be answered there.
+    fn at(&self, url: &str) -> Value {
+        self.changed("deployment_callback_url", json!(url))
+    }
+
+    /// A question of another repository.
+    fn of(&self, repository: &str) -> Value {
+        let port = self.apis.port;
+        let mut body = self.at(&format!("http://127.0.0.1:{port}/repos/{repository}/actions/runs/7/deployment_protection_rule"));
+        body["repository"]["full_name"] = json!(repository);
+        body
+    }
+}
+
+/// What proves nothing is not read, and what does not belong together is refused; neither leaves anything behind.
+#[track_caller]
+fn refuses_what_is_not_theirs(world: &World, tools: &Tools) {
+    let (body, port) = (rule(tools.apis.port), tools.apis.port);
+    let forged = [("x-hub-signature-256", "sha256=00")];
+    for (path, headers) in [("/webhooks/github", &[][..]), ("/webhooks/github", &forged), ("/webhooks/gitlab", &[])] {
+        assert_eq!(post(&tools.address, path, headers, &body.to_string()).0, 401);
+    }
+    assert_eq!(tools.send("deployment_protection_rule", &body, "another secret").0, 401);
+    assert_eq!(tools.asks(&tools.of("acme/closed")).0, 404, "without a secret of its own its door is closed");
+    assert_eq!(tools.asks(&tools.of("acme/none")).0, 404, "a repository that nobody configured");
+    let elsewhere = tools.asks(&tools.at("https://evil.example/repos/acme/shop/actions/runs/7/deployment_protection_rule"));
+    assert!(elsewhere.0 == 400 && elsewhere.1["answer"].as_str().unwrap().contains("nothing else is called"), "{elsewhere:?}");
+    let other = tools.asks(&tools.at(&format!("http://127.0.0.1:{port}/repos/acme/other/actions/runs/7/deployment_protection_rule")));
+    assert!(other.0 == 400 && other.1["answer"].as_str().unwrap().contains("none of a run of acme/shop"), "{other:?}");
+    assert_eq!(tools.asks(&tools.changed("workflow_run", json!({ "id": 8 }))).0, 400, "a run that does not match");
+    assert_eq!(tools.send("ping", &json!({ "zen": "x" }), HOOK).0, 200);
+    assert!(!world.events().iter().any(|event| event.starts_with("deployment/")));
+}
+
+/// Version 1 is registered, its gates passed, and nobody has asked for its release.
+fn registered() -> Option<(World, Started, Tools)> {
+    signature("a", "b").filter(|_| has_runtime())?;
     let apis = Apis::start();
     let world = waiting(&apis);
-    let _up = up(&world);
+    let up = up(&world);
     looked(&world);
     world.write("words.csv", "word\nother\n");
     stands(&world, 1, "waits");
     let address = owner(&world)["console"].as_str().unwrap().to_owned();
-    let send = |kind: &str, body: &Value, secret: &str| {
-        let text = body.to_string();
-        let signed = format!("sha256={}", signature(secret, &text).unwrap());
-        let headers = [("x-github-event", kind), ("x-github-delivery", DELIVERY), ("x-hub-signature-256", signed.as_str())];
-        post(&address, "/webhooks/github", &headers, &text)
-    };
-    let asks = |body: &Value| send("deployment_protection_rule", body, HOOK);
-    let changed = |key: &str, value: Value| {
-        let mut body = rule(apis.port);
-        body[key] = value;
-        body
-    };
-    // What proves nothing is not read, and leaves nothing behind.
-    let body = rule(apis.port);
-    for (path, headers) in
-        [("/webhooks/github", &[][..]), ("/webhooks/github", &[("x-hub-signature-256", "sha256=00")]), ("/webhooks/gitlab", &[])]
-    {
-        assert_eq!(post(&address, path, headers, &body.to_string()).0, 401);
-    }
-    assert_eq!(send("deployment_protection_rule", &body, "another secret").0, 401);
-    let at = |url: &str| changed("deployment_callback_url", json!(url));
-    let of = |repository: &str| {
-        let mut body = at(&format!("http://127.0.0.1:{}/repos/{repository}/actions/runs/7/deployment_protection_rule", apis.port));
-        body["repository"]["full_name"] = json!(repository);
-        body
-    };
-    assert_eq!(asks(&of("acme/closed")).0, 404, "without a secret of its own its door is closed");
-    let elsewhere = asks(&at("https://evil.example/repos/acme/shop/actions/runs/7/deployment_protection_rule"));
-    assert!(elsewhere.0 == 400 && elsewhere.1["answer"].as_str().unwrap().contains("nothing else is called"), "{elsewhere:?}");
-    let other = asks(&at(&format!("http://127.0.0.1:{}/repos/acme/other/actions/runs/7/deployment_protection_rule", apis.port)));
-    assert!(other.0 == 400 && other.1["answer"].as_str().unwrap().contains("none of a run of acme/shop"), "{other:?}");
-    assert_eq!(asks(&changed("workflow_run", json!({ "id": 8 }))).0, 400, "a run that does not match");
-    assert_eq!(asks(&of("acme/none")).0, 404, "a repository that nobody configured");
-    assert_eq!(send("ping", &json!({ "zen": "x" }), HOOK).0, 200);
-    assert!(!world.events().iter().any(|event| event.starts_with("deployment/")));
+    Some((world, up, Tools { apis, address }))
+}
 
+const MAY: [&str; 4] = ["release", "may", "s", "1"];
+
+#[test]
+fn a_job_of_github_waits_until_the_version_may_be_released() {
+    let Some((world, _up, tools)) = registered() else { return };
+    refuses_what_is_not_theirs(&world, &tools);
     // It waits for an approval, which is asked for in the name of whoever wants it; the job sees why.
-    assert_eq!(asks(&body), (202, json!({ "answer": "it is looked at", "deployment": "deployment/shop/run-7-70" })));
+    let (apis, body) = (&tools.apis, rule(tools.apis.port));
+    assert_eq!(tools.asks(&body), (202, json!({ "answer": "it is looked at", "deployment": "deployment/shop/run-7-70" })));
     let report = wait_for("the report", || apis.taken().get(1).cloned());
     assert_eq!(report.line, "POST /repos/acme/shop/actions/runs/7/deployment_protection_rule HTTP/1.1");
     assert!(report.headers.iter().any(|h| h.eq_ignore_ascii_case("authorization: Bearer ghs_x")), "{:?}", report.headers);
     assert_eq!((&report.body["environment_name"], report.body.get("state")), (&json!("production"), None));
     in_order(report.body["comment"].as_str().unwrap(), &["Tidegate: version 1 of s: approvals:", "0 of 1 approvals", "others than ada"]);
     assert_eq!(apis.taken()[0].body, report.body, "what was not taken is said again");
-    assert_eq!(asks(&body).0, 202, "the same delivery again");
-    let may = ["release", "may", "s", "1"];
-    let waits = world.run(&may);
+    assert_eq!(tools.asks(&body).0, 202, "the same delivery again");
+    let waits = world.run(&MAY);
     assert_eq!(waits.code, 5, "{waits:?}");
     in_order(
         &waits.out,
@@ -210,32 +242,41 @@ fn a_job_of_github_waits_until_the_version_may_be_released() {
     in_order(approved.body["comment"].as_str().unwrap(), &["version 1 of s", "approved by grace"]);
     wait_for("the end", || world.events().iter().filter(|e| *e == "deployment/shop/run-7-70 told").nth(1).cloned());
     let of_it = || world.events().into_iter().filter(|e| e.starts_with("deployment/")).collect::<Vec<_>>();
-    let event = |word: &str| format!("deployment/shop/run-7-70 {word}");
-    assert_eq!(of_it(), ["asked", "found", "told", "found", "told"].map(event));
-    assert_eq!(asks(&body).0, 202, "and again, after its answer");
+    assert_eq!(of_it(), ["asked", "found", "told", "found", "told"].map(|word| format!("deployment/shop/run-7-70 {word}")));
+    assert_eq!(tools.asks(&body).0, 202, "and again, after its answer");
     assert_eq!((of_it().len(), apis.taken().len()), (5, 3));
 
     // Jobs elsewhere ask by HTTP: with a header by the command, or with a token in the path.
-    world.run(&may).well();
-    world.run_as(&grace, &[&may[..], &["--server", &format!("http://{address}")]].concat()).well();
+    world.run(&MAY).well();
+    let server = format!("http://{}", tools.address);
+    world.run_as(&grace, &[&MAY[..], &["--server", &server]].concat()).well();
     let judge = token(&world, &["--scope", "judge"]);
-    let mut stream = TcpStream::connect(&address).unwrap();
+    let mut stream = TcpStream::connect(&tools.address).unwrap();
     write!(stream, "GET /hooks/{judge}/may/s/1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     assert!(text.starts_with("HTTP/1.1 200 ") && text.contains(r#""answer":"yes""#), "{text}");
+    let journal = world.run(&["journal", "-n", "1000", "--json"]).well().out;
+    assert!(!journal.contains("ghs_x") && !journal.contains(HOOK), "no secret is recorded");
+    world.run(&["audit", "verify"]).well();
+}
 
-    // A check of GitLab is signed without a prefix; what it asks for are the gates.
+#[test]
+fn a_check_of_gitlab_is_signed_without_a_prefix_and_passes_by_the_gates() {
+    let Some((world, _up, tools)) = registered() else { return };
     let text = check().to_string();
     let signed = signature(HOOK, &text).unwrap();
-    assert_eq!(post(&address, "/webhooks/gitlab", &[("x-gitlab-token", "guessed")], &text).0, 401);
-    assert_eq!(post(&address, "/webhooks/gitlab", &[("x-gitlab-signature", &signed)], &text).0, 202);
-    let passed = wait_for("the check", || apis.taken().get(3).cloned());
+    let send = |headers: &[(&str, &str)]| post(&tools.address, "/webhooks/gitlab", headers, &text).0;
+    assert_eq!(send(&[("x-gitlab-token", "guessed")]), 401);
+    assert_eq!(send(&[("x-gitlab-token", HOOK), ("x-gitlab-signature", "00")]), 401, "a wrong signature is not made good by a token");
+    assert_eq!(send(&[("x-gitlab-signature", &signed)]), 202);
+    // The first attempt is answered with 503.
+    let passed = wait_for("the check", || tools.apis.taken().get(1).cloned());
     assert_eq!(passed.line, "POST /api/v4/projects/6/merge_requests/4/status_check_responses HTTP/1.1");
     assert!(passed.headers.iter().any(|h| h.eq_ignore_ascii_case("private-token: glpat_x")), "{:?}", passed.headers);
     let sha = "141be9714669a4c1ccaa013c6a7f3e462ff2a40f";
     assert_eq!(passed.body, json!({ "sha": sha, "external_status_check_id": 1, "status": "passed" }));
-    let journal = world.run(&["journal", "-n", "1000", "--json"]).well().out;
-    assert!(!journal.contains("ghs_x") && !journal.contains(HOOK), "no secret is recorded");
-    world.run(&["audit", "verify"]).well();
+    wait_for("the end", || {
+        world.events().iter().any(|e| e.starts_with("deployment/merge/check-6-4-1-") && e.ends_with(" told")).then_some(())
+    });
 }

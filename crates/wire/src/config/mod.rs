@@ -6,6 +6,7 @@
 
 mod check;
 mod deployments;
+pub mod duty;
 mod guardrail;
 mod init;
 pub(crate) mod near;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use check::NAME_CHARS_MAX;
 pub use deployments::{Asks, Deployment, GithubEntry, Tool};
+pub use duty::Duty;
 pub use init::{FACTS_BYTES_MAX, FILES_MAX, RepoScan, StageFacts, init, scan};
 pub use origin::{From, Origin, Origins};
 pub use page::docs_page;

@@ -5,6 +5,7 @@
 
 use super::check::number_of;
 use super::deployments::deployment;
+use super::duty::duty;
 use super::guardrail;
 use super::origin::Origins;
 use super::types::{
@@ -35,6 +36,10 @@ const PREVIEW_HEADER: &str = "x-tidegate-preview";
 pub(super) struct View<'a>(Option<&'a Node>);
 
 impl<'a> View<'a> {
+    pub(super) fn of(node: &'a Node) -> View<'a> {
+        View(Some(node))
+    }
+
     pub(super) fn at(self, key: &str) -> View<'a> {
         View(self.0.and_then(|n| n.get(key)))
     }
@@ -71,7 +76,7 @@ impl<'a> View<'a> {
         self.text().and_then(|t| unit::share(&t).ok())
     }
 
-    fn items(self) -> Vec<View<'a>> {
+    pub(super) fn items(self) -> Vec<View<'a>> {
         self.0.and_then(Node::as_seq).unwrap_or(&[]).iter().map(|n| View(Some(n))).collect()
     }
 
@@ -108,6 +113,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         trains: file.at("trains").named(|_, v| cars(v)),
         notify: file.at("notify").named(|_, v| channel(v)),
         judges: file.at("judges").named(|_, v| named_judge(v)),
+        duty: file.at("duty").named(|_, v| duty(v)),
         deployments: file.at("deployments").named(|_, v| deployment(v)),
         gateway: listen(file.at("gateway")),
         console: listen(file.at("console")),
@@ -395,6 +401,7 @@ fn channel(view: View<'_>) -> Channel {
         way,
         on: if on.is_empty() { Topic::ALL.to_vec() } else { on },
         services: texts("services"),
+        person: view.at("person").text(),
         limits: Limits { most: view.at("most").whole(), within_ms: view.at("within").ms().unwrap_or_default() },
     }
 }

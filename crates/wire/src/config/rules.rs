@@ -62,6 +62,9 @@ impl Check<'_> {
             self.variables(&join("notify", &name), channel, &["slack", "secret", "login"]);
             self.channel(&join("notify", &name), channel);
         }
+        for (name, key, duty) in named(root, "duty") {
+            self.duty(&join("duty", &name), &name, key, duty);
+        }
         for (name, key, deployment) in named(root, "deployments") {
             self.deployment(&join("deployments", &name), key, deployment);
         }

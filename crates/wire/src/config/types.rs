@@ -1,6 +1,7 @@
 //! tidegate.yaml as values: every default in place, every unit resolved.
 
 use super::deployments::Deployment;
+use super::duty::Duty;
 use super::origin::Origins;
 use crate::sources::MetricSource;
 use crate::yaml::Node;
@@ -50,6 +51,8 @@ pub struct Workspace {
     pub notify: IndexMap<String, Channel>,
     /// Judges that other tools ask.
     pub judges: IndexMap<String, NamedJudge>,
+    /// Who is on duty when.
+    pub duty: IndexMap<String, Duty>,
     /// Deployments that other tools hold until they are answered.
     pub deployments: IndexMap<String, Deployment>,
     /// Address of the gateway.
@@ -325,6 +328,8 @@ pub struct Channel {
     pub on: Vec<Topic>,
     /// Of which services; of all when empty.
     pub services: Vec<String>,
+    /// Whose it is: told what calls them, while they are on duty.
+    pub person: Option<String>,
     /// How often at most; tools are told everything.
     pub limits: Limits,
 }

@@ -3,6 +3,7 @@
 
 mod breakers;
 mod deployments;
+mod duty;
 mod freezes;
 mod judges;
 mod model;
@@ -96,6 +97,7 @@ pub static ROOT: Table = Table {
             Need::Optional,
             "Judges that other tools ask, of traffic that those tools move.",
         ),
+        key("duty", names("duty", &Shape::Table(&duty::DUTY)), Need::Optional, "Who is on duty when, and who is called next."),
         key(
             "deployments",
             names("deployment", &deployments::DEPLOYMENT),

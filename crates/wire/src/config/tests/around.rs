@@ -1,5 +1,6 @@
-//! What stands around a release: people, approvals, breakers, and deployments that others hold.
+//! What stands around a release: people, approvals, breakers, duties, and deployments that others hold.
 
+use super::super::duty::{on_duty, steps};
 use super::super::{Asks, GithubEntry, Tool, Way, load_in};
 use super::mistakes::{check, said};
 use crate::sources::MetricSource;
@@ -7,6 +8,7 @@ use expect_test::expect;
 use tidegate_core::access::Role;
 use tidegate_core::breaker::Rule;
 use tidegate_core::deployment::VersionBy;
+use tidegate_core::id::At;
 use tidegate_core::notify::{Limits, Topic};
 
 const HEAD: &str = "version: 1\nworkspace: shop\nmodels:\n  m: { artifact: m.onnx }\n";
@@ -193,5 +195,37 @@ fn deployments() {
     ] {
         let found = said(&file(&deployment), None);
         assert!(found.contains(why), "{deployment}: {found}");
+    }
+}
+
+#[test]
+fn duties() {
+    let people = "people:\n  ada: { roles: [developer] }\n  joan: { roles: [approver] }\n";
+    let file = |duty: &str| format!("{HEAD}services:\n  s: {{ model: m }}\n  t: {{ model: m }}\n{people}duty:\n{duty}");
+    let first = "  first: { people: [ada, joan], from: 2026-03-16, zone: Europe/Berlin, services: [s], escalate: [second], after: 10m,\n    \
+                 overrides: [{ person: joan, from: '2026-03-17 12:00', until: 2026-03-18 }] }\n";
+    let second = "  second: { people: [joan], from: 2026-01-01, every: 1d }\n";
+    let loaded = load_in(&file(&format!("{second}{first}")), "tidegate.yaml", None).unwrap();
+    let at = |text: &str| At(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    let monday = at("2026-03-16T12:00:00Z");
+    assert_eq!(on_duty(&loaded.duty, "s", monday).map(|shift| shift.person).as_deref(), Some("ada"));
+    assert_eq!(on_duty(&loaded.duty, "s", at("2026-03-17T12:00:00Z")).map(|s| (s.person, s.stands_in)), Some(("joan".to_owned(), true)));
+    assert_eq!(on_duty(&loaded.duty, "t", monday), None, "what another one escalates to is not called first");
+    let (called, after_ms) = steps(&loaded.duty, "s", monday);
+    let called: Vec<_> = called.iter().map(|step| (step.duty.as_str(), step.person.as_deref())).collect();
+    assert_eq!((called, after_ms), (vec![("first", Some("ada")), ("second", Some("joan"))], 600_000));
+    for (duty, why) in [
+        ("people: [eve], from: 2026-03-16", "duty.d.people[0]"),
+        ("people: [ada], from: monday", "`monday` is no day"),
+        ("people: [ada], from: 2026-03-16, zone: Berlin", "`Berlin` is no zone"),
+        ("people: [ada], from: 2026-03-16, hand_over: '9am'", "`9am` is no hour of the day"),
+        ("people: [ada], from: 2026-03-16, every: 36h", "is not a number of whole days"),
+        ("people: [ada], from: 2026-03-16, every: 1h", "duty.d.every"),
+        ("people: [ada], from: 2026-03-16, escalate: [d]", "it escalates to itself"),
+        ("people: [ada], from: 2026-03-16, escalate: [x]", "duty.d.escalate[0]"),
+        ("people: [ada], from: 2026-03-16, overrides: [{ person: ada, from: 2026-03-18, until: 2026-03-17 }]", "ends before it begins"),
+    ] {
+        let found = said(&file(&format!("  d: {{ {duty} }}\n")), None);
+        assert!(found.contains(why), "{duty}: {found}");
     }
 }
