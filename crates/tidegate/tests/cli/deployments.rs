@@ -122,7 +122,9 @@ fn waiting(apis: &Apis) -> World {
          token: GITHUB_TOKEN, service: s, logins: {{ octocat: ada }} }}\n  \
          closed: {{ github: acme/closed, environment: production, secret: UNSET_HOOK, token: GITHUB_TOKEN, service: s }}\n  \
          merge: {{ gitlab_check: acme/shop, check: tidegate, api: 'http://127.0.0.1:{port}/api/v4', secret: GITLAB_HOOK, \
-         token: GITLAB_TOKEN, service: s, asks: gates }}\n"
+         token: GITLAB_TOKEN, service: s, asks: gates }}\n  \
+         staging: {{ gitlab: acme/shop, environment: staging, api: 'http://127.0.0.1:{port}/api/v4', secret: GITLAB_HOOK, \
+         token: GITLAB_TOKEN, represented_as: ops, service: s, asks: gates }}\n"
     );
     let config = world.read("tidegate.yaml").replace("s: { model: m }", "s: { model: m, approvals: 1 }");
     world.write("tidegate.yaml", &format!("{config}{deployments}"));
@@ -279,4 +281,21 @@ fn a_check_of_gitlab_is_signed_without_a_prefix_and_passes_by_the_gates() {
     wait_for("the end", || {
         world.events().iter().any(|e| e.starts_with("deployment/merge/check-6-4-1-") && e.ends_with(" told")).then_some(())
     });
+
+    // A deployment that is blocked is approved; that it was, which GitLab tells by the same hook, asks nothing.
+    let deployment = |status: &str| {
+        json!({ "object_kind": "deployment", "status": status, "deployment_id": 15, "environment": "staging",
+            "project": { "id": 30, "path_with_namespace": "acme/shop" }, "short_sha": "279484c0", "user": { "username": "octocat" },
+            "commit_url": "http://gitlab.example/acme/shop/-/commit/279484c09fbe69ededfced8c1bb6e6d24616b468" })
+        .to_string()
+    };
+    let send = |body: &str| post(&tools.address, "/webhooks/gitlab", &[("x-gitlab-token", HOOK)], body).0;
+    assert_eq!(send(&deployment("blocked")), 202);
+    let approved = wait_for("the approval", || tools.apis.taken().get(2).cloned());
+    assert_eq!(approved.line, "POST /api/v4/projects/30/deployments/15/approval HTTP/1.1");
+    assert_eq!((&approved.body["status"], &approved.body["represented_as"]), (&json!("approved"), &json!("ops")));
+    in_order(approved.body["comment"].as_str().unwrap(), &["Tidegate: version 1 of s: gates: all 1 passed"]);
+    assert_eq!(send(&deployment("approved")), 200);
+    wait_for("its end", || world.events().contains(&"deployment/staging/deployment-30-15 told".to_owned()).then_some(()));
+    assert_eq!(tools.apis.taken().len(), 3);
 }

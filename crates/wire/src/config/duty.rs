@@ -84,7 +84,7 @@ fn rotation(view: View<'_>) -> Result<Rotation, Mistake> {
     let parsed = hour.parse::<Time>().ok().filter(|_| plain);
     let hand_over = parsed.ok_or_else(|| ("hand_over", format!("`{hour}` is no hour of the day, as `09:00`")))?;
     let every_ms = view.at("every").ms().unwrap_or_default();
-    if every_ms % DAY_MS != 0 {
+    if !every_ms.is_multiple_of(DAY_MS) {
         return Err(("every", format!("{} is not a number of whole days", unit::duration_text(every_ms))));
     }
     let time = |text: String| -> Result<At, Mistake> {

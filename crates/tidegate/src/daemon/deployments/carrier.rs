@@ -58,8 +58,7 @@ async fn token(tokens: &mut Tokens, name: &str, deployment: &Deployment) -> Resu
         }
     };
     let now = clock::now();
-    if let Some((token, since)) = tokens.get(name).filter(|(_, since)| *since <= now && now.since_ms(*since) < TOKEN_MS) {
-        let _ = since;
+    if let Some((token, _)) = tokens.get(name).filter(|(_, since)| *since <= now && now.since_ms(*since) < TOKEN_MS) {
         return Ok(token.clone());
     }
     let (api, path, key) = (deployment.api.clone(), deployment.path.clone(), secret(key).map_err(missing)?);

@@ -24,7 +24,7 @@ fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
 }
 
 /// The deployments whose secret the message proves to know.
-fn trusted<'a>(api: &'a Api, of: impl Fn(&Tool) -> bool, knows: impl Fn(&str) -> bool) -> Vec<(&'a String, &'a Deployment)> {
+fn trusted(api: &Api, of: impl Fn(&Tool) -> bool, knows: impl Fn(&str) -> bool) -> Vec<(&String, &Deployment)> {
     let all = api.opened.config.deployments.iter().filter(|(_, d)| of(&d.tool));
     all.filter(|(_, d)| secret(&d.secret).is_ok_and(|secret| knows(&secret))).collect()
 }
