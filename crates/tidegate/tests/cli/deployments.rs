@@ -16,21 +16,21 @@ const DELIVERY: &str = "72d3162e-cc78-11e3-81ab-4c9367dc0958";
 
 /// A request as the stand-in got it.
 #[derive(Clone)]
-struct Taken {
-    line: String,
-    headers: Vec<String>,
-    body: Value,
+pub struct Taken {
+    pub line: String,
+    pub headers: Vec<String>,
+    pub body: Value,
 }
 
 /// The APIs of both; it answers the first request with 503, as a service that is being restarted does.
 #[derive(Clone)]
-struct Apis {
-    port: u16,
+pub struct Apis {
+    pub port: u16,
     taken: Arc<Mutex<Vec<Taken>>>,
 }
 
 impl Apis {
-    fn start() -> Apis {
+    pub fn start() -> Apis {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let apis = Apis { port: listener.local_addr().unwrap().port(), taken: Arc::default() };
         let taken = apis.taken.clone();
@@ -57,7 +57,7 @@ impl Apis {
         apis
     }
 
-    fn taken(&self) -> Vec<Taken> {
+    pub fn taken(&self) -> Vec<Taken> {
         self.taken.lock().unwrap().clone()
     }
 }

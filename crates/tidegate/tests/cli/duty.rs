@@ -1,5 +1,6 @@
 //! Who is on duty, calls that nobody answers, and the record of the change that they were about.
 
+use crate::deployments::Apis;
 use crate::retrain::{looked, stands, trained};
 use crate::up::up;
 use crate::world::{has_runtime, in_order, wait_for};
@@ -72,4 +73,32 @@ fn an_approval_that_nobody_gives_goes_to_the_next_and_stands_in_the_record() {
     world.run(&["release", "record", "s/9"]).fails(4, &["no such release"]);
     world.run(&["release", "record", "s"]).fails(2, &["names no release"]);
     world.run(&["audit", "verify"]).well();
+}
+
+#[test]
+fn who_is_on_duty_is_named_and_each_is_told_what_they_are_called_for() {
+    if !has_runtime() {
+        return;
+    }
+    let chats = Apis::start();
+    let world = trained("on: data, cool_down: 0ms, approve: auto", DUTY);
+    let channels = "notify:\n  ada: { slack: ADA_CHAT, person: ada, on: [page, asked] }\n  \
+                    grace: { slack: GRACE_CHAT, person: grace, on: [page, asked] }\n";
+    let config = world.read("tidegate.yaml").replace("s: { model: m }", "s: { model: m, approvals: 1 }");
+    world.write("tidegate.yaml", &format!("{config}{channels}"));
+    for (name, path) in [("ADA_CHAT", "ada"), ("GRACE_CHAT", "grace")] {
+        world.set(name, &format!("http://127.0.0.1:{}/{path}", chats.port));
+    }
+    let _up = up(&world);
+    looked(&world);
+    world.write("words.csv", "word\nother\n");
+    let told = |path: &str| {
+        let all = chats.taken().into_iter().filter(|taken| taken.line.starts_with(&format!("POST /{path} ")));
+        all.map(|taken| taken.body["text"].as_str().unwrap_or_default().to_owned()).collect::<Vec<_>>().join("\n")
+    };
+    wait_for("grace's page", || told("grace").contains("(on duty: grace)").then_some(()));
+    in_order(&told("grace"), &["nobody answered, second is called: s version 1", "0 of 1 approvals", "(on duty: grace)"]);
+    wait_for("ada's request", || told("ada").contains("(on duty: ada)").then_some(()));
+    in_order(&told("ada"), &["training asks to release version 1", "(on duty: ada)"]);
+    assert!(!told("grace").contains("asks to release") && !told("ada").contains("nobody answered"), "each their own");
 }
