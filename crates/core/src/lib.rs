@@ -14,6 +14,7 @@ pub mod drift;
 pub mod duty;
 pub mod freeze;
 pub mod gate;
+pub mod gating;
 pub mod id;
 pub mod judge;
 pub mod judgement;

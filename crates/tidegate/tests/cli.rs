@@ -38,6 +38,9 @@ mod exp;
 mod freeze;
 #[path = "cli/gate.rs"]
 mod gate;
+#[cfg(feature = "data")]
+#[path = "cli/gating.rs"]
+mod gating;
 #[path = "cli/hooks.rs"]
 mod hooks;
 #[path = "cli/judge.rs"]

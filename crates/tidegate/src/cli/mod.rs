@@ -13,6 +13,7 @@ mod dvc;
 mod exp;
 mod freeze;
 mod gate;
+mod gating;
 mod init;
 mod journal;
 mod judge;
@@ -100,6 +101,9 @@ enum Command {
     /// Shows who is on duty and who was called; answers for a decision against the judge
     #[command(subcommand)]
     Duty(duty::DutyCommand),
+    /// Shows the two paths of a service's releases side by side; opts out of the one on trial
+    #[command(subcommand)]
+    Gating(gating::GatingCommand),
     /// Shows who is told what happens, and whether they were; tells one a test
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -163,6 +167,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Breaker(command) => breaker::breaker(&context, &command),
         Command::Train(command) => train::train(&context, &command),
         Command::Duty(command) => duty::duty(&context, &command),
+        Command::Gating(command) => gating::gating(&context, &command),
         Command::Notify(command) => notify::notify(&context, &command),
         Command::BreakGlass(args) => people::break_glass(&context, &args),
         Command::Retrain(command) => retrain::retrain(&context, &command),

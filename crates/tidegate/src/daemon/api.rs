@@ -10,7 +10,7 @@ use super::ticks::Ticks;
 use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
-use super::{access, breaker, change, checking, deployments, duty, may, notifier, people, release_view, steer, train, training};
+use super::{access, breaker, change, checking, deployments, duty, gating, may, notifier, people, release_view, steer, train, training};
 use crate::exit;
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -117,6 +117,8 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/releases/{service}/{number}/{command}", post(steer::command)),
         ("/api/v1/records/{service}/{number}", get(change::release)),
         ("/api/v1/records/{service}/version/{version}", get(change::version)),
+        ("/api/v1/gating", get(gating::all)),
+        ("/api/v1/gating/{service}/{word}", post(gating::command)),
         ("/api/v1/duty/calls", get(duty::all)),
         ("/api/v1/duty/answer", post(duty::answer)),
         ("/api/v1/may/{service}/{version}", get(may::may)),

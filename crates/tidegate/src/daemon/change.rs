@@ -2,7 +2,7 @@
 //! started now. What they say is in `core::change`.
 
 use super::api::{Api, Failed};
-use super::{may, people};
+use super::{gating, may, people};
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::register;
@@ -66,8 +66,10 @@ pub async fn version(
     let found = registry.versions.get(&version).ok_or_else(|| {
         failure(exit::NOT_FOUND, format!("make a change record of version {version} of {service}: there is no such version"))
     })?;
-    let own = config.services.get(&service).map(|s| s.release.clone()).unwrap_or_default();
-    let strategy = by.strategy.unwrap_or(own);
+    let strategy = match by.strategy {
+        Some(strategy) => strategy,
+        None => gating::next(&api.plane, config, &service).await?.0,
+    };
     let newest = api.plane.newest(&service).await?;
     let number = newest.as_ref().map_or(1, |(id, _)| id.number + 1);
     let stable = newest.and_then(|(_, state)| state.rollout().and_then(release::serving)).filter(|stable| *stable != version);

@@ -2,7 +2,7 @@
 //! come to. Nothing is started, and nobody is asked.
 
 use super::api::{Api, Failed};
-use super::people;
+use super::{gating, people};
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::register;
@@ -79,8 +79,10 @@ async fn told(api: &Api, service: &str, version: &str, by: By) -> Result<Value> 
         let known = registry.versions.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
         failure(exit::NOT_FOUND, format!("tell whether version {version} of {service} may be released: there is none; known are {known}"))
     })?;
-    let own = api.opened.config.services.get(service).map(|s| s.release.clone()).unwrap_or_default();
-    let strategy = by.strategy.unwrap_or(own);
+    let strategy = match by.strategy {
+        Some(strategy) => strategy,
+        None => gating::next(&api.plane, &api.opened.config, service).await?.0,
+    };
     let conditions = conditions(api, service, found, &strategy).await?;
     let finding = all(&conditions);
     Ok(json!({

@@ -12,6 +12,7 @@ mod duty;
 pub mod events;
 pub mod evidence;
 mod freezer;
+mod gating;
 mod hooks;
 mod may;
 mod notifier;

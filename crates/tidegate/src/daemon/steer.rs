@@ -4,7 +4,7 @@ use super::access::Principal;
 use super::api::{Api, Failed};
 use super::offer::{Judge, Offered};
 use super::watchman::Block;
-use super::{duty, people};
+use super::{duty, gating, people};
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::build::Record as _;
@@ -90,7 +90,10 @@ pub async fn begin(api: &Api, person: &Person, wanted: Start) -> Result<RolloutI
         let why = format!("start a release of version {}: its gates have not passed: `tidegate model show` says why", version.version);
         return Err(failure(exit::REFUSED, why));
     }
-    let strategy = wanted.strategy.unwrap_or_else(|| service.release.clone());
+    let (strategy, path) = match wanted.strategy {
+        Some(strategy) => (strategy, None),
+        None => gating::next(&api.plane, config, &wanted.service).await?,
+    };
     let subject = people::subject(config, &wanted.service, &version, &strategy)?;
     let leave = people::leave(&api.plane, config, &wanted.service, &subject, person).await?;
     if !person.may(Action::Release) {
@@ -131,6 +134,7 @@ pub async fn begin(api: &Api, person: &Person, wanted: Start) -> Result<RolloutI
         people::used(&api.plane, &wanted.service, format!("a release of version {}", version.version), &person.name).await?;
     }
     let id = release::start(&api.plane, config, &wish, None).await.map_err(refused)?;
+    gating::take(&api.plane, &id, path).await?;
     crate::task::spawn(follow(api).until_the_end(id.clone()));
     Ok(id)
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How long an answer may take before the test gives up.
 const ANSWER: Duration = Duration::from_secs(60);
 /// Every route that asks for a credential, and one that does not exist, which tells a stranger no more.
-const CLOSED: [(&str, &str); 43] = [
+const CLOSED: [(&str, &str); 45] = [
     ("GET", "/"),
     ("GET", "/journal"),
     ("GET", "/runs/workspace-1"),
@@ -48,6 +48,8 @@ const CLOSED: [(&str, &str); 43] = [
     ("GET", "/api/v1/records/s/1"),
     ("GET", "/api/v1/records/s/version/1"),
     ("GET", "/api/v1/duty/calls"),
+    ("GET", "/api/v1/gating"),
+    ("POST", "/api/v1/gating/s/opt-out"),
     ("POST", "/api/v1/duty/answer"),
     ("GET", "/webhooks/github"),
     ("POST", "/webhooks/github"),

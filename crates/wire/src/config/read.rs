@@ -20,6 +20,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tidegate_core::access::Role;
 use tidegate_core::breaker::{self, Signal};
 use tidegate_core::gate::{GateKind, GateSpec};
+use tidegate_core::gating::Paths;
 use tidegate_core::id::At;
 use tidegate_core::judge::{Guardrail, JudgeSettings, errors_of_preset};
 use tidegate_core::notify::{Limits, Topic};
@@ -204,6 +205,11 @@ fn service(name: &str, view: View<'_>) -> Service {
             availability_bp: v.at("availability").bp(),
             latency_p99_ms: v.at("latency_p99_ms").number(),
             window_ms: v.at("window").ms().unwrap_or_default(),
+        }),
+        paths: view.at("paths").there().map(|v| Paths {
+            learned: v.owned("learned"),
+            standard: v.owned("standard"),
+            share_bp: v.at("share").bp().unwrap_or_default(),
         }),
         affinity: view.at("affinity").there().and_then(carrier),
         calls: view.at("calls").items().into_iter().filter_map(View::text).collect(),

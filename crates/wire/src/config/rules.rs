@@ -78,10 +78,7 @@ impl Check<'_> {
             }
         }
         for (name, key, service) in named(root, "services") {
-            self.approvals(&join("services", &name), key, service);
-            if let Some((at, affinity)) = service.entry("affinity") {
-                self.carrier(&format!("services.{name}.affinity"), at, affinity, true);
-            }
+            self.service(&join("services", &name), key, service);
         }
         self.environments();
         self.endpoints();
@@ -350,6 +347,17 @@ impl Check<'_> {
             if !text.chars().all(fits) || text.split_once('@').is_none_or(|(name, host)| name.is_empty() || host.is_empty()) {
                 self.say(value, path, &format!("`{text}` is no address of mail, as `ops@example.org`"), None);
             }
+        }
+    }
+
+    fn service(&mut self, path: &str, key: &Node, service: &Node) {
+        self.approvals(path, key, service);
+        if let Some((at, affinity)) = service.entry("affinity") {
+            self.carrier(&join(path, "affinity"), at, affinity, true);
+        }
+        let same = |paths: &Node| paths.get("learned").and_then(Node::text) == paths.get("standard").and_then(Node::text);
+        if let Some((at, _)) = service.entry("paths").filter(|(_, paths)| same(paths)) {
+            self.say(at, &join(path, "paths"), "both paths are the same strategy: nothing would be compared", None);
         }
     }
 

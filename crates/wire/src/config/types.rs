@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use std::net::SocketAddr;
 use tidegate_core::access::Role;
 use tidegate_core::gate::GateSpec;
+use tidegate_core::gating::Paths;
 use tidegate_core::id::At;
 use tidegate_core::judge::JudgeSettings;
 use tidegate_core::notify::{Limits, Topic};
@@ -196,6 +197,8 @@ pub struct Service {
     pub release: String,
     /// What its users may expect.
     pub objective: Option<Objective>,
+    /// Strategies of which each release takes one by chance.
+    pub paths: Option<Paths>,
     /// What keeps a client with one version.
     pub affinity: Option<Carrier>,
     /// Services that it calls.

@@ -9,7 +9,7 @@ mod receive;
 pub use receive::{github, gitlab};
 
 use super::api::{Api, Failed};
-use super::{may, people};
+use super::{gating, may, people};
 use crate::clock;
 use anyhow::Result;
 use axum::extract::State;
@@ -216,10 +216,11 @@ async fn find(api: &Api, deployment: &Deployment, held: &Held) -> Result<(Findin
 async fn approvals(api: &Api, deployment: &Deployment, held: &Held, version: &ModelVersion) -> Result<Vec<Condition>> {
     let (config, service) = (&api.opened.config, deployment.service.as_str());
     let Some(of) = config.services.get(service) else { return Ok(vec![]) };
+    let strategy = gating::next(&api.plane, config, service).await?.0;
     let gates_passed = gates(&version.version, may::registry(api, service).await?.gates.get(&version.version)).answer == Answer::Yes;
     if of.approvals > 0
         && gates_passed
-        && let Ok(subject) = people::subject(config, service, version, &of.release)
+        && let Ok(subject) = people::subject(config, service, version, &strategy)
     {
         let person = held.source.login.as_ref().and_then(|login| deployment.logins.get(login));
         let name = person.cloned().unwrap_or_else(|| BY.to_owned());
@@ -227,7 +228,7 @@ async fn approvals(api: &Api, deployment: &Deployment, held: &Held, version: &Mo
         // What it says is said again below, with everything else.
         let _ = people::leave(&api.plane, config, service, &subject, &by).await;
     }
-    may::conditions(api, service, version, &of.release).await
+    may::conditions(api, service, version, &strategy).await
 }
 
 async fn judged(api: &Api, held: &Held, version: &str, judge: &str, subject: &str) -> Result<Condition> {

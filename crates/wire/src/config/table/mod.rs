@@ -164,6 +164,12 @@ static SERVICE: Table = Table {
         key("endpoint", Shape::UrlPath, Need::Optional, "Where it answers; `/v2/models/NAME` when not given."),
         key("release", Shape::Ref("releases"), Need::Default("default"), "Strategy of its releases, where the release names none."),
         key("objective", Shape::Table(&OBJECTIVE), Need::Optional, "What its users may expect."),
+        key(
+            "paths",
+            Shape::Table(&PATHS),
+            Need::Optional,
+            "Two strategies, one of which each release takes by chance where it names none: what becomes of them is compared.",
+        ),
         key("affinity", Shape::Table(&AFFINITY), Need::Optional, "What keeps a client with one version."),
         key(
             "calls",
@@ -178,6 +184,21 @@ static SERVICE: Table = Table {
             "How many others than who asked must approve a release before it starts.",
         ),
         key("approvals_last", SPAN, Need::Default("24h"), "How long after it was asked for a release may start on its approvals."),
+    ],
+};
+
+static PATHS: Table = Table {
+    title: "services.NAME.paths",
+    doc: "Which of the two a release takes is drawn from its name, recorded, and not changed by asking again. A service that opted out takes `standard`.",
+    keys: &[
+        key("learned", Shape::Ref("releases"), Need::Required, "Strategy of the path that is on trial."),
+        key("standard", Shape::Ref("releases"), Need::Required, "Strategy of the path that it is held against."),
+        key(
+            "share",
+            Shape::Percent { min_bp: 0, max_bp: 10_000 },
+            Need::Default("50"),
+            "Percentage of releases that take the path on trial.",
+        ),
     ],
 };
 

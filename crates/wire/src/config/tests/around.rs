@@ -229,3 +229,22 @@ fn duties() {
         assert!(found.contains(why), "{duty}: {found}");
     }
 }
+
+#[test]
+fn paths() {
+    let file = |paths: &str| {
+        format!("{HEAD}services:\n  s: {{ model: m, paths: {{ {paths} }} }}\nreleases:\n  brisk: {{ judge: {{ alpha: 0.05 }} }}\n")
+    };
+    let loaded = load_in(&file("learned: brisk, standard: default"), "tidegate.yaml", None).unwrap();
+    let paths = loaded.services["s"].paths.clone().unwrap();
+    assert_eq!((paths.learned.as_str(), paths.standard.as_str(), paths.share_bp), ("brisk", "default", 5_000));
+    for (paths, why) in [
+        ("learned: brisk, standard: brisk", "both paths are the same strategy"),
+        ("learned: quick, standard: default", "services.s.paths.learned"),
+        ("learned: brisk", "standard"),
+        ("learned: brisk, standard: default, share: 101", "services.s.paths.share"),
+    ] {
+        let found = said(&file(paths), None);
+        assert!(found.contains(why), "{paths}: {found}");
+    }
+}
