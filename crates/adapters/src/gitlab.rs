@@ -1,8 +1,10 @@
-//! Comments on GitLab: notes of merge requests. A commit's comments cannot be changed there, so that a commit's
-//! merge request is what is asked for.
+//! GitLab: notes of merge requests, approvals of deployments, answers to external status checks. A commit's comments cannot be
+//! changed there, so that a commit's merge request is what is asked for.
 
-use crate::{CommentError, Http, PAGE_ITEMS, Posted, Repository, Service, Target, plain_items, put, quoted};
-use serde_json::json;
+use crate::{
+    AnswerError, CommentError, Http, PAGE_ITEMS, Posted, Repository, Request, Service, Target, answered, plain_items, put, quoted,
+};
+use serde_json::{Value, json};
 use tidegate_wire::comment::{Comment, GITLAB_BYTES_MAX};
 
 /// The public service.
@@ -48,4 +50,25 @@ pub fn comment(http: &dyn Http, repository: &Repository, target: &Target, commen
         }
     };
     put(http, repository, &service, comment)
+}
+
+/// Approves or rejects a deployment that is blocked.
+///
+/// # Errors
+/// When it was not taken.
+pub fn approve(http: &dyn Http, api: &str, token: &str, (project, deployment): (u64, u64), body: Value) -> Result<(), AnswerError> {
+    post(http, token, format!("{api}/projects/{project}/deployments/{deployment}/approval"), body)
+}
+
+/// Answers an external status check of a merge request.
+///
+/// # Errors
+/// When it was not taken.
+pub fn check(http: &dyn Http, api: &str, token: &str, (project, request): (u64, u64), body: Value) -> Result<(), AnswerError> {
+    post(http, token, format!("{api}/projects/{project}/merge_requests/{request}/status_check_responses"), body)
+}
+
+fn post(http: &dyn Http, token: &str, url: String, body: Value) -> Result<(), AnswerError> {
+    let headers = vec![("PRIVATE-TOKEN".to_owned(), token.to_owned())];
+    answered(http, &Request { method: "POST", url, headers, body: Some(body), sign: None }).map(drop)
 }

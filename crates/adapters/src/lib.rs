@@ -1,4 +1,4 @@
-//! Services outside, one file each: comments on GitHub, GitLab and Bitbucket; metrics of Prometheus, Datadog,
+//! Services outside, one file each: comments on GitHub, GitLab and Bitbucket, and answers to deployments that the first two hold; metrics of Prometheus, Datadog,
 //! CloudWatch, New Relic, InfluxDB, Graphite and of any JSON; Slack, webhooks of tools,
 //! mail.
 //!
@@ -8,13 +8,17 @@
 
 pub mod bitbucket;
 pub mod curl;
+#[cfg(test)]
+mod deployments;
 pub mod gateway_api;
 pub mod github;
+pub mod github_app;
 pub mod gitlab;
 pub mod gitops;
 pub mod kserve;
 pub mod kubernetes;
 pub mod prometheus;
+pub mod signed;
 pub mod slack;
 pub mod smtp;
 pub mod sources;
@@ -125,6 +129,57 @@ pub enum TellError {
 fn took(http: &dyn Http, request: &Request) -> Result<(), TellError> {
     let answer = http.send(request).map_err(|error| TellError::NoAnswer { why: error.why })?;
     if (200..300).contains(&answer.status) { Ok(()) } else { Err(TellError::Status { status: answer.status }) }
+}
+
+/// A tool did not take our answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AnswerError {
+    /// No answer came: the address cannot be reached.
+    #[error("{0}")]
+    NoAnswer(#[from] HttpError),
+    /// It says no. The address holds no secret.
+    #[error("{url} was answered with {status}{}: {said}", hint(*status))]
+    Status {
+        /// Where.
+        url: String,
+        /// Its status.
+        status: u16,
+        /// What it said.
+        said: String,
+    },
+    /// What lets us in cannot be used.
+    #[error("{0}")]
+    Key(String),
+}
+
+impl AnswerError {
+    /// Whether it may be taken later: the network, the service or our right to answer can change, what we say does not.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            AnswerError::NoAnswer(_) | AnswerError::Key(_) => true,
+            AnswerError::Status { status, .. } => !matches!(status, 400 | 405 | 409 | 410 | 413 | 415 | 422),
+        }
+    }
+}
+
+fn hint(status: u16) -> &'static str {
+    match status {
+        401 => " (the token is not known, or has ended)",
+        403 => " (the token may not answer there)",
+        404 => " (it is not there, or the token may not see it)",
+        _ => "",
+    }
+}
+
+/// The body of a yes.
+fn answered(http: &dyn Http, request: &Request) -> Result<Value, AnswerError> {
+    let answer = http.send(request)?;
+    if (200..300).contains(&answer.status) {
+        return Ok(answer.body);
+    }
+    let said: String = answer.body.to_string().chars().take(300).collect();
+    Err(AnswerError::Status { url: request.url.clone(), status: answer.status, said })
 }
 
 /// Where a comment goes.

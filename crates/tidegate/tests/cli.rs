@@ -23,6 +23,9 @@ mod cluster;
 mod config;
 #[path = "cli/data.rs"]
 mod data;
+#[cfg(feature = "data")]
+#[path = "cli/deployments.rs"]
+mod deployments;
 #[path = "cli/door.rs"]
 mod door;
 #[cfg(feature = "data")]
@@ -31,6 +34,9 @@ mod drift;
 #[cfg(feature = "data")]
 #[path = "cli/drivers.rs"]
 mod drivers;
+#[cfg(feature = "data")]
+#[path = "cli/duty.rs"]
+mod duty;
 #[path = "cli/empty.rs"]
 mod empty;
 #[path = "cli/exp.rs"]
@@ -40,6 +46,9 @@ mod exp;
 mod freeze;
 #[path = "cli/gate.rs"]
 mod gate;
+#[cfg(feature = "data")]
+#[path = "cli/gating.rs"]
+mod gating;
 #[path = "cli/hooks.rs"]
 mod hooks;
 #[path = "cli/judge.rs"]

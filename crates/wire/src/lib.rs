@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod batches;
+pub mod change;
 pub mod ci;
 pub mod comment;
 pub mod config;

@@ -1,6 +1,6 @@
 //! What a fact is about.
 
-use crate::{ab, access, breaker, rollout, train};
+use crate::{ab, access, breaker, duty, rollout, train};
 use serde::{Deserialize, Serialize};
 
 /// What a notification is about.
@@ -147,6 +147,17 @@ impl About for ab::Event {
             ab::Event::VariantStopped { .. } | ab::Event::Concluded { .. } | ab::Event::Stopped { .. } => Some(Topic::Concluded),
             // The release of what is adopted tells of itself.
             ab::Event::VariantReady { .. } | ab::Event::Running { .. } | ab::Event::Adopted { .. } => None,
+        }
+    }
+}
+
+impl About for duty::Event {
+    fn topic(&self) -> Option<Topic> {
+        match self {
+            // The release or the request that a call is about was told already; a decision against the judge was not.
+            duty::Event::Called { disagreement, .. } => disagreement.as_ref().map(|_| Topic::Page),
+            duty::Event::Escalated { .. } => Some(Topic::Page),
+            duty::Event::Answered { .. } => None,
         }
     }
 }

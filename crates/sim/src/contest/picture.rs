@@ -40,20 +40,20 @@ impl Canvas {
     }
 
     fn words(&mut self, x: f64, y: f64, anchor: &str, words: &str) {
-        let _ = write!(self.text, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"currentColor\">{words}</text>\n");
+        let _ = writeln!(self.text, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" fill=\"currentColor\">{words}</text>");
     }
 
     fn line(&mut self, from: (f64, f64), to: (f64, f64), style: &str) {
-        let _ = write!(
+        let _ = writeln!(
             self.text,
-            "<path d=\"M{:.1} {:.1}L{:.1} {:.1}\" fill=\"none\" stroke=\"currentColor\" {style}/>\n",
+            "<path d=\"M{:.1} {:.1}L{:.1} {:.1}\" fill=\"none\" stroke=\"currentColor\" {style}/>",
             from.0, from.1, to.0, to.1
         );
     }
 
     fn dot(&mut self, x: f64, y: f64, colour: &str, full: bool) {
         let fill = if full { colour } else { "none" };
-        let _ = write!(self.text, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.2\" fill=\"{fill}\" stroke=\"{colour}\" opacity=\".75\"/>\n");
+        let _ = writeln!(self.text, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"3.2\" fill=\"{fill}\" stroke=\"{colour}\" opacity=\".75\"/>");
     }
 
     fn end(mut self) -> String {

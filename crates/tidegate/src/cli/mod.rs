@@ -4,17 +4,21 @@ mod ab;
 mod audit;
 mod bounds;
 mod breaker;
+mod change;
 mod check;
 mod config;
 #[cfg(feature = "data")]
 mod drift;
+mod duty;
 mod dvc;
 mod exp;
 mod freeze;
 mod gate;
+mod gating;
 mod init;
 mod journal;
 mod judge;
+mod may;
 mod model;
 mod notify;
 mod people;
@@ -98,6 +102,12 @@ enum Command {
     /// Compares versions on clients drawn by lot: starts, shows and ends such tests, and releases what was better
     #[command(subcommand)]
     Ab(ab::AbCommand),
+    /// Shows who is on duty and who was called; answers for a decision against the judge
+    #[command(subcommand)]
+    Duty(duty::DutyCommand),
+    /// Shows the two paths of a service's releases side by side; opts out of the one on trial
+    #[command(subcommand)]
+    Gating(gating::GatingCommand),
     /// Shows who is told what happens, and whether they were; tells one a test
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
@@ -161,6 +171,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Breaker(command) => breaker::breaker(&context, &command),
         Command::Train(command) => train::train(&context, &command),
         Command::Ab(command) => ab::ab(&context, &command),
+        Command::Duty(command) => duty::duty(&context, &command),
+        Command::Gating(command) => gating::gating(&context, &command),
         Command::Notify(command) => notify::notify(&context, &command),
         Command::BreakGlass(args) => people::break_glass(&context, &args),
         Command::Retrain(command) => retrain::retrain(&context, &command),

@@ -1,6 +1,8 @@
 //! `tidegate release`: starts, shows, follows and steers releases of the workspace that is up.
 
 use super::Context;
+use super::change::{self, RecordArgs};
+use super::may::{self, MayArgs};
 use super::people::{self, Opinion};
 use crate::client;
 use crate::exit;
@@ -77,6 +79,12 @@ pub enum ReleaseCommand {
     Veto(Opinion),
     /// Lists what was asked for, and what was said to it
     Approvals,
+    /// Says whether a version may be released now: gates, approvals, freezes, breakers. Exits with 0 for yes, 1 for no, 5 for not yet
+    May(MayArgs),
+    /// Prints the record of a change for the change board: what, who, on which evidence, how to go back
+    Record(RecordArgs),
+    /// Lists the deployments that GitHub and GitLab hold until they are answered, and what they were told
+    Deployments,
     /// Prints strategies of Argo Rollouts and Flagger as a part of tidegate.yaml, and says what becomes of each of their fields
     Import {
         /// Files with Rollout, AnalysisTemplate, Canary or MetricTemplate objects
@@ -92,6 +100,9 @@ pub enum ReleaseCommand {
 pub fn release(context: &Context, command: &ReleaseCommand) -> Result<u8> {
     if let ReleaseCommand::Import { files, strict } = command {
         return imported(context, files, *strict);
+    }
+    if let ReleaseCommand::May(args) = command {
+        return may::may(context, args);
     }
     let places = Places::of(&root_of(&context.dir)?);
     match command {
@@ -125,7 +136,9 @@ pub fn release(context: &Context, command: &ReleaseCommand) -> Result<u8> {
         ReleaseCommand::Approve(opinion) => people::opinion(context, opinion, "approve")?,
         ReleaseCommand::Veto(opinion) => people::opinion(context, opinion, "veto")?,
         ReleaseCommand::Approvals => people::approvals(context)?,
-        ReleaseCommand::Import { .. } => {}
+        ReleaseCommand::Record(args) => change::record(context, args)?,
+        ReleaseCommand::Deployments => may::deployments(context)?,
+        ReleaseCommand::Import { .. } | ReleaseCommand::May(_) => {}
     }
     Ok(exit::OK)
 }

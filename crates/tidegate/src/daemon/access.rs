@@ -1,6 +1,6 @@
 //! The console's door: a token signs in once and becomes a session; every route but the public ones asks for it.
 
-use super::api::{PUBLIC, html};
+use super::api::{PUBLIC, SIGNED, html};
 use crate::clock;
 use crate::exit;
 use axum::Extension;
@@ -134,12 +134,12 @@ fn wanted(method: &Method, path: &str) -> Action {
         (_, ["api", "v1", "judgements", ..]) => Action::Ask,
         (&Method::GET | &Method::HEAD, _) => Action::Look,
         (_, ["api", "v1", "approvals", ..]) => Action::Approve,
-        (_, ["api", "v1", "glass", _, "review"]) => Action::Review,
+        (_, ["api", "v1", "glass", _, "review"] | ["api", "v1", "duty", "answer"]) => Action::Review,
         (_, ["api", "v1", "glass", ..]) => Action::BreakGlass,
         (_, ["api", "v1", "releases", _, _, "pause" | "abort" | "undo"] | ["api", "v1", "breakers", _, "trip"]) => Action::Stop,
         (_, ["api", "v1", "breakers", ..]) => Action::Release,
         (_, ["api", "v1", "trains", _, "back"] | ["api", "v1", "ab", _, "stop"]) => Action::Stop,
-        (_, ["api", "v1", "trains" | "notify", ..]) => Action::Release,
+        (_, ["api", "v1", "trains" | "notify" | "gating", ..]) => Action::Release,
         // What starts a release asks for it where others must approve it, and is looked at again.
         (_, ["api", "v1", "releases", _, _, ..] | ["api", "v1", "retrain", _, "approve"]) => Action::Release,
         (_, ["api", "v1", "retrain", _, "reject" | "cancel"]) => Action::Stop,
@@ -171,6 +171,10 @@ pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>,
             return refused("the token in the path is not known: `tidegate token create --scope judge`");
         }
         request.extensions_mut().insert(Principal(Person { name: "judge".to_owned(), roles: vec![Role::Viewer] }));
+        return next.run(request).await;
+    }
+    if SIGNED.contains(&path.as_str()) && request.method() == Method::POST {
+        // The message proves itself, or is refused unread; no cookie is looked at, and tools name this host as they like.
         return next.run(request).await;
     }
     // A page of another site cannot send a token's header, so who does may name this host as they like.

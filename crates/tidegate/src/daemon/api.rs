@@ -10,7 +10,9 @@ use super::ticks::Ticks;
 use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
-use super::{ab, access, breaker, checking, notifier, people, release_view, steer, train, training};
+use super::{
+    ab, access, breaker, change, checking, deployments, duty, gating, may, notifier, people, release_view, steer, train, training,
+};
 use crate::exit;
 use crate::workspace::Opened;
 use anyhow::{Context as _, Result};
@@ -60,6 +62,8 @@ pub struct Api {
     pub hooks: Hooks,
     pub trains: train::Waits,
     pub ab_tests: ab::Board,
+    pub deployments: deployments::Desk,
+    pub calls: duty::Open,
     pub breakers: breaker::Seen,
     pub board: notifier::Board,
 }
@@ -91,6 +95,11 @@ type Answer = Result<Response, Failed>;
 /// Routes that answer without a credential: the door itself, and what a browser needs to draw it.
 pub const PUBLIC: [&str; 5] = ["/login", "/assets/style.css", "/assets/live.js", "/assets/icon.svg", "/health"];
 
+const GITHUB: &str = "/webhooks/github";
+const GITLAB: &str = "/webhooks/gitlab";
+/// Routes whose credential is in the message: it proves to know a secret.
+pub const SIGNED: [&str; 2] = [GITHUB, GITLAB];
+
 /// Every route.
 pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
     vec![
@@ -109,6 +118,14 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/releases", get(releases_json).post(steer::start)),
         ("/api/v1/releases/{service}/{number}", get(release_json)),
         ("/api/v1/releases/{service}/{number}/{command}", post(steer::command)),
+        ("/api/v1/records/{service}/{number}", get(change::release)),
+        ("/api/v1/records/{service}/version/{version}", get(change::version)),
+        ("/api/v1/gating", get(gating::all)),
+        ("/api/v1/gating/{service}/{word}", post(gating::command)),
+        ("/api/v1/duty/calls", get(duty::all)),
+        ("/api/v1/duty/answer", post(duty::answer)),
+        ("/api/v1/may/{service}/{version}", get(may::may)),
+        ("/api/v1/deployments", get(deployments::all)),
         ("/api/v1/approvals", get(people::all)),
         ("/api/v1/approvals/{service}/{version}/{word}", post(people::decide)),
         ("/api/v1/breakers", get(breaker::all)),
@@ -130,8 +147,11 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/hooks/{token}/spinnaker/{judge}/{subject}", get(hooks::spinnaker).post(hooks::spinnaker)),
         ("/hooks/{token}/flagger/{judge}/{hook}", post(hooks::flagger)),
         ("/hooks/{token}/kayenta/{by}/judge", post(hooks::remote_judge).layer(DefaultBodyLimit::max(hooks::QUESTION_BYTES_MAX))),
+        ("/hooks/{token}/may/{service}/{version}", get(may::hook)),
         ("/hooks/{token}/canaryConfig", get(hooks::configs)),
         ("/hooks/{token}/canary/{id}", get(hooks::execution).post(hooks::execute)),
+        (GITHUB, post(deployments::github)),
+        (GITLAB, post(deployments::gitlab)),
         ("/login", get(access::form).post(access::login)),
         ("/assets/style.css", get(style)),
         ("/assets/live.js", get(script)),
@@ -148,7 +168,23 @@ pub async fn start(parts: Parts) -> Result<(SocketAddr, String, Api)> {
     let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, breakers, board, listen } = parts;
     let views = Views { opened: opened.clone(), plane: plane.clone(), blobs, sealed };
     let (hooks, trains, ab_tests) = (Hooks::default(), train::Waits::default(), ab::Board::default());
-    let api = Api { views, desks, watchman, opened: opened.clone(), plane, ticks, bus, hooks, trains, ab_tests, breakers, board };
+    let (deployments, calls) = (deployments::Desk::default(), duty::Open::default());
+    let api = Api {
+        views,
+        desks,
+        watchman,
+        opened: opened.clone(),
+        plane,
+        ticks,
+        bus,
+        hooks,
+        trains,
+        ab_tests,
+        deployments,
+        calls,
+        breakers,
+        board,
+    };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
         let advice = "end the other program, or name another address as `console: { listen: ... }` in tidegate.yaml";
         exit::failure(exit::OUTSIDE, format!("start the console on {listen}: {e}: {advice}"))

@@ -33,7 +33,6 @@ const WAKE_MAX_MS: u64 = 500;
 #[derive(Clone)]
 pub struct Plane(Arc<Inner>);
 
-/// Of each service the rollout and generation that the table stands by.
 type Fences = BTreeMap<String, (u64, u64)>;
 
 struct Inner {

@@ -11,7 +11,7 @@ use super::seal::Sealer;
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{ab, api, notifier, telemetry, train};
+use super::{ab, api, deployments, duty, notifier, telemetry, train};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -118,12 +118,11 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let (keys, blobs) = (Keys::open(&places.keys(), &opened.config.name)?, FsBlobs::open(&places.blobs())?);
     let lake = Arc::new(Lake::open(&places.lake())?);
     let (control, outputs) = Control::start(&places.journal(), &places.blobs())?;
-    let (sealer, gateway_token) =
-        (Sealer::start(&places, keys.signer(), bus.clone())?, gateway_token(&places.keys().join("gateway.token"))?);
+    let (sealer, gateway_token) = (Sealer::start(&places, keys.signer(), bus.clone())?, gateway_token(&places.keys())?);
     let program = std::env::current_exe().context("find this program, which workers run too")?;
     let (pool, pool_events) = WorkerPool::new(PoolSettings::new(program, vec![OsString::from("worker")], library));
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
-    let settings = settings(any(opened.config.gateway), &gateway_token, &places.keys().join("clients.key"))?;
+    let settings = settings(any(opened.config.gateway), &gateway_token, &places.keys())?;
     let (gateway, outputs_of_gateway) = Gateway::start(settings, pool.clone())
         .await
         .map_err(|e| failure(exit::OUTSIDE, format!("start the gateway: {e}; or name another address as `gateway: {{ listen: ... }}`")))?;
@@ -193,13 +192,13 @@ async fn environment_and_library(opened: Opened, bus: Bus) -> Result<(Option<Env
 }
 
 /// The token that the gateway asks for, made once, for the owner alone.
-fn gateway_token(path: &Path) -> Result<String> {
-    made_once(path, "tdg_gateway_", 24)
+fn gateway_token(keys: &Path) -> Result<String> {
+    made_once(&keys.join("gateway.token"), "tdg_gateway_", 24)
 }
 
-fn settings(listen: SocketAddr, token: &str, clients: &Path) -> Result<GatewaySettings> {
+fn settings(listen: SocketAddr, token: &str, keys: &Path) -> Result<GatewaySettings> {
     let settings = GatewaySettings::new(listen, vec![token.to_owned()], SPLIT_SEED);
-    Ok(GatewaySettings { client_secret: client_secret(clients)?, ..settings })
+    Ok(GatewaySettings { client_secret: client_secret(&keys.join("clients.key"))?, ..settings })
 }
 
 /// What pseudonyms of clients in A/B tests are made with: another one, and every client is a new one.
@@ -245,6 +244,8 @@ impl Running {
         for name in self.opened.config.ab_tests.keys() {
             crate::task::spawn(ab::conduct(api.clone(), name.clone()));
         }
+        crate::task::spawn(deployments::keep(api.clone()));
+        crate::task::spawn(duty::keep(api.clone()));
         for desk in self.desks.values().cloned() {
             let (shop, plane, ticks) = (self.workshop(), self.plane.clone(), self.ticks.clone());
             crate::task::spawn(Trainer { desk, shop, plane, ticks, watchman: self.watchman() }.run());

@@ -3,8 +3,8 @@
 use super::access::Principal;
 use super::api::{Api, Failed};
 use super::offer::{Judge, Offered};
-use super::people;
 use super::watchman::Block;
+use super::{duty, gating, people};
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::build::Record as _;
@@ -14,8 +14,10 @@ use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tidegate_core::access::{Action, Leave, Person};
+use tidegate_core::duty::Disagreement;
+use tidegate_core::judge::Assessment;
 use tidegate_core::model::Models;
-use tidegate_core::rollout::Command;
+use tidegate_core::rollout::{Command, Rollout};
 use tidegate_engine::rollouts::{Input, RolloutId};
 
 /// A release that somebody wants.
@@ -88,7 +90,10 @@ pub async fn begin(api: &Api, person: &Person, wanted: Start) -> Result<RolloutI
         let why = format!("start a release of version {}: its gates have not passed: `tidegate model show` says why", version.version);
         return Err(failure(exit::REFUSED, why));
     }
-    let strategy = wanted.strategy.unwrap_or_else(|| service.release.clone());
+    let (strategy, path) = match wanted.strategy {
+        Some(strategy) => (strategy, None),
+        None => gating::next(&api.plane, config, &wanted.service).await?,
+    };
     let subject = people::subject(config, &wanted.service, &version, &strategy)?;
     let leave = people::leave(&api.plane, config, &wanted.service, &subject, person).await?;
     if !person.may(Action::Release) {
@@ -98,6 +103,9 @@ pub async fn begin(api: &Api, person: &Person, wanted: Start) -> Result<RolloutI
     let mut change = wanted.change.unwrap_or_else(|| version.lineage.change.clone());
     if let Leave::Approved { by } = &leave {
         change.push_str(&format!(" (approved by {})", by.join(", ")));
+    }
+    if config.people.contains_key(&person.name) {
+        change.push_str(&format!(" (started by {})", person.name));
     }
     match wanted.despite.filter(|r| !r.trim().is_empty()) {
         Some(reason) => change.push_str(&format!(" (whatever today's data say: {reason})")),
@@ -126,6 +134,7 @@ pub async fn begin(api: &Api, person: &Person, wanted: Start) -> Result<RolloutI
         people::used(&api.plane, &wanted.service, format!("a release of version {}", version.version), &person.name).await?;
     }
     let id = release::start(&api.plane, config, &wish, None).await.map_err(refused)?;
+    gating::take(&api.plane, &id, path).await?;
     crate::task::spawn(follow(api).until_the_end(id.clone()));
     Ok(id)
 }
@@ -171,6 +180,14 @@ pub async fn candidate(
 ) -> Result<Response, Failed> {
     let judge = Judge { opened: &api.opened, control: api.plane.control(), blobs: &api.views.blobs };
     Ok(axum::Json(judge.offer(&model, offered).await?).into_response())
+}
+
+/// What the judge says of a release at this moment.
+async fn judged_now(api: &Api, id: &RolloutId, open: &Rollout) -> Result<Option<Assessment>> {
+    let asked = id.clone();
+    let running = api.plane.control().call(move |driver| driver.assessments(&asked)).await??;
+    let recorded = || open.failed.as_ref().or(open.judged.as_ref()).map(|judged| judged.assessment.clone());
+    Ok(running.into_iter().last().map(|judged| judged.assessment).or_else(recorded))
 }
 
 /// Carries out a person's command on a release.
@@ -223,7 +240,12 @@ pub async fn command(
     if matches!(word.as_str(), "retry" | "resume" | "promote") {
         people::note_use(&api.plane, &service, format!("{word} release {service}/{number}"), &person.name).await?;
     }
+    let judged = judged_now(&api, &id, open).await?.filter(|assessment| duty::disagrees(&word, assessment));
     api.plane.drive(Input::Command { rollout: id.clone(), key: None, command }).await.map_err(refused)?;
+    if let (Some(assessment), Some(reason)) = (judged, reason) {
+        let (by, assessment) = (person.name.clone(), Box::new(assessment));
+        duty::disagreed(&api, &id, Disagreement { by, wanted: word.clone(), reason, assessment }).await?;
+    }
     if matches!(word.as_str(), "retry" | "undo") {
         // An ended release was woken: somebody must see it to its new end.
         crate::task::spawn(follow(&api).until_the_end(id.clone()));

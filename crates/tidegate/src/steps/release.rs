@@ -226,8 +226,11 @@ impl Follow {
             let state = self.plane.state(&id).await?;
             if let Some(open) = state.rollout().filter(|r| !r.phase.is_terminal() && r.spec.shadow().is_some()) {
                 let (config, places) = (&self.opened.config, &self.opened.places);
-                // A training has a work tree of its own, by the name of its change.
-                let own = places.changes().join(super::build::slug(&open.spec.change));
+                // A training has a work tree of its own, by the name of the change that made the version: the release's own words may
+                // say more, as who approved it.
+                let registry = self.plane.control().state::<Models>(super::register::stream(&open.spec.model)).await?;
+                let made_by = registry.versions.get(&open.spec.candidate).map_or(&open.spec.change, |version| &version.lineage.change);
+                let own = places.changes().join(super::build::slug(made_by));
                 let root = if own.is_dir() { &own } else { &places.root };
                 prepare_offline(&self.plane, &self.ticks, config, root, &id.service, &open.spec.model, &open.spec.candidate).await?;
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// How long an answer may take before the test gives up.
 const ANSWER: Duration = Duration::from_secs(60);
 /// Every route that asks for a credential, and one that does not exist, which tells a stranger no more.
-const CLOSED: [(&str, &str); 36] = [
+const CLOSED: [(&str, &str); 48] = [
     ("GET", "/"),
     ("GET", "/journal"),
     ("GET", "/runs/workspace-1"),
@@ -45,6 +45,18 @@ const CLOSED: [(&str, &str); 36] = [
     ("POST", "/hooks/tdg_api_000000000000_0000/kayenta/evidence/judge"),
     ("GET", "/hooks/tdg_api_000000000000_0000/canaryConfig"),
     ("GET", "/hooks//canary/1"),
+    ("GET", "/hooks/tdg_api_000000000000_0000/may/s/1"),
+    ("GET", "/api/v1/may/s/1"),
+    ("GET", "/api/v1/deployments"),
+    ("GET", "/api/v1/records/s/1"),
+    ("GET", "/api/v1/records/s/version/1"),
+    ("GET", "/api/v1/duty/calls"),
+    ("GET", "/api/v1/gating"),
+    ("POST", "/api/v1/gating/s/opt-out"),
+    ("POST", "/api/v1/duty/answer"),
+    ("GET", "/webhooks/github"),
+    ("POST", "/webhooks/github"),
+    ("POST", "/webhooks/gitlab"),
     ("GET", "/nowhere"),
 ];
 const OPEN: [&str; 5] = ["/login", "/assets/style.css", "/assets/live.js", "/assets/icon.svg", "/health"];

@@ -5,7 +5,9 @@
 
 use super::ab::ab_test;
 use super::check::number_of;
+use super::deployments::deployment;
 use super::driver;
+use super::duty::duty;
 use super::guardrail;
 use super::origin::Origins;
 use super::types::{
@@ -20,6 +22,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use tidegate_core::access::Role;
 use tidegate_core::breaker::{self, Signal};
 use tidegate_core::gate::{GateKind, GateSpec};
+use tidegate_core::gating::Paths;
 use tidegate_core::id::At;
 use tidegate_core::judge::{Guardrail, JudgeSettings, Modes, errors_of_preset};
 use tidegate_core::notify::{Limits, Topic};
@@ -110,6 +113,8 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         ab_tests: file.at("ab_tests").named(|_, v| ab_test(v)),
         notify: file.at("notify").named(|_, v| channel(v)),
         judges: file.at("judges").named(|_, v| named_judge(v)),
+        duty: file.at("duty").named(|_, v| duty(v)),
+        deployments: file.at("deployments").named(|_, v| deployment(v)),
         gateway: listen(file.at("gateway")),
         console: listen(file.at("console")),
         origins: Origins::of(root),
@@ -199,6 +204,11 @@ fn service(name: &str, view: View<'_>) -> Service {
             availability_bp: v.at("availability").bp(),
             latency_p99_ms: v.at("latency_p99_ms").number(),
             window_ms: v.at("window").ms().unwrap_or_default(),
+        }),
+        paths: view.at("paths").there().map(|v| Paths {
+            learned: v.owned("learned"),
+            standard: v.owned("standard"),
+            share_bp: v.at("share").bp().unwrap_or_default(),
         }),
         affinity: view.at("affinity").there().and_then(carrier),
         calls: view.at("calls").items().into_iter().filter_map(View::text).collect(),
@@ -400,6 +410,7 @@ fn channel(view: View<'_>) -> Channel {
         way,
         on: if on.is_empty() { Topic::ALL.to_vec() } else { on },
         services: texts("services"),
+        person: view.at("person").text(),
         limits: Limits { most: view.at("most").whole(), within_ms: view.at("within").ms().unwrap_or_default() },
     }
 }

@@ -13,7 +13,7 @@ use tidegate_core::rollout::STAGES_MAX;
 use tidegate_core::route::{is_token, is_value};
 
 /// Names in records that are nobody's.
-const RESERVED: [&str; 5] = ["owner", "console", "training", "watch", "judge"];
+const RESERVED: [&str; 6] = ["owner", "console", "training", "watch", "judge", "deployment"];
 
 impl Check<'_> {
     /// All of them.
@@ -65,6 +65,12 @@ impl Check<'_> {
             self.variables(&join("notify", &name), channel, &["slack", "secret", "login"]);
             self.channel(&join("notify", &name), channel);
         }
+        for (name, key, duty) in named(root, "duty") {
+            self.duty(&join("duty", &name), &name, key, duty);
+        }
+        for (name, key, deployment) in named(root, "deployments") {
+            self.deployment(&join("deployments", &name), key, deployment);
+        }
         for (name, key, judge) in named(root, "judges") {
             self.guardrail(&join("judges", &name), "errors", key, judge);
             self.selectors(&join("judges", &name), judge);
@@ -75,11 +81,7 @@ impl Check<'_> {
             }
         }
         for (name, key, service) in named(root, "services") {
-            self.approvals(&join("services", &name), key, service);
-            self.driven(&join("services", &name), key, service);
-            if let Some((at, affinity)) = service.entry("affinity") {
-                self.carrier(&format!("services.{name}.affinity"), at, affinity, true);
-            }
+            self.service(&join("services", &name), key, service);
         }
         self.driven_trainings();
         self.environments();
@@ -349,6 +351,18 @@ impl Check<'_> {
             if !text.chars().all(fits) || text.split_once('@').is_none_or(|(name, host)| name.is_empty() || host.is_empty()) {
                 self.say(value, path, &format!("`{text}` is no address of mail, as `ops@example.org`"), None);
             }
+        }
+    }
+
+    fn service(&mut self, path: &str, key: &Node, service: &Node) {
+        self.approvals(path, key, service);
+        self.driven(path, key, service);
+        if let Some((at, affinity)) = service.entry("affinity") {
+            self.carrier(&join(path, "affinity"), at, affinity, true);
+        }
+        let same = |paths: &Node| paths.get("learned").and_then(Node::text) == paths.get("standard").and_then(Node::text);
+        if let Some((at, _)) = service.entry("paths").filter(|(_, paths)| same(paths)) {
+            self.say(at, &join(path, "paths"), "both paths are the same strategy: nothing would be compared", None);
         }
     }
 

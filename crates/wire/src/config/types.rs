@@ -1,7 +1,9 @@
 //! tidegate.yaml as values: every default in place, every unit resolved.
 
 use super::ab::AbTest;
+use super::deployments::Deployment;
 use super::driver::{Driver, Telemetry};
+use super::duty::Duty;
 use super::origin::Origins;
 use crate::sources::MetricSource;
 use crate::yaml::Node;
@@ -9,6 +11,7 @@ use indexmap::IndexMap;
 use std::net::SocketAddr;
 use tidegate_core::access::Role;
 use tidegate_core::gate::GateSpec;
+use tidegate_core::gating::Paths;
 use tidegate_core::id::At;
 use tidegate_core::judge::JudgeSettings;
 use tidegate_core::notify::{Limits, Topic};
@@ -53,6 +56,10 @@ pub struct Workspace {
     pub notify: IndexMap<String, Channel>,
     /// Judges that other tools ask.
     pub judges: IndexMap<String, NamedJudge>,
+    /// Who is on duty when.
+    pub duty: IndexMap<String, Duty>,
+    /// Deployments that other tools hold until they are answered.
+    pub deployments: IndexMap<String, Deployment>,
     /// Address of the gateway.
     pub gateway: SocketAddr,
     /// Address of the console.
@@ -194,6 +201,8 @@ pub struct Service {
     pub release: String,
     /// What its users may expect.
     pub objective: Option<Objective>,
+    /// Strategies of which each release takes one by chance.
+    pub paths: Option<Paths>,
     /// What keeps a client with one version.
     pub affinity: Option<Carrier>,
     /// Services that it calls.
@@ -330,6 +339,8 @@ pub struct Channel {
     pub on: Vec<Topic>,
     /// Of which services; of all when empty.
     pub services: Vec<String>,
+    /// Whose it is: told what calls them, while they are on duty.
+    pub person: Option<String>,
     /// How often at most; tools are told everything.
     pub limits: Limits,
 }

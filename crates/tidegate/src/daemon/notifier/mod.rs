@@ -7,6 +7,7 @@ mod news;
 
 pub use board::{Board, all, test};
 
+use super::duty;
 use super::plane::Plane;
 use crate::clock;
 use crate::workspace::Opened;
@@ -50,6 +51,8 @@ struct Place {
 struct Waiting {
     item: Item,
     page: Option<u64>,
+    /// Who is called by it.
+    called: Option<String>,
 }
 
 /// One channel.
@@ -152,8 +155,16 @@ impl Notifier {
             let records = self.plane.control().call(move |driver| driver.engine().journal().read_all(from, PAGE)).await??;
             let Some(last) = records.last() else { return Ok(()) };
             self.read = last.position + 1;
-            let of = |record| Some(Waiting { item: news::news(record)?, page: news::page_of(record) });
-            let hears = |waiting: &Waiting| self.channel.hears(waiting.item.topic, waiting.item.service.as_deref());
+            let config = &self.opened.config;
+            let of = |record| {
+                let mut item = news::news(record)?;
+                let called = duty::named(config, &mut item, news::called(record));
+                Some(Waiting { item, page: news::page_of(record), called })
+            };
+            let hears = |waiting: &Waiting| {
+                let is_theirs = self.channel.person.is_none() || self.channel.person == waiting.called;
+                is_theirs && self.channel.hears(waiting.item.topic, waiting.item.service.as_deref())
+            };
             self.waiting.extend(records.iter().filter_map(of).filter(hears));
         }
         Ok(())

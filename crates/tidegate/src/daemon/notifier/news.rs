@@ -4,7 +4,7 @@ use crate::daemon::story;
 use serde::de::DeserializeOwned;
 use tidegate_core::machine::Machine;
 use tidegate_core::notify::{About, Item, Topic};
-use tidegate_core::{ab, access, breaker, rollout, train};
+use tidegate_core::{ab, access, breaker, duty, rollout, train};
 use tidegate_port::Record;
 
 /// What a record tells; none where nobody is told of it.
@@ -28,7 +28,28 @@ pub fn news(record: &Record) -> Option<Item> {
         breaker::Breaker::KIND => Some(item(None, &format!("breaker {subject}"), told(record, breaker_words)?)),
         ab::Tests::KIND => Some(item(None, &format!("A/B test {subject}"), told(record, ab_words)?)),
         train::Trains::KIND => Some(item(None, &format!("train {subject}"), told(record, train_words)?)),
+        duty::Calls::KIND => {
+            let service = record.body["service"].as_str()?;
+            Some(item(Some(service), subject, told(record, duty_words)?))
+        }
         _ => None,
+    }
+}
+
+/// Whom a record calls, where it calls somebody.
+pub fn called(record: &Record) -> Option<String> {
+    match serde_json::from_value(record.body.clone()) {
+        Ok(duty::Event::Escalated { to, .. }) if record.kind == duty::Calls::KIND => to.person,
+        Ok(duty::Event::Called { to, .. }) if record.kind == duty::Calls::KIND => to?.person,
+        _ => None,
+    }
+}
+
+fn duty_words(event: &duty::Event) -> String {
+    match event {
+        duty::Event::Called { what, .. } => what.clone(),
+        duty::Event::Escalated { what, to, .. } => format!("nobody answered, {} is called: {what}", to.duty),
+        duty::Event::Answered { .. } => String::new(),
     }
 }
 

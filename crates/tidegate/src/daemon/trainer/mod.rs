@@ -9,6 +9,7 @@ mod observe;
 pub use desk::{Desk, Desks};
 
 use super::access::is_nameless;
+use super::gating;
 use super::people;
 use super::plane::Plane;
 use super::ticks::Ticks;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tidegate_build::Cancel;
 use tidegate_core::access::{Access, Leave, Person, Role};
+use tidegate_core::gating::Choice;
 use tidegate_core::id::At;
 use tidegate_core::retrain::{Command, Event, Outcome, Phase, Retraining, Training, Trigger};
 use tidegate_core::workspace::Outcome as Ended;
@@ -284,7 +286,8 @@ impl Trainer {
         let config = &self.shop.opened.config;
         let known = self.shop.known(&self.desk.model, version, &self.root(training.number)).await?;
         let candidate = known.with_context(|| format!("version {version} is not registered"))?;
-        let strategy = self.strategy(service);
+        let number = self.plane.newest(service).await?.map_or(1, |(id, _)| id.number + 1);
+        let (strategy, _) = self.strategy(&RolloutId { service: service.to_owned(), number }).await?;
         let subject = people::subject(config, service, &candidate.version, &strategy)?;
         // Who wanted it does not approve it.
         let asked = training.triggers.iter().find_map(|t| if let Trigger::Asked { by, .. } = t { Some(by) } else { None });
@@ -303,9 +306,15 @@ impl Trainer {
         }
     }
 
-    fn strategy(&self, service: &str) -> String {
-        let of_service = self.shop.opened.config.services.get(service).map(|s| s.release.clone());
-        self.desk.config.release.clone().or(of_service).unwrap_or_default()
+    /// By which strategy, and of which path that is.
+    async fn strategy(&self, id: &RolloutId) -> Result<(String, Option<Choice>)> {
+        if let Some(named) = &self.desk.config.release {
+            return Ok((named.clone(), None));
+        }
+        let config = &self.shop.opened.config;
+        let of_service = config.services.get(&id.service).map(|s| s.release.clone()).unwrap_or_default();
+        let path = gating::path(&self.plane, config, &id.service, id.number).await?;
+        Ok((path.as_ref().map_or(of_service, |path| path.strategy.clone()), path))
     }
 
     async fn start(&self, training: &Training, version: &str, id: &RolloutId) -> Result<()> {
@@ -313,7 +322,7 @@ impl Trainer {
         let root = self.root(training.number);
         let known = self.shop.known(&self.desk.model, version, &root).await?;
         let candidate = known.with_context(|| format!("version {version} is not registered"))?;
-        let strategy = self.strategy(&id.service);
+        let (strategy, path) = self.strategy(id).await?;
         let change = self.change(training.number);
         if let Some(block) = self.watchman.block(&id.service, &self.desk.model, version, &strategy).await? {
             return Err(exit::failure(exit::REFUSED, block.why));
@@ -333,6 +342,7 @@ impl Trainer {
             disagreement: candidate.report.disagreement,
         };
         release::start(&self.plane, config, &wish, Some(id.number)).await?;
+        gating::take(&self.plane, id, path).await?;
         let follow = release::Follow {
             plane: self.plane.clone(),
             ticks: self.ticks.clone(),

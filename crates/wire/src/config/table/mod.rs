@@ -3,7 +3,9 @@
 
 mod ab;
 mod breakers;
+mod deployments;
 mod drivers;
+mod duty;
 mod freezes;
 mod judges;
 mod model;
@@ -98,6 +100,13 @@ pub static ROOT: Table = Table {
             Need::Optional,
             "Judges that other tools ask, of traffic that those tools move.",
         ),
+        key("duty", names("duty", &Shape::Table(&duty::DUTY)), Need::Optional, "Who is on duty when, and who is called next."),
+        key(
+            "deployments",
+            names("deployment", &deployments::DEPLOYMENT),
+            Need::Optional,
+            "Deployments that GitHub or GitLab hold until they are answered here.",
+        ),
         key("gateway", Shape::Table(&GATEWAY), Need::Default("{}"), "Where requests come in."),
         key("console", Shape::Table(&CONSOLE), Need::Default("{}"), "The web pages."),
     ],
@@ -158,6 +167,12 @@ static SERVICE: Table = Table {
         key("endpoint", Shape::UrlPath, Need::Optional, "Where it answers; `/v2/models/NAME` when not given."),
         key("release", Shape::Ref("releases"), Need::Default("default"), "Strategy of its releases, where the release names none."),
         key("objective", Shape::Table(&OBJECTIVE), Need::Optional, "What its users may expect."),
+        key(
+            "paths",
+            Shape::Table(&PATHS),
+            Need::Optional,
+            "Two strategies, one of which each release takes by chance where it names none: what becomes of them is compared.",
+        ),
         key("affinity", Shape::Table(&AFFINITY), Need::Optional, "What keeps a client with one version."),
         key(
             "calls",
@@ -179,6 +194,21 @@ static SERVICE: Table = Table {
             "What moves its traffic, where not the gateway of Tidegate but somebody else answers its users. One of them.",
         ),
         key("telemetry", Shape::Table(&drivers::TELEMETRY), Need::Optional, "Where its requests are counted, with a `driver`."),
+    ],
+};
+
+static PATHS: Table = Table {
+    title: "services.NAME.paths",
+    doc: "Which of the two a release takes is drawn from its name, recorded, and not changed by asking again. A service that opted out takes `standard`.",
+    keys: &[
+        key("learned", Shape::Ref("releases"), Need::Required, "Strategy of the path that is on trial."),
+        key("standard", Shape::Ref("releases"), Need::Required, "Strategy of the path that it is held against."),
+        key(
+            "share",
+            Shape::Percent { min_bp: 0, max_bp: 10_000 },
+            Need::Default("50"),
+            "Percentage of releases that take the path on trial.",
+        ),
     ],
 };
 

@@ -36,6 +36,12 @@ const SERVICES: Key = key(
     Need::Optional,
     "Of which services; of all when not given. What is about no service in particular is told everybody.",
 );
+const PERSON: Key = key(
+    "person",
+    Shape::Ref("people"),
+    Need::Optional,
+    "Whose it is: it is told nothing but what they are called for, while they are on duty.",
+);
 const MOST: Key = key(
     "most",
     Shape::Whole { min: 1, max: 1_000 },
@@ -56,6 +62,7 @@ static SLACK: Table = Table {
         ),
         ON,
         SERVICES,
+        PERSON,
         MOST,
         WITHIN,
     ],
@@ -87,6 +94,7 @@ static EMAIL: Table = Table {
         key("login", Shape::Text, Need::Optional, "Name of the environment variable that holds `user:password` for the server."),
         ON,
         SERVICES,
+        PERSON,
         MOST,
         WITHIN,
     ],

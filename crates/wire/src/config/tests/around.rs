@@ -1,12 +1,15 @@
-//! What stands around a release: people, approvals and breakers.
+//! What stands around a release: people, approvals, breakers, duties, and deployments that others hold.
 
-use super::super::{Way, load_in};
+use super::super::duty::{on_duty, steps};
+use super::super::{Asks, GithubEntry, Tool, Way, load_in};
 use super::mistakes::{check, said};
 use crate::sources::MetricSource;
 use expect_test::expect;
 use tidegate_core::ab::Spec;
 use tidegate_core::access::Role;
 use tidegate_core::breaker::Rule;
+use tidegate_core::deployment::VersionBy;
+use tidegate_core::id::At;
 use tidegate_core::notify::{Limits, Topic};
 use tidegate_core::route::Carrier;
 
@@ -190,5 +193,94 @@ fn ab_tests() {
     ] {
         let found = said(&file(service, &test), None);
         assert!(found.contains(why), "{test}: {found}");
+    }
+}
+
+#[test]
+fn deployments() {
+    let file = |deployment: &str| {
+        format!("{HEAD}services:\n  s: {{ model: m }}\npeople:\n  ada: {{ roles: [developer] }}\ndeployments:\n  d: {{ {deployment} }}\n")
+    };
+    let github = "github: acme/shop, environment: production, secret: HOOK, service: s";
+    let load = |deployment: &str| load_in(&file(deployment), "tidegate.yaml", None).unwrap().deployments["d"].clone();
+    let found = load(&format!("{github}, token: TOKEN, version: 'v{{version}}', logins: {{ octocat: ada }}"));
+    assert_eq!((found.path.as_str(), found.api.as_str(), found.within_ms), ("acme/shop", "https://api.github.com", 7 * 86_400_000));
+    assert_eq!((&found.asks, &found.version), (&Asks::Approvals, &VersionBy::Ref { before: "v".to_owned(), behind: String::new() }));
+    assert_eq!(found.logins["octocat"], "ada");
+    let app = load(&format!("{github}, app: 12345, key: APP_KEY, api: 'https://git.example.org/api/v3/', asks: gates"));
+    assert_eq!((app.api.as_str(), app.asks), ("https://git.example.org/api/v3", Asks::Gates));
+    let entry = GithubEntry::App { id: "12345".to_owned(), key: "APP_KEY".to_owned() };
+    assert_eq!(app.tool, Tool::Github { environment: "production".to_owned(), entry });
+    let check = load("gitlab_check: a/b/c, check: tidegate, secret: HOOK, token: TOKEN, service: s, version: commit");
+    assert_eq!(check.tool, Tool::GitlabCheck { check: "tidegate".to_owned(), token: "TOKEN".to_owned() });
+    for (deployment, why) in [
+        (github.to_owned(), "one of `token`, and `app` with `key`, says how GitHub lets us in"),
+        (format!("{github}, token: T, app: 1, key: K"), "one of `token`"),
+        (format!("{github}, app: 1"), "one of `token`"),
+        (format!("{github}, token: 'ghs_abc'"), "it is no name of an environment variable"),
+        (format!("{github}, token: T, version: latest"), "neither `newest` nor `commit`"),
+        (format!("{github}, token: T, asks: judge"), "`asks: judge` needs `judge`"),
+        (format!("{github}, token: T, judge: web"), "judge"),
+        (format!("{github}, token: T, api: 'ftp://x'"), "it is no plain address of an API"),
+        (format!("{github}, token: T, api: 'https://user@x'"), "it is no plain address of an API"),
+        (format!("{github}, token: T, logins: {{ eve: eve }}"), "deployments.d.logins.eve"),
+        ("github: shop, environment: p, secret: H, token: T, service: s".to_owned(), "it is no path of a repository"),
+        ("github: a/b/c, environment: p, secret: H, token: T, service: s".to_owned(), "it is no path of a repository"),
+        ("gitlab: a/.., environment: p, secret: H, token: T, service: s".to_owned(), "it is no path of a repository"),
+        ("gitlab: a/b, environment: p, token: T, service: s".to_owned(), "secret"),
+    ] {
+        let found = said(&file(&deployment), None);
+        assert!(found.contains(why), "{deployment}: {found}");
+    }
+}
+
+#[test]
+fn duties() {
+    let people = "people:\n  ada: { roles: [developer] }\n  joan: { roles: [approver] }\n";
+    let file = |duty: &str| format!("{HEAD}services:\n  s: {{ model: m }}\n  t: {{ model: m }}\n{people}duty:\n{duty}");
+    let first = "  first: { people: [ada, joan], from: 2026-03-16, zone: Europe/Berlin, services: [s], escalate: [second], after: 10m,\n    \
+                 overrides: [{ person: joan, from: '2026-03-17 12:00', until: 2026-03-18 }] }\n";
+    let second = "  second: { people: [joan], from: 2026-01-01, every: 1d }\n";
+    let loaded = load_in(&file(&format!("{second}{first}")), "tidegate.yaml", None).unwrap();
+    let at = |text: &str| At(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
+    let monday = at("2026-03-16T12:00:00Z");
+    assert_eq!(on_duty(&loaded.duty, "s", monday).map(|shift| shift.person).as_deref(), Some("ada"));
+    assert_eq!(on_duty(&loaded.duty, "s", at("2026-03-17T12:00:00Z")).map(|s| (s.person, s.stands_in)), Some(("joan".to_owned(), true)));
+    assert_eq!(on_duty(&loaded.duty, "t", monday), None, "what another one escalates to is not called first");
+    let (called, after_ms) = steps(&loaded.duty, "s", monday);
+    let called: Vec<_> = called.iter().map(|step| (step.duty.as_str(), step.person.as_deref())).collect();
+    assert_eq!((called, after_ms), (vec![("first", Some("ada")), ("second", Some("joan"))], 600_000));
+    for (duty, why) in [
+        ("people: [eve], from: 2026-03-16", "duty.d.people[0]"),
+        ("people: [ada], from: monday", "`monday` is no day"),
+        ("people: [ada], from: 2026-03-16, zone: Berlin", "`Berlin` is no zone"),
+        ("people: [ada], from: 2026-03-16, hand_over: '9am'", "`9am` is no hour of the day"),
+        ("people: [ada], from: 2026-03-16, every: 36h", "is not a number of whole days"),
+        ("people: [ada], from: 2026-03-16, every: 1h", "duty.d.every"),
+        ("people: [ada], from: 2026-03-16, escalate: [d]", "it escalates to itself"),
+        ("people: [ada], from: 2026-03-16, escalate: [x]", "duty.d.escalate[0]"),
+        ("people: [ada], from: 2026-03-16, overrides: [{ person: ada, from: 2026-03-18, until: 2026-03-17 }]", "ends before it begins"),
+    ] {
+        let found = said(&file(&format!("  d: {{ {duty} }}\n")), None);
+        assert!(found.contains(why), "{duty}: {found}");
+    }
+}
+
+#[test]
+fn paths() {
+    let file = |paths: &str| {
+        format!("{HEAD}services:\n  s: {{ model: m, paths: {{ {paths} }} }}\nreleases:\n  brisk: {{ judge: {{ alpha: 0.05 }} }}\n")
+    };
+    let loaded = load_in(&file("learned: brisk, standard: default"), "tidegate.yaml", None).unwrap();
+    let paths = loaded.services["s"].paths.clone().unwrap();
+    assert_eq!((paths.learned.as_str(), paths.standard.as_str(), paths.share_bp), ("brisk", "default", 5_000));
+    for (paths, why) in [
+        ("learned: brisk, standard: brisk", "both paths are the same strategy"),
+        ("learned: quick, standard: default", "services.s.paths.learned"),
+        ("learned: brisk", "standard"),
+        ("learned: brisk, standard: default, share: 101", "services.s.paths.share"),
+    ] {
+        let found = said(&file(paths), None);
+        assert!(found.contains(why), "{paths}: {found}");
     }
 }
