@@ -416,18 +416,23 @@ fn seen_of(train: &Train, command: &Command) -> Option<Event> {
             Event::Arrived { service: service.clone(), at: *at }
         }
         Command::WentBack { service, why, at } => match train.car(service) {
-            CarState::Runs { .. } | CarState::Ready { .. } => Event::WentBack { service: service.clone(), why: line(why, TEXT_BYTES_MAX), at: *at },
+            CarState::Runs { .. } | CarState::Ready { .. } => {
+                Event::WentBack { service: service.clone(), why: line(why, TEXT_BYTES_MAX), at: *at }
+            }
             CarState::Waits if forward && train.spec.car(service).is_some() => {
                 Event::WentBack { service: service.clone(), why: line(why, TEXT_BYTES_MAX), at: *at }
             }
             // Somebody undid it by hand.
-            CarState::Arrived { .. } | CarState::Verifies { .. } | CarState::Asks { .. } if !forward => Event::Undone { service: service.clone(), at: *at },
-            CarState::Arrived { .. } | CarState::Verifies { .. } => Event::WentBack { service: service.clone(), why: line(why, TEXT_BYTES_MAX), at: *at },
+            CarState::Arrived { .. } | CarState::Verifies { .. } | CarState::Asks { .. } if !forward => {
+                Event::Undone { service: service.clone(), at: *at }
+            }
+            CarState::Arrived { .. } | CarState::Verifies { .. } => {
+                Event::WentBack { service: service.clone(), why: line(why, TEXT_BYTES_MAX), at: *at }
+            }
             _ => return None,
         },
         Command::Undone { service, at }
-            if !forward
-                && matches!(train.car(service), CarState::Arrived { .. } | CarState::Verifies { .. } | CarState::Asks { .. }) =>
+            if !forward && matches!(train.car(service), CarState::Arrived { .. } | CarState::Verifies { .. } | CarState::Asks { .. }) =>
         {
             Event::Undone { service: service.clone(), at: *at }
         }

@@ -6,9 +6,9 @@
 
 mod fact;
 mod machine;
-mod spec;
 #[cfg(test)]
 mod passages;
+mod spec;
 #[cfg(test)]
 mod tests;
 

@@ -70,7 +70,10 @@ fn the_next_one_begins_when_the_one_before_it_is_verified_and_all_go_back_in_rev
         state = give(&state, &command);
     }
     assert_eq!(starts(&state, 1_000), Vec::<String>::new(), "nobody approved it, and it is not time");
-    assert_eq!(Trains::decide(&state, &approve(PLACES[0], "ada", 110)).unwrap_err().to_string().split(':').next(), Some("approve `s@staging`"));
+    assert_eq!(
+        Trains::decide(&state, &approve(PLACES[0], "ada", 110)).unwrap_err().to_string().split(':').next(),
+        Some("approve `s@staging`")
+    );
     assert_eq!(Trains::decide(&state, &approve(PLACES[1], "bob", 110)).unwrap_err(), Refused::NotVerifying(PLACES[1].to_owned()));
     state = give(&state, &approve(PLACES[0], "bob", 110));
     assert_eq!(give(&state, &approve(PLACES[0], "bob", 111)), state, "the same twice is once");
@@ -214,7 +217,13 @@ fn next(state: &State, now: i64, rng: &mut Rng, harm: u64) -> Option<Command> {
         all.push(match want {
             Want::Start { service, .. } if bad => back(service),
             Want::Start { service, .. } => Command::Started { service, release: 7, at },
-            Want::Go { service, .. } => if bad { back(service) } else { Command::Arrived { service, at } },
+            Want::Go { service, .. } => {
+                if bad {
+                    back(service)
+                } else {
+                    Command::Arrived { service, at }
+                }
+            }
             Want::Abort { service, .. } => back(service),
             Want::Undo { service, .. } => Command::Undone { service, at },
         });

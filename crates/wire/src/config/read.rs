@@ -5,11 +5,12 @@
 
 use super::check::number_of;
 use super::driver;
+use super::environments::{self, named_services};
 use super::guardrail;
 use super::origin::Origins;
 use super::types::{
-    BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective,
-    Pipeline, PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
+    BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective, Pipeline,
+    PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
 };
 use super::unit;
 use crate::sources::{MetricSource, PROMETHEUS_TOKEN};
@@ -20,7 +21,7 @@ use tidegate_core::access::Role;
 use tidegate_core::breaker::{self, Signal};
 use tidegate_core::gate::{GateKind, GateSpec};
 use tidegate_core::id::At;
-use tidegate_core::judge::{Guardrail, JudgeSettings, errors_of_preset};
+use tidegate_core::judge::{Guardrail, JudgeSettings, Modes, errors_of_preset};
 use tidegate_core::notify::{Limits, Topic};
 use tidegate_core::retrain::{Budget, Performance, Rule, Source};
 use tidegate_core::rollout::{Baseline, Promotion, Step, Until};
@@ -75,7 +76,7 @@ impl<'a> View<'a> {
         self.0.and_then(Node::as_seq).unwrap_or(&[]).iter().map(|n| View(Some(n))).collect()
     }
 
-    fn named<T>(self, each: impl Fn(&str, View<'a>) -> T) -> IndexMap<String, T> {
+    pub(super) fn named<T>(self, each: impl Fn(&str, View<'a>) -> T) -> IndexMap<String, T> {
         let entries = self.0.and_then(Node::as_map).unwrap_or(&[]);
         let text = |k: &'a Node| k.text().unwrap_or_default().into_owned();
         entries.iter().map(|(k, v)| (text(k), each(&text(k), View(Some(v))))).collect()
@@ -97,16 +98,19 @@ pub(super) fn workspace(root: &Node) -> Workspace {
             None => Pipeline::Inline(node.clone()),
         }),
         models: file.at("models").named(|_, v| model(v)),
-        services: file.at("services").named(service),
-        environments: file.at("environments").named(|_, v| Environment { after: v.at("after").text() }),
+        services: environments::services(root),
+        passages: environments::passages(root),
+        environments: file.at("environments").named(|_, v| environments::environment(v)),
         releases: file.at("releases").named(|_, v| strategy(v)),
         retrain: file.at("retrain").named(|_, v| retrain(v)),
         people: file.at("people").named(|_, v| roles(v.at("roles"))),
-        freezes: file.at("freezes").named(|_, v| freeze(v)),
-        breakers: file.at("breakers").named(|_, v| named_breaker(file, v)),
+        freezes: file.at("freezes").named(|_, v| Freeze { services: named_services(root, v.0), ..freeze(v) }),
+        breakers: file
+            .at("breakers")
+            .named(|_, v| environments::breaker(root, NamedBreaker { services: named_services(root, v.0), ..named_breaker(file, v) })),
         sources: file.at("sources").named(|_, v| source(v)),
         trains: file.at("trains").named(|_, v| cars(v)),
-        notify: file.at("notify").named(|_, v| channel(v)),
+        notify: file.at("notify").named(|_, v| Channel { services: named_services(root, v.0), ..channel(v) }),
         judges: file.at("judges").named(|_, v| named_judge(v)),
         gateway: listen(file.at("gateway")),
         console: listen(file.at("console")),
@@ -188,7 +192,7 @@ fn drift(view: View<'_>) -> Drift {
     }
 }
 
-fn service(name: &str, view: View<'_>) -> Service {
+pub(super) fn service(name: &str, view: View<'_>) -> Service {
     Service {
         model: view.owned("model"),
         endpoint: view.at("endpoint").text().unwrap_or_else(|| super::default_endpoint(name)),
@@ -204,6 +208,8 @@ fn service(name: &str, view: View<'_>) -> Service {
         approvals_last_ms: view.at("approvals_last").ms().unwrap_or_default(),
         driver: driver::driver(view.at("driver")),
         telemetry: view.at("telemetry").there().map(driver::telemetry),
+        environment: None,
+        delay_ms: 0,
     }
 }
 
@@ -272,6 +278,8 @@ fn judge(view: View<'_>) -> JudgeSettings {
         }
     }
     JudgeSettings {
+        // Which of them a release comes to is told by its steps.
+        modes: Modes::default(),
         alpha: number("alpha"),
         beta: number("beta"),
         tick_ms: ms("tick"),
@@ -373,6 +381,7 @@ fn cars(view: View<'_>) -> Vec<Car> {
         version: String::new(),
         after: v.at("after").items().into_iter().filter_map(View::text).collect(),
         irreversible: v.at("irreversible").word("true"),
+        ..Car::default()
     };
     view.at("services").named(car).into_values().collect()
 }
