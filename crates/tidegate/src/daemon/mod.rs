@@ -14,6 +14,7 @@ mod hooks;
 mod notifier;
 pub mod offer;
 pub mod owner;
+mod passage;
 mod people;
 pub mod plane;
 pub mod play;

@@ -11,7 +11,7 @@ use super::seal::Sealer;
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{api, notifier, telemetry, train};
+use super::{api, notifier, passage, telemetry, train};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -220,8 +220,8 @@ impl Running {
 
     /// Trains what is to be trained anew, and watches what blocks releases.
     fn watch_and_train(&self, api: &Api) {
-        for name in self.opened.config.trains.keys() {
-            crate::task::spawn(train::conduct(api.clone(), name.clone()));
+        for name in passage::names(&self.opened.config) {
+            crate::task::spawn(train::conduct(api.clone(), name));
         }
         for desk in self.desks.values().cloned() {
             let (shop, plane, ticks) = (self.workshop(), self.plane.clone(), self.ticks.clone());
