@@ -21,6 +21,7 @@ mod network;
 mod operator;
 mod people;
 mod plane;
+mod regions;
 mod scenario;
 mod script;
 mod story;

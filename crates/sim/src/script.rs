@@ -3,6 +3,7 @@
 use crate::guilty;
 use crate::halted;
 use crate::people;
+use crate::regions;
 use crate::scenario::{Scenario, Truth};
 use crate::story::Story;
 use crate::train;
@@ -31,6 +32,8 @@ pub enum Script {
     Guilty,
     /// A train of four services whose last release is harmful.
     Train,
+    /// One version in staging and two regions, harmful in the second.
+    Regions,
 }
 
 /// Plays a script.
@@ -47,5 +50,6 @@ pub fn play(script: Script) -> Story {
         Script::Halted => halted::environment(),
         Script::Guilty => guilty::one_of_two(),
         Script::Train => train::back_past_what_cannot_be_undone(),
+        Script::Regions => regions::harm_in_the_second_region(),
     }
 }

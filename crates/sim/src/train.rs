@@ -73,7 +73,9 @@ impl Line {
     fn carry_out(&mut self) {
         for want in wants(&self.engine.state::<Trains>(STREAM).unwrap_or_default(), self.now) {
             let service = match &want {
-                Want::Start { service, .. } | Want::Go { service, .. } | Want::Undo { service, .. } | Want::Abort { service, .. } => service.clone(),
+                Want::Start { service, .. } | Want::Go { service, .. } | Want::Undo { service, .. } | Want::Abort { service, .. } => {
+                    service.clone()
+                }
             };
             let Some((name, after, irreversible, truth)) = CARS.iter().find(|(name, ..)| *name == service).copied() else { continue };
             let is_there = |line: &Line, service: &str| line.there.get(service) == Some(&true);

@@ -30,6 +30,9 @@ mod drift;
 mod drivers;
 #[path = "cli/empty.rs"]
 mod empty;
+#[cfg(feature = "data")]
+#[path = "cli/environments.rs"]
+mod environments;
 #[path = "cli/exp.rs"]
 mod exp;
 #[cfg(feature = "data")]

@@ -72,6 +72,8 @@ enum ScriptName {
     Guilty,
     /// A train of four services goes back in reverse, past one that cannot be taken back
     Train,
+    /// One version goes through staging and two regions, is harmful in the second, and back in all, the last first
+    Regions,
 }
 
 impl ScriptName {
@@ -84,6 +86,7 @@ impl ScriptName {
             ScriptName::Halted => Script::Halted,
             ScriptName::Guilty => Script::Guilty,
             ScriptName::Train => Script::Train,
+            ScriptName::Regions => Script::Regions,
         }
     }
 }

@@ -64,7 +64,9 @@ pub async fn may_move(api: &Api, word: &str, id: &RolloutId) -> Result<()> {
     let car = waits.and_then(|train| train.cars.get(&id.service).cloned());
     match car {
         Some(CarState::Runs { release } | CarState::Ready { release }) if release == id.number => {
-            let why = format!("{word} release {id}: all environments of {name} switch at once, when each is ready: `tidegate train list` shows how they stand");
+            let why = format!(
+                "{word} release {id}: all environments of {name} switch at once, when each is ready: `tidegate train list` shows how they stand"
+            );
             Err(failure(exit::REFUSED, why))
         }
         _ => Ok(()),
@@ -119,10 +121,12 @@ pub async fn start(api: &Api, person: &Person, wanted: &Start, passage: &Passage
     if let Some(car) = one {
         if let Some(missing) = not_passed(api, name, car, version).await? {
             if !api.watchman.freezer().glass_is_broken(&car.service).await? {
-                let why = format!("{missing}; in an emergency break the glass: `tidegate glass break {} --reason ...`", car.service);
+                let why =
+                    format!("{missing}; in an emergency break the glass: `tidegate break-glass {} --reason ... --for 1h`", car.service);
                 return Err(refused(exit::REFUSED, why));
             }
-            people::used(&api.plane, &car.service, format!("a release of version {version} past {}", car.after.join(", ")), &person.name).await?;
+            people::used(&api.plane, &car.service, format!("a release of version {version} past {}", car.after.join(", ")), &person.name)
+                .await?;
         }
         alone.iter_mut().for_each(|car| car.after.clear());
     }

@@ -129,7 +129,14 @@ impl Ticks {
     }
 
     /// The tick that has ended, if one has; begins to count when something else is wanted.
-    fn due(&self, plane: &Plane, service: &str, wanted: Kind, open: &Rollout, (threshold, tick_ms, delay_ms): (f64, u64, u64)) -> Option<Tick> {
+    fn due(
+        &self,
+        plane: &Plane,
+        service: &str,
+        wanted: Kind,
+        open: &Rollout,
+        (threshold, tick_ms, delay_ms): (f64, u64, u64),
+    ) -> Option<Tick> {
         let now = clock::now();
         let judge = &open.spec.judge;
         let mut all = self.counting.lock().unwrap_or_else(PoisonError::into_inner);

@@ -335,7 +335,9 @@ pub async fn execute(api: &Api, name: &str, command: Command) -> Result<()> {
 
 async fn depart(api: &Api, name: &str, versions: &BTreeMap<String, String>, (by, reason): (String, String)) -> Result<Command> {
     let Some(cars) = api.opened.config.trains.get(name) else {
-        let why = format!("let train {name} depart: it is a service with environments: `tidegate release start {name} VERSION` takes it through them");
+        let why = format!(
+            "let train {name} depart: it is a service with environments: `tidegate release start {name} VERSION` takes it through them"
+        );
         return Err(failure(exit::USAGE, why));
     };
     if let Some(other) = versions.keys().find(|service| !cars.iter().any(|car| car.service == **service)) {
