@@ -280,3 +280,28 @@ impl Follow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_core::rollout::Baseline;
+    use tidegate_wire::config::BlockedBy;
+
+    #[test]
+    fn what_arrives_late_takes_no_time_from_a_step() {
+        let steps = vec![
+            Step::Shadow { mirror_bp: 10_000, until: Until::Evidence },
+            Step::Canary { weights_bp: vec![500, 5_000], min_time_ms: 60_000, baseline: Baseline::Fresh },
+        ];
+        let promote = Promotion { watch_ms: 600_000, hold_back_bp: 500 };
+        let judge = JudgeSettings { deadline_ms: 1_000_000, ..JudgeSettings::preset() };
+        let strategy = Strategy { steps, promote, exposure_max: None, judge: judge.clone(), blocked_by: BlockedBy::default() };
+        let mut same = judge.clone();
+        assert_eq!((later(&strategy, &mut same, 0), same), ((strategy.steps.clone(), promote), judge.clone()));
+        let mut longer = judge;
+        let (steps, promote) = later(&strategy, &mut longer, 2_000);
+        assert!(matches!(steps.as_slice(), [Step::Shadow { .. }, Step::Canary { min_time_ms: 62_000, .. }]), "{steps:?}");
+        // A shadow, two weights and the promotion.
+        assert_eq!((promote.watch_ms, longer.deadline_ms), (602_000, 1_008_000));
+    }
+}
