@@ -24,6 +24,12 @@ pub fn is_of_one(config: &Workspace, name: &str, train: &Train) -> bool {
     config.passages.contains_key(name) && train.spec.cars().len() == 1
 }
 
+/// Whether a release could switch, or has nothing to switch from.
+pub fn is_ready(open: &Rollout) -> bool {
+    let goes = matches!(open.phase, Of::Forward { forward } if !matches!(forward, Forward::Pending { .. }));
+    may_switch(open) || (open.spec.stable.is_none() && goes)
+}
+
 /// Whether a release has come to where all could see it, and stands there for a word and nothing else.
 pub fn may_switch(open: &Rollout) -> bool {
     let stands = matches!(open.phase, Of::Forward { forward: Forward::Preview });

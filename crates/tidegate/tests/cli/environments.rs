@@ -165,8 +165,8 @@ fn together_all_switch_when_each_is_ready_and_all_go_back() {
     if !has_runtime() {
         return;
     }
-    let (world, _up) = registered(
-        "preview: {} }, { promote: { watch: 1h, hold_back: 0 } }",
+    let (world, mut first) = registered(
+        "preview: {} }, { promote: { watch: 0ms, hold_back: 0 } }",
         "s: { model: m, passage: together, environments: { eu: {}, us: { approvals: 1 } } }",
         "  eu: {}\n  us: { after: eu, delay: 1s }\n",
         "third",
@@ -179,6 +179,9 @@ fn together_all_switch_when_each_is_ready_and_all_go_back() {
     world.run_as(&mary, &["release", "start", "s", "1"]).well();
     to_us("1");
     waits_until(&world, "s 1: arrived");
+    first.kill();
+    world.write("tidegate.yaml", &world.read("tidegate.yaml").replace("watch: 0ms", "watch: 1h"));
+    let _second = up(&world);
 
     world.run_as(&mary, &["release", "start", "s", "2"]).well();
     waits_until(&world, "s@eu version 2: release 2 is ready, and waits for the others");
