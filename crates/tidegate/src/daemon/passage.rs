@@ -9,7 +9,7 @@ use crate::clock;
 use crate::exit::{self, failure};
 use anyhow::Result;
 use tidegate_core::access::{Action, Person, Role};
-use tidegate_core::rollout::{self, Forward, Phase as Of, Rollout};
+use tidegate_core::rollout::{self, Forward, HoldWhy, Phase as Of, Rollout};
 use tidegate_core::train::{Car, CarState, Command, Phase, Spec, Train, Trains};
 use tidegate_engine::rollouts::{Input, RolloutId};
 use tidegate_wire::config::{Passage, Workspace};
@@ -32,7 +32,7 @@ pub fn is_ready(open: &Rollout) -> bool {
 
 /// Whether a release has come to where all could see it, and stands there for a word and nothing else.
 pub fn may_switch(open: &Rollout) -> bool {
-    let stands = matches!(open.phase, Of::Forward { forward: Forward::Preview });
+    let stands = matches!(open.phase, Of::Held { forward: Forward::Preview, why: HoldWhy::Asked });
     stands && open.paused.is_none() && open.frozen.is_none() && open.traffic.is_some_and(|wanted| wanted.applied.is_some())
 }
 

@@ -154,9 +154,7 @@ async fn seen(api: &Api, name: &str, train: &Train, service: &str, car: &CarStat
     let (service, at) = (service.to_owned(), clock::now());
     Ok(match (&open.phase, car, &train.phase) {
         (Of::Done, CarState::Runs { .. } | CarState::Ready { .. }, _) => Some(Command::Arrived { service, at }),
-        (Of::Forward { .. }, CarState::Runs { .. }, Phase::Forward) if train.together && passage::is_ready(&open) => {
-            Some(Command::Ready { service, at })
-        }
+        (_, CarState::Runs { .. }, Phase::Forward) if train.together && passage::is_ready(&open) => Some(Command::Ready { service, at }),
         (Of::Done, CarState::Verifies { .. }, Phase::Forward) => {
             let halted = breaker::halted(&api.plane, &api.opened.config, &service, at).await?.map(|by| by.name);
             Some(Command::Look { service, halted, watched_since: api.trains.since, at })
