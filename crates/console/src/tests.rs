@@ -21,6 +21,7 @@ fn release() -> ReleaseView {
     ReleaseView {
         row: ReleaseRow {
             service: "s".into(),
+            environment: None,
             number: 3,
             candidate: "2".into(),
             stable: Some("1".into()),

@@ -104,6 +104,9 @@ pub struct TargetRow {
 pub struct ReleaseRow {
     /// Service.
     pub service: String,
+    /// Environment, of a service that runs in several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// Number.
     pub number: u64,
     /// Version.

@@ -22,6 +22,7 @@ mod network;
 mod operator;
 mod people;
 mod plane;
+mod regions;
 mod scenario;
 mod script;
 mod story;

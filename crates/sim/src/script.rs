@@ -4,6 +4,7 @@ use crate::ab;
 use crate::guilty;
 use crate::halted;
 use crate::people;
+use crate::regions;
 use crate::scenario::{Scenario, Truth};
 use crate::story::Story;
 use crate::train;
@@ -34,6 +35,8 @@ pub enum Script {
     Train,
     /// An A/B test of a harmful variant, a better one and one that is no different.
     Ab,
+    /// One version in staging and two regions, harmful in the second.
+    Regions,
 }
 
 /// Plays a script.
@@ -51,5 +54,6 @@ pub fn play(script: Script) -> Story {
         Script::Guilty => guilty::one_of_two(),
         Script::Train => train::back_past_what_cannot_be_undone(),
         Script::Ab => ab::one_of_each(),
+        Script::Regions => regions::harm_in_the_second_region(),
     }
 }

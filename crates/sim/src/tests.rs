@@ -179,6 +179,27 @@ fn a_scripted_test_stops_what_harms_and_finds_what_is_better() {
 }
 
 #[test]
+fn a_scripted_version_goes_through_regions_and_back_in_reverse() {
+    let marks = [
+        "ada lets the train depart",
+        "ranker@staging: its release begins",
+        "ranker@staging: released",
+        "ranker@staging: halted: breaker errors",
+        "ranker@staging: nothing halts it any more",
+        "ranker@staging: verified",
+        "ranker@eu: its release begins",
+        "ranker@eu: verified",
+        "ranker@us: its release begins",
+        "ranker@us: the judge found harm, and its release went back",
+        "the train goes back",
+        "ranker@eu: undone",
+        "ranker@staging: undone",
+        "the train has ended: back",
+    ];
+    told(Script::Regions, &marks);
+}
+
+#[test]
 fn a_story_is_readable() {
     let story = run(1, None).to_string();
     assert!(story.starts_with("seed 1, no fault planted\n"), "{story}");

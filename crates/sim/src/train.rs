@@ -65,25 +65,17 @@ impl Line {
     }
 
     fn told(&mut self, event: &Event) {
-        let line = match event {
-            Event::Departed { by, reason, .. } => format!("{by} lets the train depart: {reason}"),
-            Event::Started { service, .. } => format!("{service}: its release begins"),
-            Event::Arrived { service, .. } => format!("{service}: released"),
-            Event::WentBack { service, why, .. } => format!("{service}: {why}"),
-            Event::TurnedBack { .. } => "the train goes back".to_owned(),
-            Event::Undone { service, .. } => format!("{service}: undone"),
-            Event::Asked { service, why, .. } => format!("{service}: a person is called: {why}"),
-            Event::Left { service, by, reason, .. } => format!("{service}: left as it is by {by}: {reason}"),
-            Event::Ended { how, .. } => format!("the train has ended: {how:?}").to_lowercase(),
-        };
+        let line = words(event);
         self.tell(&line);
     }
 
     /// Carries out what the train wants: a release is a world that is played to its end.
     fn carry_out(&mut self) {
-        for want in wants(&self.engine.state::<Trains>(STREAM).unwrap_or_default()) {
+        for want in wants(&self.engine.state::<Trains>(STREAM).unwrap_or_default(), self.now) {
             let service = match &want {
-                Want::Start { service, .. } | Want::Undo { service, .. } | Want::Abort { service, .. } => service.clone(),
+                Want::Start { service, .. } | Want::Go { service, .. } | Want::Undo { service, .. } | Want::Abort { service, .. } => {
+                    service.clone()
+                }
             };
             let Some((name, after, irreversible, truth)) = CARS.iter().find(|(name, ..)| *name == service).copied() else { continue };
             let is_there = |line: &Line, service: &str| line.there.get(service) == Some(&true);
@@ -110,7 +102,7 @@ impl Line {
                     }
                 }
                 // The world of a release is over when its end is known.
-                Want::Abort { .. } => {}
+                Want::Abort { .. } | Want::Go { .. } => {}
             }
         }
     }
@@ -137,8 +129,29 @@ impl Line {
     }
 }
 
+/// An event in words.
+pub(crate) fn words(event: &Event) -> String {
+    match event {
+        Event::Departed { by, reason, .. } => format!("{by} lets the train depart: {reason}"),
+        Event::Started { service, .. } => format!("{service}: its release begins"),
+        Event::Arrived { service, .. } => format!("{service}: released"),
+        Event::WentBack { service, why, .. } => format!("{service}: {why}"),
+        Event::Ready { service, .. } => format!("{service}: ready to switch"),
+        Event::Switched { .. } => "all are ready, and switch".to_owned(),
+        Event::Disturbed { service, why, .. } => format!("{service}: halted: {why}"),
+        Event::Calmed { service, .. } => format!("{service}: nothing halts it any more"),
+        Event::Approved { service, by, .. } => format!("{service}: approved by {by}"),
+        Event::Verified { service, .. } => format!("{service}: verified"),
+        Event::TurnedBack { .. } => "the train goes back".to_owned(),
+        Event::Undone { service, .. } => format!("{service}: undone"),
+        Event::Asked { service, why, .. } => format!("{service}: a person is called: {why}"),
+        Event::Left { service, by, reason, .. } => format!("{service}: left as it is by {by}: {reason}"),
+        Event::Ended { how, .. } => format!("the train has ended: {how:?}").to_lowercase(),
+    }
+}
+
 /// How the first attempt of a release ended, and when.
-fn ended(story: &Story) -> (bool, u64) {
+pub(crate) fn ended(story: &Story) -> (bool, u64) {
     let end = story.lines.iter().find_map(|line| {
         let (seconds, what) = line.split_once(" s  ")?;
         let good = match what {
@@ -161,11 +174,12 @@ pub(crate) fn back_past_what_cannot_be_undone() -> Story {
         version: "2".to_owned(),
         after: after.iter().map(|s| (*s).to_owned()).collect(),
         irreversible,
+        ..Car::default()
     };
     let Ok(spec) = Spec::build(CARS.map(car).to_vec()) else {
         return Story { seed: 0, fault: None, lines: vec![], violations: vec![], outcome: "it is no train".to_owned(), lasted_ms: 0 };
     };
-    line.give(&Command::Depart { spec, by: "ada".to_owned(), reason: "the summer's features".to_owned(), at: line.now });
+    line.give(&Command::Depart { spec, together: false, by: "ada".to_owned(), reason: "the summer's features".to_owned(), at: line.now });
     for _ in 0..STEPS_MAX {
         line.carry_out();
         if line.wait() {

@@ -39,6 +39,9 @@ mod drivers;
 mod duty;
 #[path = "cli/empty.rs"]
 mod empty;
+#[cfg(feature = "data")]
+#[path = "cli/environments.rs"]
+mod environments;
 #[path = "cli/exp.rs"]
 mod exp;
 #[cfg(feature = "data")]

@@ -46,6 +46,9 @@ pub enum Event {
         number: u64,
         /// Its cars.
         spec: Spec,
+        /// All of them switch at once, when each is ready.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        together: bool,
         /// Who.
         by: String,
         /// Why.
@@ -62,8 +65,54 @@ pub enum Event {
         /// When.
         at: At,
     },
+    /// A car's release is ready to switch, and waits for the others.
+    Ready {
+        /// Of which service.
+        service: String,
+        /// When.
+        at: At,
+    },
+    /// Every car is ready: all switch.
+    Switched {
+        /// When.
+        at: At,
+    },
     /// A car is released.
     Arrived {
+        /// Of which service.
+        service: String,
+        /// When.
+        at: At,
+    },
+    /// While a car was looked after, something halted its service.
+    Disturbed {
+        /// Of which service.
+        service: String,
+        /// What.
+        why: String,
+        /// When.
+        at: At,
+    },
+    /// Nothing halts it any more: its time begins anew.
+    Calmed {
+        /// Of which service.
+        service: String,
+        /// When.
+        at: At,
+    },
+    /// A person found a car good.
+    Approved {
+        /// Of which service.
+        service: String,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+        /// When.
+        at: At,
+    },
+    /// What had to be true of a car before others may begin is true.
+    Verified {
         /// Of which service.
         service: String,
         /// When.
@@ -128,6 +177,8 @@ pub enum Command {
     Depart {
         /// Its cars.
         spec: Spec,
+        /// All of them switch at once, when each is ready.
+        together: bool,
         /// Who.
         by: String,
         /// Why.
@@ -148,6 +199,35 @@ pub enum Command {
     Arrived {
         /// Of which service.
         service: String,
+        /// When.
+        at: At,
+    },
+    /// A car's release stands where it may switch.
+    Ready {
+        /// Of which service.
+        service: String,
+        /// When.
+        at: At,
+    },
+    /// A car that is looked after was looked at.
+    Look {
+        /// Of which service.
+        service: String,
+        /// What halts the service, where something does.
+        halted: Option<String>,
+        /// Since when somebody has been looking without a break.
+        watched_since: At,
+        /// When.
+        at: At,
+    },
+    /// A person finds a car good.
+    Approve {
+        /// Of which service.
+        service: String,
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
         /// When.
         at: At,
     },
@@ -204,6 +284,9 @@ impl Command {
             Command::Depart { at, .. }
             | Command::Started { at, .. }
             | Command::Arrived { at, .. }
+            | Command::Ready { at, .. }
+            | Command::Look { at, .. }
+            | Command::Approve { at, .. }
             | Command::WentBack { at, .. }
             | Command::Undone { at, .. }
             | Command::CannotUndo { at, .. }
@@ -231,6 +314,17 @@ pub enum Refused {
     /// Nobody was asked.
     #[error("leave `{0}` as it is: nobody was asked about it")]
     NotAsked(String),
+    /// Nothing of it is to be approved.
+    #[error("approve `{0}`: it does not wait for anybody's word: it is approved after its release is done, before the next one begins")]
+    NotVerifying(String),
+    /// Four eyes are not two.
+    #[error("approve `{service}`: {by} let the train depart: somebody else approves it")]
+    Own {
+        /// Of which service.
+        service: String,
+        /// Who.
+        by: String,
+    },
 }
 
 /// What is to be done about the releases of a train. Doing it twice is harmless.
@@ -242,6 +336,13 @@ pub enum Want {
         service: String,
         /// Which version.
         version: String,
+    },
+    /// Let a release that is ready switch.
+    Go {
+        /// Of which service.
+        service: String,
+        /// Number of the release.
+        release: u64,
     },
     /// End a release that is under way with the old version.
     Abort {

@@ -6,10 +6,12 @@
 
 mod fact;
 mod machine;
+#[cfg(test)]
+mod passages;
 mod spec;
 #[cfg(test)]
 mod tests;
 
 pub use fact::{Cause, Command, End, Event, Refused, Want};
-pub use machine::{CarState, Phase, State, Train, Trains, wants};
-pub use spec::{CARS_MAX, Car, Problem, Spec};
+pub use machine::{CarState, PASSED_MAX, Phase, State, Train, Trains, wants};
+pub use spec::{CARS_MAX, Car, Problem, Spec, Verify};

@@ -5,8 +5,17 @@ use serde::{Deserialize, Serialize};
 /// Most services of a train.
 pub const CARS_MAX: usize = 50;
 
+/// What must be true of a car after its release is done, before those after it begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verify {
+    /// So long nothing halted its service.
+    pub for_ms: u64,
+    /// So many others than who let the train depart found it good.
+    pub approvals: u32,
+}
+
 /// One service's release.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Car {
     /// The service.
     pub service: String,
@@ -16,6 +25,17 @@ pub struct Car {
     pub after: Vec<String>,
     /// Once released it is not undone by itself: what it did to data or users cannot be taken back.
     pub irreversible: bool,
+    /// What must be true of it before others begin; none: that it is released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verify: Option<Verify>,
+    /// How long what is decided takes to arrive there: nothing is begun or undone beside it before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub delay_ms: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// A train.

@@ -10,6 +10,7 @@ use clap::Args;
 use hyper::Method;
 use serde_json::{Value, json};
 use tidegate_core::id::At;
+use tidegate_wire::config::AT;
 use tidegate_wire::config::unit::duration_ms;
 
 /// A version that somebody asked for.
@@ -86,7 +87,7 @@ fn ask(context: &Context, what: &str, method: Method, path: &str, body: Option<&
 
 /// A name as a part of a path.
 pub fn part(name: &str) -> Result<&str> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | AT);
     if !name.is_empty() && name.chars().all(plain) {
         return Ok(name);
     }

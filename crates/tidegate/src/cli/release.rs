@@ -4,6 +4,7 @@ use super::Context;
 use super::change::{self, RecordArgs};
 use super::may::{self, MayArgs};
 use super::people::{self, Opinion};
+use super::train;
 use crate::client;
 use crate::exit;
 use crate::show::{self, style};
@@ -53,6 +54,9 @@ pub enum ReleaseCommand {
         /// What is released and why, in words
         #[arg(long)]
         change: Option<String>,
+        /// Release in this environment alone, of a service that runs in several
+        #[arg(long)]
+        environment: Option<String>,
         /// Release an old version even if today's data do not fit it, and why; it is recorded
         #[arg(long, value_name = "REASON")]
         despite: Option<String>,
@@ -110,11 +114,16 @@ pub fn release(context: &Context, command: &ReleaseCommand) -> Result<u8> {
             let value = client::ask(&places, "list releases", Method::GET, "/api/v1/releases", None)?;
             if context.json { show::json(&value)? } else { show::line(&list(&value))? }
         }
-        ReleaseCommand::Start { service, version, strategy, change, despite } => {
-            let body = json!({ "service": service, "version": version, "strategy": strategy, "change": change, "despite": despite });
+        ReleaseCommand::Start { service, version, strategy, change, environment, despite } => {
+            let body = json!({
+                "service": service, "version": version, "strategy": strategy, "change": change, "environment": environment,
+                "despite": despite,
+            });
             let value = client::ask(&places, "start a release", Method::POST, "/api/v1/releases", Some(&body))?;
             if context.json {
                 show::json(&value)?;
+            } else if value["train"].is_object() {
+                train::rows(service, &value).iter().try_for_each(|row| show::line(row))?;
             } else {
                 show::line(&format!(
                     "started release {service}/{}; follow it with `tidegate release watch {service}/{}`",

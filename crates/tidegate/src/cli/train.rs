@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use tidegate_wire::config::unit::duration_text;
 
 /// What can be done with trains.
 #[derive(Debug, Subcommand)]
@@ -23,6 +24,8 @@ pub enum TrainCommand {
     Back(Say),
     /// Leaves a service as it is, about which a person was called, and goes on with the others
     Leave(Leave),
+    /// Finds a service good that waits for somebody's word before those after it begin
+    Approve(Leave),
 }
 
 /// A departure.
@@ -70,6 +73,7 @@ pub fn train(context: &Context, command: &TrainCommand) -> Result<u8> {
             (&depart.name, "depart", body)
         }
         TrainCommand::Back(say) => (&say.name, "back", json!({ "reason": say.reason })),
+        TrainCommand::Approve(leave) => (&leave.name, "approve", json!({ "service": leave.service, "reason": leave.reason })),
         TrainCommand::Leave(leave) => (&leave.name, "leave", json!({ "service": leave.service, "reason": leave.reason })),
     };
     let path = format!("/api/v1/trains/{}/{word}", part(name)?);
@@ -109,7 +113,8 @@ fn list(context: &Context, places: &Places) -> Result<u8> {
     Ok(exit::OK)
 }
 
-fn rows(name: &str, value: &Value) -> Vec<String> {
+/// A train as lines.
+pub fn rows(name: &str, value: &Value) -> Vec<String> {
     let train = &value["train"];
     if train.is_null() {
         return vec![format!("{name}: none has departed")];
@@ -134,6 +139,8 @@ fn rows(name: &str, value: &Value) -> Vec<String> {
         let word = match state["car"].as_str().unwrap_or_default() {
             "waits" => value["waits"][&service].as_str().map_or_else(|| "waits".to_owned(), |why| format!("waits: {why}")),
             "runs" => format!("release {} is under way", state["release"]),
+            "ready" => format!("release {} is ready, and waits for the others", state["release"]),
+            "verifies" => verifies(name, &car["verify"], &service, state),
             "arrived" => format!("released by release {}", state["release"]),
             "back" => format!("went back: {}", text(&state["why"])),
             "undone" => "undone".to_owned(),
@@ -145,4 +152,17 @@ fn rows(name: &str, value: &Value) -> Vec<String> {
         format!("  {service} version {}{after}: {word}", text(&car["version"]))
     };
     std::iter::once(head).chain(train["spec"].as_array().into_iter().flatten().map(car)).collect()
+}
+
+/// What a released service still has to show.
+fn verifies(name: &str, verify: &Value, service: &str, state: &Value) -> String {
+    let words = match state["halted"].as_str() {
+        Some(by) => style::warn(&format!("halted by {by}")).to_string(),
+        None => format!("nothing has halted it since {}, for {} it must not", time(&state["since"]), {
+            duration_text(verify["for_ms"].as_u64().unwrap_or_default())
+        }),
+    };
+    let (of, by) = (verify["approvals"].as_u64().unwrap_or_default(), state["approved"].as_array().map_or(0, Vec::len));
+    let asked = format!("; {by} of {of} approve it: tidegate train approve {name} {service} --reason ...");
+    format!("released by release {}, verified: {words}{}", state["release"], if of > 0 { asked } else { String::new() })
 }

@@ -20,6 +20,7 @@ mod may;
 mod notifier;
 pub mod offer;
 pub mod owner;
+mod passage;
 mod people;
 pub mod plane;
 pub mod play;

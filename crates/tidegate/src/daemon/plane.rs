@@ -104,6 +104,11 @@ impl Plane {
         &self.0.control
     }
 
+    /// What is configured.
+    pub fn config(&self) -> &Workspace {
+        &self.0.config
+    }
+
     /// Blobs.
     pub fn blobs(&self) -> &FsBlobs {
         &self.0.blobs

@@ -11,7 +11,7 @@ use super::seal::Sealer;
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{ab, api, deployments, duty, notifier, telemetry, train};
+use super::{ab, api, deployments, duty, notifier, passage, telemetry, train};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -238,8 +238,8 @@ impl Running {
 
     /// Trains what is to be trained anew, and watches what blocks releases.
     fn watch_and_train(&self, api: &Api) {
-        for name in self.opened.config.trains.keys() {
-            crate::task::spawn(train::conduct(api.clone(), name.clone()));
+        for name in passage::names(&self.opened.config) {
+            crate::task::spawn(train::conduct(api.clone(), name));
         }
         for name in self.opened.config.ab_tests.keys() {
             crate::task::spawn(ab::conduct(api.clone(), name.clone()));

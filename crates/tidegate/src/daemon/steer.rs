@@ -4,7 +4,7 @@ use super::access::Principal;
 use super::api::{Api, Failed};
 use super::offer::{Judge, Offered};
 use super::watchman::Block;
-use super::{duty, gating, people};
+use super::{duty, gating, passage, people, train};
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::build::Record as _;
@@ -32,6 +32,9 @@ pub struct Start {
     /// Why an old version that today's data do not fit is released all the same.
     #[serde(default)]
     pub despite: Option<String>,
+    /// The one environment that it is released in, of a service that runs in several.
+    #[serde(default)]
+    pub environment: Option<String>,
 }
 
 /// Why a person steers.
@@ -58,6 +61,11 @@ pub async fn start(
     Extension(Principal(person)): Extension<Principal>,
     axum::Json(wanted): axum::Json<Start>,
 ) -> Result<Response, Failed> {
+    if let Some(way) = api.opened.config.passages.get(&wanted.service) {
+        passage::start(&api, &person, &wanted, way).await?;
+        return Ok(axum::Json(train::shown(&api, &wanted.service).await?).into_response());
+    }
+    passage::not_past(&api.opened.config, &wanted)?;
     let id = begin(&api, &person, wanted).await?;
     Ok(axum::Json(serde_json::json!({ "service": id.service, "number": id.number })).into_response())
 }
@@ -69,7 +77,8 @@ pub async fn start(
 pub async fn begin(api: &Api, person: &Person, wanted: Start) -> Result<RolloutId> {
     let config = &api.opened.config;
     let service = config.services.get(&wanted.service).ok_or_else(|| {
-        let known: Vec<&str> = config.services.keys().map(String::as_str).collect();
+        let plain = config.services.keys().filter(|name| config.passage_of(name).is_none());
+        let known: Vec<&str> = plain.chain(config.passages.keys()).map(String::as_str).collect();
         failure(exit::NOT_FOUND, format!("start a release of service `{}`: there is none; known are {}", wanted.service, known.join(", ")))
     })?;
     let state = api.plane.control().state::<Models>(register::stream(&service.model)).await?;
@@ -234,6 +243,7 @@ pub async fn command(
         return Err(failure(exit::REFUSED, format!("retry release {service}/{number}: {}", block.why)).into());
     }
     if matches!(word.as_str(), "resume" | "promote") {
+        passage::may_move(&api, &word, &id).await?;
         // What has just begun counts before the next look at the calendar.
         api.watchman.freezer().tell(&service).await?;
     }

@@ -37,6 +37,8 @@ pub struct Kind {
 struct Counting {
     kind: Kind,
     since: tidegate_core::id::At,
+    /// The split has arrived, and what is counted is of it.
+    settled: bool,
     pairs: Pairs,
     by: Comparison,
 }
@@ -106,9 +108,10 @@ impl Ticks {
         }
         let Some((_, file)) = kept.as_mut() else { return Ok(()) };
         let tick_ms = open.spec.judge.tick_ms.saturating_mul(tick_width(file.counted(wanted.attempt, wanted.mode)));
+        let delay_ms = plane.config().services.get(service).map_or(0, |s| s.delay_ms);
         let counted = match asked {
-            Some(asked) => asked.due(plane, wanted, open, tick_ms).await,
-            None => self.due(plane, service, wanted, open, (threshold, tick_ms)),
+            Some(asked) => asked.due(plane, wanted, open, (tick_ms, delay_ms)).await,
+            None => self.due(plane, service, wanted, open, (threshold, tick_ms, delay_ms)),
         };
         let Some(counted) = counted else { return Ok(()) };
         // Whoever was asked took his time, and what was wanted may be over.
@@ -126,26 +129,42 @@ impl Ticks {
     }
 
     /// The tick that has ended, if one has; begins to count when something else is wanted.
-    fn due(&self, plane: &Plane, service: &str, wanted: Kind, open: &Rollout, (threshold, tick_ms): (f64, u64)) -> Option<Tick> {
+    fn due(
+        &self,
+        plane: &Plane,
+        service: &str,
+        wanted: Kind,
+        open: &Rollout,
+        (threshold, tick_ms, delay_ms): (f64, u64, u64),
+    ) -> Option<Tick> {
         let now = clock::now();
         let judge = &open.spec.judge;
         let mut all = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Counting {
+        let fresh = |settled: bool| Counting {
             kind: wanted,
             since: now,
+            settled,
             pairs: Pairs::default(),
             by: self.comparison(service, &open.spec.candidate, judge, threshold),
         };
         let Some(counting) = all.get_mut(service).filter(|c| c.kind == wanted) else {
             let _ = plane.gateway().take_counts(service);
-            all.insert(service.to_owned(), fresh());
+            all.insert(service.to_owned(), fresh(delay_ms == 0));
             return None;
         };
+        if !counting.settled {
+            // What was answered while the split was on its way is of neither split.
+            if now.since_ms(counting.since) >= delay_ms {
+                let _ = plane.gateway().take_counts(service);
+                *counting = fresh(true);
+            }
+            return None;
+        }
         if now.since_ms(counting.since) < tick_ms {
             return None;
         }
         let pairs = std::mem::take(&mut counting.pairs);
-        *counting = fresh();
+        *counting = fresh(true);
         drop(all);
         let counts = plane.gateway().take_counts(service);
         let (candidate, control, pairs) = match wanted.mode {

@@ -3,6 +3,8 @@
 
 use super::access::{Principal, is_nameless};
 use super::api::{Api, Failed};
+use super::breaker;
+use super::passage;
 use super::steer::{self, Start};
 use super::story::ended_words;
 use crate::clock;
@@ -16,6 +18,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_core::access::{Person, Role};
+use tidegate_core::id::At;
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::Models;
 use tidegate_core::rollout::{self, Phase as Of, Rollout};
@@ -25,7 +28,7 @@ use tidegate_engine::rollouts::{Input, RolloutId};
 /// How often a train that is under way is looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
-fn stream(name: &str) -> String {
+pub fn stream(name: &str) -> String {
     format!("{}/{name}", Trains::KIND)
 }
 
@@ -35,12 +38,22 @@ fn mark(name: &str, train: &Train) -> String {
 }
 
 /// Why the services of each train do not get on.
-#[derive(Clone, Default)]
-pub struct Waits(Arc<Mutex<BTreeMap<String, BTreeMap<String, String>>>>);
+#[derive(Clone)]
+pub struct Waits {
+    all: Arc<Mutex<BTreeMap<String, BTreeMap<String, String>>>>,
+    /// Since when somebody has been looking: what was before cannot be told.
+    since: At,
+}
+
+impl Default for Waits {
+    fn default() -> Waits {
+        Waits { all: Arc::default(), since: clock::now() }
+    }
+}
 
 impl Waits {
     fn set(&self, name: &str, service: &str, why: Option<String>) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let of = all.entry(name.to_owned()).or_default();
         match why {
             Some(why) => of.insert(service.to_owned(), why),
@@ -49,11 +62,11 @@ impl Waits {
     }
 
     fn clear(&self, name: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 
     fn of(&self, name: &str) -> BTreeMap<String, String> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default()
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned().unwrap_or_default()
     }
 }
 
@@ -85,7 +98,7 @@ async fn turn(api: &Api, name: &str) -> Result<()> {
         }
     }
     let state = api.plane.control().state::<Trains>(stream(name)).await?;
-    for want in wants(&state) {
+    for want in wants(&state, clock::now()) {
         match carry_out(api, name, &state, &want).await {
             Ok(command) => tell(api, name, command).await?,
             Err(error) => wrong.push(format!("{error:#}")),
@@ -119,20 +132,38 @@ async fn open(api: &Api, service: &str, number: u64) -> Result<Option<Box<Rollou
     Ok(if let rollout::State::Started(open) = state { Some(open) } else { None })
 }
 
+fn release_of(car: &CarState) -> Option<u64> {
+    match car {
+        CarState::Runs { release }
+        | CarState::Ready { release }
+        | CarState::Verifies { release, .. }
+        | CarState::Arrived { release }
+        | CarState::Asks { release, .. } => Some(*release),
+        CarState::Waits | CarState::Back { .. } | CarState::Undone | CarState::Left { .. } => None,
+    }
+}
+
 /// What has become of a car's release.
 async fn seen(api: &Api, name: &str, train: &Train, service: &str, car: &CarState) -> Result<Option<Command>> {
     if *car == CarState::Waits {
         let found = marked(api, name, train, service).await?;
         return Ok(found.map(|release| Command::Started { service: service.to_owned(), release, at: clock::now() }));
     }
-    let (CarState::Runs { release } | CarState::Arrived { release } | CarState::Asks { release, .. }) = car else { return Ok(None) };
-    let Some(open) = open(api, service, *release).await? else { return Ok(None) };
+    let Some(release) = release_of(car) else { return Ok(None) };
+    let Some(open) = open(api, service, release).await? else { return Ok(None) };
     let (service, at) = (service.to_owned(), clock::now());
     Ok(match (&open.phase, car, &train.phase) {
-        (Of::Done, CarState::Runs { .. }, _) => Some(Command::Arrived { service, at }),
-        (Of::RolledBack { .. } | Of::Aborted { .. }, CarState::Arrived { .. } | CarState::Asks { .. }, Phase::Back { .. }) => {
-            Some(Command::Undone { service, at })
+        (Of::Done, CarState::Runs { .. } | CarState::Ready { .. }, _) => Some(Command::Arrived { service, at }),
+        (_, CarState::Runs { .. }, Phase::Forward) if train.together && passage::is_ready(&open) => Some(Command::Ready { service, at }),
+        (Of::Done, CarState::Verifies { .. }, Phase::Forward) => {
+            let halted = breaker::halted(&api.plane, &api.opened.config, &service, at).await?.map(|by| by.name);
+            Some(Command::Look { service, halted, watched_since: api.trains.since, at })
         }
+        (
+            Of::RolledBack { .. } | Of::Aborted { .. },
+            CarState::Arrived { .. } | CarState::Verifies { .. } | CarState::Asks { .. },
+            Phase::Back { .. },
+        ) => Some(Command::Undone { service, at }),
         (Of::RolledBack { .. } | Of::Aborted { .. }, _, _) => {
             Some(Command::WentBack { service, why: format!("its release {release}: {}", ended_words(&open)), at })
         }
@@ -145,6 +176,7 @@ async fn carry_out(api: &Api, name: &str, state: &Trained, want: &Want) -> Resul
     let by = mark(name, train);
     match want {
         Want::Start { service, version } => start(api, name, train, service, version).await,
+        Want::Go { service, release } => passage::go(api, by, RolloutId { service: service.clone(), number: *release }).await,
         Want::Abort { service, release } => {
             let reason = "the train goes back".to_owned();
             let command = rollout::Command::Abort { by, reason, at: clock::now() };
@@ -164,12 +196,14 @@ async fn carry_out(api: &Api, name: &str, state: &Trained, want: &Want) -> Resul
 /// Starts a car's release.
 async fn start(api: &Api, name: &str, train: &Train, service: &str, version: &str) -> Result<Option<Command>> {
     let (change, at) = (mark(name, train), clock::now());
-    // A glass that somebody broke is not for what starts by itself.
-    if let Some(block) = api.watchman.stands_still(service).await? {
+    // A glass that somebody broke is not for what starts by itself; in one environment alone nothing does.
+    let alone = passage::is_of_one(&api.opened.config, name, train);
+    let blocked = if alone { api.watchman.freeze(service).await? } else { api.watchman.stands_still(service).await? };
+    if let Some(block) = blocked {
         api.trains.set(name, service, Some(block.why));
         return Ok(None);
     }
-    if api.watchman.freezer().glass_is_broken(service).await? {
+    if !alone && api.watchman.freezer().glass_is_broken(service).await? {
         api.trains.set(name, service, Some("somebody broke the glass of it: nothing starts by itself until that ends".to_owned()));
         return Ok(None);
     }
@@ -219,7 +253,7 @@ async fn undo(api: &Api, by: String, service: &str, release: u64) -> Result<Opti
 }
 
 /// Whether a version can be released at all: found out before anything moves.
-async fn is_there(api: &Api, name: &str, service: &str, version: &str) -> Result<()> {
+pub async fn is_there(api: &Api, name: &str, service: &str, version: &str) -> Result<()> {
     let model = api.opened.config.services.get(service).map_or("", |s| s.model.as_str());
     let state = api.plane.control().state::<Models>(register::stream(model)).await?;
     let why = match state.gates.get(version) {
@@ -243,14 +277,22 @@ pub struct Said {
     service: String,
 }
 
-/// Every train, with what keeps its services from getting on.
+/// Every train, and every service that goes through environments, with what keeps them from getting on.
 pub async fn all(State(api): State<Api>) -> Result<Response, Failed> {
     let mut found = serde_json::Map::new();
-    for name in api.opened.config.trains.keys() {
-        let state = api.plane.control().state::<Trains>(stream(name)).await?;
-        found.insert(name.clone(), serde_json::json!({ "train": state.train, "waits": api.trains.of(name) }));
+    for name in passage::names(&api.opened.config) {
+        found.insert(name.clone(), shown(&api, &name).await?);
     }
     Ok(axum::Json(found).into_response())
+}
+
+/// One as it stands.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn shown(api: &Api, name: &str) -> Result<serde_json::Value> {
+    let state = api.plane.control().state::<Trains>(stream(name)).await?;
+    Ok(serde_json::json!({ "train": state.train, "waits": api.trains.of(name) }))
 }
 
 /// Carries out what a person says.
@@ -260,33 +302,51 @@ pub async fn command(
     Path((name, word)): Path<(String, String)>,
     body: Option<axum::Json<Said>>,
 ) -> Result<Response, Failed> {
-    let known = &api.opened.config.trains;
-    let Some(cars) = known.get(&name) else {
-        return Err(exit::unknown(&format!("{word} a train"), &name, known.keys()).into());
-    };
+    let known = passage::names(&api.opened.config);
+    if !known.contains(&name) {
+        return Err(exit::unknown(&format!("{word} a train"), &name, known.iter()).into());
+    }
     let Said { reason, versions, service } = body.map(|axum::Json(said)| said).unwrap_or_default();
     let (by, at) = (person.name, clock::now());
     let command = match word.as_str() {
-        "depart" => {
-            if let Some(other) = versions.keys().find(|service| !cars.iter().any(|car| car.service == **service)) {
-                let names: Vec<&str> = cars.iter().map(|car| car.service.as_str()).collect();
-                let why = format!("let train {name} depart: `{other}` is not in it; its services are {}", names.join(", "));
-                return Err(failure(exit::NOT_FOUND, why).into());
-            }
-            for (service, version) in &versions {
-                is_there(&api, &name, service, version).await?;
-            }
-            let spec = Spec::of_those(cars, |service| versions.get(service).cloned());
-            let spec =
-                spec.map_err(|problem| failure(exit::USAGE, format!("let train {name} depart: {problem}: name them as SERVICE=VERSION")))?;
-            Command::Depart { spec, by, reason, at }
-        }
+        "depart" => depart(&api, &name, &versions, (by, reason)).await?,
         "back" => Command::TurnBack { by, reason, at },
         "leave" => Command::Leave { service, by, reason, at },
-        _ => return Err(failure(exit::NOT_FOUND, format!("`{word}` is no word of a train: known are depart, back, leave")).into()),
+        "approve" => {
+            passage::may_approve(&api.opened.config, &by)?;
+            Command::Approve { service, by, reason, at }
+        }
+        _ => return Err(failure(exit::NOT_FOUND, format!("`{word}` is no word of a train: known are depart, back, leave, approve")).into()),
     };
+    execute(&api, &name, command).await?;
+    Ok(axum::Json(shown(&api, &name).await?).into_response())
+}
+
+/// Tells a train what a person says.
+///
+/// # Errors
+/// What the machine refuses.
+pub async fn execute(api: &Api, name: &str, command: Command) -> Result<()> {
     let refused = |error: anyhow::Error| failure(exit::REFUSED, format!("{error:#}"));
-    api.plane.control().execute::<Trains>(stream(&name), None, command).await.map_err(refused)?;
-    let state = api.plane.control().state::<Trains>(stream(&name)).await?;
-    Ok(axum::Json(serde_json::json!({ "train": state.train, "waits": api.trains.of(&name) })).into_response())
+    api.plane.control().execute::<Trains>(stream(name), None, command).await.map_err(refused).map(drop)
+}
+
+async fn depart(api: &Api, name: &str, versions: &BTreeMap<String, String>, (by, reason): (String, String)) -> Result<Command> {
+    let Some(cars) = api.opened.config.trains.get(name) else {
+        let why = format!(
+            "let train {name} depart: it is a service with environments: `tidegate release start {name} VERSION` takes it through them"
+        );
+        return Err(failure(exit::USAGE, why));
+    };
+    if let Some(other) = versions.keys().find(|service| !cars.iter().any(|car| car.service == **service)) {
+        let names: Vec<&str> = cars.iter().map(|car| car.service.as_str()).collect();
+        let why = format!("let train {name} depart: `{other}` is not in it; its services are {}", names.join(", "));
+        return Err(failure(exit::NOT_FOUND, why));
+    }
+    for (service, version) in versions {
+        is_there(api, name, service, version).await?;
+    }
+    let spec = Spec::of_those(cars, |service| versions.get(service).cloned());
+    let spec = spec.map_err(|problem| failure(exit::USAGE, format!("let train {name} depart: {problem}: name them as SERVICE=VERSION")))?;
+    Ok(Command::Depart { spec, together: false, by, reason, at: clock::now() })
 }

@@ -272,6 +272,7 @@ pub fn release_row(id: &RolloutId, open: &Rollout, state: &RolloutState) -> Rele
     };
     ReleaseRow {
         service: id.service.clone(),
+        environment: id.service.split_once(tidegate_wire::config::AT).map(|(_, environment)| environment.to_owned()),
         number: id.number,
         candidate: open.spec.candidate.clone(),
         stable: open.spec.stable.clone(),

@@ -11,13 +11,13 @@ use anyhow::{Context as _, Result};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_core::judge::{GuardrailKind, Mode, OneSample};
+use tidegate_core::judge::{GuardrailKind, JudgeSettings, Mode, OneSample};
 use tidegate_core::model::{ModelVersion, Models};
-use tidegate_core::rollout::{Cause, Command, Deadlines, Phase, Rollout, Spec, SpecDraft, State};
+use tidegate_core::rollout::{Cause, Command, Deadlines, Phase, Promotion, Rollout, Spec, SpecDraft, State, Step, Until};
 use tidegate_core::workspace::Outcome;
 use tidegate_engine::rollouts::{Input, RolloutId};
 use tidegate_runtime::Version;
-use tidegate_wire::config::{Driver, Workspace, without_what_is_not_counted};
+use tidegate_wire::config::{Driver, Strategy, Workspace, without_what_is_not_counted};
 
 /// How often a waiting release is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -68,6 +68,11 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
         }
         without_what_is_not_counted(&mut judge);
     }
+    let delay_ms = config.services.get(wish.service).map_or(0, |s| s.delay_ms);
+    let mut deadlines = driver.map_or_else(Deadlines::default, Driver::deadlines);
+    deadlines.apply_ms = deadlines.apply_ms.saturating_add(delay_ms);
+    deadlines.finish_ms = deadlines.finish_ms.saturating_add(delay_ms);
+    let (steps, promote) = later(strategy, &mut judge, delay_ms);
     let affinity = config.services.get(wish.service).and_then(|s| s.affinity.as_ref());
     if affinity.is_some() {
         // A client's requests come together: their counts say nothing of whether clients are split as they should be.
@@ -81,15 +86,42 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
         stable,
         change: wish.change.to_owned(),
         strategy: wish.strategy.to_owned(),
-        steps: strategy.steps.clone(),
-        promote: strategy.promote,
+        steps,
+        promote,
         exposure_max: strategy.exposure_max,
         affinity: affinity.cloned(),
         judge,
         offline_disagreement: wish.disagreement.map(|(hits, trials)| OneSample { trials, hits }),
-        deadlines: driver.map_or_else(Deadlines::default, Driver::deadlines),
+        deadlines,
     };
     Spec::build(draft).map_err(|problems| failure(exit::USAGE, problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
+}
+
+/// A strategy where each split takes its time to arrive: what is not judged meanwhile is taken from no step.
+fn later(strategy: &Strategy, judge: &mut JudgeSettings, delay_ms: u64) -> (Vec<Step>, Promotion) {
+    let (mut steps, mut promote) = (strategy.steps.clone(), strategy.promote);
+    if delay_ms == 0 {
+        return (steps, promote);
+    }
+    let mut splits = 1_u64;
+    for step in &mut steps {
+        match step {
+            Step::Canary { weights_bp, min_time_ms, .. } => {
+                *min_time_ms = min_time_ms.saturating_add(delay_ms);
+                splits = splits.saturating_add(u64::try_from(weights_bp.len()).unwrap_or(u64::MAX));
+            }
+            Step::Shadow { until: Until::Time { min_time_ms }, .. } => {
+                *min_time_ms = min_time_ms.saturating_add(delay_ms);
+                splits = splits.saturating_add(1);
+            }
+            Step::Shadow { .. } | Step::Preview { .. } | Step::Pause { .. } => splits = splits.saturating_add(1),
+        }
+    }
+    if promote.watch_ms > 0 {
+        promote.watch_ms = promote.watch_ms.saturating_add(delay_ms);
+    }
+    judge.deadline_ms = judge.deadline_ms.saturating_add(delay_ms.saturating_mul(splits));
+    (steps, promote)
 }
 
 /// Starts a release; the same number twice is the same release.
@@ -201,6 +233,10 @@ pub fn outcome(open: &Rollout) -> Option<Outcome> {
 /// # Errors
 /// When the journal fails.
 pub async fn move_aliases(plane: &Plane, id: &RolloutId) -> Result<()> {
+    // Who is champion is said where nothing comes after.
+    if plane.config().is_passed_through(&id.service) {
+        return Ok(());
+    }
     let state = plane.state(id).await?;
     let Some(open) = state.rollout().filter(|r| r.phase.is_terminal()) else { return Ok(()) };
     let Some(version) = serving(open) else { return Ok(()) };
@@ -245,5 +281,30 @@ impl Follow {
         if let Err(error) = ended.await {
             self.bus.trouble(&format!("{id}: {error:#}"));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_core::rollout::Baseline;
+    use tidegate_wire::config::BlockedBy;
+
+    #[test]
+    fn what_arrives_late_takes_no_time_from_a_step() {
+        let steps = vec![
+            Step::Shadow { mirror_bp: 10_000, until: Until::Evidence },
+            Step::Canary { weights_bp: vec![500, 5_000], min_time_ms: 60_000, baseline: Baseline::Fresh },
+        ];
+        let promote = Promotion { watch_ms: 600_000, hold_back_bp: 500 };
+        let judge = JudgeSettings { deadline_ms: 1_000_000, ..JudgeSettings::preset() };
+        let strategy = Strategy { steps, promote, exposure_max: None, judge: judge.clone(), blocked_by: BlockedBy::default() };
+        let mut same = judge.clone();
+        assert_eq!((later(&strategy, &mut same, 0), same), ((strategy.steps.clone(), promote), judge.clone()));
+        let mut longer = judge;
+        let (steps, promote) = later(&strategy, &mut longer, 2_000);
+        assert!(matches!(steps.as_slice(), [Step::Shadow { .. }, Step::Canary { min_time_ms: 62_000, .. }]), "{steps:?}");
+        // A shadow, two weights and the promotion.
+        assert_eq!((promote.watch_ms, longer.deadline_ms), (602_000, 1_008_000));
     }
 }

@@ -226,8 +226,11 @@ impl Check<'_> {
     }
 
     fn reference(&mut self, at: &Node, name: &str, section: &str, path: &str) {
-        let known: Vec<String> =
+        let mut known: Vec<String> =
             self.root.get(section).and_then(Node::as_map).unwrap_or(&[]).iter().filter_map(|(k, _)| k.text().map(Into::into)).collect();
+        if section == "services" {
+            known.extend(super::environments::places(self.root));
+        }
         if !known.iter().any(|k| k == name) {
             let help = near::help(name, known.iter().map(String::as_str)).or_else(|| Some(format!("`{section}` has no names yet")));
             self.add(at, path, format!("`{name}` is not under `{section}`"), help);

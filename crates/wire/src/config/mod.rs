@@ -10,6 +10,7 @@ mod deployments;
 mod driver;
 mod driver_rules;
 pub mod duty;
+mod environments;
 mod guardrail;
 mod init;
 pub(crate) mod near;
@@ -39,8 +40,8 @@ pub use page::docs_page;
 pub use problem::{PROBLEMS_MAX, Problem, Problems};
 pub use schema::json_schema;
 pub use types::{
-    BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective,
-    Pipeline, PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
+    AT, BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective,
+    Passage, Pipeline, PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
 };
 
 use crate::yaml::{self, Node, Value};

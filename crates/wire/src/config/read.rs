@@ -8,11 +8,12 @@ use super::check::number_of;
 use super::deployments::deployment;
 use super::driver;
 use super::duty::duty;
+use super::environments::{self, named_services};
 use super::guardrail;
 use super::origin::Origins;
 use super::types::{
-    BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective,
-    Pipeline, PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
+    BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective, Pipeline,
+    PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
 };
 use super::unit;
 use crate::sources::{MetricSource, PROMETHEUS_TOKEN};
@@ -101,17 +102,20 @@ pub(super) fn workspace(root: &Node) -> Workspace {
             None => Pipeline::Inline(node.clone()),
         }),
         models: file.at("models").named(|_, v| model(v)),
-        services: file.at("services").named(service),
-        environments: file.at("environments").named(|_, v| Environment { after: v.at("after").text() }),
+        services: environments::services(root),
+        passages: environments::passages(root),
+        environments: file.at("environments").named(|_, v| environments::environment(v)),
         releases: file.at("releases").named(|_, v| strategy(v)),
         retrain: file.at("retrain").named(|_, v| retrain(v)),
         people: file.at("people").named(|_, v| roles(v.at("roles"))),
-        freezes: file.at("freezes").named(|_, v| freeze(v)),
-        breakers: file.at("breakers").named(|_, v| named_breaker(file, v)),
+        freezes: file.at("freezes").named(|_, v| Freeze { services: named_services(root, v.0), ..freeze(v) }),
+        breakers: file
+            .at("breakers")
+            .named(|_, v| environments::breaker(root, NamedBreaker { services: named_services(root, v.0), ..named_breaker(file, v) })),
         sources: file.at("sources").named(|_, v| source(v)),
         trains: file.at("trains").named(|_, v| cars(v)),
         ab_tests: file.at("ab_tests").named(|_, v| ab_test(v)),
-        notify: file.at("notify").named(|_, v| channel(v)),
+        notify: file.at("notify").named(|_, v| Channel { services: named_services(root, v.0), ..channel(v) }),
         judges: file.at("judges").named(|_, v| named_judge(v)),
         duty: file.at("duty").named(|_, v| duty(v)),
         deployments: file.at("deployments").named(|_, v| deployment(v)),
@@ -195,7 +199,7 @@ fn drift(view: View<'_>) -> Drift {
     }
 }
 
-fn service(name: &str, view: View<'_>) -> Service {
+pub(super) fn service(name: &str, view: View<'_>) -> Service {
     Service {
         model: view.owned("model"),
         endpoint: view.at("endpoint").text().unwrap_or_else(|| super::default_endpoint(name)),
@@ -216,6 +220,8 @@ fn service(name: &str, view: View<'_>) -> Service {
         approvals_last_ms: view.at("approvals_last").ms().unwrap_or_default(),
         driver: driver::driver(view.at("driver")),
         telemetry: view.at("telemetry").there().map(driver::telemetry),
+        environment: None,
+        delay_ms: 0,
     }
 }
 
@@ -387,6 +393,7 @@ fn cars(view: View<'_>) -> Vec<Car> {
         version: String::new(),
         after: v.at("after").items().into_iter().filter_map(View::text).collect(),
         irreversible: v.at("irreversible").word("true"),
+        ..Car::default()
     };
     view.at("services").named(car).into_values().collect()
 }

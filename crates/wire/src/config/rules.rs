@@ -1,4 +1,4 @@
-//! What spans several keys: the order of steps, growing weights, gates that need rows, cycles of environments.
+//! What spans several keys: the order of steps, growing weights, gates that need rows. Environments have a file of their own.
 
 use super::check::{Check, join, number_of};
 use super::guardrail;
@@ -7,7 +7,6 @@ use super::table::{DECISION_METRICS, ROW_METRICS};
 use super::unit;
 use crate::prometheus::{STEPS_MAX, narrowed, unfilled};
 use crate::yaml::Node;
-use std::collections::HashMap;
 use tidegate_core::judge::GuardrailKind;
 use tidegate_core::rollout::STAGES_MAX;
 use tidegate_core::route::{is_token, is_value};
@@ -48,6 +47,7 @@ impl Check<'_> {
             }
         }
         for (name, key, train) in named(root, "trains") {
+            self.train_of_places(&join("trains", &name), key, (&name, train));
             if let Err(problem) = tidegate_core::train::Spec::build(super::read::cars_of(train)) {
                 self.say(key, &join("trains", &name), &problem.to_string(), None);
             }
@@ -81,7 +81,7 @@ impl Check<'_> {
             }
         }
         for (name, key, service) in named(root, "services") {
-            self.service(&join("services", &name), key, service);
+            self.service(&name, key, service);
         }
         self.driven_trainings();
         self.environments();
@@ -354,9 +354,12 @@ impl Check<'_> {
         }
     }
 
-    fn service(&mut self, path: &str, key: &Node, service: &Node) {
+    fn service(&mut self, name: &str, key: &Node, service: &Node) {
+        let path = &join("services", name);
         self.approvals(path, key, service);
-        self.driven(path, key, service);
+        if !self.places_of(name, key, service) {
+            self.driven(path, key, service);
+        }
         if let Some((at, affinity)) = service.entry("affinity") {
             self.carrier(&join(path, "affinity"), at, affinity, true);
         }
@@ -367,7 +370,7 @@ impl Check<'_> {
     }
 
     /// As many others than who asks as must approve: one who asks may be an approver too.
-    fn approvals(&mut self, path: &str, key: &Node, service: &Node) {
+    pub(super) fn approvals(&mut self, path: &str, key: &Node, service: &Node) {
         let Some((at, of)) = service.entry("approvals").and_then(|(at, n)| Some((at, n.text()?.parse::<usize>().ok()?))) else { return };
         let has = |person: &Node, role: &str| {
             person.get("roles").and_then(Node::as_seq).is_some_and(|all| all.iter().any(|r| r.as_str() == Some(role)))
@@ -403,39 +406,6 @@ impl Check<'_> {
         if let Some(value) = node.get("value").filter(|v| !is_value(&v.text().unwrap_or_default())) {
             let why = "it holds white space, quotes, commas, semicolons or letters beyond ASCII: a cookie cannot carry them";
             self.say(value, &join(path, "value"), why, None);
-        }
-    }
-
-    fn environments(&mut self) {
-        let all = named(self.root, "environments");
-        let after: HashMap<&str, &str> = all.iter().filter_map(|(n, _, e)| Some((n.as_str(), e.get("after")?.as_str()?))).collect();
-        for (name, _, environment) in &all {
-            let mut seen = vec![name.as_str()];
-            let mut at = name.as_str();
-            while let Some(next) = after.get(at).filter(|n| !seen.contains(*n)) {
-                seen.push(next);
-                at = next;
-            }
-            // Each cycle is reported once: at the first of its members in the file.
-            let closes = after.get(at) == Some(&name.as_str());
-            let first = all.iter().find(|(n, ..)| seen.contains(&n.as_str())).is_some_and(|(n, ..)| n == name);
-            if let (true, true, Some(node)) = (closes, first, environment.get("after")) {
-                let message = format!("environments come after one another in a circle: {} -> {name}", seen.join(" -> "));
-                self.say(node, &format!("environments.{name}.after"), &message, None);
-            }
-        }
-    }
-
-    fn endpoints(&mut self) {
-        let mut taken: HashMap<String, String> = HashMap::new();
-        for (name, key, service) in named(self.root, "services") {
-            let own = service.get("endpoint").and_then(Node::as_str).map(str::to_owned);
-            let at = service.get("endpoint").unwrap_or(key);
-            let endpoint = own.unwrap_or_else(|| super::default_endpoint(&name));
-            if let Some(other) = taken.insert(endpoint.clone(), name.clone()) {
-                let message = format!("endpoint `{endpoint}` is already that of service `{other}`");
-                self.say(at, &format!("services.{name}.endpoint"), &message, None);
-            }
         }
     }
 

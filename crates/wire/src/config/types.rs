@@ -17,7 +17,7 @@ use tidegate_core::judge::JudgeSettings;
 use tidegate_core::notify::{Limits, Topic};
 use tidegate_core::rollout::{Promotion, Step};
 use tidegate_core::route::Carrier;
-use tidegate_core::train::Car;
+use tidegate_core::train::{Car, Verify};
 
 /// A workspace.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +32,10 @@ pub struct Workspace {
     pub pipeline: Option<Pipeline>,
     /// Models.
     pub models: IndexMap<String, Model>,
-    /// Services.
+    /// Services; one that runs in environments is there once for each, as `NAME@ENVIRONMENT`.
     pub services: IndexMap<String, Service>,
+    /// Services that run in environments.
+    pub passages: IndexMap<String, Passage>,
     /// Environments, each after the one that it names.
     pub environments: IndexMap<String, Environment>,
     /// Strategies; `default` is always there.
@@ -215,7 +217,38 @@ pub struct Service {
     pub driver: Option<Driver>,
     /// Where its requests are counted then.
     pub telemetry: Option<Telemetry>,
+    /// The environment that this is of, where the service runs in several.
+    pub environment: Option<String>,
+    /// How long a decision takes to arrive there.
+    pub delay_ms: u64,
 }
+
+/// How a version goes through the environments of a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// Each environment, named as its service, with what comes before it; versions are named when it begins.
+    pub cars: Vec<Car>,
+    /// All switch at once, when each is ready.
+    pub together: bool,
+}
+
+impl Workspace {
+    /// The service with environments that a service is of.
+    #[must_use]
+    pub fn passage_of(&self, service: &str) -> Option<(&str, &Passage)> {
+        let (name, _) = service.split_once(AT)?;
+        self.passages.get_key_value(name).map(|(name, passage)| (name.as_str(), passage))
+    }
+
+    /// Whether other environments come after that of a service.
+    #[must_use]
+    pub fn is_passed_through(&self, service: &str) -> bool {
+        self.passage_of(service).is_some_and(|(_, passage)| passage.cars.iter().any(|car| car.after.iter().any(|s| s == service)))
+    }
+}
+
+/// Between a service's name and that of its environment.
+pub const AT: char = '@';
 
 /// Service level objectives.
 #[derive(Clone, Debug, PartialEq)]
@@ -233,6 +266,10 @@ pub struct Objective {
 pub struct Environment {
     /// The one before it.
     pub after: Option<String>,
+    /// What must be true there before those after it begin.
+    pub verify: Option<Verify>,
+    /// How long a decision takes to arrive there.
+    pub delay_ms: u64,
 }
 
 /// How a version comes to carry all traffic.

@@ -74,6 +74,8 @@ enum ScriptName {
     Train,
     /// An A/B test in which one variant harms, one is better and one no different
     Ab,
+    /// One version goes through staging and two regions, is harmful in the second, and back in all, the last first
+    Regions,
 }
 
 impl ScriptName {
@@ -87,6 +89,7 @@ impl ScriptName {
             ScriptName::Guilty => Script::Guilty,
             ScriptName::Train => Script::Train,
             ScriptName::Ab => Script::Ab,
+            ScriptName::Regions => Script::Regions,
         }
     }
 }

@@ -43,13 +43,14 @@ impl Asked {
     }
 
     /// The tick that has ended, if one has; begins to count when something else is wanted.
-    pub async fn due(&mut self, plane: &Plane, wanted: Kind, open: &Rollout, tick_ms: u64) -> Option<Tick> {
+    pub async fn due(&mut self, plane: &Plane, wanted: Kind, open: &Rollout, (tick_ms, delay_ms): (u64, u64)) -> Option<Tick> {
         let now = clock::now();
         let now_s = now.0.div_euclid(1_000);
         let every_s = i64::try_from(self.telemetry.every_s.max(1)).unwrap_or(i64::MAX);
         let Some(counting) = self.counting.as_mut().filter(|c| c.kind == wanted) else {
-            // Scrapes of the split before end up in counters for one more interval.
-            let from_s = now_s.saturating_add(every_s).saturating_add(1);
+            // Scrapes of the split before end up in counters for one more interval, after it has arrived.
+            let arrives_s = now_s.saturating_add(i64::try_from(delay_ms.div_ceil(1_000)).unwrap_or(i64::MAX));
+            let from_s = arrives_s.saturating_add(every_s).saturating_add(1);
             self.counting = Some(Counting { kind: wanted, from_s, due_s: from_s.saturating_add(ticked_s(tick_ms, every_s)) });
             return None;
         };

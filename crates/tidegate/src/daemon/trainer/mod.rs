@@ -209,9 +209,15 @@ impl Trainer {
 
     /// Releases the candidate on each service of the model, and ends the training when all of these releases have ended.
     async fn release(&self, training: &Training, version: &str, releases: &[(String, u64)]) -> Result<()> {
-        let services = services_of(&self.shop.opened, &self.desk.model);
+        let (mut services, config) = (services_of(&self.shop.opened, &self.desk.model), &self.shop.opened.config);
+        let served = services.first().and_then(|service| config.passage_of(service)).map(|(name, _)| name.to_owned());
+        services.retain(|service| config.passage_of(service).is_none());
         if services.is_empty() {
-            return self.end(training, Outcome::NotServed, format!("version {version} passed its gates; no service has this model")).await;
+            let why = match served {
+                Some(name) => format!("{name} runs in environments: `tidegate release start {name} {version}` takes it through them"),
+                None => "no service has this model".to_owned(),
+            };
+            return self.end(training, Outcome::NotServed, format!("version {version} passed its gates; {why}")).await;
         }
         let mut ended = vec![];
         for service in &services {

@@ -6,6 +6,7 @@ mod breakers;
 mod deployments;
 mod drivers;
 mod duty;
+mod environments;
 mod freezes;
 mod judges;
 mod model;
@@ -56,7 +57,7 @@ pub static ROOT: Table = Table {
         key("services", names("service", &Shape::Table(&SERVICE)), Need::Optional, "What is released and routed."),
         key(
             "environments",
-            names("environment", &Shape::Table(&ENVIRONMENT)),
+            names("environment", &Shape::Table(&environments::ENVIRONMENT)),
             Need::Default("{production: {}}"),
             "Where services run, in an order.",
         ),
@@ -194,6 +195,18 @@ static SERVICE: Table = Table {
             "What moves its traffic, where not the gateway of Tidegate but somebody else answers its users. One of them.",
         ),
         key("telemetry", Shape::Table(&drivers::TELEMETRY), Need::Optional, "Where its requests are counted, with a `driver`."),
+        key(
+            "environments",
+            Shape::Names { of: "environment", item: &Shape::Table(&environments::OF_SERVICE), refers: Some("environments"), preset: None },
+            Need::Optional,
+            "Where it runs; a version is released in one after the other. Elsewhere it is named `NAME@ENVIRONMENT`.",
+        ),
+        key(
+            "passage",
+            Shape::Word(&["in_order", "together"]),
+            Need::Optional,
+            "How a version goes through its environments: `in_order`, the preset, or `together`: it comes up everywhere, and when it is ready in each all switch at once.",
+        ),
     ],
 };
 
@@ -234,12 +247,6 @@ static OBJECTIVE: Table = Table {
         key("latency_p99_ms", ABOVE_ZERO, Need::Optional, "99th percentile of latency, in milliseconds."),
         key("window", SPAN, Need::Default("30d"), "Over which it is held."),
     ],
-};
-
-static ENVIRONMENT: Table = Table {
-    title: "environments.NAME",
-    doc: "A place where services run.",
-    keys: &[key("after", Shape::Ref("environments"), Need::Optional, "The environment that a change must have passed before.")],
 };
 
 static GATEWAY: Table = Table {

@@ -141,14 +141,14 @@ fn misspelt_keys() {
     check(
         "environments: { prod: { behind: staging } }\n",
         expect![[r#"
-        error: unknown key `behind`
-         --> tidegate.yaml:3:25 (environments.prod)
-          |
-        3 | environments: { prod: { behind: staging } }
-          |                         ^^^^^^
-          = help: known: `after`
+            error: unknown key `behind`
+             --> tidegate.yaml:3:25 (environments.prod)
+              |
+            3 | environments: { prod: { behind: staging } }
+              |                         ^^^^^^
+              = help: known: `after`, `verify`, `delay`
 
-        tidegate.yaml: 1 problem"#]],
+            tidegate.yaml: 1 problem"#]],
     );
 }
 

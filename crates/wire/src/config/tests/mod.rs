@@ -2,6 +2,7 @@
 
 mod around;
 mod drivers;
+mod environments;
 mod generated;
 mod init;
 mod loads;
