@@ -2,7 +2,7 @@
 
 use crate::{Http, HttpError, Request, quoted};
 use tidegate_core::judge::Interval;
-use tidegate_wire::prometheus::{Grid, Series, Unusable, born, growth, labels_of, matrix, narrowed};
+use tidegate_wire::prometheus::{Grid, Latencies, LatencyUnit, Series, Unusable, born, growth, labels_of, latencies, matrix, narrowed};
 
 /// A query that gave nothing to use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,6 +79,14 @@ pub enum CountError {
         /// The label.
         label: String,
     },
+    /// Buckets that cannot be compared.
+    #[error("`{candidate}` and `{control}` have other buckets: what lies between two ends is not known, so both need the same")]
+    Buckets {
+        /// Of the candidate.
+        candidate: String,
+        /// Of the control.
+        control: String,
+    },
     /// An arm that Prometheus knows nothing of.
     #[error("`{0}` finds no series: look at its name and labels")]
     Nothing(String),
@@ -108,4 +116,35 @@ pub fn counts(http: &dyn Http, url: &str, token: Option<&str>, arms: &Arms, grid
     };
     let (candidate, control) = (arm(&arms.candidate)?, arm(&arms.control)?);
     Ok(candidate.into_iter().zip(control).map(|(candidate, control)| Interval { candidate, control }).collect())
+}
+
+/// Buckets of the latencies of two arms.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LatencyArms {
+    /// Selector of the candidate's buckets.
+    pub candidate: String,
+    /// The same of the control.
+    pub control: String,
+    /// What the ends of buckets are counted in.
+    pub unit: LatencyUnit,
+}
+
+/// Latencies of candidate and control in each interval of a grid.
+///
+/// # Errors
+/// When a selector finds nothing or no buckets, the two arms have other buckets, or there is no answer.
+pub fn slow(http: &dyn Http, url: &str, token: Option<&str>, arms: &LatencyArms, grid: Grid) -> Result<[Latencies; 2], CountError> {
+    let arm = |selector: &str| {
+        let all = range(http, url, token, selector, grid)?;
+        if all.is_empty() {
+            return Err(CountError::Nothing(selector.to_owned()));
+        }
+        let unusable = |why| QueryError::Unusable { url: url.to_owned(), query: selector.to_owned(), why };
+        Ok(latencies(&all, arms.unit, grid).map_err(unusable)?)
+    };
+    let (candidate, control) = (arm(&arms.candidate)?, arm(&arms.control)?);
+    if candidate.edges != control.edges {
+        return Err(CountError::Buckets { candidate: arms.candidate.clone(), control: arms.control.clone() });
+    }
+    Ok([candidate, control])
 }

@@ -15,7 +15,7 @@ use world::{Canary, TICK_MS, World, shadow_tick, word};
 
 /// A tick of (requests, errors) per arm, without latencies.
 fn tick(seq: u64, candidate: (u64, u64), control: (u64, u64)) -> Tick {
-    let arm = |(requests, errors)| ArmCounts { requests, errors, latency: LatencyHistogram::default() };
+    let arm = |(requests, errors)| ArmCounts { requests, errors, ..ArmCounts::default() };
     Tick {
         seq,
         at: At((seq as i64 + 1) * TICK_MS as i64),
@@ -395,7 +395,12 @@ fn counts() -> impl Strategy<Value = u64> {
 
 fn any_arm() -> impl Strategy<Value = ArmCounts> {
     let buckets = prop::collection::vec((any::<u16>(), any::<u32>()), 0..5);
-    (counts(), counts(), buckets).prop_map(|(requests, errors, buckets)| ArmCounts { requests, errors, latency: LatencyHistogram(buckets) })
+    (counts(), counts(), buckets, prop::collection::vec(any::<u16>(), 0..4)).prop_map(|(requests, errors, buckets, edges)| ArmCounts {
+        requests,
+        errors,
+        latency: LatencyHistogram(buckets),
+        edges,
+    })
 }
 
 prop_compose! {

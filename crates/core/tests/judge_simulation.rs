@@ -83,6 +83,33 @@ fn latency_promotes_an_identical_candidate_and_finds_a_slower_one() {
     assert_eq!(back, 0, "5 % is tolerated");
 }
 
+/// Ends of the buckets that clients of Prometheus have by default, in microseconds.
+const PROMETHEUS_US: [f64; 11] = [5e3, 1e4, 2.5e4, 5e4, 1e5, 2.5e5, 5e5, 1e6, 2.5e6, 5e6, 1e7];
+/// A service that knows where its latencies lie.
+const FINE_US: [f64; 12] = [1e3, 2e3, 3e3, 4e3, 5e3, 6e3, 7e3, 8e3, 1e4, 1.2e4, 1.6e4, 3e4];
+
+#[test]
+fn wide_buckets_cost_power_and_no_harmless_candidate() {
+    let world = World { share_bp: 5_000, control: 0.0, candidate: 0.0, ..World::calm(600.0) };
+    for ends_us in [&PROMETHEUS_US[..], &FINE_US[..]] {
+        let world = World { ends_us, ..world };
+        let (back, _, forth, minute) = tally(&releases(world, 40, 180, true));
+        println!("identical: {back} rolled back, {forth} promoted, median {minute:.1} min");
+        assert_eq!((back, forth), (0, 40));
+        // Within the tolerance, and across the end of a bucket: 5 ms is an end and the median.
+        let (back, ..) = tally(&releases(World { slower: 1.09, ..world }, 40, 60, false));
+        assert_eq!(back, 0, "9 % is tolerated");
+        let slow = World { slower: 3.0, ..world };
+        let (back, minute, forth, _) = tally(&releases(slow, 40, 60, true));
+        println!("three times slower: {back} of 40 rolled back, median {minute:.1} min");
+        assert_eq!((back, forth), (40, 0));
+    }
+    let (back, ..) = tally(&releases(World { slower: 1.6, ends_us: &FINE_US, ..world }, 40, 60, true));
+    let (unseen, _, forth, _) = tally(&releases(World { slower: 1.3, ends_us: &PROMETHEUS_US, ..world }, 40, 60, true));
+    println!("1.6 times slower in fine buckets: {back} of 40; 1.3 times in those of Prometheus: {unseen}, {forth} promoted");
+    assert!(back >= 38 && unseen == 0, "{back} {unseen}");
+}
+
 #[test]
 fn stalls_of_both_arms_do_not_roll_back() {
     for per_minute in [60.0, 600.0] {

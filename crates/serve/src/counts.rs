@@ -103,7 +103,12 @@ impl Dense {
         for (bucket, count) in (0_u16..).zip(self.buckets.iter_mut()).filter(|b| *b.1 > 0) {
             latency.add(bucket, std::mem::take(count));
         }
-        ArmCounts { requests: std::mem::take(&mut self.requests), errors: std::mem::take(&mut self.errors), latency }
+        ArmCounts {
+            requests: std::mem::take(&mut self.requests),
+            errors: std::mem::take(&mut self.errors),
+            latency,
+            ..ArmCounts::default()
+        }
     }
 }
 

@@ -46,7 +46,7 @@ fn arm(rng: &mut Rng) -> ArmCounts {
     for _ in errors..requests {
         latency.record(5_000.0 * libm::exp(0.5 * rng.normal()));
     }
-    ArmCounts { requests, errors, latency }
+    ArmCounts { requests, errors, latency, ..ArmCounts::default() }
 }
 
 fn tick(seq: u64, rng: &mut Rng) -> Tick {

@@ -217,7 +217,7 @@ impl Plane {
             } else {
                 LatencyHistogram::default()
             };
-            ArmCounts { requests, errors, latency }
+            ArmCounts { requests, errors, latency, ..ArmCounts::default() }
         };
         let (candidate, control) = (arm(Role::Candidate), arm(Role::Control));
         let pairs = (c.mode == Mode::Shadow).then(|| {

@@ -3,6 +3,10 @@
 //! Growth is taken from the counters themselves and not from `increase()`, which stretches what it saw to the edges of its
 //! window and misses the first value of a series: counts stay whole, and the first failure of a version counts.
 
+mod buckets;
+
+pub use buckets::{EDGES_MAX, Latencies, LatencyUnit, latencies};
+
 use serde_json::Value;
 use std::collections::BTreeMap;
 

@@ -48,6 +48,10 @@ pub struct ArmCounts {
     pub errors: u64,
     /// Latency of each answered request.
     pub latency: LatencyHistogram,
+    /// Where latencies were counted in wider buckets than ours: the upper ends of those, as buckets of ours, ascending; each answer
+    /// is counted at its bucket's end. Empty where each answer was measured.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub edges: Vec<u16>,
 }
 
 /// Counts over the fixed latency buckets of [`LatencyHistogram::upper_us`], sparse, ascending by bucket.

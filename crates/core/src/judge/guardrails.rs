@@ -257,6 +257,14 @@ fn in_buckets(factor: f64, round: fn(f64) -> f64) -> u16 {
     if raw >= f64::from(BUCKETS) { BUCKETS } else { raw as u16 }
 }
 
+/// Buckets above which an answer is a hit: of the control, and of the candidate for rollback and for promotion; up to the floor none is.
+struct Limits {
+    control: u16,
+    tolerated: u16,
+    harmful: u16,
+    floor: u16,
+}
+
 impl Threshold {
     fn new(q: f64, guardrail: &Guardrail) -> Threshold {
         Threshold {
@@ -289,11 +297,31 @@ impl Threshold {
     /// Counts above the threshold of earlier ticks: for rollback, for promotion, and at one threshold for the report.
     fn counts(&self, candidate: &ArmCounts, control: &ArmCounts) -> Option<[Counts; 3]> {
         let bucket = self.bucket()?;
+        let limits = self.limits(bucket, &candidate.edges, &control.edges)?;
         let (n1, n0) = (candidate.latency.total(), control.latency.total());
         // The floor holds for both arms: else a control within it would have slow answers to set against none.
-        let s0 = control.latency.above(bucket.max(self.floor));
-        let at = |more: u16| Counts { n1, s1: candidate.latency.above(bucket.saturating_add(more).max(self.floor)), n0, s0 };
-        Some([at(self.tolerated), at(self.harmful), at(0)])
+        let s0 = control.latency.above(limits.control.max(limits.floor));
+        let at = |limit: u16| Counts { n1, s1: candidate.latency.above(limit.max(limits.floor)), n0, s0 };
+        Some([at(limits.tolerated), at(limits.harmful), at(limits.control)])
+    }
+
+    /// The limits of both arms, where the control's quantile is in `bucket`.
+    ///
+    /// Where latencies were counted in wider buckets, only their ends can be told apart: the tolerated factor then reaches up to the
+    /// next end, so that an answer just above the threshold is none of harm, and the harmful one down to the end before. Where the
+    /// quantile lies so high that no end is left above it, the highest threshold that has one takes its place: any threshold that is
+    /// known before the tick will do. None where the two arms have other buckets, or too few: there nothing can be compared.
+    fn limits(&self, bucket: u16, candidate: &[u16], control: &[u16]) -> Option<Limits> {
+        let tolerated = |bucket: u16| bucket.saturating_add(self.tolerated);
+        let harmful = |bucket: u16| bucket.saturating_add(self.harmful);
+        if candidate.is_empty() && control.is_empty() {
+            return Some(Limits { control: bucket, tolerated: tolerated(bucket), harmful: harmful(bucket), floor: self.floor });
+        }
+        let ends = if candidate == control { control } else { return None };
+        let up = |to: u16| ends.iter().copied().find(|end| *end >= to);
+        let highest = |upto: u16| ends.iter().rev().copied().filter(move |end| *end <= upto);
+        let (control, above) = highest(bucket).find_map(|end| Some((end, up(tolerated(end))?)))?;
+        Some(Limits { control, tolerated: above, harmful: highest(harmful(control)).next()?, floor: up(self.floor)? })
     }
 
     /// Adds a tick of the control, forgetting the oldest.

@@ -3,7 +3,7 @@
 
 use tidegate_core::id::At;
 use tidegate_core::judge::{
-    ArmCounts, Assessment, JudgeSettings, JudgeState, LatencyHistogram, Mode, Offline, OneSample, PairCounts, Tick, Verdict,
+    ArmCounts, Assessment, BUCKETS, JudgeSettings, JudgeState, LatencyHistogram, Mode, Offline, OneSample, PairCounts, Tick, Verdict,
 };
 use tidegate_stats::rng::Rng;
 
@@ -26,11 +26,23 @@ pub struct World {
     pub slower: f64,
     /// Chance that a tick stalls both arms, so that most answers are ten times slower.
     pub stall: f64,
+    /// Ends of the buckets that latencies are counted in, in microseconds; empty: as finely as the judge does.
+    pub ends_us: &'static [f64],
 }
 
 impl World {
     pub fn calm(per_minute: f64) -> World {
-        World { per_minute, share_bp: 2_500, control: 0.005, candidate: 0.005, incident: 0.0, drift: 0.0, slower: 1.0, stall: 0.0 }
+        World {
+            per_minute,
+            share_bp: 2_500,
+            control: 0.005,
+            candidate: 0.005,
+            incident: 0.0,
+            drift: 0.0,
+            slower: 1.0,
+            stall: 0.0,
+            ends_us: &[],
+        }
     }
 }
 
@@ -52,6 +64,19 @@ const SHAPE: [(i32, f64); 13] = [
 ];
 /// Median: about 5 ms.
 const MEDIAN_BUCKET: i32 = 197;
+
+/// The same latencies, each counted at the end of its bucket.
+fn in_buckets(latency: &LatencyHistogram, ends_us: &[f64]) -> ArmCounts {
+    let edges: Vec<u16> = ends_us.iter().map(|us| LatencyHistogram::bucket_of(*us)).collect();
+    if edges.is_empty() {
+        return ArmCounts { latency: latency.clone(), ..ArmCounts::default() };
+    }
+    let mut coarse = LatencyHistogram::default();
+    for (bucket, count) in &latency.0 {
+        coarse.add(edges.iter().copied().find(|end| end >= bucket).unwrap_or(BUCKETS - 1), *count);
+    }
+    ArmCounts { latency: coarse, edges, ..ArmCounts::default() }
+}
 
 /// `n` answers, their latency shifted by `shift` buckets; a few stall.
 fn latencies(rng: &mut Rng, n: u64, shift: i32, stalled: f64) -> LatencyHistogram {
@@ -104,7 +129,7 @@ impl Canary {
         let slower = libm::rint(16.0 * libm::log2(w.slower)) as i32;
         let mut arm = |n: u64, rate: f64, more: i32| {
             let errors = rng.binomial(n, (rate * load + incident).min(1.0));
-            ArmCounts { requests: n, errors, latency: latencies(rng, n - errors, shift + more, stalled) }
+            ArmCounts { requests: n, errors, ..in_buckets(&latencies(rng, n - errors, shift + more, stalled), self.world.ends_us) }
         };
         let candidate = arm(n1, w.candidate, slower);
         let control = arm(total - n1.min(total), w.control, 0);
@@ -168,7 +193,12 @@ pub fn shadow_tick(rng: &mut Rng, seq: u64, asked: u64, candidate_fails: f64, sk
     let both = rng.binomial(asked, 0.002);
     let only = rng.binomial(asked - both, candidate_fails);
     let answered = asked - both - only;
-    let arm = |rng: &mut Rng, errors: u64| ArmCounts { requests: asked, errors, latency: latencies(rng, asked - errors, 0, 0.0) };
+    let arm = |rng: &mut Rng, errors: u64| ArmCounts {
+        requests: asked,
+        errors,
+        latency: latencies(rng, asked - errors, 0, 0.0),
+        ..ArmCounts::default()
+    };
     let candidate = arm(rng, both + only);
     let control = arm(rng, both);
     let pairs = PairCounts {

@@ -112,7 +112,7 @@ impl Host {
         self.now = self.now.plus_ms(10_000);
         self.give(Input::Wake);
         let Some((mode, step, attempt, candidate_share_bp)) = self.collecting else { return };
-        let arm = |errors| ArmCounts { requests: 1_000, errors, latency: LatencyHistogram(vec![(100, 1_000)]) };
+        let arm = |errors| ArmCounts { requests: 1_000, errors, latency: LatencyHistogram(vec![(100, 1_000)]), ..ArmCounts::default() };
         let pairs = (mode == Mode::Shadow).then(|| PairCounts { asked: 1_000, candidate_failed: self.bad, ..PairCounts::default() });
         let (candidate, control) = (arm(self.bad), arm(0));
         let seq = self.kept.len() as u64;

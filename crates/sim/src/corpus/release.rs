@@ -262,14 +262,19 @@ impl Truths {
             disagreement: compared(differs, rng),
             skew: compared(skewed, rng),
         };
-        let arm = |errors: u64, of: Arm, rng: &mut Rng| ArmCounts { requests: asked, errors, latency: latencies(asked - errors, of, rng) };
+        let arm = |errors: u64, of: Arm, rng: &mut Rng| ArmCounts {
+            requests: asked,
+            errors,
+            latency: latencies(asked - errors, of, rng),
+            ..ArmCounts::default()
+        };
         (arm(both + candidate_failed, candidate, rng), arm(both + control_failed, control, rng), pairs)
     }
 }
 
 fn counted(requests: u64, arm: Arm, rng: &mut Rng) -> ArmCounts {
     let errors = rng.binomial(requests, arm.fails);
-    ArmCounts { requests, errors, latency: latencies(requests - errors, arm, rng) }
+    ArmCounts { requests, errors, latency: latencies(requests - errors, arm, rng), ..ArmCounts::default() }
 }
 
 /// A lognormal latency (sigma a half, median 5 ms) cut into steps: buckets from the median, share.

@@ -66,7 +66,8 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
             let why = cannot.join("; ");
             return Err(failure(exit::USAGE, format!("release {} by strategy `{}`: {why}", wish.service, wish.strategy)));
         }
-        without_what_is_not_counted(&mut judge);
+        let latency = config.services.get(wish.service).and_then(|s| s.telemetry.as_ref()).is_some_and(|t| t.latency.is_some());
+        without_what_is_not_counted(&mut judge, latency);
     }
     let delay_ms = config.services.get(wish.service).map_or(0, |s| s.delay_ms);
     let mut deadlines = driver.map_or_else(Deadlines::default, Driver::deadlines);

@@ -5,6 +5,7 @@
 use super::read::{self, View};
 use super::types::Strategy;
 use super::unit::percent_text;
+use crate::prometheus::LatencyUnit;
 use crate::yaml::Node;
 use serde_json::Value;
 use tidegate_core::judge::{GuardrailKind, JudgeSettings};
@@ -112,6 +113,17 @@ pub struct ArgoCd {
     pub application: String,
 }
 
+/// Where latencies of the two versions are counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TelemetryLatency {
+    /// Selector of the candidate's buckets.
+    pub candidate: String,
+    /// The same of stable.
+    pub control: String,
+    /// What their ends are counted in.
+    pub unit: LatencyUnit,
+}
+
 /// Where requests and failures of the two versions are counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Telemetry {
@@ -125,6 +137,8 @@ pub struct Telemetry {
     pub control: String,
     /// What makes a request a failure.
     pub errors: String,
+    /// Buckets of latency, where they are counted.
+    pub latency: Option<TelemetryLatency>,
     /// Length of an interval in seconds.
     pub every_s: u64,
 }
@@ -191,8 +205,12 @@ impl Driver {
 }
 
 /// Takes out what cannot be measured where requests and failures alone are counted: it would be waited for for ever.
-pub fn without_what_is_not_counted(judge: &mut JudgeSettings) {
-    judge.guardrails.retain(|_, g| matches!(g.kind, GuardrailKind::Errors | GuardrailKind::SampleRatio));
+pub fn without_what_is_not_counted(judge: &mut JudgeSettings, latency: bool) {
+    judge.guardrails.retain(|_, g| match g.kind {
+        GuardrailKind::Errors | GuardrailKind::SampleRatio => true,
+        GuardrailKind::Latency { .. } => latency,
+        GuardrailKind::Skew | GuardrailKind::Disagreement => false,
+    });
 }
 
 pub(super) fn driver_of(service: &Node) -> Option<Driver> {
@@ -255,8 +273,14 @@ pub(super) fn telemetry(view: View<'_>) -> Telemetry {
         candidate: view.owned("candidate"),
         control: view.owned("control"),
         errors: view.owned("errors"),
+        latency: view.at("latency").0.is_some_and(|node| node.as_map().is_some()).then(|| latency(view.at("latency"))),
         every_s: view.at("every").ms().unwrap_or_default() / 1_000,
     }
+}
+
+fn latency(view: View<'_>) -> TelemetryLatency {
+    let unit = if view.at("unit").word("ms") { LatencyUnit::Milliseconds } else { LatencyUnit::Seconds };
+    TelemetryLatency { candidate: view.owned("candidate"), control: view.owned("control"), unit }
 }
 
 pub(super) fn strategy_of(node: &Node) -> Strategy {

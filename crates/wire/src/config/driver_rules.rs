@@ -5,6 +5,7 @@ use super::driver::{driver_of, strategy_of};
 use super::rules::named;
 use super::unit;
 use crate::kubernetes::template_fits;
+use crate::prometheus::{narrowed, unfilled};
 use crate::yaml::Node;
 use std::net::IpAddr;
 use tidegate_core::judgement::named as names_of;
@@ -35,7 +36,13 @@ impl Check<'_> {
             Some(telemetry) => {
                 self.variables(&join(path, "telemetry"), telemetry, &["token"]);
                 self.selectors(&join(path, "telemetry"), telemetry);
-                self.places(&join(path, "telemetry"), telemetry, driver.get("gitops").is_some());
+                let file_alone = driver.get("gitops").is_some();
+                self.places(&join(path, "telemetry"), telemetry, file_alone);
+                if let Some(latency) = telemetry.get("latency").filter(|node| node.as_map().is_some()) {
+                    let path = join(&join(path, "telemetry"), "latency");
+                    self.places(&path, latency, file_alone);
+                    self.buckets(&path, latency);
+                }
             }
             None => {
                 let help = "give `telemetry: { prometheus: .., candidate: .., control: .., errors: .. }`";
@@ -46,6 +53,18 @@ impl Check<'_> {
             self.say(at, path, "`affinity` is kept by the gateway of Tidegate alone, and another one answers here", None);
         }
         self.strategy_of(path, key, service);
+    }
+
+    /// Selectors of buckets, of two versions.
+    fn buckets(&mut self, path: &str, latency: &Node) {
+        let text = |key: &str| latency.get(key).and_then(Node::text).unwrap_or_default();
+        for arm in ["candidate", "control"] {
+            let (Some(at), Err(why)) = (latency.get(arm), narrowed(&unfilled(&text(arm)), "")) else { continue };
+            self.say(at, &join(path, arm), &why, Some("name the buckets of one histogram: the judge takes what they grew by"));
+        }
+        if let (Some(at), true) = (latency.get("control"), text("candidate") == text("control")) {
+            self.say(at, &join(path, "control"), "candidate and control are the same histogram", Some("they differ by a label"));
+        }
     }
 
     /// What selectors stand for: a file says nothing of where its versions run.

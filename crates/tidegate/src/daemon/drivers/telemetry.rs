@@ -1,4 +1,4 @@
-//! Evidence of a service that somebody else serves: requests and failures of both versions from Prometheus, tick by tick.
+//! Evidence of a service that somebody else serves: requests, failures and latencies of both versions from Prometheus, tick by tick.
 //!
 //! What cannot be counted is a tick without requests, which the judge takes for no telemetry. The control is stable with all the
 //! requests that it gets, and the tick says what part of both was meant for the candidate. Not here: how counters become counts
@@ -9,12 +9,12 @@ use crate::clock;
 use crate::daemon::plane::Plane;
 use crate::daemon::ticks::Kind;
 use tidegate_adapters::curl::BriefCurl;
-use tidegate_adapters::prometheus::{Arms, counts};
-use tidegate_core::judge::{ArmCounts, Interval, Tick};
+use tidegate_adapters::prometheus::{Arms, LatencyArms, counts, slow};
+use tidegate_core::judge::{ArmCounts, Interval, LatencyHistogram, Tick};
 use tidegate_core::judgement::{Parameters, filled};
 use tidegate_core::rollout::Rollout;
-use tidegate_wire::config::Telemetry;
-use tidegate_wire::prometheus::{Grid, STEPS_MAX};
+use tidegate_wire::config::{Telemetry, TelemetryLatency};
+use tidegate_wire::prometheus::{Grid, Latencies, STEPS_MAX};
 
 /// Asks for the counts of one service.
 pub struct Asked {
@@ -60,19 +60,15 @@ impl Asked {
         counting.due_s = now_s.saturating_add(ticked_s(tick_ms, every_s));
         let grid = grid(counting.from_s, now_s, every_s);
         let found = asked(&self.telemetry, &self.driven, open, grid).await;
-        let (intervals, trouble) = match found {
-            Ok(intervals) => {
+        let (seen, trouble) = match found {
+            Ok(seen) => {
                 counting.from_s = grid.end_s();
-                (intervals, None)
+                (seen, None)
             }
             // What was not counted now is counted with the next answer.
-            Err(why) => (vec![], Some(format!("{}: no telemetry: {why}", open.spec.service))),
+            Err(why) => (Seen::default(), Some(format!("{}: no telemetry: {why}", open.spec.service))),
         };
         plane.trouble_once(&mut self.said, trouble);
-        let arm = |of: fn(&Interval) -> (u64, u64)| {
-            let sum = |pick: fn((u64, u64)) -> u64| intervals.iter().map(|i| pick(of(i))).fold(0, u64::saturating_add);
-            ArmCounts { requests: sum(|(requests, _)| requests), errors: sum(|(_, errors)| errors), ..ArmCounts::default() }
-        };
         Some(Tick {
             seq: 0,
             at: now,
@@ -80,8 +76,8 @@ impl Asked {
             step: wanted.step,
             attempt: wanted.attempt,
             candidate_share_bp: wanted.candidate_share_bp,
-            candidate: arm(|i| i.candidate),
-            control: arm(|i| i.control),
+            candidate: seen.arm(0),
+            control: seen.arm(1),
             pairs: None,
         })
     }
@@ -102,13 +98,37 @@ fn grid(from_s: i64, now_s: i64, step_s: i64) -> Grid {
     Grid { start_s: from_s.saturating_add(left_out.saturating_mul(step_s)), step_s, steps: kept }
 }
 
-async fn asked(telemetry: &Telemetry, driven: &Driven, open: &Rollout, grid: Grid) -> Result<Vec<Interval>, String> {
+/// What was counted between two times.
+#[derive(Default)]
+struct Seen {
+    intervals: Vec<Interval>,
+    /// Of candidate and control, where latencies are counted.
+    latencies: Option<[Latencies; 2]>,
+}
+
+impl Seen {
+    /// The counts of the candidate (0) or the control (1) in all intervals.
+    fn arm(&self, which: usize) -> ArmCounts {
+        let counted = self.intervals.iter().map(|i| if which == 0 { i.candidate } else { i.control });
+        let (requests, errors) =
+            counted.fold((0, 0_u64), |(n, s), (requests, errors)| (u64::saturating_add(n, requests), s.saturating_add(errors)));
+        let latencies = self.latencies.as_ref().and_then(|both| both.get(which));
+        let mut latency = LatencyHistogram::default();
+        for (bucket, count) in latencies.iter().flat_map(|l| &l.intervals).flat_map(|histogram| &histogram.0) {
+            latency.add(*bucket, *count);
+        }
+        ArmCounts { requests, errors, latency, edges: latencies.map(|l| l.edges.clone()).unwrap_or_default() }
+    }
+}
+
+async fn asked(telemetry: &Telemetry, driven: &Driven, open: &Rollout, grid: Grid) -> Result<Seen, String> {
     let (telemetry, traffic, release) = (telemetry.clone(), driven.traffic.clone(), release_of(open));
     let candidate_bp = open.traffic.map_or(0, |wanted| wanted.traffic.candidate_bp);
     let asked = tokio::task::spawn_blocking(move || {
         let mut parameters = Parameters::from([("candidate".to_owned(), release.candidate.clone())]);
         parameters.extend(release.stable.clone().map(|stable| ("control".to_owned(), stable)));
-        if [&telemetry.candidate, &telemetry.control].iter().any(|selector| selector.contains("_place")) {
+        let of_latency = telemetry.latency.iter().flat_map(|l| [&l.candidate, &l.control]);
+        if [&telemetry.candidate, &telemetry.control].into_iter().chain(of_latency).any(|selector| selector.contains("_place")) {
             let [candidate, control] = traffic.look(&release, candidate_bp).map_err(|e| e.to_string())?.places;
             parameters.extend(candidate.map(|place| ("candidate_place".to_owned(), place)));
             parameters.extend(control.map(|place| ("control_place".to_owned(), place)));
@@ -119,7 +139,14 @@ async fn asked(telemetry: &Telemetry, driven: &Driven, open: &Rollout, grid: Gri
             return Err(format!("candidate and control are both `{}`: a version held against itself is never worse", arms.candidate));
         }
         let token = named_secret(telemetry.token.as_ref())?;
-        counts(&BriefCurl, &telemetry.prometheus, token.as_deref(), &arms, grid).map_err(|e| e.to_string())
+        let (http, url, token) = (&BriefCurl, &telemetry.prometheus, token.as_deref());
+        let intervals = counts(http, url, token, &arms, grid).map_err(|e| e.to_string())?;
+        let of = |l: &TelemetryLatency| {
+            Ok::<_, String>(LatencyArms { candidate: fill(&l.candidate)?, control: fill(&l.control)?, unit: l.unit })
+        };
+        let arms = telemetry.latency.as_ref().map(of).transpose()?;
+        let latencies = arms.map(|arms| slow(http, url, token, &arms, grid)).transpose().map_err(|e| e.to_string())?;
+        Ok(Seen { intervals, latencies })
     });
     asked.await.map_err(|_| "the question was given up, for the workspace goes down".to_owned())?
 }

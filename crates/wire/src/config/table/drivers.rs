@@ -131,6 +131,21 @@ static ARGO_CD: Table = Table {
     ],
 };
 
+static LATENCY: Table = Table {
+    title: "services.NAME.telemetry.latency",
+    doc: "Buckets of a histogram of Prometheus, the same ones for both versions. Only their ends can be told apart: what is tolerated reaches up to the next of them.",
+    keys: &[
+        key(
+            "candidate",
+            Shape::Text,
+            Need::Required,
+            "Buckets of the candidate, a selector, as `http_request_duration_seconds_bucket{version=\"{{candidate}}\"}`.",
+        ),
+        key("control", Shape::Text, Need::Required, "The same of stable, with `{{control}}` and `{{control_place}}`."),
+        key("unit", Shape::Word(&["s", "ms"]), Need::Default("s"), "What the ends of buckets are counted in."),
+    ],
+};
+
 pub(super) static TELEMETRY: Table = Table {
     title: "services.NAME.telemetry",
     doc: "Where requests and failures of a service with a `driver` are counted. No counts are no telemetry: a release is held by them and never passes.",
@@ -145,6 +160,12 @@ pub(super) static TELEMETRY: Table = Table {
         ),
         key("control", Shape::Text, Need::Required, "The same of stable, with `{{control}}` and `{{control_place}}`."),
         key("errors", Shape::Text, Need::Required, "Matchers that make a request a failure, as `code=~\"5..\"`."),
+        key(
+            "latency",
+            Shape::Table(&LATENCY),
+            Need::Optional,
+            "Where latencies are counted. Without it no guardrail of latency is judged.",
+        ),
         key(
             "every",
             Shape::Duration { min_ms: 1_000, max_ms: 3_600_000 },

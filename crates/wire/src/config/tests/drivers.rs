@@ -56,7 +56,9 @@ fn what_a_driver_cannot_do_is_refused_by_name() {
     let retrained = said(&file(GATEWAY, COUNTS).replace("services", copies), None);
     assert!(retrained.contains("strategy `copies`, of service `s`: `gateway_api` has no `shadow`"), "{retrained}");
     let mut judge = JudgeSettings::preset();
-    super::super::without_what_is_not_counted(&mut judge);
+    super::super::without_what_is_not_counted(&mut judge, true);
+    assert_eq!(judge.guardrails.keys().collect::<Vec<_>>(), ["errors", "latency_p50", "latency_p95", "latency_p99", "sample_ratio"]);
+    super::super::without_what_is_not_counted(&mut judge, false);
     assert_eq!(judge.guardrails.keys().collect::<Vec<_>>(), ["errors", "sample_ratio"]);
 }
 
