@@ -54,7 +54,9 @@ impl PrometheusArgs {
         let arms = Arms { candidate, control, errors: self.errors.clone().unwrap_or_default() };
         counts(&Curl, &self.url, prometheus_token().as_deref(), &arms, self.span.grid()?).map_err(|e| match e {
             CountError::Selector(why) => wrong(why),
-            CountError::Nothing(_) | CountError::Label { .. } => failure(exit::NOT_FOUND, format!("judge: {e}")),
+            CountError::Nothing(_) | CountError::Buckets { .. } | CountError::Label { .. } => {
+                failure(exit::NOT_FOUND, format!("judge: {e}"))
+            }
             CountError::Query(_) => failure(exit::OUTSIDE, format!("judge: {e}")),
         })
     }
