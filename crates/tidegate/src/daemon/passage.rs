@@ -123,24 +123,24 @@ pub async fn start(api: &Api, person: &Person, wanted: &Start, passage: &Passage
         train::is_there(api, name, &car.service, version).await?;
     }
     // What is left out of the order is looked up instead.
-    let mut alone = spec.cars().to_vec();
-    if let Some(car) = one {
-        if let Some(missing) = not_passed(api, name, car, version).await? {
-            if !api.watchman.freezer().glass_is_broken(&car.service).await? {
-                let why =
-                    format!("{missing}; in an emergency break the glass: `tidegate break-glass {} --reason ... --for 1h`", car.service);
-                return Err(refused(exit::REFUSED, why));
-            }
-            people::used(&api.plane, &car.service, format!("a release of version {version} past {}", car.after.join(", ")), &person.name)
-                .await?;
+    let mut past = None;
+    if let Some(car) = one
+        && let Some(missing) = not_passed(api, name, car, version).await?
+    {
+        if !api.watchman.freezer().glass_is_broken(&car.service).await? {
+            let why = format!("{missing}; in an emergency break the glass: `tidegate break-glass {} --reason ... --for 1h`", car.service);
+            return Err(refused(exit::REFUSED, why));
         }
-        alone.iter_mut().for_each(|car| car.after.clear());
+        past = Some((&car.service, format!("a release of version {version} past {}", car.after.join(", "))));
     }
-    let spec = Spec::build(alone).map_err(|problem| refused(exit::USAGE, problem.to_string()))?;
     let together = passage.together && one.is_none();
     let reason = wanted.change.clone().filter(|text| !text.trim().is_empty()).unwrap_or_else(|| format!("version {version}"));
     let command = Command::Depart { spec, together, by: person.name.clone(), reason, at: clock::now() };
-    train::execute(api, name, command).await
+    train::execute(api, name, command).await?;
+    match past {
+        Some((place, what)) => people::used(&api.plane, place, what, &person.name).await,
+        None => Ok(()),
+    }
 }
 
 fn only<'a>(passage: &'a Passage, name: &str, environment: &str) -> Result<&'a Car, String> {

@@ -19,9 +19,11 @@ use tidegate_core::model::{ModelVersion, Models};
 use tidegate_core::rollout::{Command, Effect, Role, Rollout, State, Traffic};
 use tidegate_core::route::{Lot, Role as RouteRole, Route, RouteTable, TargetId};
 use tidegate_engine::rollouts::{Input, Output, RolloutId};
-use tidegate_serve::{Gateway, PoolEvent, TargetSpec, TargetState, WorkerPool};
+use tidegate_serve::{Gateway, TargetSpec, TargetState, WorkerPool};
 use tidegate_store::FsBlobs;
 use tidegate_wire::config::Workspace;
+
+mod lost;
 
 pub use super::routing::endpoint_model;
 
@@ -236,37 +238,6 @@ impl Plane {
     pub async fn state(&self, rollout: &RolloutId) -> Result<State> {
         let id = rollout.clone();
         Ok(self.0.control.call(move |driver| driver.state(&id)).await??)
-    }
-
-    /// Tells rollouts of workers that died for good; those that are started again by the pool are not news.
-    pub async fn hear_pool(self, mut events: tokio::sync::mpsc::Receiver<PoolEvent>) {
-        while let Some(event) = events.recv().await {
-            let (target, why) = match event {
-                PoolEvent::Died { target, why } => {
-                    self.0.bus.trouble(&format!("the worker of {target} died and is started again: {why}"));
-                    continue;
-                }
-                PoolEvent::Failed { target, why } => (target, why),
-                PoolEvent::Ready { .. } | PoolEvent::Unloaded { .. } => continue,
-            };
-            if let Err(error) = self.lost(&target, &why).await {
-                self.0.bus.trouble(&format!("{target}: {error:#}"));
-            }
-        }
-    }
-
-    async fn lost(&self, target: &TargetId, why: &str) -> Result<()> {
-        let Some((id, state)) = self.newest(&target.service).await? else { return Ok(()) };
-        let Some(open) = state.rollout() else { return Ok(()) };
-        let role = Role::ALL.into_iter().find(|role| route_role(*role) == target.role && open.version_of(*role) == Some(&target.version));
-        let Some(role) = role else { return Ok(()) };
-        // A worker that never came up is answered by the task that loads it.
-        if !open.workers.ready(role) {
-            return Ok(());
-        }
-        let generation = open.workers.of(role).generation;
-        let command = Command::WorkerFailed { role, generation, reason: why.to_owned(), at: clock::now() };
-        self.drive(Input::Command { rollout: id, key: None, command }).await
     }
 
     /// Wakes the rollouts when they want to be woken, for ever.

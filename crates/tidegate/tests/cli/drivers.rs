@@ -3,7 +3,7 @@
 
 use crate::cluster::{Cluster, TOKEN, deployment, inference_service};
 use crate::metrics::{Prometheus, prometheus};
-use crate::retrain::{second_waits, stands, trained};
+use crate::retrain::{looked, second_waits, stands, trained};
 use crate::up::up;
 use crate::world::{World, has_runtime, in_order, wait_for};
 use serde_json::json;
@@ -221,5 +221,41 @@ fn an_inference_service_gets_a_version_and_is_given_back() {
     world.run(&["release", "undo", "s/2", "--reason", "the pages are slow"]).well();
     ends(&world, "s/2", "undone by owner");
     wait_for("the end", || (predictor() == whole(1)).then_some(()));
+    world.run(&["audit", "verify"]).well();
+}
+
+#[test]
+fn one_environment_is_ours_and_the_next_one_is_served_elsewhere() {
+    if !has_runtime() {
+        return;
+    }
+    let cluster = Cluster::with_route();
+    let world = served_elsewhere(&gateway_api(&cluster), "http://127.0.0.1:9");
+    let config = world.read("tidegate.yaml");
+    let places = "model: m\n    environments:\n      staging: {}\n      production:\n        driver:";
+    let config = config.replace("model: m\n    driver:", places).replace("    telemetry:", "        telemetry:");
+    world.write("tidegate.yaml", &format!("{config}environments:\n  staging: {{}}\n  production: {{ after: staging, delay: 1s }}\n"));
+    let _up = up(&world);
+    looked(&world);
+    let listed = |words: &str| wait_for(words, || world.run(&["train", "list"]).well().out.contains(words).then_some(()));
+    for (number, word) in [(1, "other"), (2, "third")] {
+        world.write("words.csv", &format!("word\n{word}\n"));
+        stands(&world, number, "waits");
+        world.run(&["retrain", "approve"]).well();
+        stands(&world, number, "not_served");
+    }
+    world.run(&["release", "start", "s", "1"]).well();
+    listed("s 1: arrived");
+    assert_eq!(cluster.weights(), [10_000, 0], "production takes over what serves there");
+
+    world.run(&["release", "start", "s", "2"]).well();
+    wait_for("the canary", || status(&world, "s@staging/2").contains("canary").then_some(()));
+    assert_eq!(cluster.weights(), [10_000, 0]);
+    wait_for("the promotion", || (world.run(&["release", "promote", "s@staging/2", "--reason", "good"]).code == 0).then_some(()));
+    wait_for("the canary", || (cluster.weights() == [9_500, 500]).then_some(()));
+    world.run(&["release", "abort", "s@production/2", "--reason", "nothing is seen"]).well();
+    listed("s 2: went back");
+    assert_eq!(cluster.weights(), [10_000, 0]);
+    in_order(&status(&world, "s@staging/2"), &["undone by train s 2"]);
     world.run(&["audit", "verify"]).well();
 }
