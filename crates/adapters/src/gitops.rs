@@ -245,7 +245,7 @@ impl Committed {
         if let (Some(cluster), Some(argo)) = (&self.argo_cd, &self.to.argo_cd) {
             let path = format!("/apis/argoproj.io/v1alpha1/namespaces/{}/applications/{}", argo.server.namespace, argo.application);
             let application = cluster.get(&path)?;
-            return Ok(match self.synced(&application, commit)? {
+            return Ok(match self.synced(&application, commit, release.back)? {
                 Some(why) => Standing::Coming(format!("Argo CD has not applied commit {short}: {why}")),
                 None => Standing::There,
             });
@@ -258,8 +258,9 @@ impl Committed {
         Ok(Standing::Coming(format!("commit {short} is taken for applied {} s after it was made", settle_ms / 1_000)))
     }
 
-    /// Why an application of Argo CD does not have a commit yet.
-    fn synced(&self, application: &Value, commit: &str) -> Result<Option<String>, Failure> {
+    /// Why an application of Argo CD does not have a commit yet. On the way back its health is not asked for: it may be the version that
+    /// is taken away that is ill.
+    fn synced(&self, application: &Value, commit: &str, back: bool) -> Result<Option<String>, Failure> {
         let text = |of: &str, key: &str| application["status"][of][key].as_str().unwrap_or("unknown").to_owned();
         let (sync, revision, health) = (text("sync", "status"), text("sync", "revision"), text("health", "status"));
         let known = revision.len() >= 40 && revision.chars().all(|c| c.is_ascii_hexdigit());
@@ -267,7 +268,7 @@ impl Committed {
         if !after {
             return Ok(Some(format!("it is at {revision}")));
         }
-        Ok((sync != "Synced" || health != "Healthy").then(|| format!("it is {sync} and {health}")))
+        Ok((sync != "Synced" || (health != "Healthy" && !back)).then(|| format!("it is {sync} and {health}")))
     }
 
     fn weights(&self, parts: [u32; 2]) -> [u64; 2] {

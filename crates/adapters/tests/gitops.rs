@@ -259,6 +259,13 @@ fn argo_cd_says_when_a_commit_is_applied() {
     coming(load(), "it is OutOfSync and Healthy");
     cluster.put(path, application(&newest, "Synced", "Progressing"));
     coming(load(), "it is Synced and Progressing");
+    // What is ill may be what is taken away: going back waits for the commit alone.
+    cluster.put(path, application(&newest, "Synced", "Degraded"));
+    coming(load(), "it is Synced and Degraded");
+    let back = Release { back: true, ..release(2, "1", "2", true, NOW) };
+    assert_eq!(driver.split(&back, 0).unwrap(), Standing::There);
+    cluster.put(path, application(&newest, "OutOfSync", "Degraded"));
+    coming(driver.split(&back, 0), "it is OutOfSync and Degraded");
     cluster.put(path, application(&newest, "Synced", "Healthy"));
     assert_eq!(load().unwrap(), Standing::There);
 }

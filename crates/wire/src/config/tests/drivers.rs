@@ -3,6 +3,7 @@
 use super::super::{Driver, load_in};
 use super::loaded;
 use super::mistakes::said;
+use crate::prometheus::LatencyUnit;
 use serde_json::json;
 use tidegate_core::judge::JudgeSettings;
 
@@ -114,6 +115,25 @@ fn what_does_not_fit_a_repository_is_said() {
     }
     let placed = said(&file(GITOPS, &COUNTS.replace("{{control}}", "{{control_place}}")), None);
     assert!(placed.contains("nothing is known as `{{control_place}}`: here it is control"), "{placed}");
+}
+
+#[test]
+fn latencies_are_counted_where_their_buckets_are_named() {
+    let latency = |text: &str| COUNTS.trim_end().trim_end_matches('}').trim_end().to_owned() + ", latency: { " + text + " } }";
+    let both = "candidate: 'd_bucket{v=\"{{candidate}}\"}', control: 'd_bucket{v=\"{{control}}\"}'";
+    let read = |text: &str| loaded(&file(GATEWAY, &latency(text))).services["s"].telemetry.clone().unwrap().latency.unwrap();
+    assert_eq!(read(both).unit, LatencyUnit::Seconds);
+    let found = read(&format!("{both}, unit: ms"));
+    assert_eq!((found.unit, found.candidate.as_str()), (LatencyUnit::Milliseconds, "d_bucket{v=\"{{candidate}}\"}"));
+    for (text, why) in [
+        ("candidate: d_bucket, control: d_bucket", "candidate and control are the same histogram"),
+        ("candidate: 'rate(d_bucket[5m])', control: d_bucket", "is no selector of a counter"),
+        ("candidate: 'd_bucket{v=\"{{version}}\"}', control: d_bucket", "nothing is known as `{{version}}`"),
+        ("candidate: d_bucket", "control"),
+    ] {
+        let refused = said(&file(GATEWAY, &latency(text)), None);
+        assert!(refused.contains(why), "{text}: {refused}");
+    }
 }
 
 #[test]
