@@ -104,6 +104,13 @@ impl Check<'_> {
             self.carrier(&join(&path, "unit"), at, unit, true);
         }
         let service = node.get("service").and_then(Node::as_str).and_then(|s| self.root.get("services")?.get(s));
+        let by_others = "here our gateway draws the clients, and somebody else answers this service's";
+        let several = "it runs in several environments: a test is of one service with one way in";
+        for (part, why) in [("driver", by_others), ("environments", several)] {
+            if service.is_some_and(|s| s.entry(part).is_some()) {
+                self.say(key, &join(&path, "service"), why, Some("name another service"));
+            }
+        }
         if service.is_some_and(|s| s.get("affinity").is_none()) && node.get("unit").is_none() {
             let help = "give `unit: { header: x-user-id }`, or an `affinity` to the service";
             self.say(key, &path, "nothing says what a client is: a test is of clients, not of requests", Some(help));

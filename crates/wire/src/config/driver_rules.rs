@@ -35,6 +35,7 @@ impl Check<'_> {
         match service.get("telemetry") {
             Some(telemetry) => {
                 self.variables(&join(path, "telemetry"), telemetry, &["token"]);
+                self.token_in_the_clear(&join(path, "telemetry"), telemetry);
                 self.selectors(&join(path, "telemetry"), telemetry);
                 let file_alone = driver.get("gitops").is_some();
                 self.places(&join(path, "telemetry"), telemetry, file_alone);
@@ -53,6 +54,14 @@ impl Check<'_> {
             self.say(at, path, "`affinity` is kept by the gateway of Tidegate alone, and another one answers here", None);
         }
         self.strategy_of(path, key, service);
+    }
+
+    /// A token goes to a server that is known by its certificate, or to this machine.
+    fn token_in_the_clear(&mut self, path: &str, telemetry: &Node) {
+        let url = telemetry.get("prometheus").and_then(Node::text).unwrap_or_default();
+        if let (Some((at, _)), true) = (telemetry.entry("token"), url.starts_with("http://") && !on_this_machine(&url)) {
+            self.say(at, &join(path, "token"), "a token would cross the network in the clear", Some("ask by `https`, or take it out"));
+        }
     }
 
     /// Selectors of buckets, of two versions.

@@ -7,6 +7,7 @@ use std::path::Path;
 use tidegate_core::ab::{CONTROL, Test};
 use tidegate_core::id::At;
 use tidegate_core::judge::{ArmCounts, Assessment, JudgeState, Mode, Offline, Tick, Verdict};
+use tidegate_core::rollout::tick_width;
 use tidegate_engine::rollouts::RolloutId;
 use tidegate_serve::TargetCounts;
 
@@ -43,6 +44,11 @@ impl Guard {
         Ok(Guard { of: test.id(), since: None, watched: test.spec.treatments().map(of).collect::<Result<_>>()? })
     }
 
+    /// How many times wider a tick is where many are kept, as in a release: the file of a long test has an end.
+    fn width(&self) -> u64 {
+        self.watched.iter().map(|w| tick_width(w.kept.counted(1, Mode::Canary))).max().unwrap_or(1)
+    }
+
     /// Counts a tick where one has ended; the variants that must be stopped, and why.
     ///
     /// # Errors
@@ -54,7 +60,7 @@ impl Guard {
             self.since = Some(now);
             return Ok(vec![]);
         };
-        if now.since_ms(since) < test.spec.judge.tick_ms {
+        if now.since_ms(since) < test.spec.judge.tick_ms.saturating_mul(self.width()) {
             return Ok(vec![]);
         }
         self.since = Some(now);

@@ -118,8 +118,8 @@ async fn turn(api: &Api, name: &str, memory: &mut Memory) -> Result<()> {
         carry_out(api, name, &state, &want).await?;
     }
     let Some(test) = state.test.filter(|test| matches!(test.phase, Phase::Running { .. })) else { return Ok(()) };
-    guard(api, name, &test, memory).await?;
-    // Guardrails do not wait for clients to be counted.
+    // Guardrails do not wait for clients to be counted, and what keeps them from judging does not keep clients from being counted.
+    let guarded = guard(api, name, &test, memory).await;
     match memory.counting.take() {
         Some(task) if !task.is_finished() => memory.counting = Some(task),
         Some(task) => memory.counted = Some((clock::instant(), task.await??)),
@@ -128,7 +128,7 @@ async fn turn(api: &Api, name: &str, memory: &mut Memory) -> Result<()> {
         }
         None => {}
     }
-    Ok(())
+    guarded
 }
 
 /// An ended test draws nobody, and its workers end.

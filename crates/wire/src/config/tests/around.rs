@@ -182,6 +182,8 @@ fn ab_tests() {
     let loaded = loaded.unwrap();
     assert_eq!((loaded.ab_tests["t"].metric.min, loaded.ab_tests["t"].metric.max), (-10.0, 30.0));
     for (service, test, why) in [
+        ("model: m, environments: { e: {} }", format!("{two}, {rate}, unit: {{ header: x }}"), "it runs in several environments"),
+        ("model: m, driver: { kserve: {} }", format!("{two}, {rate}, unit: {{ header: x }}"), "somebody else answers this service's"),
         ("model: m", format!("{two}, {rate}"), "nothing says what a client is: a test is of clients, not of requests"),
         ("model: m, affinity: { header: x }", format!("variants: {{ a: {{}}, b: {{}} }}, min_effect: 1, {rate}"), "called `control`"),
         ("model: m, affinity: { header: x }", format!("variants: {{ control: {{}} }}, min_effect: 0.1, {rate}"), "has 2 to 8 variants"),

@@ -118,6 +118,16 @@ fn what_does_not_fit_a_repository_is_said() {
 }
 
 #[test]
+fn a_token_for_the_counts_does_not_cross_the_network_in_the_clear() {
+    let with = |url: &str| COUNTS.replace("'http://127.0.0.1:9090'", &format!("'{url}', token: PROM"));
+    let refused = said(&file(GATEWAY, &with("http://prometheus.monitoring:9090")), None);
+    assert!(refused.contains("services.s.telemetry.token") && refused.contains("in the clear"), "{refused}");
+    for url in ["http://127.0.0.1:9090", "https://prometheus.monitoring:9090"] {
+        assert_eq!(loaded(&file(GATEWAY, &with(url))).services["s"].telemetry.clone().unwrap().token.as_deref(), Some("PROM"));
+    }
+}
+
+#[test]
 fn latencies_are_counted_where_their_buckets_are_named() {
     let latency = |text: &str| COUNTS.trim_end().trim_end_matches('}').trim_end().to_owned() + ", latency: { " + text + " } }";
     let both = "candidate: 'd_bucket{v=\"{{candidate}}\"}', control: 'd_bucket{v=\"{{control}}\"}'";
