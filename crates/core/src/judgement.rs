@@ -193,7 +193,7 @@ impl Begun {
 
     /// Whether a question at `at` is about another run of the same subject: the tool says so and the last one is settled, or
     /// nobody can still be asking about the last one. A rollback is final whoever runs it again.
-    fn is_over(&self, at: At, anew: bool) -> bool {
+    pub(crate) fn is_over(&self, at: At, anew: bool) -> bool {
         let rolled_back = self.standing.as_ref().is_some_and(|s| s.verdict == Verdict::Rollback);
         let length = self.until.since_ms(self.from);
         !rolled_back && ((anew && self.settled().is_some()) || at > self.until.plus_ms(length))

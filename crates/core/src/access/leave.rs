@@ -27,6 +27,14 @@ pub enum Leave {
 /// Why it may not.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Withheld {
+    /// An emergency is a person's, and this starts by itself.
+    #[error("{by} broke the glass until {until}, which is for what a person starts: it waits for the end of that")]
+    Glass {
+        /// Who broke it.
+        by: String,
+        /// Until when.
+        until: At,
+    },
     /// An emergency was not answered for.
     #[error("what {by} did behind the broken glass at {since} was not reviewed: somebody else must, with `tidegate break-glass --review`")]
     ReviewOwed {
@@ -100,4 +108,18 @@ pub fn leave(state: &State, subject: &Subject, of: u32, counts: impl Fn(&str) ->
         return Err(Withheld::Waits { have: by.len(), of, asked_by: asked.by.clone() });
     }
     Ok(Leave::Approved { by })
+}
+
+/// The same for what starts by itself: a veto counts behind a broken glass too, and anything else waits for its end.
+///
+/// # Errors
+/// Why it may not.
+pub fn leave_by_itself(state: &State, subject: &Subject, of: u32, counts: impl Fn(&str) -> bool, at: At) -> Result<Leave, Withheld> {
+    if let Some(veto) = state.veto_of(subject) {
+        return Err(Withheld::Vetoed { by: veto.by.clone(), reason: veto.reason.clone() });
+    }
+    if let Some(glass) = state.open_glass(at) {
+        return Err(Withheld::Glass { by: glass.by.clone(), until: glass.until });
+    }
+    leave(state, subject, of, counts, at)
 }

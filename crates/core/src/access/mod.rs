@@ -10,7 +10,7 @@ mod refused;
 #[cfg(test)]
 mod tests;
 
-pub use leave::{Leave, Withheld, leave};
+pub use leave::{Leave, Withheld, leave, leave_by_itself};
 pub use machine::{ASKED_MAX, Access, Asked, Command, Event, GLASS_MS_MAX, Given, Glass, State, Used, VETOES_MAX, Veto};
 pub use refused::Refused;
 

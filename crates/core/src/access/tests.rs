@@ -1,6 +1,6 @@
 //! Two pairs of eyes, and the way around them.
 
-use super::{Access, Action, Command, Event, GLASS_MS_MAX, Leave, Person, Refused, Role, State, Subject, Withheld, leave};
+use super::{Access, Action, Command, Event, GLASS_MS_MAX, Leave, Person, Refused, Role, State, Subject, Withheld, leave, leave_by_itself};
 use crate::id::{At, Digest};
 use crate::machine::Machine;
 use proptest::prelude::*;
@@ -146,6 +146,11 @@ fn a_broken_glass_ends_by_itself_and_is_answered_for() {
     assert_eq!(desk.break_glass("mary", GLASS_MS_MAX + 1), Err(Refused::Lasts));
     desk.break_glass("mary", HOUR).unwrap();
     assert_eq!(desk.leave(&change), Ok(Leave::Glass { by: "mary".to_owned(), until: At(0).plus_ms(HOUR) }));
+    let by_itself = |desk: &Desk, of| leave_by_itself(&desk.state, &change, of, |_| true, desk.now);
+    for of in [0, 2] {
+        let waits = Err(Withheld::Glass { by: "mary".to_owned(), until: At(0).plus_ms(HOUR) });
+        assert_eq!(by_itself(&desk, of), waits, "a glass is for people");
+    }
     desk.give(&Command::UseGlass { what: "release 7".to_owned(), by: "joan".to_owned(), at: desk.now }).unwrap();
     assert!(matches!(desk.break_glass("mary", HOUR), Err(Refused::Open { .. })));
     assert!(matches!(desk.review("grace"), Err(Refused::StillOpen { .. })));

@@ -135,10 +135,16 @@ pub struct Held {
 }
 
 impl Held {
-    /// The answer, once there is one: it stays.
+    /// The answer, once there is one: a no stays, and whatever was told.
     #[must_use]
     pub fn answer(&self) -> Option<&Finding> {
         self.finding.as_ref().filter(|f| f.answer != Answer::Waits)
+    }
+
+    /// Whether something else may still be found: until the tool takes a yes, it is no more than what was found last.
+    #[must_use]
+    pub fn may_change(&self) -> bool {
+        self.answer().is_none_or(|f| f.answer == Answer::Yes && !self.told)
     }
 
     /// What the tool is to be told now.
@@ -230,7 +236,7 @@ fn is_repeated(held: &Held, target: &Target) -> bool {
 }
 
 fn found(held: &Held, finding: &Finding, version: Option<&String>, at: At) -> Vec<Event> {
-    if held.answer().is_some() {
+    if !held.may_change() {
         return vec![];
     }
     let waits = finding.answer == Answer::Waits;
@@ -240,7 +246,9 @@ fn found(held: &Held, finding: &Finding, version: Option<&String>, at: At) -> Ve
         (finding.answer, finding.why.clone())
     };
     let finding = Finding { answer, why: cut(&why) };
-    let news = held.finding.as_ref() != Some(&finding) && (answer != Answer::Waits || held.found < FOUND_MAX);
+    // A yes is taken back however much was found: there is one at most for each attempt to tell it.
+    let is_kept = answer != Answer::Waits || held.found < FOUND_MAX || held.answer().is_some();
+    let news = held.finding.as_ref() != Some(&finding) && is_kept;
     if news { vec![Event::Found { finding, version: version.cloned(), at }] } else { vec![] }
 }
 

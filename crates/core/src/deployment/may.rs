@@ -4,6 +4,7 @@
 
 use crate::access::{Leave, Withheld};
 use crate::gate::{GateReport, GateVerdict};
+use crate::id::At;
 use crate::judge::Verdict;
 use crate::judgement::Begun;
 use serde::{Deserialize, Serialize};
@@ -102,7 +103,8 @@ pub fn approvals(leave: &Result<Leave, Withheld>) -> Condition {
         Ok(Leave::Glass { by, until }) => (Answer::Yes, format!("{by} broke the glass until {until}")),
         Err(vetoed @ Withheld::Vetoed { .. }) => (Answer::No, vetoed.to_string()),
         Err(
-            waits @ (Withheld::ReviewOwed { .. }
+            waits @ (Withheld::Glass { .. }
+            | Withheld::ReviewOwed { .. }
             | Withheld::NotAsked { .. }
             | Withheld::Changed
             | Withheld::Lapsed { .. }
@@ -112,11 +114,11 @@ pub fn approvals(leave: &Result<Leave, Withheld>) -> Condition {
     Condition::new("approvals", answer, why)
 }
 
-/// What a judgement that another tool began says.
+/// What a judgement that another tool began says; of one that nobody can still be asking about, nothing but a rollback counts.
 #[must_use]
-pub fn judgement(stream: &str, begun: Option<&Begun>) -> Condition {
+pub fn judgement(stream: &str, begun: Option<&Begun>, at: At) -> Condition {
     let of = |answer, why: String| Condition::new("judgement", answer, why);
-    let Some(standing) = begun.and_then(|begun| begun.standing.as_ref()) else {
+    let Some(standing) = begun.filter(|begun| !begun.is_over(at, false)).and_then(|begun| begun.standing.as_ref()) else {
         return of(Answer::Waits, format!("{stream}: nobody began it, or nothing was found yet"));
     };
     let why = format!("{stream}: {}", standing.summary);

@@ -55,6 +55,22 @@ fn a_deployment_is_asked_about_found_and_told_once() {
 }
 
 #[test]
+fn a_yes_that_nobody_took_is_taken_back_and_a_no_is_not() {
+    let yes = find(Answer::Yes, "all is well", 20);
+    let (held, counts) = after(&[ask(&rule(), 0), yes.clone(), find(Answer::Waits, "frozen", 30)]);
+    assert_eq!(counts, [1, 1, 1]);
+    assert_eq!(held.unwrap().to_tell().unwrap().answer, Answer::Waits);
+    let mut many: Vec<Command> = (0..=i64::from(FOUND_MAX)).map(|i| find(Answer::Waits, &i.to_string(), 1)).collect();
+    many.insert(0, ask(&rule(), 0));
+    many.extend([yes.clone(), find(Answer::Waits, "frozen", 30)]);
+    assert_eq!(after(&many).0.unwrap().to_tell().unwrap().answer, Answer::Waits, "whatever was found before");
+    let late = after(&[ask(&rule(), 0), yes.clone(), find(Answer::Waits, "frozen", 1_000)]).0.unwrap();
+    assert_eq!(late.answer().unwrap().answer, Answer::No, "its time is over");
+    assert_eq!(after(&[ask(&rule(), 0), yes.clone(), tell(21), find(Answer::No, "vetoed", 30)]).1[3], 0, "it was told");
+    assert_eq!(after(&[ask(&rule(), 0), find(Answer::No, "vetoed", 10), yes]).1[2], 0);
+}
+
+#[test]
 fn what_waits_is_told_as_often_as_the_tool_takes_it_and_becomes_a_no() {
     let mut commands = vec![ask(&rule(), 0)];
     for i in 0..i64::from(STATUSES_MAX) + 2 {
@@ -168,7 +184,7 @@ fn missing_evidence_is_waited_for_and_never_a_yes() {
 fn a_judgement_answers_once_it_stands() {
     let begun = |standing| Begun { parameters: [].into(), from: At(0), until: At(9), standing, let_in: false };
     let of = |verdict, last| Some(Standing { verdict, ..Standing::without_counts("", At(0), last) });
-    assert_eq!(judgement("j", None).answer, Answer::Waits);
+    assert_eq!(judgement("j", None, At(1)).answer, Answer::Waits);
     for (standing, wanted) in [
         (None, Answer::Waits),
         (of(Verdict::Promote, false), Answer::Yes),
@@ -178,7 +194,16 @@ fn a_judgement_answers_once_it_stands() {
         (of(Verdict::NoTelemetry, true), Answer::No),
         (of(Verdict::InsufficientEvidence { eta_ms: None }, false), Answer::Waits),
     ] {
-        assert_eq!(judgement("j", Some(&begun(standing.clone()))).answer, wanted, "{standing:?}");
+        assert_eq!(judgement("j", Some(&begun(standing.clone())), At(18)).answer, wanted, "{standing:?}");
+    }
+}
+
+#[test]
+fn a_judgement_of_another_day_answers_nothing_but_a_rollback() {
+    for (verdict, wanted) in [(Verdict::Promote, Answer::Waits), (Verdict::Continue, Answer::Waits), (Verdict::Rollback, Answer::No)] {
+        let standing = Some(Standing { verdict: verdict.clone(), ..Standing::without_counts("", At(0), true) });
+        let begun = Begun { parameters: [].into(), from: At(0), until: At(9), standing, let_in: false };
+        assert_eq!(judgement("j", Some(&begun), At(19)).answer, wanted, "{verdict:?}");
     }
 }
 
@@ -204,7 +229,7 @@ fn commands() -> impl Strategy<Value = Vec<Command>> {
 
 proptest! {
     #[test]
-    fn an_answer_stays_and_is_told_at_most_once(commands in commands()) {
+    fn an_answer_that_was_told_or_is_a_no_stays_and_is_told_at_most_once(commands in commands()) {
         let (mut state, mut answered, mut ends) = (None, None, 0);
         for command in commands {
             let Ok(events) = Deployments::decide(&state, &command) else { continue };
@@ -213,7 +238,8 @@ proptest! {
                 ends += u32::from(final_before && matches!(event, Event::Told { .. } | Event::GivenUp { .. }));
                 state = Deployments::evolve(state, &event);
             }
-            let now = state.as_ref().and_then(|held| held.answer().cloned());
+            let final_now = |held: &&Held| held.told || held.answer().is_some_and(|f| f.answer == Answer::No);
+            let now = state.as_ref().filter(final_now).and_then(|held| held.answer().cloned());
             prop_assert!(answered.is_none() || answered == now);
             answered = now;
             prop_assert!(ends <= 1);

@@ -157,6 +157,13 @@ pub struct Call {
     pub answered: Option<At>,
 }
 
+impl Call {
+    /// Whether the same may be called for again: it has passed, and was no decision, which is answered for once.
+    fn may_come_again(&self) -> bool {
+        self.answered.is_some() && self.decided_by.is_none()
+    }
+}
+
 /// Calls for people; their streams are `duty/<kind>/<subject>`.
 #[derive(Clone, Copy, Debug)]
 pub struct Calls;
@@ -170,7 +177,10 @@ impl Machine for Calls {
 
     fn decide(state: &Option<Call>, command: &Command) -> Result<Vec<Event>, Refused> {
         match (state, command) {
-            (None, Command::Call { what, service, steps, after_ms, disagreement, at }) => {
+            // What has passed may come again: whoever is on duty then is called anew.
+            (call, Command::Call { what, service, steps, after_ms, disagreement, at })
+                if call.as_ref().is_none_or(Call::may_come_again) =>
+            {
                 let to = steps.first().cloned();
                 if to.is_none() && disagreement.is_none() {
                     return Err(Refused::Nobody);
@@ -182,15 +192,18 @@ impl Machine for Calls {
             (Some(call), Command::Call { steps, after_ms, at, .. }) => {
                 let due = call.answered.is_none() && call.next.is_some_and(|next| next <= *at);
                 let level = call.called.len();
-                let Some(to) = steps.iter().take(LEVELS_MAX).nth(level).filter(|_| due) else { return Ok(vec![]) };
-                let next = (steps.len().min(LEVELS_MAX) > level + 1).then(|| at.plus_ms(*after_ms));
+                // By name: who is on which duty, and who is left out, is another list each time.
+                let is_new = |step: &&Step| call.called.iter().all(|called| called.duty != step.duty);
+                let mut others = steps.iter().filter(is_new).take(LEVELS_MAX.saturating_sub(level));
+                let Some(to) = others.next().filter(|_| due) else { return Ok(vec![]) };
+                let next = others.next().map(|_| at.plus_ms(*after_ms));
                 let (what, service) = (call.what.clone(), call.service.clone());
                 Ok(vec![Event::Escalated { level, what, service, to: to.clone(), next, at: *at }])
             }
             (Some(call), Command::Pass { at }) if call.answered.is_none() => {
                 Ok(vec![Event::Answered { by: None, finding: String::new(), at: *at }])
             }
-            (_, Command::Pass { .. }) => Ok(vec![]),
+            (_, Command::Pass { .. }) | (None, Command::Call { .. }) => Ok(vec![]),
             (Some(call), Command::Answer { by, finding, at }) if call.answered.is_none() => {
                 if call.decided_by.as_ref() == Some(by) {
                     return Err(Refused::Own { name: by.clone() });

@@ -120,10 +120,25 @@ fn a_call_that_nobody_answers_goes_to_the_next_once_each() {
             state = Calls::evolve(state, &event);
         }
     }
-    assert_eq!(log, ["called first", "escalated 1 second", "escalated 2 boss", "answered 950"]);
-    assert_eq!(state.unwrap().called.len(), 3);
+    assert_eq!(log, ["called first", "escalated 1 second", "escalated 2 boss", "answered 950", "called first"]);
+    assert_eq!(state.unwrap().called.len(), 1, "what comes again is called for anew");
     assert_eq!(Calls::decide(&None, &call(&[], 0)), Err(Refused::Nobody));
     assert_eq!(Calls::decide(&None, &Command::Pass { at: At(0) }), Ok(vec![]), "what was never called needs no answer");
+}
+
+#[test]
+fn the_next_is_who_was_not_called_yet_whatever_the_list_is_by_then() {
+    let of = |steps: &[&str]| {
+        let mut state = None;
+        for command in [call(&["first", "second", "boss"], 0), call(steps, 100)] {
+            state = Calls::decide(&state, &command).unwrap().iter().fold(state, Calls::evolve);
+        }
+        let state = state.unwrap();
+        (state.called.iter().map(|step| step.duty.clone()).collect::<Vec<_>>(), state.next.is_some())
+    };
+    assert_eq!(of(&["second", "boss"]), (vec!["first".to_owned(), "second".to_owned()], true), "the first is left out now");
+    assert_eq!(of(&["second", "first"]), (vec!["first".to_owned(), "second".to_owned()], false));
+    assert_eq!(of(&["first"]).0, ["first"]);
 }
 
 #[test]
@@ -153,4 +168,5 @@ fn a_decision_against_the_judge_is_kept_and_answered_by_somebody_else() {
     let events = Calls::decide(&state, &answer("joan", "fine")).unwrap();
     let state = Calls::evolve(state, &events[0]);
     assert_eq!(Calls::decide(&state, &answer("joan", "again")), Err(Refused::NotCalled));
+    assert_eq!(Calls::decide(&state, &command(steps(&["first"]))), Ok(vec![]), "a decision is answered for once");
 }

@@ -2,6 +2,7 @@
 //! come to. Nothing is started, and nobody is asked.
 
 use super::api::{Api, Failed};
+use super::watchman::Block;
 use super::{gating, people};
 use crate::clock;
 use crate::exit::{self, failure};
@@ -12,9 +13,10 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidegate_core::access::{self, Access, Role};
+use tidegate_core::access::{self, Access, Leave, Role, Subject, Withheld};
 use tidegate_core::deployment::may::{all, approvals, gates};
 use tidegate_core::deployment::{Answer, Condition};
+use tidegate_core::id::At;
 use tidegate_core::model::{ModelVersion, Models, State as Registry};
 
 /// When whoever waits may ask again, in seconds.
@@ -30,31 +32,71 @@ pub async fn registry(api: &Api, service: &str) -> Result<Registry> {
     api.plane.control().state::<Models>(register::stream(&of.model)).await
 }
 
-/// Every condition of a release of a version by a strategy.
+/// Every condition of a release of a version by a strategy, for a person who would start it.
 ///
 /// # Errors
 /// When the journal cannot be read.
 pub async fn conditions(api: &Api, service: &str, version: &ModelVersion, strategy: &str) -> Result<Vec<Condition>> {
     let registry = registry(api, service).await?;
     let mut found = vec![gates(&version.version, registry.gates.get(&version.version))];
-    found.push(of_people(api, service, version, strategy).await?);
-    let blocked = api.watchman.block(service, &version.model, &version.version, strategy).await;
-    found.push(match blocked {
+    found.push(
+        of_people(api, service, version, strategy, |state, subject, of, counts, at| access::leave(state, subject, of, counts, at)).await?,
+    );
+    found.push(of_blocks(api.watchman.block(service, &version.model, &version.version, strategy).await));
+    found.push(under_way(api, service).await?);
+    Ok(found)
+}
+
+/// The same for what another tool starts by itself: a broken glass is waited out, and the approval of whoever wants it does not count.
+/// What halts a release is looked at last, and only where nothing else keeps it back: drift is much to read.
+///
+/// # Errors
+/// When the journal cannot be read.
+pub async fn conditions_by_itself(
+    api: &Api,
+    service: &str,
+    version: &ModelVersion,
+    strategy: &str,
+    wanted_by: Option<&str>,
+) -> Result<Vec<Condition>> {
+    let registry = registry(api, service).await?;
+    let mut found = vec![gates(&version.version, registry.gates.get(&version.version))];
+    let leave = |state: &access::State, subject: &Subject, of, counts: &dyn Fn(&str) -> bool, at| {
+        access::leave_by_itself(state, subject, of, |name| counts(name) && Some(name) != wanted_by, at)
+    };
+    found.push(of_people(api, service, version, strategy, leave).await?);
+    found.push(under_way(api, service).await?);
+    if found.iter().all(|condition| condition.answer == Answer::Yes) {
+        found.push(of_blocks(api.watchman.block_by_itself(service, &version.model, &version.version, strategy).await));
+    }
+    Ok(found)
+}
+
+fn of_blocks(blocked: Result<Option<Block>>) -> Condition {
+    match blocked {
         Ok(Some(block)) => Condition::new(block.kind, Answer::Waits, block.why),
         Ok(None) => Condition::new("freeze", Answer::Yes, "nothing halts it"),
         // What cannot be told blocks too.
         Err(error) => Condition::new("freeze", Answer::Waits, format!("{error:#}")),
-    });
-    let newest = api.plane.newest(service).await?;
-    let open = newest.filter(|(_, state)| state.rollout().is_some_and(|open| !open.phase.is_terminal()));
-    found.push(match open {
-        Some((id, _)) => Condition::new("under_way", Answer::Waits, format!("{id} is under way: its end comes first")),
-        None => Condition::new("under_way", Answer::Yes, "no other release is"),
-    });
-    Ok(found)
+    }
 }
 
-async fn of_people(api: &Api, service: &str, version: &ModelVersion, strategy: &str) -> Result<Condition> {
+async fn under_way(api: &Api, service: &str) -> Result<Condition> {
+    let newest = api.plane.newest(service).await?;
+    let open = newest.filter(|(_, state)| state.rollout().is_some_and(|open| !open.phase.is_terminal()));
+    Ok(match open {
+        Some((id, _)) => Condition::new("under_way", Answer::Waits, format!("{id} is under way: its end comes first")),
+        None => Condition::new("under_way", Answer::Yes, "no other release is"),
+    })
+}
+
+async fn of_people(
+    api: &Api,
+    service: &str,
+    version: &ModelVersion,
+    strategy: &str,
+    leave: impl Fn(&access::State, &Subject, u32, &dyn Fn(&str) -> bool, At) -> Result<Leave, Withheld>,
+) -> Result<Condition> {
     let config = &api.opened.config;
     let subject = match people::subject(config, service, version, strategy) {
         Ok(subject) => subject,
@@ -63,7 +105,7 @@ async fn of_people(api: &Api, service: &str, version: &ModelVersion, strategy: &
     let of = config.services.get(service).map_or(0, |s| s.approvals);
     let state = api.plane.control().state::<Access>(people::stream(service)).await?;
     let counts = |name: &str| config.people.get(name).is_some_and(|roles| roles.contains(&Role::Approver));
-    Ok(approvals(&access::leave(&state, &subject, of, counts, clock::now())))
+    Ok(approvals(&leave(&state, &subject, of, &counts, clock::now())))
 }
 
 /// By which strategy.
@@ -73,7 +115,7 @@ pub struct By {
     strategy: Option<String>,
 }
 
-async fn told(api: &Api, service: &str, version: &str, by: By) -> Result<Value> {
+async fn told(api: &Api, service: &str, version: &str, by: By, by_itself: bool) -> Result<Value> {
     let registry = registry(api, service).await?;
     let found = registry.versions.get(version).ok_or_else(|| {
         let known = registry.versions.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -83,7 +125,11 @@ async fn told(api: &Api, service: &str, version: &str, by: By) -> Result<Value> 
         Some(strategy) => strategy,
         None => gating::next(&api.plane, &api.opened.config, service).await?.0,
     };
-    let conditions = conditions(api, service, found, &strategy).await?;
+    let conditions = if by_itself {
+        conditions_by_itself(api, service, found, &strategy, None).await?
+    } else {
+        conditions(api, service, found, &strategy).await?
+    };
     let finding = all(&conditions);
     Ok(json!({
         "service": service, "version": version, "strategy": strategy,
@@ -97,7 +143,7 @@ pub async fn may(
     Path((service, version)): Path<(String, String)>,
     Query(by): Query<By>,
 ) -> Result<Response, Failed> {
-    Ok(axum::Json(told(&api, &service, &version, by).await?).into_response())
+    Ok(axum::Json(told(&api, &service, &version, by, false).await?).into_response())
 }
 
 /// For jobs that look at the status alone: 200 is yes, 403 no, and 503 what may come, so that `curl --retry` waits for it.
@@ -106,7 +152,7 @@ pub async fn hook(
     Path((_, service, version)): Path<(String, String, String)>,
     Query(by): Query<By>,
 ) -> Result<Response, Failed> {
-    let value = told(&api, &service, &version, by).await?;
+    let value = told(&api, &service, &version, by, true).await?;
     let status = match value["answer"].as_str() {
         Some("yes") => StatusCode::OK,
         Some("no") => StatusCode::FORBIDDEN,

@@ -56,6 +56,20 @@ impl Watchman {
         self.unfit(service, model, version, strategy).await
     }
 
+    /// The same whatever the glass, for what starts by itself.
+    ///
+    /// # Errors
+    /// When it cannot be told: that blocks too.
+    pub async fn block_by_itself(&self, service: &str, model: &str, version: &str, strategy: &str) -> Result<Option<Block>> {
+        if let Some(block) = self.in_test(service).await? {
+            return Ok(Some(block));
+        }
+        if let Some(block) = self.stands_still(service).await? {
+            return Ok(Some(block));
+        }
+        self.unfit(service, model, version, strategy).await
+    }
+
     /// The freeze or the A/B test that a service is in; no freeze counts where somebody broke the glass.
     ///
     /// # Errors

@@ -2,8 +2,10 @@
 
 use super::check::{Check, join};
 use super::read::View;
+use super::rules::named;
 use crate::yaml::Node;
 use indexmap::IndexMap;
+use std::collections::HashMap;
 use tidegate_core::deployment::VersionBy;
 
 /// Deployments that another tool holds until it is answered.
@@ -27,6 +29,14 @@ pub struct Deployment {
     pub within_ms: u64,
     /// People by the tool's logins.
     pub logins: IndexMap<String, String>,
+}
+
+impl Deployment {
+    /// Who somebody of the tool is here; logins are the same in capitals.
+    #[must_use]
+    pub fn person(&self, login: &str) -> Option<&String> {
+        self.logins.iter().find(|(known, _)| known.eq_ignore_ascii_case(login)).map(|(_, person)| person)
+    }
 }
 
 /// The tool that holds it.
@@ -120,6 +130,25 @@ pub(super) fn deployment(view: View<'_>) -> Deployment {
 }
 
 impl Check<'_> {
+    /// That each question is about one deployment: only the first would be asked.
+    pub(super) fn deployments(&mut self) {
+        let mut seen: HashMap<[String; 4], String> = HashMap::new();
+        for (name, key, node) in named(self.root, "deployments") {
+            let text = |key: &str| node.get(key).and_then(Node::text).unwrap_or_default().into_owned();
+            let Some(tool) = ["github", "gitlab", "gitlab_check"].into_iter().find(|tool| node.get(tool).is_some()) else { continue };
+            let of = if tool == "gitlab_check" { "check" } else { "environment" };
+            let api = text("api").trim_end_matches('/').to_ascii_lowercase();
+            let same = [tool.to_owned(), text(tool).to_ascii_lowercase(), text(of), api];
+            match seen.get(&same) {
+                Some(first) => {
+                    let why = format!("`{first}` is of the same `{tool}`, `{of}` and `api`: only that one would be asked");
+                    self.say(key, &join("deployments", &name), &why, Some("take one of them out"));
+                }
+                None => drop(seen.insert(same, name)),
+            }
+        }
+    }
+
     /// What of a deployment spans several keys.
     pub(super) fn deployment(&mut self, path: &str, key: &Node, node: &Node) {
         self.variables(path, node, &["secret", "token", "key"]);

@@ -2,12 +2,14 @@
 
 use super::check::{Check, join};
 use super::read::View;
+use super::rules::named;
 use super::unit;
 use crate::freeze::{local, zone};
 use crate::yaml::Node;
 use indexmap::IndexMap;
 use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
+use std::collections::{BTreeMap, BTreeSet};
 use tidegate_core::duty::{Override, Rotation, Shift, Step};
 use tidegate_core::id::At;
 
@@ -105,6 +107,47 @@ fn rotation(view: View<'_>) -> Result<Rotation, Mistake> {
 }
 
 impl Check<'_> {
+    /// That of all duties together somebody is called first.
+    pub(super) fn duties(&mut self) {
+        let root = self.root;
+        let texts = |node: &Node, key: &str| -> Vec<String> {
+            let items = node.get(key).and_then(Node::as_seq).unwrap_or(&[]);
+            items.iter().filter_map(|item| item.text().map(|text| text.into_owned())).collect()
+        };
+        let duties = named(root, "duty");
+        let next: BTreeMap<&str, Vec<String>> = duties.iter().map(|(name, _, duty)| (name.as_str(), texts(duty, "escalate"))).collect();
+        let comes_back = |name: &str| {
+            let (mut seen, mut open) = (BTreeSet::new(), next.get(name).cloned().unwrap_or_default());
+            while let Some(one) = open.pop() {
+                if seen.insert(one.clone()) {
+                    open.extend(next.get(one.as_str()).cloned().unwrap_or_default());
+                }
+            }
+            seen.contains(name)
+        };
+        let mut circle = false;
+        for (name, key, _) in duties.iter().filter(|(name, ..)| comes_back(name)) {
+            circle = true;
+            // Of one that escalates to itself it is said already.
+            if !next[name.as_str()].contains(name) {
+                let help = Some("let the one that is called first be no other one's next");
+                self.say(key, &join("duty", name), "its escalation comes back to it: nobody is called first", help);
+            }
+        }
+        let is_next = |name: &String| next.values().any(|next| next.contains(name));
+        for (service, key, _) in named(root, "services") {
+            let is_for = |duty: &Node| {
+                let of = texts(duty, "services");
+                of.is_empty() || of.contains(&service)
+            };
+            let of_it: Vec<&String> = duties.iter().filter(|(_, _, duty)| is_for(duty)).map(|(name, ..)| name).collect();
+            if !circle && !of_it.is_empty() && of_it.iter().all(|name| is_next(name)) {
+                let why = format!("of its duties none is called first: others escalate to `{}`", of_it[0]);
+                self.say(key, &join("services", &service), &why, Some("name the service in `services` of the duty that is called first"));
+            }
+        }
+    }
+
     /// What of a duty spans several keys.
     pub(super) fn duty(&mut self, path: &str, name: &str, key: &Node, node: &Node) {
         let whole = node.get("people").is_some() && node.get("from").is_some();

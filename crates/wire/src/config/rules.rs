@@ -71,6 +71,8 @@ impl Check<'_> {
         for (name, key, deployment) in named(root, "deployments") {
             self.deployment(&join("deployments", &name), key, deployment);
         }
+        self.deployments();
+        self.duties();
         for (name, key, judge) in named(root, "judges") {
             self.guardrail(&join("judges", &name), "errors", key, judge);
             self.selectors(&join("judges", &name), judge);

@@ -142,14 +142,16 @@ async fn turn(api: &Api, tokens: &mut Tokens, stream: &str) -> Result<Option<Str
     let Some(deployment) = api.opened.config.deployments.get(name) else {
         return Ok(Some("`deployments` of tidegate.yaml has no such name any more: nobody can be answered".to_owned()));
     };
-    if before.answer().is_none() {
+    let due = is_due(api, stream);
+    // What was yes when nobody took it is looked at again before it is said again.
+    if before.answer().is_none() || (before.may_change() && due) {
         let (finding, version) = find(api, deployment, &before).await?;
         tell(api, stream, Command::Find { finding, version, at: clock::now() }).await?;
     }
     let Some(now) = held(api, stream).await? else { return Ok(None) };
     let trouble = match now.to_tell() {
-        Some(finding) => carry(api, tokens, stream, (name, deployment), &now, finding).await?,
-        None => None,
+        Some(finding) if due => carry(api, tokens, stream, (name, deployment), &now, finding).await?,
+        _ => None,
     };
     if held(api, stream).await?.is_none_or(|held| held.is_over()) {
         api.deployments.lock().open.remove(stream);
@@ -157,7 +159,14 @@ async fn turn(api: &Api, tokens: &mut Tokens, stream: &str) -> Result<Option<Str
     Ok(trouble)
 }
 
-/// Tells the tool, unless it is not yet time to try again.
+/// Whether it is time to tell the tool.
+fn is_due(api: &Api, stream: &str) -> bool {
+    let now = clock::now();
+    let not_before = api.deployments.lock().open.get(stream).map_or(At(0), |trying| trying.not_before);
+    now >= not_before || not_before.since_ms(now) > PAUSE_MS_MAX
+}
+
+/// Tells the tool.
 async fn carry(
     api: &Api,
     tokens: &mut Tokens,
@@ -168,9 +177,6 @@ async fn carry(
 ) -> Result<Option<String>> {
     let now = clock::now();
     let trying = api.deployments.lock().open.get(stream).cloned().unwrap_or_default();
-    if now < trying.not_before && trying.not_before.since_ms(now) <= PAUSE_MS_MAX {
-        return Ok(None);
-    }
     let why = match carrier::carry(tokens, name, deployment, &held.target, finding).await {
         Ok(()) => {
             api.deployments.lock().open.insert(stream.to_owned(), Trying::default());
@@ -217,18 +223,19 @@ async fn approvals(api: &Api, deployment: &Deployment, held: &Held, version: &Mo
     let (config, service) = (&api.opened.config, deployment.service.as_str());
     let Some(of) = config.services.get(service) else { return Ok(vec![]) };
     let strategy = gating::next(&api.plane, config, service).await?.0;
+    let person = held.source.login.as_ref().and_then(|login| deployment.person(login));
     let gates_passed = gates(&version.version, may::registry(api, service).await?.gates.get(&version.version)).answer == Answer::Yes;
     if of.approvals > 0
         && gates_passed
         && let Ok(subject) = people::subject(config, service, version, &strategy)
     {
-        let person = held.source.login.as_ref().and_then(|login| deployment.logins.get(login));
         let name = person.cloned().unwrap_or_else(|| BY.to_owned());
         let by = Person { name, roles: vec![Role::Developer] };
         // What it says is said again below, with everything else.
         let _ = people::leave(&api.plane, config, service, &subject, &by).await;
     }
-    may::conditions(api, service, version, &strategy).await
+    // Somebody else may have asked for the same before: then the journal lets this one approve it.
+    may::conditions_by_itself(api, service, version, &strategy, person.map(String::as_str)).await
 }
 
 async fn judged(api: &Api, held: &Held, version: &str, judge: &str, subject: &str) -> Result<Condition> {
@@ -241,7 +248,7 @@ async fn judged(api: &Api, held: &Held, version: &str, judge: &str, subject: &st
     };
     let stream = format!("{}/{judge}/{subject}", Judgement::KIND);
     let begun = api.plane.control().state::<Judgement>(stream.clone()).await?;
-    Ok(judgement(&stream, begun.as_ref()))
+    Ok(judgement(&stream, begun.as_ref(), clock::now()))
 }
 
 /// The newest of them, for people.

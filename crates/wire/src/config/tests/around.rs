@@ -213,6 +213,16 @@ fn deployments() {
     assert_eq!((app.api.as_str(), app.asks), ("https://git.example.org/api/v3", Asks::Gates));
     let entry = GithubEntry::App { id: "12345".to_owned(), key: "APP_KEY".to_owned() };
     assert_eq!(app.tool, Tool::Github { environment: "production".to_owned(), entry });
+    assert_eq!(found.person("OctoCat").map(String::as_str), Some("ada"), "logins are the same in capitals");
+    let second = |second: &str| said(&format!("{}  e: {{ {second}, token: T }}\n", file(&format!("{github}, token: T"))), None);
+    let same = second("github: Acme/Shop, environment: production, secret: H, service: s, api: 'https://api.github.com/'");
+    assert!(same.contains("`d` is of the same `github`, `environment` and `api`"), "{same}");
+    load_in(
+        &format!("{}  e: {{ {}, token: T }}\n", file(&format!("{github}, token: T")), github.replace("production", "staging")),
+        "x",
+        None,
+    )
+    .unwrap();
     let check = load("gitlab_check: a/b/c, check: tidegate, secret: HOOK, token: TOKEN, service: s, version: commit");
     assert_eq!(check.tool, Tool::GitlabCheck { check: "tidegate".to_owned(), token: "TOKEN".to_owned() });
     for (deployment, why) in [
@@ -242,13 +252,13 @@ fn duties() {
     let file = |duty: &str| format!("{HEAD}services:\n  s: {{ model: m }}\n  t: {{ model: m }}\n{people}duty:\n{duty}");
     let first = "  first: { people: [ada, joan], from: 2026-03-16, zone: Europe/Berlin, services: [s], escalate: [second], after: 10m,\n    \
                  overrides: [{ person: joan, from: '2026-03-17 12:00', until: 2026-03-18 }] }\n";
-    let second = "  second: { people: [joan], from: 2026-01-01, every: 1d }\n";
+    let second = "  second: { people: [joan], from: 2026-01-01, every: 1d, services: [s] }\n";
     let loaded = load_in(&file(&format!("{second}{first}")), "tidegate.yaml", None).unwrap();
     let at = |text: &str| At(text.parse::<jiff::Timestamp>().unwrap().as_millisecond());
     let monday = at("2026-03-16T12:00:00Z");
     assert_eq!(on_duty(&loaded.duty, "s", monday).map(|shift| shift.person).as_deref(), Some("ada"));
     assert_eq!(on_duty(&loaded.duty, "s", at("2026-03-17T12:00:00Z")).map(|s| (s.person, s.stands_in)), Some(("joan".to_owned(), true)));
-    assert_eq!(on_duty(&loaded.duty, "t", monday), None, "what another one escalates to is not called first");
+    assert_eq!(on_duty(&loaded.duty, "t", monday), None, "it has none");
     let (called, after_ms) = steps(&loaded.duty, "s", monday);
     let called: Vec<_> = called.iter().map(|step| (step.duty.as_str(), step.person.as_deref())).collect();
     assert_eq!((called, after_ms), (vec![("first", Some("ada")), ("second", Some("joan"))], 600_000));
@@ -266,6 +276,10 @@ fn duties() {
         let found = said(&file(&format!("  d: {{ {duty} }}\n")), None);
         assert!(found.contains(why), "{duty}: {found}");
     }
+    let circle = "  d: { people: [ada], from: 2026-03-16, escalate: [e] }\n  e: { people: [joan], from: 2026-03-16, escalate: [d] }\n";
+    assert!(said(&file(circle), None).contains("its escalation comes back to it"));
+    let unnamed = said(&file(&format!("{first}  second: {{ people: [joan], from: 2026-01-01 }}\n")), None);
+    assert!(unnamed.contains("of its duties none is called first") && unnamed.contains("services.t"), "{unnamed}");
 }
 
 #[test]
