@@ -153,6 +153,11 @@ impl Check<'_> {
     pub(super) fn deployment(&mut self, path: &str, key: &Node, node: &Node) {
         self.variables(path, node, &["secret", "token", "key"]);
         let text = |key: &str| node.get(key).and_then(Node::text);
+        let service = text("service").and_then(|name| self.root.get("services")?.get(&name));
+        if let (Some(at), true) = (node.get("service"), service.is_some_and(|s| s.entry("environments").is_some())) {
+            let why = "it runs in several environments, and this is about one of them";
+            self.say(at, &join(path, "service"), why, Some("name it with the environment, as `NAME@ENVIRONMENT`"));
+        }
         for name in ["github", "gitlab", "gitlab_check"] {
             let Some((value, text)) = node.get(name).and_then(|v| Some((v, v.text()?))) else { continue };
             let plain = |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));

@@ -3,6 +3,7 @@
 use super::check::{Check, join};
 use super::read::View;
 use super::rules::named;
+use super::types::AT;
 use super::unit;
 use crate::freeze::{local, zone};
 use crate::yaml::Node;
@@ -32,7 +33,9 @@ impl Duty {
     /// Whether it is for a service.
     #[must_use]
     pub fn is_for(&self, service: &str) -> bool {
-        self.services.is_empty() || self.services.iter().any(|s| s == service)
+        // One that runs in several environments is named for all of them.
+        let everywhere = service.split_once(AT).map_or(service, |(name, _)| name);
+        self.services.is_empty() || self.services.iter().any(|s| s == service || s == everywhere)
     }
 }
 
