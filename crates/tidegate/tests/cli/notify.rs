@@ -126,7 +126,11 @@ fn what_happens_is_told_to_tools_chats_and_mailboxes() {
     assert_eq!(mail["to"], serde_json::json!(["ops@example.org", "night@example.org"]));
     in_order(mail["subject"].as_str().unwrap(), &["[trained] s/2: a person is called: held"]);
 
-    let list = world.run(&["notify", "list"]).well().out;
+    // What has arrived is noted as told a moment later.
+    let list = wait_for("nothing to wait", || {
+        let list = world.run(&["notify", "list"]).well().out;
+        (!list.contains("1 waiting")).then_some(list)
+    });
     in_order(
         &list,
         &["chat: Slack, by the address in CHAT_ADDRESS", "told at", "mail: mail to ops@", "tools: webhook at 127.0.0.1", "0 waiting"],
