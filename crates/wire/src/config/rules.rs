@@ -32,19 +32,7 @@ impl Check<'_> {
             self.freeze(&join("freezes", &name), key, freeze);
         }
         for (name, key, breaker) in named(root, "breakers") {
-            if named(breaker, "signals").is_empty() {
-                self.say(key, &join("breakers", &name), "it has no signal: nothing is looked at", None);
-            }
-            if breaker.get("source").is_some() == breaker.get("prometheus").is_some() {
-                let help = "give `source: NAME` of a name under `sources`, or `prometheus: http://127.0.0.1:9090`";
-                self.say(key, &join("breakers", &name), "one of `source` and `prometheus` says what is asked", Some(help));
-            }
-            for (signal, at, limits) in named(breaker, "signals") {
-                if limits.get("above").is_none() && limits.get("below").is_none() {
-                    let path = format!("breakers.{name}.signals.{signal}");
-                    self.say(at, &path, "neither `above` nor `below` says what is abnormal", None);
-                }
-            }
+            self.breaker(&name, key, breaker);
         }
         for (name, key, train) in named(root, "trains") {
             self.train_of_places(&join("trains", &name), key, (&name, train));
@@ -89,6 +77,22 @@ impl Check<'_> {
         self.environments();
         self.endpoints();
         self.addresses();
+    }
+
+    fn breaker(&mut self, name: &str, key: &Node, breaker: &Node) {
+        if named(breaker, "signals").is_empty() {
+            self.say(key, &join("breakers", name), "it has no signal: nothing is looked at", None);
+        }
+        if breaker.get("source").is_some() == breaker.get("prometheus").is_some() {
+            let help = "give `source: NAME` of a name under `sources`, or `prometheus: http://127.0.0.1:9090`";
+            self.say(key, &join("breakers", name), "one of `source` and `prometheus` says what is asked", Some(help));
+        }
+        for (signal, at, limits) in named(breaker, "signals") {
+            if limits.get("above").is_none() && limits.get("below").is_none() {
+                let path = format!("breakers.{name}.signals.{signal}");
+                self.say(at, &path, "neither `above` nor `below` says what is abnormal", None);
+            }
+        }
     }
 
     fn model(&mut self, path: &str, key: &Node, model: &Node) {
