@@ -2,7 +2,7 @@
 //! real machine, draw, judge and comparison; clients, answers and labels are made up here, and what may happen is counted here
 //! once more: who met what, and since when.
 
-use crate::story::{Story, Violation};
+use crate::story::{Story, Teller};
 use std::collections::BTreeMap;
 use tidegate_core::ab::{
     Better, CONTROL, Clients, Command, Draft, Event, Exposure, Kind, Metric, Missing, Phase, Spec, Stop, Test, Tests, Worth,
@@ -31,38 +31,25 @@ const TRUTH: [(&str, f64, f64); 4] = [(CONTROL, 0.20, 0.002), ("harmful", 0.20, 
 struct Line {
     engine: Engine<MemoryJournal>,
     rng: Rng,
-    now: At,
+    teller: Teller,
     clients: Clients,
     judges: BTreeMap<&'static str, JudgeState>,
     /// What each client met first, as the world saw it.
     met: BTreeMap<String, Option<String>>,
     labels: Vec<(At, String, bool)>,
-    lines: Vec<String>,
-    violations: Vec<Violation>,
     failed: u64,
 }
 
 impl Line {
-    fn tell(&mut self, line: &str) {
-        let minutes = self.now.0 as f64 / 60_000.0;
-        self.lines.push(format!("{minutes:>6.1} min  {line}"));
-    }
-
-    fn rule(&mut self, good: bool, rule: &'static str, found: &str) {
-        if !good {
-            self.violations.push(Violation { rule, at_ms: self.now.0, found: found.to_owned() });
-        }
-    }
-
     /// The test as the journal has it: read anew each time, as after a crash.
     fn test(&mut self) -> Option<Test> {
         self.engine.state::<Tests>(STREAM).ok()?.test
     }
 
     fn give(&mut self, command: &Command) {
-        match self.engine.execute::<Tests>(STREAM, None, command, self.now) {
+        match self.engine.execute::<Tests>(STREAM, None, command, self.teller.now) {
             Ok(done) => done.events.iter().for_each(|event| self.told(event)),
-            Err(error) => self.tell(&format!("refused: {error}")),
+            Err(error) => self.teller.tell(&format!("refused: {error}")),
         }
     }
 
@@ -76,7 +63,7 @@ impl Line {
             Event::Stopped { by, reason, .. } => format!("stopped by {by}: {reason}"),
             Event::Adopted { variant, release, .. } => format!("{variant}: adopted by release {release}"),
         };
-        self.tell(&line);
+        self.teller.tell(&line);
     }
 
     /// Who answers a client: a variant, or nobody of the test.
@@ -86,7 +73,7 @@ impl Line {
         let first = self.met.entry(client.to_owned()).or_insert_with(|| found.clone()).clone();
         let gone = first.as_deref().is_some_and(|v| test.stopped(v).is_some());
         let stays = if gone { found.is_none() } else { found == first };
-        self.rule(stays, "a client meets what it met first, or what carries the service once that was stopped", client);
+        self.teller.rule(stays, "a client meets what it met first, or what carries the service once that was stopped", client);
         found
     }
 
@@ -101,8 +88,8 @@ impl Line {
             let Some((_, rate, errors)) = TRUTH.iter().find(|(name, ..)| *name == variant).copied() else { continue };
             let yes = self.rng.chance(rate);
             for r in 0..=self.rng.below(4) {
-                let request = format!("{client}-{}-{n}-{r}", self.now.0);
-                self.clients.expose(Exposure { at: self.now, unit: &client, variant: &variant, request: &request, decision: None });
+                let request = format!("{client}-{}-{n}-{r}", self.teller.now.0);
+                self.clients.expose(Exposure { at: self.teller.now, unit: &client, variant: &variant, request: &request, decision: None });
                 let arm = counts.entry(variant.clone()).or_default();
                 arm.requests += 1;
                 if self.rng.chance(errors) {
@@ -111,7 +98,7 @@ impl Line {
                 } else {
                     arm.latency.record(2_000.0 + 500.0 * self.rng.uniform());
                 }
-                self.labels.push((self.now.plus_ms(LABEL_MS), request, yes));
+                self.labels.push((self.teller.now.plus_ms(LABEL_MS), request, yes));
             }
         }
         counts
@@ -124,7 +111,7 @@ impl Line {
         for (name, judge) in self.judges.iter_mut().filter(|(name, _)| test.stopped(name).is_none()) {
             judge.observe(&Tick {
                 seq,
-                at: self.now,
+                at: self.teller.now,
                 mode: Mode::Canary,
                 step: 0,
                 attempt: 1,
@@ -138,21 +125,21 @@ impl Line {
             }
         }
         for name in harmful {
-            self.rule(name == "harmful", "a guardrail stops what harms, and nothing else", name);
+            self.teller.rule(name == "harmful", "a guardrail stops what harms, and nothing else", name);
             let why = Stop::Harm { found: "errors".to_owned() };
-            self.give(&Command::StopVariant { variant: name.to_owned(), why, at: self.now });
+            self.give(&Command::StopVariant { variant: name.to_owned(), why, at: self.teller.now });
         }
     }
 
     fn look(&mut self, test: &Test) {
-        let now = self.now;
+        let now = self.teller.now;
         let (due, later): (Vec<_>, Vec<_>) = std::mem::take(&mut self.labels).into_iter().partition(|(at, ..)| *at <= now);
         self.labels = later;
         for (at, request, yes) in due {
             self.clients.label(at, &request, f64::from(u8::from(yes)));
         }
-        let found = findings(test, &self.clients.taken(), self.now);
-        self.give(&Command::Look { result: Box::new(found), evidence: None, at: self.now });
+        let found = findings(test, &self.clients.taken(), self.teller.now);
+        self.give(&Command::Look { result: Box::new(found), evidence: None, at: self.teller.now });
     }
 }
 
@@ -185,30 +172,28 @@ fn spec() -> Option<Spec> {
 /// Three variants beside control: one harms, one is better, one no different.
 pub(crate) fn one_of_each() -> Story {
     let Some(spec) = spec() else {
-        return Story { seed: 0, fault: None, lines: vec![], violations: vec![], outcome: "it is no test".to_owned(), lasted_ms: 0 };
+        return Teller::new().end("it is no test".to_owned());
     };
     let judge = |(name, ..): &(&'static str, f64, f64)| (*name, JudgeState::new(&spec.judge, 1, Mode::Canary, &Offline::default()));
     let mut line = Line {
         engine: Engine::new(MemoryJournal::new()),
         rng: Rng::new(1),
-        now: At(0),
+        teller: Teller::new(),
         clients: Clients::new(&spec),
         judges: TRUTH.iter().filter(|(name, ..)| *name != CONTROL).map(judge).collect(),
         met: BTreeMap::new(),
         labels: vec![],
-        lines: vec![],
-        violations: vec![],
         failed: 0,
     };
-    line.give(&Command::Start { spec: Box::new(spec), by: "ada".to_owned(), reason: "which ranks better".to_owned(), at: line.now });
+    line.give(&Command::Start { spec: Box::new(spec), by: "ada".to_owned(), reason: "which ranks better".to_owned(), at: line.teller.now });
     for (name, ..) in TRUTH {
-        line.now = line.now.plus_ms(5_000);
-        line.give(&Command::Ready { variant: name.to_owned(), at: line.now });
+        line.teller.now = line.teller.now.plus_ms(5_000);
+        line.give(&Command::Ready { variant: name.to_owned(), at: line.teller.now });
     }
-    line.give(&Command::Begin { at: line.now });
+    line.give(&Command::Begin { at: line.teller.now });
     for seq in 0..TICKS_MAX {
         let Some(test) = line.test().filter(Test::is_open) else { break };
-        line.now = line.now.plus_ms(TICK_MS);
+        line.teller.now = line.teller.now.plus_ms(TICK_MS);
         let counts = line.requests(&test);
         line.judge(&test, seq, &counts);
         if seq % LOOK_TICKS == LOOK_TICKS - 1
@@ -223,16 +208,16 @@ pub(crate) fn one_of_each() -> Story {
 fn ending(mut line: Line) -> Story {
     let test = line.test();
     let ended = test.as_ref().is_some_and(|t| matches!(t.phase, Phase::Ended { .. }) && t.result.is_some());
-    line.rule(ended, "a test comes to a conclusion", "it did not");
+    line.teller.rule(ended, "a test comes to a conclusion", "it did not");
     let harmed = test.as_ref().and_then(|t| t.stopped("harmful")).map(|(_, at)| at);
-    line.rule(harmed.is_some_and(|at| at.0 < 20 * 60_000), "what harms is stopped within twenty minutes", &format!("{harmed:?}"));
+    line.teller.rule(harmed.is_some_and(|at| at.0 < 20 * 60_000), "what harms is stopped within twenty minutes", &format!("{harmed:?}"));
     let found = test.and_then(|t| t.result).map(|r| r.comparisons).unwrap_or_default();
     let of = |name: &str| found.iter().find(|c| c.variant == name).map(|c| c.verdict.clone());
     let (better, same) = (of("better") == Some(Verdict::Better), of("same") == Some(Verdict::NoDifferenceWorth));
-    line.rule(better && same, "what is better is found, and what is no different too", &format!("{found:?}"));
+    line.teller.rule(better && same, "what is better is found, and what is no different too", &format!("{found:?}"));
     for one in found.iter().filter(|c| c.variant != "harmful") {
         let difference = one.difference.unwrap_or_default();
-        line.tell(&format!(
+        line.teller.tell(&format!(
             "{}: {} (difference {difference:.3}, between {:.3} and {:.3})",
             one.variant,
             one.verdict.words(),
@@ -241,5 +226,5 @@ fn ending(mut line: Line) -> Story {
         ));
     }
     let outcome = format!("{} clients, {} requests failed by the harmful variant", line.met.len(), line.failed);
-    Story { seed: 0, fault: None, lines: line.lines, violations: line.violations, outcome, lasted_ms: line.now.0 }
+    line.teller.end(outcome)
 }

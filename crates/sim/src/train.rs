@@ -3,7 +3,7 @@
 //! real rollout machine and judge in it. What may start and be undone is counted here once more.
 
 use crate::scenario::{Scenario, Truth};
-use crate::story::{Story, Violation};
+use crate::story::{Story, Teller};
 use crate::world::World;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_core::id::At;
@@ -29,11 +29,9 @@ const CARS: [(&str, &[&str], bool, Truth); 4] = [
 
 struct Line {
     engine: Engine<MemoryJournal>,
-    now: At,
+    teller: Teller,
     /// What is under way: when it will be told.
     under_way: Vec<(At, Command)>,
-    lines: Vec<String>,
-    violations: Vec<Violation>,
     /// Whether the new version of a service is there, as the world has it.
     there: BTreeMap<&'static str, bool>,
     /// What a person saw to.
@@ -41,37 +39,26 @@ struct Line {
 }
 
 impl Line {
-    fn tell(&mut self, line: &str) {
-        let minutes = self.now.0 as f64 / MINUTE_MS as f64;
-        self.lines.push(format!("{minutes:>6.1} min  {line}"));
-    }
-
-    fn rule(&mut self, good: bool, rule: &'static str, found: &str) {
-        if !good {
-            self.violations.push(Violation { rule, at_ms: self.now.0, found: found.to_owned() });
-        }
-    }
-
     fn train(&mut self) -> Option<Train> {
         self.engine.state::<Trains>(STREAM).ok()?.train
     }
 
     fn give(&mut self, command: &Command) {
-        let done = self.engine.execute::<Trains>(STREAM, None, command, self.now);
+        let done = self.engine.execute::<Trains>(STREAM, None, command, self.teller.now);
         match done {
             Ok(done) => done.events.iter().for_each(|event| self.told(event)),
-            Err(error) => self.tell(&format!("refused: {error}")),
+            Err(error) => self.teller.tell(&format!("refused: {error}")),
         }
     }
 
     fn told(&mut self, event: &Event) {
         let line = words(event);
-        self.tell(&line);
+        self.teller.tell(&line);
     }
 
     /// Carries out what the train wants: a release is a world that is played to its end.
     fn carry_out(&mut self) {
-        for want in wants(&self.engine.state::<Trains>(STREAM).unwrap_or_default(), self.now) {
+        for want in wants(&self.engine.state::<Trains>(STREAM).unwrap_or_default(), self.teller.now) {
             let service = match &want {
                 Want::Start { service, .. } | Want::Go { service, .. } | Want::Undo { service, .. } | Want::Abort { service, .. } => {
                     service.clone()
@@ -82,12 +69,12 @@ impl Line {
             match want {
                 Want::Start { .. } => {
                     let ready = after.iter().all(|service| is_there(self, service));
-                    self.rule(ready, "a release waits for what it needs", name);
-                    self.give(&Command::Started { service: service.clone(), release: 1, at: self.now });
+                    self.teller.rule(ready, "a release waits for what it needs", name);
+                    self.give(&Command::Started { service: service.clone(), release: 1, at: self.teller.now });
                     let story = World::of(1, Rng::new(1), Scenario { truth, shadow: false, ..Scenario::calm() }, None);
                     let (good, ms) = ended(&story);
-                    let at = self.now.plus_ms(ms);
-                    self.rule(good == (truth == Truth::Good), "the judge tells good from harmful", &story.outcome);
+                    let at = self.teller.now.plus_ms(ms);
+                    self.teller.rule(good == (truth == Truth::Good), "the judge tells good from harmful", &story.outcome);
                     let why = "the judge found harm, and its release went back".to_owned();
                     let ended = if good { Command::Arrived { service, at } } else { Command::WentBack { service, why, at } };
                     self.under_way.push((at, ended));
@@ -95,8 +82,12 @@ impl Line {
                 Want::Undo { .. } => {
                     let stands = |line: &Line, other: &str| is_there(line, other) && !line.left.contains(other);
                     let needed = CARS.iter().any(|(other, after, ..)| after.contains(&name) && stands(self, other));
-                    self.rule(!needed && !irreversible, "nothing is undone that others stand on, or that cannot be taken back", name);
-                    let at = self.now.plus_ms(UNDO_MS);
+                    self.teller.rule(
+                        !needed && !irreversible,
+                        "nothing is undone that others stand on, or that cannot be taken back",
+                        name,
+                    );
+                    let at = self.teller.now.plus_ms(UNDO_MS);
                     if !self.under_way.iter().any(|(_, known)| matches!(known, Command::Undone { service: s, .. } if *s == service)) {
                         self.under_way.push((at, Command::Undone { service, at }));
                     }
@@ -111,7 +102,7 @@ impl Line {
     fn wait(&mut self) -> bool {
         let Some(next) = (0..self.under_way.len()).min_by_key(|i| self.under_way.get(*i).map(|(at, _)| *at)) else { return false };
         let (at, command) = self.under_way.remove(next);
-        self.now = at;
+        self.teller.now = at;
         for (name, ..) in CARS {
             match &command {
                 Command::Arrived { service, .. } if *service == name => self.there.insert(name, true),
@@ -166,9 +157,8 @@ pub(crate) fn ended(story: &Story) -> (bool, u64) {
 
 /// A train whose last release is harmful goes back in reverse, past a schema that cannot be taken back.
 pub(crate) fn back_past_what_cannot_be_undone() -> Story {
-    let (under_way, lines, violations) = (vec![], vec![], vec![]);
     let (there, left) = (BTreeMap::new(), BTreeSet::new());
-    let mut line = Line { engine: Engine::new(MemoryJournal::new()), now: At(0), under_way, lines, violations, there, left };
+    let mut line = Line { engine: Engine::new(MemoryJournal::new()), teller: Teller::new(), under_way: vec![], there, left };
     let car = |(service, after, irreversible, _): (&str, &[&str], bool, Truth)| Car {
         service: service.to_owned(),
         version: "2".to_owned(),
@@ -177,9 +167,15 @@ pub(crate) fn back_past_what_cannot_be_undone() -> Story {
         ..Car::default()
     };
     let Ok(spec) = Spec::build(CARS.map(car).to_vec()) else {
-        return Story { seed: 0, fault: None, lines: vec![], violations: vec![], outcome: "it is no train".to_owned(), lasted_ms: 0 };
+        return Teller::new().end("it is no train".to_owned());
     };
-    line.give(&Command::Depart { spec, together: false, by: "ada".to_owned(), reason: "the summer's features".to_owned(), at: line.now });
+    line.give(&Command::Depart {
+        spec,
+        together: false,
+        by: "ada".to_owned(),
+        reason: "the summer's features".to_owned(),
+        at: line.teller.now,
+    });
     for _ in 0..STEPS_MAX {
         line.carry_out();
         if line.wait() {
@@ -188,16 +184,16 @@ pub(crate) fn back_past_what_cannot_be_undone() -> Story {
         // Nothing moves: somebody is asked, and answers half an hour later.
         let Some(service) = line.asked() else { break };
         let still = line.there.get("features") == Some(&true);
-        line.rule(service == "schema" && still, "it stands before what cannot be taken back", &service);
-        line.now = line.now.plus_ms(30 * MINUTE_MS);
+        line.teller.rule(service == "schema" && still, "it stands before what cannot be taken back", &service);
+        line.teller.now = line.teller.now.plus_ms(30 * MINUTE_MS);
         line.left.insert(service.clone());
         let reason = "old readers can read the new rows".to_owned();
-        line.give(&Command::Leave { service, by: "grace".to_owned(), reason, at: line.now });
+        line.give(&Command::Leave { service, by: "grace".to_owned(), reason, at: line.teller.now });
     }
     let ended = line.train().is_some_and(|train| matches!(train.phase, Phase::Ended { .. }));
-    line.rule(ended, "a train comes to its end", "it did not");
+    line.teller.rule(ended, "a train comes to its end", "it did not");
     let left: Vec<&str> = line.there.iter().filter(|(_, there)| **there).map(|(name, _)| *name).collect();
     let outcome = format!("it went back; left as it is: {}", left.join(", "));
-    line.rule(left == ["schema"], "all but what cannot be taken back is undone", &outcome);
-    Story { seed: 0, fault: None, lines: line.lines, violations: line.violations, outcome, lasted_ms: line.now.0 }
+    line.teller.rule(left == ["schema"], "all but what cannot be taken back is undone", &outcome);
+    line.teller.end(outcome)
 }
