@@ -2,6 +2,7 @@
 
 use super::ALPHA;
 use super::oracle::Oracle;
+use super::race::OURS;
 use super::world::{Counted, Run, TICKS_PER_MINUTE};
 use tidegate_core::judge::{
     Interval, JudgeSettings, JudgeState, Mode, Offline, alone, errors_of_preset, for_counts, for_latencies, tick_of,
@@ -74,7 +75,7 @@ pub(super) fn outcomes(run: &Run, counters: &Counters) -> Vec<(String, Outcome)>
     let base = run.cell.base;
     let absolute = |m: &Counted| absolute_holds(m, base);
     let mut all = vec![
-        ("tidegate".to_owned(), ours(run, true)),
+        (OURS.to_owned(), ours(run, true)),
         ("tidegate, without dispersion".to_owned(), ours(run, false)),
         ("oracle".to_owned(), oracle(run)),
     ];

@@ -17,7 +17,7 @@ pub use world::{Nuisance, TICKS, TICKS_PER_MINUTE};
 
 pub use judges::Counters;
 pub use oracle::{Delay, delay};
-pub use race::{Place, Race, races};
+pub use race::{OURS, Place, Race, races};
 
 use judges::{Outcome, outcomes};
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,9 @@ use anyhow::Result;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use tidegate_sim::contest::picture::{self, DELAY_AIM};
-use tidegate_sim::contest::{ALPHA, Cell, CellResult, Delay, Place, Plan, Race, cells, delay, races, run_cell, table, tune, undisturbed};
+use tidegate_sim::contest::{
+    ALPHA, Cell, CellResult, Delay, OURS, Place, Plan, Race, cells, delay, races, run_cell, table, tune, undisturbed,
+};
 
 /// How much is simulated.
 #[derive(Debug, Args)]
@@ -46,7 +48,7 @@ pub fn judges(context: &Context, args: &JudgesArgs) -> Result<u8> {
     let results = every(&plan, &all, context.json);
     let (races, delays) = (races(&results), delayed(args, &all, context.json));
     let null: Vec<&CellResult> = results.iter().filter(|r| r.cell.harmless() && r.cell.nuisance.exchangeable()).collect();
-    let judge = |r: &CellResult| r.judges.iter().find(|j| j.judge == "tidegate").cloned();
+    let judge = |r: &CellResult| r.judges.iter().find(|j| j.judge == OURS).cloned();
     let over = null.iter().filter(|r| judge(r).is_some_and(|j| r.false_rollback_bound(&j, null.len()) > ALPHA)).count();
     if let Some(path) = &args.output {
         write(&context.dir.join(path), &table(&results))?;
