@@ -134,7 +134,7 @@ impl JudgeState {
         let mut all = Eta { rollback_ms: None, promote_ms: Some(0) };
         let mut judged = 0;
         for ((_, _, evidence), eta) in self.each().zip(etas) {
-            if evidence.log_e().is_none() {
+            if !evidence.judged() {
                 continue;
             }
             judged += 1;
@@ -177,7 +177,7 @@ fn counted(name: &str, evidence: &Evidence) -> GuardrailAssessment {
         judged: true,
         ..GuardrailAssessment::default()
     };
-    if let Some((rollback, promote)) = evidence.log_e() {
+    if let (Some(rollback), Some(promote)) = (evidence.log_rollback(), evidence.log_promote()) {
         report.e_rollback = e_value(rollback);
         report.e_promote = e_value(promote);
     }

@@ -127,11 +127,28 @@ impl Evidence {
         }
     }
 
-    /// Logarithms of the e-values for rollback and for promotion; the split has neither, it can only hold.
-    pub(super) fn log_e(&self) -> Option<(f64, f64)> {
+    /// Whether it has e-values for rollback and for promotion; the split has neither, it can only hold.
+    pub(super) fn judged(&self) -> bool {
         match self {
-            Evidence::Arms(arms) => Some((arms.rollback.log_e(), arms.promote.log_e())),
-            Evidence::Rate(rate) => Some((rate.rollback.log_e(), rate.promote.log_e())),
+            Evidence::Arms(_) | Evidence::Rate(_) => true,
+            Evidence::Split(_) | Evidence::NotJudged(_) => false,
+        }
+    }
+
+    /// Logarithm of the e-value for rollback.
+    pub(super) fn log_rollback(&self) -> Option<f64> {
+        match self {
+            Evidence::Arms(arms) => Some(arms.rollback.log_e()),
+            Evidence::Rate(rate) => Some(rate.rollback.log_e()),
+            Evidence::Split(_) | Evidence::NotJudged(_) => None,
+        }
+    }
+
+    /// Logarithm of the e-value for promotion.
+    pub(super) fn log_promote(&self) -> Option<f64> {
+        match self {
+            Evidence::Arms(arms) => Some(arms.promote.log_e()),
+            Evidence::Rate(rate) => Some(rate.promote.log_e()),
             Evidence::Split(_) | Evidence::NotJudged(_) => None,
         }
     }

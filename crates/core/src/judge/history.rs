@@ -105,7 +105,7 @@ impl JudgeState {
 }
 
 fn guardrail_point(name: &str, evidence: &Evidence) -> Option<GuardrailPoint> {
-    let (rollback, promote) = evidence.log_e()?;
+    let (rollback, promote) = (evidence.log_rollback()?, evidence.log_promote()?);
     let (band, seen) = match evidence {
         Evidence::Arms(arms) => (arms.band(), arms.seen.s1.max(arms.seen.s0)),
         Evidence::Rate(rate) => (rate.band(), rate.seen.trials),

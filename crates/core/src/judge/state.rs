@@ -174,7 +174,7 @@ impl JudgeState {
 
     /// Sum of the weights in the average of rollback e-values.
     pub(super) fn weights(&self) -> f64 {
-        self.each().filter(|(_, _, e)| e.log_e().is_some()).map(|(_, g, _)| weight(g)).sum()
+        self.each().filter(|(_, _, e)| e.judged()).map(|(_, g, _)| weight(g)).sum()
     }
 
     /// Logarithm of the weighted average of rollback e-values, now.
@@ -184,8 +184,7 @@ impl JudgeState {
             return 0.0;
         }
         let part = |(_, g, e): (&str, &Guardrail, &Evidence)| {
-            let (rollback, _) = e.log_e()?;
-            if weight(g) > 0.0 { Some(libm::log(weight(g) / total) + rollback) } else { None }
+            if weight(g) > 0.0 { Some(libm::log(weight(g) / total) + e.log_rollback()?) } else { None }
         };
         let parts: Vec<f64> = self.each().filter_map(part).collect();
         log_sum_exp(parts.iter().copied())
@@ -193,8 +192,7 @@ impl JudgeState {
 
     /// Logarithm of the smallest promotion e-value; 0 when nothing is judged, for nothing is then shown.
     pub(super) fn log_promote(&self) -> f64 {
-        let smallest = self.each().filter_map(|(_, _, e)| e.log_e()).map(|(_, promote)| promote).reduce(f64::min);
-        smallest.unwrap_or(0.0)
+        self.each().filter_map(|(_, _, e)| e.log_promote()).reduce(f64::min).unwrap_or(0.0)
     }
 
     /// Whether the averaged rollback e-value ever reached its bar.
@@ -210,14 +208,14 @@ impl JudgeState {
     }
 
     fn weights_judged(&self) -> usize {
-        self.each().filter(|(_, _, e)| e.log_e().is_some()).count()
+        self.each().filter(|(_, _, e)| e.judged()).count()
     }
 
     /// Whether a rollback e-value, of one guardrail or of all together, stands above `hold_above` now.
     #[must_use]
     pub fn suspicious(&self) -> bool {
         let bar = libm::log(self.settings.hold_above.max(1.0));
-        self.log_rollback() > bar || self.each().filter_map(|(_, _, e)| e.log_e()).any(|(rollback, _)| rollback > bar)
+        self.log_rollback() > bar || self.each().filter_map(|(_, _, e)| e.log_rollback()).any(|rollback| rollback > bar)
     }
 
     /// Whether request counts stand against the configured split.
