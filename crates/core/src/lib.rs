@@ -27,6 +27,7 @@ pub mod peers;
 pub mod pipeline;
 pub mod places;
 pub mod retrain;
+pub mod risk;
 pub mod rollout;
 pub mod route;
 pub mod run;

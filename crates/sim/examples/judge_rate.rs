@@ -34,6 +34,7 @@ fn spec(number: usize) -> Spec {
         affinity: None,
         judge,
         offline_disagreement: Some(OneSample { trials: 10_000, hits: 100 }),
+        risk: None,
         deadlines: Deadlines::default(),
     };
     Spec::build(draft).expect("a sound specification")

@@ -127,7 +127,7 @@ impl Line {
         for name in harmful {
             self.teller.rule(name == "harmful", "a guardrail stops what harms, and nothing else", name);
             let why = Stop::Harm { found: "errors".to_owned() };
-            self.give(&Command::StopVariant { variant: name.to_owned(), why, at: self.teller.now });
+            self.give(&Command::StopVariant { test: 1, variant: name.to_owned(), why, at: self.teller.now });
         }
     }
 
@@ -139,7 +139,7 @@ impl Line {
             self.clients.label(at, &request, f64::from(u8::from(yes)));
         }
         let found = findings(test, &self.clients.taken(), self.teller.now);
-        self.give(&Command::Look { result: Box::new(found), evidence: None, at: self.teller.now });
+        self.give(&Command::Look { test: 1, result: Box::new(found), evidence: None, at: self.teller.now });
     }
 }
 
@@ -188,9 +188,9 @@ pub(crate) fn one_of_each() -> Story {
     line.give(&Command::Start { spec: Box::new(spec), by: "ada".to_owned(), reason: "which ranks better".to_owned(), at: line.teller.now });
     for (name, ..) in TRUTH {
         line.teller.now = line.teller.now.plus_ms(5_000);
-        line.give(&Command::Ready { variant: name.to_owned(), at: line.teller.now });
+        line.give(&Command::Ready { test: 1, variant: name.to_owned(), at: line.teller.now });
     }
-    line.give(&Command::Begin { at: line.teller.now });
+    line.give(&Command::Begin { test: 1, at: line.teller.now });
     for seq in 0..TICKS_MAX {
         let Some(test) = line.test().filter(Test::is_open) else { break };
         line.teller.now = line.teller.now.plus_ms(TICK_MS);

@@ -209,6 +209,7 @@ fn begin(steps: Vec<Step>) -> Option<(Spec, State)> {
         affinity: None,
         judge: JudgeSettings::preset(),
         offline_disagreement: None,
+        risk: None,
         deadlines: Deadlines::default(),
     };
     let spec = Spec::build(draft).ok()?;

@@ -194,6 +194,7 @@ impl Scenario {
             exposure_max: self.exposure_max,
             affinity: None,
             offline_disagreement: None,
+            risk: None,
             deadlines: Deadlines { load_ms: 60_000, apply_ms: 40_000, finish_ms: 60_000, remind_ms: 120_000 },
         };
         Spec::build(draft).expect("every drawn scenario is within the limits of a specification; a test builds thousands")

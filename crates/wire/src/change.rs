@@ -167,7 +167,8 @@ fn step(step: &Step) -> String {
 }
 
 fn plan(plan: &Plan, text: &mut String) {
-    let _ = writeln!(text, "## How it is released\n\nBy the strategy `{}`:\n", plain(&plan.strategy));
+    let risk = plan.risk.as_ref().map(|risk| format!(", with a risk of {} by {}", risk.score, plain(&risk.by)));
+    let _ = writeln!(text, "## How it is released\n\nBy the strategy `{}`{}:\n", plain(&plan.strategy), risk.unwrap_or_default());
     for one in &plan.steps {
         let _ = writeln!(text, "1. {}", step(one));
     }
@@ -311,6 +312,7 @@ mod tests {
             affinity: None,
             judge: JudgeSettings::preset(),
             offline_disagreement: None,
+            risk: None,
             deadlines: Deadlines::default(),
         })
         .unwrap();

@@ -131,6 +131,8 @@ pub enum Command {
     },
     /// A variant's worker gives the right golden answers.
     Ready {
+        /// Of which test of the name: what comes late is not about the next one.
+        test: u64,
         /// Which.
         variant: String,
         /// When.
@@ -138,6 +140,8 @@ pub enum Command {
     },
     /// A variant must go: its worker is lost, or a guardrail speaks.
     StopVariant {
+        /// Of which test of the name: what comes late is not about the next one.
+        test: u64,
         /// Which.
         variant: String,
         /// Why.
@@ -147,11 +151,15 @@ pub enum Command {
     },
     /// Nothing keeps clients from being drawn.
     Begin {
+        /// Of which test of the name: what comes late is not about the next one.
+        test: u64,
         /// When.
         at: At,
     },
     /// What is found now: it ends the test where there is nothing left to find.
     Look {
+        /// Of which test of the name: what comes late is not about the next one.
+        test: u64,
         /// What is found.
         result: Box<Findings>,
         /// The counts that it was made from, sealed.
@@ -175,6 +183,8 @@ pub enum Command {
     },
     /// A release of a variant's version was started.
     Adopt {
+        /// Of which test of the name: what comes late is not about the next one.
+        test: u64,
         /// Which.
         variant: String,
         /// Number of the release.
@@ -187,12 +197,24 @@ pub enum Command {
 }
 
 impl Command {
+    /// Of which test it tells what was seen; none of what is about whichever is under way.
+    pub(super) fn about(&self) -> Option<u64> {
+        match self {
+            Command::Ready { test, .. }
+            | Command::StopVariant { test, .. }
+            | Command::Begin { test, .. }
+            | Command::Look { test, .. }
+            | Command::Adopt { test, .. } => Some(*test),
+            Command::Start { .. } | Command::Stop { .. } | Command::Tick { .. } => None,
+        }
+    }
+
     pub(super) fn at(&self) -> At {
         match self {
             Command::Start { at, .. }
             | Command::Ready { at, .. }
             | Command::StopVariant { at, .. }
-            | Command::Begin { at }
+            | Command::Begin { at, .. }
             | Command::Look { at, .. }
             | Command::Stop { at, .. }
             | Command::Tick { at }
@@ -213,6 +235,9 @@ pub enum Refused {
     /// None is under way.
     #[error("stop an A/B test: none is under way")]
     None,
+    /// Another one of the name has begun since.
+    #[error("adopt a variant of test {0}: another test of the name has begun since")]
+    NotNewest(u64),
     /// Still running.
     #[error("adopt a variant: the test is under way: wait for its end, or stop it")]
     NotEnded,

@@ -183,7 +183,8 @@ impl Machine for Tests {
     fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refused> {
         let mut events = direct(state, command)?;
         let after = events.iter().fold(state.clone(), Tests::evolve);
-        if let Some(end) = after.test.as_ref().and_then(|test| cannot_go_on(test, command.at())) {
+        let passed = matches!(command, Command::Tick { .. });
+        if let Some(end) = after.test.as_ref().and_then(|test| cannot_go_on(test, command.at(), passed)) {
             events.push(end);
         }
         Ok(events)
@@ -232,8 +233,8 @@ fn apply(test: &mut Test, event: &Event) {
     }
 }
 
-/// Why a test that is open must end by itself.
-fn cannot_go_on(test: &Test, at: At) -> Option<Event> {
+/// Why a test that is open must end by itself; time alone ends it only where it is said that it has `passed`.
+fn cannot_go_on(test: &Test, at: At, passed: bool) -> Option<Event> {
     if !test.is_open() {
         return None;
     }
@@ -245,10 +246,10 @@ fn cannot_go_on(test: &Test, at: At) -> Option<Event> {
         return ends("every variant beside control was stopped".to_owned());
     }
     match &test.phase {
-        Phase::Preparing if at.since_ms(test.started) >= PREPARE_MS_MAX => {
+        Phase::Preparing if passed && at.since_ms(test.started) >= PREPARE_MS_MAX => {
             ends("no client could be drawn within a day of its start".to_owned())
         }
-        Phase::Running { since } if at.since_ms(*since) >= test.spec.horizon_ms.saturating_add(OVERDUE_MS_MAX) => {
+        Phase::Running { since } if passed && at.since_ms(*since) >= test.spec.horizon_ms.saturating_add(OVERDUE_MS_MAX) => {
             ends("its horizon has passed, and what it found could not be told".to_owned())
         }
         Phase::Preparing | Phase::Running { .. } | Phase::Ended { .. } => None,
@@ -257,6 +258,11 @@ fn cannot_go_on(test: &Test, at: At) -> Option<Event> {
 
 fn direct(state: &State, command: &Command) -> Result<Vec<Event>, Refused> {
     let open = state.test.as_ref().filter(|test| test.is_open());
+    let newest = state.test.as_ref().map(|test| test.number);
+    if let Some(other) = command.about().filter(|number| Some(*number) != newest) {
+        // Late: another test of the name has begun since.
+        return if matches!(command, Command::Adopt { .. }) { Err(Refused::NotNewest(other)) } else { Ok(vec![]) };
+    }
     match command {
         Command::Start { by, reason, .. } if !said(by, reason) => return Err(Refused::NoReason("start")),
         Command::Stop { by, reason, .. } if !said(by, reason) => return Err(Refused::NoReason("stop")),
@@ -270,7 +276,7 @@ fn direct(state: &State, command: &Command) -> Result<Vec<Event>, Refused> {
             let reason = line(reason, TEXT_BYTES_MAX);
             return Ok(vec![Event::Started { number, spec: spec.clone(), by: by.clone(), reason, at: *at }]);
         }
-        Command::Adopt { variant, release, by, at } => return adopt(state, variant, *release, by, *at),
+        Command::Adopt { variant, release, by, at, .. } => return adopt(state, variant, *release, by, *at),
         _ => {}
     }
     let Some(test) = open else {
@@ -288,14 +294,14 @@ fn direct(state: &State, command: &Command) -> Result<Vec<Event>, Refused> {
 /// What is news of what was seen.
 fn seen_of(test: &Test, command: &Command) -> Option<Event> {
     match command {
-        Command::Ready { variant, at } if test.variants.get(variant) == Some(&VariantState::Loading) => {
+        Command::Ready { variant, at, .. } if test.variants.get(variant) == Some(&VariantState::Loading) => {
             Some(Event::VariantReady { variant: variant.clone(), at: *at })
         }
-        Command::StopVariant { variant, why, at } if test.spec.variant(variant).is_some() && test.goes_on(variant) => {
+        Command::StopVariant { variant, why, at, .. } if test.spec.variant(variant).is_some() && test.goes_on(variant) => {
             Some(Event::VariantStopped { variant: variant.clone(), why: cut(why), at: *at })
         }
-        Command::Begin { at } if wants(&State { test: Some(test.clone()) }).contains(&Want::Begin) => Some(Event::Running { at: *at }),
-        Command::Look { result, evidence, at } => {
+        Command::Begin { at, .. } if wants(&State { test: Some(test.clone()) }).contains(&Want::Begin) => Some(Event::Running { at: *at }),
+        Command::Look { result, evidence, at, .. } => {
             let Phase::Running { since } = &test.phase else { return None };
             let decided = test.spec.treatments().filter(|v| test.goes_on(&v.name)).all(|v| result.is_decided(&v.name));
             let over = at.since_ms(*since) >= test.spec.horizon_ms;

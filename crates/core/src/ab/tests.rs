@@ -54,9 +54,9 @@ fn give(state: &State, command: &Command) -> State {
 fn running(spec: Spec) -> State {
     let mut state = give(&State::default(), &start(spec.clone(), At(0)));
     for variant in spec.variants {
-        state = give(&state, &Command::Ready { variant: variant.name, at: At(0) });
+        state = give(&state, &Command::Ready { test: 1, variant: variant.name, at: At(0) });
     }
-    give(&state, &Command::Begin { at: At(0) })
+    give(&state, &Command::Begin { test: 1, at: At(0) })
 }
 
 /// Findings in which these are decided.
@@ -70,7 +70,7 @@ fn found(decided: &[&str]) -> Box<Findings> {
 }
 
 fn harm(variant: &str, at: At) -> Command {
-    Command::StopVariant { variant: variant.to_owned(), why: Stop::Harm { found: "errors".to_owned() }, at }
+    Command::StopVariant { test: 1, variant: variant.to_owned(), why: Stop::Harm { found: "errors".to_owned() }, at }
 }
 
 #[test]
@@ -122,13 +122,13 @@ fn what_is_no_test_is_said() {
 fn next() -> Vec<Command> {
     let at = At(1);
     let (by, reason) = ("ada".to_owned(), "enough".to_owned());
-    let mut all = vec![Command::Begin { at }, Command::Tick { at }, Command::Stop { by: by.clone(), reason, at }];
+    let mut all = vec![Command::Begin { test: 1, at }, Command::Tick { at }, Command::Stop { by: by.clone(), reason, at }];
     for name in ["control", "a", "b"] {
-        all.push(Command::Ready { variant: name.to_owned(), at });
+        all.push(Command::Ready { test: 1, variant: name.to_owned(), at });
         all.push(harm(name, at));
-        all.push(Command::Adopt { variant: name.to_owned(), release: 7, by: by.clone(), at });
+        all.push(Command::Adopt { test: 1, variant: name.to_owned(), release: 7, by: by.clone(), at });
     }
-    let look = |decided: &[&str], at| Command::Look { result: found(decided), evidence: None, at };
+    let look = |decided: &[&str], at| Command::Look { test: 1, result: found(decided), evidence: None, at };
     all.extend([look(&[], at), look(&["a"], at), look(&["a", "b"], at), look(&[], At(2 + HORIZON_MS as i64))]);
     all
 }
@@ -222,9 +222,34 @@ fn one_at_a_time_and_nothing_of_it_changes() {
     let again = give(&running(spec()), &stop("x"));
     let mut second = give(&again, &start(spec(), At(8)));
     for name in ["control", "a", "b"] {
-        second = give(&second, &Command::Ready { variant: name.to_owned(), at: At(8) });
+        second = give(&second, &Command::Ready { test: 2, variant: name.to_owned(), at: At(8) });
     }
-    assert_ne!(salt(&give(&second, &Command::Begin { at: At(9) })), salt(&state), "another test draws anew");
+    assert_ne!(salt(&give(&second, &Command::Begin { test: 2, at: At(9) })), salt(&state), "another test draws anew");
+}
+
+#[test]
+fn what_comes_late_is_not_about_the_next_test() {
+    let stop = Command::Stop { by: "ada".to_owned(), reason: "x".to_owned(), at: At(6) };
+    let mut second = give(&give(&running(spec()), &stop), &start(spec(), At(8)));
+    for name in ["control", "a", "b"] {
+        second = give(&second, &Command::Ready { test: 2, variant: name.to_owned(), at: At(8) });
+    }
+    second = give(&second, &Command::Begin { test: 2, at: At(9) });
+    let look = |test| Command::Look { test, result: found(&["a", "b"]), evidence: None, at: At(10) };
+    for late in [look(1), harm("a", At(10)), Command::Begin { test: 1, at: At(10) }] {
+        assert_eq!(give(&second, &late), second, "{late:?}");
+    }
+    assert!(!give(&second, &look(2)).test.unwrap().is_open());
+    let adopt = Command::Adopt { test: 1, variant: "a".to_owned(), release: 3, by: "ada".to_owned(), at: At(11) };
+    assert_eq!(Tests::decide(&second, &adopt).unwrap_err(), Refused::NotNewest(1));
+}
+
+#[test]
+fn a_result_that_comes_long_after_the_horizon_is_a_result() {
+    // As after a night in which nobody was there to count.
+    let (state, late) = (running(spec()), At(10 * HORIZON_MS as i64));
+    let look = Command::Look { test: 1, result: found(&[]), evidence: None, at: late };
+    assert!(give(&give(&state, &harm("a", late)), &look).test.unwrap().result.is_some());
 }
 
 #[test]

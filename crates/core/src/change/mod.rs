@@ -12,6 +12,7 @@ use crate::gate::GateReport;
 use crate::id::{At, Digest};
 use crate::judge::{Assessment, JudgeSettings, Mode};
 use crate::model::{Lineage, ModelVersion};
+use crate::risk::Risk;
 use crate::rollout::{Event, Phase, Promotion, Rollouts, Spec, State, Step};
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,9 @@ pub struct Plan {
     pub exposure_max: Option<u64>,
     /// The judge's settings, with alpha and beta.
     pub judge: JudgeSettings,
+    /// The change's risk, where whoever started it told one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
 }
 
 /// What the gates said.
@@ -242,6 +246,7 @@ fn base(spec: &Spec, model: &[Placed<crate::model::Event>], position: u64, at: A
         gates,
         plan: Plan {
             strategy: spec.strategy.clone(),
+            risk: spec.risk.clone(),
             steps: spec.steps.clone(),
             promote: spec.promote,
             exposure_max: spec.exposure_max,

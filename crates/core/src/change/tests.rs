@@ -25,6 +25,7 @@ fn spec() -> Spec {
         affinity: None,
         judge: JudgeSettings::preset(),
         offline_disagreement: None,
+        risk: None,
         deadlines: Deadlines::default(),
     })
     .unwrap()

@@ -1,6 +1,7 @@
 //! What is to be rolled out and how: immutable, validated when built.
 
 use crate::judge::{JudgeSettings, Modes, OneSample};
+use crate::risk::Risk;
 use crate::route::{Carrier, is_token, is_value};
 use serde::{Deserialize, Serialize};
 
@@ -150,6 +151,9 @@ pub struct SpecDraft {
     pub judge: JudgeSettings,
     /// Decisions that differed between the two versions offline, from the gate.
     pub offline_disagreement: Option<OneSample>,
+    /// The change's risk as whoever started it told it: what the strategy was chosen by, never what the judge goes by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
     /// How long to wait for others.
     pub deadlines: Deadlines,
 }

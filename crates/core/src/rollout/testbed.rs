@@ -29,6 +29,7 @@ pub(super) fn draft() -> SpecDraft {
         affinity: None,
         judge: JudgeSettings::preset(),
         offline_disagreement: None,
+        risk: None,
         deadlines: Deadlines::default(),
     }
 }

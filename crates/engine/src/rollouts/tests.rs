@@ -40,6 +40,7 @@ fn spec(number: u64) -> Spec {
         exposure_max: None,
         affinity: None,
         offline_disagreement: None,
+        risk: None,
         deadlines: Deadlines::default(),
     };
     Spec::build(draft).unwrap()

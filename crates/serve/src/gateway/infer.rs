@@ -107,17 +107,19 @@ impl Ask<'_> {
         match attempt(choice.target, choice.kind, self.body, self.deadline).await {
             Ok(timed) => Some(self.answered(route, choice, timed)),
             Err(Unanswered::Draining) => None,
-            Err(Unanswered::Gone) if choice.kind == Kind::First => Some(self.elsewhere(route, choice).await),
+            Err(why @ Unanswered::Gone) if choice.kind == Kind::First => Some(self.elsewhere(route, choice, &why).await),
+            // A variant's worker is there for the comparison alone: where it cannot keep up, the rest of the route has room.
+            Err(why @ Unanswered::Full) if choice.exposure.is_some() => Some(self.elsewhere(route, choice, &why).await),
             Err(why) => Some(self.unanswered(route, choice, &why)),
         }
     }
 
     /// One more attempt, at another target that has weight now.
-    async fn elsewhere(&self, route: &Arc<PlanRoute>, first: &Choice<'_>) -> Reply {
+    async fn elsewhere(&self, route: &Arc<PlanRoute>, first: &Choice<'_>, why: &Unanswered) -> Reply {
         let plan = self.shared.plan.load_full();
         let now = plan.by_model.get(self.model);
         let Some((now, other)) = now.and_then(|now| Some((now, now.elsewhere(first.target)?))) else {
-            return self.unanswered(route, first, &Unanswered::Gone);
+            return self.unanswered(route, first, why);
         };
         let choice = Choice { target: other, kind: Kind::Retry, exposure: first.exposure.clone() };
         match attempt(other, Kind::Retry, self.body, self.deadline).await {

@@ -166,6 +166,29 @@ async fn clients_of_a_test_stay_and_one_that_was_stopped_moves_nobody_else() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_too_many_wait_for_a_variant_the_rest_of_the_route_answers() {
+    let mut world = World::with(super::world::pool_settings(), |settings| settings.timings.answer_ms_max = 1_500).await;
+    let stretches = vec![stretch(0, 10_000, "2", "a")];
+    world.load(&[stretches[0].target.clone(), stable()]).await;
+    let mut table = route(&[(stable(), 10_000)], 0);
+    table.lot = Some(Lot { test: "t/1".to_owned(), carrier: Carrier::Header("x-user".to_owned()), salt: "t/1".to_owned(), stretches });
+    world.apply(table);
+    let ask = |_| {
+        let mut client = world.client();
+        client.headers = vec![("x-user", "user-1".to_owned())];
+        tokio::spawn(async move { client.post(INFER, &json!({ "x": 1, "do": "sleep@variant" })).await })
+    };
+    let asked: Vec<_> = (0..tidegate_serve::limits::WORKER_QUEUE_MAX + 40).map(ask).collect();
+    let mut stable_answered = 0;
+    for reply in asked {
+        let reply = reply.await.unwrap();
+        assert_ne!(reply.status, 429, "{reply:?}");
+        stable_answered += u32::from(reply.status == 200 && reply.who() == "1/stable");
+    }
+    assert!(stable_answered >= 20, "{stable_answered}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_asks_for_a_preview_gets_it_and_is_not_counted_for_the_judge() {
     let mut world = World::new().await;
     world.load(&[stable(), candidate()]).await;

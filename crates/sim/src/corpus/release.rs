@@ -121,6 +121,7 @@ impl Bench {
             affinity: None,
             judge: JudgeSettings::preset(),
             offline_disagreement: Some(OFFLINE),
+            risk: None,
             deadlines: Deadlines::default(),
         };
         let spec = Spec::build(draft).ok()?;

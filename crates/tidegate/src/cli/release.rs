@@ -57,6 +57,12 @@ pub enum ReleaseCommand {
         /// Release in this environment alone, of a service that runs in several
         #[arg(long)]
         environment: Option<String>,
+        /// The change's risk, a chance from 0 to 1: strategies may have others for changes of low risk
+        #[arg(long, value_name = "CHANCE", requires = "risk_by")]
+        risk: Option<f64>,
+        /// Who or what scored it; it is recorded
+        #[arg(long, value_name = "WHO", requires = "risk")]
+        risk_by: Option<String>,
         /// Release an old version even if today's data do not fit it, and why; it is recorded
         #[arg(long, value_name = "REASON")]
         despite: Option<String>,
@@ -114,10 +120,11 @@ pub fn release(context: &Context, command: &ReleaseCommand) -> Result<u8> {
             let value = client::ask(&places, "list releases", Method::GET, "/api/v1/releases", None)?;
             if context.json { show::json(&value)? } else { show::line(&list(&value))? }
         }
-        ReleaseCommand::Start { service, version, strategy, change, environment, despite } => {
+        ReleaseCommand::Start { service, version, strategy, change, environment, risk, risk_by, despite } => {
+            let told = risk.map(|score| json!({ "score": score, "by": risk_by }));
             let body = json!({
                 "service": service, "version": version, "strategy": strategy, "change": change, "environment": environment,
-                "despite": despite,
+                "despite": despite, "risk": told,
             });
             let value = client::ask(&places, "start a release", Method::POST, "/api/v1/releases", Some(&body))?;
             if context.json {

@@ -25,16 +25,18 @@ async fn placed<E: DeserializeOwned>(api: &Api, stream: String) -> Result<Vec<Pl
 }
 
 async fn facts(api: &Api, service: &str, number: Option<u64>) -> Result<Facts> {
-    let all = &api.opened.config.services;
-    let of = all.get(service).ok_or_else(|| exit::unknown("make a change record", service, all.keys()))?;
     let rollout: Vec<Placed<Event>> = match number {
         Some(number) => placed(api, RolloutId { service: service.to_owned(), number }.stream()).await?,
         None => vec![],
     };
-    // The model that was released, whatever the service serves by now.
+    // The model that was released, whatever the service serves by now, or where there is no such service any more.
     let model = match rollout.first().map(|placed| &placed.event) {
         Some(Event::Started { spec, .. }) => spec.model.clone(),
-        _ => of.model.clone(),
+        _ => {
+            let all = &api.opened.config.services;
+            let of = all.get(service).ok_or_else(|| exit::unknown("make a change record", service, all.keys()))?;
+            of.model.clone()
+        }
     };
     let (model, access) = (placed(api, register::stream(&model)).await?, placed(api, people::stream(service)).await?);
     Ok(Facts { rollout, model, access })
@@ -73,7 +75,8 @@ pub async fn version(
     let newest = api.plane.newest(&service).await?;
     let number = newest.as_ref().map_or(1, |(id, _)| id.number + 1);
     let stable = newest.and_then(|(_, state)| state.rollout().and_then(release::serving)).filter(|stable| *stable != version);
-    let wish = Wish { service: &service, version: found, strategy: &strategy, change: &found.lineage.change, disagreement: None };
+    let wish =
+        Wish { service: &service, version: found, strategy: &strategy, change: &found.lineage.change, disagreement: None, risk: None };
     let spec = release::spec(config, &wish, number, stable)?;
     let subject = people::subject(config, &service, found, &strategy)?;
     let facts = facts(&api, &service, None).await?;

@@ -35,25 +35,21 @@ fn stream(subject: &str) -> String {
     format!("{}/{subject}", Calls::KIND)
 }
 
-/// Calls that nobody answered yet; none before they were read from the journal.
+/// Calls that nobody answered yet.
 #[derive(Clone, Default)]
-pub struct Open(Arc<Mutex<Option<BTreeSet<String>>>>);
+pub struct Open(Arc<Mutex<Known>>);
+
+#[derive(Default)]
+struct Known {
+    /// Whether those of the journal were read. What is called before that is among the open ones too: it may have come behind the
+    /// place that is being read.
+    read: bool,
+    open: BTreeSet<String>,
+}
 
 impl Open {
-    fn lock(&self) -> MutexGuard<'_, Option<BTreeSet<String>>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&self, subject: &str) {
-        if let Some(open) = &mut *self.lock() {
-            open.insert(subject.to_owned());
-        }
-    }
-
-    fn remove(&self, subject: &str) {
-        if let Some(open) = &mut *self.lock() {
-            open.remove(subject);
-        }
     }
 }
 
@@ -71,11 +67,11 @@ pub async fn keep(api: Api) {
 }
 
 async fn look(api: &Api) -> Result<()> {
-    if api.calls.lock().is_none() {
-        let all = calls(api).await?.into_iter().filter(|(_, call)| call.answered.is_none());
-        let all: BTreeSet<String> = all.map(|(subject, _)| subject).collect();
-        // What was called meanwhile is in the journal too, and so in what was read, or will be called again.
-        api.calls.lock().get_or_insert_default().extend(all);
+    if !api.calls.lock().read {
+        let all = calls(api).await?.into_iter().filter(|(_, call)| call.answered.is_none()).map(|(subject, _)| subject);
+        let mut known = api.calls.lock();
+        known.open.extend(all);
+        known.read = true;
     }
     let mut waits = BTreeMap::new();
     for service in api.opened.config.services.keys() {
@@ -84,17 +80,17 @@ async fn look(api: &Api) -> Result<()> {
     for (subject, (service, what)) in &waits {
         call(api, subject, (service, what), None, None).await?;
     }
-    let open = api.calls.lock().clone().unwrap_or_default();
+    let open = api.calls.lock().open.clone();
     for subject in open.iter().filter(|subject| !waits.contains_key(*subject)) {
         if subject.starts_with(DISAGREEMENT) {
             // What a person decided against the judge goes on to the next too, until somebody answers for it.
             match state(api, subject).await?.filter(|call| call.answered.is_none()) {
                 Some(now) => call(api, subject, (&now.service, &now.what), now.decided_by.as_deref(), None).await?,
-                None => api.calls.remove(subject),
+                None => drop(api.calls.lock().open.remove(subject)),
             }
         } else {
             tell(api, subject, Command::Pass { at: clock::now() }).await?;
-            api.calls.remove(subject);
+            api.calls.lock().open.remove(subject);
         }
     }
     Ok(())
@@ -138,8 +134,7 @@ async fn call(
     }
     let (what, service) = (what.to_owned(), service.to_owned());
     tell(api, subject, Command::Call { what, service, steps, after_ms, disagreement, at }).await?;
-    // Behind the record: what the journal is read for holds it, or it is added here.
-    api.calls.add(subject);
+    api.calls.lock().open.insert(subject.to_owned());
     Ok(())
 }
 
@@ -191,14 +186,23 @@ pub async fn disagreed(api: &Api, id: &RolloutId, disagreement: Disagreement) ->
     call(api, &subject, (&id.service, &what), Some(&by), Some(disagreement)).await
 }
 
-/// Names who is on duty in what calls a person. Whose channel is to be told of it is the answer.
-pub fn named(config: &Workspace, item: &mut Item, called: Option<String>) -> Option<String> {
+/// Whom a record calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whom {
+    /// Whoever is on duty for its service.
+    OnDuty,
+    /// This one; nobody where no other is left than who decided what it is about.
+    Only(Option<String>),
+}
+
+/// Names who is called in what calls a person. Whose channel is to be told of it is the answer.
+pub fn named(config: &Workspace, item: &mut Item, whom: Whom) -> Option<String> {
     if !matches!(item.topic, Topic::Page | Topic::Asked) {
         return None;
     }
-    let person = match called {
-        Some(person) => Some(person),
-        None => on_duty(&config.duty, item.service.as_deref()?, item.at).map(|shift| shift.person),
+    let person = match whom {
+        Whom::Only(person) => person,
+        Whom::OnDuty => on_duty(&config.duty, item.service.as_deref()?, item.at).map(|shift| shift.person),
     };
     if let Some(person) = &person {
         item.text = format!("{} (on duty: {person})", item.text);
@@ -243,6 +247,22 @@ pub async fn answer(
 mod tests {
     use super::*;
     use tidegate_core::judge::{HoldReason, JudgeSettings, JudgeState, Mode, Offline};
+
+    #[test]
+    fn a_call_that_nobody_is_left_for_names_nobody() {
+        let text = "version: 1\nworkspace: w\npeople: { ada: { roles: [approver] }, ben: { roles: [approver] } }\n\
+                    duty: { first: { people: [ada], from: 2026-11-01 } }\n";
+        let config = tidegate_wire::config::load(text, "tidegate.yaml").unwrap();
+        let named = |whom| {
+            let at = tidegate_core::id::At(1_795_000_000_000);
+            let mut item = Item { position: 1, at, topic: Topic::Page, service: Some("pay".into()), subject: "s".into(), text: "t".into() };
+            let person = named(&config, &mut item, whom);
+            (person, item.text)
+        };
+        assert_eq!(named(Whom::OnDuty), (Some("ada".into()), "t (on duty: ada)".into()));
+        assert_eq!(named(Whom::Only(Some("ben".into()))), (Some("ben".into()), "t (on duty: ben)".into()));
+        assert_eq!(named(Whom::Only(None)), (None, "t".into()), "whoever decided it is not called to look at it");
+    }
 
     #[test]
     fn a_decision_against_the_judge_is_one_against_its_verdict_of_that_moment() {

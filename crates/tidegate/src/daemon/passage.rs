@@ -110,8 +110,9 @@ pub async fn start(api: &Api, person: &Person, wanted: &Start, passage: &Passage
     if !person.may(Action::Release) {
         return Err(refused(exit::REFUSED, format!("{} may not {}", person.name, Action::Release.words())));
     }
-    if wanted.strategy.is_some() || wanted.despite.is_some() {
-        return Err(refused(exit::USAGE, "each environment names its own strategy, and today's data are looked at in each".to_owned()));
+    if wanted.strategy.is_some() || wanted.despite.is_some() || wanted.risk.is_some() {
+        let why = "each environment names its own strategy, in which no risk is told, and today's data are looked at in each";
+        return Err(refused(exit::USAGE, why.to_owned()));
     }
     let one = match &wanted.environment {
         Some(environment) => Some(only(passage, name, environment).map_err(|why| refused(exit::NOT_FOUND, why))?),

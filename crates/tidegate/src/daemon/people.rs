@@ -28,7 +28,7 @@ pub fn stream(service: &str) -> String {
 /// # Errors
 /// When there is no such strategy, or it does not hold together.
 pub fn subject(config: &Workspace, service: &str, version: &ModelVersion, strategy: &str) -> Result<Subject> {
-    let wish = Wish { service, version, strategy, change: "any", disagreement: None };
+    let wish = Wish { service, version, strategy, change: "any", disagreement: None, risk: None };
     let spec = release::spec(config, &wish, 1, None)?;
     let blocked = config.releases.get(strategy).map(|s| s.blocked_by).unwrap_or_default();
     let shown = serde_json::json!({
@@ -70,7 +70,7 @@ pub async fn leave_to_retry(plane: &Plane, config: &Workspace, spec: &Spec, by: 
         Err(why) => return Err(why),
     };
     let leave = leave(plane, config, &spec.service, &subject, by).await?;
-    let wish = Wish { service: &spec.service, version, strategy: &spec.strategy, change: "any", disagreement: None };
+    let wish = Wish { service: &spec.service, version, strategy: &spec.strategy, change: "any", disagreement: None, risk: None };
     if matches!(leave, Leave::Approved { .. }) && carried_out(&release::spec(config, &wish, 1, None)?) != carried_out(spec) {
         let why = format!("retry a release of version {}: its strategy changed since: start a new release", spec.candidate);
         return Err(failure(exit::REFUSED, why));

@@ -17,6 +17,7 @@ use tidegate_core::access::{Action, Leave, Person};
 use tidegate_core::duty::Disagreement;
 use tidegate_core::judge::Assessment;
 use tidegate_core::model::Models;
+use tidegate_core::risk::Risk;
 use tidegate_core::rollout::{Command, Rollout};
 use tidegate_engine::rollouts::{Input, RolloutId};
 
@@ -35,6 +36,9 @@ pub struct Start {
     /// The one environment that it is released in, of a service that runs in several.
     #[serde(default)]
     pub environment: Option<String>,
+    /// The change's risk.
+    #[serde(default)]
+    pub risk: Option<Risk>,
 }
 
 /// Why a person steers.
@@ -103,6 +107,9 @@ pub async fn begin(api: &Api, person: &Person, wanted: Start) -> Result<RolloutI
         Some(strategy) => (strategy, None),
         None => gating::next(&api.plane, config, &wanted.service).await?,
     };
+    let risk = wanted.risk.map(|told| Risk::new(told.score, &told.by)).transpose();
+    let risk = risk.map_err(|why| failure(exit::USAGE, format!("start a release of version {}: {why}", version.version)))?;
+    let strategy = release::by_risk(config, strategy, risk.as_ref());
     let subject = people::subject(config, &wanted.service, &version, &strategy)?;
     let leave = people::leave(&api.plane, config, &wanted.service, &subject, person).await?;
     if !person.may(Action::Release) {
@@ -130,6 +137,7 @@ pub async fn begin(api: &Api, person: &Person, wanted: Start) -> Result<RolloutI
         strategy: &strategy,
         change: &change,
         disagreement: report.and_then(|r| r.disagreement),
+        risk: risk.as_ref(),
     };
     let root = &api.opened.places.root;
     if release::measures_skew(config, &strategy) {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tidegate_core::judge::{GuardrailKind, JudgeSettings, Mode, OneSample};
 use tidegate_core::model::{ModelVersion, Models};
+use tidegate_core::risk::{self, Risk};
 use tidegate_core::rollout::{Cause, Command, Deadlines, Phase, Promotion, Rollout, Spec, SpecDraft, State, Step, Until};
 use tidegate_core::workspace::Outcome;
 use tidegate_engine::rollouts::{Input, RolloutId};
@@ -34,6 +35,14 @@ pub struct Wish<'a> {
     pub change: &'a str,
     /// Decisions that differed offline, from the gate.
     pub disagreement: Option<(u64, u64)>,
+    /// The change's risk, where it was told.
+    pub risk: Option<&'a Risk>,
+}
+
+/// The strategy that a release takes for which `named` was meant, by the change's risk.
+pub fn by_risk(config: &Workspace, named: String, told: Option<&Risk>) -> String {
+    let bands = config.releases.get(&named).map(|strategy| strategy.by_risk.as_slice()).unwrap_or_default();
+    risk::strategy(&named, bands, told).to_owned()
 }
 
 /// The specification of a wish.
@@ -93,6 +102,7 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
         affinity: affinity.cloned(),
         judge,
         offline_disagreement: wish.disagreement.map(|(hits, trials)| OneSample { trials, hits }),
+        risk: wish.risk.cloned(),
         deadlines,
     };
     Spec::build(draft).map_err(|problems| failure(exit::USAGE, problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))
@@ -299,7 +309,8 @@ mod tests {
         ];
         let promote = Promotion { watch_ms: 600_000, hold_back_bp: 500 };
         let judge = JudgeSettings { deadline_ms: 1_000_000, ..JudgeSettings::preset() };
-        let strategy = Strategy { steps, promote, exposure_max: None, judge: judge.clone(), blocked_by: BlockedBy::default() };
+        let strategy =
+            Strategy { steps, promote, exposure_max: None, judge: judge.clone(), blocked_by: BlockedBy::default(), by_risk: vec![] };
         let mut same = judge.clone();
         assert_eq!((later(&strategy, &mut same, 0), same), ((strategy.steps.clone(), promote), judge.clone()));
         let mut longer = judge;

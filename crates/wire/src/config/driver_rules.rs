@@ -2,6 +2,7 @@
 
 use super::check::{Check, join};
 use super::driver::{driver_of, strategy_of};
+use super::ramp::reachable;
 use super::rules::named;
 use super::unit;
 use crate::kubernetes::template_fits;
@@ -92,9 +93,7 @@ impl Check<'_> {
     /// Whether the driver can do what the strategy of its releases asks for.
     fn strategy_of(&mut self, path: &str, key: &Node, service: &Node) {
         let Some((at, release)) = service.entry("release") else { return };
-        let name = release.text().unwrap_or_default().into_owned();
-        let strategy = self.root.get("releases").and_then(|all| all.get(&name));
-        let (Some(driver), Some(strategy)) = (driver_of(service), strategy) else { return };
+        let Some(driver) = driver_of(service) else { return };
         let at = if release.line > 0 {
             release
         } else if at.line > 0 {
@@ -102,9 +101,12 @@ impl Check<'_> {
         } else {
             key
         };
-        for cannot in driver.cannot(&strategy_of(strategy)) {
-            let help = "name a strategy of canaries as `release`, as `steps: [{ canary: { weights: [5, 25, 50] } }, { promote: {} }]`";
-            self.say(at, &join(path, "release"), &format!("strategy `{name}`: {cannot}"), Some(help));
+        for name in reachable(self.root, &release.text().unwrap_or_default()) {
+            let Some(strategy) = self.root.get("releases").and_then(|all| all.get(&name)) else { continue };
+            for cannot in driver.cannot(&strategy_of(strategy)) {
+                let help = "name a strategy of canaries as `release`, as `steps: [{ canary: { weights: [5, 25, 50] } }, { promote: {} }]`";
+                self.say(at, &join(path, "release"), &format!("strategy `{name}`: {cannot}"), Some(help));
+            }
         }
     }
 
@@ -248,16 +250,19 @@ impl Check<'_> {
         let services = named(self.root, "services");
         for (model, _, retrain) in named(self.root, "retrain") {
             let Some((at, name)) = retrain.get("release").and_then(|at| Some((at, at.text()?.into_owned()))) else { continue };
-            let Some(strategy) = self.root.get("releases").and_then(|all| all.get(&name)) else { continue };
+            let all = reachable(self.root, &name);
+            let strategies = || all.iter().filter_map(|name| Some((name, self.root.get("releases")?.get(name)?)));
             let of = |service: &Node| service.get("model").and_then(Node::text).as_deref() == Some(model.as_str());
-            let cannot: Vec<(String, String)> = services
-                .iter()
-                .filter(|(_, _, service)| of(service))
-                .filter_map(|(service, _, node)| Some((service, driver_of(node)?)))
-                .flat_map(|(service, driver)| driver.cannot(&strategy_of(strategy)).into_iter().map(|why| (service.clone(), why)))
-                .collect();
-            for (service, why) in cannot {
-                self.say(at, &format!("retrain.{model}.release"), &format!("strategy `{name}`, of service `{service}`: {why}"), None);
+            let mut cannot = vec![];
+            for (service, _, node) in services.iter().filter(|(_, _, service)| of(service)) {
+                let Some(driver) = driver_of(node) else { continue };
+                for (name, strategy) in strategies() {
+                    let of = format!("strategy `{name}`, of service `{service}`");
+                    cannot.extend(driver.cannot(&strategy_of(strategy)).into_iter().map(|why| format!("{of}: {why}")));
+                }
+            }
+            for why in cannot {
+                self.say(at, &format!("retrain.{model}.release"), &why, None);
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use super::check::{Check, join};
 use super::driver::strategy_of;
+use super::ramp::reachable;
 use super::read::{self, View};
 use super::rules::named;
 use super::types::{AT, Environment, NamedBreaker, Passage, Service};
@@ -239,7 +240,10 @@ impl Check<'_> {
 
 fn stands_at_a_preview(root: &Node, service: &Node) -> bool {
     let name = service.get("release").and_then(Node::text).unwrap_or_default();
-    let strategy = root.get("releases").and_then(|all| all.get(&name));
-    // One that is not there has been reported.
-    strategy.is_none_or(|strategy| matches!(strategy_of(strategy).steps.first(), Some(Step::Preview { for_ms: None, .. })))
+    let stands = |name: &String| {
+        let strategy = root.get("releases").and_then(|all| all.get(name));
+        // One that is not there has been reported.
+        strategy.is_none_or(|strategy| matches!(strategy_of(strategy).steps.first(), Some(Step::Preview { for_ms: None, .. })))
+    };
+    reachable(root, &name).iter().all(stands)
 }

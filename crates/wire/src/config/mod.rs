@@ -17,6 +17,7 @@ pub(crate) mod near;
 mod origin;
 mod page;
 mod problem;
+mod ramp;
 mod read;
 mod resolve;
 mod rules;

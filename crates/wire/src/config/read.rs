@@ -245,6 +245,7 @@ pub(super) fn strategy(view: View<'_>) -> Strategy {
             drift: view.at("blocked_by").items().iter().any(|v| v.word("drift")),
             data: view.at("blocked_by").items().iter().any(|v| v.word("data")),
         },
+        by_risk: super::ramp::bands(view.at("by_risk")),
     }
 }
 

@@ -24,6 +24,7 @@ impl Check<'_> {
         for (name, _, strategy) in named(root, "releases") {
             self.strategy(&join("releases", &name), strategy);
         }
+        self.ramps();
         for (name, _, retrain) in named(root, "retrain") {
             self.parameters(&join("retrain", &name), retrain);
             self.triggers(&join("retrain", &name), retrain);

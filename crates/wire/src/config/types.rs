@@ -15,6 +15,7 @@ use tidegate_core::gating::Paths;
 use tidegate_core::id::At;
 use tidegate_core::judge::JudgeSettings;
 use tidegate_core::notify::{Limits, Topic};
+use tidegate_core::risk::Band;
 use tidegate_core::rollout::{Promotion, Step};
 use tidegate_core::route::Carrier;
 use tidegate_core::train::{Car, Verify};
@@ -285,6 +286,8 @@ pub struct Strategy {
     pub judge: JudgeSettings,
     /// What keeps it from starting, and from carrying all traffic.
     pub blocked_by: BlockedBy,
+    /// Strategies of changes whose risk is low.
+    pub by_risk: Vec<Band>,
 }
 
 /// What keeps a release from starting, and from carrying all traffic.

@@ -34,7 +34,7 @@ impl Guard {
     /// When the disk refuses.
     pub fn open(dir: &Path, test: &Test) -> Result<Guard> {
         let of = |variant: &tidegate_core::ab::Variant| {
-            let id = RolloutId { service: format!("ab-{}-{}", test.spec.name, variant.name), number: test.number };
+            let id = RolloutId { service: evidence_of(&test.spec.name, &variant.name), number: test.number };
             let kept = Kept::open(dir, &id)?;
             let mut judge = JudgeState::new(&test.spec.judge, 1, Mode::Canary, &Offline::default());
             read(dir, &id, 0)?.iter().for_each(|tick| judge.observe(tick));
@@ -88,6 +88,11 @@ impl Guard {
         }
         Ok(harmful)
     }
+}
+
+/// What a variant's ticks are kept under. No name has a `~`, so no two tests, variants and services share a file.
+fn evidence_of(test: &str, variant: &str) -> String {
+    format!("ab~{test}~{variant}")
 }
 
 /// The first attempts that a variant was chosen for.
@@ -149,8 +154,8 @@ mod tests {
         };
         let spec = Box::new(Spec::build(draft).unwrap());
         let start = Command::Start { spec, by: "ada".to_owned(), reason: "x".to_owned(), at: At(0) };
-        let ready = ["control", "a", "b"].map(|name| Command::Ready { variant: name.to_owned(), at: At(0) });
-        let commands = std::iter::once(start).chain(ready).chain([Command::Begin { at: At(0) }]);
+        let ready = ["control", "a", "b"].map(|name| Command::Ready { test: 1, variant: name.to_owned(), at: At(0) });
+        let commands = std::iter::once(start).chain(ready).chain([Command::Begin { test: 1, at: At(0) }]);
         let fold = |state: State, command: Command| Tests::decide(&state, &command).unwrap().iter().fold(state, Tests::evolve);
         commands.fold(State::default(), fold).test.unwrap()
     }

@@ -38,7 +38,11 @@ fn stream(name: &str) -> String {
 
 /// What is known of tests beside the journal: why one waits, and what was found last.
 #[derive(Clone, Default)]
-pub struct Board(Arc<Mutex<BTreeMap<String, Known>>>);
+pub struct Board {
+    known: Arc<Mutex<BTreeMap<String, Known>>>,
+    /// Tests start one after the other: whether another one of the service is under way is looked at before.
+    starting: Arc<tokio::sync::Mutex<()>>,
+}
 
 #[derive(Clone, Default)]
 struct Known {
@@ -48,7 +52,7 @@ struct Known {
 
 impl Board {
     fn with<T>(&self, name: &str, what: impl FnOnce(&mut Known) -> T) -> T {
-        what(self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default())
+        what(self.known.lock().unwrap_or_else(PoisonError::into_inner).entry(name.to_owned()).or_default())
     }
 
     fn waits(&self, name: &str, why: Option<String>) {
@@ -77,6 +81,8 @@ struct Memory {
     /// When clients were counted, and how long that took.
     counted: Option<(Instant, Duration)>,
     counting: Option<JoinHandle<Result<Duration>>>,
+    /// Whether clients were counted, or could not be, since this process began.
+    looked: bool,
     /// The test whose end was seen to.
     ended: Option<String>,
 }
@@ -106,7 +112,10 @@ async fn turn(api: &Api, name: &str, memory: &mut Memory) -> Result<()> {
     if !test.is_open() {
         return clear(api, &test, memory).await;
     }
-    tell(api, name, Command::Tick { at: clock::now() }).await?;
+    // After a time in which nobody was here, what a test came to is looked at before it is said that it took too long.
+    if memory.looked || test.phase == Phase::Preparing {
+        tell(api, name, Command::Tick { at: clock::now() }).await?;
+    }
     let service = &test.spec.service;
     // Going back is never refused: a release that is undone or was begun in the same moment ends the test.
     if let Some((id, _)) = api.plane.newest(service).await?.filter(|(_, state)| state.rollout().is_some_and(|r| !r.phase.is_terminal())) {
@@ -122,7 +131,10 @@ async fn turn(api: &Api, name: &str, memory: &mut Memory) -> Result<()> {
     let guarded = guard(api, name, &test, memory).await;
     match memory.counting.take() {
         Some(task) if !task.is_finished() => memory.counting = Some(task),
-        Some(task) => memory.counted = Some((clock::instant(), task.await??)),
+        Some(task) => {
+            memory.looked = true;
+            memory.counted = Some((clock::instant(), task.await??));
+        }
         None if memory.counted.is_none_or(|(at, took)| at.elapsed() >= COUNT.max(took * COUNT_PART)) => {
             memory.counting = Some(crate::task::spawn(count(api.clone(), name.to_owned(), test)));
         }
@@ -150,15 +162,15 @@ async fn carry_out(api: &Api, name: &str, state: &State, want: &Want) -> Result<
     let target = |variant: &str, version: &str| TargetId::of_variant(&test.spec.service, version, variant);
     match want {
         Want::Load { variant, version } => {
-            if load(api, name, test, &target(variant, version)).await? {
-                tell(api, name, Command::Ready { variant: variant.clone(), at: clock::now() }).await?;
+            if load(api, test, &target(variant, version)).await? {
+                tell(api, name, Command::Ready { test: test.number, variant: variant.clone(), at: clock::now() }).await?;
             }
         }
         Want::Begin => {
             let block = api.watchman.stands_still(&test.spec.service).await?;
             api.ab_tests.waits(name, block.as_ref().map(|b| b.why.clone()));
             if block.is_none() {
-                tell(api, name, Command::Begin { at: clock::now() }).await?;
+                tell(api, name, Command::Begin { test: test.number, at: clock::now() }).await?;
             }
         }
         Want::Draw => {
@@ -167,10 +179,10 @@ async fn carry_out(api: &Api, name: &str, state: &State, want: &Want) -> Result<
                 match api.plane.gateway().pool().state(&stretch.target) {
                     // A worker that died is started again by the pool; meanwhile stable answers for it.
                     Some(TargetState::Ready | TargetState::Restarting { .. }) => {}
-                    Some(TargetState::Failed { why }) => return stop(api, name, &stretch.target, Stop::Worker { why }).await,
+                    Some(TargetState::Failed { why }) => return stop(api, test, &stretch.target, Stop::Worker { why }).await,
                     // After a start of this process.
                     _ => {
-                        load(api, name, test, &stretch.target).await?;
+                        load(api, test, &stretch.target).await?;
                     }
                 }
             }
@@ -192,30 +204,35 @@ async fn carry_out(api: &Api, name: &str, state: &State, want: &Want) -> Result<
     Ok(())
 }
 
-async fn stop(api: &Api, name: &str, target: &TargetId, why: Stop) -> Result<()> {
+async fn stop(api: &Api, test: &Test, target: &TargetId, why: Stop) -> Result<()> {
     let variant = target.variant.clone().unwrap_or_default();
-    tell(api, name, Command::StopVariant { variant, why, at: clock::now() }).await
+    tell(api, &test.spec.name, Command::StopVariant { test: test.number, variant, why, at: clock::now() }).await
 }
 
 /// Whether a variant's worker answers; one that cannot stops its variant.
-async fn load(api: &Api, name: &str, test: &Test, target: &TargetId) -> Result<bool> {
+async fn load(api: &Api, test: &Test, target: &TargetId) -> Result<bool> {
     match api.plane.load_variant(&test.spec.model, target).await {
         Ok(ready) => Ok(ready),
-        Err(error) => stop(api, name, target, Stop::Worker { why: format!("{error:#}") }).await.map(|()| false),
+        Err(error) => stop(api, test, target, Stop::Worker { why: format!("{error:#}") }).await.map(|()| false),
     }
 }
 
 /// Counts answers, and stops what a guardrail speaks against.
 async fn guard(api: &Api, name: &str, test: &Test, memory: &mut Memory) -> Result<()> {
-    if memory.guard.as_ref().is_none_or(|guard| guard.of != test.id()) {
-        let (dir, of) = (api.opened.places.evidence(), test.clone());
-        memory.guard = Some(tokio::task::spawn_blocking(move || Guard::open(&dir, &of)).await??);
-    }
-    let Some(guard) = &mut memory.guard else { return Ok(()) };
+    // One that could not keep a tick is opened anew: what it holds is what is on the disk.
+    let mut guard = match memory.guard.take() {
+        Some(guard) if guard.of == test.id() => guard,
+        _ => {
+            let (dir, of) = (api.opened.places.evidence(), test.clone());
+            tokio::task::spawn_blocking(move || Guard::open(&dir, &of)).await??
+        }
+    };
     let counts = || api.plane.gateway().take_counts(&test.spec.service);
-    for (variant, found) in tokio::task::block_in_place(|| guard.beat(test, clock::now(), counts))? {
+    let harmful = tokio::task::block_in_place(|| guard.beat(test, clock::now(), counts))?;
+    memory.guard = Some(guard);
+    for (variant, found) in harmful {
         let why = Stop::Harm { found };
-        tell(api, name, Command::StopVariant { variant, why, at: clock::now() }).await?;
+        tell(api, name, Command::StopVariant { test: test.number, variant, why, at: clock::now() }).await?;
     }
     Ok(())
 }
@@ -227,7 +244,7 @@ async fn count(api: Api, name: String, test: Test) -> Result<Duration> {
     let found = look::findings(test.clone(), taken.clone()).await?;
     api.ab_tests.with(&name, |known| known.found = Some((test.id(), found.clone())));
     let state = state(&api, &name).await?;
-    let command = |evidence| Command::Look { result: Box::new(found.clone()), evidence, at: found.at };
+    let command = |evidence| Command::Look { test: test.number, result: Box::new(found.clone()), evidence, at: found.at };
     if Tests::decide(&state, &command(None)).is_ok_and(|events| !events.is_empty()) {
         let blobs = api.plane.blobs().clone();
         let sealed = tokio::task::spawn_blocking(move || blobs.put(&look::sealed(&taken))).await??;

@@ -1,6 +1,6 @@
 //! What people ask about tests, and say to them.
 
-use super::{BY, look, open_on, state, stream, tell};
+use super::{BY, open_on, state, stream, tell};
 use crate::clock;
 use crate::daemon::access::Principal;
 use crate::daemon::api::{Api, Failed};
@@ -57,18 +57,10 @@ fn configured<'a>(api: &'a Api, name: &str, word: &str) -> Result<&'a AbTest> {
     known.get(name).ok_or_else(|| exit::unknown(&format!("{word} an A/B test"), name, known.keys()))
 }
 
-/// One test, counted now.
+/// One test, as its clients were counted last.
 pub async fn one(State(api): State<Api>, Path(name): Path<String>) -> Result<Response, Failed> {
     configured(&api, &name, "show")?;
-    let found = state(&api, &name).await?;
-    let running = found.test.as_ref().filter(|t| t.is_open() && t.since().is_some());
-    if let Some(test) = running {
-        // Whoever looks gets what is known now; that it is looked at costs nothing.
-        let taken = look::clients(api.watchman.lake.clone(), test).await?;
-        let fresh = look::findings(test.clone(), taken).await?;
-        api.ab_tests.with(&name, |known| known.found = Some((test.id(), fresh)));
-    }
-    Ok(axum::Json(view(&api, &name, &found)).into_response())
+    Ok(axum::Json(view(&api, &name, &state(&api, &name).await?)).into_response())
 }
 
 /// Carries out what a person says.
@@ -89,6 +81,7 @@ pub async fn command(
             if said.reason.trim().is_empty() {
                 return Err(failure(exit::USAGE, "start an A/B test: say why with --reason: it is recorded").into());
             }
+            let _alone = api.ab_tests.starting.lock().await;
             let spec = register_test(&api, &name, configured, &said.versions, &person).await?;
             let command = Command::Start { spec: Box::new(spec), by, reason: said.reason, at };
             api.plane.control().execute::<Tests>(stream(&name), None, command).await.map_err(refused)?;
@@ -188,6 +181,6 @@ async fn adopt(api: &Api, name: &str, said: &Said, person: &Person) -> Result<()
     }
     let id = steer::begin(api, person, Start { service, version, change: Some(change), ..Start::default() }).await?;
     let (by, at) = (person.name.clone(), clock::now());
-    let command = Command::Adopt { variant: said.variant.clone(), release: id.number, by, at };
+    let command = Command::Adopt { test: test.number, variant: said.variant.clone(), release: id.number, by, at };
     tell(api, name, command).await.map_err(|error| refuse(format!("{BY}: {error:#}")))
 }

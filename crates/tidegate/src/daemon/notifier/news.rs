@@ -1,5 +1,6 @@
 //! Records of the journal as what people and tools are told.
 
+use crate::daemon::duty::Whom;
 use crate::daemon::story;
 use serde::de::DeserializeOwned;
 use tidegate_core::machine::Machine;
@@ -37,11 +38,14 @@ pub fn news(record: &Record) -> Option<Item> {
 }
 
 /// Whom a record calls, where it calls somebody.
-pub fn called(record: &Record) -> Option<String> {
+pub fn called(record: &Record) -> Whom {
+    if record.kind != duty::Calls::KIND {
+        return Whom::OnDuty;
+    }
     match serde_json::from_value(record.body.clone()) {
-        Ok(duty::Event::Escalated { to, .. }) if record.kind == duty::Calls::KIND => to.person,
-        Ok(duty::Event::Called { to, .. }) if record.kind == duty::Calls::KIND => to?.person,
-        _ => None,
+        Ok(duty::Event::Escalated { to, .. }) => Whom::Only(to.person),
+        Ok(duty::Event::Called { to, .. }) => Whom::Only(to.and_then(|to| to.person)),
+        Ok(duty::Event::Answered { .. }) | Err(_) => Whom::Only(None),
     }
 }
 

@@ -28,6 +28,7 @@ impl Player<'_> {
             strategy,
             change: &act.name,
             disagreement: candidate.report.disagreement,
+            risk: None,
         };
         let plane = &self.run.plane;
         if noted.note("rollout").is_none()

@@ -39,6 +39,12 @@ const WINDOW_MS: u64 = 30 * 86_400_000;
 /// In whose name candidates are asked for where others must approve them.
 const BY: &str = "training";
 
+/// How a release goes: by which strategy, and of which path that is.
+struct Way {
+    strategy: String,
+    path: Option<Choice>,
+}
+
 /// Trains one model.
 pub struct Trainer {
     pub desk: Desk,
@@ -247,31 +253,33 @@ impl Trainer {
 
     /// Starts the candidate's release on a service where it has not started; how it ended, where it has.
     async fn release_on(&self, training: &Training, version: &str, service: &str, known: Option<u64>) -> Result<Option<Ended>> {
-        let number = match known {
-            Some(number) => number,
+        let of = |number| RolloutId { service: service.to_owned(), number };
+        let (id, way) = match known {
+            Some(number) => (of(number), None),
             None => {
                 let newest = self.plane.newest(service).await?;
                 if newest.as_ref().is_some_and(|(_, s)| s.rollout().is_some_and(|r| !r.phase.is_terminal())) {
                     // Another release is under way: its end comes first.
                     return Ok(None);
                 }
-                if !self.is_let(training, version, service).await? {
-                    return Ok(None);
-                }
-                let release = newest.map_or(1, |(id, _)| id.number + 1);
-                let service = service.to_owned();
+                let id = of(newest.map_or(1, |(id, _)| id.number + 1));
+                let Some(way) = self.is_let(training, version, &id).await? else { return Ok(None) };
                 // Recorded first: a crash between the two starts the same number again, not another.
+                let (service, release) = (service.to_owned(), id.number);
                 self.tell(Command::Release { number: training.number, service, release, at: clock::now() }).await?;
-                release
+                (id, Some(way))
             }
         };
-        let id = RolloutId { service: service.to_owned(), number };
         if self.plane.state(&id).await?.rollout().is_none() {
-            // The number may be from before a crash.
-            if !self.is_let(training, version, service).await? {
-                return Ok(None);
-            }
-            self.start(training, version, &id).await?;
+            let way = match way {
+                Some(way) => way,
+                // The number is from before a crash.
+                None => match self.is_let(training, version, &id).await? {
+                    Some(way) => way,
+                    None => return Ok(None),
+                },
+            };
+            self.start(training, version, &id, way).await?;
         }
         let state = self.plane.state(&id).await?;
         let open = state.rollout();
@@ -282,19 +290,19 @@ impl Trainer {
         Ok(open.and_then(release::outcome).filter(|o| *o != Ended::Held))
     }
 
-    /// Whether nothing stands still and people let the candidate be released on a service; where others must approve it, they are asked.
-    /// What was trained in a freeze is kept until its end, or until it can be told whether there is one.
-    async fn is_let(&self, training: &Training, version: &str, service: &str) -> Result<bool> {
+    /// The way in which the candidate is released, where nothing stands still and people let it; where others must approve it, they
+    /// are asked. What was trained in a freeze is kept until its end, or until it can be told whether there is one.
+    async fn is_let(&self, training: &Training, version: &str, id: &RolloutId) -> Result<Option<Way>> {
+        let service = id.service.as_str();
         let still = self.watchman.stands_still(service).await.map_err(|e| exit::failure(exit::OUTSIDE, format!("{e:#}")))?;
         if still.is_some() || self.watchman.in_test(service).await?.is_some() {
-            return Ok(false);
+            return Ok(None);
         }
         let config = &self.shop.opened.config;
         let known = self.shop.known(&self.desk.model, version, &self.root(training.number)).await?;
         let candidate = known.with_context(|| format!("version {version} is not registered"))?;
-        let number = self.plane.newest(service).await?.map_or(1, |(id, _)| id.number + 1);
-        let (strategy, _) = self.strategy(&RolloutId { service: service.to_owned(), number }).await?;
-        let subject = people::subject(config, service, &candidate.version, &strategy)?;
+        let way = self.way(id).await?;
+        let subject = people::subject(config, service, &candidate.version, &way.strategy)?;
         // Who wanted it does not approve it.
         let asked = training.triggers.iter().find_map(|t| if let Trigger::Asked { by, .. } = t { Some(by) } else { None });
         let name = asked.or(training.approved.as_ref()).filter(|name| !is_nameless(name)).map_or(BY, String::as_str);
@@ -305,30 +313,29 @@ impl Trainer {
         }
         match people::leave(&self.plane, config, service, &subject, &by).await {
             // An emergency is a person's: what starts by itself waits for approvals all the same.
-            Ok(leave) => Ok(!matches!(leave, Leave::Glass { .. })),
+            Ok(leave) => Ok((!matches!(leave, Leave::Glass { .. })).then_some(way)),
             // What is withheld was asked for, and is looked at again.
-            Err(error) if exit::code_of(&error) == exit::REFUSED => Ok(false),
+            Err(error) if exit::code_of(&error) == exit::REFUSED => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// By which strategy, and of which path that is.
-    async fn strategy(&self, id: &RolloutId) -> Result<(String, Option<Choice>)> {
+    async fn way(&self, id: &RolloutId) -> Result<Way> {
         if let Some(named) = &self.desk.config.release {
-            return Ok((named.clone(), None));
+            return Ok(Way { strategy: named.clone(), path: None });
         }
         let config = &self.shop.opened.config;
         let of_service = config.services.get(&id.service).map(|s| s.release.clone()).unwrap_or_default();
         let path = gating::path(&self.plane, config, &id.service, id.number).await?;
-        Ok((path.as_ref().map_or(of_service, |path| path.strategy.clone()), path))
+        Ok(Way { strategy: path.as_ref().map_or(of_service, |path| path.strategy.clone()), path })
     }
 
-    async fn start(&self, training: &Training, version: &str, id: &RolloutId) -> Result<()> {
+    /// In the way that people let it go: another draw could be of a path that nobody approved.
+    async fn start(&self, training: &Training, version: &str, id: &RolloutId, Way { strategy, path }: Way) -> Result<()> {
         let config = &self.shop.opened.config;
         let root = self.root(training.number);
         let known = self.shop.known(&self.desk.model, version, &root).await?;
         let candidate = known.with_context(|| format!("version {version} is not registered"))?;
-        let (strategy, path) = self.strategy(id).await?;
         let change = self.change(training.number);
         if let Some(block) = self.watchman.block(&id.service, &self.desk.model, version, &strategy).await? {
             return Err(exit::failure(exit::REFUSED, block.why));
@@ -346,6 +353,7 @@ impl Trainer {
             strategy: &strategy,
             change: &change,
             disagreement: candidate.report.disagreement,
+            risk: None,
         };
         release::start(&self.plane, config, &wish, Some(id.number)).await?;
         gating::take(&self.plane, id, path).await?;

@@ -3,6 +3,7 @@
 use super::{ABOVE_ZERO, key};
 use crate::config::resolve;
 use crate::config::shape::{Key, Need, Preset, Shape, Table};
+use tidegate_core::risk::BANDS_MAX;
 use tidegate_core::rollout::{DURATION_MS_MAX, STAGES_MAX};
 
 pub(super) const PROBABILITY: Shape = Shape::Number { min: 0.0, max: 1.0, open: true };
@@ -38,6 +39,21 @@ pub(super) static STRATEGY: Table = Table {
             Need::Optional,
             "What keeps a release from starting, and pauses one before it carries all traffic. `drift`: live inputs no longer look like the rows that the candidate was trained on; `data`: the newest check of a dataset failed.",
         ),
+        key(
+            "by_risk",
+            Shape::List { item: &Shape::Table(&BAND), min: 1, max: BANDS_MAX },
+            Need::Optional,
+            "Other strategies for changes of low risk, in growing order. Changes above them, and those whose risk nobody told, take this one.",
+        ),
+    ],
+};
+
+static BAND: Table = Table {
+    title: "releases.NAME.by_risk",
+    doc: "Who starts a release may tell the change's risk, a chance from 0 to 1: the first band that it lies below decides.",
+    keys: &[
+        key("below", Shape::Number { min: 0.0, max: 1.0, open: false }, Need::Required, "The first risk that is too high for it."),
+        key("release", Shape::Ref("releases"), Need::Required, "The strategy; it has no bands of its own."),
     ],
 };
 

@@ -47,6 +47,7 @@ fn preset() -> Strategy {
         exposure_max: None,
         judge: JudgeSettings::preset(),
         blocked_by: BlockedBy::default(),
+        by_risk: vec![],
     }
 }
 
@@ -66,6 +67,7 @@ fn taken_by_the_machine(strategy: &Strategy) {
         exposure_max: None,
         affinity: None,
         offline_disagreement: None,
+        risk: None,
         deadlines: Deadlines::default(),
     };
     assert_eq!(Spec::build(draft).err(), None);
