@@ -346,7 +346,7 @@ pub async fn command(
 /// # Errors
 /// What the machine refuses.
 pub async fn execute(api: &Api, name: &str, command: Command) -> Result<()> {
-    let refused = |error: anyhow::Error| failure(exit::REFUSED, format!("{error:#}"));
+    let refused = |error: anyhow::Error| failure(exit::REFUSED, error.to_string());
     api.plane.control().execute::<Trains>(stream(name), None, command).await.map_err(refused).map(drop)
 }
 

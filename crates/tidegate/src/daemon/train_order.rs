@@ -63,7 +63,7 @@ pub async fn command(
         }
         _ => return Err(failure(exit::NOT_FOUND, format!("`{word}` is no word of an order: known are propose, accept")).into()),
     };
-    let refused = |error: anyhow::Error| failure(exit::REFUSED, format!("{error:#}"));
+    let refused = |error: anyhow::Error| failure(exit::REFUSED, error.to_string());
     api.plane.control().execute::<Orders>(stream(&name), None, command).await.map_err(refused)?;
     Ok(axum::Json(state(&api, &name).await?).into_response())
 }
