@@ -25,6 +25,7 @@ mod plane;
 mod regions;
 mod scenario;
 mod script;
+mod signatures;
 mod story;
 mod train;
 mod world;

@@ -152,7 +152,7 @@ pub(crate) fn harm_in_the_second_region() -> Story {
         return Teller::new().end("it is no passage".to_owned());
     };
     let reason = "version 2, staging first".to_owned();
-    line.give(&Command::Depart { spec, together: false, by: "ada".to_owned(), reason, at: line.teller.now });
+    line.give(&Command::Depart { spec, together: false, fit: None, by: "ada".to_owned(), reason, at: line.teller.now });
     for _ in 0..LOOKS_MAX {
         line.carry_out();
         line.look();

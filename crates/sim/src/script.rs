@@ -6,6 +6,7 @@ use crate::halted;
 use crate::people;
 use crate::regions;
 use crate::scenario::{Scenario, Truth};
+use crate::signatures;
 use crate::story::Story;
 use crate::train;
 use crate::world::World;
@@ -33,6 +34,8 @@ pub enum Script {
     Guilty,
     /// A train of four services whose last release is harmful.
     Train,
+    /// A train that is refused for a signature, and one that stands still for one.
+    Signatures,
     /// An A/B test of a harmful variant, a better one and one that is no different.
     Ab,
     /// One version in staging and two regions, harmful in the second.
@@ -53,6 +56,7 @@ pub fn play(script: Script) -> Story {
         Script::Halted => halted::environment(),
         Script::Guilty => guilty::one_of_two(),
         Script::Train => train::back_past_what_cannot_be_undone(),
+        Script::Signatures => signatures::refused_and_stopped(),
         Script::Ab => ab::one_of_each(),
         Script::Regions => regions::harm_in_the_second_region(),
     }

@@ -165,6 +165,25 @@ fn a_scripted_train_goes_back_in_reverse_past_what_cannot_be_undone() {
 }
 
 #[test]
+fn a_scripted_train_is_refused_for_a_signature_and_another_stands_still_for_one() {
+    let marks = [
+        "refused: let a train depart: signatures do not fit: `spend` of `rows`: features version 2 does not give it",
+        "ada lets the train depart: spend keeps its old name, too",
+        "features: signatures fit",
+        "features: its release begins",
+        "features: released",
+        "mary releases page 5",
+        "ranker: signatures do not fit: `score` of `scores`: ranker version 2 gives float32, page version 5 takes string",
+        "mary takes page 5 back",
+        "ranker: signatures fit",
+        "ranker: its release begins",
+        "ranker: released",
+        "the train has ended: arrived",
+    ];
+    told(Script::Signatures, &marks);
+}
+
+#[test]
 fn a_scripted_test_stops_what_harms_and_finds_what_is_better() {
     let marks = [
         "ada starts the test, and everything of it is registered",

@@ -60,9 +60,11 @@ impl Line {
     fn carry_out(&mut self) {
         for want in wants(&self.engine.state::<Trains>(STREAM).unwrap_or_default(), self.teller.now) {
             let service = match &want {
-                Want::Start { service, .. } | Want::Go { service, .. } | Want::Undo { service, .. } | Want::Abort { service, .. } => {
-                    service.clone()
-                }
+                Want::Start { service, .. }
+                | Want::Check { service }
+                | Want::Go { service, .. }
+                | Want::Undo { service, .. }
+                | Want::Abort { service, .. } => service.clone(),
             };
             let Some((name, after, irreversible, truth)) = CARS.iter().find(|(name, ..)| *name == service).copied() else { continue };
             let is_there = |line: &Line, service: &str| line.there.get(service) == Some(&true);
@@ -93,7 +95,7 @@ impl Line {
                     }
                 }
                 // The world of a release is over when its end is known.
-                Want::Abort { .. } | Want::Go { .. } => {}
+                Want::Abort { .. } | Want::Go { .. } | Want::Check { .. } => {}
             }
         }
     }
@@ -124,6 +126,7 @@ impl Line {
 pub(crate) fn words(event: &Event) -> String {
     match event {
         Event::Departed { by, reason, .. } => format!("{by} lets the train depart: {reason}"),
+        Event::Checked { service, fit, .. } => format!("{service}: {}", fit.words()),
         Event::Started { service, .. } => format!("{service}: its release begins"),
         Event::Arrived { service, .. } => format!("{service}: released"),
         Event::WentBack { service, why, .. } => format!("{service}: {why}"),
@@ -172,6 +175,7 @@ pub(crate) fn back_past_what_cannot_be_undone() -> Story {
     line.give(&Command::Depart {
         spec,
         together: false,
+        fit: None,
         by: "ada".to_owned(),
         reason: "the summer's features".to_owned(),
         at: line.teller.now,

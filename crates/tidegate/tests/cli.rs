@@ -93,6 +93,10 @@ mod stored;
 #[cfg(feature = "data")]
 #[path = "cli/train.rs"]
 mod train;
+#[path = "cli/train_fit.rs"]
+mod train_fit;
+#[path = "cli/train_order.rs"]
+mod train_order;
 #[path = "cli/up.rs"]
 mod up;
 #[path = "cli/world.rs"]

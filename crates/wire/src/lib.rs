@@ -17,6 +17,7 @@ pub mod junit;
 pub mod kserve;
 pub mod kubernetes;
 pub mod notify;
+pub mod order;
 pub mod prometheus;
 pub mod record;
 pub mod report;

@@ -45,6 +45,7 @@ fn version(version: &str, change: &str) -> ModelEvent {
         golden: None,
         profile: None,
         signature: Signature { inputs: vec![], outputs: vec![] },
+        interface: crate::model::Interface::default(),
         metrics: serde_json::json!({ "auc": 0.9 }),
         lineage,
         at: At(1),

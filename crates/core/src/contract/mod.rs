@@ -33,6 +33,7 @@ pub use judge::judge_expectation;
 pub use kind::{IgnorePair, IgnoreRow, Kind, MatchOn, OutlierMethod, Quantile, SetRelation, Statistic};
 pub use profile::{CATEGORIES_MAX, CategoryProfile, ColumnProfile, NumberProfile, PROFILE_VALUES_MAX, Profile};
 pub use query::Query;
+pub(crate) use schema::widens;
 pub use schema::{ColumnChange, Compatibility, SchemaChange, compare_schemas};
 pub use value::{Bounds, Value, instant_micros};
 

@@ -147,7 +147,7 @@ pub fn compare_schemas(old: &[(String, String)], new: &[(String, String)], optio
 }
 
 /// Whether `to` holds every value of `from`.
-fn widens(from: &str, to: &str) -> bool {
+pub(crate) fn widens(from: &str, to: &str) -> bool {
     // A column of nothing but nulls fits into any type.
     if from == "null" {
         return true;

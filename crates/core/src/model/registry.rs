@@ -3,7 +3,7 @@
 use crate::gate::GateReport;
 use crate::id::{At, Digest};
 use crate::machine::Machine;
-use crate::model::Signature;
+use crate::model::{Interface, Signature};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -41,6 +41,9 @@ pub struct ModelVersion {
     pub profile: Option<Digest>,
     /// Inputs and outputs of the model file.
     pub signature: Signature,
+    /// What it gives to others and takes from them.
+    #[serde(default, skip_serializing_if = "Interface::is_empty")]
+    pub interface: Interface,
     /// Metrics that the pipeline wrote.
     pub metrics: serde_json::Value,
     /// Where it came from.

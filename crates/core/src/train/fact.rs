@@ -1,5 +1,6 @@
 //! What happens to a train, what people and releases tell it, and what it asks for.
 
+use super::fit::Fit;
 use super::spec::Spec;
 use crate::id::At;
 use serde::{Deserialize, Serialize};
@@ -49,10 +50,22 @@ pub enum Event {
         /// All of them switch at once, when each is ready.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         together: bool,
+        /// Whether signatures of its versions fit; none: that was not looked at.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fit: Option<Fit>,
         /// Who.
         by: String,
         /// Why.
         reason: String,
+        /// When.
+        at: At,
+    },
+    /// Before a car's release: whether its version fits those that it will meet, as they are now.
+    Checked {
+        /// Of which service.
+        service: String,
+        /// What was found. Where it does not fit the train stands still.
+        fit: Fit,
         /// When.
         at: At,
     },
@@ -81,6 +94,9 @@ pub enum Event {
     Arrived {
         /// Of which service.
         service: String,
+        /// How many others must find it good now.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        approvals: u32,
         /// When.
         at: At,
     },
@@ -170,6 +186,11 @@ pub enum Event {
     },
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
 /// What somebody wants, or what was seen of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
@@ -179,10 +200,21 @@ pub enum Command {
         spec: Spec,
         /// All of them switch at once, when each is ready.
         together: bool,
+        /// Whether signatures of its versions fit; none: that is not looked at, then and later.
+        fit: Option<Fit>,
         /// Who.
         by: String,
         /// Why.
         reason: String,
+        /// When.
+        at: At,
+    },
+    /// Whether a car's version fits those that its release will meet was looked at.
+    Checked {
+        /// Of which service.
+        service: String,
+        /// What was found.
+        fit: Fit,
         /// When.
         at: At,
     },
@@ -282,6 +314,7 @@ impl Command {
     pub(super) fn at(&self) -> At {
         match self {
             Command::Depart { at, .. }
+            | Command::Checked { at, .. }
             | Command::Started { at, .. }
             | Command::Arrived { at, .. }
             | Command::Ready { at, .. }
@@ -305,6 +338,9 @@ pub enum Refused {
     /// One at a time.
     #[error("let a train depart: number {0} is under way: wait for its end, or let it go back")]
     UnderWay(u64),
+    /// What its versions give does not fit what others take.
+    #[error("let a train depart: {0}")]
+    Misfit(String),
     /// None is under way.
     #[error("{0} a train: none is under way")]
     None(&'static str),
@@ -330,6 +366,11 @@ pub enum Refused {
 /// What is to be done about the releases of a train. Doing it twice is harmless.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Want {
+    /// See whether its version fits those that its release will meet.
+    Check {
+        /// Of which service.
+        service: String,
+    },
     /// Start a release.
     Start {
         /// Of which service.

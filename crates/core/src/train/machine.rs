@@ -1,6 +1,7 @@
 //! When each car may start, and what is undone when one of them goes back.
 
 use super::fact::{Cause, Command, End, Event, Refused, Want};
+use super::fit::Fit;
 use super::spec::{Car, Spec};
 use crate::id::At;
 use crate::line::line;
@@ -109,6 +110,12 @@ pub struct Train {
     /// Until when what was last decided of a car is on its way to it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub settles: BTreeMap<String, At>,
+    /// Whether signatures of its versions fitted when it departed; none: that is not looked at.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fit: Option<Fit>,
+    /// What was last found of each car before its release.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fits: BTreeMap<String, Fit>,
 }
 
 /// The fold of a train's facts.
@@ -150,6 +157,24 @@ impl Train {
         self.all_after(car).into_iter().all(|follower| self.is_gone(follower))
     }
 
+    /// The first car that waits though its turn has come, for what it or others give does not fit what is taken.
+    #[must_use]
+    pub fn misfit(&self) -> Option<(&str, &Fit)> {
+        let bad = self.fits.iter().find(|(service, fit)| !fit.allows() && self.car(service) == CarState::Waits);
+        bad.map(|(service, fit)| (service.as_str(), fit))
+    }
+
+    /// What is next of a car whose turn has come: nothing starts that was not found to fit, or while another one does not.
+    fn begin(&self, car: &Car) -> Option<Want> {
+        let (service, version) = (car.service.clone(), car.version.clone());
+        match self.fits.get(&car.service) {
+            _ if self.fit.is_none() => Some(Want::Start { service, version }),
+            Some(fit) if fit.allows() => self.misfit().is_none().then_some(Want::Start { service, version }),
+            // One that does not fit is looked at again: somebody may have put it right.
+            _ => Some(Want::Check { service }),
+        }
+    }
+
     /// Whether what was last decided of a service has arrived there.
     fn is_settled(&self, service: &str, now: At) -> bool {
         self.settles.get(service).is_none_or(|at| *at <= now)
@@ -165,9 +190,7 @@ pub fn wants(state: &State, now: At) -> Vec<Want> {
     let of = |car: &Car| {
         let service = car.service.clone();
         match (&train.phase, train.car(&car.service)) {
-            (Phase::Forward, CarState::Waits) if train.together || car.after.iter().all(arrived) => {
-                Some(Want::Start { service, version: car.version.clone() })
-            }
+            (Phase::Forward, CarState::Waits) if train.together || car.after.iter().all(arrived) => train.begin(car),
             (Phase::Forward, CarState::Ready { release }) if train.switched => Some(Want::Go { service, release }),
             (Phase::Back { .. }, CarState::Runs { release } | CarState::Ready { release }) => Some(Want::Abort { service, release }),
             (Phase::Back { .. }, CarState::Arrived { release } | CarState::Verifies { release, .. })
@@ -203,7 +226,7 @@ impl Machine for Trains {
     }
 
     fn evolve(mut state: State, event: &Event) -> State {
-        if let Event::Departed { number, spec, together, by, at, .. } = event {
+        if let Event::Departed { number, spec, together, fit, by, at, .. } = event {
             let cars = spec.cars().iter().map(|car| (car.service.clone(), CarState::Waits)).collect();
             state.train = Some(Train {
                 number: *number,
@@ -215,6 +238,8 @@ impl Machine for Trains {
                 together: *together,
                 switched: false,
                 settles: BTreeMap::new(),
+                fit: fit.clone(),
+                fits: BTreeMap::new(),
             });
         } else if let Some(train) = &mut state.train {
             apply(train, event);
@@ -250,7 +275,7 @@ fn apply(train: &mut Train, event: &Event) {
     let (service, next) = match event {
         Event::Started { service, release, .. } => (service, CarState::Runs { release: *release }),
         Event::Ready { service, .. } => (service, CarState::Ready { release: release(train, service) }),
-        Event::Arrived { service, at } => (service, arrived(train, service, release(train, service), *at)),
+        Event::Arrived { service, at, .. } => (service, arrived(train, service, release(train, service), *at)),
         Event::Verified { service, .. } => (service, CarState::Arrived { release: release(train, service) }),
         Event::Disturbed { service, .. } | Event::Calmed { service, .. } | Event::Approved { service, .. } => {
             (service, looked_after(train.car(service), event))
@@ -259,6 +284,10 @@ fn apply(train: &mut Train, event: &Event) {
         Event::Undone { service, .. } => (service, CarState::Undone),
         Event::Asked { service, why, .. } => (service, CarState::Asks { release: release(train, service), why: why.clone() }),
         Event::Left { service, by, .. } => (service, CarState::Left { by: by.clone() }),
+        Event::Checked { service, fit, .. } => {
+            train.fits.insert(service.clone(), fit.clone());
+            return;
+        }
         Event::Switched { .. } => return train.switched = true,
         Event::TurnedBack { cause, .. } => return train.phase = Phase::Back { cause: cause.clone() },
         Event::Ended { how, .. } => return train.phase = Phase::Ended { how: *how },
@@ -332,15 +361,18 @@ fn direct(state: &State, command: &Command) -> Result<Vec<Event>, Refused> {
         Command::TurnBack { by, reason, .. } if !said(by, reason) => return Err(Refused::NoReason("let go back")),
         Command::Leave { by, reason, .. } if !said(by, reason) => return Err(Refused::NoReason("leave a part of")),
         Command::Approve { by, reason, .. } if !said(by, reason) => return Err(Refused::NoReason("approve a part of")),
-        Command::Depart { spec, together, by, reason, at } => {
+        Command::Depart { spec, together, fit, by, reason, at } => {
             if let Some(train) = open {
                 // The same again, as after an answer that was lost.
                 let same = train.spec == *spec && train.together == *together && train.by == *by;
                 return if same { Ok(vec![]) } else { Err(Refused::UnderWay(train.number)) };
             }
+            if let Some(fit) = fit.as_ref().filter(|fit| !fit.allows()) {
+                return Err(Refused::Misfit(fit.words()));
+            }
             let number = state.train.as_ref().map_or(0, |train| train.number) + 1;
-            let (spec, by, reason) = (spec.clone(), by.clone(), line(reason, TEXT_BYTES_MAX));
-            return Ok(vec![Event::Departed { number, spec, together: *together, by, reason, at: *at }]);
+            let (spec, fit, by, reason) = (spec.clone(), fit.clone(), by.clone(), line(reason, TEXT_BYTES_MAX));
+            return Ok(vec![Event::Departed { number, spec, together: *together, fit, by, reason, at: *at }]);
         }
         _ => {}
     }
@@ -405,6 +437,10 @@ fn looked(train: &Train, service: &str, halt: Option<&str>, (watched_since, at):
 fn seen_of(train: &Train, command: &Command) -> Option<Event> {
     let forward = train.phase == Phase::Forward;
     Some(match command {
+        Command::Checked { service, fit, at } if forward && train.spec.car(service).is_some() => {
+            let news = train.car(service) == CarState::Waits && train.fits.get(service) != Some(fit);
+            return news.then(|| Event::Checked { service: service.clone(), fit: fit.clone(), at: *at });
+        }
         Command::Started { service, release, at } if train.car(service) == CarState::Waits && train.spec.car(service).is_some() => {
             // Begun just before the train turned: known, so that it is ended.
             Event::Started { service: service.clone(), release: *release, at: *at }
@@ -413,7 +449,8 @@ fn seen_of(train: &Train, command: &Command) -> Option<Event> {
             Event::Ready { service: service.clone(), at: *at }
         }
         Command::Arrived { service, at } if matches!(train.car(service), CarState::Runs { .. } | CarState::Ready { .. }) => {
-            Event::Arrived { service: service.clone(), at: *at }
+            let approvals = train.spec.car(service).and_then(|car| car.verify).map_or(0, |verify| verify.approvals);
+            Event::Arrived { service: service.clone(), approvals, at: *at }
         }
         Command::WentBack { service, why, at } => match train.car(service) {
             CarState::Runs { .. } | CarState::Ready { .. } => {

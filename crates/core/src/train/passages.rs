@@ -26,7 +26,7 @@ fn places() -> Spec {
 }
 
 fn depart(spec: Spec, together: bool) -> Command {
-    Command::Depart { spec, together, by: "ada".to_owned(), reason: "summer".to_owned(), at: At(0) }
+    Command::Depart { spec, together, fit: None, by: "ada".to_owned(), reason: "summer".to_owned(), at: At(0) }
 }
 
 fn give(state: &State, command: &Command) -> State {
@@ -174,6 +174,7 @@ impl World {
                 let all = spec.cars().iter().all(|car| self.ready.contains(&car.service) || self.done.contains_key(&car.service));
                 (back || !together || !all).then_some("one switches before all are ready")
             }
+            Want::Check { .. } => Some("signatures are looked at of a train that departed without"),
             Want::Abort { .. } => (!back).then_some("one is ended on the way on"),
             Want::Undo { service, .. } => {
                 // Here all others but staging and Europe come last.
@@ -224,6 +225,7 @@ fn next(state: &State, now: i64, rng: &mut Rng, harm: u64) -> Option<Command> {
                     Command::Arrived { service, at }
                 }
             }
+            Want::Check { service } => back(service),
             Want::Abort { service, .. } => back(service),
             Want::Undo { service, .. } => Command::Undone { service, at },
         });

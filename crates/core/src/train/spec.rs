@@ -136,6 +136,22 @@ impl Spec {
         self.cars.iter().find(|car| car.service == service)
     }
 
+    /// Whether a service comes after another one, directly or through others.
+    #[must_use]
+    pub fn comes_after(&self, service: &str, other: &str) -> bool {
+        let (mut look, mut asked): (Vec<&str>, Vec<&str>) = (vec![service], vec![]);
+        while let Some(car) = look.pop().and_then(|name| self.car(name)) {
+            for after in car.after.iter().filter(|after| !asked.contains(&after.as_str())).collect::<Vec<_>>() {
+                if after == other {
+                    return true;
+                }
+                asked.push(after);
+                look.push(after);
+            }
+        }
+        false
+    }
+
     /// Those that come right after a service.
     pub fn followers<'a>(&'a self, service: &'a str) -> impl Iterator<Item = &'a Car> {
         self.cars.iter().filter(move |car| car.after.iter().any(|after| after == service))

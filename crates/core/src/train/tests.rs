@@ -22,7 +22,7 @@ fn diamond() -> Spec {
 }
 
 fn depart(spec: Spec) -> Command {
-    Command::Depart { spec, together: false, by: "ada".to_owned(), reason: "summer".to_owned(), at: At(0) }
+    Command::Depart { spec, together: false, fit: None, by: "ada".to_owned(), reason: "summer".to_owned(), at: At(0) }
 }
 
 fn give(state: &State, command: &Command) -> State {
@@ -45,7 +45,7 @@ fn next(state: &State) -> Vec<Command> {
                 all.push(Command::WentBack { service, why: "no such version".to_owned(), at });
             }
             Want::Abort { service, .. } => all.push(Command::CannotUndo { service, why: "it is the first".to_owned(), at }),
-            Want::Go { .. } => {}
+            Want::Go { .. } | Want::Check { .. } => {}
             Want::Undo { service, .. } => {
                 all.push(Command::Undone { service: service.clone(), at });
                 all.push(Command::CannotUndo { service, why: "another release is under way".to_owned(), at });
@@ -84,6 +84,7 @@ fn sound(state: &State) -> Option<&'static str> {
                     return Some("a release starts before what it needs, or on the way back");
                 }
             }
+            Want::Check { .. } => return Some("signatures are looked at of a train that departed without"),
             Want::Go { .. } => return Some("a train whose cars go one after the other switches"),
             Want::Abort { .. } if !back => return Some("a release is ended on the way on"),
             Want::Abort { .. } => {}

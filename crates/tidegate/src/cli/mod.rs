@@ -34,6 +34,7 @@ mod status;
 mod tests;
 mod token;
 mod train;
+mod train_order;
 mod up;
 
 #[cfg(feature = "data")]

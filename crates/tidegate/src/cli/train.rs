@@ -2,6 +2,7 @@
 
 use super::Context;
 use super::people::{part, time};
+use super::train_order;
 use crate::client;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
@@ -11,6 +12,7 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use tidegate_core::train::Fit;
 use tidegate_wire::config::unit::duration_text;
 
 /// What can be done with trains.
@@ -18,14 +20,31 @@ use tidegate_wire::config::unit::duration_text;
 pub enum TrainCommand {
     /// Lists them, with how each service stands and what it waits for
     List,
+    /// Shows one, with every pair of versions whose signatures were compared
+    Show(Name),
     /// Releases versions of its services, each after those that it needs
     Depart(Depart),
+    /// Shows the order that follows from traces and manifests, with its evidence, and what tidegate.yaml would say
+    Infer(train_order::Infer),
+    /// Records such an order, which is used once somebody accepted it
+    Propose(train_order::Propose),
+    /// Accepts the order that is proposed
+    Accept(train_order::Accept),
+    /// Shows the order that is used, and the one that waits for somebody's word
+    Order(Name),
     /// Takes everything back, in the reverse order
     Back(Say),
     /// Leaves a service as it is, about which a person was called, and goes on with the others
     Leave(Leave),
     /// Finds a service good that waits for somebody's word before those after it begin
     Approve(Leave),
+}
+
+/// A train.
+#[derive(Debug, Args)]
+pub struct Name {
+    /// Its name
+    name: String,
 }
 
 /// A departure.
@@ -68,6 +87,11 @@ pub fn train(context: &Context, command: &TrainCommand) -> Result<u8> {
     let places = Places::of(&root_of(&context.dir)?);
     let (name, word, body) = match command {
         TrainCommand::List => return list(context, &places),
+        TrainCommand::Show(Name { name }) => return show_one(context, &places, name),
+        TrainCommand::Infer(wanted) => return train_order::infer(context, wanted),
+        TrainCommand::Propose(wanted) => return train_order::offer(context, wanted),
+        TrainCommand::Accept(wanted) => return train_order::accept(context, wanted),
+        TrainCommand::Order(Name { name }) => return train_order::order(context, name),
         TrainCommand::Depart(depart) => {
             let body = json!({ "versions": versions(&depart.versions)?, "reason": depart.reason });
             (&depart.name, "depart", body)
@@ -113,6 +137,36 @@ fn list(context: &Context, places: &Places) -> Result<u8> {
     Ok(exit::OK)
 }
 
+fn show_one(context: &Context, places: &Places, name: &str) -> Result<u8> {
+    let all = client::ask(places, "show a train", Method::GET, "/api/v1/trains", None)?;
+    let Some(value) = all.get(name) else {
+        return Err(exit::unknown("show a train", name, all.as_object().into_iter().flat_map(serde_json::Map::keys)));
+    };
+    if context.json {
+        show::json(value)?;
+        return Ok(exit::OK);
+    }
+    let train = &value["train"];
+    let fits = train["fits"].as_object().into_iter().flatten().map(|(service, fit)| (format!("before {service}"), fit));
+    let details = std::iter::once(("at its departure".to_owned(), &train["fit"])).chain(fits).flat_map(|(when, fit)| compared(&when, fit));
+    rows(name, value).into_iter().chain(details).try_for_each(|row| show::line(&row))?;
+    Ok(exit::OK)
+}
+
+/// What was compared, what does not fit, and what was not checked.
+fn compared(when: &str, fit: &Value) -> Vec<String> {
+    let Ok(fit) = serde_json::from_value::<Fit>(fit.clone()) else { return vec![] };
+    let misfits = fit.misfits.iter().map(|misfit| format!("    {}", style::bad(&misfit.to_string())));
+    let rest = fit.pairs.iter().map(|pair| format!("    {pair}")).chain(fit.unchecked.iter().map(|why| format!("    not checked: {why}")));
+    std::iter::once(format!("  signatures {when}: {} compared", fit.compared)).chain(misfits).chain(rest).collect()
+}
+
+/// Whether signatures fitted, in one line.
+fn fitted(fit: &Value) -> Option<String> {
+    let fit: Fit = serde_json::from_value(fit.clone()).ok()?;
+    Some(if fit.allows() { fit.words() } else { style::bad(&fit.words()).to_string() })
+}
+
 /// A train as lines.
 pub fn rows(name: &str, value: &Value) -> Vec<String> {
     let train = &value["train"];
@@ -151,7 +205,8 @@ pub fn rows(name: &str, value: &Value) -> Vec<String> {
         let after = if after.is_empty() { String::new() } else { format!(" (after {})", after.join(", ")) };
         format!("  {service} version {}{after}: {word}", text(&car["version"]))
     };
-    std::iter::once(head).chain(train["spec"].as_array().into_iter().flatten().map(car)).collect()
+    let fit = fitted(&train["fit"]).map(|words| format!("  {words}"));
+    std::iter::once(head).chain(fit).chain(train["spec"].as_array().into_iter().flatten().map(car)).collect()
 }
 
 /// What a released service still has to show.

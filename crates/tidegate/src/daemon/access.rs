@@ -140,6 +140,9 @@ fn wanted(method: &Method, path: &str) -> Action {
         (_, ["api", "v1", "breakers", ..]) => Action::Release,
         (_, ["api", "v1", "trains", _, "back"] | ["api", "v1", "ab", _, "stop"]) => Action::Stop,
         (_, ["api", "v1", "trains", _, "approve"]) => Action::Approve,
+        (_, ["api", "v1", "trains", _, "order", "propose"]) => Action::Ask,
+        // Who may do it depends on whether people are named: it is looked at again.
+        (_, ["api", "v1", "trains", _, "order", "accept"]) => Action::Look,
         (_, ["api", "v1", "trains" | "notify" | "gating", ..]) => Action::Release,
         // What starts a release asks for it where others must approve it, and is looked at again.
         (_, ["api", "v1", "releases", _, _, ..] | ["api", "v1", "retrain", _, "approve"]) => Action::Release,

@@ -11,7 +11,8 @@ use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
 use super::{
-    ab, access, breaker, change, checking, deployments, duty, gating, may, notifier, people, release_view, steer, train, training,
+    ab, access, breaker, change, checking, deployments, duty, gating, may, notifier, people, release_view, steer, train, train_order,
+    training,
 };
 use crate::exit;
 use crate::workspace::Opened;
@@ -132,6 +133,8 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/breakers/{name}/{word}", post(breaker::command)),
         ("/api/v1/trains", get(train::all)),
         ("/api/v1/trains/{name}/{word}", post(train::command)),
+        ("/api/v1/trains/{name}/order", get(train_order::shown)),
+        ("/api/v1/trains/{name}/order/{word}", post(train_order::command)),
         ("/api/v1/ab", get(ab::all)),
         ("/api/v1/ab/{name}", get(ab::one)),
         ("/api/v1/ab/{name}/{word}", post(ab::command)),

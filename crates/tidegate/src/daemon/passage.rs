@@ -136,7 +136,7 @@ pub async fn start(api: &Api, person: &Person, wanted: &Start, passage: &Passage
     }
     let together = passage.together && one.is_none();
     let reason = wanted.change.clone().filter(|text| !text.trim().is_empty()).unwrap_or_else(|| format!("version {version}"));
-    let command = Command::Depart { spec, together, by: person.name.clone(), reason, at: clock::now() };
+    let command = Command::Depart { spec, together, fit: None, by: person.name.clone(), reason, at: clock::now() };
     train::execute(api, name, command).await?;
     match past {
         Some((place, what)) => people::used(&api.plane, place, what, &person.name).await,

@@ -4,9 +4,11 @@
 use super::access::{Principal, is_nameless};
 use super::api::{Api, Failed};
 use super::breaker;
+use super::fitting;
 use super::passage;
 use super::steer::{self, Start};
 use super::story::ended_words;
+use super::train_order;
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::register;
@@ -24,6 +26,7 @@ use tidegate_core::model::Models;
 use tidegate_core::rollout::{self, Phase as Of, Rollout};
 use tidegate_core::train::{CarState, Command, Phase, Spec, State as Trained, Train, Trains, Want, wants};
 use tidegate_engine::rollouts::{Input, RolloutId};
+use tidegate_wire::config::NamedTrain;
 
 /// How often a train that is under way is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -175,6 +178,11 @@ async fn carry_out(api: &Api, name: &str, state: &Trained, want: &Want) -> Resul
     let Some(train) = &state.train else { return Ok(None) };
     let by = mark(name, train);
     match want {
+        Want::Check { service } => {
+            let fit = fitting::of_step(api, name, train, service).await?;
+            api.trains.set(name, service, (!fit.allows()).then(|| fit.words()));
+            Ok(Some(Command::Checked { service: service.clone(), fit, at: clock::now() }))
+        }
         Want::Start { service, version } => start(api, name, train, service, version).await,
         Want::Go { service, release } => passage::go(api, by, RolloutId { service: service.clone(), number: *release }).await,
         Want::Abort { service, release } => {
@@ -189,7 +197,7 @@ async fn carry_out(api: &Api, name: &str, state: &Trained, want: &Want) -> Resul
             }
             Ok(None)
         }
-        Want::Undo { service, release } => undo(api, by, service, *release).await,
+        Want::Undo { service, release } => undo(api, name, train, service, *release).await,
     }
 }
 
@@ -212,6 +220,13 @@ async fn start(api: &Api, name: &str, train: &Train, service: &str, version: &st
         api.trains.set(name, service, Some("another release of it is under way: its end comes first".to_owned()));
         return Ok(None);
     }
+    if train.fit.is_some() {
+        // Somebody may have released another version since it was looked at.
+        let fit = fitting::of_step(api, name, train, service).await?;
+        if train.fits.get(service) != Some(&fit) {
+            return Ok(Some(Command::Checked { service: service.to_owned(), fit, at }));
+        }
+    }
     let people = &api.opened.config.people;
     let all = people.is_empty() || is_nameless(&train.by);
     let roles = if all { vec![Role::Developer, Role::ReleaseManager] } else { people.get(&train.by).cloned().unwrap_or_default() };
@@ -233,14 +248,18 @@ async fn start(api: &Api, name: &str, train: &Train, service: &str, version: &st
     }
 }
 
-async fn undo(api: &Api, by: String, service: &str, release: u64) -> Result<Option<Command>> {
-    let (id, at) = (RolloutId { service: service.to_owned(), number: release }, clock::now());
+async fn undo(api: &Api, name: &str, train: &Train, service: &str, release: u64) -> Result<Option<Command>> {
+    let (by, id, at) = (mark(name, train), RolloutId { service: service.to_owned(), number: release }, clock::now());
     let cannot = |why: String| Ok(Some(Command::CannotUndo { service: service.to_owned(), why, at }));
     if let Some((newest, _)) = api.plane.newest(service).await?.filter(|(newest, _)| *newest != id) {
         return cannot(format!("its release {release} is not the newest: {newest} came after it"));
     }
     if open(api, service, release).await?.is_none_or(|open| open.phase != Of::Done) {
         return Ok(None);
+    }
+    // What cannot be read is a person's too: going back does not wait for a file to be whole again.
+    if let Some(why) = fitting::of_return(api, name, train, service).await.unwrap_or_else(|error| Some(format!("{error:#}"))) {
+        return cannot(why);
     }
     let command = rollout::Command::Undo { by, reason: "the train goes back".to_owned(), at };
     match api.plane.drive(Input::Command { rollout: id.clone(), key: None, command }).await {
@@ -327,12 +346,12 @@ pub async fn command(
 /// # Errors
 /// What the machine refuses.
 pub async fn execute(api: &Api, name: &str, command: Command) -> Result<()> {
-    let refused = |error: anyhow::Error| failure(exit::REFUSED, format!("{error:#}"));
+    let refused = |error: anyhow::Error| failure(exit::REFUSED, error.to_string());
     api.plane.control().execute::<Trains>(stream(name), None, command).await.map_err(refused).map(drop)
 }
 
 async fn depart(api: &Api, name: &str, versions: &BTreeMap<String, String>, (by, reason): (String, String)) -> Result<Command> {
-    let Some(cars) = api.opened.config.trains.get(name) else {
+    let Some(NamedTrain { cars, inferred }) = api.opened.config.trains.get(name) else {
         let why = format!(
             "let train {name} depart: it is a service with environments: `tidegate release start {name} VERSION` takes it through them"
         );
@@ -343,10 +362,12 @@ async fn depart(api: &Api, name: &str, versions: &BTreeMap<String, String>, (by,
         let why = format!("let train {name} depart: `{other}` is not in it; its services are {}", names.join(", "));
         return Err(failure(exit::NOT_FOUND, why));
     }
+    let ordered = if *inferred { train_order::ordered(api, name, cars).await? } else { cars.clone() };
     for (service, version) in versions {
         is_there(api, name, service, version).await?;
     }
-    let spec = Spec::of_those(cars, |service| versions.get(service).cloned());
+    let spec = Spec::of_those(&ordered, |service| versions.get(service).cloned());
     let spec = spec.map_err(|problem| failure(exit::USAGE, format!("let train {name} depart: {problem}: name them as SERVICE=VERSION")))?;
-    Ok(Command::Depart { spec, together: false, by, reason, at: clock::now() })
+    let fit = Some(fitting::of_departure(api, name, &spec).await?);
+    Ok(Command::Depart { spec, together: false, fit, by, reason, at: clock::now() })
 }

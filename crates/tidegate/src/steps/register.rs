@@ -8,11 +8,12 @@ use anyhow::{Context as _, Result};
 use std::path::Path;
 use tidegate_core::id::Digest;
 use tidegate_core::machine::Machine as _;
-use tidegate_core::model::{Command, Lineage, ModelVersion, Models};
+use tidegate_core::model::{Command, Declared, FIELDS_MAX, Field, Interface, Lineage, ModelVersion, Models};
 use tidegate_port::Blobs as _;
 use tidegate_runtime::{Golden, Version};
 use tidegate_store::FsBlobs;
-use tidegate_wire::config::Model;
+use tidegate_wire::config::{Model, Written};
+use tidegate_wire::contract::SuiteOptions;
 
 /// What a work tree offers for registration.
 pub struct Offer<'a> {
@@ -51,10 +52,11 @@ pub fn register(offer: &Offer<'_>, control: &Control, blobs: &FsBlobs) -> Result
     let transform = offer.model.transform.as_deref().map(|file| transform_json(offer.root, file)).transpose()?;
     let state = control.state_blocking::<Models>(stream(offer.name))?;
     let transform_digest = transform.as_ref().map(|json| Digest::of(json.as_bytes()));
-    let same = state
-        .versions
-        .values()
-        .find(|v| v.artifact == artifact && v.transform == transform_digest && v.golden.is_some() == offer.model.golden.is_some());
+    let interface = interface(offer.root, offer.model)?;
+    let same = state.versions.values().find(|v| {
+        let files = v.artifact == artifact && v.transform == transform_digest && v.golden.is_some() == offer.model.golden.is_some();
+        files && v.interface == interface
+    });
     if let Some(known) = same {
         return Ok(known.clone());
     }
@@ -77,12 +79,38 @@ pub fn register(offer: &Offer<'_>, control: &Control, blobs: &FsBlobs) -> Result
         golden: put(&golden)?,
         profile,
         signature: trial.version.signature().clone(),
+        interface,
         metrics: offer.metrics.clone(),
         lineage: offer.lineage.clone(),
         at: clock::now(),
     };
     control.execute_blocking::<Models>(stream(offer.name), Command::Register(Box::new(version.clone())))?;
     Ok(version)
+}
+
+/// What the version gives and takes, with the columns of contracts as they are now.
+fn interface(root: &Path, model: &Model) -> Result<Interface> {
+    let declared = |(name, written): (&String, &Written)| -> Result<(String, Declared)> {
+        let declared = match written {
+            Written::Own => Declared::Own,
+            Written::Fields(fields) => Declared::Fields(fields.clone()),
+            Written::Contract(file) => {
+                let options = SuiteOptions { object: Some(name.clone()), ..SuiteOptions::default() };
+                let fields = Field::of_contract(&super::check::contract(&root.join(file), file, &options)?);
+                anyhow::ensure!(
+                    fields.len() <= FIELDS_MAX,
+                    "{file} names {} columns: at most {FIELDS_MAX} go into what a version declares",
+                    fields.len()
+                );
+                Declared::Fields(fields)
+            }
+        };
+        Ok((name.clone(), declared))
+    };
+    let interfaces = &model.interfaces;
+    let (gives, takes) =
+        (interfaces.gives.iter().map(declared).collect::<Result<_>>()?, interfaces.takes.iter().map(declared).collect::<Result<_>>()?);
+    Ok(Interface { gives, takes })
 }
 
 fn transform_json(root: &Path, file: &str) -> Result<String> {

@@ -18,18 +18,18 @@ fn two_versions() -> (World, Started) {
     (world, up)
 }
 
-fn list(world: &World) -> String {
+pub fn list(world: &World) -> String {
     world.run(&["train", "list"]).well().out
 }
 
 #[track_caller]
-fn waits_until(world: &World, words: &str) {
+pub fn waits_until(world: &World, words: &str) {
     wait_for(words, || list(world).contains(words).then_some(()));
 }
 
 /// Lets a release go on, once users meet it.
 #[track_caller]
-fn promote(world: &World, release: &str) {
+pub fn promote(world: &World, release: &str) {
     wait_for("the canary", || world.run(&["release", "status", release]).out.contains("canary").then_some(()));
     wait_for("the promotion", || (world.run(&["release", "promote", release, "--reason", "good"]).code == 0).then_some(()));
 }

@@ -24,6 +24,7 @@ mod rules;
 mod schema;
 mod shape;
 mod table;
+mod trains;
 mod types;
 pub mod unit;
 
@@ -40,6 +41,7 @@ pub use origin::{From, Origin, Origins};
 pub use page::docs_page;
 pub use problem::{PROBLEMS_MAX, Problem, Problems};
 pub use schema::json_schema;
+pub use trains::{Interfaces, NamedTrain, Written};
 pub use types::{
     AT, BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective,
     Passage, Pipeline, PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,

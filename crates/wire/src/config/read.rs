@@ -11,6 +11,7 @@ use super::duty::duty;
 use super::environments::{self, named_services};
 use super::guardrail;
 use super::origin::Origins;
+use super::trains;
 use super::types::{
     BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective, Pipeline,
     PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
@@ -30,7 +31,6 @@ use tidegate_core::notify::{Limits, Topic};
 use tidegate_core::retrain::{Budget, Performance, Rule, Source};
 use tidegate_core::rollout::{Baseline, Promotion, Step, Until};
 use tidegate_core::route::Carrier;
-use tidegate_core::train::Car;
 
 /// What asks for a preview where the strategy names nothing.
 const PREVIEW_HEADER: &str = "x-tidegate-preview";
@@ -101,7 +101,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
             Some(path) => Pipeline::File(path.to_owned()),
             None => Pipeline::Inline(node.clone()),
         }),
-        models: file.at("models").named(|_, v| model(v)),
+        models: file.at("models").named(|_, v| Model { interfaces: trains::interfaces(file, v), ..model(v) }),
         services: environments::services(root),
         passages: environments::passages(root),
         environments: file.at("environments").named(|_, v| environments::environment(v)),
@@ -113,7 +113,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
             .at("breakers")
             .named(|_, v| environments::breaker(root, NamedBreaker { services: named_services(root, v.0), ..named_breaker(file, v) })),
         sources: file.at("sources").named(|_, v| source(v)),
-        trains: file.at("trains").named(|_, v| cars(v)),
+        trains: file.at("trains").named(|_, v| trains::train(v)),
         ab_tests: file.at("ab_tests").named(|_, v| ab_test(v)),
         notify: file.at("notify").named(|_, v| Channel { services: named_services(root, v.0), ..channel(v) }),
         judges: file.at("judges").named(|_, v| named_judge(v)),
@@ -158,6 +158,7 @@ fn model(view: View<'_>) -> Model {
         policies: gates.iter().filter_map(|(_, g)| g.as_ref().err().cloned()).collect(),
         gates: gates.into_values().filter_map(Result::ok).collect(),
         drift: view.at("drift").there().map(drift),
+        interfaces: trains::Interfaces::default(),
     }
 }
 
@@ -386,21 +387,6 @@ fn named_breaker(file: View<'_>, view: View<'_>) -> NamedBreaker {
         services: view.at("services").items().into_iter().filter_map(View::text).collect(),
         aborts: view.at("blame").word("abort"),
     }
-}
-
-fn cars(view: View<'_>) -> Vec<Car> {
-    let car = |service: &str, v: View<'_>| Car {
-        service: service.to_owned(),
-        version: String::new(),
-        after: v.at("after").items().into_iter().filter_map(View::text).collect(),
-        irreversible: v.at("irreversible").word("true"),
-        ..Car::default()
-    };
-    view.at("services").named(car).into_values().collect()
-}
-
-pub(super) fn cars_of(node: &Node) -> Vec<Car> {
-    cars(View(Some(node)))
 }
 
 fn channel(view: View<'_>) -> Channel {

@@ -36,10 +36,7 @@ impl Check<'_> {
             self.breaker(&name, key, breaker);
         }
         for (name, key, train) in named(root, "trains") {
-            self.train_of_places(&join("trains", &name), key, (&name, train));
-            if let Err(problem) = tidegate_core::train::Spec::build(super::read::cars_of(train)) {
-                self.say(key, &join("trains", &name), &problem.to_string(), None);
-            }
+            self.train(&name, key, train);
         }
         for (name, key, test) in named(root, "ab_tests") {
             self.ab_test(&name, key, test);
@@ -109,6 +106,7 @@ impl Check<'_> {
             let path = format!("{path}.gates.{name}");
             self.gate(&path, at, gate, model);
         }
+        self.interfaces(path, model);
         let drift = model.entry("drift").filter(|(_, d)| d.get("reference").or(model.get("reference")).is_none());
         if let Some((at, _)) = drift {
             let at = if at.line == 0 { key } else { at };

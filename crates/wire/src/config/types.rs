@@ -5,6 +5,7 @@ use super::deployments::Deployment;
 use super::driver::{Driver, Telemetry};
 use super::duty::Duty;
 use super::origin::Origins;
+use super::trains::{Interfaces, NamedTrain};
 use crate::sources::MetricSource;
 use crate::yaml::Node;
 use indexmap::IndexMap;
@@ -52,7 +53,7 @@ pub struct Workspace {
     /// Services that keep metrics.
     pub sources: IndexMap<String, MetricSource>,
     /// Services that are released together; versions are named when a train departs.
-    pub trains: IndexMap<String, Vec<Car>>,
+    pub trains: IndexMap<String, NamedTrain>,
     /// Versions that are compared on clients drawn by lot.
     pub ab_tests: IndexMap<String, AbTest>,
     /// Who is told what.
@@ -125,6 +126,8 @@ pub struct Model {
     pub policies: Vec<PolicyGate>,
     /// When live inputs have drifted.
     pub drift: Option<Drift>,
+    /// What its versions give to others and take from them.
+    pub interfaces: Interfaces,
 }
 
 /// Offline inputs by record.

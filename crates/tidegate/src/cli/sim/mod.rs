@@ -72,6 +72,8 @@ enum ScriptName {
     Guilty,
     /// A train of four services goes back in reverse, past one that cannot be taken back
     Train,
+    /// A train is refused for what a version no longer gives; another stands still for it, and goes on
+    Signatures,
     /// An A/B test in which one variant harms, one is better and one no different
     Ab,
     /// One version goes through staging and two regions, is harmful in the second, and back in all, the last first
@@ -88,6 +90,7 @@ impl ScriptName {
             ScriptName::Halted => Script::Halted,
             ScriptName::Guilty => Script::Guilty,
             ScriptName::Train => Script::Train,
+            ScriptName::Signatures => Script::Signatures,
             ScriptName::Ab => Script::Ab,
             ScriptName::Regions => Script::Regions,
         }

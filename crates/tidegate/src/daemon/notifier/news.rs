@@ -29,6 +29,7 @@ pub fn news(record: &Record) -> Option<Item> {
         breaker::Breaker::KIND => Some(item(None, &format!("breaker {subject}"), told(record, breaker_words)?)),
         ab::Tests::KIND => Some(item(None, &format!("A/B test {subject}"), told(record, ab_words)?)),
         train::Trains::KIND => Some(item(None, &format!("train {subject}"), told(record, train_words)?)),
+        train::Orders::KIND => Some(item(None, &format!("train {subject}"), told(record, order_words)?)),
         duty::Calls::KIND => {
             let service = record.body["service"].as_str()?;
             Some(item(Some(service), subject, told(record, duty_words)?))
@@ -91,10 +92,24 @@ fn ab_words(event: &ab::Event) -> String {
 fn train_words(event: &train::Event) -> String {
     match event {
         train::Event::Departed { by, reason, .. } => format!("departed by {by}: {reason}"),
+        train::Event::Arrived { service, approvals, .. } => {
+            format!("{service} is released: {approvals} others must approve it before what comes after it begins: `tidegate train approve`")
+        }
         train::Event::TurnedBack { cause: train::Cause::Car { service, why }, .. } => format!("goes back: {service}: {why}"),
         train::Event::TurnedBack { cause: train::Cause::Person { by, reason }, .. } => format!("goes back: {by}: {reason}"),
+        train::Event::Checked { service, fit, .. } => format!("stands still: {service} does not start: {}", fit.words()),
         train::Event::Asked { service, why, .. } => format!("a person is called: {service}: {why}"),
         _ => String::new(),
+    }
+}
+
+fn order_words(event: &train::OrderEvent) -> String {
+    match event {
+        train::OrderEvent::Proposed { proposal, by, reason, digest, .. } => format!(
+            "{by} proposes an order of {} services, which somebody else must accept: {reason}: `tidegate train order` shows {digest}",
+            proposal.services.len()
+        ),
+        train::OrderEvent::Accepted { by, .. } => format!("its order is accepted by {by}"),
     }
 }
 

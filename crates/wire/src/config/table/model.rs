@@ -33,8 +33,23 @@ pub(super) static MODEL: Table = Table {
             "What a version must show before it is released. No gate is not a pass.",
         ),
         key("drift", Shape::Table(&DRIFT), Need::Optional, "When live inputs no longer look like the reference."),
+        key(
+            "gives",
+            names("interface", &Shape::Short { scalar: &Shape::Word(&["outputs", "contract"]), long: &COLUMNS, expands: false }),
+            Need::Optional,
+            "What its versions give to others, by the name under which those take it: the outputs, what the contract of the dataset of this name says, or columns.",
+        ),
+        key(
+            "takes",
+            names("interface", &Shape::Short { scalar: &Shape::Word(&["inputs", "contract"]), long: &COLUMNS, expands: false }),
+            Need::Optional,
+            "What its versions take from others or from a dataset: the record of the transform or else the inputs, what the contract says, or columns.",
+        ),
     ],
 };
+
+/// Columns by name.
+static COLUMNS: Shape = names("column", &Shape::Text);
 
 static DECISION: Table = Table {
     title: "models.NAME.decision",

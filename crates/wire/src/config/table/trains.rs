@@ -6,12 +6,20 @@ use crate::config::shape::{Need, Shape, Table};
 pub(super) static TRAIN: Table = Table {
     title: "trains.NAME",
     doc: "Services that are released together, in the order in which they need each other; when one turns out harmful all go back, in reverse.",
-    keys: &[key(
-        "services",
-        Shape::Names { of: "service", item: &Shape::Table(&CAR), refers: Some("services"), preset: None },
-        Need::Required,
-        "Its services.",
-    )],
+    keys: &[
+        key(
+            "services",
+            Shape::Names { of: "service", item: &Shape::Table(&CAR), refers: Some("services"), preset: None },
+            Need::Required,
+            "Its services.",
+        ),
+        key(
+            "order",
+            Shape::Word(&["declared", "inferred"]),
+            Need::Default("declared"),
+            "`inferred`: the order is the one of `tidegate train propose` that somebody accepted last, and `after` is not written.",
+        ),
+    ],
 };
 
 static CAR: Table = Table {

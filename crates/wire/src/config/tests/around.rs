@@ -1,7 +1,7 @@
 //! What stands around a release: people, approvals, breakers, duties, and deployments that others hold.
 
 use super::super::duty::{on_duty, steps};
-use super::super::{Asks, GithubEntry, Tool, Way, load_in};
+use super::super::{Asks, GithubEntry, Tool, Way, Written, load_in};
 use super::mistakes::{check, said};
 use crate::sources::MetricSource;
 use expect_test::expect;
@@ -91,7 +91,7 @@ fn trains() {
         )
     };
     let loaded = load_in(&file("a: {}, b: { after: [a], irreversible: true }"), "tidegate.yaml", None).unwrap();
-    let [a, b] = loaded.trains["t"].as_slice() else { panic!("{:?}", loaded.trains) };
+    let [a, b] = loaded.trains["t"].cars.as_slice() else { panic!("{:?}", loaded.trains) };
     assert_eq!((a.service.as_str(), a.irreversible, a.after.len()), ("a", false, 0));
     assert_eq!((b.service.as_str(), b.irreversible, b.after.as_slice()), ("b", true, ["a".to_owned()].as_slice()));
     for (services, why) in [
@@ -103,6 +103,49 @@ fn trains() {
         let found = said(&file(services), None);
         assert!(found.contains(why), "{services}: {found}");
     }
+}
+
+#[test]
+fn an_inferred_order_is_not_declared_as_well() {
+    let file = |after: &str| {
+        format!(
+            "{HEAD}services:\n  a: {{ model: m }}\n  b: {{ model: m }}\ntrains:\n  t: {{ order: inferred, services: {{ a: {{}}, b: {{ {after} }} }} }}\n"
+        )
+    };
+    assert!(load_in(&file(""), "tidegate.yaml", None).unwrap().trains["t"].inferred);
+    let found = said(&file("after: [a]"), None);
+    assert!(found.contains("the order of this train is the one that is approved"), "{found}");
+}
+
+#[test]
+fn what_versions_give_and_take() {
+    let file = |rest: &str| {
+        format!(
+            "version: 1\nworkspace: x\ndata: {{ d: {{ path: d.csv, contract: d.yaml }}, e: {{ path: e.csv }} }}\nmodels:\n  m: {{ artifact: m.onnx, {rest} }}\n"
+        )
+    };
+    let text =
+        file("gives: { scores: outputs, rows: { id: int64, name: 'string?', v: 'float32[-1, 8]' } }, takes: { d: contract, raw: inputs }");
+    let found = load_in(&text, "tidegate.yaml", None).unwrap().models["m"].interfaces.clone();
+    assert_eq!((&found.gives["scores"], &found.takes["raw"]), (&Written::Own, &Written::Own));
+    assert_eq!(found.takes["d"], Written::Contract("d.yaml".to_owned()));
+    let Written::Fields(rows) = &found.gives["rows"] else { panic!("{found:?}") };
+    let shown: Vec<String> = rows.iter().map(|field| format!("{}: {field}", field.name)).collect();
+    assert_eq!(shown, ["id: int64", "name: string, null or not there", "v: float32[-1, 8]"]);
+    for (rest, why) in [
+        ("gives: { e: contract }", "there is no dataset `e` with a contract"),
+        ("takes: { f: contract }", "there is no dataset `f` with a contract"),
+        ("takes: { rows: outputs }", "`outputs` is not one of `inputs` and `contract`"),
+        ("takes: { rows: { a: '[3]' } }", "`[3]` is no type"),
+        ("gives: { rows: { a: 'float32[x]' } }", "models.m.gives.rows.a"),
+        ("gives: { 'a b': outputs }", "cannot be the name of"),
+    ] {
+        let found = said(&file(rest), None);
+        assert!(found.contains(why), "{rest}: {found}");
+    }
+    let many: Vec<String> = (0..401).map(|i| format!("c{i}: int64")).collect();
+    let found = said(&file(&format!("takes: {{ rows: {{ {} }} }}", many.join(", "))), None);
+    assert!(found.contains("401 columns are written out; at most 400 are read"), "{found}");
 }
 
 #[test]
