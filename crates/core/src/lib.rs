@@ -19,6 +19,7 @@ pub mod gating;
 pub mod id;
 pub mod judge;
 pub mod judgement;
+pub mod lease;
 mod line;
 pub mod machine;
 pub mod model;

@@ -6,7 +6,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use tidegate_core::id::At;
 use tidegate_core::machine::Machine;
-use tidegate_port::{Appended, Journal, JournalError, NewEvent, Record};
+use tidegate_port::{Appended, Fence, Journal, JournalError, NewEvent, Record};
 
 /// Most times that an append is decided anew because somebody else came first.
 pub const APPEND_RETRIES_MAX: u32 = 8;
@@ -31,6 +31,14 @@ pub enum EngineError {
         /// The stream.
         stream: String,
         /// What it said.
+        source: JournalError,
+    },
+    /// The fence that the command was given under has moved; nothing was written.
+    #[error("`{stream}`: {source}: ask the replica that drives it now")]
+    Fenced {
+        /// The stream.
+        stream: String,
+        /// What the journal said.
         source: JournalError,
     },
     /// Others kept coming first.
@@ -124,6 +132,25 @@ impl<J: Journal> Engine<J> {
         M: Machine,
         M::State: Send + 'static,
     {
+        self.execute_under(None, stream, key, command, at)
+    }
+
+    /// As [`Engine::execute`], under a fence of the journal: whoever came first meanwhile, nothing is written past one that moved.
+    ///
+    /// # Errors
+    /// [`EngineError::Fenced`] when it has moved; otherwise as `execute`.
+    pub fn execute_under<M>(
+        &mut self,
+        fence: Option<&Fence>,
+        stream: &str,
+        key: Option<&str>,
+        command: &M::Command,
+        at: At,
+    ) -> Result<Done<M>, EngineError>
+    where
+        M: Machine,
+        M::State: Send + 'static,
+    {
         for _ in 0..=APPEND_RETRIES_MAX {
             let (state, seq) = self.read_on::<M>(stream)?;
             if let Some((first, end)) = key.and_then(|key| self.streams.get(stream)?.keys.get(key)).copied() {
@@ -134,13 +161,14 @@ impl<J: Journal> Engine<J> {
             if events.is_empty() {
                 return Ok(Done { events, state, repeated: false });
             }
-            match self.journal.append(stream, seq, key, at, &encoded::<M>(stream, &events)?) {
+            match self.journal.append_under(fence, stream, seq, key, at, &encoded::<M>(stream, &events)?) {
                 Ok(Appended::New { .. }) => {
                     let state = self.fold::<M>(stream, state, seq, key, &events);
                     return Ok(Done { events, state, repeated: false });
                 }
                 // somebody used the key between our reading and our writing: read on and answer with their events
                 Ok(Appended::Already { .. }) | Err(JournalError::Conflict { .. }) => {}
+                Err(source @ JournalError::Fenced { .. }) => return Err(EngineError::Fenced { stream: stream.to_owned(), source }),
                 Err(source) => {
                     // it may have been written: forget what we believe of the stream
                     self.streams.remove(stream);

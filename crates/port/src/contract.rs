@@ -3,9 +3,10 @@
 //! A broken rule panics with its name. Not here: rules of one implementation (files, locks, leases).
 
 use crate::journal::RECORD_BYTES_MAX;
-use crate::{Appended, Blobs, FailureKind, Journal, JournalError, NewEvent, Record};
+use crate::{Appended, Beats, Blobs, FailureKind, Fence, Journal, JournalError, NewEvent, Record};
 use serde_json::json;
 use tidegate_core::id::{At, Digest};
+use tidegate_core::lease::{Beat, Session};
 
 fn event(n: u64) -> NewEvent {
     NewEvent { kind: "contract", body: json!({ "event": "counted", "n": n, "text": "\u{e9} \"quoted\"\n", "x": 0.1 }) }
@@ -23,6 +24,7 @@ pub fn journal<J: Journal>(mut fresh: impl FnMut() -> J) {
     journal_refuses_a_record_over_the_limit(&mut fresh());
     journal_reads_from_anywhere(&mut fresh());
     journal_lists_streams(&mut fresh());
+    journal_holds_a_fence(&mut fresh());
 }
 
 /// Events come back as they were written, numbered without gaps, in their stream and in the whole.
@@ -130,6 +132,33 @@ pub fn journal_lists_streams<J: Journal>(journal: &mut J) {
     assert!(journal.streams("c").expect("list").is_empty(), "an unknown prefix lists nothing");
 }
 
+/// Who is fenced off writes nothing, whatever else is right; facts of the fence's stream are what moves it.
+pub fn journal_holds_a_fence<J: Journal>(journal: &mut J) {
+    let fence = |seq| Fence { stream: "lease/01".to_owned(), seq };
+    let first = journal.append_under(Some(&fence(0)), "s", 0, Some("k"), At(1), &[event(0)]).expect("append under a fence nobody moved");
+    assert_eq!(first, Appended::New { first_seq: 0, first_position: 0 }, "a fence that stands is no hindrance");
+    journal.append("lease/01", 0, None, At(2), &[event(1)]).expect("move the fence");
+    journal.append("lease/010", 0, None, At(2), &[event(2), event(3)]).expect("append to a stream with a similar name");
+    for (told, expected_seq, key) in [(0, 1, None), (0, 7, None), (0, 1, Some("k")), (2, 1, None), (u64::MAX, 1, None)] {
+        match journal.append_under(Some(&fence(told)), "s", expected_seq, key, At(3), &[event(9)]) {
+            Err(JournalError::Fenced { stream, by, expected, actual }) => {
+                assert_eq!((stream.as_str(), by.as_str()), ("s", "lease/01"), "who is fenced off is told where and by what");
+                assert_eq!((expected, actual), (told, 1), "and how far the fence has moved");
+            }
+            other => unexpected("a fence that moved comes before everything else", &other),
+        }
+    }
+    assert_eq!(bodies(&journal.read_stream("s", 0).expect("read a stream")), [0], "who is fenced off writes nothing");
+    let next = journal.append_under(Some(&fence(1)), "s", 1, None, At(4), &[event(4)]).expect("append under the fence of now");
+    assert_eq!(next, Appended::New { first_seq: 1, first_position: 4 }, "who knows of the move may write");
+    let again = journal.append_under(Some(&fence(1)), "s", 9, Some("k"), At(5), &[event(9)]).expect("append with a known key");
+    assert_eq!(again, Appended::Already { first_seq: 0 }, "under a fence that stands a key is known again");
+    match journal.append_under(Some(&fence(1)), "s", 1, None, At(5), &[event(9)]) {
+        Err(JournalError::Conflict { expected: 1, actual: 2, .. }) => {}
+        other => unexpected("under a fence that stands a stale writer conflicts", &other),
+    }
+}
+
 /// What was acknowledged is there after the store was opened again.
 pub fn journal_survives<J: Journal>(mut fresh: impl FnMut() -> J, mut reopen: impl FnMut(J) -> J) {
     let mut journal = fresh();
@@ -154,4 +183,24 @@ pub fn blobs<B: Blobs>(blobs: &B) {
     let absent = Digest::of(b"never stored by this suite");
     assert!(!blobs.has(&absent).expect("has"), "an absent blob is not there");
     assert_eq!(blobs.get(&absent).map_err(|f| f.kind), Err(FailureKind::Gone), "an absent blob is gone");
+}
+
+/// Of each session the newest beat is there, in order, until it is forgotten.
+pub fn beats<B: Beats>(beats: &mut B) {
+    let session = |replica: &str, number| Session { replica: replica.to_owned(), number };
+    let beat = |session: Session, count, ready| Beat { session, count, ready };
+    assert!(beats.all().expect("read beats").is_empty(), "at first there is none");
+    let (old, new, other) = (session("a", 9), session("a", 10), session("\u{e9} %_'", u64::from(u32::MAX) + 1));
+    beats.beat(&beat(other.clone(), 1, false)).expect("beat");
+    beats.beat(&beat(new.clone(), 1, false)).expect("beat");
+    beats.beat(&beat(old.clone(), 3, true)).expect("beat");
+    beats.beat(&beat(new.clone(), 2, true)).expect("beat again");
+    beats.beat(&beat(new.clone(), 1, false)).expect("beat late");
+    let all = [beat(old.clone(), 3, true), beat(new.clone(), 2, true), beat(other.clone(), 1, false)];
+    assert_eq!(beats.all().expect("read beats"), all, "of each session the newest, in order");
+    beats.forget(&old).expect("forget");
+    beats.forget(&old).expect("forget again");
+    assert_eq!(beats.all().expect("read beats"), all[1..], "what is forgotten is gone, and nothing else");
+    beats.beat(&beat(old.clone(), 4, true)).expect("beat after it was forgotten");
+    assert_eq!(beats.all().expect("read beats").first(), Some(&beat(old, 4, true)), "who was forgotten may come back");
 }

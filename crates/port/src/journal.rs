@@ -35,6 +35,16 @@ pub struct Record {
     pub body: Value,
 }
 
+/// A fence: an append under it is written only while `stream` holds exactly `seq` events. So whoever may write at a time is said by
+/// facts of that stream (`core::lease`), and each of them ends what was allowed before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fence {
+    /// The stream that says who may.
+    pub stream: String,
+    /// The fencing number: how many events the writer knows of it.
+    pub seq: u64,
+}
+
 /// What an append did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
@@ -65,6 +75,20 @@ pub enum JournalError {
         /// What is there.
         actual: u64,
     },
+    /// The writer's fencing number is not that of now: it may not write here any more.
+    #[error(
+        "append to `{stream}`: fenced off: `{by}` holds {actual} events, the writer knows {expected}: somebody else may write there now"
+    )]
+    Fenced {
+        /// The stream.
+        stream: String,
+        /// The fence's stream.
+        by: String,
+        /// What the writer knows.
+        expected: u64,
+        /// What is there.
+        actual: u64,
+    },
     /// The encoded record is over [`RECORD_BYTES_MAX`].
     #[error(
         "append to `{stream}`: a record of {bytes} bytes is over the limit of {RECORD_BYTES_MAX}: put the bulk into a blob and its digest here"
@@ -87,8 +111,30 @@ pub trait Journal: Send {
     ///
     /// # Errors
     /// [`JournalError::Conflict`] when the stream holds another number of events; nothing is written on any error.
-    fn append(&mut self, stream: &str, expected_seq: u64, key: Option<&str>, at: At, events: &[NewEvent])
-    -> Result<Appended, JournalError>;
+    fn append(
+        &mut self,
+        stream: &str,
+        expected_seq: u64,
+        key: Option<&str>,
+        at: At,
+        events: &[NewEvent],
+    ) -> Result<Appended, JournalError> {
+        self.append_under(None, stream, expected_seq, key, at, events)
+    }
+
+    /// As [`Journal::append`], under a fence: it is held against the journal first, in the same indivisible step as the writing.
+    ///
+    /// # Errors
+    /// [`JournalError::Fenced`] when the fence's stream holds another number of events, even for a known key; then as `append`.
+    fn append_under(
+        &mut self,
+        fence: Option<&Fence>,
+        stream: &str,
+        expected_seq: u64,
+        key: Option<&str>,
+        at: At,
+        events: &[NewEvent],
+    ) -> Result<Appended, JournalError>;
 
     /// The records of `stream` from `from_seq` on.
     ///

@@ -4,12 +4,14 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+pub mod beats;
 pub mod blobs;
 pub mod contract;
 pub mod failure;
 pub mod journal;
 pub mod memory;
 
+pub use beats::Beats;
 pub use blobs::Blobs;
 pub use failure::{Failure, FailureKind};
-pub use journal::{Appended, Journal, JournalError, NewEvent, Record};
+pub use journal::{Appended, Fence, Journal, JournalError, NewEvent, Record};

@@ -2,12 +2,13 @@
 //!
 //! Not here: anything that survives the process.
 
-use crate::{Appended, Blobs, Failure, FailureKind, Journal, JournalError, NewEvent, Record};
+use crate::{Appended, Beats, Blobs, Failure, FailureKind, Fence, Journal, JournalError, NewEvent, Record};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_core::id::{At, Digest};
+use tidegate_core::lease::{Beat, Session};
 
 /// What goes wrong with one append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,8 +82,12 @@ impl Records {
         self.streams.get(stream).into_iter().flatten().filter_map(|i| self.all.get(*i))
     }
 
+    fn count(&self, stream: &str) -> u64 {
+        self.streams.get(stream).map_or(0, Vec::len) as u64
+    }
+
     fn write(&mut self, stream: &str, key: Option<&str>, at: At, events: &[NewEvent]) -> Appended {
-        let first_seq = self.streams.get(stream).map_or(0, Vec::len) as u64;
+        let first_seq = self.count(stream);
         let first_position = self.all.len() as u64;
         for (i, event) in (0u64..).zip(events) {
             self.streams.entry(stream.to_owned()).or_default().push(self.all.len());
@@ -101,8 +106,9 @@ impl Records {
 }
 
 impl Journal for MemoryJournal {
-    fn append(
+    fn append_under(
         &mut self,
+        fence: Option<&Fence>,
         stream: &str,
         expected_seq: u64,
         key: Option<&str>,
@@ -114,10 +120,14 @@ impl Journal for MemoryJournal {
         if fault == AppendFault::FailsBefore {
             return Err(told_to_fail("append to journal", stream).into());
         }
+        if let Some(Fence { stream: by, seq: expected }) = fence.filter(|fence| records.count(&fence.stream) != fence.seq) {
+            let actual = records.count(by);
+            return Err(JournalError::Fenced { stream: stream.to_owned(), by: by.clone(), expected: *expected, actual });
+        }
         if let Some(first) = key.and_then(|key| records.of(stream).find(|r| r.key.as_deref() == Some(key))) {
             return Ok(Appended::Already { first_seq: first.seq });
         }
-        let actual = records.streams.get(stream).map_or(0, Vec::len) as u64;
+        let actual = records.count(stream);
         if actual != expected_seq {
             return Err(JournalError::Conflict { stream: stream.to_owned(), expected: expected_seq, actual });
         }
@@ -216,6 +226,35 @@ impl Blobs for MemoryBlobs {
     }
 }
 
+/// Beats in memory; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct MemoryBeats(Arc<Mutex<BTreeMap<Session, Beat>>>);
+
+impl MemoryBeats {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Session, Beat>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Beats for MemoryBeats {
+    fn beat(&mut self, beat: &Beat) -> Result<(), Failure> {
+        let mut beats = self.lock();
+        if beats.get(&beat.session).is_none_or(|known| known.count < beat.count) {
+            beats.insert(beat.session.clone(), beat.clone());
+        }
+        Ok(())
+    }
+
+    fn all(&mut self) -> Result<Vec<Beat>, Failure> {
+        Ok(self.lock().values().cloned().collect())
+    }
+
+    fn forget(&mut self, session: &Session) -> Result<(), Failure> {
+        self.lock().remove(session);
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,6 +270,11 @@ mod tests {
     #[test]
     fn memory_blobs_keep_the_contract() {
         contract::blobs(&MemoryBlobs::new());
+    }
+
+    #[test]
+    fn memory_beats_keep_the_contract() {
+        contract::beats(&mut MemoryBeats::default());
     }
 
     #[test]

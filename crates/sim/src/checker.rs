@@ -1,13 +1,14 @@
 //! What is allowed, in the checker's own words: it sees the data plane, the acknowledged facts and the journal, it
 //! knows the scenario, and it never asks the machine.
 
-use crate::plane::{EPOCH_MS, Plane, Process, Served, index};
+use crate::plane::{Answer, EPOCH_MS, Plane, Process, Served, index};
 use crate::scenario::{Scenario, Truth};
 use crate::story::Violation;
 use std::collections::HashMap;
 use tidegate_core::id::At;
 use tidegate_core::judge::{Mode, Verdict};
-use tidegate_core::rollout::{Event, HoldWhy, Note, Promoter, Role, Stage};
+use tidegate_core::rollout::{Effect, Event, HoldWhy, Note, Promoter, Role, Stage};
+use tidegate_stats::rng::Rng;
 
 /// Ticks after the healing within which users must be off a harmful candidate.
 const EXPOSED_TICKS_MAX: u64 = 45;
@@ -113,10 +114,6 @@ impl Checker {
         self.clock_jumped = true;
     }
 
-    pub(crate) fn paged(&mut self) {
-        self.pages += 1;
-    }
-
     /// Looks at the workers, after each thing that happens.
     pub(crate) fn workers(&mut self, plane: &Plane) {
         for role in Role::ALL {
@@ -128,8 +125,31 @@ impl Checker {
         }
     }
 
+    /// Has the data plane do what it is told, and looks at it; the answer, and whether anything changed.
+    pub(crate) fn obeyed(&mut self, now_ms: i64, effect: &Effect, plane: &mut Plane, rng: &mut Rng) -> (Option<Answer>, bool) {
+        let generation = plane.generation;
+        let before = if let Effect::Unload { role, .. } = effect { Some(plane.worker(*role).process) } else { None };
+        let answer = plane.obey(effect, rng);
+        let changed = match effect {
+            Effect::Unload { role, .. } if before.is_some_and(|process| process != plane.worker(*role).process) => {
+                self.unloaded(now_ms, *role, plane);
+                true
+            }
+            Effect::SetTraffic { .. } if answer.is_some() => {
+                self.applied(now_ms, plane);
+                plane.generation != generation
+            }
+            Effect::Page { .. } => {
+                self.pages += 1;
+                false
+            }
+            Effect::Load { .. } | Effect::Unload { .. } | Effect::SetTraffic { .. } | Effect::CollectEvidence { .. } => false,
+        };
+        (answer, changed)
+    }
+
     /// A worker was unloaded while the route was as it is.
-    pub(crate) fn unloaded(&mut self, now_ms: i64, role: Role, plane: &Plane) {
+    fn unloaded(&mut self, now_ms: i64, role: Role, plane: &Plane) {
         let route = plane.route;
         self.rule(now_ms, !route.reaches(role), "no worker goes while requests reach it", || format!("{role} with {route}"));
         if role == Role::Stable && self.scenario.has_stable {
@@ -144,7 +164,7 @@ impl Checker {
     }
 
     /// The gateway has taken a split.
-    pub(crate) fn applied(&mut self, now_ms: i64, plane: &Plane) {
+    fn applied(&mut self, now_ms: i64, plane: &Plane) {
         let t = plane.route;
         let sum = t.stable_bp + t.candidate_bp + t.control_bp;
         self.rule(now_ms, sum == 10_000, "weights sum to 10000", || format!("{t}"));

@@ -16,6 +16,7 @@ pub mod contest;
 pub mod corpus;
 pub mod explore;
 mod fault;
+pub mod fleet;
 mod guilty;
 mod halted;
 mod network;

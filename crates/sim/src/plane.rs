@@ -4,7 +4,7 @@ use crate::fault::Fault;
 use crate::scenario::{Scenario, TICK_MS, Truth};
 use tidegate_core::id::At;
 use tidegate_core::judge::{ArmCounts, LatencyHistogram, Mode, PairCounts, Tick};
-use tidegate_core::rollout::{Effect, Role, Traffic};
+use tidegate_core::rollout::{Command, Effect, Role, Traffic};
 use tidegate_stats::rng::Rng;
 
 /// A worker.
@@ -42,6 +42,20 @@ pub(crate) enum Answer {
     Paged(u64),
     /// Loading takes so long.
     LoadsFor(Role, u64, u64),
+}
+
+impl Answer {
+    /// What the driver is told.
+    pub(crate) fn command(&self, at: At) -> Option<Command> {
+        Some(match *self {
+            Answer::Ready(role, generation) => Command::WorkerReady { role, generation, at },
+            Answer::Failed(role, generation) => Command::WorkerFailed { role, generation, reason: "it died".to_owned(), at },
+            Answer::Unloaded(role, generation) => Command::Unloaded { role, generation, at },
+            Answer::Applied(generation) => Command::TrafficApplied { generation, at },
+            Answer::Paged(number) => Command::PageDelivered { number, at },
+            Answer::LoadsFor(..) => return None,
+        })
+    }
 }
 
 /// Requests that users' answers came from, by role.

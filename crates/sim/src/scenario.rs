@@ -145,6 +145,12 @@ impl Scenario {
     /// The specification that is handed to the machine.
     #[must_use]
     pub fn spec(&self) -> Spec {
+        self.spec_of("simulated")
+    }
+
+    /// The specification for a service of this name.
+    #[must_use]
+    pub fn spec_of(&self, service: &str) -> Spec {
         let errors = Guardrail {
             kind: GuardrailKind::Errors,
             tolerance: 1.2,
@@ -173,7 +179,7 @@ impl Scenario {
             ..JudgeSettings::preset()
         };
         let draft = SpecDraft {
-            service: "simulated".to_owned(),
+            service: service.to_owned(),
             number: 1,
             model: "simulated".to_owned(),
             candidate: "2".to_owned(),

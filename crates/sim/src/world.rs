@@ -2,12 +2,13 @@
 
 use crate::checker::Checker;
 use crate::fault::{self, Fault, Planted};
-use crate::network::{Happening, Network};
+use crate::network::Network;
 use crate::operator::Operator;
 use crate::plane::{Answer, EPOCH_MS, FIRST_TICK_MS, Plane};
 use crate::scenario::{Scenario, TICK_MS};
 use crate::story::Story;
 use tidegate_core::id::At;
+use tidegate_core::judge::Tick;
 use tidegate_core::machine::Machine;
 use tidegate_core::rollout::{Command, Effect, Event, Role, Rollouts, State, check};
 use tidegate_engine::rollouts::{Input, Output, RolloutDriver, RolloutId};
@@ -21,6 +22,27 @@ const PATIENCE_TICKS: u64 = 500;
 const QUIET_TICKS: u64 = 8;
 /// Longest story, in lines.
 const LINES_MAX: usize = 2_000;
+
+/// Something that happens at a time.
+#[derive(Clone, Debug)]
+pub(crate) enum Happening {
+    /// An effect reaches the data plane.
+    Effect(Effect),
+    /// The data plane is asked for its kept evidence.
+    Resend(u64),
+    /// An answer reaches the driver.
+    Answer(Answer),
+    /// Evidence reaches the driver.
+    Evidence(Vec<Tick>),
+    /// A worker has finished loading, or not.
+    Loaded { role: Role, generation: u64 },
+    /// The data plane ends a tick.
+    Tick,
+    /// The driver is to be woken.
+    Wake,
+    /// The driver comes back after a crash.
+    DriverUp,
+}
 
 pub(crate) struct World {
     scenario: Scenario,
@@ -37,7 +59,7 @@ pub(crate) struct World {
     journal: MemoryJournal,
     blobs: MemoryBlobs,
     driver: Option<RolloutDriver<MemoryJournal, MemoryBlobs, Planted>>,
-    network: Network,
+    network: Network<Happening>,
     plane: Plane,
     operator: Operator,
     checker: Checker,
@@ -73,7 +95,7 @@ impl World {
             journal: MemoryJournal::new(),
             blobs: MemoryBlobs::new(),
             driver: None,
-            network: Network::default(),
+            network: Network::new(),
             operator: Operator::default(),
             read: 0,
             once: vec![],
@@ -144,22 +166,9 @@ impl World {
     }
 
     fn effect(&mut self, effect: &Effect) {
-        let (generation, worker) = (self.plane.generation, |plane: &Plane, role| plane.worker(role));
-        let before = if let Effect::Unload { role, .. } = effect { Some((*role, worker(&self.plane, *role))) } else { None };
-        let answer = self.plane.obey(effect, &mut self.rng);
-        match effect {
-            Effect::Unload { role, .. } if before.is_some_and(|(_, w)| w.process != self.plane.worker(*role).process) => {
-                self.checker.unloaded(self.now_ms, *role, &self.plane);
-                self.tell(format!("  plane: {effect}"));
-            }
-            Effect::SetTraffic { .. } if answer.is_some() => {
-                if self.plane.generation != generation {
-                    self.tell(format!("  plane: {effect}"));
-                }
-                self.checker.applied(self.now_ms, &self.plane);
-            }
-            Effect::Page { .. } => self.checker.paged(),
-            Effect::Load { .. } | Effect::Unload { .. } | Effect::SetTraffic { .. } | Effect::CollectEvidence { .. } => {}
+        let (answer, changed) = self.checker.obeyed(self.now_ms, effect, &mut self.plane, &mut self.rng);
+        if changed {
+            self.tell(format!("  plane: {effect}"));
         }
         self.reply(answer);
     }
@@ -175,15 +184,7 @@ impl World {
     }
 
     fn answered(&mut self, answer: &Answer) {
-        let at = self.clock();
-        let command = match *answer {
-            Answer::Ready(role, generation) => Command::WorkerReady { role, generation, at },
-            Answer::Failed(role, generation) => Command::WorkerFailed { role, generation, reason: "it died".to_owned(), at },
-            Answer::Unloaded(role, generation) => Command::Unloaded { role, generation, at },
-            Answer::Applied(generation) => Command::TrafficApplied { generation, at },
-            Answer::Paged(number) => Command::PageDelivered { number, at },
-            Answer::LoadsFor(..) => return,
-        };
+        let Some(command) = answer.command(self.clock()) else { return };
         self.give(Input::Command { rollout: self.id.clone(), key: None, command });
     }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tidegate_core::id::At;
 use tidegate_core::machine::Machine;
 use tidegate_port::memory::{AppendFault, MemoryJournal};
-use tidegate_port::{Appended, Journal, JournalError, NewEvent, Record};
+use tidegate_port::{Appended, Fence, Journal, JournalError, NewEvent, Record};
 
 #[derive(Clone, Copy, Debug)]
 struct Counter;
@@ -72,13 +72,21 @@ struct Rival {
 }
 
 impl Journal for Rival {
-    fn append(&mut self, stream: &str, expected: u64, key: Option<&str>, at: At, events: &[NewEvent]) -> Result<Appended, JournalError> {
+    fn append_under(
+        &mut self,
+        fence: Option<&Fence>,
+        stream: &str,
+        expected: u64,
+        key: Option<&str>,
+        at: At,
+        events: &[NewEvent],
+    ) -> Result<Appended, JournalError> {
         if self.times > 0 {
             self.times -= 1;
             let seq = self.journal.read_stream(stream, 0)?.len() as u64;
             self.journal.append(stream, seq, None, at, &[NewEvent { kind: "counter", body: serde_json::json!(0) }])?;
         }
-        self.journal.append(stream, expected, key, at, events)
+        self.journal.append_under(fence, stream, expected, key, at, events)
     }
     fn read_stream(&mut self, stream: &str, from: u64) -> Result<Vec<Record>, JournalError> {
         self.journal.read_stream(stream, from)

@@ -1,6 +1,7 @@
 //! The driver itself.
 
 use super::fold::Fold;
+use super::hold::Hold;
 use super::{Input, Output, RolloutId};
 use crate::engine::{Engine, EngineError};
 use indexmap::IndexMap;
@@ -49,6 +50,14 @@ pub enum DriverError {
         /// Its number.
         number: u64,
     },
+    /// Another replica drives the rollouts of this service, or none does at the moment.
+    #[error("{rollout} is not driven by this replica (slice {slice}): see which one drives it, and ask that one, or again in a moment")]
+    Elsewhere {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The slice of its service.
+        slice: u32,
+    },
     /// The machine refused, or the journal failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -58,7 +67,7 @@ pub enum DriverError {
 }
 
 #[derive(Default)]
-struct Open {
+pub(super) struct Open {
     fold: Fold,
     /// What was asked for and is still wanted, with when.
     asked: Vec<(Effect, At)>,
@@ -83,11 +92,12 @@ impl Open {
     }
 }
 
-/// Drives the rollouts of all services.
+/// Drives the rollouts of all services, or of those that this replica holds (`hold`).
 pub struct RolloutDriver<J, B, M = Rollouts> {
-    engine: Engine<J>,
+    pub(super) engine: Engine<J>,
     blobs: B,
-    open: IndexMap<RolloutId, Open>,
+    pub(super) hold: Hold,
+    pub(super) open: IndexMap<RolloutId, Open>,
     /// Evidence of recorded verdicts that the blob store did not take yet.
     unsealed: Vec<(RolloutId, Vec<u8>)>,
     machine: PhantomData<M>,
@@ -110,18 +120,27 @@ where
     /// # Errors
     /// When the journal cannot be read.
     pub fn recover(journal: J, blobs: B, at: At) -> Result<(Self, Vec<Output>), DriverError> {
-        let mut driver =
-            RolloutDriver { engine: Engine::new(journal), blobs, open: IndexMap::new(), unsealed: vec![], machine: PhantomData };
+        let mut driver = RolloutDriver::new(journal, blobs, Hold::All);
         let mut outputs = vec![];
         for id in driver.rollouts()? {
-            let state = driver.state(&id)?;
-            if is_open(&state) {
-                driver.open.insert(id.clone(), Open::default());
-                outputs.push(Output::ResendEvidence { rollout: id.clone(), from_seq: 0 });
-                driver.settle(&id, &state, at, &mut outputs);
-            }
+            driver.find(&id, at, &mut outputs)?;
         }
         Ok((driver, outputs))
+    }
+
+    pub(super) fn new(journal: J, blobs: B, hold: Hold) -> RolloutDriver<J, B, M> {
+        RolloutDriver { engine: Engine::new(journal), blobs, hold, open: IndexMap::new(), unsealed: vec![], machine: PhantomData }
+    }
+
+    /// Goes on with a rollout where it stands, if anything is left to do for it.
+    pub(super) fn find(&mut self, id: &RolloutId, at: At, outputs: &mut Vec<Output>) -> Result<(), DriverError> {
+        let state = self.state(id)?;
+        if is_open(&state) {
+            self.open.insert(id.clone(), Open::default());
+            outputs.push(Output::ResendEvidence { rollout: id.clone(), from_seq: 0 });
+            self.settle(id, &state, at, outputs);
+        }
+        Ok(())
     }
 
     /// All rollouts ever started, by service and number.
@@ -207,6 +226,7 @@ where
         at: At,
         outputs: &mut Vec<Output>,
     ) -> Result<(), DriverError> {
+        self.fence(id)?;
         self.fits(id, command)?;
         let state = match self.execute(id, key, command, at, outputs) {
             Ok(state) => state,
@@ -273,7 +293,14 @@ where
         at: At,
         outputs: &mut Vec<Output>,
     ) -> Result<State, DriverError> {
-        let done = self.engine.execute::<M>(&id.stream(), key, command, at)?;
+        let fence = self.fence(id)?;
+        let done = match self.engine.execute_under::<M>(fence.as_ref(), &id.stream(), key, command, at) {
+            Err(error @ EngineError::Fenced { .. }) => {
+                self.step_down(id);
+                return Err(error.into());
+            }
+            other => other?,
+        };
         if !done.events.is_empty() && !done.repeated {
             outputs.push(Output::Happened { rollout: id.clone(), events: done.events });
         }

@@ -8,6 +8,7 @@
 
 mod driver;
 mod fold;
+mod hold;
 #[cfg(test)]
 mod tests;
 

@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, 
 use std::path::{Path, PathBuf};
 use tidegate_core::id::At;
 use tidegate_port::journal::RECORD_BYTES_MAX;
-use tidegate_port::{Appended, Failure, FailureKind, Journal, JournalError, NewEvent, Record};
+use tidegate_port::{Appended, Failure, FailureKind, Fence, Journal, JournalError, NewEvent, Record};
 use tidegate_wire::record;
 
 /// Longest name of a stream in bytes.
@@ -183,6 +183,7 @@ impl SqliteJournal {
 
 /// What one append writes.
 struct Batch<'a> {
+    fence: Option<&'a Fence>,
     stream: &'a str,
     expected_seq: u64,
     key: Option<&'a str>,
@@ -193,10 +194,16 @@ struct Batch<'a> {
 impl Batch<'_> {
     /// Inside one immediate transaction, so nobody can append in between.
     fn write(&self, transaction: &Transaction<'_>, wrap: impl Fn(rusqlite::Error) -> JournalError) -> Result<Appended, JournalError> {
+        if let Some(Fence { stream: by, seq: expected }) = self.fence {
+            let actual = stream_length(transaction, by).map_err(&wrap)?;
+            if actual != *expected {
+                return Err(JournalError::Fenced { stream: self.stream.to_owned(), by: by.clone(), expected: *expected, actual });
+            }
+        }
         if let Some(first_seq) = self.earlier_use(transaction).map_err(&wrap)? {
             return Ok(Appended::Already { first_seq });
         }
-        let actual = self.stream_length(transaction).map_err(&wrap)?;
+        let actual = stream_length(transaction, self.stream).map_err(&wrap)?;
         if actual != self.expected_seq {
             return Err(JournalError::Conflict { stream: self.stream.to_owned(), expected: self.expected_seq, actual });
         }
@@ -225,12 +232,6 @@ impl Batch<'_> {
             .optional()
     }
 
-    fn stream_length(&self, transaction: &Transaction<'_>) -> rusqlite::Result<u64> {
-        transaction
-            .prepare_cached("SELECT coalesce(max(seq) + 1, 0) FROM records WHERE stream = ?1")?
-            .query_row(params![self.stream], |row| number(row, 0))
-    }
-
     fn encode(&self, position: u64, seq: u64, event: &NewEvent) -> Result<Vec<u8>, JournalError> {
         let bytes = record::encode(position, self.stream, seq, self.at, event.kind, self.key, &event.body).map_err(|error| {
             JournalError::Store(Failure {
@@ -247,6 +248,12 @@ impl Batch<'_> {
     }
 }
 
+fn stream_length(transaction: &Transaction<'_>, stream: &str) -> rusqlite::Result<u64> {
+    transaction
+        .prepare_cached("SELECT coalesce(max(seq) + 1, 0) FROM records WHERE stream = ?1")?
+        .query_row(params![stream], |row| number(row, 0))
+}
+
 fn next_position(connection: &Connection) -> rusqlite::Result<u64> {
     connection.prepare_cached("SELECT coalesce(max(position) + 1, 0) FROM records")?.query_row([], |row| number(row, 0))
 }
@@ -260,8 +267,9 @@ fn into_failure(error: JournalError) -> Failure {
 }
 
 impl Journal for SqliteJournal {
-    fn append(
+    fn append_under(
         &mut self,
+        fence: Option<&Fence>,
         stream: &str,
         expected_seq: u64,
         key: Option<&str>,
@@ -273,7 +281,7 @@ impl Journal for SqliteJournal {
         let wrap = |error: rusqlite::Error| JournalError::Store(schema::failure("append to journal", &path, &error));
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrap)?;
         // Dropped on an error: rolled back, nothing is written.
-        let appended = Batch { stream, expected_seq, key, at, events }.write(&transaction, wrap)?;
+        let appended = Batch { fence, stream, expected_seq, key, at, events }.write(&transaction, wrap)?;
         transaction.commit().map_err(wrap)?;
         Ok(appended)
     }
