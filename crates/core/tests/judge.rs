@@ -7,8 +7,8 @@ use expect_test::{Expect, expect};
 use proptest::prelude::*;
 use tidegate_core::id::At;
 use tidegate_core::judge::{
-    ArmCounts, Assessment, Guardrail, GuardrailAssessment, GuardrailKind, HoldReason, JudgeSettings, JudgeState, LatencyHistogram, Mode,
-    Modes, Offline, OneSample, PairCounts, Tick, Verdict, alpha_of_attempt, history, recompute,
+    ArmCounts, Assessment, Beside, Guardrail, GuardrailAssessment, GuardrailKind, HoldReason, JudgeSettings, JudgeState, LatencyHistogram,
+    Mode, Modes, Offline, OneSample, PairCounts, Tick, Verdict, alpha_of_attempt, history, recompute,
 };
 use tidegate_stats::rng::Rng;
 use world::{Canary, TICK_MS, World, shadow_tick, word};
@@ -26,6 +26,7 @@ fn tick(seq: u64, candidate: (u64, u64), control: (u64, u64)) -> Tick {
         candidate: arm(candidate),
         control: arm(control),
         pairs: None,
+        beside: Beside::default(),
     }
 }
 
@@ -414,7 +415,7 @@ prop_compose! {
             skew: OneSample { trials: hits, hits: trials },
         });
         let mode = if shadow { Mode::Shadow } else { Mode::Canary };
-        Tick { seq: 0, at: At(at), mode, step, attempt: 1, candidate_share_bp: share, candidate, control, pairs }
+        Tick { seq: 0, at: At(at), mode, step, attempt: 1, candidate_share_bp: share, candidate, control, pairs, beside: Beside::default() }
     }
 }
 

@@ -167,6 +167,7 @@ fn record(copy: &Copy, target: &PlanTarget, arm: &Arm, at_ms: i64) -> Prediction
         version: Arc::clone(&target.version),
         role: target.id.role,
         mirrored: true,
+        compared: false,
         generation: copy.route.generation,
         status: arm.status,
         latency_us: arm.answer.latency_us,

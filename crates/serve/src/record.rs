@@ -24,6 +24,8 @@ pub struct PredictionRecord {
     pub role: Role,
     /// Whether this was a copy that no user saw.
     pub mirrored: bool,
+    /// Whether the split chose the version, and first: neither a retry nor one that the caller named.
+    pub compared: bool,
     /// Generation of the route table that chose the version.
     pub generation: u64,
     /// HTTP status of the answer (for a mirrored one, what it would have been).

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 use tidegate_core::id::At;
-use tidegate_core::judge::{ArmCounts, Guardrail, GuardrailKind, JudgeSettings, LatencyHistogram, Mode, OneSample, Tick};
+use tidegate_core::judge::{ArmCounts, Beside, Guardrail, GuardrailKind, JudgeSettings, LatencyHistogram, Mode, OneSample, Tick};
 use tidegate_core::machine::Machine;
 use tidegate_core::rollout::{Baseline, Command, Deadlines, Promotion, Rollouts, Spec, SpecDraft, State, Step};
 use tidegate_engine::rollouts::{Input, Output, RolloutDriver, RolloutId};
@@ -61,6 +61,7 @@ fn tick(seq: u64, rng: &mut Rng) -> Tick {
         candidate: arm(rng),
         control: arm(rng),
         pairs: None,
+        beside: Beside::default(),
     }
 }
 

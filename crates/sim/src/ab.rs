@@ -9,7 +9,7 @@ use tidegate_core::ab::{
 };
 use tidegate_core::ab::{Verdict, findings, lot_of};
 use tidegate_core::id::At;
-use tidegate_core::judge::{ArmCounts, JudgeSettings, JudgeState, Mode, Offline, Tick, Verdict as Judged};
+use tidegate_core::judge::{ArmCounts, Beside, JudgeSettings, JudgeState, Mode, Offline, Tick, Verdict as Judged};
 use tidegate_core::route::Carrier;
 use tidegate_engine::Engine;
 use tidegate_port::memory::MemoryJournal;
@@ -119,6 +119,7 @@ impl Line {
                 candidate: of(name),
                 control: of(CONTROL),
                 pairs: None,
+                beside: Beside::default(),
             });
             if judge.gauge().verdict == Judged::Rollback {
                 harmful.push(*name);

@@ -3,7 +3,7 @@
 use crate::fault::Fault;
 use crate::scenario::{Scenario, TICK_MS, Truth};
 use tidegate_core::id::At;
-use tidegate_core::judge::{ArmCounts, LatencyHistogram, Mode, PairCounts, Tick};
+use tidegate_core::judge::{ArmCounts, Beside, LatencyHistogram, Mode, PairCounts, Tick};
 use tidegate_core::rollout::{Command, Effect, Role, Traffic};
 use tidegate_stats::rng::Rng;
 
@@ -249,6 +249,7 @@ impl Plane {
             candidate,
             control,
             pairs,
+            beside: Beside::default(),
         }
     }
 }

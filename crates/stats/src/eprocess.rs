@@ -132,19 +132,22 @@ const START_TICKS: u32 = 6;
 
 /// The starts of a process that looks for a change: how many there were, and how many ticks ago the newest one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Starts {
+pub(crate) struct Starts {
     begun: u32,
     ticks: u32,
 }
 
 impl Starts {
+    /// One start, with the first tick.
+    pub(crate) const FIRST: Starts = Starts { begun: 1, ticks: 0 };
+
     /// The part of the stake that later starts will get: the `j`-th of them gets 1/(j(j+1)), and all together 1.
-    fn kept(self) -> f64 {
+    pub(crate) fn kept(self) -> f64 {
         1.0 / (f64::from(self.begun) + 1.0)
     }
 
     /// Counts a tick; the stake of a start that comes with it.
-    fn tick(&mut self) -> Option<f64> {
+    pub(crate) fn tick(&mut self) -> Option<f64> {
         if self.ticks < START_TICKS {
             self.ticks += 1;
             return None;
@@ -182,7 +185,7 @@ impl CountProcess {
     /// alarm ever; a change that comes with the j-th start costs ln(j(j+1)) of evidence, and what was seen before it nothing.
     #[must_use]
     pub fn restarting(self) -> CountProcess {
-        let starts = Starts { begun: 1, ticks: 0 };
+        let starts = Starts::FIRST;
         let log_e = self.log_e.iter().map(|log_e| log_e + libm::log1p(-starts.kept())).collect();
         CountProcess { log_e, starts: Some(starts), ..self }
     }
@@ -266,7 +269,7 @@ fn add(log_e: &[f64], pay: &[f64], k: f64) -> Vec<f64> {
 const HITS_MAX: u64 = 1 << 40;
 
 /// The smallest k for which `reached(k)`, when it stays true from there on.
-fn first_reached(reached: impl Fn(f64) -> bool) -> Option<u64> {
+pub(crate) fn first_reached(reached: impl Fn(f64) -> bool) -> Option<u64> {
     if reached(0.0) {
         return Some(0);
     }

@@ -8,8 +8,9 @@
 //! JRSS B 86, 2024; symmetry: de la Pena, "A general class of exponential inequalities for martingales and ratios", 1999).
 //! The scale decides about power alone.
 
-use crate::eprocess::{Side, e_value};
+use crate::eprocess::{Side, Starts, e_value, first_reached};
 use crate::special::log_sum_exp;
+use serde::{Deserialize, Serialize};
 
 /// Shares of the stake that are bet; the e-value is their plain mean.
 const BETS: [f64; 6] = [0.05, 0.1, 0.2, 0.4, 0.7, 0.95];
@@ -21,7 +22,7 @@ const RANGES: f64 = 1.5;
 const HALVINGS: usize = 60;
 
 /// Differences seen so far, for the scale of the next one.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Spread {
     sorted: Vec<f64>,
     /// Largest size of a difference.
@@ -60,24 +61,38 @@ impl Spread {
 }
 
 /// Evidence against one line on one side.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PairedProcess {
     line: f64,
     side: Side,
     log_e: [f64; BETS.len()],
+    /// Where the change may come later than the first pair.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    starts: Option<Starts>,
 }
 
 impl PairedProcess {
     /// A process at 1: against "not above the line", or against "not below".
     #[must_use]
     pub fn new(line: f64, side: Side) -> PairedProcess {
-        PairedProcess { line, side, log_e: [0.0; BETS.len()] }
+        PairedProcess { line, side, log_e: [0.0; BETS.len()], starts: None }
+    }
+
+    /// The same process, for a change that may come with any pair, as [`crate::eprocess::CountProcess::restarting`].
+    #[must_use]
+    pub fn restarting(self) -> PairedProcess {
+        let starts = Starts::FIRST;
+        PairedProcess { log_e: self.log_e.map(|log_e| log_e + libm::log1p(-starts.kept())), starts: Some(starts), ..self }
     }
 
     /// Folds the difference of one pair; `scale` must be known before the pair. What is not a number is no pair.
     pub fn observe(&mut self, d: f64, scale: f64) {
         if d.is_nan() || self.line.is_nan() {
             return;
+        }
+        if let Some(stake) = self.starts.as_mut().and_then(Starts::tick) {
+            let stake = libm::log(stake);
+            self.log_e.iter_mut().for_each(|log_e| *log_e = log_sum_exp([*log_e, stake].into_iter()));
         }
         let beyond = match self.side {
             Side::Above => d - self.line,
@@ -92,7 +107,20 @@ impl PairedProcess {
     /// Logarithm of the e-value.
     #[must_use]
     pub fn log_e(&self) -> f64 {
-        log_sum_exp(self.log_e.iter().copied()) - libm::log(BETS.len() as f64)
+        self.after(0.0)
+    }
+
+    /// The logarithm after so many more pairs that are beyond the line by a whole scale.
+    fn after(&self, pairs: f64) -> f64 {
+        let grown = self.log_e.iter().zip(BETS).map(|(log_e, bet)| log_e + pairs * libm::log1p(bet));
+        let begun = log_sum_exp(grown) - libm::log(BETS.len() as f64);
+        self.starts.map_or(begun, |starts| log_sum_exp([begun, libm::log(starts.kept())].into_iter()))
+    }
+
+    /// How many more pairs that are beyond the line by a whole scale would carry the logarithm to `log_bar`.
+    #[must_use]
+    pub fn pairs_to(&self, log_bar: f64) -> Option<u64> {
+        first_reached(|pairs| self.after(pairs) >= log_bar)
     }
 
     /// The e-value.
@@ -187,6 +215,35 @@ mod tests {
             assert!(mean(&turned, pairs, -0.5, Side::Below) <= 1.0 + 1e-12, "{values:?}");
         }
         assert!(mean(&[(-1.0, 0.3), (1.0, 0.7)], 10, 0.0, Side::Above) > 1.5, "the test can fail");
+    }
+
+    #[test]
+    fn one_that_looks_for_a_change_grows_against_no_exchangeable_pairs_either() {
+        let mean = |up: f64| -> f64 {
+            let one = |way: u32| {
+                let (mut process, mut chance) = (PairedProcess::new(0.0, Side::Above).restarting(), 1.0);
+                for pair in 0..14 {
+                    let rises = way >> pair & 1 == 1;
+                    chance *= if rises { up } else { 1.0 - up };
+                    process.observe(if rises { 1.0 } else { -1.0 }, 0.0);
+                }
+                chance * process.e()
+            };
+            (0..1 << 14).map(one).sum()
+        };
+        assert!((mean(0.5) - 1.0).abs() < 1e-9 && mean(0.4) <= 1.0 && mean(0.7) > 1.5, "{} {} {}", mean(0.5), mean(0.4), mean(0.7));
+        let quiet = |late: bool| {
+            let mut process = PairedProcess::new(0.0, Side::Above);
+            process = if late { process.restarting() } else { process };
+            (0..60).for_each(|_| process.observe(-1.0, 0.0));
+            (0..20).for_each(|_| process.observe(1.0, 0.0));
+            process
+        };
+        assert!(quiet(true).log_e() > quiet(false).log_e() + 3.0, "evidence of the quiet time does not count against a change");
+        let process = quiet(true);
+        let more = process.pairs_to(libm::log(1e6)).unwrap();
+        let after = |pairs: u64| (0..pairs).fold(process.clone(), |mut p, _| (p.observe(1.0, 0.0), p).1).log_e();
+        assert!(after(more + 6) >= libm::log(1e6) && after(more / 2) < libm::log(1e6), "{more}");
     }
 
     #[test]

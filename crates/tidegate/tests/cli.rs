@@ -52,6 +52,9 @@ mod gate;
 #[cfg(feature = "data")]
 #[path = "cli/gating.rs"]
 mod gating;
+#[cfg(feature = "data")]
+#[path = "cli/guardrails.rs"]
+mod guardrails;
 #[path = "cli/hooks.rs"]
 mod hooks;
 #[path = "cli/judge.rs"]

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use tidegate_core::change::{ChangeRecord, Plan, Ruled};
 use tidegate_core::deployment::Condition;
 use tidegate_core::gate::GateVerdict;
-use tidegate_core::judge::{Guardrail, GuardrailKind, Mode, Verdict};
+use tidegate_core::judge::{By, Guardrail, GuardrailKind, Mode, Verdict, Worse};
 use tidegate_core::rollout::{Step, Until};
 
 /// Verdicts that are listed before the others are summed up; the first and the last ones are always there.
@@ -191,7 +191,14 @@ fn plan(plan: &Plan, text: &mut String) {
             GuardrailKind::SampleRatio => "the split as it was wanted".to_owned(),
             // There is no control: a version is held against its own scores offline.
             GuardrailKind::Skew => number(*slack),
-            GuardrailKind::Errors | GuardrailKind::Latency { .. } | GuardrailKind::Disagreement => {
+            // The ratio is 1: the slacks alone count.
+            GuardrailKind::ScoreShift => format!("control + {}", number(*slack)),
+            GuardrailKind::Metric(metric) => {
+                let which = if metric.worse == Worse::Higher { "higher" } else { "lower" };
+                let what = if metric.by == By::Ratio { "a factor of " } else { "" };
+                format!("{which} by {what}{}", number(*ratio))
+            }
+            GuardrailKind::Labels | GuardrailKind::Errors | GuardrailKind::Latency { .. } | GuardrailKind::Disagreement => {
                 format!("{} × control + {}", number(*ratio), number(*slack))
             }
         };
@@ -267,15 +274,17 @@ fn verdicts(record: &ChangeRecord, text: &mut String) {
     let _ = writeln!(text, "\nThe last one: {}\n", plain(&last.assessment.summary));
     text.push_str("| guardrail | candidate | control | ratio | interval | for harm | against it |\n|---|---|---|---|---|---|---|\n");
     for g in &last.assessment.guardrails {
-        let interval = format!("{} to {}", some(g.ratio_low), some(g.ratio_high));
-        let counts = |(trials, hits): (u64, u64)| format!("{hits} of {trials}");
+        // A metric has pairs, no counts.
+        let (middle, low, high) = g.values.map_or((g.ratio, g.ratio_low, g.ratio_high), |v| (v.middle, v.low, v.high));
+        let interval = format!("{} to {}", some(low), some(high));
+        let counts = |(trials, hits): (u64, u64)| g.values.map_or_else(|| format!("{hits} of {trials}"), |v| format!("{} pairs", v.pairs));
         let _ = writeln!(
             text,
             "| {} | {} | {} | {} | {interval} | {} | {} |",
             cell(&g.name),
             counts(g.candidate),
             counts(g.control),
-            some(g.ratio),
+            some(middle),
             number(g.e_rollback),
             number(g.e_promote)
         );

@@ -62,11 +62,16 @@ fn verdict(a: &Assessment) -> Markup {
 
 fn guardrail(g: &GuardrailAssessment, a: &Assessment) -> Vec<Markup> {
     let of = |(trials, hits): (u64, u64)| if trials == 0 { "-".to_owned() } else { format!("{hits} of {trials}") };
-    let ratio = match (g.ratio, g.ratio_low) {
-        (Some(r), Some(low)) => format!("{} ({} to {})", number(r), number(low), g.ratio_high.map_or("∞".to_owned(), number)),
+    let end = |end: Option<f64>, open: &str| end.map_or(open.to_owned(), number);
+    let of_counts = || match (g.ratio, g.ratio_low) {
+        (Some(r), Some(low)) => format!("{} ({} to {})", number(r), number(low), end(g.ratio_high, "∞")),
         (Some(r), None) => number(r),
         (None, _) => "-".to_owned(),
     };
+    // A metric has pairs of values, no counts.
+    let ratio = g
+        .values
+        .map_or_else(of_counts, |v| format!("{} ({} to {}) in {} pairs", end(v.middle, "-"), end(v.low, "-∞"), end(v.high, "∞"), v.pairs));
     let eta = g.eta_ms.map_or("-".to_owned(), |ms| format!("{:.0} s", ms as f64 / 1000.0));
     vec![
         text(&g.name),

@@ -6,7 +6,8 @@ use super::guardrails::{Evidence, Offline};
 use super::settings::{Guardrail, JudgeSettings};
 use super::state::{JudgeState, weight};
 use super::verdict::{Assessment, GuardrailAssessment, HoldReason, Verdict};
-use tidegate_stats::eprocess::e_value;
+use tidegate_stats::confidence::Band;
+use tidegate_stats::eprocess::{Counts, e_value};
 
 /// Version of the judge's rules; raised with any change of a formula, a grid or a bar.
 pub const JUDGE_VERSION: u32 = 4;
@@ -92,6 +93,9 @@ impl JudgeState {
         if self.one_arm_silent() {
             return Verdict::Hold { why: HoldReason::StaleTelemetry };
         }
+        if self.without_values().is_some() {
+            return Verdict::Hold { why: HoldReason::MissingValues };
+        }
         if self.promotable() {
             // The step would end here, and must not while a rollback e-value stands high.
             return match () {
@@ -148,12 +152,14 @@ impl JudgeState {
     fn explained(&self, counted: GuardrailAssessment, guardrail: &Guardrail, evidence: &Evidence, eta: Eta) -> GuardrailAssessment {
         let mut report = GuardrailAssessment { eta_ms: eta.nearer(), flips: explain::flips(self, guardrail, evidence, eta), ..counted };
         match evidence {
-            Evidence::Arms(arms) => {
-                let band = arms.band();
-                report.ratio = band.estimate;
-                report.ratio_low = if arms.seen.s1 > 0 || arms.seen.s0 > 0 { Some(band.low) } else { None };
-                report.ratio_high = band.high;
+            Evidence::Arms(arms) => report.with_ratio(&arms.band(), arms.seen),
+            Evidence::Labels(labels) => report.with_ratio(&labels.arms.band(), labels.arms.seen),
+            Evidence::Shift(shift) => {
+                if let Some((side, _)) = shift.loudest() {
+                    report.with_ratio(&side.band(), side.seen);
+                }
             }
+            Evidence::Values(values) => report.values = Some(values.report(true)),
             Evidence::Rate(rate) => {
                 let band = rate.band();
                 report.rate = band.estimate.map(|r| (r, band.low, band.high.unwrap_or(1.0)));
@@ -164,6 +170,15 @@ impl JudgeState {
             Evidence::NotJudged(_) => {}
         }
         report
+    }
+}
+
+impl GuardrailAssessment {
+    /// Adds the ratio of two arms in its interval.
+    fn with_ratio(&mut self, band: &Band, seen: Counts) {
+        self.ratio = band.estimate;
+        self.ratio_low = if seen.s1 > 0 || seen.s0 > 0 { Some(band.low) } else { None };
+        self.ratio_high = band.high;
     }
 }
 
@@ -181,12 +196,18 @@ fn counted(name: &str, evidence: &Evidence) -> GuardrailAssessment {
         report.e_rollback = e_value(rollback);
         report.e_promote = e_value(promote);
     }
+    let mut of_arms = |seen: Counts, dispersion: f64| {
+        (report.candidate, report.control, report.dispersion) = ((seen.n1, seen.s1), (seen.n0, seen.s0), dispersion);
+    };
     match evidence {
-        Evidence::Arms(arms) => {
-            report.candidate = (arms.seen.n1, arms.seen.s1);
-            report.control = (arms.seen.n0, arms.seen.s0);
-            report.dispersion = arms.divisor();
+        Evidence::Arms(arms) => of_arms(arms.seen, arms.divisor()),
+        Evidence::Labels(labels) => of_arms(labels.arms.seen, labels.arms.divisor()),
+        Evidence::Shift(shift) => {
+            if let Some((side, _)) = shift.loudest() {
+                of_arms(side.seen, side.divisor());
+            }
         }
+        Evidence::Values(values) => report.values = Some(values.report(false)),
         Evidence::Rate(rate) => report.candidate = (rate.seen.trials, rate.seen.hits),
         Evidence::Split(split) => {
             report.candidate = (split.candidate.saturating_add(split.control), split.candidate);

@@ -1,5 +1,6 @@
 //! Counts of two arms that were gathered elsewhere: one comparison, judged by itself.
 
+use super::beside::Beside;
 use super::evidence::{ArmCounts, Mode, Tick};
 use super::guardrails::Offline;
 use super::history::{History, history};
@@ -86,6 +87,7 @@ fn tick(settings: &JudgeSettings, seq: u64, share: f64, arms: Arms) -> Tick {
         candidate: arms.candidate,
         control: arms.control,
         pairs: None,
+        beside: Beside::default(),
     }
 }
 

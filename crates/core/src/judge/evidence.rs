@@ -1,5 +1,6 @@
 //! The evidence: what was counted in one tick, nothing derived.
 
+use super::beside::Beside;
 use crate::id::At;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,9 @@ pub struct Tick {
     /// Pairs, in shadow: the same request answered by both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pairs: Option<PairCounts>,
+    /// What only some guardrails read.
+    #[serde(default, skip_serializing_if = "Beside::is_empty")]
+    pub beside: Beside,
 }
 
 /// One arm's counts in one tick.

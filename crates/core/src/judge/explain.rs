@@ -2,9 +2,13 @@
 
 use super::assess::Eta;
 use super::guardrails::Evidence;
+use super::labels::Labelled;
+use super::series::By;
 use super::settings::{Guardrail, GuardrailKind};
+use super::shift::Shift;
 use super::state::JudgeState;
-use super::verdict::{GuardrailAssessment, HoldReason, Verdict};
+use super::values::Values;
+use super::verdict::{GuardrailAssessment, HoldReason, ValuesSeen, Verdict};
 use tidegate_stats::eprocess::e_value;
 
 /// One sentence or two about the whole.
@@ -42,6 +46,7 @@ fn hold(why: HoldReason) -> &'static str {
         HoldReason::Suspicion => "A rollback e-value stands high",
         HoldReason::SampleRatioMismatch => "Request counts do not fit the configured split",
         HoldReason::StaleTelemetry => "One arm stopped reporting while the other goes on",
+        HoldReason::MissingValues => "The source of a metric has given no values for long",
     }
 }
 
@@ -52,6 +57,7 @@ fn hold_ends(why: HoldReason) -> &'static str {
             "A version that loses requests hides its errors: find out where they go; counts that fit, a person or the deadline end it."
         }
         HoldReason::StaleTelemetry => "Its counts, a person or the deadline end it.",
+        HoldReason::MissingValues => "Silence is no pass: a value of both arms, a person or the deadline ends it.",
     }
 }
 
@@ -74,6 +80,9 @@ fn worst(guardrails: &[GuardrailAssessment]) -> Option<&GuardrailAssessment> {
 /// What one guardrail counted.
 fn seen(g: &GuardrailAssessment) -> String {
     let share = |(n, s): (u64, u64)| format!("{} of {} ({})", count(s), count(n), percent(s as f64 / (n.max(1)) as f64));
+    if let Some(values) = &g.values {
+        return compared(values);
+    }
     if let Some((_, low, high)) = g.rate {
         return format!("{}, between {} and {}", share(g.candidate), percent(low), percent(high));
     }
@@ -86,6 +95,17 @@ fn seen(g: &GuardrailAssessment) -> String {
     format!("candidate {}, control {}{ratio}", share(g.candidate), share(g.control))
 }
 
+/// What the pairs of a metric say.
+fn compared(v: &ValuesSeen) -> String {
+    let what = if v.by == By::Ratio { "candidate / control" } else { "candidate less control" };
+    let end = |x: Option<f64>| x.map_or_else(|| "open".to_owned(), signed);
+    let missing = if v.missing > 0 { format!(", {} missing", count(v.missing)) } else { String::new() };
+    match v.middle {
+        Some(middle) => format!("{what} {} ({} to {}) in {} pairs{missing}", signed(middle), end(v.low), end(v.high), count(v.pairs)),
+        None => format!("no pair of values{missing}"),
+    }
+}
+
 /// What would change the verdict, as far as one guardrail goes.
 pub(super) fn flips(state: &JudgeState, guardrail: &Guardrail, evidence: &Evidence, eta: Eta) -> String {
     let log_bar = state.log_bar_of(guardrail);
@@ -96,9 +116,12 @@ pub(super) fn flips(state: &JudgeState, guardrail: &Guardrail, evidence: &Eviden
             number(split.mismatch.e()),
             number(state.needs_rollback())
         ),
+        Evidence::Labels(labels) => labelled(state, labels, log_bar, eta),
+        Evidence::Shift(shift) => shifted(state, shift, guardrail, log_bar, eta),
+        Evidence::Values(values) => measured(state, values, log_bar, eta),
         Evidence::Arms(arms) => {
             let share = if arms.seen.comparable() { arms.seen.share() } else { 0.5 };
-            let what = match (guardrail.kind, arms.threshold_us()) {
+            let what = match (&guardrail.kind, arms.threshold_us()) {
                 (GuardrailKind::Latency { .. }, Some(us)) => {
                     let slow_us = (guardrail.tolerance * us).max(guardrail.floor_us as f64);
                     format!("candidate answers slower than {} ms", number(slow_us / 1_000.0))
@@ -119,6 +142,59 @@ pub(super) fn flips(state: &JudgeState, guardrail: &Guardrail, evidence: &Eviden
             format!("Harmless up to {}, harm from {}. {tail}", percent(rate.rollback.rate()), percent(rate.promote.rate()))
         }
     }
+}
+
+fn labelled(state: &JudgeState, labels: &Labelled, log_bar: f64, eta: Eta) -> String {
+    let (arms, (candidate, control)) = (&labels.arms, labels.waiting);
+    let twice = match labels.repeated.saturating_add(labels.conflicting) {
+        0 => String::new(),
+        n => format!(
+            " {} came for requests that had one ({} of them said something else); the first counts.",
+            count(n),
+            count(labels.conflicting)
+        ),
+    };
+    let without = format!("{} candidate and {} control requests have no label.{twice}", count(candidate), count(control));
+    if !arms.seen.comparable() {
+        return format!("No labels of both arms yet, which is no pass. {without}");
+    }
+    let hits = arms.rollback.hits_to(log_bar, arms.seen.share(), arms.divisor());
+    format!("{} {without}", words(false, hits, "wrong decisions of the candidate", e_value(arms.promote.log_e()), state, eta))
+}
+
+fn shifted(state: &JudgeState, shift: &Shift, guardrail: &Guardrail, log_bar: f64, eta: Eta) -> String {
+    let Some((side, threshold)) = shift.loudest().filter(|(side, _)| side.seen.comparable()) else {
+        return "Nothing to compare yet: scores of both arms, and enough of the control to learn thresholds from.".to_owned();
+    };
+    let direction = if side.above { "above" } else { "up to" };
+    let place = threshold.map_or_else(String::new, |t| format!(" {}", signed(t)));
+    let what = format!("candidate scores {direction}{place}");
+    let part = |n: u64, s: u64| percent(s as f64 / n.max(1) as f64);
+    let seen = format!(
+        "Most apart {direction} the control's past {:.0} % quantile: {} of the candidate's scores, {} of the control's; harmless up to {} more, harm from {}.",
+        100.0 * side.q,
+        part(side.seen.n1, side.seen.s1),
+        part(side.seen.n0, side.seen.s0),
+        percent(guardrail.slack),
+        percent(guardrail.harm_slack)
+    );
+    format!("{seen} {}", words(false, shift.hits_to(log_bar), &what, e_value(shift.log_promote()), state, eta))
+}
+
+fn measured(state: &JudgeState, values: &Values, log_bar: f64, eta: Eta) -> String {
+    let silent = match values.missing_in_a_row {
+        0 => String::new(),
+        n => format!(" No values in the last {} askings, which is no pass.", count(n)),
+    };
+    let tail = words(
+        values.pairs == 0,
+        values.rollback.pairs_to(log_bar),
+        "pairs that are clearly worse",
+        e_value(values.promote.log_e()),
+        state,
+        eta,
+    );
+    format!("{tail}{silent}")
 }
 
 fn words(none_yet: bool, hits: Option<u64>, what: &str, e_promote: f64, state: &JudgeState, eta: Eta) -> String {
@@ -151,6 +227,11 @@ pub(super) fn number(x: f64) -> String {
     } else {
         format!("{x:.2}")
     }
+}
+
+/// The same with its sign.
+fn signed(x: f64) -> String {
+    if x < 0.0 { format!("-{}", number(-x)) } else { number(x) }
 }
 
 /// A count with thousands set apart.

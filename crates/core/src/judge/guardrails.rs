@@ -3,7 +3,10 @@
 //! Not here: how guardrails are combined, and what follows.
 
 use super::evidence::{ArmCounts, BUCKETS, BUCKETS_PER_OCTAVE, LatencyHistogram, Mode, OneSample, Tick};
+use super::labels::Labelled;
 use super::settings::{Guardrail, GuardrailKind};
+use super::shift::Shift;
+use super::values::Values;
 use serde::{Deserialize, Serialize};
 use std::collections::VecDeque;
 use tidegate_stats::confidence::{Band, RatioTable, clopper_pearson_upper, rate_band};
@@ -29,10 +32,16 @@ pub struct Offline {
 
 /// Whether a guardrail is judged at all while the rollout does this.
 #[must_use]
-pub fn applies(kind: GuardrailKind, mode: Mode) -> bool {
+pub fn applies(kind: &GuardrailKind, mode: Mode) -> bool {
     match kind {
         GuardrailKind::Skew | GuardrailKind::Disagreement => mode == Mode::Shadow,
-        GuardrailKind::Errors | GuardrailKind::Latency { .. } | GuardrailKind::SampleRatio => true,
+        // What no user sees moves no metric.
+        GuardrailKind::Metric(_) => mode != Mode::Shadow,
+        GuardrailKind::Errors
+        | GuardrailKind::Latency { .. }
+        | GuardrailKind::SampleRatio
+        | GuardrailKind::ScoreShift
+        | GuardrailKind::Labels => true,
     }
 }
 
@@ -45,6 +54,12 @@ pub(super) enum Evidence {
     Rate(Rate),
     /// Request counts against the configured split.
     Split(Split),
+    /// Scores of candidate against control.
+    Shift(Box<Shift>),
+    /// Candidate against control by labels that come later.
+    Labels(Box<Labelled>),
+    /// Pairs of a metric.
+    Values(Box<Values>),
     /// Listed, and without a part in the verdict.
     NotJudged(String),
 }
@@ -85,12 +100,14 @@ pub(super) struct Split {
 impl Evidence {
     /// No evidence yet.
     pub(super) fn new(guardrail: &Guardrail, mode: Mode, offline: Offline, corrected: bool) -> Evidence {
-        if !applies(guardrail.kind, mode) {
-            return Evidence::NotJudged("Judged in shadow only.".to_owned());
+        if !applies(&guardrail.kind, mode) {
+            let where_it_is =
+                if mode == Mode::Shadow { "Judged where users are answered, not in shadow." } else { "Judged in shadow only." };
+            return Evidence::NotJudged(where_it_is.to_owned());
         }
-        match guardrail.kind {
+        match &guardrail.kind {
             GuardrailKind::Errors => Evidence::Arms(Box::new(Arms::new(guardrail, None, mode, corrected))),
-            GuardrailKind::Latency { q } => Evidence::Arms(Box::new(Arms::new(guardrail, Some(Threshold::new(q, guardrail)), mode, corrected))),
+            GuardrailKind::Latency { q } => Evidence::Arms(Box::new(Arms::new(guardrail, Some(Threshold::new(*q, guardrail)), mode, corrected))),
             GuardrailKind::Skew => Evidence::Rate(Rate::new(guardrail.slack, guardrail.harm_slack)),
             GuardrailKind::Disagreement => match offline.disagreement.filter(|d| d.trials > 0) {
                 Some(sample) => {
@@ -111,18 +128,24 @@ impl Evidence {
                 expected: 0.0,
                 corrected,
             }),
+            GuardrailKind::ScoreShift => Evidence::Shift(Box::new(Shift::new(guardrail, mode, corrected))),
+            GuardrailKind::Labels => Evidence::Labels(Box::new(Labelled::new(guardrail, mode, corrected))),
+            GuardrailKind::Metric(metric) => Evidence::Values(Box::new(Values::new(metric, guardrail, mode))),
         }
     }
 
     /// Folds a judged tick.
-    pub(super) fn observe(&mut self, kind: GuardrailKind, tick: &Tick) {
+    pub(super) fn observe(&mut self, (name, kind): (&str, &GuardrailKind), tick: &Tick) {
         match self {
             Evidence::Arms(arms) => arms.observe(tick),
             Evidence::Rate(rate) => {
                 let pairs = tick.pairs.unwrap_or_default();
-                rate.observe(if kind == GuardrailKind::Skew { pairs.skew } else { pairs.disagreement });
+                rate.observe(if *kind == GuardrailKind::Skew { pairs.skew } else { pairs.disagreement });
             }
             Evidence::Split(split) => split.observe(tick),
+            Evidence::Shift(shift) => shift.observe(tick),
+            Evidence::Labels(labels) => labels.observe(tick),
+            Evidence::Values(values) => values.observe(name, tick),
             Evidence::NotJudged(_) => {}
         }
     }
@@ -130,7 +153,7 @@ impl Evidence {
     /// Whether it has e-values for rollback and for promotion; the split has neither, it can only hold.
     pub(super) fn judged(&self) -> bool {
         match self {
-            Evidence::Arms(_) | Evidence::Rate(_) => true,
+            Evidence::Arms(_) | Evidence::Rate(_) | Evidence::Shift(_) | Evidence::Labels(_) | Evidence::Values(_) => true,
             Evidence::Split(_) | Evidence::NotJudged(_) => false,
         }
     }
@@ -140,6 +163,9 @@ impl Evidence {
         match self {
             Evidence::Arms(arms) => Some(arms.rollback.log_e()),
             Evidence::Rate(rate) => Some(rate.rollback.log_e()),
+            Evidence::Shift(shift) => Some(shift.log_rollback()),
+            Evidence::Labels(labels) => Some(labels.arms.rollback.log_e()),
+            Evidence::Values(values) => Some(values.rollback.log_e()),
             Evidence::Split(_) | Evidence::NotJudged(_) => None,
         }
     }
@@ -149,14 +175,21 @@ impl Evidence {
         match self {
             Evidence::Arms(arms) => Some(arms.promote.log_e()),
             Evidence::Rate(rate) => Some(rate.promote.log_e()),
+            Evidence::Shift(shift) => Some(shift.log_promote()),
+            Evidence::Labels(labels) => Some(labels.arms.promote.log_e()),
+            Evidence::Values(values) => Some(values.promote.log_e()),
             Evidence::Split(_) | Evidence::NotJudged(_) => None,
         }
     }
 
     /// How much more of the same until a bar, as multiples of what was seen: (rollback, promotion).
     pub(super) fn more(&self, log_rollback: f64, log_promote: f64) -> (Option<f64>, Option<f64>) {
+        let of_arms = |a: &Arms| (a.rollback.more_of_the_same(log_rollback), a.promote.more_of_the_same(log_promote));
         match self {
-            Evidence::Arms(a) => (a.rollback.more_of_the_same(log_rollback), a.promote.more_of_the_same(log_promote)),
+            Evidence::Arms(a) => of_arms(a),
+            Evidence::Labels(labels) => of_arms(&labels.arms),
+            Evidence::Shift(shift) => shift.more(log_rollback, log_promote),
+            Evidence::Values(v) => (v.rollback.more_of_the_same(log_rollback), v.promote.more_of_the_same(log_promote)),
             Evidence::Rate(r) => (r.rollback.more_of_the_same(log_rollback), r.promote.more_of_the_same(log_promote)),
             Evidence::Split(_) | Evidence::NotJudged(_) => (None, None),
         }
@@ -164,7 +197,7 @@ impl Evidence {
 }
 
 impl Arms {
-    fn new(guardrail: &Guardrail, latency: Option<Threshold>, mode: Mode, corrected: bool) -> Arms {
+    pub(super) fn new(guardrail: &Guardrail, latency: Option<Threshold>, mode: Mode, corrected: bool) -> Arms {
         // The factor of a latency guardrail enters once, in the threshold: its ratio of exceedance rates is 1.
         let ratio = |factor: f64| if latency.is_some() { 1.0 } else { factor };
         let harmless = Null { ratio: ratio(guardrail.tolerance), slack: guardrail.slack };
@@ -217,7 +250,7 @@ impl Arms {
         }
     }
 
-    fn fold(&mut self, rollback: Counts, promote: Counts, seen: Counts) {
+    pub(super) fn fold(&mut self, rollback: Counts, promote: Counts, seen: Counts) {
         let divisor = self.divisor();
         self.rollback.observe(rollback, divisor);
         self.promote.observe(promote, divisor);

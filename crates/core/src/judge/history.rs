@@ -6,6 +6,7 @@ use super::settings::JudgeSettings;
 use super::state::JudgeState;
 use crate::id::At;
 use serde::{Deserialize, Serialize};
+use tidegate_stats::confidence::Band;
 use tidegate_stats::eprocess::e_value;
 
 /// The course of one mode of one attempt.
@@ -57,7 +58,7 @@ pub struct GuardrailPoint {
     pub e_rollback: f64,
     /// Promotion e-value.
     pub e_promote: f64,
-    /// Two arms: ratio of rates. One sample: the rate.
+    /// Two arms: ratio of rates. One sample: the rate. A metric: candidate against control in the middle pair.
     pub estimate: Option<f64>,
     /// Lower end of its sequential interval.
     pub low: Option<f64>,
@@ -109,6 +110,10 @@ fn guardrail_point(name: &str, evidence: &Evidence) -> Option<GuardrailPoint> {
     let (band, seen) = match evidence {
         Evidence::Arms(arms) => (arms.band(), arms.seen.s1.max(arms.seen.s0)),
         Evidence::Rate(rate) => (rate.band(), rate.seen.trials),
+        Evidence::Labels(labels) => (labels.arms.band(), labels.arms.seen.s1.max(labels.arms.seen.s0)),
+        Evidence::Shift(shift) => shift.loudest().map(|(side, _)| (side.band(), side.seen.s1.max(side.seen.s0)))?,
+        // Its interval takes long, and one at the end is enough.
+        Evidence::Values(values) => (Band { estimate: values.report(false).middle, low: 0.0, high: None }, 0),
         Evidence::Split(_) | Evidence::NotJudged(_) => return None,
     };
     Some(GuardrailPoint {

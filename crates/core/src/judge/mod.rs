@@ -5,23 +5,29 @@
 
 mod assess;
 mod batches;
+mod beside;
 mod counts;
 mod evidence;
 mod explain;
 mod guardrails;
 mod history;
+mod labels;
 mod series;
 mod settings;
+mod shift;
 mod state;
+mod values;
 mod verdict;
 
 pub use assess::{JUDGE_VERSION, recompute};
 pub use batches::{Batch, BatchAssessment, BatchError, BatchSettings, Look, Moments, judge_batches};
+pub use beside::{Beside, LabelCounts, MetricPair, ScoreHistogram};
 pub use counts::{Arms, CountsAssessment, Interval, alone, for_counts, for_latencies, judge_arms, judge_counts, tick_of};
 pub use evidence::{ArmCounts, BUCKETS, BUCKETS_PER_OCTAVE, LatencyHistogram, Mode, OneSample, PairCounts, Tick};
 pub use guardrails::{Offline, applies};
 pub use history::{GuardrailPoint, History, HistoryPoint, history};
+pub use labels::{Arm, EARLY_MAX, LabelBook, REQUESTS_MAX};
 pub use series::{By, PAIRS_MAX, SeriesAssessment, SeriesPoint, SeriesSettings, Worse, judge_series};
-pub use settings::{Guardrail, GuardrailKind, JudgeSettings, Modes, errors_of_preset};
+pub use settings::{Guardrail, GuardrailKind, JudgeSettings, METRICS_MAX, Metric, Modes, errors_of_preset};
 pub use state::{JudgeState, alpha_of_attempt};
-pub use verdict::{Assessment, GuardrailAssessment, HoldReason, Verdict};
+pub use verdict::{Assessment, GuardrailAssessment, HoldReason, ValuesSeen, Verdict};

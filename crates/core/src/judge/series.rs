@@ -77,12 +77,12 @@ impl SeriesSettings {
     }
 
     /// A tolerance or harm on the scale of the differences.
-    fn line(&self, size: f64) -> f64 {
+    pub(super) fn line(&self, size: f64) -> f64 {
         if self.by == By::Ratio { libm::log(size) } else { size }
     }
 
     /// How much worse the candidate is; none where a value is missing.
-    fn worse_by(&self, candidate: f64, control: f64) -> Option<f64> {
+    pub(super) fn worse_by(&self, candidate: f64, control: f64) -> Option<f64> {
         let d = match self.by {
             By::Ratio => libm::log(candidate) - libm::log(control),
             By::Difference => candidate - control,
@@ -91,9 +91,14 @@ impl SeriesSettings {
     }
 
     /// Back to candidate against control: a ratio, or a difference.
-    fn shown(&self, d: f64) -> f64 {
+    pub(super) fn shown(&self, d: f64) -> f64 {
         let signed = if self.worse == Worse::Higher { d } else { -d };
         if self.by == By::Ratio { libm::exp(signed) } else { signed }
+    }
+
+    /// Ends of an interval in the order of what is shown.
+    pub(super) fn ends(&self, low: Option<f64>, high: Option<f64>) -> (Option<f64>, Option<f64>) {
+        if self.worse == Worse::Higher { (low, high) } else { (high, low) }
     }
 }
 
@@ -176,8 +181,7 @@ pub fn judge_series(settings: &SeriesSettings, pairs: &[(f64, f64)]) -> SeriesAs
     };
     let more = [rollback.more_of_the_same(roll_bar), promote.more_of_the_same(promote_bar)].into_iter().flatten().reduce(f64::min);
     let (low, high) = band(&seen, settings.alpha);
-    let ends = [low.map(|d| settings.shown(d)), high.map(|d| settings.shown(d))];
-    let [low, high] = if settings.worse == Worse::Higher { ends } else { [ends[1], ends[0]] };
+    let (low, high) = settings.ends(low.map(|d| settings.shown(d)), high.map(|d| settings.shown(d)));
     let mut assessment = SeriesAssessment {
         verdict,
         pairs: seen.len() as u64,

@@ -1,6 +1,7 @@
 //! What harm means, and how sure the judge must be.
 
 use super::evidence::Mode;
+use super::series::{By, Worse};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 
@@ -69,8 +70,28 @@ impl Modes {
     }
 }
 
+/// Most guardrails of a judge that are metrics of a source.
+pub const METRICS_MAX: usize = 8;
+
+/// A value that a service under `sources` keeps: what it is asked, and which way is worse.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metric {
+    /// The service's name under `sources`.
+    pub source: String,
+    /// Query of the candidate's value, with `{{NAME}}` for what is filled in.
+    pub candidate: String,
+    /// The same of the control.
+    pub control: String,
+    /// Milliseconds of an interval: each gives one pair.
+    pub every_ms: u64,
+    /// Which direction is worse.
+    pub worse: Worse,
+    /// How the two values are compared.
+    pub by: By,
+}
+
 /// What a guardrail watches.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum GuardrailKind {
     /// Share of failed requests, candidate against control.
@@ -86,11 +107,18 @@ pub enum GuardrailKind {
     Disagreement,
     /// Request counts against the configured split.
     SampleRatio,
+    /// Shares of scores above and up to the control's own past quantiles, candidate against control.
+    ScoreShift,
+    /// Share of decisions that labels, which come later, say were wrong, candidate against control.
+    Labels,
+    /// A value that somebody else measures, in pairs (canary and watch).
+    Metric(Metric),
 }
 
 /// Harmless: `p1 <= tolerance * p0 + slack`. Harmful: `p1 >= harm * p0 + harm_slack`.
 ///
-/// For latency the two factors multiply the threshold, and the ratio of exceedance rates is 1.
+/// For latency the two factors multiply the threshold, and the ratio of exceedance rates is 1. For a shift of scores it is 1, too, and the
+/// slacks alone count. For a metric tolerance and harm are of its values, a ratio or a difference, and the slacks mean nothing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Guardrail {
     /// What is watched.

@@ -125,8 +125,8 @@ impl JudgeState {
         }
         self.judged_requests = self.judged_requests.saturating_add(tick.candidate.requests);
         self.step_candidate_requests = self.step_candidate_requests.saturating_add(tick.candidate.requests);
-        for (evidence, guardrail) in self.evidence.iter_mut().zip(self.settings.guardrails.values()) {
-            evidence.observe(guardrail.kind, tick);
+        for (evidence, (name, guardrail)) in self.evidence.iter_mut().zip(&self.settings.guardrails) {
+            evidence.observe((name, &guardrail.kind), tick);
         }
         self.log_rollback_max = self.log_rollback_max.max(self.log_rollback());
     }
@@ -234,9 +234,20 @@ impl JudgeState {
     fn split_is_off(&self, bar: f64) -> bool {
         let off = |(_, g, e): (&str, &Guardrail, &Evidence)| match e {
             Evidence::Split(split) => g.kind == GuardrailKind::SampleRatio && split.mismatch.log_e() >= bar,
-            Evidence::Arms(_) | Evidence::Rate(_) | Evidence::NotJudged(_) => false,
+            Evidence::Arms(_)
+            | Evidence::Rate(_)
+            | Evidence::Shift(_)
+            | Evidence::Labels(_)
+            | Evidence::Values(_)
+            | Evidence::NotJudged(_) => false,
         };
         self.each().any(off)
+    }
+
+    /// The metric whose source has given no pair of values for `stale_ticks` askings in a row.
+    pub(super) fn without_values(&self) -> Option<&str> {
+        let long = u64::from(self.settings.stale_ticks.max(1));
+        self.each().find_map(|(name, _, e)| matches!(e, Evidence::Values(v) if v.missing_in_a_row >= long).then_some(name))
     }
 
     /// Whether no request at all was counted for `stale_ticks`.

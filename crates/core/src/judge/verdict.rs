@@ -1,5 +1,6 @@
 //! What the judge says, with everything a person needs to check it.
 
+use super::series::By;
 use serde::{Deserialize, Serialize};
 
 /// The judge's answer.
@@ -37,6 +38,8 @@ pub enum HoldReason {
     SampleRatioMismatch,
     /// Telemetry is stale.
     StaleTelemetry,
+    /// The source of a metric has given no pair of values for long.
+    MissingValues,
 }
 
 /// A verdict with its evidence so far.
@@ -110,6 +113,26 @@ pub struct GuardrailAssessment {
     /// One-sample guardrails: the rate of hits with its sequential confidence interval (rate, low, high).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate: Option<(f64, f64, f64)>,
+    /// Metrics: what their pairs say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub values: Option<ValuesSeen>,
+}
+
+/// Pairs of values of a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ValuesSeen {
+    /// Pairs that were judged.
+    pub pairs: u64,
+    /// Askings that gave no pair.
+    pub missing: u64,
+    /// How candidate and control are compared.
+    pub by: By,
+    /// Candidate against control in the middle pair.
+    pub middle: Option<f64>,
+    /// Lower end of its sequential confidence interval.
+    pub low: Option<f64>,
+    /// Upper end.
+    pub high: Option<f64>,
 }
 
 /// Records written before the field was there hold judged guardrails only.

@@ -52,6 +52,7 @@ fn verdict(verdict: &Verdict) -> &'static str {
         Verdict::Hold { why: HoldReason::Suspicion } => "hold, for suspicion",
         Verdict::Hold { why: HoldReason::SampleRatioMismatch } => "hold, for a sample-ratio mismatch",
         Verdict::Hold { why: HoldReason::StaleTelemetry } => "hold, for stale telemetry",
+        Verdict::Hold { why: HoldReason::MissingValues } => "hold, for values of a metric that are missing",
         Verdict::Rollback => "roll back",
         Verdict::InsufficientEvidence { .. } => "insufficient evidence",
         Verdict::NoTelemetry => "no telemetry",

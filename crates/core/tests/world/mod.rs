@@ -3,7 +3,8 @@
 
 use tidegate_core::id::At;
 use tidegate_core::judge::{
-    ArmCounts, Assessment, BUCKETS, JudgeSettings, JudgeState, LatencyHistogram, Mode, Offline, OneSample, PairCounts, Tick, Verdict,
+    ArmCounts, Assessment, BUCKETS, Beside, JudgeSettings, JudgeState, LatencyHistogram, Mode, Offline, OneSample, PairCounts, Tick,
+    Verdict,
 };
 use tidegate_stats::rng::Rng;
 
@@ -143,6 +144,7 @@ impl Canary {
             candidate,
             control,
             pairs: None,
+            beside: Beside::default(),
         };
         self.seq += 1;
         tick
@@ -210,7 +212,18 @@ pub fn shadow_tick(rng: &mut Rng, seq: u64, asked: u64, candidate_fails: f64, sk
         skew: OneSample { trials: answered, hits: rng.binomial(answered, skewed) },
     };
     let at = At((seq as i64 + 1) * TICK_MS as i64);
-    Tick { seq, at, mode: Mode::Shadow, step: 0, attempt: 1, candidate_share_bp: 5_000, candidate, control, pairs: Some(pairs) }
+    Tick {
+        seq,
+        at,
+        mode: Mode::Shadow,
+        step: 0,
+        attempt: 1,
+        candidate_share_bp: 5_000,
+        candidate,
+        control,
+        pairs: Some(pairs),
+        beside: Beside::default(),
+    }
 }
 
 /// Folds shadow ticks until a decision; the assessment and the number of ticks.

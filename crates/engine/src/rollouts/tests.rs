@@ -4,7 +4,7 @@ use super::{EFFECT_RETRY_MS, Input, Output, RolloutDriver, RolloutId};
 use crate::evidence::{decode, encode, recompute};
 use indexmap::IndexMap;
 use tidegate_core::id::At;
-use tidegate_core::judge::{ArmCounts, Guardrail, GuardrailKind, JudgeSettings, LatencyHistogram, Mode, PairCounts, Tick, Verdict};
+use tidegate_core::judge::{ArmCounts, Beside, Guardrail, GuardrailKind, JudgeSettings, LatencyHistogram, Mode, PairCounts, Tick, Verdict};
 use tidegate_core::rollout::{
     Baseline, Command, Deadlines, Effect, Event, Phase, Promotion, Rollouts, Spec, SpecDraft, State, Step, Until,
 };
@@ -117,7 +117,8 @@ impl Host {
         let pairs = (mode == Mode::Shadow).then(|| PairCounts { asked: 1_000, candidate_failed: self.bad, ..PairCounts::default() });
         let (candidate, control) = (arm(self.bad), arm(0));
         let seq = self.kept.len() as u64;
-        let tick = Tick { seq, at: self.now, mode, step, attempt, candidate_share_bp, candidate, control, pairs };
+        let tick =
+            Tick { seq, at: self.now, mode, step, attempt, candidate_share_bp, candidate, control, pairs, beside: Beside::default() };
         self.kept.push(tick.clone());
         self.give(Input::Evidence { rollout: self.id.clone(), ticks: vec![tick] });
     }

@@ -195,6 +195,7 @@ impl Ask<'_> {
             version: Arc::clone(&target.version),
             role: target.id.role,
             mirrored: false,
+            compared: choice.kind == Kind::First,
             generation: route.generation,
             status: status.as_u16(),
             latency_us,

@@ -2,7 +2,7 @@
 
 use super::{Defect, Disturbance, Truth};
 use tidegate_core::id::At;
-use tidegate_core::judge::{ArmCounts, JudgeSettings, LatencyHistogram, Mode, OneSample, PairCounts, Tick};
+use tidegate_core::judge::{ArmCounts, Beside, JudgeSettings, LatencyHistogram, Mode, OneSample, PairCounts, Tick};
 use tidegate_core::rollout::{Baseline, Command, Deadlines, Phase, Promotion, Role, Rollout, Spec, SpecDraft, Step, Traffic, Until};
 use tidegate_engine::rollouts::{Input, Output, RolloutDriver, RolloutId};
 use tidegate_port::memory::{MemoryBlobs, MemoryJournal};
@@ -194,6 +194,7 @@ impl Truths {
             candidate: one,
             control: zero,
             pairs,
+            beside: Beside::default(),
         };
         if mode == Mode::Shadow {
             let (one, zero, pairs) = self.pairs(rng.poisson(per_tick), candidate, shared, rng);

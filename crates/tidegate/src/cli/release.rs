@@ -246,7 +246,14 @@ fn status(value: &Value) -> String {
             gs.iter()
                 .map(|g| {
                     let counts = |v: &Value| format!("{} of {}", v[1], v[0]);
-                    let ratio = format!("{} ({} to {})", number(&g["ratio"]), number(&g["ratio_low"]), number(&g["ratio_high"]));
+                    let of = |g: &Value, [middle, low, high]: [&str; 3]| {
+                        format!("{} ({} to {})", number(&g[middle]), number(&g[low]), number(&g[high]))
+                    };
+                    // A metric has pairs of values, no counts.
+                    let ratio = match &g["values"] {
+                        Value::Null => of(g, ["ratio", "ratio_low", "ratio_high"]),
+                        pairs => format!("{} in {} pairs", of(pairs, ["middle", "low", "high"]), pairs["pairs"]),
+                    };
                     vec![
                         text(&g["name"]),
                         counts(&g["candidate"]),

@@ -173,7 +173,7 @@ fn arm(counts: &mut ArmCounts, answer: &ArmAnswer) {
 mod tests {
     use super::*;
     use tidegate_core::id::At;
-    use tidegate_core::judge::Mode;
+    use tidegate_core::judge::{Beside, Mode};
 
     fn tick(seq: u64) -> Tick {
         Tick {
@@ -186,6 +186,7 @@ mod tests {
             candidate: ArmCounts::default(),
             control: ArmCounts::default(),
             pairs: None,
+            beside: Beside::default(),
         }
     }
 

@@ -3,6 +3,7 @@
 mod ab;
 pub mod access;
 pub mod api;
+mod beside;
 mod blame;
 mod breaker;
 mod change;
@@ -18,6 +19,7 @@ mod freezer;
 mod gating;
 mod hooks;
 mod may;
+mod metric;
 mod notifier;
 pub mod offer;
 pub mod owner;

@@ -283,8 +283,13 @@ impl Running {
     async fn go_on(&self, gateway: Outputs, pool_events: mpsc::Receiver<PoolEvent>, under_way: Vec<Output>) -> Result<()> {
         let config = &self.opened.config;
         let threshold: HashMap<String, f64> = config.services.keys().map(|s| (s.clone(), release::threshold(config, s))).collect();
-        crate::task::spawn(telemetry::write_predictions(self.lake.clone(), gateway.records, threshold, self.bus.clone()));
-        crate::task::spawn(telemetry::write_feedback(self.lake.clone(), gateway.feedback, self.bus.clone()));
+        crate::task::spawn(telemetry::write_predictions(
+            self.lake.clone(),
+            gateway.records,
+            threshold,
+            (self.bus.clone(), self.ticks.beside()),
+        ));
+        crate::task::spawn(telemetry::write_feedback(self.lake.clone(), gateway.feedback, (self.bus.clone(), self.ticks.beside())));
         crate::task::spawn(self.ticks.clone().take_pairs(gateway.pairs));
         crate::task::spawn(self.plane.clone().hear_pool(pool_events));
         // Before anything goes on: what happens from here is told.

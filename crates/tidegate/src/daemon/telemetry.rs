@@ -1,5 +1,6 @@
 //! Prediction records and labels on their way to the lake, off the request's path.
 
+use super::beside::Besides;
 use super::events::Bus;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,8 +17,12 @@ const BATCH_ROWS: usize = 16_384;
 /// Longest time that a row waits to be written.
 const WAIT: Duration = Duration::from_millis(500);
 
+fn threshold_of(thresholds: &HashMap<String, f64>, service: &str) -> f64 {
+    thresholds.get(service).copied().unwrap_or(crate::steps::gate::THRESHOLD)
+}
+
 fn prediction(record: PredictionRecord, thresholds: &HashMap<String, f64>) -> PredictionRow {
-    let threshold = thresholds.get(record.service.as_ref()).copied().unwrap_or(crate::steps::gate::THRESHOLD);
+    let threshold = threshold_of(thresholds, &record.service);
     PredictionRow {
         at: At(record.at_ms),
         event_time: record.event_time_ms.map(At),
@@ -76,8 +81,14 @@ async fn batch<T>(source: &mut mpsc::Receiver<T>) -> Option<Vec<T>> {
 }
 
 /// Writes predictions for as long as they come; `thresholds` are those of the services' models.
-pub async fn write_predictions(lake: Arc<Lake>, mut records: mpsc::Receiver<PredictionRecord>, thresholds: HashMap<String, f64>, bus: Bus) {
+pub async fn write_predictions(
+    lake: Arc<Lake>,
+    mut records: mpsc::Receiver<PredictionRecord>,
+    thresholds: HashMap<String, f64>,
+    (bus, beside): (Bus, Besides),
+) {
     while let Some(records) = batch(&mut records).await {
+        beside.answered(&records, |record| record.score.map(|score| score >= threshold_of(&thresholds, &record.service)));
         let mut exposures = vec![];
         let mut row = |mut record: PredictionRecord| {
             let drawn = record.exposure.take();
@@ -96,9 +107,10 @@ pub async fn write_predictions(lake: Arc<Lake>, mut records: mpsc::Receiver<Pred
 }
 
 /// Writes labels for as long as they come.
-pub async fn write_feedback(lake: Arc<Lake>, mut records: mpsc::Receiver<FeedbackRecord>, bus: Bus) {
+pub async fn write_feedback(lake: Arc<Lake>, mut records: mpsc::Receiver<FeedbackRecord>, (bus, beside): (Bus, Besides)) {
     while let Some(records) = batch(&mut records).await {
         let rows: Vec<FeedbackRow> = records.into_iter().filter_map(label).collect();
+        beside.labelled(&rows);
         let (lake, count) = (lake.clone(), rows.len());
         let written = tokio::task::spawn_blocking(move || lake.feedback().append(&rows)).await;
         if let Ok(Err(failure)) = written {

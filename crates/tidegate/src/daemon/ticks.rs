@@ -3,8 +3,10 @@
 //! Counts belong to the rollout's mode, step and attempt at the time; what was counted while those changed is
 //! dropped. A tick is kept on disk before anybody judges by it.
 
+use super::beside::Besides;
 use super::drivers::Asked;
 use super::evidence::{Comparison, Kept, OfflineScores, Pairs};
+use super::metric::Asking;
 use super::plane::Plane;
 use crate::clock;
 use anyhow::Result;
@@ -49,6 +51,7 @@ pub struct Ticks {
     counting: Arc<Mutex<HashMap<String, Counting>>>,
     /// Offline scores by service and version.
     offline: Arc<Mutex<HashMap<(String, String), OfflineScores>>>,
+    beside: Besides,
 }
 
 impl Ticks {
@@ -59,10 +62,16 @@ impl Ticks {
         offline.insert((service.to_owned(), version.to_owned()), scores);
     }
 
+    /// What is counted beside requests.
+    pub fn beside(&self) -> Besides {
+        self.beside.clone()
+    }
+
     /// Takes pairs from the gateway for as long as it gives them.
     pub async fn take_pairs(self, mut pairs: mpsc::Receiver<Pair>) {
         let mut batch = Vec::with_capacity(PAIRS_AT_ONCE);
         while pairs.recv_many(&mut batch, PAIRS_AT_ONCE).await > 0 {
+            self.beside.paired(&batch);
             let mut counting = self.counting.lock().unwrap_or_else(PoisonError::into_inner);
             for pair in batch.drain(..) {
                 if let Some(c) = counting.get_mut(pair.service.as_ref()).filter(|c| c.kind.mode == Mode::Shadow) {
@@ -78,10 +87,10 @@ impl Ticks {
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut kept: Option<(RolloutId, Kept)> = None;
-        let mut asked = plane.asked(&service);
+        let (mut asked, mut metrics) = (plane.asked(&service), Asking::default());
         loop {
             beat.tick().await;
-            if let Err(error) = self.beat(&plane, &service, threshold, &evidence, (&mut kept, &mut asked)).await {
+            if let Err(error) = self.beat(&plane, &service, threshold, &evidence, (&mut kept, &mut asked, &mut metrics)).await {
                 plane.trouble(&format!("count evidence of {service}: {error:#}"));
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
@@ -94,12 +103,16 @@ impl Ticks {
         service: &str,
         threshold: f64,
         evidence: &Path,
-        (kept, asked): (&mut Option<(RolloutId, Kept)>, &mut Option<Asked>),
+        (kept, asked, metrics): (&mut Option<(RolloutId, Kept)>, &mut Option<Asked>, &mut Asking),
     ) -> Result<()> {
         let Some((id, state)) = plane.newest(service).await? else { return Ok(()) };
         let Some((wanted, open)) = wanted(&state, asked.is_some()).zip(state.rollout()) else {
             self.counting.lock().unwrap_or_else(PoisonError::into_inner).remove(service);
             asked.iter_mut().for_each(Asked::rest);
+            metrics.rest();
+            if state.rollout().is_none_or(|open| open.phase.is_terminal()) {
+                self.beside.end(service);
+            }
             return Ok(());
         };
         if kept.as_ref().is_none_or(|(of, _)| *of != id) {
@@ -113,7 +126,8 @@ impl Ticks {
             Some(asked) => asked.due(plane, wanted, open, (tick_ms, delay_ms)).await,
             None => self.due(plane, service, wanted, open, (threshold, tick_ms, delay_ms)),
         };
-        let Some(counted) = counted else { return Ok(()) };
+        let Some(mut counted) = counted else { return Ok(()) };
+        counted.beside.values = metrics.values(plane, wanted, open).await;
         // Whoever was asked took his time, and what was wanted may be over.
         if asked.is_some() && self::wanted(&plane.state(&id).await?, true) != Some(wanted) {
             return Ok(());
@@ -149,6 +163,7 @@ impl Ticks {
         };
         let Some(counting) = all.get_mut(service).filter(|c| c.kind == wanted) else {
             let _ = plane.gateway().take_counts(service);
+            self.beside.begin(service, open, wanted.mode);
             all.insert(service.to_owned(), fresh(delay_ms == 0));
             return None;
         };
@@ -156,6 +171,7 @@ impl Ticks {
             // What was answered while the split was on its way is of neither split.
             if now.since_ms(counting.since) >= delay_ms {
                 let _ = plane.gateway().take_counts(service);
+                self.beside.begin(service, open, wanted.mode);
                 *counting = fresh(true);
             }
             return None;
@@ -181,6 +197,7 @@ impl Ticks {
             candidate,
             control,
             pairs,
+            beside: self.beside.end_tick(service),
         })
     }
 

@@ -11,7 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 const MINUTES: u64 = 120;
 
 /// A server that answers at a port.
-struct Answering {
+pub struct Answering {
     _server: Server,
     port: u16,
 }
@@ -23,14 +23,14 @@ impl Answering {
         answering
     }
 
-    fn url(&self) -> String {
+    pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 }
 
 /// `curl`, which must succeed; what it printed.
 #[track_caller]
-fn curl(args: &[&str]) -> String {
+pub fn curl(args: &[&str]) -> String {
     let output = Command::new("curl").args(["--silent", "--show-error", "--fail-with-body"]).args(args).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{args:?}: {said}{}", String::from_utf8_lossy(&output.stderr));
@@ -49,7 +49,7 @@ fn value(version: u64, minute: u64) -> u64 {
     100 + (minute * 7 + version) % 5 + 50 * u64::from(version == 2)
 }
 
-fn influxdb(world: &World) -> Option<Answering> {
+pub fn influxdb(world: &World) -> Option<Answering> {
     let on_path = || std::env::split_paths(&std::env::var_os("PATH")?).map(|p| p.join("influxd")).find(|file| file.is_file());
     let Some(program) = std::env::var_os("TIDEGATE_TEST_INFLUXD").map(PathBuf::from).or_else(on_path) else {
         eprintln!("skipped: no InfluxDB: install it or set TIDEGATE_TEST_INFLUXD");

@@ -209,7 +209,8 @@ pub fn without_what_is_not_counted(judge: &mut JudgeSettings, latency: bool) {
     judge.guardrails.retain(|_, g| match g.kind {
         GuardrailKind::Errors | GuardrailKind::SampleRatio => true,
         GuardrailKind::Latency { .. } => latency,
-        GuardrailKind::Skew | GuardrailKind::Disagreement => false,
+        GuardrailKind::Metric(_) => true,
+        GuardrailKind::Skew | GuardrailKind::Disagreement | GuardrailKind::ScoreShift | GuardrailKind::Labels => false,
     });
 }
 

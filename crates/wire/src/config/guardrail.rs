@@ -1,18 +1,21 @@
 //! Guardrails: what their names mean, and the preset as nodes.
 
+use super::read::View;
 use super::resolve::preset_text;
 use super::shape::Preset;
 use super::unit;
 use crate::yaml::{Node, Value};
-use tidegate_core::judge::{Guardrail, GuardrailKind, JudgeSettings};
+use tidegate_core::judge::{By, Guardrail, GuardrailKind, JudgeSettings, Metric, Worse};
 
-/// What a name watches: `errors`, `latency_p99`, `latency_p999`, `skew`, `disagreement`, `sample_ratio`.
+/// What a name watches: `errors`, `latency_p99`, `latency_p999`, `skew`, `disagreement`, `sample_ratio`, `score_shift`, `labels`.
 pub(super) fn kind_of(name: &str) -> Option<GuardrailKind> {
     match name {
         "errors" => Some(GuardrailKind::Errors),
         "skew" => Some(GuardrailKind::Skew),
         "disagreement" => Some(GuardrailKind::Disagreement),
         "sample_ratio" => Some(GuardrailKind::SampleRatio),
+        "score_shift" => Some(GuardrailKind::ScoreShift),
+        "labels" => Some(GuardrailKind::Labels),
         _ => {
             let digits = name.strip_prefix("latency_p")?;
             let shaped = (2..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
@@ -22,8 +25,41 @@ pub(super) fn kind_of(name: &str) -> Option<GuardrailKind> {
     }
 }
 
+/// What a guardrail watches: by its name, or a metric where it names a source.
+pub(super) fn kind(name: &str, rail: View<'_>) -> Option<GuardrailKind> {
+    kind_of(name).or_else(|| {
+        Some(GuardrailKind::Metric(Metric {
+            source: rail.at("source").text()?,
+            candidate: rail.owned("candidate"),
+            control: rail.owned("control"),
+            every_ms: rail.at("every").ms().unwrap_or(EVERY_MS),
+            worse: if rail.at("worse").word("higher") { Worse::Higher } else { Worse::Lower },
+            by: if rail.at("by").word("difference") { By::Difference } else { By::Ratio },
+        }))
+    })
+}
+
+/// How often a metric is asked for, where the file does not say.
+pub(super) const EVERY_MS: u64 = 60_000;
+
+/// Tolerance, slack, harm and harm_slack of a guardrail that is not in the preset, where the file gives none.
+pub(super) fn factors(kind: &GuardrailKind) -> (f64, f64, f64, f64) {
+    match kind {
+        GuardrailKind::Metric(Metric { by: By::Ratio, .. }) => (1.02, 0.0, 1.1, 0.0),
+        GuardrailKind::Metric(Metric { by: By::Difference, .. }) => (0.0, 0.0, 0.0, 0.0),
+        GuardrailKind::Labels => (1.1, 0.01, 1.3, 0.03),
+        GuardrailKind::ScoreShift => (1.0, 0.0, 1.0, 0.0),
+        GuardrailKind::Errors
+        | GuardrailKind::Latency { .. }
+        | GuardrailKind::Skew
+        | GuardrailKind::Disagreement
+        | GuardrailKind::SampleRatio => (1.1, 0.0, 1.5, 0.0),
+    }
+}
+
 /// Names that are offered when one is unknown.
-pub(super) const NAMES: [&str; 7] = ["errors", "latency_p50", "latency_p95", "latency_p99", "skew", "disagreement", "sample_ratio"];
+pub(super) const NAMES: [&str; 9] =
+    ["errors", "latency_p50", "latency_p95", "latency_p99", "skew", "disagreement", "sample_ratio", "score_shift", "labels"];
 
 /// The keys that mean something for a guardrail, with their values.
 fn keys(guardrail: &Guardrail) -> Vec<(&'static str, String)> {
@@ -45,12 +81,16 @@ fn keys(guardrail: &Guardrail) -> Vec<(&'static str, String)> {
 }
 
 /// Whether `key` means something for this kind.
-pub(super) fn takes(kind: GuardrailKind, key: &str) -> bool {
+pub(super) fn takes(kind: &GuardrailKind, key: &str) -> bool {
+    let of_metric = matches!(key, "source" | "candidate" | "control" | "every" | "worse" | "by");
     match kind {
+        GuardrailKind::Metric(_) => of_metric || matches!(key, "tolerance" | "harm" | "weight"),
+        _ if of_metric => false,
+        GuardrailKind::ScoreShift => matches!(key, "slack" | "harm_slack" | "weight"),
         GuardrailKind::SampleRatio => key == "weight",
         GuardrailKind::Skew => key != "floor",
         GuardrailKind::Latency { .. } => key != "differs_by",
-        GuardrailKind::Errors | GuardrailKind::Disagreement => !matches!(key, "differs_by" | "floor"),
+        GuardrailKind::Errors | GuardrailKind::Disagreement | GuardrailKind::Labels => !matches!(key, "differs_by" | "floor"),
     }
 }
 
@@ -72,7 +112,9 @@ pub(super) const PRESET: Preset = Preset {
         Node { value: Value::Map(entries), line: 0, column: 0, raw: None }
     },
     other: |name| {
-        kind_of(name)?;
+        if !matches!(kind_of(name)?, GuardrailKind::Latency { .. }) {
+            return None;
+        }
         let preset = JudgeSettings::preset();
         let mut base = node(preset.guardrails.get("latency_p99")?);
         if let Value::Map(entries) = &mut base.value {

@@ -12,6 +12,7 @@ mod driver_rules;
 pub mod duty;
 mod environments;
 mod guardrail;
+mod guardrail_rules;
 mod init;
 pub(crate) mod near;
 mod origin;

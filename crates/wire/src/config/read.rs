@@ -310,13 +310,14 @@ fn judge(view: View<'_>) -> JudgeSettings {
 /// None for one that is taken out.
 fn guardrail(name: &str, view: View<'_>, preset: Option<&Guardrail>) -> Option<Guardrail> {
     view.0?.as_map()?;
-    let kind = guardrail::kind_of(name)?;
+    let kind = guardrail::kind(name, view)?;
+    let (tolerance, slack, harm, harm_slack) = guardrail::factors(&kind);
     let base = preset.cloned().unwrap_or(Guardrail {
-        kind,
-        tolerance: 1.1,
-        slack: 0.0,
-        harm: 1.5,
-        harm_slack: 0.0,
+        kind: kind.clone(),
+        tolerance,
+        slack,
+        harm,
+        harm_slack,
         differs_by: 0.05,
         floor_us: 0,
         weight: 1.0,

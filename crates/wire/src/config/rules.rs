@@ -1,13 +1,11 @@
 //! What spans several keys: the order of steps, growing weights, gates that need rows. Environments have a file of their own.
 
-use super::check::{Check, join, number_of};
-use super::guardrail;
-use super::near;
+use super::check::{Check, join};
 use super::table::{DECISION_METRICS, ROW_METRICS};
 use super::unit;
 use crate::prometheus::{STEPS_MAX, narrowed, unfilled};
 use crate::yaml::Node;
-use tidegate_core::judge::GuardrailKind;
+use tidegate_core::judge::METRICS_MAX;
 use tidegate_core::rollout::STAGES_MAX;
 use tidegate_core::route::{is_token, is_value};
 
@@ -239,37 +237,18 @@ impl Check<'_> {
             let at = rails.first().map_or(judge, |(_, key, _)| key);
             self.say(at, &join(path, "guardrails"), "no guardrail is left: nothing would be judged", None);
         }
+        let tick_ms = judge.get("tick").and_then(Node::text).and_then(|t| unit::duration_ms(&t).ok()).unwrap_or_default();
+        let mut metrics = 0;
         for (name, key, rail) in rails {
             self.guardrail(&format!("{path}.guardrails.{name}"), &name, key, rail);
-        }
-    }
-
-    fn guardrail(&mut self, path: &str, name: &str, key: &Node, rail: &Node) {
-        let Some(kind) = guardrail::kind_of(name) else {
-            let help = near::help(name, guardrail::NAMES);
-            return self.add(key, path, format!("there is no guardrail `{name}`"), help);
-        };
-        for (k, _) in rail.as_map().unwrap_or(&[]) {
-            let text = k.text().unwrap_or_default();
-            if !guardrail::takes(kind, &text) {
-                self.say(k, path, &format!("`{text}` means nothing for `{name}`"), None);
+            if rail.get("source").is_some() {
+                metrics += 1;
+                self.metric(&format!("{path}.guardrails.{name}"), key, rail, tick_ms);
             }
         }
-        let needs_slacks = matches!(kind, GuardrailKind::Latency { .. }) && rail.as_map().is_some() && rail.get("slack").is_none();
-        if needs_slacks {
-            let help = "give `slack` and `harm_slack`: shares of requests that may be slower than the control's quantile";
-            self.say(key, path, &format!("`{name}` is not in the preset, so it needs slacks of its own"), Some(help));
-        }
-        let number = |k: &str| rail.get(k).and_then(number_of);
-        let share = |k: &str| rail.get(k).and_then(Node::text).and_then(|t| unit::share(&t).ok());
-        let (tolerance, harm) = (number("tolerance").unwrap_or(1.1), number("harm").unwrap_or(1.5));
-        let (slack, harm_slack) = (share("slack").unwrap_or(0.0), share("harm_slack").or(share("slack")).unwrap_or(0.0));
-        let judged = kind != GuardrailKind::SampleRatio && rail.as_map().is_some() && !needs_slacks;
-        if judged && (harm < tolerance || harm_slack < slack || (harm <= tolerance && harm_slack <= slack)) {
-            let at = ["harm", "harm_slack", "tolerance", "slack"].iter().filter_map(|k| rail.get(k)).find(|n| n.line > 0).unwrap_or(key);
-            let message = format!("harm ({harm} * p0 + {harm_slack}) must lie above what is harmless ({tolerance} * p0 + {slack})");
-            let help = "raise `harm` or `harm_slack`: neither may be less than `tolerance` or `slack`, and one must be more";
-            self.say(at, path, &message, Some(help));
+        if metrics > METRICS_MAX {
+            let message = format!("{metrics} guardrails have a source, at most {METRICS_MAX} may");
+            self.say(judge, &join(path, "guardrails"), &message, Some("judge by those that matter most"));
         }
     }
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use std::path::Path;
 use tidegate_core::ab::{CONTROL, Test};
 use tidegate_core::id::At;
-use tidegate_core::judge::{ArmCounts, Assessment, JudgeState, Mode, Offline, Tick, Verdict};
+use tidegate_core::judge::{ArmCounts, Assessment, Beside, JudgeState, Mode, Offline, Tick, Verdict};
 use tidegate_core::rollout::tick_width;
 use tidegate_engine::rollouts::RolloutId;
 use tidegate_serve::TargetCounts;
@@ -78,6 +78,7 @@ impl Guard {
                 candidate: of_variant(&counts, &watched.variant),
                 control: control.clone(),
                 pairs: None,
+                beside: Beside::default(),
             };
             // One small synchronous write for each variant.
             watched.kept.append(&tick)?;

@@ -10,7 +10,7 @@ use crate::daemon::plane::Plane;
 use crate::daemon::ticks::Kind;
 use tidegate_adapters::curl::BriefCurl;
 use tidegate_adapters::prometheus::{Arms, LatencyArms, counts, slow};
-use tidegate_core::judge::{ArmCounts, Interval, LatencyHistogram, Tick};
+use tidegate_core::judge::{ArmCounts, Beside, Interval, LatencyHistogram, Tick};
 use tidegate_core::judgement::{Parameters, filled};
 use tidegate_core::rollout::Rollout;
 use tidegate_wire::config::{Telemetry, TelemetryLatency};
@@ -79,6 +79,7 @@ impl Asked {
             candidate: seen.arm(0),
             control: seen.arm(1),
             pairs: None,
+            beside: Beside::default(),
         })
     }
 }

@@ -8,6 +8,7 @@ use tidegate_core::rollout::{DURATION_MS_MAX, STAGES_MAX};
 
 pub(super) const PROBABILITY: Shape = Shape::Number { min: 0.0, max: 1.0, open: true };
 pub(super) const RATIO: Shape = Shape::Number { min: 1.0, max: f64::INFINITY, open: false };
+const FACTOR: Shape = Shape::Number { min: 0.0, max: f64::INFINITY, open: false };
 const FROM_NOTHING: Shape = Shape::Duration { min_ms: 0, max_ms: DURATION_MS_MAX };
 const COUNT: Shape = Shape::Whole { min: 1, max: u32::MAX };
 
@@ -182,18 +183,18 @@ static JUDGE: Table = Table {
                 preset: Some(crate::config::guardrail::PRESET),
             },
             Need::Default("{}"),
-            "`errors`, `latency_pNN`, `skew`, `disagreement`, `sample_ratio`. The preset has them all, with `latency_p50`, `latency_p95` and `latency_p99`; `none` takes one out.",
+            "`errors`, `latency_pNN`, `skew`, `disagreement`, `sample_ratio`: the preset has them all, with `latency_p50`, `latency_p95` and `latency_p99`, and `none` takes one out. `score_shift` and `labels` are judged where they are named, and so is any other name that has a `source`.",
         ),
     ],
 };
 
 static GUARDRAIL: Table = Table {
     title: "releases.NAME.judge.guardrails.NAME",
-    doc: "Harmless: `p1 <= tolerance * p0 + slack`. Harmful: `p1 >= harm * p0 + harm_slack`. Here p1 is the candidate's rate and p0 the control's. For latency both factors are of latency, and the slacks are of the share of slower requests.",
+    doc: "Harmless: `p1 <= tolerance * p0 + slack`. Harmful: `p1 >= harm * p0 + harm_slack`. Here p1 is the candidate's rate and p0 the control's. For latency both factors are of latency, and the slacks are of the share of slower requests; for `score_shift` the slacks alone count, of the share of scores above or up to the control's quantiles. A guardrail with a `source` is a metric: its factors are of its values.",
     keys: &[
-        key("tolerance", RATIO, Need::Optional, "Ratio that nobody minds."),
+        key("tolerance", FACTOR, Need::Optional, "Ratio that nobody minds, from 1; of a metric by difference: the difference, from 0."),
         key("slack", Shape::Share, Need::Optional, "Absolute difference that nobody minds."),
-        key("harm", RATIO, Need::Optional, "Ratio from which it is harm."),
+        key("harm", FACTOR, Need::Optional, "Ratio from which it is harm; of a metric by difference: the difference."),
         key("harm_slack", Shape::Share, Need::Optional, "Absolute difference from which it is harm."),
         key("differs_by", ABOVE_ZERO, Need::Optional, "Of `skew`: scores further apart than this differ."),
         key(
@@ -201,6 +202,27 @@ static GUARDRAIL: Table = Table {
             Shape::Duration { min_ms: 0, max_ms: DURATION_MS_MAX },
             Need::Optional,
             "Of latency: an answer faster than this is never slow, whatever the control does.",
+        ),
+        key("source", Shape::Ref("sources"), Need::Optional, "Of a metric: the service that keeps it. No other is asked."),
+        key(
+            "candidate",
+            Shape::Text,
+            Need::Optional,
+            "Of a metric: query of the candidate's value, in the source's own language. `{{candidate}}`, `{{control}}` and `{{service}}` are filled in.",
+        ),
+        key("control", Shape::Text, Need::Optional, "Of a metric: the same of the control."),
+        key(
+            "every",
+            Shape::Duration { min_ms: 1_000, max_ms: 3_600_000 },
+            Need::Optional,
+            "Of a metric: its interval. Each gives one pair of values; 1m when not given.",
+        ),
+        key("worse", Shape::Word(&["higher", "lower"]), Need::Optional, "Of a metric: which values are worse."),
+        key(
+            "by",
+            Shape::Word(&["ratio", "difference"]),
+            Need::Optional,
+            "Of a metric: how the two values are compared; `ratio` when not given.",
         ),
         key("weight", ABOVE_ZERO, Need::Optional, "In the average of rollback e-values."),
     ],

@@ -113,7 +113,7 @@ fn a_judge_is_the_preset_with_what_is_given() {
     let errors = &judge.guardrails["errors"];
     assert_eq!((errors.tolerance, errors.slack, errors.harm, errors.harm_slack), (1.1, 0.01, 1.5, 0.02));
     let p90 = &judge.guardrails["latency_p90"];
-    assert_eq!((p90.kind, p90.tolerance, p90.slack), (GuardrailKind::Latency { q: 0.9 }, 1.1, 0.02));
+    assert_eq!((p90.kind.clone(), p90.tolerance, p90.slack), (GuardrailKind::Latency { q: 0.9 }, 1.1, 0.02));
 }
 
 #[test]

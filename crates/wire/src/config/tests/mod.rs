@@ -4,6 +4,7 @@ mod around;
 mod drivers;
 mod environments;
 mod generated;
+mod guardrails;
 mod init;
 mod loads;
 mod mistakes;
