@@ -92,8 +92,8 @@ impl Line {
             let there = |(column, to): &(&str, &str)| given.iter().any(|(known, from)| known == column && fits(from, to));
             giver.is_empty() || giver != taker || taken.iter().all(there)
         };
-        let others = self.live.iter().filter(|(name, _)| **name != service).filter_map(|(name, live)| version(name, live));
-        others.into_iter().all(|(_, _, others_give, others_take)| reads(gives, others_take) && reads(others_give, takes))
+        let mut others = self.live.iter().filter(|(name, _)| **name != service).filter_map(|(name, live)| version(name, live));
+        others.all(|(_, _, others_give, others_take)| reads(gives, others_take) && reads(others_give, takes))
     }
 
     /// Carries out what the train wants; false where nothing can be done now.

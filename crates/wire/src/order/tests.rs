@@ -104,7 +104,7 @@ fn waves_of_argo_cd() {
         pairs,
         ["ranker needs features", "ranker needs schema", "odd needs features", "odd needs schema", "page needs ranker", "page needs odd"]
     );
-    assert!(found[0].contains("sync wave 0 after -1, w.yaml line 12"), "{}", found[0]);
+    assert!(found[0].contains("sync wave 0 after -1, w.yaml line 13"), "{}", found[0]);
     assert_eq!(told(&[("w.yaml", &one("a", ""))]).0, Vec::<String>::new(), "no wave, no order");
 }
 

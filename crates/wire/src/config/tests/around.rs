@@ -135,7 +135,7 @@ fn what_versions_give_and_take() {
     for (rest, why) in [
         ("gives: { e: contract }", "there is no dataset `e` with a contract"),
         ("takes: { f: contract }", "there is no dataset `f` with a contract"),
-        ("takes: { rows: outputs }", "`outputs` is not one of `inputs` and `contract`"),
+        ("takes: { rows: outputs }", "`outputs` is not one of `inputs` or `contract`"),
         ("takes: { rows: { a: '[3]' } }", "`[3]` is no type"),
         ("gives: { rows: { a: 'float32[x]' } }", "models.m.gives.rows.a"),
         ("gives: { 'a b': outputs }", "cannot be the name of"),
