@@ -144,7 +144,7 @@ impl Traffic for Routed {
         if weights(&route, self.to.rule, &self.to.backends).map_err(|why| self.unusable(&why))? != set {
             return Ok(Standing::Coming(format!("{}: somebody else changed its weights at once", self.to.route)));
         }
-        Ok(standing(acceptance(&route), &self.to.route))
+        Ok(standing(acceptance(&route, release.back), &self.to.route))
     }
 
     fn look(&self, release: &Release, candidate_bp: u32) -> Result<Seen, Failure> {
@@ -167,7 +167,7 @@ impl Traffic for Routed {
         if wanted.is_ok_and(|wanted| !same_parts(wanted.map(u64::from), found)) {
             let words = read.places.each_ref().map(|place| format!("{} {}", place.name, place.weight));
             seen.moved = Some(format!("somebody else changed the weights of {}: {}", self.to.route, words.join(", ")));
-        } else if let Progress::Failed(why) = acceptance(&read.route) {
+        } else if let Progress::Failed(why) = acceptance(&read.route, release.back) {
             seen.moved = Some(format!("{}: {why}", self.to.route));
         }
         Ok(seen)

@@ -40,7 +40,7 @@ pub(crate) fn headers(token: &str) -> Vec<(String, String)> {
     ]
 }
 
-/// Answers a deployment protection rule at its address.
+/// Answers a deployment protection rule, or gives a deployment a status, at its address.
 ///
 /// # Errors
 /// When it was not taken.

@@ -23,6 +23,8 @@ pub const PUSHES_MAX: usize = 5;
 const TRAILER: &str = "Tidegate-Release";
 /// Most commits of one release that are looked through for its begin.
 const HISTORY_MAX: usize = 10_000;
+/// Most commits that are looked through for the one that made the values what they are.
+const UNCHANGED_MAX: usize = 1_000;
 /// Seconds without a byte after which a server is given up, and within which one is to be reached.
 const STALL_S: &str = "30";
 const SSH: &str = "ssh -oBatchMode=yes -oConnectTimeout=15 -oServerAliveInterval=10 -oServerAliveCountMax=3";
@@ -237,21 +239,40 @@ impl Committed {
         }
     }
 
+    /// The commit since which the values are what they are, and when it was made, in seconds: what others commit to the file beside
+    /// them begins nothing anew. It is enough to find one that is as old as `long_ago_s`.
+    fn since(&self, read: &Read, long_ago_s: i64) -> Result<(String, i64), Failure> {
+        let most = format!("--max-count={UNCHANGED_MAX}");
+        let found = self.said(&["log", "--first-parent", &most, "--format=%H %ct", &read.tip, "--", &self.to.file])?;
+        let mut since = None;
+        for (commit, at_s) in found.lines().filter_map(|line| line.trim().split_once(' ')) {
+            let same = since.is_none() || self.at(commit).and_then(|text| self.places(&text)).is_ok_and(|places| places == read.places);
+            if !same {
+                break;
+            }
+            let at_s = at_s.parse::<i64>().unwrap_or(i64::MAX);
+            since = Some((commit.to_owned(), at_s));
+            if at_s <= long_ago_s {
+                break;
+            }
+        }
+        since.ok_or_else(|| self.failure(FailureKind::Transient, "read", "no commit of the branch has it"))
+    }
+
     /// Whether what was pushed last is applied.
     fn followed(&self, release: &Release, read: &Read) -> Result<Standing, Failure> {
-        let newest = self.said(&["log", "--max-count=1", "--format=%H %ct", &read.tip, "--", &self.to.file])?;
-        let (commit, at_s) = newest.trim().split_once(' ').unwrap_or_default();
+        let settle_ms = i64::try_from(self.to.settle_ms).unwrap_or(i64::MAX);
+        let (commit, at_s) = self.since(read, release.at.0.saturating_sub(settle_ms).div_euclid(1_000))?;
         let short: String = commit.chars().take(10).collect();
         if let (Some(cluster), Some(argo)) = (&self.argo_cd, &self.to.argo_cd) {
             let path = format!("/apis/argoproj.io/v1alpha1/namespaces/{}/applications/{}", argo.server.namespace, argo.application);
             let application = cluster.get(&path)?;
-            return Ok(match self.synced(&application, commit, release.back)? {
+            return Ok(match self.synced(&application, &commit, release.back)? {
                 Some(why) => Standing::Coming(format!("Argo CD has not applied commit {short}: {why}")),
                 None => Standing::There,
             });
         }
-        let passed_ms = release.at.0.saturating_sub(at_s.parse::<i64>().unwrap_or(i64::MAX).saturating_mul(1_000));
-        let settle_ms = i64::try_from(self.to.settle_ms).unwrap_or(i64::MAX);
+        let passed_ms = release.at.0.saturating_sub(at_s.saturating_mul(1_000));
         if passed_ms >= settle_ms {
             return Ok(Standing::There);
         }

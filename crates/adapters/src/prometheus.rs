@@ -1,8 +1,11 @@
 //! Prometheus: range queries over its HTTP API.
 
 use crate::{Http, HttpError, Request, quoted};
+use serde_json::Value;
 use tidegate_core::judge::Interval;
-use tidegate_wire::prometheus::{Grid, Latencies, LatencyUnit, Series, Unusable, born, growth, labels_of, latencies, matrix, narrowed};
+use tidegate_wire::prometheus::{
+    Answer, Grid, Latencies, LatencyUnit, Series, Unusable, born, growth, labels_of, latencies, matrix, narrowed, native, samples,
+};
 
 /// A query that gave nothing to use.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +38,13 @@ pub enum QueryError {
 /// # Errors
 /// When there is no answer, or none that can be used.
 pub fn range(http: &dyn Http, url: &str, token: Option<&str>, query: &str, grid: Grid) -> Result<Vec<Series>, QueryError> {
+    asked(http, url, token, (query, grid), matrix)
+}
+
+/// A way to read an answer.
+type Read<T> = fn(&Value, Grid) -> Result<T, Unusable>;
+
+fn asked<T>(http: &dyn Http, url: &str, token: Option<&str>, (query, grid): (&str, Grid), read: Read<T>) -> Result<T, QueryError> {
     let address = format!(
         "{}/api/v1/query_range?query={}&start={}&end={}&step={}",
         url.trim_end_matches('/'),
@@ -48,7 +58,7 @@ pub fn range(http: &dyn Http, url: &str, token: Option<&str>, query: &str, grid:
     if matches!(answer.status, 401 | 403) {
         return Err(QueryError::Denied { url: url.to_owned(), status: answer.status });
     }
-    matrix(&answer.body, grid).map_err(|why| QueryError::Unusable { url: url.to_owned(), query: query.to_owned(), why })
+    read(&answer.body, grid).map_err(|why| QueryError::Unusable { url: url.to_owned(), query: query.to_owned(), why })
 }
 
 /// Counters of two arms.
@@ -99,14 +109,15 @@ pub enum CountError {
 pub fn counts(http: &dyn Http, url: &str, token: Option<&str>, arms: &Arms, grid: Grid) -> Result<Vec<Interval>, CountError> {
     let arm = |selector: &str| {
         let narrowed = narrowed(selector, &arms.errors).map_err(CountError::Selector)?;
-        let all = range(http, url, token, selector, grid)?;
+        let counters = |selector: &str| asked(http, url, token, (selector, grid), samples).map(Answer::counters);
+        let all = counters(selector)?;
         if all.is_empty() {
             return Err(CountError::Nothing(selector.to_owned()));
         }
         if let Some(label) = labels_of(&arms.errors).into_iter().find(|label| !all.iter().any(|s| s.labels.contains_key(label))) {
             return Err(CountError::Label { selector: selector.to_owned(), label });
         }
-        let failures = growth(&born(range(http, url, token, &narrowed, grid)?, &all, grid), grid.steps);
+        let failures = growth(&born(counters(&narrowed)?, &all, grid), grid.steps);
         // An arm without any failure has no series of failures: its requests say that it was there.
         let one = |(requests, failed): (Option<u64>, Option<u64>)| {
             let requests = requests.unwrap_or(0);
@@ -118,10 +129,10 @@ pub fn counts(http: &dyn Http, url: &str, token: Option<&str>, arms: &Arms, grid
     Ok(candidate.into_iter().zip(control).map(|(candidate, control)| Interval { candidate, control }).collect())
 }
 
-/// Buckets of the latencies of two arms.
+/// Histograms of the latencies of two arms.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LatencyArms {
-    /// Selector of the candidate's buckets.
+    /// Selector of the candidate's buckets, or of its native histogram.
     pub candidate: String,
     /// The same of the control.
     pub control: String,
@@ -129,22 +140,33 @@ pub struct LatencyArms {
     pub unit: LatencyUnit,
 }
 
-/// Latencies of candidate and control in each interval of a grid.
+/// Latencies of candidate and control in each interval of a grid, from the buckets of classic histograms or from native ones.
 ///
 /// # Errors
-/// When a selector finds nothing or no buckets, the two arms have other buckets, or there is no answer.
+/// When a selector finds nothing, no histogram or both kinds, the two arms have other buckets, or there is no answer.
 pub fn slow(http: &dyn Http, url: &str, token: Option<&str>, arms: &LatencyArms, grid: Grid) -> Result<[Latencies; 2], CountError> {
+    let unusable = |selector: &str, why| QueryError::Unusable { url: url.to_owned(), query: selector.to_owned(), why };
+    let others = || CountError::Buckets { candidate: arms.candidate.clone(), control: arms.control.clone() };
     let arm = |selector: &str| {
-        let all = range(http, url, token, selector, grid)?;
-        if all.is_empty() {
+        let found = asked(http, url, token, (selector, grid), samples)?;
+        if found.is_empty() {
             return Err(CountError::Nothing(selector.to_owned()));
         }
-        let unusable = |why| QueryError::Unusable { url: url.to_owned(), query: selector.to_owned(), why };
-        Ok(latencies(&all, arms.unit, grid).map_err(unusable)?)
+        if !found.numbers.is_empty() && !found.histograms.is_empty() {
+            let why = "it finds native histograms and other series: name one of them, for what is in both would count twice";
+            return Err(unusable(selector, Unusable(why.to_owned())).into());
+        }
+        Ok(found)
     };
     let (candidate, control) = (arm(&arms.candidate)?, arm(&arms.control)?);
-    if candidate.edges != control.edges {
-        return Err(CountError::Buckets { candidate: arms.candidate.clone(), control: arms.control.clone() });
+    if candidate.numbers.is_empty() && control.numbers.is_empty() {
+        let both = [candidate.histograms.as_slice(), control.histograms.as_slice()];
+        return Ok(native(both, arms.unit, grid).map_err(|why| unusable(&arms.candidate, why))?);
     }
-    Ok([candidate, control])
+    if candidate.numbers.is_empty() || control.numbers.is_empty() {
+        return Err(others());
+    }
+    let classic = |selector: &str, found: &Answer| latencies(&found.numbers, arms.unit, grid).map_err(|why| unusable(selector, why));
+    let (candidate, control) = (classic(&arms.candidate, &candidate)?, classic(&arms.control, &control)?);
+    if candidate.edges == control.edges { Ok([candidate, control]) } else { Err(others()) }
 }

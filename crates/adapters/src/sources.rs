@@ -73,6 +73,10 @@ pub fn series(http: &dyn Http, source: &MetricSource, secrets: Secrets<'_>, quer
         };
         return Ok(range(http, url, token.as_deref(), query, grid)?);
     }
+    if matches!(source, MetricSource::Lake { .. }) {
+        let why = Unusable("it is asked where it lies, and not over HTTP".to_owned());
+        return Err(SourceError::Unusable { service, query: query.to_owned(), why });
+    }
     if matches!(source, MetricSource::NewRelic { .. }) && grid.steps > STEPS_OF_NEWRELIC {
         let why = Unusable(format!("{} steps, and it answers {STEPS_OF_NEWRELIC} at most: lengthen the interval", grid.steps));
         return Err(SourceError::Unusable { service, query: query.to_owned(), why });
@@ -84,7 +88,7 @@ pub fn series(http: &dyn Http, source: &MetricSource, secrets: Secrets<'_>, quer
     }
     let body = &answer.body;
     let read = match source {
-        MetricSource::Prometheus { .. } | MetricSource::Web { .. } => web(body, query, grid),
+        MetricSource::Prometheus { .. } | MetricSource::Lake { .. } | MetricSource::Web { .. } => web(body, query, grid),
         MetricSource::Datadog { .. } => datadog(body, grid),
         MetricSource::CloudWatch { .. } => cloudwatch(body, grid),
         MetricSource::NewRelic { .. } => newrelic(body, grid),
@@ -113,6 +117,7 @@ fn request(source: &MetricSource, secrets: Secrets<'_>, query: &str, grid: Grid)
     };
     match source {
         MetricSource::Prometheus { url, token } | MetricSource::Web { url, token } => Ok(get(url.clone(), bearer(token)?)),
+        MetricSource::Lake { .. } => Err("the lake has no address".to_owned()),
         MetricSource::Datadog { url, api_key, app_key } => {
             let headers = vec![header("DD-API-KEY", secrets(api_key)?), header("DD-APPLICATION-KEY", secrets(app_key)?)];
             Ok(get(format!("{}/api/v1/query?from={from}&to={until}&query={}", base(url), quoted(query)), headers))

@@ -227,3 +227,35 @@ fn somebody_else_may_load_and_what_was_changed_is_seen() {
     cluster.edit(&deployment("green"), |d| d["metadata"]["labels"] = Value::Null);
     assert_eq!(driver.look(&moved, 500).unwrap().lost[0].1, "no Deployment says any more that it runs version 2");
 }
+
+#[test]
+fn a_missing_service_of_the_candidate_does_not_keep_a_rollback_from_its_end() {
+    let cluster = Cluster::with_route();
+    let driver = driver(&cluster, TOKEN);
+    there(|| driver.load(&release("1", "2", false), Role::Candidate));
+    let moved = release("1", "2", true);
+    there(|| driver.split(&moved, 500));
+    cluster.state().refusing = Some(("BackendNotFound".to_owned(), "Service \"green\" not found".to_owned()));
+    let mut last = Standing::There;
+    for _ in 0..6 {
+        last = driver.split(&moved, 1_000).unwrap();
+    }
+    assert!(matches!(&last, Standing::Failed(why) if why.contains("BackendNotFound")), "{last:?}");
+    let back = Release { back: true, ..moved };
+    there(|| driver.split(&back, 0));
+    assert_eq!((cluster.weights(), driver.look(&back, 0).unwrap().moved), ([10_000, 0], None));
+}
+
+#[test]
+fn a_split_is_in_force_when_every_gateway_of_the_route_has_answered() {
+    let cluster = Cluster::with_route();
+    let driver = driver(&cluster, TOKEN);
+    there(|| driver.load(&release("1", "2", false), Role::Candidate));
+    // The stand-in's controller answers for `edge` alone.
+    cluster.edit(&route(), |route| route["spec"]["parentRefs"] = json!([{ "name": "edge" }, { "name": "inner" }]));
+    let mut last = Standing::There;
+    for _ in 0..6 {
+        last = driver.split(&release("1", "2", true), 500).unwrap();
+    }
+    assert_eq!(last, Standing::Coming("shop: inner has not answered for the route yet".to_owned()));
+}

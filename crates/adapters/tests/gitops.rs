@@ -269,3 +269,22 @@ fn argo_cd_says_when_a_commit_is_applied() {
     cluster.put(path, application(&newest, "Synced", "Healthy"));
     assert_eq!(load().unwrap(), Standing::There);
 }
+
+#[test]
+fn what_others_commit_to_the_file_begins_no_wait_anew() {
+    let origin = Origin::new();
+    let driver = origin.driver();
+    let load = |ms| driver.load(&release(2, "1", "2", false, NOW.plus_ms(ms)), Role::Candidate);
+    coming(load(0), "is taken for applied 60 s after it was made");
+    // A busy repository: they commit to the file all the time, and leave our values alone.
+    for n in 0..3 {
+        origin.commit("shop/values.yaml", &origin.file().replace("other: é", &format!("other: é{n}")), "theirs");
+    }
+    coming(load(59_000), "is taken for applied 60 s after it was made");
+    assert_eq!(load(61_000).unwrap(), Standing::There);
+    // One that changes our values is waited for from then on: put right by ours, which is new.
+    origin.commit("shop/values.yaml", &origin.file().replace("version: \"2\"", "version: \"7\""), "theirs");
+    coming(load(61_000), "is taken for applied 60 s after it was made");
+    coming(load(120_000), "is taken for applied 60 s after it was made");
+    assert_eq!(load(122_000).unwrap(), Standing::There);
+}

@@ -150,3 +150,75 @@ fn what_is_not_as_recorded_is_told() {
     assert_eq!(last, Standing::Failed("ranker: BlockedByFailedLoad: ModelLoadFailed: no such key".to_owned()));
     there(&cluster, &|now| part(&cluster, now, "s3://models/m/1") == 100, || driver.unload(&release("1", "2", true), Role::Candidate));
 }
+
+fn revision(number: u32) -> String {
+    format!("/apis/serving.knative.dev/v1/namespaces/shop/revisions/ranker-predictor-{number:05}")
+}
+
+#[test]
+fn what_a_change_was_decided_by_is_what_is_changed() {
+    let cluster = Cluster::with_inference_service("s3://models/m/1");
+    let driver = driver(&cluster);
+    there(&cluster, &|_| true, || driver.load(&release("1", "1", false), Role::Stable));
+    // Right before the patch somebody else begins a release of theirs: it is not overwritten by what was decided before.
+    let mut theirs = cluster.object(&inference_service());
+    theirs["spec"]["predictor"]["model"]["storageUri"] = json!("s3://models/m/9");
+    theirs["spec"]["predictor"]["canaryTrafficPercent"] = json!(20);
+    cluster.state().rival = Some((inference_service(), theirs.clone()));
+    let Standing::Failed(why) = driver.load(&release("1", "2", false), Role::Candidate).unwrap() else { panic!("it was overwritten") };
+    assert!(why.contains("made for s3://models/m/9, gets 20 % and is not rolled out"), "{why}");
+    assert_eq!(predictor(&cluster), theirs["spec"]["predictor"]);
+    // What changes nothing that matters is no reason to stop.
+    cluster.edit(&inference_service(), |service| service["spec"]["predictor"] = served("s3://models/m/1"));
+    cluster.state().racing = 2;
+    there(&cluster, &|_| true, || driver.load(&release("1", "2", false), Role::Candidate));
+}
+
+#[test]
+fn nobody_is_blamed_for_the_way_back() {
+    let cluster = Cluster::with_inference_service("s3://models/m/1");
+    let driver = driver(&cluster);
+    there(&cluster, &|_| true, || driver.load(&release("1", "2", false), Role::Candidate));
+    let back = Release { back: true, ..release("1", "2", true) };
+    there(&cluster, &|_| true, || driver.split(&release("1", "2", true), 500));
+    there(&cluster, &|_| true, || driver.split(&back, 0));
+    let moved = || driver.look(&back, 0).unwrap().moved;
+    assert_eq!(moved(), None);
+    // The old address comes back as the newest revision, kept from requests until it is ready.
+    for _ in 0..30 {
+        let standing = driver.unload(&back, Role::Candidate).unwrap();
+        assert_eq!(moved(), None, "{:#}", predictor(&cluster));
+        if standing == Standing::There {
+            break;
+        }
+    }
+    assert_eq!(predictor(&cluster), served("s3://models/m/1"));
+    cluster.edit(&inference_service(), |service| service["spec"]["predictor"]["model"]["storageUri"] = json!("s3://models/m/9"));
+    assert!(moved().unwrap().contains("made for s3://models/m/9, gets everything"));
+}
+
+#[test]
+fn a_revision_whose_containers_exit_is_lost() {
+    let cluster = Cluster::with_inference_service("s3://models/m/1");
+    let driver = driver(&cluster);
+    let (first, moved) = (release("1", "2", false), release("1", "2", true));
+    there(&cluster, &|_| true, || driver.load(&first, Role::Candidate));
+    there(&cluster, &|_| true, || driver.split(&moved, 500));
+    assert_eq!(driver.look(&moved, 500).unwrap().lost, []);
+    let exits = |number: u32, ready: &str| {
+        cluster.edit(&revision(number), |revision| {
+            revision["status"] =
+                json!({ "conditions": [{ "type": "Ready", "status": ready, "reason": "ExitCode137", "message": "killed" }] });
+        });
+    };
+    exits(2, "False");
+    let why = |name: &str| format!("ranker: {name} is not ready: ExitCode137: killed");
+    assert_eq!(driver.look(&moved, 500).unwrap().lost, [(Role::Candidate, why("ranker-predictor-00002"))]);
+    exits(1, "False");
+    assert_eq!(driver.look(&moved, 500).unwrap().lost.len(), 2, "stable answers too");
+    exits(1, "Unknown");
+    // What gets nothing is not missed.
+    let back = Release { back: true, ..moved };
+    there(&cluster, &|_| true, || driver.split(&back, 0));
+    assert_eq!(driver.look(&back, 0).unwrap().lost, []);
+}

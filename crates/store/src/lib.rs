@@ -18,5 +18,5 @@ pub mod tokens;
 pub use blobs::FsBlobs;
 pub use journal::SqliteJournal;
 pub use keys::Keys;
-pub use lake::{ExposureFilter, ExposureRow, FeedbackFilter, FeedbackRow, Lake, PredictionFilter, PredictionRow};
+pub use lake::{ExposureFilter, ExposureRow, FeedbackFilter, FeedbackRow, Lake, PredictionFilter, PredictionRow, Row, Rows};
 pub use tlog::{Log, LogDir, Sealed};

@@ -9,6 +9,7 @@ mod daemon;
 mod exit;
 mod past;
 mod show;
+mod source;
 mod steps;
 mod surroundings;
 mod task;

@@ -68,21 +68,38 @@ pub fn weights_patch(route: &Value, rule: usize, names: &[String; 2], parts: [u3
     Ok(stamped(&json!({ "spec": { "rules": rules } }), route))
 }
 
-/// Whether every gateway that the route names has taken it as it is now.
+/// A gateway that a route names or that answers for it: group, kind, namespace, name, section, port; what is left out has its default.
+type Parent<'v> = (&'v str, &'v str, &'v str, &'v str, &'v str, u64);
+
+fn parent<'v>(of: &'v Value, route: &'v Value) -> Parent<'v> {
+    let text = |key: &str, left_out: &'v str| of.get(key).and_then(Value::as_str).unwrap_or(left_out);
+    let own = route.get("metadata").and_then(|m| m.get("namespace")).and_then(Value::as_str).unwrap_or_default();
+    let kind = (text("group", "gateway.networking.k8s.io"), text("kind", "Gateway"));
+    (kind.0, kind.1, text("namespace", own), text("name", "its gateway"), text("sectionName", ""), number(of, "port"))
+}
+
+/// Whether every gateway that the route names has taken it as it is now. On the way `back` references that cannot be resolved do not
+/// matter: the backend that is missing may be the one that gets nothing any more.
 #[must_use]
-pub fn acceptance(route: &Value) -> Progress {
+pub fn acceptance(route: &Value, back: bool) -> Progress {
     let generation = number(route.get("metadata").unwrap_or(&Value::Null), "generation");
-    let parents = route.get("status").and_then(|s| s.get("parents")).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    if parents.is_empty() {
+    let list =
+        |of: &str, key: &str| route.get(of).and_then(|s| s.get(key)).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let answers = list("status", "parents");
+    if answers.is_empty() {
         return Progress::Coming("no gateway has answered for the route yet".to_owned());
     }
-    let mut coming = None;
-    for parent in parents {
-        let name = parent.get("parentRef").and_then(|p| p.get("name")).and_then(Value::as_str).unwrap_or("its gateway");
-        let conditions = parent.get("conditions");
+    let answered: Vec<Parent<'_>> = answers.iter().filter_map(|a| Some(parent(a.get("parentRef")?, route))).collect();
+    let silent = list("spec", "parentRefs").iter().map(|of| parent(of, route)).find(|named| !answered.contains(named));
+    let mut coming = silent.map(|silent| format!("{} has not answered for the route yet", silent.3));
+    for answer in answers {
+        let name = answer.get("parentRef").map_or("its gateway", |of| parent(of, route).3);
+        let conditions = answer.get("conditions");
         let fresh = |c: &&Value| number(c, "observedGeneration") >= generation;
+        let matters = |kind: &&&str| !back || **kind != "ResolvedRefs";
         let no = CONDITIONS
             .iter()
+            .filter(matters)
             .filter_map(|kind| condition(conditions, kind))
             .filter(fresh)
             .find(|c| c.get("status") == Some(&json!("False")));
@@ -170,26 +187,40 @@ mod tests {
 
     #[test]
     fn gateways_say_whether_they_took_it() {
-        assert_eq!(acceptance(&route()), Progress::There);
+        assert_eq!(acceptance(&route(), false), Progress::There);
         let with = |at: usize, key: &str, value: Value| {
             let mut route = route();
             route["status"]["parents"][0]["conditions"][at][key] = value;
-            acceptance(&route)
+            acceptance(&route, false)
         };
         assert!(matches!(with(0, "observedGeneration", json!(2)), Progress::Coming(why) if why.contains("edge has not taken")));
         let mut refused = route();
         refused["status"]["parents"][0]["conditions"][1] = json!({ "type": "ResolvedRefs", "status": "False", "observedGeneration": 3,
             "reason": "BackendNotFound", "message": "Service \"green\" not found" });
         assert_eq!(
-            acceptance(&refused),
+            acceptance(&refused, false),
             Progress::Failed("`ResolvedRefs` is false for edge: BackendNotFound: Service \"green\" not found".to_owned())
         );
+        // A backend that is missing holds up what goes forward, and not what goes back.
+        assert_eq!(acceptance(&refused, true), Progress::There);
         // What was false of an older state says nothing of this one.
         refused["status"]["parents"][0]["conditions"][1]["observedGeneration"] = json!(2);
-        assert_eq!(acceptance(&refused), Progress::There);
+        assert_eq!(acceptance(&refused, false), Progress::There);
         assert!(matches!(with(0, "status", json!("Unknown")), Progress::Coming(_)));
         let mut alone = route();
         alone["status"] = json!({});
-        assert!(matches!(acceptance(&alone), Progress::Coming(why) if why.contains("no gateway has answered")));
+        assert!(matches!(acceptance(&alone, false), Progress::Coming(why) if why.contains("no gateway has answered")));
+    }
+    #[test]
+    fn a_gateway_that_has_not_said_anything_is_waited_for() {
+        let mut two = route();
+        two["spec"]["parentRefs"].as_array_mut().unwrap().push(json!({ "name": "inner", "sectionName": "https" }));
+        assert_eq!(acceptance(&two, false), Progress::Coming("inner has not answered for the route yet".to_owned()));
+        let mut answer = two["status"]["parents"][0].clone();
+        answer["parentRef"] = json!({ "group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "shop", "name": "inner" });
+        two["status"]["parents"].as_array_mut().unwrap().push(answer);
+        assert!(matches!(acceptance(&two, true), Progress::Coming(_)), "it answered for another listener");
+        two["status"]["parents"][1]["parentRef"]["sectionName"] = json!("https");
+        assert_eq!(acceptance(&two, false), Progress::There);
     }
 }

@@ -75,6 +75,15 @@ pub fn source_of(revision: &Value) -> Option<&str> {
     revision.get("metadata")?.get("annotations")?.get(SOURCE)?.as_str()
 }
 
+/// Why a revision (`serving.knative.dev/v1`) answers nobody, where it says so: its containers exit, or cannot be had. One that was
+/// scaled to nothing for want of requests is not ill.
+#[must_use]
+pub fn ill(revision: &Value) -> Option<String> {
+    let ready = condition(status(revision).get("conditions"), "Ready").filter(|c| c.get("status") == Some(&json!("False")))?;
+    let name = revision.get("metadata").and_then(|m| m.get("name")).and_then(Value::as_str).unwrap_or("its revision");
+    Some(format!("{name} is not ready: {}", words(ready)))
+}
+
 /// Whether the revision made last is ready. A status says nothing of how new it is: whose revision it is, is to be looked at.
 #[must_use]
 pub fn readiness(service: &Value) -> Progress {
@@ -171,6 +180,13 @@ mod tests {
         let named = [Revision::Created, Revision::Ready, Revision::RolledOut].map(|which| revision(&service(), which).map(str::to_owned));
         assert_eq!(named, ["2", "2", "1"].map(|n| Some(format!("sklearn-iris-predictor-0000{n}"))));
         assert_eq!(source_of(&json!({ "metadata": { "annotations": { SOURCE: "s3://m/1" } } })), Some("s3://m/1"));
+        let sick = |ready: &str| {
+            ill(&json!({ "metadata": { "name": "ranker-00002" }, "status": { "conditions": [
+            { "type": "Active", "status": "False", "reason": "NoTraffic", "message": "The target is not receiving traffic." },
+            { "type": "Ready", "status": ready, "reason": "ExitCode137", "message": "Container failed with: killed" }] } }))
+        };
+        assert_eq!(sick("False").as_deref(), Some("ranker-00002 is not ready: ExitCode137: Container failed with: killed"));
+        assert_eq!((sick("True"), sick("Unknown"), ill(&json!({}))), (None, None, None));
         let coming = |found: Progress, why: &str| assert!(matches!(&found, Progress::Coming(said) if said.contains(why)), "{found:?}");
         let behind = with("/status/components/predictor/latestReadyRevision", json!("sklearn-iris-predictor-00001"));
         coming(readiness(&behind), "00002 is not ready");

@@ -4,8 +4,10 @@
 //! window and misses the first value of a series: counts stay whole, and the first failure of a version counts.
 
 mod buckets;
+mod native;
 
 pub use buckets::{EDGES_MAX, Latencies, LatencyUnit, latencies};
+pub use native::{Histograms, Native, SAMPLE_BUCKETS_MAX, native};
 
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -49,11 +51,47 @@ pub struct Series {
 #[error("{0}")]
 pub struct Unusable(pub String);
 
-/// The series of an answer.
+/// What an answer holds.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Answer {
+    /// Series of numbers.
+    pub numbers: Vec<Series>,
+    /// Series of native histograms.
+    pub histograms: Vec<Histograms>,
+}
+
+impl Answer {
+    /// Whether it found nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.numbers.is_empty() && self.histograms.is_empty()
+    }
+
+    /// Counters: a native histogram counts what it was told.
+    #[must_use]
+    pub fn counters(self) -> Vec<Series> {
+        let counted: Vec<Series> = self.histograms.iter().map(Histograms::counter).collect();
+        self.numbers.into_iter().chain(counted).collect()
+    }
+}
+
+/// The series of numbers of an answer.
 ///
 /// # Errors
 /// When Prometheus refused, or the answer is not one of numbers over time.
 pub fn matrix(body: &Value, grid: Grid) -> Result<Vec<Series>, Unusable> {
+    let answer = samples(body, grid)?;
+    if answer.histograms.is_empty() {
+        return Ok(answer.numbers);
+    }
+    Err(Unusable("it finds a native histogram: ask for a number of it, as `histogram_quantile(0.99, rate(..))`".to_owned()))
+}
+
+/// Everything of an answer.
+///
+/// # Errors
+/// As [`matrix`], but for native histograms.
+pub fn samples(body: &Value, grid: Grid) -> Result<Answer, Unusable> {
     let text = |key: &str| body.get(key).and_then(Value::as_str);
     if text("status") != Some("success") {
         let said = text("error").unwrap_or("it is not an answer of Prometheus");
@@ -68,30 +106,52 @@ pub fn matrix(body: &Value, grid: Grid) -> Result<Vec<Series>, Unusable> {
     if found.len() > SERIES_MAX {
         return Err(Unusable(format!("the query finds {} series, at most {SERIES_MAX} are read: narrow it down", found.len())));
     }
-    found.iter().map(|series| one(series, grid)).collect()
+    let mut answer = Answer::default();
+    for series in found {
+        one(series, grid, &mut answer)?;
+    }
+    Ok(answer)
 }
 
-fn one(series: &Value, grid: Grid) -> Result<Series, Unusable> {
+fn one(series: &Value, grid: Grid, answer: &mut Answer) -> Result<(), Unusable> {
     let metric = series.get("metric").and_then(Value::as_object);
     let labels: BTreeMap<String, String> =
         metric.into_iter().flatten().filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned()))).collect();
-    let mut values = vec![f64::NAN; grid.steps];
-    let Some(points) = series.get("values").and_then(Value::as_array) else {
-        return Err(Unusable("native histograms are not read: name a counter, as `requests_total`".to_owned()));
-    };
-    for point in points {
-        let time = point.get(0).and_then(Value::as_f64);
-        let value = point.get(1).and_then(Value::as_str).map(number);
-        let (Some(time), Some(Some(value))) = (time, value) else {
-            return Err(Unusable(format!("`{point}` is no value at a time")));
-        };
-        #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "seconds, rounded to the grid")]
-        let at = ((time - grid.start_s as f64) / grid.step_s.max(1) as f64).round() as i64;
-        if let Some(slot) = usize::try_from(at).ok().and_then(|at| values.get_mut(at)) {
-            *slot = value;
-        }
+    let points = |key: &str| series.get(key).and_then(Value::as_array);
+    let (numbers, histograms) = (points("values"), points("histograms"));
+    if numbers.is_none() && histograms.is_none() {
+        return Err(Unusable("a series has neither `values` nor `histograms`".to_owned()));
     }
-    Ok(Series { labels, values })
+    if let Some(points) = numbers {
+        let mut values = vec![f64::NAN; grid.steps];
+        for point in points {
+            let value = point.get(1).and_then(Value::as_str).and_then(number);
+            laid(point, value, grid, &mut values)?;
+        }
+        answer.numbers.push(Series { labels: labels.clone(), values });
+    }
+    if let Some(points) = histograms {
+        let mut samples = vec![None; grid.steps];
+        for point in points {
+            let sample = point.get(1).map(native::sample).transpose()?;
+            laid(point, sample.map(Some), grid, &mut samples)?;
+        }
+        answer.histograms.push(Histograms { labels, samples });
+    }
+    Ok(())
+}
+
+/// Puts a sample where its time lies on the grid.
+fn laid<T>(point: &Value, value: Option<T>, grid: Grid, on: &mut [T]) -> Result<(), Unusable> {
+    let (Some(time), Some(value)) = (point.get(0).and_then(Value::as_f64), value) else {
+        return Err(Unusable(format!("`{point}` is no value at a time")));
+    };
+    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "seconds, rounded to the grid")]
+    let at = ((time - grid.start_s as f64) / grid.step_s.max(1) as f64).round() as i64;
+    if let Some(slot) = usize::try_from(at).ok().and_then(|at| on.get_mut(at)) {
+        *slot = value;
+    }
+    Ok(())
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -233,7 +293,9 @@ mod tests {
         let data = |data: Value| json!({ "status": "success", "data": data });
         assert_eq!(refused(data(json!({ "resultType": "vector" }))), "Prometheus gives a vector: ask for a range of time");
         let histogram = json!({ "resultType": "matrix", "result": [{ "metric": {}, "histograms": [] }] });
-        assert!(refused(data(histogram)).starts_with("native histograms are not read"));
+        assert!(refused(data(histogram)).starts_with("it finds a native histogram: ask for a number of it"));
+        let neither = json!({ "resultType": "matrix", "result": [{ "metric": {} }] });
+        assert_eq!(refused(data(neither)), "a series has neither `values` nor `histograms`");
         let odd = json!({ "resultType": "matrix", "result": [{ "metric": {}, "values": [[1, 2]] }] });
         assert_eq!(refused(data(odd)), "`[1,2]` is no value at a time");
     }

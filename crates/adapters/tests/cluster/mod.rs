@@ -30,6 +30,8 @@ pub struct State {
     pub failing: Vec<u16>,
     /// Somebody else changes an object right before so many of the next changes.
     pub racing: u32,
+    /// Somebody else puts this object there right before the next change.
+    pub rival: Option<(String, Value)>,
     /// Images of Deployments that never come up.
     pub broken: Vec<String>,
     /// Gateways refuse the route with this.
@@ -215,6 +217,9 @@ impl State {
         if self.racing > 0 {
             self.racing -= 1;
             self.store(path, object.clone(), false);
+        }
+        if let Some((of, object)) = self.rival.take() {
+            self.store(&of, object, true);
         }
         let current = self.objects[path].clone();
         let named = patch["metadata"]["resourceVersion"].as_str();

@@ -1,6 +1,6 @@
 //! Commands, facts, state, `decide` and `evolve` of one deployment that is held.
 
-use super::{Answer, Finding, Source, Target};
+use super::{Answer, Finding, Outcome, Source, Target};
 use crate::id::At;
 use crate::machine::Machine;
 use serde::{Deserialize, Serialize};
@@ -46,6 +46,16 @@ pub enum Event {
         /// When.
         at: At,
     },
+    /// The tool was told what became of it.
+    Reported {
+        /// What.
+        outcome: Outcome,
+        /// Why it did not take it, where it did not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        refused: Option<String>,
+        /// When.
+        at: At,
+    },
     /// The tool did not take it, and is told no more.
     GivenUp {
         /// Why.
@@ -84,6 +94,15 @@ pub enum Command {
     },
     /// The tool took it.
     Tell {
+        /// When.
+        at: At,
+    },
+    /// The tool was told what became of it, and took it or will not.
+    Report {
+        /// What.
+        outcome: Outcome,
+        /// Why it will not.
+        refused: Option<String>,
         /// When.
         at: At,
     },
@@ -132,6 +151,8 @@ pub struct Held {
     pub told: bool,
     /// Why the tool is told no more.
     pub given_up: Option<String>,
+    /// What the tool was told last of what became of it.
+    pub reported: Option<Outcome>,
 }
 
 impl Held {
@@ -153,6 +174,12 @@ impl Held {
         let news = self.finding.as_ref().filter(|_| !self.told)?;
         let may_be_told = news.answer != Answer::Waits || self.statuses < self.target.statuses_max();
         may_be_told.then_some(news)
+    }
+
+    /// Whether it was let through: what becomes of it can be told.
+    #[must_use]
+    pub fn was_let_through(&self) -> bool {
+        self.told && self.given_up.is_none() && self.answer().is_some_and(|f| f.answer == Answer::Yes)
     }
 
     /// Whether nothing more happens to it by itself.
@@ -184,9 +211,14 @@ impl Machine for Deployments {
                 let (target, source, service, delivery) = (target.clone(), source.clone(), service.clone(), delivery.clone());
                 Ok(vec![Event::Asked { target, source, service, delivery, until: at.plus_ms(*within_ms), at: *at }])
             }
-            (None, Command::Find { .. } | Command::Tell { .. } | Command::GiveUp { .. }) => Err(Refused::NotAsked),
+            (None, Command::Find { .. } | Command::Tell { .. } | Command::Report { .. } | Command::GiveUp { .. }) => Err(Refused::NotAsked),
             (Some(held), Command::Find { finding, version, at }) => Ok(found(held, finding, version.as_ref(), *at)),
             (Some(held), Command::Tell { at }) => Ok(if held.to_tell().is_some() { vec![Event::Told { at: *at }] } else { vec![] }),
+            (Some(held), Command::Report { outcome, refused, at }) => {
+                let news = held.was_let_through() && held.reported != Some(*outcome);
+                let refused = refused.as_deref().map(cut);
+                Ok(if news { vec![Event::Reported { outcome: *outcome, refused, at: *at }] } else { vec![] })
+            }
             (Some(held), Command::GiveUp { why, at }) => {
                 Ok(if held.to_tell().is_some() { vec![Event::GivenUp { why: cut(why), at: *at }] } else { vec![] })
             }
@@ -207,7 +239,9 @@ impl Machine for Deployments {
                 statuses: 0,
                 told: true,
                 given_up: None,
+                reported: None,
             }),
+            Event::Reported { outcome, .. } => state.map(|held| Held { reported: Some(*outcome), ..held }),
             Event::Found { finding, version, .. } => state.map(|held| Held {
                 finding: Some(finding.clone()),
                 version: held.version.clone().or_else(|| version.clone()),

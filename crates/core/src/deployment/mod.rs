@@ -13,6 +13,7 @@ mod tests;
 pub use machine::{Command, Deployments, Event, FOUND_MAX, Held, Refused, STATUSES_MAX, TEXT_CHARS_MAX};
 pub use may::{Answer, Condition, Finding};
 
+use crate::rollout::Phase;
 use serde::{Deserialize, Serialize};
 
 /// What is held, and where its answer goes.
@@ -48,6 +49,38 @@ pub enum Target {
         /// The commit that is checked.
         sha: String,
     },
+}
+
+/// What became of a version whose deployment was let through, in GitHub's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Its release is under way.
+    InProgress,
+    /// It serves.
+    Success,
+    /// It went back before it served alone.
+    Failure,
+    /// It served, and does no more.
+    Inactive,
+}
+
+impl Outcome {
+    /// What is to be reported of a release that stands so, after what was reported last; none where that is no news.
+    #[must_use]
+    pub fn of(phase: &Phase, reported: Option<Outcome>) -> Option<Outcome> {
+        let served = matches!(reported, Some(Outcome::Success | Outcome::Inactive));
+        let now = match phase {
+            Phase::Done => Outcome::Success,
+            Phase::RolledBack { .. } | Phase::Aborted { .. } if served => Outcome::Inactive,
+            Phase::RolledBack { .. } | Phase::Aborted { .. } => Outcome::Failure,
+            // What was reported stands until it has ended.
+            Phase::Forward { .. } | Phase::Held { .. } | Phase::Finishing | Phase::RollingBack { .. } => {
+                return reported.is_none().then_some(Outcome::InProgress);
+            }
+        };
+        (reported != Some(now)).then_some(now)
+    }
 }
 
 impl Target {

@@ -2,7 +2,7 @@
 
 use super::machine::{Command, Deployments, Event, FOUND_MAX, Held, Refused, STATUSES_MAX};
 use super::may::{Answer, Condition, Finding, all, approvals, gates, judgement};
-use super::{Known, Source, Target, VersionBy};
+use super::{Known, Outcome, Source, Target, VersionBy};
 use crate::access::{Leave, Withheld};
 use crate::gate::{GateOutcome, GateReport, GateVerdict};
 use crate::id::At;
@@ -246,4 +246,42 @@ proptest! {
             prop_assert!(state.as_ref().is_none_or(|held| held.statuses <= STATUSES_MAX));
         }
     }
+}
+
+#[test]
+fn what_became_of_it_is_reported_once_each() {
+    use crate::rollout::{Cause, Forward, Phase};
+    let cause = || Cause::CandidateFailed { reason: "x".to_owned() };
+    let forward = Phase::Forward { forward: Forward::Shadow };
+    let (back, gone) = (Phase::RollingBack { cause: cause() }, Phase::RolledBack { cause: cause() });
+    for (phase, reported, wanted) in [
+        (&forward, None, Some(Outcome::InProgress)),
+        (&forward, Some(Outcome::InProgress), None),
+        (&Phase::Finishing, Some(Outcome::InProgress), None),
+        (&Phase::Done, Some(Outcome::InProgress), Some(Outcome::Success)),
+        (&Phase::Done, Some(Outcome::Success), None),
+        (&back, Some(Outcome::InProgress), None),
+        (&gone, Some(Outcome::InProgress), Some(Outcome::Failure)),
+        (&gone, None, Some(Outcome::Failure)),
+        // What served alone did not fail: it serves no more.
+        (&back, Some(Outcome::Success), None),
+        (&gone, Some(Outcome::Success), Some(Outcome::Inactive)),
+        (&gone, Some(Outcome::Inactive), None),
+    ] {
+        assert_eq!(Outcome::of(phase, reported), wanted, "{phase:?} {reported:?}");
+    }
+}
+
+#[test]
+fn only_what_was_let_through_is_reported_and_each_outcome_once() {
+    let report = |outcome| Command::Report { outcome, refused: None, at: At(50) };
+    let (yes, no) = (find(Answer::Yes, "all is well", 20), find(Answer::No, "vetoed", 20));
+    let (begins, serves) = (report(Outcome::InProgress), report(Outcome::Success));
+    let (held, counts) = after(&[ask(&rule(), 0), yes.clone(), begins.clone(), tell(30), begins.clone(), begins.clone(), serves]);
+    assert_eq!(counts, [1, 1, 0, 1, 1, 0, 1]);
+    assert_eq!(held.unwrap().reported, Some(Outcome::Success));
+    assert_eq!(after(&[ask(&rule(), 0), no, tell(30), begins.clone()]).1, [1, 1, 1, 0]);
+    let given_up = Command::GiveUp { why: "422".to_owned(), at: At(40) };
+    assert_eq!(after(&[ask(&rule(), 0), yes, given_up, begins.clone()]).1, [1, 1, 1, 0], "the job still waits");
+    assert_eq!(Deployments::decide(&None, &begins), Err(Refused::NotAsked));
 }

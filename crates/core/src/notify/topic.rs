@@ -27,6 +27,10 @@ pub enum Topic {
     Thawed,
     /// Somebody asks others to approve a change.
     Asked,
+    /// Somebody else approved it.
+    Approved,
+    /// Somebody forbade it.
+    Vetoed,
     /// Somebody goes around approvals and freezes.
     Glass,
     /// A circuit breaker halts releases.
@@ -39,7 +43,7 @@ pub enum Topic {
 
 impl Topic {
     /// All of them.
-    pub const ALL: [Topic; 14] = [
+    pub const ALL: [Topic; 16] = [
         Topic::Page,
         Topic::Started,
         Topic::Promoted,
@@ -50,6 +54,8 @@ impl Topic {
         Topic::Frozen,
         Topic::Thawed,
         Topic::Asked,
+        Topic::Approved,
+        Topic::Vetoed,
         Topic::Glass,
         Topic::Tripped,
         Topic::Closed,
@@ -70,6 +76,8 @@ impl Topic {
             Topic::Frozen => "frozen",
             Topic::Thawed => "thawed",
             Topic::Asked => "asked",
+            Topic::Approved => "approved",
+            Topic::Vetoed => "vetoed",
             Topic::Glass => "glass",
             Topic::Tripped => "tripped",
             Topic::Closed => "closed",
@@ -125,6 +133,8 @@ impl About for access::Event {
     fn topic(&self) -> Option<Topic> {
         match self {
             access::Event::Asked { .. } => Some(Topic::Asked),
+            access::Event::Approved { .. } => Some(Topic::Approved),
+            access::Event::Vetoed { .. } => Some(Topic::Vetoed),
             access::Event::GlassBroken { .. } => Some(Topic::Glass),
             _ => None,
         }

@@ -46,6 +46,11 @@ impl<R: Row> Rows<R> {
         Rows { sources: sources.into(), reading: None, rows: Vec::new().into_iter(), filter }
     }
 
+    /// The batches of the segments that may have such rows, as they lie there: for whoever filters rows by other means.
+    pub fn into_batches(mut self) -> impl Iterator<Item = Result<RecordBatch, Failure>> {
+        std::iter::from_fn(move || self.batch())
+    }
+
     /// The next batch of any segment; none at the end.
     fn batch(&mut self) -> Option<Result<RecordBatch, Failure>> {
         loop {

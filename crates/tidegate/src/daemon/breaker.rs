@@ -6,7 +6,8 @@ use super::blame;
 use super::plane::Plane;
 use crate::clock;
 use crate::exit::{self, failure};
-use crate::surroundings::secret;
+use crate::source::series;
+use crate::workspace::Opened;
 use anyhow::Result;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +16,6 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_adapters::curl::BriefCurl;
-use tidegate_adapters::sources::series;
 use tidegate_core::blame::Symptom;
 use tidegate_core::breaker::{self, Breaker, Command, Looks, Reading, Shown, Signal, WATCH, Wanted};
 use tidegate_core::id::At;
@@ -73,18 +73,19 @@ pub async fn halted(plane: &Plane, config: &Workspace, service: &str, at: At) ->
 }
 
 /// Looks at the signals of one breaker for as long as the workspace is up.
-pub async fn watch(plane: Plane, config: Workspace, seen: Seen, name: String, named: NamedBreaker) {
+pub async fn watch(plane: Plane, opened: Arc<Opened>, seen: Seen, name: String, named: NamedBreaker) {
+    let (config, lake) = (&opened.config, opened.places.lake());
     let (mut looks, mut said) = (Looks::default(), String::new());
     // Since when it has been abnormal, look by look.
     let mut began: Option<At> = None;
     loop {
-        let found = wrong(&named).await;
+        let found = wrong(&named, &lake).await;
         let at = clock::now();
         began = if found.is_empty() { None } else { began.or(Some(at)) };
         let wrong: Vec<String> = found.iter().map(|abnormal| abnormal.why.clone()).collect();
         seen.set(&name, wrong.clone(), at);
         let symptom = symptom(&found, began.unwrap_or(at));
-        let done = turn(&plane, &config, (&name, &named), &mut looks, &wrong, symptom.as_ref()).await;
+        let done = turn(&plane, config, (&name, &named), &mut looks, &wrong, symptom.as_ref()).await;
         plane.trouble_once(&mut said, done.err().map(|error| format!("watch breaker {name}: {error:#}")));
         tokio::time::sleep(Duration::from_millis(named.every_ms)).await;
     }
@@ -154,11 +155,12 @@ async fn turn(
 }
 
 /// What is abnormal now.
-async fn wrong(named: &NamedBreaker) -> Vec<Abnormal> {
+async fn wrong(named: &NamedBreaker, lake: &std::path::Path) -> Vec<Abnormal> {
+    let lake = lake.to_owned();
     let (source, window_ms, signals) = (named.source.clone(), named.window_ms, named.signals.clone());
     let asked = tokio::task::spawn_blocking(move || {
         let now_s = clock::now().0.div_euclid(1_000);
-        signals.iter().flat_map(|(query, signal)| abnormal(&source, window_ms, (query, signal), now_s)).collect::<Vec<_>>()
+        signals.iter().flat_map(|(query, signal)| abnormal((&source, &lake), window_ms, (query, signal), now_s)).collect::<Vec<_>>()
     });
     match tokio::time::timeout(ANSWER_WITHIN, asked).await {
         Ok(Ok(wrong)) => wrong,
@@ -184,9 +186,14 @@ fn newest(values: &[f64]) -> Reading {
 }
 
 /// What is abnormal about the values of a query; of several series each counts.
-fn abnormal(source: &MetricSource, window_ms: u64, (query, signal): (&str, &Signal), now_s: i64) -> Vec<Abnormal> {
-    let readings: Vec<Reading> = match series(&BriefCurl, source, &secret, query, lately(source, window_ms, now_s)) {
-        Err(error) => vec![Err(error.to_string())],
+fn abnormal(
+    (source, lake): (&MetricSource, &std::path::Path),
+    window_ms: u64,
+    (query, signal): (&str, &Signal),
+    now_s: i64,
+) -> Vec<Abnormal> {
+    let readings: Vec<Reading> = match series(&BriefCurl, lake, source, query, lately(source, window_ms, now_s)) {
+        Err(why) => vec![Err(why)],
         Ok(series) if series.is_empty() => vec![Err(format!("`{query}` finds nothing"))],
         Ok(series) => series.iter().map(|s| newest(&s.values)).collect(),
     };

@@ -253,7 +253,7 @@ impl Running {
         for (name, breaker) in &self.opened.config.breakers {
             crate::task::spawn(breaker::watch(
                 self.plane.clone(),
-                self.opened.config.clone(),
+                self.opened.clone(),
                 self.breakers.clone(),
                 name.clone(),
                 breaker.clone(),

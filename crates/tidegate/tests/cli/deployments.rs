@@ -119,7 +119,7 @@ fn waiting(apis: &Apis) -> World {
     let port = apis.port;
     let deployments = format!(
         "deployments:\n  shop: {{ github: acme/shop, environment: production, api: 'http://127.0.0.1:{port}', secret: GITHUB_HOOK, \
-         token: GITHUB_TOKEN, service: s, logins: {{ octocat: ada }} }}\n  \
+         token: GITHUB_TOKEN, service: s, statuses: release, logins: {{ octocat: ada }} }}\n  \
          closed: {{ github: acme/closed, environment: production, secret: UNSET_HOOK, token: GITHUB_TOKEN, service: s }}\n  \
          merge: {{ gitlab_check: acme/shop, check: tidegate, api: 'http://127.0.0.1:{port}/api/v4', secret: GITLAB_HOOK, \
          token: GITLAB_TOKEN, service: s, asks: gates }}\n  \
@@ -258,6 +258,12 @@ fn a_job_of_github_waits_until_the_version_may_be_released() {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     assert!(text.starts_with("HTTP/1.1 200 ") && text.contains(r#""answer":"yes""#), "{text}");
+    // What becomes of it is told at the deployment.
+    world.run_as(&ada, &["release", "start", "s", "1"]).well();
+    let status = wait_for("the status", || apis.taken().into_iter().find(|t| t.body["state"] == "success"));
+    assert_eq!(status.line, "POST /repos/acme/shop/deployments/70/statuses HTTP/1.1");
+    assert_eq!(status.body, json!({ "state": "success", "environment": "production", "description": "Tidegate: version 1 of s serves" }));
+    wait_for("the record", || of_it().iter().any(|e| e == "deployment/shop/run-7-70 reported").then_some(()));
     let journal = world.run(&["journal", "-n", "1000", "--json"]).well().out;
     assert!(!journal.contains("ghs_x") && !journal.contains(HOOK), "no secret is recorded");
     world.run(&["audit", "verify"]).well();

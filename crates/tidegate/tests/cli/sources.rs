@@ -1,6 +1,7 @@
 //! Metrics of services, asked over their own APIs: a real InfluxDB, and CloudWatch as moto answers it, with signed requests.
 
-use crate::up::{served, up};
+use crate::retrain::{looked, stands, trained};
+use crate::up::{infer, served, up};
 use crate::world::{Server, World, free_port, has_runtime, in_order, wait_for};
 use std::net::TcpStream;
 use std::path::PathBuf;
@@ -152,4 +153,38 @@ fn values_of_cloudwatch_are_asked_with_a_signature() {
     let judged = world.run(&["judge", "source", "aws", "--candidate", &stat(2), "--control", &stat(1), "--since", "110m"]);
     assert_eq!(judged.code, 1, "{judged:?}");
     in_order(&judged.out, &["rollback"]);
+}
+
+#[test]
+fn predictions_in_the_lake_are_asked_in_sql_and_trip_a_breaker() {
+    if !has_runtime() {
+        return;
+    }
+    let count = "SELECT at / $interval * $interval AS time, count(*) AS n FROM predictions WHERE $timeFilter AND service = 's' GROUP BY 1";
+    // Without predictions there is a row all the same: nothing to tell would be abnormal.
+    let config = "sources: { own: { lake: 1d } }\nbreakers:\n  busy:\n    source: own\n    every: 1s\n    after: 1\n    \
+        signals: { many: { query: 'SELECT $from AS time, count(*) AS n FROM predictions WHERE $timeFilter', above: 7 } }\n";
+    let world = trained("on: data, cool_down: 0ms, approve: auto", config);
+    let _up = up(&world);
+    looked(&world);
+    world.write("words.csv", "word\nother\n");
+    stands(&world, 1, "promoted");
+    let judge =
+        |query: &str| world.run(&["judge", "source", "own", "--candidate", query, "--control", query, "--since", "5m", "--every", "1s"]);
+    judge(count).fails(4, &["finds no series in the last 5m"]);
+    for _ in 0..8 {
+        infer(&world, "");
+    }
+    // Rows are written a moment later. The newest step is left out, for it has only begun.
+    let judged = wait_for("predictions", || Some(judge(count)).filter(|said| said.code != 4));
+    assert_eq!(judged.code, 1, "a handful of values is evidence of nothing: {judged:?}");
+    judge("DROP TABLE predictions").fails(3, &["ask the lake for `DROP TABLE predictions`: it takes one SELECT"]);
+    judge("SELECT * FROM '/etc/passwd'").fails(3, &["it has no table", "known are predictions, feedback, exposures"]);
+    judge("SELECT avg(latency_us) AS ms FROM predictions").fails(3, &["its rows have no `time`"]);
+    judge("SELECT at AS time, inputs FROM predictions").fails(3, &["it refuses the query"]);
+    let by_version = count.replace("count(*) AS n", "version, avg(latency_us) AS us").replace("BY 1", "BY 1, 2");
+    assert_ne!(judge(&by_version).code, 3);
+    // The minute that has begun is not looked at; the one before it is.
+    wait_for("the trip", || world.run(&["breaker", "list"]).out.contains("busy: tripped by watch").then_some(()));
+    in_order(&world.run(&["breaker", "list"]).out, &["many is", "above 7"]);
 }

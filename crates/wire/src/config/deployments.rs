@@ -48,6 +48,8 @@ pub enum Tool {
         environment: String,
         /// How we are let in.
         entry: GithubEntry,
+        /// Whether it is told what becomes of a release.
+        statuses: bool,
     },
     /// An approval of GitLab.
     Gitlab {
@@ -105,7 +107,7 @@ pub(super) fn deployment(view: View<'_>) -> Deployment {
             (Some(id), _) => GithubEntry::App { id, key: view.owned("key") },
             (None, token) => GithubEntry::Token(token.unwrap_or_default()),
         };
-        (Tool::Github { environment, entry }, path)
+        (Tool::Github { environment, entry, statuses: view.at("statuses").word("release") }, path)
     } else if let Some(path) = marker("gitlab") {
         (Tool::Gitlab { environment, token, represented_as: view.at("represented_as").text() }, path)
     } else {

@@ -351,7 +351,7 @@ pub(super) fn freeze_of(node: &Node) -> Freeze {
 fn source(view: View<'_>) -> MetricSource {
     let variable = |key: &str| view.at(key).text();
     let marker =
-        ["datadog", "cloudwatch", "newrelic", "influxdb", "graphite", "web"].into_iter().find(|key| view.at(key).there().is_some());
+        ["datadog", "cloudwatch", "newrelic", "influxdb", "graphite", "web", "lake"].into_iter().find(|key| view.at(key).there().is_some());
     let url = |key: &str| view.owned(key);
     match marker {
         Some("datadog") => MetricSource::Datadog { url: url("datadog"), api_key: url("api_key"), app_key: url("app_key") },
@@ -367,6 +367,7 @@ fn source(view: View<'_>) -> MetricSource {
             MetricSource::Influx { url: url("influxdb"), database: url("database"), login: variable("login"), token: variable("token") }
         }
         Some("graphite") => MetricSource::Graphite { url: url("graphite"), login: variable("login") },
+        Some("lake") => MetricSource::Lake { back_ms: view.at("lake").ms().unwrap_or_default() },
         Some("web") => MetricSource::Web { url: url("web"), token: variable("token") },
         _ => MetricSource::Prometheus { url: url("prometheus"), token: variable("token") },
     }

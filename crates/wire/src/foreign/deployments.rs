@@ -4,10 +4,12 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidegate_core::deployment::{Answer, Finding, Source, Target, is_commit};
+use tidegate_core::deployment::{Answer, Finding, Outcome, Source, Target, is_commit};
 
 /// Longest comment that GitHub takes, in characters.
 pub const GITHUB_COMMENT_CHARS_MAX: usize = 1_024;
+/// Longest description of a status, as GitHub limits it.
+const GITHUB_DESCRIPTION_CHARS_MAX: usize = 140;
 /// Longest comment for GitLab.
 pub const GITLAB_COMMENT_CHARS_MAX: usize = 1_024;
 
@@ -134,6 +136,25 @@ fn run_of(callback: &str, repository: &str) -> Result<u64, Unreadable> {
 #[must_use]
 pub fn github_callback(api: &str, repository: &str, run: u64) -> String {
     format!("{api}/repos/{repository}/actions/runs/{run}/deployment_protection_rule")
+}
+
+/// Where the statuses of a deployment are, under this address of the API.
+#[must_use]
+pub fn github_statuses(api: &str, repository: &str, deployment: u64) -> String {
+    format!("{api}/repos/{repository}/deployments/{deployment}/statuses")
+}
+
+/// A status of a deployment; `what` is released.
+#[must_use]
+pub fn github_status(environment: &str, outcome: Outcome, what: &str) -> Value {
+    let said = match outcome {
+        Outcome::InProgress => "is being released",
+        Outcome::Success => "serves",
+        Outcome::Failure => "went back",
+        Outcome::Inactive => "serves no more",
+    };
+    let description: String = format!("Tidegate: {what} {said}").chars().take(GITHUB_DESCRIPTION_CHARS_MAX).collect();
+    json!({ "state": outcome, "environment": environment, "description": description })
 }
 
 /// What GitHub is told; without a state it is a report, and the job goes on waiting.
@@ -344,6 +365,22 @@ mod tests {
             assert!(found.contains(why), "{key}: {found}");
         }
         assert!(github("deployment_protection_rule", b"[").is_err());
+    }
+
+    #[test]
+    fn github_is_told_what_became_of_it() {
+        assert_eq!(
+            github_statuses("https://api.github.com", "acme/shop", 42),
+            "https://api.github.com/repos/acme/shop/deployments/42/statuses"
+        );
+        let status = github_status("production", Outcome::InProgress, "version 3 of checkout");
+        let description = "Tidegate: version 3 of checkout is being released";
+        assert_eq!(status, json!({ "state": "in_progress", "environment": "production", "description": description }));
+        let states =
+            [Outcome::Success, Outcome::Failure, Outcome::Inactive].map(|outcome| github_status("p", outcome, "x")["state"].clone());
+        assert_eq!(states, ["success", "failure", "inactive"]);
+        let long = github_status("p", Outcome::Success, &"é".repeat(900));
+        assert_eq!(long["description"].as_str().unwrap().chars().count(), GITHUB_DESCRIPTION_CHARS_MAX);
     }
 
     #[test]

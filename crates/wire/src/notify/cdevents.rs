@@ -8,6 +8,8 @@ use tidegate_core::notify::{Item, Topic};
 
 /// Version of the specification.
 pub const SPEC_VERSION: &str = "0.5.1";
+/// Version of the draft that has approvals.
+pub const DRAFT_VERSION: &str = "0.6.0-draft";
 
 /// What a release releases.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,9 +22,33 @@ pub struct Released {
     pub stable: Option<String>,
 }
 
+/// What people were asked to approve, and what they said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Approval {
+    /// The model that is to be released.
+    pub model: String,
+    /// Its version.
+    pub version: String,
+    /// Of everything that an approver is shown, as its digest says.
+    pub digest: String,
+    /// Who asked, approved or forbade.
+    pub by: String,
+    /// Whether nobody else is asked any more.
+    pub closes: bool,
+}
+
+/// What an event says beside what happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Beside {
+    /// Of a release.
+    Released(Released),
+    /// Of an approval.
+    Approval(Approval),
+}
+
 /// The type of an event.
 #[must_use]
-pub fn kind(topic: Topic, first: bool) -> &'static str {
+pub fn kind(topic: Topic, first: bool, closes: bool) -> &'static str {
     match topic {
         Topic::Page => "dev.cdevents.incident.detected.0.3.0",
         Topic::Released if first => "dev.cdevents.service.deployed.0.3.0",
@@ -34,7 +60,9 @@ pub fn kind(topic: Topic, first: bool) -> &'static str {
         Topic::RollingBack => "dev.cdeventsx.tidegate-release.rollingback.0.1.0",
         Topic::Frozen => "dev.cdeventsx.tidegate-release.frozen.0.1.0",
         Topic::Thawed => "dev.cdeventsx.tidegate-release.thawed.0.1.0",
-        Topic::Asked => "dev.cdeventsx.tidegate-approval.asked.0.1.0",
+        Topic::Asked => "dev.cdevents.approval.created.0.1.0",
+        Topic::Approved if !closes => "dev.cdevents.approval.updated.0.1.0",
+        Topic::Approved | Topic::Vetoed => "dev.cdevents.approval.closed.0.1.0",
         Topic::Glass => "dev.cdeventsx.tidegate-glass.broken.0.1.0",
         Topic::Tripped => "dev.cdeventsx.tidegate-breaker.tripped.0.1.0",
         Topic::Closed => "dev.cdeventsx.tidegate-breaker.closed.0.1.0",
@@ -44,7 +72,12 @@ pub fn kind(topic: Topic, first: bool) -> &'static str {
 
 /// An event. The environment is the workspace.
 #[must_use]
-pub fn event(workspace: &str, item: &Item, released: Option<&Released>) -> Value {
+pub fn event(workspace: &str, item: &Item, beside: Option<&Beside>) -> Value {
+    let (released, approval) = match beside {
+        Some(Beside::Released(released)) => (Some(released), None),
+        Some(Beside::Approval(approval)) => (None, Some(approval)),
+        None => (None, None),
+    };
     let source = format!("/tidegate/{}", encoded(workspace));
     let artifact = |version: &str| released.map(|r| format!("pkg:generic/{}@{}", encoded(&r.model), encoded(version)));
     let stable = released.and_then(|r| r.stable.as_deref());
@@ -66,6 +99,11 @@ pub fn event(workspace: &str, item: &Item, released: Option<&Released>) -> Value
             }
             format!("{}/page/{}", item.subject, item.position)
         }
+        Topic::Asked | Topic::Approved | Topic::Vetoed => {
+            content = approved(workspace, item, approval);
+            let of = approval.map(|a| format!("/{}/{}", encoded(&a.version), a.digest)).unwrap_or_default();
+            format!("{}{of}", service.unwrap_or(&item.subject))
+        }
         _ => {
             if let Some(service) = service {
                 content.insert("service".to_owned(), json!(service));
@@ -78,16 +116,43 @@ pub fn event(workspace: &str, item: &Item, released: Option<&Released>) -> Value
     }
     json!({
         "context": {
-            "specversion": SPEC_VERSION,
+            "specversion": if matches!(item.topic, Topic::Asked | Topic::Approved | Topic::Vetoed) { DRAFT_VERSION } else { SPEC_VERSION },
             "id": id(workspace, item.position),
             "source": source,
-            "type": kind(item.topic, released.is_some_and(|r| r.stable.is_none())),
+            "type": kind(item.topic, released.is_some_and(|r| r.stable.is_none()), approval.is_some_and(|a| a.closes)),
             "timestamp": item.at.to_string(),
         },
         "subject": { "id": subject, "source": source, "content": content },
         "customData": { "topic": item.topic, "subject": item.subject, "text": item.text, "position": item.position },
         "customDataContentType": "application/json",
     })
+}
+
+/// The content of an approval's event: where it is to be read, what it is about, who it is by.
+fn approved(workspace: &str, item: &Item, approval: Option<&Approval>) -> Map<String, Value> {
+    let by = approval.map_or("unknown", |a| a.by.as_str());
+    let by = format!("urn:tidegate:{}:person:{}", named(workspace), named(by));
+    let mut content = Map::new();
+    // Paths of the console: where that is, stands in no record.
+    let target = approval.map_or_else(|| "/".to_owned(), |a| format!("/models/{}/{}", encoded(&a.model), encoded(&a.version)));
+    content.insert("approvalDetailsUrl".to_owned(), json!("/api/v1/approvals"));
+    content.insert("resourceTargetUrl".to_owned(), json!(target));
+    if item.topic == Topic::Asked {
+        content.insert("requestor".to_owned(), json!(by));
+        return content;
+    }
+    let said = if item.topic == Topic::Vetoed { "rejected" } else { "approved" };
+    content.insert("responder".to_owned(), json!(by));
+    content.insert("decision".to_owned(), json!(said));
+    if item.topic == Topic::Vetoed || approval.is_some_and(|a| a.closes) {
+        content.insert("status".to_owned(), json!(said));
+    }
+    content
+}
+
+/// A text as a part of a URN.
+fn named(text: &str) -> String {
+    encoded(text).replace('/', "%2F")
 }
 
 /// Attributes of an event as headers of HTTP: the binary mode of CloudEvents.

@@ -1,6 +1,6 @@
 //! What is written, whole.
 
-use super::cdevents::{Released, event, headers};
+use super::cdevents::{Approval, Beside, Released, event, headers};
 use super::{Envelope, mail, slack};
 use expect_test::expect;
 use tidegate_core::id::At;
@@ -53,7 +53,7 @@ fn a_mail_has_headers_of_ascii_alone() {
 #[test]
 fn tools_get_cdevents() {
     let released = Released { model: "late arrival".to_owned(), candidate: "3".to_owned(), stable: Some("2".to_owned()) };
-    let back = event("shop 1", &item(41, Topic::RolledBack, "rolled back"), Some(&released));
+    let back = event("shop 1", &item(41, Topic::RolledBack, "rolled back"), Some(&Beside::Released(released.clone())));
     expect![[r#"
         {
           "context": {
@@ -82,13 +82,13 @@ fn tools_get_cdevents() {
           "customDataContentType": "application/json"
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&back).unwrap());
-    let page = event("shop", &item(42, Topic::Page, "held"), Some(&released));
+    let page = event("shop", &item(42, Topic::Page, "held"), Some(&Beside::Released(released.clone())));
     assert_eq!(page["context"]["type"], "dev.cdevents.incident.detected.0.3.0");
     assert_eq!(
         (&page["subject"]["id"], &page["subject"]["content"]["service"]["id"]),
         (&"late-arrival/2/page/42".into(), &"late-arrival".into())
     );
-    let first = event("shop", &item(43, Topic::Released, "released"), Some(&Released { stable: None, ..released }));
+    let first = event("shop", &item(43, Topic::Released, "released"), Some(&Beside::Released(Released { stable: None, ..released })));
     assert_eq!(first["context"]["type"], "dev.cdevents.service.deployed.0.3.0");
     let own = regex_of_custom_events();
     for topic in Topic::ALL {
@@ -108,4 +108,56 @@ fn regex_of_custom_events() -> impl Fn(&str) -> bool {
         let tool = subject.split_once('-').is_some_and(|(tool, subject)| letters(tool) && letters(subject));
         (*dev, *x) == ("dev", "cdeventsx") && tool && letters(predicate) && version.len() == 3
     }
+}
+
+#[test]
+fn approvals_are_those_of_the_draft() {
+    let approval = |by: &str, closes: bool| {
+        let (model, version, digest, by) = ("late arrival".to_owned(), "3".to_owned(), "842add7b70d7".to_owned(), by.to_owned());
+        Some(Beside::Approval(Approval { model, version, digest, by, closes }))
+    };
+    let told = |topic, by: &str, closes| event("shop 1", &item(7, topic, "x"), approval(by, closes).as_ref());
+    let created = told(Topic::Asked, "ada/o", false);
+    expect![[r#"
+        {
+          "context": {
+            "specversion": "0.6.0-draft",
+            "id": "tdg_13829f9834cb_7",
+            "source": "/tidegate/shop%201",
+            "type": "dev.cdevents.approval.created.0.1.0",
+            "timestamp": "2027-01-15T08:00:00.123Z"
+          },
+          "subject": {
+            "id": "late-arrival/3/842add7b70d7",
+            "source": "/tidegate/shop%201",
+            "content": {
+              "approvalDetailsUrl": "/api/v1/approvals",
+              "resourceTargetUrl": "/models/late%20arrival/3",
+              "requestor": "urn:tidegate:shop%201:person:ada%2Fo"
+            }
+          },
+          "customData": {
+            "topic": "asked",
+            "subject": "late-arrival/2",
+            "text": "x",
+            "position": 7
+          },
+          "customDataContentType": "application/json"
+        }"#]]
+    .assert_eq(&serde_json::to_string_pretty(&created).unwrap());
+    // The schemas of the draft let through these keys and no other, and need all of them.
+    let content =
+        |event: &serde_json::Value| event["subject"]["content"].as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    let (first, last, no) = (told(Topic::Approved, "grace", false), told(Topic::Approved, "joan", true), told(Topic::Vetoed, "joan", true));
+    for (event, kind, keys) in [
+        (&first, "updated", "approvalDetailsUrl decision resourceTargetUrl responder"),
+        (&last, "closed", "approvalDetailsUrl decision resourceTargetUrl responder status"),
+        (&no, "closed", "approvalDetailsUrl decision resourceTargetUrl responder status"),
+    ] {
+        assert_eq!(event["context"]["type"], format!("dev.cdevents.approval.{kind}.0.1.0"));
+        let mut found: Vec<_> = content(event).split(' ').map(str::to_owned).collect();
+        found.sort_unstable();
+        assert_eq!((found.join(" ").as_str(), &event["subject"]["id"]), (keys, &created["subject"]["id"]));
+    }
+    assert_eq!((&last["subject"]["content"]["status"], &no["subject"]["content"]["status"]), (&"approved".into(), &"rejected".into()));
 }

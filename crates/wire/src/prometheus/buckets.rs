@@ -19,7 +19,7 @@ pub enum LatencyUnit {
 }
 
 impl LatencyUnit {
-    fn in_us(self) -> f64 {
+    pub(super) fn in_us(self) -> f64 {
         match self {
             LatencyUnit::Seconds => 1e6,
             LatencyUnit::Milliseconds => 1e3,

@@ -7,6 +7,7 @@ mod cloudwatch;
 mod datadog;
 mod graphite;
 mod influx;
+pub mod lake;
 mod newrelic;
 #[cfg(test)]
 mod tests;
@@ -91,6 +92,11 @@ pub enum MetricSource {
         /// Variable of a bearer token.
         token: Option<String>,
     },
+    /// The workspace's own lake; queries are SQL.
+    Lake {
+        /// Rows of so long before the span that is asked for are seen too.
+        back_ms: u64,
+    },
 }
 
 impl MetricSource {
@@ -111,6 +117,7 @@ impl MetricSource {
             MetricSource::Influx { .. } => "InfluxDB",
             MetricSource::Graphite { .. } => "Graphite",
             MetricSource::Web { .. } => "the web service",
+            MetricSource::Lake { .. } => "the lake",
         }
     }
 }

@@ -3,12 +3,11 @@
 use super::Context;
 use super::span::SpanArgs;
 use crate::exit::{self, failure};
-use crate::surroundings::secret;
+use crate::source::series;
 use crate::workspace::open;
 use anyhow::Result;
 use clap::Args;
 use tidegate_adapters::curl::Curl;
-use tidegate_adapters::sources::series;
 
 /// What is asked of the service.
 #[derive(Debug, Args)]
@@ -28,7 +27,8 @@ pub struct SourceArgs {
 impl SourceArgs {
     /// Values of both arms by interval; NaN where there is none.
     pub fn values(&self, context: &Context) -> Result<(Vec<f64>, Vec<f64>)> {
-        let config = open(&context.dir)?.config;
+        let opened = open(&context.dir)?;
+        let (config, lake) = (&opened.config, opened.places.lake());
         let source = config.sources.get(&self.name).ok_or_else(|| exit::unknown("judge a source", &self.name, config.sources.keys()))?;
         let mut grid = self.span.grid()?;
         if source.keeps_points() {
@@ -36,7 +36,7 @@ impl SourceArgs {
             grid.steps -= 1;
         }
         let of = |query: &str| {
-            let found = series(&Curl, source, &secret, query, grid).map_err(|e| failure(exit::OUTSIDE, format!("judge: {e}")))?;
+            let found = series(&Curl, &lake, source, query, grid).map_err(|e| failure(exit::OUTSIDE, format!("judge: {e}")))?;
             self.span.only(query, found, "aggregate them")
         };
         Ok((of(&self.candidate)?, of(&self.control)?))

@@ -6,10 +6,10 @@ use std::collections::HashMap;
 use tidegate_adapters::curl::BriefCurl;
 use tidegate_adapters::github_app::{self, App};
 use tidegate_adapters::{AnswerError, github, gitlab};
-use tidegate_core::deployment::{Finding, Target};
+use tidegate_core::deployment::{Finding, Outcome, Target};
 use tidegate_core::id::At;
 use tidegate_wire::config::{Deployment, GithubEntry, Tool};
-use tidegate_wire::foreign::deployments::{github_answer, github_callback, gitlab_approval, gitlab_check};
+use tidegate_wire::foreign::deployments::{github_answer, github_callback, github_status, github_statuses, gitlab_approval, gitlab_check};
 
 /// GitHub ends a token of an installation after an hour.
 const TOKEN_MS: u64 = 50 * 60_000;
@@ -39,9 +39,34 @@ fn missing(text: String) -> NotTaken {
 /// # Errors
 /// Why it was not.
 pub async fn carry(tokens: &mut Tokens, name: &str, deployment: &Deployment, target: &Target, finding: &Finding) -> Result<(), NotTaken> {
+    let (of, target, finding) = (deployment.clone(), target.clone(), finding.clone());
+    with_token(tokens, name, deployment, move |token| send(&of, token, &target, &finding)).await
+}
+
+/// Tells GitHub what became of it: of `what`, in words.
+///
+/// # Errors
+/// Why it was not taken.
+pub async fn report(
+    tokens: &mut Tokens,
+    name: &str,
+    deployment: &Deployment,
+    target: &Target,
+    (outcome, what): (Outcome, String),
+) -> Result<(), NotTaken> {
+    let Target::GithubRule { repository, environment, deployment: id, .. } = target else { return Ok(()) };
+    let (url, body) = (github_statuses(&deployment.api, repository, *id), github_status(environment, outcome, &what));
+    with_token(tokens, name, deployment, move |token| github::review(&BriefCurl, token, &url, body)).await
+}
+
+async fn with_token(
+    tokens: &mut Tokens,
+    name: &str,
+    deployment: &Deployment,
+    send: impl FnOnce(&str) -> Result<(), AnswerError> + Send + 'static,
+) -> Result<(), NotTaken> {
     let token = token(tokens, name, deployment).await?;
-    let (deployment, target, finding) = (deployment.clone(), target.clone(), finding.clone());
-    let done = tokio::task::spawn_blocking(move || send(&deployment, &token, &target, &finding)).await;
+    let done = tokio::task::spawn_blocking(move || send(&token)).await;
     let result = done.map_err(|e| missing(e.to_string()))?;
     if matches!(&result, Err(AnswerError::Status { status: 401, .. })) {
         // It may have ended before its time: the next attempt gets another one.

@@ -5,6 +5,7 @@
 
 mod carrier;
 mod receive;
+mod report;
 
 pub use receive::{github, gitlab};
 
@@ -51,6 +52,8 @@ struct Trying {
 #[derive(Default)]
 struct Inner {
     open: BTreeMap<String, Trying>,
+    /// What was let through, and whose release is followed.
+    followed: BTreeMap<String, Trying>,
     /// Since when, and how many were asked about.
     asked: (At, u32),
 }
@@ -76,6 +79,14 @@ impl Desk {
 
     fn open(&self, stream: String) {
         self.lock().open.entry(stream).or_default();
+    }
+
+    /// Where there are too many, what comes on top is not followed.
+    fn follow(&self, stream: String) {
+        let mut inner = self.lock();
+        if inner.followed.len() < OPEN_MAX {
+            inner.followed.entry(stream).or_default();
+        }
     }
 }
 
@@ -105,14 +116,17 @@ pub async fn keep(api: Api) {
 async fn look(api: &Api, tokens: &mut Tokens, known: &mut bool) -> Result<Vec<String>> {
     if !*known {
         for stream in streams(api).await? {
-            if held(api, &stream).await?.is_some_and(|held| !held.is_over()) {
+            let Some(held) = held(api, &stream).await? else { continue };
+            if !held.is_over() {
                 api.deployments.open(stream);
+            } else if report::is_followed(api, &stream, &held) {
+                api.deployments.follow(stream);
             }
         }
         *known = true;
     }
     let open: Vec<String> = api.deployments.lock().open.keys().cloned().collect();
-    let mut troubles = vec![];
+    let mut troubles = report::look(api, tokens).await?;
     for stream in open {
         match turn(api, tokens, &stream).await {
             Ok(trouble) => troubles.extend(trouble.map(|why| format!("{stream}: {why}"))),
@@ -153,8 +167,12 @@ async fn turn(api: &Api, tokens: &mut Tokens, stream: &str) -> Result<Option<Str
         Some(finding) if due => carry(api, tokens, stream, (name, deployment), &now, finding).await?,
         _ => None,
     };
-    if held(api, stream).await?.is_none_or(|held| held.is_over()) {
+    let held = held(api, stream).await?;
+    if held.as_ref().is_none_or(Held::is_over) {
         api.deployments.lock().open.remove(stream);
+    }
+    if held.is_some_and(|held| report::is_followed(api, stream, &held)) {
+        api.deployments.follow(stream.to_owned());
     }
     Ok(trouble)
 }

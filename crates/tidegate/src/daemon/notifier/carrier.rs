@@ -6,14 +6,14 @@ use tidegate_adapters::curl::Curl;
 use tidegate_adapters::{slack, smtp, webhook};
 use tidegate_core::notify::Item;
 use tidegate_wire::config::Way;
-use tidegate_wire::notify::cdevents::{self, Released};
+use tidegate_wire::notify::cdevents::{self, Beside};
 use tidegate_wire::notify::{self, Envelope};
 
 /// Tells it, and waits until it was taken. A tool is told the first alone.
 ///
 /// # Errors
 /// Why it was not taken. No secret stands in it.
-pub fn carry(workspace: &str, way: &Way, items: &[Item], released: Option<&Released>) -> Result<(), String> {
+pub fn carry(workspace: &str, way: &Way, items: &[Item], beside: Option<&Beside>) -> Result<(), String> {
     let now = clock::now();
     let told = match way {
         Way::Slack { address: variable } => {
@@ -25,7 +25,7 @@ pub fn carry(workspace: &str, way: &Way, items: &[Item], released: Option<&Relea
         }
         Way::Webhook { url, secret: variable } => {
             let Some(item) = items.first() else { return Ok(()) };
-            let body = cdevents::event(workspace, item, released);
+            let body = cdevents::event(workspace, item, beside);
             let told = webhook::Told { id: notify::id(workspace, item.position), headers: cdevents::headers(&body), body };
             let key = variable.as_deref().map(secret).transpose()?;
             webhook::send(&Curl, url, key.as_deref(), told, now.0.div_euclid(1_000))

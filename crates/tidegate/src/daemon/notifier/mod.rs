@@ -17,14 +17,16 @@ use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_core::access::{Access, Subject};
 use tidegate_core::id::At;
+use tidegate_core::machine::Machine as _;
 use tidegate_core::notify::{GIVE_UP_MS, Item, PAUSE_MS_MAX, Storm, Topic, Turn, pause_ms};
 use tidegate_core::rollout::Command;
 use tidegate_engine::rollouts::{Input, RolloutId};
 use tidegate_port::Journal as _;
 use tidegate_store::disk;
 use tidegate_wire::config::{Channel, Way, Workspace};
-use tidegate_wire::notify::cdevents::Released;
+use tidegate_wire::notify::cdevents::{Approval, Beside, Released};
 
 /// How often the journal is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -53,6 +55,8 @@ struct Waiting {
     page: Option<u64>,
     /// Who is called by it.
     called: Option<String>,
+    /// The change that people were asked about, and who it is by.
+    allowed: Option<(Subject, String)>,
 }
 
 /// One channel.
@@ -159,7 +163,7 @@ impl Notifier {
             let of = |record| {
                 let mut item = news::news(record)?;
                 let called = duty::named(config, &mut item, news::called(record));
-                Some(Waiting { item, page: news::page_of(record), called })
+                Some(Waiting { item, page: news::page_of(record), called, allowed: news::allowed(record) })
             };
             let hears = |waiting: &Waiting| {
                 let is_theirs = self.channel.person.is_none() || self.channel.person == waiting.called;
@@ -172,12 +176,12 @@ impl Notifier {
 
     async fn tell(&mut self, count: usize, now: At) -> Result<()> {
         let items: Vec<Item> = self.waiting.iter().take(count).map(|w| w.item.clone()).collect();
-        let released = match (&self.channel.way, items.first()) {
-            (Way::Webhook { .. }, Some(item)) => self.released(item).await?,
+        let beside = match (&self.channel.way, self.waiting.first()) {
+            (Way::Webhook { .. }, Some(waiting)) => self.beside(waiting).await?,
             _ => None,
         };
         let (way, workspace, told) = (self.channel.way.clone(), self.opened.config.name.clone(), items.clone());
-        match tokio::task::spawn_blocking(move || carrier::carry(&workspace, &way, &told, released.as_ref())).await? {
+        match tokio::task::spawn_blocking(move || carrier::carry(&workspace, &way, &told, beside.as_ref())).await? {
             Ok(()) => {
                 self.storm.sent(self.channel.limits, &items, now);
                 self.board.set(&self.name, |standing| standing.told(count, now));
@@ -225,6 +229,26 @@ impl Notifier {
                 }
             }
         }
+    }
+
+    /// What a tool is told beside what happened.
+    async fn beside(&self, waiting: &Waiting) -> Result<Option<Beside>> {
+        match (&waiting.allowed, waiting.item.service.as_deref()) {
+            (Some((subject, by)), Some(service)) => Ok(Some(Beside::Approval(self.approval(&waiting.item, service, subject, by).await?))),
+            _ => Ok(self.released(&waiting.item).await?.map(Beside::Released)),
+        }
+    }
+
+    async fn approval(&self, item: &Item, service: &str, subject: &Subject, by: &str) -> Result<Approval> {
+        let state = self.plane.control().state::<Access>(format!("{}/{service}", Access::KIND)).await?;
+        // The approval that was the last one needed: what comes after it closes nothing.
+        let last = |asked: &tidegate_core::access::Asked| {
+            let needed = usize::try_from(asked.of).unwrap_or(usize::MAX);
+            needed.checked_sub(1).and_then(|last| asked.approvals.get(last)).is_some_and(|given| given.by == by)
+        };
+        let closes = item.topic == Topic::Vetoed || state.asked_like(subject).filter(|asked| asked.subject == *subject).is_some_and(last);
+        let model = self.opened.config.services.get(service).map(|s| s.model.clone()).unwrap_or_default();
+        Ok(Approval { model, version: subject.version.clone(), digest: subject.digest.short().to_owned(), by: by.to_owned(), closes })
     }
 
     async fn released(&self, item: &Item) -> Result<Option<Released>> {

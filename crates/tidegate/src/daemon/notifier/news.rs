@@ -38,6 +38,19 @@ pub fn news(record: &Record) -> Option<Item> {
     }
 }
 
+/// Which change a record of approvals is about, and who it is by.
+pub fn allowed(record: &Record) -> Option<(access::Subject, String)> {
+    if record.kind != access::Access::KIND {
+        return None;
+    }
+    match serde_json::from_value(record.body.clone()).ok()? {
+        access::Event::Asked { subject, by, .. }
+        | access::Event::Approved { subject, by, .. }
+        | access::Event::Vetoed { subject, by, .. } => Some((subject, by)),
+        access::Event::GlassBroken { .. } | access::Event::GlassUsed { .. } | access::Event::GlassReviewed { .. } => None,
+    }
+}
+
 /// Whom a record calls, where it calls somebody.
 pub fn called(record: &Record) -> Whom {
     if record.kind != duty::Calls::KIND {
@@ -69,6 +82,8 @@ fn access_words(event: &access::Event) -> String {
             let version = &subject.version;
             format!("{by} asks to release version {version}: {of} others must approve it until {until}")
         }
+        access::Event::Approved { subject, by, reason, .. } => format!("{by} approves version {}: {reason}", subject.version),
+        access::Event::Vetoed { subject, by, reason, .. } => format!("{by} forbids version {}: {reason}", subject.version),
         access::Event::GlassBroken { by, reason, until, .. } => {
             format!("{by} broke the glass until {until}: approvals and freezes do not count: {reason}")
         }

@@ -64,6 +64,12 @@ static GITHUB: Table = Table {
             Need::Optional,
             "Name of the environment variable that holds the App's private key, as GitHub made it (PEM).",
         ),
+        key(
+            "statuses",
+            Shape::Word(&["none", "release"]),
+            Need::Default("none"),
+            "With `release` the deployment is given a status when the release of its version begins, ends, or goes back. The job writes its own, too.",
+        ),
         SERVICE,
         VERSION,
         ASKS,

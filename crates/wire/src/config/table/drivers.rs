@@ -139,7 +139,7 @@ static LATENCY: Table = Table {
             "candidate",
             Shape::Text,
             Need::Required,
-            "Buckets of the candidate, a selector, as `http_request_duration_seconds_bucket{version=\"{{candidate}}\"}`.",
+            "Buckets of the candidate, a selector, as `http_request_duration_seconds_bucket{version=\"{{candidate}}\"}`, or its native histogram, without `_bucket`.",
         ),
         key("control", Shape::Text, Need::Required, "The same of stable, with `{{control}}` and `{{control_place}}`."),
         key("unit", Shape::Word(&["s", "ms"]), Need::Default("s"), "What the ends of buckets are counted in."),

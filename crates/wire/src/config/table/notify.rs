@@ -21,13 +21,15 @@ const TOPICS: Shape = Shape::List {
         "frozen",
         "thawed",
         "asked",
+        "approved",
+        "vetoed",
         "glass",
         "tripped",
         "closed",
         "concluded",
     ]),
     min: 1,
-    max: 14,
+    max: 16,
 };
 const ON: Key = key("on", TOPICS, Need::Default("[page]"), "What it is told.");
 const SERVICES: Key = key(

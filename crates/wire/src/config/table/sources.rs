@@ -1,6 +1,6 @@
 //! Keys of `sources`: services that keep metrics.
 
-use super::key;
+use super::{SPAN, key};
 use crate::config::shape::{Case, Need, Shape, Table};
 
 pub(super) static SOURCE: Shape = Shape::Choice(&[
@@ -11,6 +11,7 @@ pub(super) static SOURCE: Shape = Shape::Choice(&[
     Case { marker: "influxdb", table: &INFLUXDB },
     Case { marker: "graphite", table: &GRAPHITE },
     Case { marker: "web", table: &WEB },
+    Case { marker: "lake", table: &LAKE },
 ]);
 
 static PROMETHEUS: Table = Table {
@@ -81,4 +82,15 @@ static WEB: Table = Table {
         key("web", Shape::Http, Need::Required, "Address that is fetched."),
         key("token", Shape::Text, Need::Optional, "Name of the environment variable that holds a bearer token."),
     ],
+};
+
+static LAKE: Table = Table {
+    title: "sources.NAME, the lake",
+    doc: "Queries are one `SELECT` over `predictions`, `feedback` and `exposures` of this workspace, with a column `time`; `$timeFilter`, `$from`, `$to` and `$interval` stand for the span of time, in milliseconds.",
+    keys: &[key(
+        "lake",
+        SPAN,
+        Need::Required,
+        "Rows of so long before the span are seen too, as `1d`: labels come later than what they are of.",
+    )],
 };

@@ -255,7 +255,7 @@ fn deployments() {
     let app = load(&format!("{github}, app: 12345, key: APP_KEY, api: 'https://git.example.org/api/v3/', asks: gates"));
     assert_eq!((app.api.as_str(), app.asks), ("https://git.example.org/api/v3", Asks::Gates));
     let entry = GithubEntry::App { id: "12345".to_owned(), key: "APP_KEY".to_owned() };
-    assert_eq!(app.tool, Tool::Github { environment: "production".to_owned(), entry });
+    assert_eq!(app.tool, Tool::Github { environment: "production".to_owned(), entry, statuses: false });
     assert_eq!(found.person("OctoCat").map(String::as_str), Some("ada"), "logins are the same in capitals");
     let second = |second: &str| said(&format!("{}  e: {{ {second}, token: T }}\n", file(&format!("{github}, token: T"))), None);
     let same = second("github: Acme/Shop, environment: production, secret: H, service: s, api: 'https://api.github.com/'");
