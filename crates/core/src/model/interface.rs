@@ -108,7 +108,7 @@ impl Field {
         let (rest, nullable) = text.trim().strip_suffix('?').map_or((text.trim(), false), |rest| (rest.trim_end(), true));
         let (word, shape) = match rest.split_once('[') {
             // The unit and the zone of an instant are a part of its type.
-            Some((word, _)) if word == "timestamp" => (rest, None),
+            Some(("timestamp", _)) => (rest, None),
             Some((word, dimensions)) => {
                 let all: Option<Vec<i64>> = dimensions
                     .strip_suffix(']')

@@ -110,6 +110,17 @@ fn the_next_one_begins_when_the_one_before_it_is_verified_and_all_go_back_in_rev
 }
 
 #[test]
+fn one_that_waits_to_be_approved_says_so_when_it_is_released() {
+    use crate::notify::{About, Topic};
+    let state = give(&give(&State::default(), &depart(places(), false)), &started(PLACES[0], 0));
+    let events = Trains::decide(&state, &arrived(PLACES[0], 10)).unwrap();
+    assert!(matches!(events.as_slice(), [Event::Arrived { approvals: 1, .. }]), "{events:?}");
+    assert_eq!(events[0].topic(), Some(Topic::Asked));
+    let alone = Event::Arrived { service: PLACES[0].to_owned(), approvals: 0, at: At(1) };
+    assert_eq!(alone.topic(), None, "each release tells of itself");
+}
+
+#[test]
 fn one_that_is_looked_after_and_undone_by_hand_takes_all_back() {
     let mut state = give(&State::default(), &depart(places(), false));
     for command in [started(PLACES[0], 0), arrived(PLACES[0], 10)] {
