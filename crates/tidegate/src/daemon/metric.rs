@@ -6,10 +6,10 @@
 use super::plane::Plane;
 use super::ticks::Kind;
 use crate::clock;
-use crate::surroundings::secret;
+use crate::source::series;
 use std::collections::HashMap;
+use std::path::PathBuf;
 use tidegate_adapters::curl::BriefCurl;
-use tidegate_adapters::sources::series;
 use tidegate_core::id::At;
 use tidegate_core::judge::{GuardrailKind, Metric, MetricPair};
 use tidegate_core::judgement::{Parameters, filled};
@@ -25,8 +25,9 @@ const INTERVALS_MAX: i64 = 5;
 type Answer = Result<(f64, f64, i64), String>;
 
 /// The metrics of one service.
-#[derive(Default)]
 pub struct Asking {
+    /// The workspace's own lake, which can be a source too.
+    lake: PathBuf,
     of: Option<(Kind, At)>,
     metrics: HashMap<String, One>,
 }
@@ -43,16 +44,23 @@ struct One {
 }
 
 impl Asking {
+    /// Nothing is to be asked yet.
+    pub fn new(lake: PathBuf) -> Asking {
+        Asking { lake, of: None, metrics: HashMap::new() }
+    }
+
     /// Nothing is to be asked now.
     pub fn rest(&mut self) {
-        *self = Asking::default();
+        self.of = None;
+        self.metrics.clear();
     }
 
     /// Pairs that were answered since the last tick; asks for what is due. An interval lies within one split.
     pub async fn values(&mut self, plane: &Plane, wanted: Kind, open: &Rollout) -> Vec<MetricPair> {
         let now = clock::now();
         if self.of.is_none_or(|(kind, _)| kind != wanted) {
-            *self = Asking { of: Some((wanted, now)), metrics: HashMap::new() };
+            self.of = Some((wanted, now));
+            self.metrics.clear();
         }
         let since = self.of.map_or(now, |(_, since)| since);
         let mut pairs = vec![];
@@ -69,7 +77,7 @@ impl Asking {
             }
             if one.running.is_none() && now >= one.due {
                 one.due = now.plus_ms(metric.every_ms);
-                one.running = Some(ask(plane, metric, open, (since, one.judged_s), now));
+                one.running = Some(ask((plane, self.lake.clone()), metric, open, (since, one.judged_s), now));
             }
         }
         pairs
@@ -84,7 +92,13 @@ impl One {
     }
 }
 
-fn ask(plane: &Plane, metric: &Metric, open: &Rollout, (since, judged_s): (At, i64), now: At) -> JoinHandle<Option<Answer>> {
+fn ask(
+    (plane, lake): (&Plane, PathBuf),
+    metric: &Metric,
+    open: &Rollout,
+    (since, judged_s): (At, i64),
+    now: At,
+) -> JoinHandle<Option<Answer>> {
     let source = plane.config().sources.get(&metric.source).cloned();
     let mut parameters =
         Parameters::from([("candidate".to_owned(), open.spec.candidate.clone()), ("service".to_owned(), open.spec.service.clone())]);
@@ -94,7 +108,7 @@ fn ask(plane: &Plane, metric: &Metric, open: &Rollout, (since, judged_s): (At, i
         let Some(source) = source else { return Some(Err(format!("tidegate.yaml has no source `{}`", metric.source))) };
         let grid = grid(&source, step_s(&metric), since, judged_s, now)?;
         let of = |query: &str| {
-            let found = series(&BriefCurl, &source, &secret, &filled(query, &parameters)?, grid).map_err(|e| e.to_string())?;
+            let found = series(&BriefCurl, &lake, &source, &filled(query, &parameters)?, grid)?;
             match <[_; 1]>::try_from(found) {
                 Ok([one]) => Ok(one.values),
                 Err(found) => Err(format!("`{query}` finds {} series: one is needed", found.len())),

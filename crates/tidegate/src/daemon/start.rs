@@ -302,7 +302,7 @@ impl Running {
             // Before anything moves or is judged: a freeze may have begun while nobody looked.
             freezer.tell(service).await?;
             let threshold = release::threshold(config, service);
-            crate::task::spawn(self.ticks.clone().count(self.plane.clone(), service.clone(), threshold, self.opened.places.evidence()));
+            crate::task::spawn(self.ticks.clone().count(self.plane.clone(), service.clone(), threshold, self.opened.places.clone()));
         }
         self.plane.carry_out(under_way);
         for service in config.services.keys() {

@@ -9,9 +9,10 @@ use super::evidence::{Comparison, Kept, OfflineScores, Pairs};
 use super::metric::Asking;
 use super::plane::Plane;
 use crate::clock;
+use crate::workspace::Places;
 use anyhow::Result;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_core::judge::{ArmCounts, GuardrailKind, JudgeSettings, Mode, Tick};
@@ -83,11 +84,12 @@ impl Ticks {
     }
 
     /// Counts the evidence of one service for ever.
-    pub async fn count(self, plane: Plane, service: String, threshold: f64, evidence: PathBuf) {
+    pub async fn count(self, plane: Plane, service: String, threshold: f64, places: Places) {
+        let evidence = places.evidence();
         let mut beat = tokio::time::interval(BEAT);
         beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         let mut kept: Option<(RolloutId, Kept)> = None;
-        let (mut asked, mut metrics) = (plane.asked(&service), Asking::default());
+        let (mut asked, mut metrics) = (plane.asked(&service), Asking::new(places.lake()));
         loop {
             beat.tick().await;
             if let Err(error) = self.beat(&plane, &service, threshold, &evidence, (&mut kept, &mut asked, &mut metrics)).await {
