@@ -77,6 +77,7 @@ fn start(service: &str, at: At) -> Input {
         exposure_max: None,
         affinity: None,
         offline_disagreement: None,
+        risk: None,
         deadlines: Deadlines::default(),
     };
     let command = Command::Start { spec: Box::new(Spec::build(draft).unwrap()), at };

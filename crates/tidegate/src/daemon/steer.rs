@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tidegate_core::access::{Action, Leave, Person};
 use tidegate_core::duty::Disagreement;
+use tidegate_core::gating::Choice;
 use tidegate_core::judge::Assessment;
 use tidegate_core::model::Models;
 use tidegate_core::risk::Risk;
@@ -74,6 +75,24 @@ pub async fn start(
     Ok(axum::Json(serde_json::json!({ "service": id.service, "number": id.number })).into_response())
 }
 
+/// How a release goes: by which strategy, of which path, and by which risk that was chosen.
+struct Way {
+    strategy: String,
+    path: Option<Choice>,
+    risk: Option<Risk>,
+}
+
+async fn way(api: &Api, wanted: &Start) -> Result<Way> {
+    let config = &api.opened.config;
+    let (named, path) = match &wanted.strategy {
+        Some(strategy) => (strategy.clone(), None),
+        None => gating::next(&api.plane, config, &wanted.service).await?,
+    };
+    let risk = wanted.risk.as_ref().map(|told| Risk::new(told.score, &told.by)).transpose();
+    let risk = risk.map_err(|why| failure(exit::USAGE, format!("start a release of version {}: {why}", wanted.version)))?;
+    Ok(Way { strategy: release::by_risk(config, named, risk.as_ref()), path, risk })
+}
+
 /// The same, for whoever starts one.
 ///
 /// # Errors
@@ -103,13 +122,7 @@ pub async fn begin(api: &Api, person: &Person, wanted: Start) -> Result<RolloutI
         let why = format!("start a release of version {}: its gates have not passed: `tidegate model show` says why", version.version);
         return Err(failure(exit::REFUSED, why));
     }
-    let (strategy, path) = match wanted.strategy {
-        Some(strategy) => (strategy, None),
-        None => gating::next(&api.plane, config, &wanted.service).await?,
-    };
-    let risk = wanted.risk.map(|told| Risk::new(told.score, &told.by)).transpose();
-    let risk = risk.map_err(|why| failure(exit::USAGE, format!("start a release of version {}: {why}", version.version)))?;
-    let strategy = release::by_risk(config, strategy, risk.as_ref());
+    let Way { strategy, path, risk } = way(api, &wanted).await?;
     let subject = people::subject(config, &wanted.service, &version, &strategy)?;
     let leave = people::leave(&api.plane, config, &wanted.service, &subject, person).await?;
     if !person.may(Action::Release) {
