@@ -37,7 +37,12 @@ impl Routed {
     }
 
     fn read(&self) -> Result<Read, Failure> {
-        let deployments = [self.cluster.get(&self.deployment(0))?, self.cluster.get(&self.deployment(1))?];
+        // One that is gone has no version; whoever needs it says so, and nobody else waits for it.
+        let of = |at: usize| match self.cluster.get(&self.deployment(at)) {
+            Err(failure) if failure.kind == FailureKind::Gone => Ok(Value::Null),
+            other => other,
+        };
+        let deployments = [of(0)?, of(1)?];
         // The route last: what it says of weights is the newest of all.
         let route = self.cluster.get(&self.route())?;
         let weights = weights(&route, self.to.rule, &self.to.backends).map_err(|why| self.unusable(&why))?;

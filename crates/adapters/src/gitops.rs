@@ -406,7 +406,17 @@ impl Traffic for Committed {
         match split(&read.places, release.stable.as_deref(), &release.candidate, candidate_bp) {
             Ok(parts) if self.weights(parts) == found => {}
             Ok(_) => seen.moved = Some(format!("somebody else committed other weights to {}: {} and {}", self.to.file, found[0], found[1])),
-            Err(why) => seen.lost.push((Role::Candidate, why.to_string())),
+            Err(why) => {
+                let is_there = |version: &str| read.places.iter().any(|place| place.version.as_deref() == Some(version));
+                for role in [Role::Stable, Role::Candidate] {
+                    if release.version(role).is_some_and(|version| !is_there(version)) {
+                        seen.lost.push((role, why.to_string()));
+                    }
+                }
+                if seen.lost.is_empty() {
+                    seen.moved = Some(why.to_string());
+                }
+            }
         }
         Ok(seen)
     }

@@ -23,6 +23,8 @@ pub fn series(http: &dyn Http, lake: &Path, source: &MetricSource, query: &str, 
 #[cfg(feature = "data")]
 mod engine {
     use std::path::Path;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
     use tidegate_core::id::At;
     use tidegate_data::Question;
     use tidegate_port::Failure;
@@ -32,18 +34,48 @@ mod engine {
     /// What a query may name.
     const TABLES: [&str; 3] = [PredictionRow::TABLE, FeedbackRow::TABLE, ExposureRow::TABLE];
 
+    /// Statements that run at the same time: one that does not look at its clock goes on after its time is over.
+    const QUESTIONS_MAX: usize = 4;
+    /// Longest time until whoever asks goes on without an answer.
+    const ANSWER_WITHIN: Duration = Duration::from_secs(16);
+    static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+    /// One of those that may run, until it has really ended.
+    struct Turn;
+
+    impl Turn {
+        fn take() -> Result<Turn, String> {
+            let taken = RUNNING.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| (n < QUESTIONS_MAX).then_some(n + 1));
+            taken.map(|_| Turn).map_err(|n| format!("{n} earlier statements are still running: ask for less time, or less of it"))
+        }
+    }
+
+    impl Drop for Turn {
+        fn drop(&mut self) {
+            RUNNING.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
     pub fn series(lake: &Path, back_ms: u64, query: &str, grid: Grid) -> Result<Vec<Series>, String> {
-        let lake = Lake::open_read_only(lake).map_err(|e| e.to_string())?;
         let question = Question::new(query, grid, &TABLES).map_err(|e| e.to_string())?;
+        let (lake, turn) = (lake.to_owned(), Turn::take()?);
+        let (sender, answer) = std::sync::mpsc::sync_channel(1);
+        // On a thread of its own: whoever asks may be in a runtime already, and does not wait for ever.
+        std::thread::spawn(move || {
+            let _turn = turn;
+            // Nobody may be there any more.
+            let _ = sender.send(answered(question, &lake, back_ms, grid));
+        });
+        answer.recv_timeout(ANSWER_WITHIN).unwrap_or_else(|_| Err(format!("no answer within {} s: ask for less", ANSWER_WITHIN.as_secs())))
+    }
+
+    fn answered(question: Question, lake: &Path, back_ms: u64, grid: Grid) -> Result<Vec<Series>, String> {
+        let lake = Lake::open_read_only(lake).map_err(|e| e.to_string())?;
         let begin = At(grid.start_s.saturating_mul(1_000)).0.saturating_sub(i64::try_from(back_ms).unwrap_or(i64::MAX));
         let end = grid.end_s().saturating_add(grid.step_s).saturating_mul(1_000);
         let question = given(question, &lake, begin..end)?;
-        // On a thread of its own: whoever asks may be in a runtime already, and stays there.
-        let answer = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|e| e.to_string())?;
-            runtime.block_on(question.answer()).map_err(|e| e.to_string())
-        });
-        answer.join().map_err(|_| "the engine gave up".to_owned())?
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(|e| e.to_string())?;
+        runtime.block_on(question.answer()).map_err(|e| e.to_string())
     }
 
     fn given(mut question: Question, lake: &Lake, times: std::ops::Range<i64>) -> Result<Question, String> {

@@ -121,14 +121,21 @@ impl JudgeState {
         self.warming = elapsed <= self.settings.warm_up_ms;
         if self.warming {
             self.warm_up_ticks += 1;
+            // Labels come when they come, once, and are of answers that may be long past.
+            self.fold(tick, |kind| *kind == GuardrailKind::Labels);
             return;
         }
         self.judged_requests = self.judged_requests.saturating_add(tick.candidate.requests);
         self.step_candidate_requests = self.step_candidate_requests.saturating_add(tick.candidate.requests);
-        for (evidence, (name, guardrail)) in self.evidence.iter_mut().zip(&self.settings.guardrails) {
+        self.fold(tick, |_| true);
+        self.log_rollback_max = self.log_rollback_max.max(self.log_rollback());
+    }
+
+    fn fold(&mut self, tick: &Tick, which: impl Fn(&GuardrailKind) -> bool) {
+        let each = self.evidence.iter_mut().zip(&self.settings.guardrails);
+        for (evidence, (name, guardrail)) in each.filter(|(_, (_, guardrail))| which(&guardrail.kind)) {
             evidence.observe((name, &guardrail.kind), tick);
         }
-        self.log_rollback_max = self.log_rollback_max.max(self.log_rollback());
     }
 
     /// Counts that do not depend on judging.

@@ -101,6 +101,8 @@ fn progress(r: &Rollout, forward: Forward, judged: &Judged) -> Option<Progress> 
 fn calm(assessment: &Assessment, hold_above: f64) -> bool {
     // written so that a number that is none is not calm
     let quiet = !assessment.suspicion && assessment.guardrails.iter().filter(|g| g.judged).all(|g| g.e_rollback <= hold_above);
+    // A metric that has said nothing yet is waited for: what nobody looked at is not quiet.
+    let quiet = quiet && assessment.guardrails.iter().all(|g| g.values.is_none_or(|values| values.pairs > 0));
     match assessment.verdict {
         Verdict::Promote | Verdict::Continue | Verdict::InsufficientEvidence { .. } => quiet,
         Verdict::Hold { .. } | Verdict::Rollback | Verdict::NoTelemetry => false,

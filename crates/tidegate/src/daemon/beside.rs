@@ -11,13 +11,12 @@ use tidegate_core::route::Role;
 use tidegate_serve::{Pair, PredictionRecord};
 use tidegate_store::FeedbackRow;
 
-/// What labels are joined for: a release, its attempt, and whether both arms answer each request. A watch goes on with the requests of
-/// its canary.
+/// What labels are joined for. Each mode splits requests in its own way, and requests of two splits in one tick are no comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Of {
     number: u64,
     attempt: u32,
-    shadow: bool,
+    mode: Mode,
 }
 
 #[derive(Default)]
@@ -50,7 +49,7 @@ impl Besides {
     pub fn begin(&self, service: &str, open: &Rollout, mode: Mode) {
         let asks = |kind: &GuardrailKind| open.spec.judge.guardrails.values().any(|g| g.kind == *kind);
         let shadow = mode == Mode::Shadow;
-        let of = Of { number: open.spec.number, attempt: open.attempt, shadow };
+        let of = Of { number: open.spec.number, attempt: open.attempt, mode };
         let mut all = self.lock();
         let before = all.remove(service).and_then(|o| o.labels).filter(|(known, _)| *known == of);
         let now = OfService {

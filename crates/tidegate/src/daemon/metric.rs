@@ -40,6 +40,8 @@ struct One {
     running: Option<JoinHandle<Option<Answer>>>,
     /// End of the newest interval that was judged, in seconds.
     judged_s: i64,
+    /// The newest pair, of a source that knows the value of now alone.
+    newest: Option<(u64, u64)>,
     said: String,
 }
 
@@ -73,10 +75,19 @@ impl Asking {
                 let found = answer.ok();
                 one.judged_s = found.map_or(one.judged_s, |(_, _, end_s)| end_s);
                 let (candidate, control) = (found.map(|f| f.0), found.map(|f| f.1));
-                pairs.push(MetricPair { guardrail: name.clone(), candidate, control });
+                let bits = found.map(|(candidate, control, _)| (candidate.to_bits(), control.to_bits()));
+                if !bits.is_some_and(|bits| one.is_old(plane, metric, bits)) {
+                    pairs.push(MetricPair { guardrail: name.clone(), candidate, control });
+                }
             }
-            if one.running.is_none() && now >= one.due {
-                one.due = now.plus_ms(metric.every_ms);
+            if now < one.due {
+                continue;
+            }
+            one.due = now.plus_ms(metric.every_ms);
+            if one.running.is_some() {
+                // Whoever is asked and does not answer within an interval has given no value for it.
+                pairs.push(MetricPair { guardrail: name.clone(), candidate: None, control: None });
+            } else {
                 one.running = Some(ask((plane, self.lake.clone()), metric, open, (since, one.judged_s), now));
             }
         }
@@ -85,6 +96,12 @@ impl Asking {
 }
 
 impl One {
+    /// Whether a source that keeps no points says the same again: it was asked more often than it is measured.
+    fn is_old(&mut self, plane: &Plane, metric: &Metric, pair: (u64, u64)) -> bool {
+        let keeps = plane.config().sources.get(&metric.source).is_some_and(MetricSource::keeps_points);
+        !keeps && self.newest.replace(pair) == Some(pair)
+    }
+
     /// What was answered, if it was; none where there was nothing to be asked yet.
     async fn answer(&mut self) -> Option<Answer> {
         let done = self.running.take_if(|running| running.is_finished())?;
@@ -139,7 +156,9 @@ fn grid(source: &MetricSource, step_s: i64, since: At, judged_s: i64, now: At) -
     }
     let end = now_s.div_euclid(step_s).saturating_mul(step_s);
     let whole = since.0.div_euclid(1_000).div_euclid(step_s).saturating_add(1).saturating_mul(step_s);
-    let start_s = whole.max(judged_s).max(end.saturating_sub(step_s.saturating_mul(INTERVALS_MAX)));
+    // A statement over the lake may give one row for the whole span: it is asked for one interval.
+    let most = if matches!(source, MetricSource::Lake { .. }) { 1 } else { INTERVALS_MAX };
+    let start_s = whole.max(judged_s).max(end.saturating_sub(step_s.saturating_mul(most)));
     let steps = usize::try_from(end.saturating_sub(start_s).div_euclid(step_s)).ok().filter(|steps| *steps > 0)?;
     Some(Grid { start_s, step_s, steps })
 }
@@ -158,6 +177,8 @@ mod tests {
         assert_eq!(of(610, 720, 779), None, "that one was judged");
         assert_eq!(of(610, 720, 780), Some((720, 1)));
         assert_eq!(of(610, 720, 7_300), Some((6_960, 5)), "of a long silence the newest are looked at");
+        let lake = MetricSource::Lake { back_ms: 0 };
+        assert_eq!(grid(&lake, 60, at(610), 720, at(7_300)), Some(Grid { start_s: 7_200, step_s: 60, steps: 1 }));
         let web = MetricSource::Web { url: String::new(), token: None };
         assert_eq!(grid(&web, 60, at(610), 0, at(700)), Some(Grid { start_s: 700, step_s: 1, steps: 1 }));
     }

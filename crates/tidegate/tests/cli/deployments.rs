@@ -259,7 +259,7 @@ fn a_job_of_github_waits_until_the_version_may_be_released() {
     stream.read_to_string(&mut text).unwrap();
     assert!(text.starts_with("HTTP/1.1 200 ") && text.contains(r#""answer":"yes""#), "{text}");
     // What becomes of it is told at the deployment.
-    world.run_as(&ada, &["release", "start", "s", "1"]).well();
+    world.run(&["release", "start", "s", "1"]).well();
     let status = wait_for("the status", || apis.taken().into_iter().find(|t| t.body["state"] == "success"));
     assert_eq!(status.line, "POST /repos/acme/shop/deployments/70/statuses HTTP/1.1");
     assert_eq!(status.body, json!({ "state": "success", "environment": "production", "description": "Tidegate: version 1 of s serves" }));

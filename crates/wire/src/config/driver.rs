@@ -200,6 +200,11 @@ impl Driver {
         if !strategy.judge.guardrails.values().any(|g| g.kind == GuardrailKind::Errors) {
             found.push("requests and failures are counted, and its judge has no guardrail `errors`: nothing would be judged".to_owned());
         }
+        for (name, _) in
+            strategy.judge.guardrails.iter().filter(|(_, g)| matches!(g.kind, GuardrailKind::ScoreShift | GuardrailKind::Labels))
+        {
+            found.push(format!("`{name}` needs scores and labels, which the gateway of Tidegate alone sees"));
+        }
         found
     }
 }

@@ -13,18 +13,23 @@ use tidegate_core::judgement::named as names_of;
 const FILLED_IN: [&str; 3] = ["candidate", "control", "service"];
 
 impl Check<'_> {
-    pub(super) fn guardrail(&mut self, path: &str, name: &str, key: &Node, rail: &Node) {
-        let Some(kind) = guardrail::kind(name, View(Some(rail))) else {
-            let help = near::help(name, guardrail::NAMES);
-            let help = help.or_else(|| rail.as_map().map(|_| "a metric of that name needs a `source`".to_owned()));
-            return self.add(key, path, format!("there is no guardrail `{name}`"), help);
-        };
+    /// Keys that mean something for other guardrails only.
+    pub(super) fn keys_of_guardrail(&mut self, path: &str, name: &str, rail: &Node) {
+        let Some(kind) = guardrail::kind(name, View(Some(rail))) else { return };
         for (k, _) in rail.as_map().unwrap_or(&[]) {
             let text = k.text().unwrap_or_default();
             if !guardrail::takes(&kind, &text) {
                 self.say(k, path, &format!("`{text}` means nothing for `{name}`"), None);
             }
         }
+    }
+
+    pub(super) fn guardrail(&mut self, path: &str, name: &str, key: &Node, rail: &Node) {
+        let Some(kind) = guardrail::kind(name, View(Some(rail))) else {
+            let help = near::help(name, guardrail::NAMES);
+            let help = help.or_else(|| rail.as_map().map(|_| "a metric of that name needs a `source`".to_owned()));
+            return self.add(key, path, format!("there is no guardrail `{name}`"), help);
+        };
         let needs_slacks = matches!(kind, GuardrailKind::Latency { .. } | GuardrailKind::ScoreShift)
             && rail.as_map().is_some()
             && rail.get("slack").is_none();

@@ -240,6 +240,7 @@ impl Check<'_> {
         let tick_ms = judge.get("tick").and_then(Node::text).and_then(|t| unit::duration_ms(&t).ok()).unwrap_or_default();
         let mut metrics = 0;
         for (name, key, rail) in rails {
+            self.keys_of_guardrail(&format!("{path}.guardrails.{name}"), &name, rail);
             self.guardrail(&format!("{path}.guardrails.{name}"), &name, key, rail);
             if rail.get("source").is_some() {
                 metrics += 1;

@@ -190,6 +190,14 @@ fn counted(sample: &Native, ends: &Ends) -> BTreeMap<u64, f64> {
 pub fn native(arms: [&[Histograms]; 2], unit: LatencyUnit, grid: Grid) -> Result<[Latencies; 2], Unusable> {
     let ends = Ends::of(arms);
     if let Ends::Chosen(chosen) = &ends {
+        if chosen.is_empty() {
+            // Nothing was answered, so nobody has said where buckets end. No ends would mean that each answer was measured.
+            let intervals = vec![LatencyHistogram::default(); grid.steps.saturating_sub(1)];
+            return Ok(arms.map(|_| Latencies { edges: vec![], intervals: intervals.clone() }));
+        }
+        if chosen.len() > EDGES_MAX {
+            return Err(Unusable(format!("they have {} ends of buckets, at most {EDGES_MAX} are read", chosen.len())));
+        }
         let buckets = || arms.into_iter().flatten().flat_map(|s| s.samples.iter().flatten()).flat_map(|s| &s.buckets);
         if let Some((end, b)) = chosen.iter().find_map(|end| Some((end, buckets().find(|b| b.left < *end && *end < b.right)?))) {
             let why = format!(
@@ -197,9 +205,6 @@ pub fn native(arms: [&[Histograms]; 2], unit: LatencyUnit, grid: Grid) -> Result
                 b.left, b.right
             );
             return Err(Unusable(why));
-        }
-        if chosen.len() > EDGES_MAX {
-            return Err(Unusable(format!("they have {} ends of buckets, at most {EDGES_MAX} are read", chosen.len())));
         }
     }
     let edges = ends.edges(unit);

@@ -126,13 +126,15 @@ async fn look(api: &Api, tokens: &mut Tokens, known: &mut bool) -> Result<Vec<St
         *known = true;
     }
     let open: Vec<String> = api.deployments.lock().open.keys().cloned().collect();
-    let mut troubles = report::look(api, tokens).await?;
+    let mut troubles = vec![];
     for stream in open {
         match turn(api, tokens, &stream).await {
             Ok(trouble) => troubles.extend(trouble.map(|why| format!("{stream}: {why}"))),
             Err(error) => troubles.push(format!("{stream}: {error:#}")),
         }
     }
+    // Who waits for an answer comes first.
+    troubles.extend(report::look(api, tokens).await);
     Ok(troubles)
 }
 

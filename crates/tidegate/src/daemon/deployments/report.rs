@@ -22,13 +22,16 @@ fn configured<'a>(api: &'a Api, stream: &str) -> Option<(&'a String, &'a Deploym
 }
 
 /// Looks at the releases that are followed, and tells what is news; what does not get on.
-pub async fn look(api: &Api, tokens: &mut Tokens) -> Result<Vec<String>> {
+pub async fn look(api: &Api, tokens: &mut Tokens) -> Vec<String> {
     let followed: Vec<String> = api.deployments.lock().followed.keys().cloned().collect();
     let mut troubles = vec![];
     for stream in followed {
-        troubles.extend(turn(api, tokens, &stream).await?.map(|why| format!("{stream}: {why}")));
+        match turn(api, tokens, &stream).await {
+            Ok(trouble) => troubles.extend(trouble.map(|why| format!("{stream}: {why}"))),
+            Err(error) => troubles.push(format!("{stream}: {error:#}")),
+        }
     }
-    Ok(troubles)
+    troubles
 }
 
 async fn turn(api: &Api, tokens: &mut Tokens, stream: &str) -> Result<Option<String>> {

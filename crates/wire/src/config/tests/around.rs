@@ -185,7 +185,7 @@ fn sources_and_what_asks_them() {
               |
             6 |   c: { kafka: x }
               |   ^
-              = help: give one of `prometheus`, `datadog`, `cloudwatch`, `newrelic`, `influxdb`, `graphite` or `web`
+              = help: give one of `prometheus`, `datadog`, `cloudwatch`, `newrelic`, `influxdb`, `graphite`, `web` or `lake`
 
             error: `z` is not under `sources`
              --> tidegate.yaml:8:16 (breakers.p.source)

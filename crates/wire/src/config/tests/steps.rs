@@ -213,11 +213,17 @@ fn previews_and_affinity() {
 
 #[test]
 fn bands_of_risk_grow_and_lead_to_strategies() {
-    let head = "version: 1\nworkspace: w\nreleases:\n  quick: {}\n  scored:\n    by_risk: [{ below: 0.1, release: quick }]\n";
+    let head = "releases:\n  quick: {}\n  scored:\n    by_risk: [{ below: 0.1, release: quick }]\n";
     check(
         &format!(
             "{head}  careful:\n    by_risk:\n      - {{ below: 0.2, release: quick }}\n      - {{ below: 0.2, release: careful }}\n      - {{ below: 1.5, release: scored }}\n      - {{ below: 0.9, release: nobody }}\n"
         ),
-        expect![[""]],
+        expect![[r#"
+            error: bands grow: each `below` is larger than the one before
+             --> tidegate.yaml:9:18 (releases.careful.by_risk[1].below)
+              |
+            9 |       - { below: 0.2, release: careful }
+              |                  ^^^
+        "#]],
     );
 }
