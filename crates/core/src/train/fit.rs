@@ -76,6 +76,10 @@ pub struct Fit {
     pub unchecked: Vec<String>,
 }
 
+/// What to do where something does not fit.
+const NEXT: &str =
+    "let who gives keep the old form beside the new one until all that take it have moved, and take it away with a later train";
+
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
 fn is_zero(n: &usize) -> bool {
     *n == 0
@@ -88,15 +92,20 @@ impl Fit {
         self.misfits.is_empty()
     }
 
+    /// Everything that does not fit, each with who gives it and who takes it.
+    #[must_use]
+    pub fn all_misfits(&self) -> String {
+        let each: Vec<String> = self.misfits.iter().map(Misfit::to_string).collect();
+        let more = if self.more > 0 { format!("; and {} more", self.more) } else { String::new() };
+        format!("signatures do not fit: {}{more}: {NEXT}", each.join("; "))
+    }
+
     /// In one line, with what to do next where something does not fit.
     #[must_use]
     pub fn words(&self) -> String {
         let more = |all: usize| if all > 1 { format!("; and {} more", all - 1) } else { String::new() };
         if let Some(first) = self.misfits.first() {
-            return format!(
-                "signatures do not fit: {first}{}: let who gives keep the old form beside the new one until all that take it have moved, and take it away with a later train",
-                more(self.misfits.len() + self.more)
-            );
+            return format!("signatures do not fit: {first}{}: {NEXT}", more(self.misfits.len() + self.more));
         }
         let unchecked = self.unchecked.first().map(|first| format!("{first}{}", more(self.unchecked.len())));
         match (self.compared, unchecked) {
@@ -114,7 +123,7 @@ impl std::fmt::Display for Misfit {
         match (field, given) {
             (Some(field), Some(given)) => write!(f, "`{field}` of `{name}`: {gives} gives {given}, {takes} takes {taken}")?,
             (Some(field), None) => write!(f, "`{field}` of `{name}`: {gives} does not give it, {takes} takes {taken}")?,
-            (None, _) => write!(f, "`{name}`: {gives} does not give it any more, {takes} takes it")?,
+            (None, _) => write!(f, "`{name}`: {gives} does not give it, {takes} takes it")?,
         }
         f.write_str(if *back { " (they meet when the train goes back, for it cannot be undone)" } else { "" })
     }
@@ -143,8 +152,9 @@ pub fn fit(spec: &Spec, parties: &[Party], only: Option<&str>) -> Fit {
     let live = |party: &Party| Some((party.name.clone(), party.live.as_ref().filter(|_| !party.is_data)?.version.clone()));
     let mut found = Fit { live: parties.iter().filter_map(live).collect(), ..Fit::default() };
     for (i, a) in parties.iter().enumerate() {
-        let others = parties.iter().skip(i + 1).filter(|b| b.name != a.name);
-        for b in others.filter(|b| only.is_none_or(|name| a.name == name || b.name == name)) {
+        let others = parties.iter().skip(i + 1).filter(|b| !same(a, b));
+        let is = |party: &Party, name: &str| !party.is_data && party.name == name;
+        for b in others.filter(|b| only.is_none_or(|name| is(a, name) || is(b, name))) {
             for (x, y, back) in meetings(spec, a, b, only) {
                 compare(&mut found, parties, (x, y), back);
                 compare(&mut found, parties, (y, x), back);
@@ -192,14 +202,18 @@ fn compare(found: &mut Fit, parties: &[Party], (giver, taker): (Side<'_>, Side<'
             back,
         };
         let Some(given) = giver.face.gives.get(name) else {
-            // Taken away as a whole: what is there now gives it, and nobody else does.
-            let gave = giver.party.live.as_ref().is_some_and(|face| face.gives.contains_key(name));
-            let others = parties.iter().any(|p| p.name != giver.party.name && gives(p, name));
-            if gave && !others {
+            // Taken away as a whole, or not there yet: another version of it gives it, and nobody else does all the time.
+            let others = parties.iter().any(|p| !same(p, giver.party) && always_gives(p, name));
+            if gives(giver.party, name) && !others {
                 found.misfits.push(whole(None, None, "it".to_owned()));
             }
             continue;
         };
+        if taken.is_empty() {
+            let words = format!("{} names no column of `{name}`", taker.words());
+            found.unchecked.push(line(&words, WORDS_BYTES_MAX));
+            continue;
+        }
         found.compared += 1;
         let short = |side: &Side<'_>| format!("{} {}", side.party.name, side.face.version).trim_end().to_owned();
         let pair = line(&format!("{} -> {}: {name}", short(&giver), short(&taker)), WORDS_BYTES_MAX);
@@ -218,6 +232,17 @@ fn compare(found: &mut Fit, parties: &[Party], (giver, taker): (Side<'_>, Side<'
     }
 }
 
+/// A dataset may have the name of a service.
+fn same(a: &Party, b: &Party) -> bool {
+    a.is_data == b.is_data && a.name == b.name
+}
+
+/// Whether each version of it gives a name, so that whoever takes it always finds it there.
+fn always_gives(party: &Party, name: &str) -> bool {
+    let mut faces = [&party.live, &party.coming].into_iter().flatten().peekable();
+    faces.peek().is_some() && faces.all(|face| face.gives.contains_key(name))
+}
+
 fn gives(party: &Party, name: &str) -> bool {
     [&party.live, &party.coming].into_iter().flatten().any(|face| face.gives.contains_key(name))
 }
@@ -230,7 +255,7 @@ fn unchecked(found: &mut Fit, parties: &[Party], only: Option<&str>) {
             found.unchecked.push(format!("{} version {} declares nothing", party.name, face.version));
         }
         let takes = party.coming.iter().flat_map(|face| face.takes.keys());
-        for name in takes.filter(|name| !parties.iter().any(|other| other.name != party.name && gives(other, name))) {
+        for name in takes.filter(|name| !parties.iter().any(|other| !same(other, party) && gives(other, name))) {
             let words = format!("{} takes `{name}`, which nothing in the train and no dataset gives", party.name);
             found.unchecked.push(line(&words, WORDS_BYTES_MAX));
         }

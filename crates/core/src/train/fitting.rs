@@ -65,7 +65,7 @@ fn additions_fit_and_removals_and_other_types_do_not() {
     let shapes = chain(("rows: a float32[-1,8]", "rows: a float32[-1,8]"), ("rows: a float32[1,8]", "rows: a float32[1,16]"));
     assert_eq!(words(&shapes), ["`a` of `rows`: features version 2 gives float32[-1, 8], ranker version 2 takes float32[1, 16]"]);
     let away = chain((old, "other: a int64"), (old, ""));
-    assert_eq!(words(&away), ["`rows`: features version 2 does not give it any more, ranker version 1 takes it"]);
+    assert_eq!(words(&away), ["`rows`: features version 2 does not give it, ranker version 1 takes it"]);
 }
 
 #[test]

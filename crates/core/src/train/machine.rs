@@ -368,7 +368,7 @@ fn direct(state: &State, command: &Command) -> Result<Vec<Event>, Refused> {
                 return if same { Ok(vec![]) } else { Err(Refused::UnderWay(train.number)) };
             }
             if let Some(fit) = fit.as_ref().filter(|fit| !fit.allows()) {
-                return Err(Refused::Misfit(fit.words()));
+                return Err(Refused::Misfit(fit.all_misfits()));
             }
             let number = state.train.as_ref().map_or(0, |train| train.number) + 1;
             let (spec, fit, by, reason) = (spec.clone(), fit.clone(), by.clone(), line(reason, TEXT_BYTES_MAX));

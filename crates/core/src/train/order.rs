@@ -5,7 +5,7 @@
 //! ```
 //! A train that is under way keeps the order with which it departed. Not here: how it is inferred (`infer`).
 
-use super::infer::Proposal;
+use super::infer::{EDGES_MAX, EVIDENCE_MAX, IGNORED_MAX, Proposal};
 use super::spec::{Car, Problem, Spec};
 use crate::id::{At, Digest};
 use crate::line::line;
@@ -98,6 +98,9 @@ pub enum OrderRefused {
     /// Four eyes are not two.
     #[error("accept the order of a train: {0} proposed it: somebody else accepts it")]
     Own(String),
+    /// Too much, or not to be read as it stands.
+    #[error("propose the order of a train: {0}: let `tidegate train propose` make it")]
+    Form(&'static str),
     /// No order.
     #[error("propose the order of a train: {0}")]
     NoOrder(Problem),
@@ -177,6 +180,9 @@ impl Machine for Orders {
         match command {
             OrderCommand::Propose { proposal, digest, by, reason, at } => {
                 said("propose", by, reason)?;
+                if let Some(why) = beyond(proposal) {
+                    return Err(OrderRefused::Form(why));
+                }
                 order_of(proposal).map_err(OrderRefused::NoOrder)?;
                 let same = |known: &Proposed| known.digest == *digest && known.by == *by;
                 if state.proposed.as_ref().is_some_and(same) {
@@ -221,6 +227,23 @@ impl Machine for Orders {
             }
         }
         state
+    }
+}
+
+/// What is too much of a proposal, or no line: whoever accepts it must see all of it as it is.
+fn beyond(proposal: &Proposal) -> Option<&'static str> {
+    let plain = |text: &str| line(text, TEXT_BYTES_MAX) == text;
+    let edges = &proposal.edges;
+    let known = |service: &String| proposal.services.contains(service);
+    let texts = edges.iter().flat_map(|edge| &edge.evidence).chain(&proposal.ignored).chain(proposal.cycles.iter().flatten());
+    match () {
+        () if edges.len() > EDGES_MAX => Some("it has too many pairs of services"),
+        () if proposal.ignored.len() > IGNORED_MAX || edges.iter().any(|edge| edge.evidence.len() > EVIDENCE_MAX) => {
+            Some("it has more evidence, or more that was left out, than is shown")
+        }
+        () if !edges.iter().all(|edge| known(&edge.service) && known(&edge.after)) => Some("one of its pairs is of no service of it"),
+        () if !texts.chain(&proposal.services).all(|text| plain(text)) => Some("a text in it is no plain line"),
+        () => None,
     }
 }
 

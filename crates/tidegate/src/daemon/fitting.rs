@@ -19,7 +19,9 @@ use tidegate_wire::contract::SuiteOptions;
 /// When a version, a transform or a contract cannot be read.
 pub async fn of_departure(api: &Api, name: &str, spec: &Spec) -> Result<Fit> {
     let coming = spec.cars().iter().map(|car| (car.service.clone(), car.version.clone())).collect();
-    Ok(fit(spec, &parties(api, name, spec, &coming).await?, None))
+    let mut all = parties(api, name, spec, &coming).await?;
+    all.extend(datasets(api, &all)?);
+    Ok(fit(spec, &all, None))
 }
 
 /// Before the release of one service: what it will meet, as it is now.
@@ -30,7 +32,9 @@ pub async fn of_step(api: &Api, name: &str, train: &Train, service: &str) -> Res
     let on_its_way =
         |car: &&Car| matches!(train.cars.get(&car.service), Some(CarState::Waits | CarState::Runs { .. } | CarState::Ready { .. }));
     let coming = train.spec.cars().iter().filter(on_its_way).map(|car| (car.service.clone(), car.version.clone())).collect();
-    Ok(fit(&train.spec, &parties(api, name, &train.spec, &coming).await?, Some(service)))
+    let mut all = parties(api, name, &train.spec, &coming).await?;
+    all.extend(datasets(api, &all)?);
+    Ok(fit(&train.spec, &all, Some(service)))
 }
 
 /// Why the version before must not come back by itself: what has changed since the train departed does not fit it.
@@ -44,10 +48,10 @@ pub async fn of_return(api: &Api, name: &str, train: &Train, service: &str) -> R
     let alone = Spec::build(vec![car.clone()]).context("look at one service of a train")?;
     let coming = BTreeMap::from([(service.to_owned(), before.clone())]);
     let mut all = parties(api, name, &train.spec, &coming).await?;
-    // With what was there when the train departed it has got on before.
+    // With what was there when the train departed it has got on before; datasets are as they were.
     all.retain(|party| {
         let live = party.live.as_ref().map(|face| &face.version);
-        party.name == service || (!party.is_data && live != at_departure.live.get(&party.name))
+        party.name == service || live != at_departure.live.get(&party.name)
     });
     let found = fit(&alone, &all, Some(service));
     Ok((!found.allows()).then(|| format!("version {before} of it would come back, and {}", found.words())))
@@ -73,7 +77,7 @@ enum Candidate {
     Gone,
 }
 
-/// The services of a train, those that are left out among them, and the datasets that they name.
+/// The services of a train, those that are left out among them.
 async fn parties(api: &Api, name: &str, spec: &Spec, coming: &BTreeMap<String, String>) -> Result<Vec<Party>> {
     let configured = api.opened.config.trains.get(name).into_iter().flat_map(|train| &train.cars);
     let services: BTreeSet<&str> = configured.chain(spec.cars()).map(|car| car.service.as_str()).collect();
@@ -97,8 +101,6 @@ async fn parties(api: &Api, name: &str, spec: &Spec, coming: &BTreeMap<String, S
         all.push(party(service, live, comes));
     }
     foreign.extend(all);
-    let data = datasets(api, &foreign)?;
-    foreign.extend(data);
     Ok(foreign)
 }
 

@@ -102,6 +102,11 @@ async fn turn(api: &Api, name: &str) -> Result<()> {
     }
     let state = api.plane.control().state::<Trains>(stream(name)).await?;
     for want in wants(&state, clock::now()) {
+        // What was just found of one may keep the others where they are.
+        let state = api.plane.control().state::<Trains>(stream(name)).await?;
+        if !wants(&state, clock::now()).contains(&want) {
+            continue;
+        }
         match carry_out(api, name, &state, &want).await {
             Ok(command) => tell(api, name, command).await?,
             Err(error) => wrong.push(format!("{error:#}")),
