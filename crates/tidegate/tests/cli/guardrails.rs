@@ -154,6 +154,6 @@ fn a_value_of_a_source_brings_a_version_back_and_silence_holds() {
     until(&world, "rolled back", |_| {
         ask(&world, "", 20);
     });
-    audited(&world, &["missing_values", "verdict_reached", "Most of it is revenue: candidate / control 0.5"]);
+    audited(&world, &["missing_values", "verdict_reached", "Most of it is revenue: candidate / control 0."]);
     in_order(&up.so_far().1, &["s: no value of `visits`: ", "finds 0 series: one is needed"]);
 }

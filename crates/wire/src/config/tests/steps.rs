@@ -220,10 +220,44 @@ fn bands_of_risk_grow_and_lead_to_strategies() {
         ),
         expect![[r#"
             error: bands grow: each `below` is larger than the one before
-             --> tidegate.yaml:9:18 (releases.careful.by_risk[1].below)
-              |
-            9 |       - { below: 0.2, release: careful }
-              |                  ^^^
-        "#]],
+              --> tidegate.yaml:10:18 (releases.careful.by_risk[1].below)
+               |
+            10 |       - { below: 0.2, release: careful }
+               |                  ^^^
+
+            error: this is the strategy itself, which all other changes take
+              --> tidegate.yaml:10:32 (releases.careful.by_risk[1].release)
+               |
+            10 |       - { below: 0.2, release: careful }
+               |                                ^^^^^^^
+
+            error: `1.5` is out of range
+              --> tidegate.yaml:11:18 (releases.careful.by_risk[2].below)
+               |
+            11 |       - { below: 1.5, release: scored }
+               |                  ^^^
+               = help: `below` takes a number from 0 to 1
+
+            error: `scored` has bands of its own
+              --> tidegate.yaml:11:32 (releases.careful.by_risk[2].release)
+               |
+            11 |       - { below: 1.5, release: scored }
+               |                                ^^^^^^
+               = help: name a strategy that has no `by_risk`
+
+            error: bands grow: each `below` is larger than the one before
+              --> tidegate.yaml:12:18 (releases.careful.by_risk[3].below)
+               |
+            12 |       - { below: 0.9, release: nobody }
+               |                  ^^^
+
+            error: `nobody` is not under `releases`
+              --> tidegate.yaml:12:32 (releases.careful.by_risk[3].release)
+               |
+            12 |       - { below: 0.9, release: nobody }
+               |                                ^^^^^^
+               = help: known: `quick`, `scored`, `careful`, `default`
+
+            tidegate.yaml: 6 problems"#]],
     );
 }
