@@ -304,7 +304,18 @@ impl Committed {
 /// What a failed command is.
 fn kind_of(err: &str) -> FailureKind {
     let has = |words: &[&str]| words.iter().any(|word| err.contains(word));
-    if has(&["Authentication failed", "Permission denied", "could not read Username", "403", "401", "protected branch", "denied"]) {
+    // Numbers of HTTP with their words: the name of a commit may hold any three digits.
+    if has(&[
+        "Authentication failed",
+        "Permission denied",
+        "could not read Username",
+        "error: 403",
+        "error: 401",
+        "HTTP 403",
+        "HTTP 401",
+        "protected branch",
+        "denied",
+    ]) {
         FailureKind::Denied
     } else if has(&[
         "does not appear to be a git repository",
@@ -419,5 +430,23 @@ impl Traffic for Committed {
             }
         }
         Ok(seen)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_in_the_name_of_a_commit_are_no_status() {
+        for (said, kind) in [
+            ("fatal: path 'shop/none.yaml' does not exist in '91403ab401'", FailureKind::Gone),
+            ("fatal: unable to access 'https://git.example/shop/': The requested URL returned error: 403", FailureKind::Denied),
+            ("error: RPC failed; HTTP 401 curl 22 The requested URL returned error: 401", FailureKind::Denied),
+            ("fatal: repository 'none.git' does not appear to be a git repository", FailureKind::Gone),
+            ("fatal: unable to connect to git.example: connection timed out", FailureKind::Transient),
+        ] {
+            assert_eq!(kind_of(said), kind, "{said}");
+        }
     }
 }
