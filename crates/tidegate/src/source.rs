@@ -26,7 +26,7 @@ mod engine {
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::time::Duration;
     use tidegate_core::id::At;
-    use tidegate_data::Question;
+    use tidegate_data::{LAKE_WITHIN, Question};
     use tidegate_port::Failure;
     use tidegate_store::{ExposureFilter, ExposureRow, FeedbackFilter, FeedbackRow, Lake, PredictionFilter, PredictionRow, Row, Rows};
     use tidegate_wire::prometheus::{Grid, Series};
@@ -36,8 +36,8 @@ mod engine {
 
     /// Statements that run at the same time: one that does not look at its clock goes on after its time is over.
     const QUESTIONS_MAX: usize = 4;
-    /// Longest time until whoever asks goes on without an answer.
-    const ANSWER_WITHIN: Duration = Duration::from_secs(16);
+    /// Longest time until whoever asks goes on without an answer: a statement that looks at its clock has said why by then.
+    const ANSWER_WITHIN: Duration = LAKE_WITHIN.saturating_add(Duration::from_secs(1));
     static RUNNING: AtomicUsize = AtomicUsize::new(0);
 
     /// One of those that may run, until it has really ended.

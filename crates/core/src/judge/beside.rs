@@ -3,6 +3,7 @@
 //! It is counted only where a guardrail asks for it, so a tick of any other release stays as it was.
 
 use super::evidence::OneSample;
+use super::sparse;
 use serde::{Deserialize, Serialize};
 
 /// Beside the counts of a tick.
@@ -104,27 +105,21 @@ impl ScoreHistogram {
 
     /// Adds one score; what is no number is none.
     pub fn record(&mut self, score: f64) {
-        let Some(bucket) = Self::bucket_of(score) else { return };
-        match self.0.binary_search_by_key(&bucket, |b| b.0) {
-            Ok(i) => {
-                if let Some(cell) = self.0.get_mut(i) {
-                    cell.1 = cell.1.saturating_add(1);
-                }
-            }
-            Err(i) => self.0.insert(i, (bucket, 1)),
+        if let Some(bucket) = Self::bucket_of(score) {
+            sparse::add(&mut self.0, bucket, 1);
         }
     }
 
     /// Number of scores.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.iter().map(|b| u64::from(b.1)).sum()
+        sparse::total(&self.0)
     }
 
     /// Scores in buckets above `bucket`.
     #[must_use]
     pub fn above(&self, bucket: u16) -> u64 {
-        self.0.iter().filter(|b| b.0 > bucket).map(|b| u64::from(b.1)).sum()
+        sparse::above(&self.0, bucket)
     }
 }
 

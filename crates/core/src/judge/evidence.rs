@@ -1,6 +1,7 @@
 //! The evidence: what was counted in one tick, nothing derived.
 
 use super::beside::Beside;
+use super::sparse;
 use crate::id::At;
 use serde::{Deserialize, Serialize};
 
@@ -92,22 +93,19 @@ impl LatencyHistogram {
 
     /// Adds `count` observations to `bucket`.
     pub fn add(&mut self, bucket: u16, count: u32) {
-        match self.0.binary_search_by_key(&bucket, |b| b.0) {
-            Ok(i) => self.0[i].1 = self.0[i].1.saturating_add(count),
-            Err(i) => self.0.insert(i, (bucket, count)),
-        }
+        sparse::add(&mut self.0, bucket, count);
     }
 
     /// Number of observations.
     #[must_use]
     pub fn total(&self) -> u64 {
-        self.0.iter().map(|b| u64::from(b.1)).sum()
+        sparse::total(&self.0)
     }
 
     /// Observations in buckets above `bucket`, that is slower than its upper bound.
     #[must_use]
     pub fn above(&self, bucket: u16) -> u64 {
-        self.0.iter().filter(|b| b.0 > bucket).map(|b| u64::from(b.1)).sum()
+        sparse::above(&self.0, bucket)
     }
 }
 

@@ -15,6 +15,7 @@ mod labels;
 mod series;
 mod settings;
 mod shift;
+mod sparse;
 mod state;
 mod values;
 mod verdict;

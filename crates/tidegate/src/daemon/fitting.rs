@@ -3,15 +3,14 @@
 
 use super::api::Api;
 use crate::exit::{self, failure};
-use crate::steps::{check, register};
+use crate::steps::register;
 use anyhow::{Context as _, Result};
 use std::collections::{BTreeMap, BTreeSet};
-use tidegate_core::model::{Face, Field, Models};
+use tidegate_core::model::{Face, Models};
 use tidegate_core::rollout::Phase as Of;
 use tidegate_core::train::{Car, CarState, Fit, Party, Spec, Train, fit};
 use tidegate_core::transform::Transform;
 use tidegate_port::Blobs as _;
-use tidegate_wire::contract::SuiteOptions;
 
 /// Before a train departs: everything that will meet on its way.
 ///
@@ -135,14 +134,9 @@ fn datasets(api: &Api, parties: &[Party]) -> Result<Vec<Party>> {
     let mut found = vec![];
     for name in names {
         let Some(file) = api.opened.config.data.get(name).and_then(|dataset| dataset.contract.as_ref()) else { continue };
-        let columns = BTreeMap::from([(name.clone(), columns(api, name, file)?)]);
+        let columns = BTreeMap::from([(name.clone(), register::columns(&api.opened.places.root, name, file)?)]);
         let face = Face { version: String::new(), gives: columns.clone(), takes: columns };
         found.push(Party { name: name.clone(), is_data: true, live: Some(face), coming: None });
     }
     Ok(found)
-}
-
-fn columns(api: &Api, name: &str, file: &str) -> Result<Vec<Field>> {
-    let options = SuiteOptions { object: Some(name.to_owned()), ..SuiteOptions::default() };
-    Ok(Field::of_contract(&check::contract(&api.opened.places.root.join(file), file, &options)?))
 }

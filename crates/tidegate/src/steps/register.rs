@@ -95,8 +95,7 @@ fn interface(root: &Path, model: &Model) -> Result<Interface> {
             Written::Own => Declared::Own,
             Written::Fields(fields) => Declared::Fields(fields.clone()),
             Written::Contract(file) => {
-                let options = SuiteOptions { object: Some(name.clone()), ..SuiteOptions::default() };
-                let fields = Field::of_contract(&super::check::contract(&root.join(file), file, &options)?);
+                let fields = columns(root, name, file)?;
                 anyhow::ensure!(
                     fields.len() <= FIELDS_MAX,
                     "{file} names {} columns: at most {FIELDS_MAX} go into what a version declares",
@@ -111,6 +110,15 @@ fn interface(root: &Path, model: &Model) -> Result<Interface> {
     let (gives, takes) =
         (interfaces.gives.iter().map(declared).collect::<Result<_>>()?, interfaces.takes.iter().map(declared).collect::<Result<_>>()?);
     Ok(Interface { gives, takes })
+}
+
+/// What a contract says of the columns of a dataset.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn columns(root: &Path, name: &str, file: &str) -> Result<Vec<Field>> {
+    let options = SuiteOptions { object: Some(name.to_owned()), ..SuiteOptions::default() };
+    Ok(Field::of_contract(&super::check::contract(&root.join(file), file, &options)?))
 }
 
 fn transform_json(root: &Path, file: &str) -> Result<String> {
