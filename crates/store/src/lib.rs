@@ -1,6 +1,6 @@
-//! The stores behind the ports: journal on SQLite, transparency log, blobs, lake, keys.
+//! The stores behind the ports: journal on SQLite or PostgreSQL, transparency log, blobs, lake, keys.
 //!
-//! [`SqliteJournal`] keeps the facts; [`tlog`] builds the same records into a C2SP tlog-tiles log that [`audit`]
+//! [`AnyJournal`] keeps the facts; [`tlog`] builds the same records into a C2SP tlog-tiles log that [`audit`]
 //! checks with a public key alone; [`FsBlobs`] keeps bytes by content; [`Lake`] keeps telemetry; [`Keys`] keeps
 //! the signing key and the access tokens.
 //! Not here: what an event means, and when something is stored.
@@ -12,11 +12,13 @@ pub mod disk;
 pub mod journal;
 pub mod keys;
 pub mod lake;
+pub mod postgres;
 pub mod tlog;
 pub mod tokens;
 
 pub use blobs::FsBlobs;
-pub use journal::SqliteJournal;
+pub use journal::{AnyJournal, JournalAddress, SqliteJournal};
 pub use keys::Keys;
 pub use lake::{ExposureFilter, ExposureRow, FeedbackFilter, FeedbackRow, Lake, PredictionFilter, PredictionRow, Row, Rows};
+pub use postgres::{PostgresBeats, PostgresJournal};
 pub use tlog::{Log, LogDir, Sealed};

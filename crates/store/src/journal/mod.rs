@@ -4,17 +4,20 @@
 //! append is one immediate transaction that counts the stream again, so the loser gets a conflict.
 //! Not here: tiles and proofs ([`crate::tlog`]), and what an event means.
 
-mod rows;
+mod any;
+pub(crate) mod rows;
 mod schema;
+pub(crate) mod shared;
+
+pub use any::{AnyJournal, JournalAddress};
 
 use crate::disk::{self, Guard};
 use rows::{RawRow, number, parameter};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use shared::{Place, check_limits, encode};
 use std::path::{Path, PathBuf};
 use tidegate_core::id::At;
-use tidegate_port::journal::RECORD_BYTES_MAX;
 use tidegate_port::{Appended, Failure, FailureKind, Fence, Journal, JournalError, NewEvent, Record};
-use tidegate_wire::record;
 
 /// Longest name of a stream in bytes.
 pub const STREAM_BYTES_MAX: usize = 512;
@@ -73,7 +76,7 @@ impl SqliteJournal {
         let size = self.size()?;
         if let Some(last) = size.checked_sub(1) {
             for row in self.rows("WHERE position >= ?1 ORDER BY position LIMIT 1", params![parameter(last)])? {
-                row.record(&self.path)?;
+                row.record(&self.place())?;
             }
         }
         Ok(self)
@@ -83,6 +86,10 @@ impl SqliteJournal {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    fn place(&self) -> String {
+        self.path.display().to_string()
     }
 
     /// How many records there are.
@@ -107,7 +114,7 @@ impl SqliteJournal {
         let mut leaves = Vec::with_capacity(rows.len());
         for (expected, (position, bytes)) in (from..).zip(rows) {
             if position != expected {
-                return Err(rows::damaged(&self.path, expected, "it is missing"));
+                return Err(rows::damaged(&self.place(), expected, "it is missing"));
             }
             leaves.push(bytes);
         }
@@ -126,11 +133,11 @@ impl SqliteJournal {
             let records = self.read_all(next, EVENTS_PER_APPEND_MAX).map_err(into_failure)?;
             for (expected, record) in (next..).zip(&records) {
                 if record.position != expected {
-                    return Err(rows::damaged(&self.path, expected, "it is missing"));
+                    return Err(rows::damaged(&self.place(), expected, "it is missing"));
                 }
             }
             if records.is_empty() {
-                return Err(rows::damaged(&self.path, next, "it is missing"));
+                return Err(rows::damaged(&self.place(), next, "it is missing"));
             }
             next += records.len() as u64;
         }
@@ -147,37 +154,11 @@ impl SqliteJournal {
     }
 
     fn records(&self, tail: &str, params: impl rusqlite::Params) -> Result<Vec<Record>, JournalError> {
-        Ok(self.rows(tail, params)?.into_iter().map(|row| row.record(&self.path)).collect::<Result<_, _>>()?)
+        Ok(self.rows(tail, params)?.into_iter().map(|row| row.record(&self.place())).collect::<Result<_, _>>()?)
     }
 
     fn failure(&self, operation: &'static str, error: &rusqlite::Error) -> Failure {
         schema::failure(operation, &self.path, error)
-    }
-
-    fn refused(&self, detail: String) -> JournalError {
-        JournalError::Store(Failure {
-            kind: FailureKind::Refused,
-            operation: "append to journal",
-            object: self.path.display().to_string(),
-            detail,
-        })
-    }
-
-    /// Names and numbers within their limits.
-    fn check_limits(&self, stream: &str, key: Option<&str>, events: &[NewEvent]) -> Result<(), JournalError> {
-        if stream.is_empty() || stream.len() > STREAM_BYTES_MAX || stream.chars().any(char::is_control) {
-            return Err(self.refused(format!("the stream's name is empty, over {STREAM_BYTES_MAX} bytes, or has control characters")));
-        }
-        if key.is_some_and(|key| key.is_empty() || key.len() > KEY_BYTES_MAX) {
-            return Err(self.refused(format!("the idempotency key of stream `{stream}` is empty or over {KEY_BYTES_MAX} bytes")));
-        }
-        if events.len() > EVENTS_PER_APPEND_MAX {
-            return Err(self.refused(format!(
-                "{} events for stream `{stream}` in one append are over the limit of {EVENTS_PER_APPEND_MAX}",
-                events.len()
-            )));
-        }
-        Ok(())
     }
 }
 
@@ -210,7 +191,8 @@ impl Batch<'_> {
         let first_position = next_position(transaction).map_err(&wrap)?;
         for (index, event) in (0_u64..).zip(self.events) {
             let (position, seq) = (first_position + index, actual + index);
-            let bytes = self.encode(position, seq, event)?;
+            let place = Place { position, stream: self.stream, seq, at: self.at, key: self.key };
+            let bytes = encode(&place, event)?;
             let first = (self.key.is_some() && index == 0).then_some(1);
             transaction
                 .prepare_cached(
@@ -230,21 +212,6 @@ impl Batch<'_> {
             .prepare_cached("SELECT seq FROM records WHERE stream = ?1 AND key = ?2 AND first = 1")?
             .query_row(params![self.stream, key], |row| number(row, 0))
             .optional()
-    }
-
-    fn encode(&self, position: u64, seq: u64, event: &NewEvent) -> Result<Vec<u8>, JournalError> {
-        let bytes = record::encode(position, self.stream, seq, self.at, event.kind, self.key, &event.body).map_err(|error| {
-            JournalError::Store(Failure {
-                kind: FailureKind::Refused,
-                operation: "append to journal",
-                object: self.stream.to_owned(),
-                detail: error.to_string(),
-            })
-        })?;
-        if bytes.len() > RECORD_BYTES_MAX {
-            return Err(JournalError::TooLarge { stream: self.stream.to_owned(), bytes: bytes.len() });
-        }
-        Ok(bytes)
     }
 }
 
@@ -276,7 +243,7 @@ impl Journal for SqliteJournal {
         at: At,
         events: &[NewEvent],
     ) -> Result<Appended, JournalError> {
-        self.check_limits(stream, key, events)?;
+        check_limits(&self.place(), stream, key, events)?;
         let path = self.path.clone();
         let wrap = |error: rusqlite::Error| JournalError::Store(schema::failure("append to journal", &path, &error));
         let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrap)?;

@@ -3,19 +3,18 @@
 //! Not here: queries.
 
 use rusqlite::Row;
-use std::path::Path;
 use tidegate_port::{Failure, FailureKind, Record};
 use tidegate_wire::record::JournalRecord;
 
 /// A row as it lies in the table.
-pub(super) struct RawRow {
-    position: u64,
-    stream: String,
-    seq: u64,
-    at: i64,
-    kind: String,
-    key: Option<String>,
-    bytes: Vec<u8>,
+pub(crate) struct RawRow {
+    pub(crate) position: u64,
+    pub(crate) stream: String,
+    pub(crate) seq: u64,
+    pub(crate) at: i64,
+    pub(crate) kind: String,
+    pub(crate) key: Option<String>,
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl RawRow {
@@ -31,10 +30,10 @@ impl RawRow {
         })
     }
 
-    /// The record, if the columns say the same.
-    pub(super) fn record(self, path: &Path) -> Result<Record, Failure> {
+    /// The record, if the columns say the same; `journal` is where it lies.
+    pub(crate) fn record(self, journal: &str) -> Result<Record, Failure> {
         let JournalRecord { position, stream, seq, at, kind, key, body } =
-            JournalRecord::decode(&self.bytes).map_err(|error| damaged(path, self.position, &error.to_string()))?;
+            JournalRecord::decode(&self.bytes).map_err(|error| damaged(journal, self.position, &error.to_string()))?;
         let same = position == self.position
             && stream == self.stream
             && seq == self.seq
@@ -42,7 +41,7 @@ impl RawRow {
             && kind == self.kind
             && key == self.key;
         if !same {
-            return Err(damaged(path, self.position, "its columns do not say what its bytes say"));
+            return Err(damaged(journal, self.position, "its columns do not say what its bytes say"));
         }
         Ok(Record { position, stream, seq, at, kind, key, body })
     }
@@ -54,16 +53,16 @@ pub(super) fn number(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 }
 
 /// A count as a parameter: beyond the range of a column there is nothing to find.
-pub(super) fn parameter(count: u64) -> i64 {
+pub(crate) fn parameter(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Somebody else wrote to the database, or the disk lost something.
-pub(super) fn damaged(path: &Path, position: u64, how: &str) -> Failure {
+pub(crate) fn damaged(journal: &str, position: u64, how: &str) -> Failure {
     Failure {
         kind: FailureKind::Refused,
         operation: "read journal",
-        object: format!("record {position} of {}", path.display()),
+        object: format!("record {position} of {journal}"),
         detail: format!("{how}: the database is damaged or was changed by another program; find the extent with `tidegate audit verify`"),
     }
 }

@@ -4,6 +4,8 @@ use super::*;
 use proptest::prelude::*;
 use serde_json::json;
 use tidegate_port::FailureKind;
+use tidegate_port::journal::RECORD_BYTES_MAX;
+use tidegate_wire::record;
 
 fn event(n: u64) -> NewEvent {
     NewEvent { kind: "test", body: json!({ "n": n }) }

@@ -1,0 +1,125 @@
+//! The journal of a workspace, wherever it lies: in a file beside it, or in a database that several control planes share.
+//!
+//! Not here: the databases themselves.
+
+use super::SqliteJournal;
+use crate::postgres::PostgresJournal;
+use crate::tlog::Leaves;
+use std::path::PathBuf;
+use tidegate_core::id::At;
+use tidegate_port::{Appended, Failure, Fence, Journal, JournalError, NewEvent, Record};
+
+/// Where a journal lies.
+#[derive(Clone)]
+pub enum JournalAddress {
+    /// A file of SQLite.
+    File(PathBuf),
+    /// A database of PostgreSQL.
+    Postgres(Box<postgres::Config>),
+}
+
+impl std::fmt::Debug for JournalAddress {
+    /// Without user and password.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            JournalAddress::File(path) => write!(f, "File({})", path.display()),
+            JournalAddress::Postgres(_) => f.write_str("Postgres"),
+        }
+    }
+}
+
+impl JournalAddress {
+    /// Opens it for reading and writing; makes it when absent.
+    ///
+    /// # Errors
+    /// As `open` of the journal there.
+    pub fn open(&self) -> Result<AnyJournal, Failure> {
+        Ok(match self {
+            JournalAddress::File(path) => AnyJournal::Sqlite(SqliteJournal::open(path)?),
+            JournalAddress::Postgres(config) => AnyJournal::Postgres(PostgresJournal::open((**config).clone())?),
+        })
+    }
+
+    /// Opens it for reading.
+    ///
+    /// # Errors
+    /// As `open_read_only` of the journal there.
+    pub fn open_read_only(&self) -> Result<AnyJournal, Failure> {
+        Ok(match self {
+            JournalAddress::File(path) => AnyJournal::Sqlite(SqliteJournal::open_read_only(path)?),
+            JournalAddress::Postgres(config) => AnyJournal::Postgres(PostgresJournal::open_read_only((**config).clone())?),
+        })
+    }
+}
+
+/// A journal at a [`JournalAddress`].
+#[derive(Debug)]
+pub enum AnyJournal {
+    /// In a file.
+    Sqlite(SqliteJournal),
+    /// In a database that may be shared.
+    Postgres(PostgresJournal),
+}
+
+impl AnyJournal {
+    fn journal(&mut self) -> &mut dyn Journal {
+        match self {
+            AnyJournal::Sqlite(journal) => journal,
+            AnyJournal::Postgres(journal) => journal,
+        }
+    }
+
+    fn leaves_of(&mut self) -> &mut dyn Leaves {
+        match self {
+            AnyJournal::Sqlite(journal) => journal,
+            AnyJournal::Postgres(journal) => journal,
+        }
+    }
+
+    /// Every row against its record, and the database's own check where there is one.
+    ///
+    /// # Errors
+    /// On the first damage that is found.
+    pub fn check_whole(&mut self) -> Result<u64, Failure> {
+        match self {
+            AnyJournal::Sqlite(journal) => journal.check_whole(),
+            AnyJournal::Postgres(journal) => journal.check_whole(),
+        }
+    }
+}
+
+impl Journal for AnyJournal {
+    fn append_under(
+        &mut self,
+        fence: Option<&Fence>,
+        stream: &str,
+        expected_seq: u64,
+        key: Option<&str>,
+        at: At,
+        events: &[NewEvent],
+    ) -> Result<Appended, JournalError> {
+        self.journal().append_under(fence, stream, expected_seq, key, at, events)
+    }
+
+    fn read_stream(&mut self, stream: &str, from_seq: u64) -> Result<Vec<Record>, JournalError> {
+        self.journal().read_stream(stream, from_seq)
+    }
+
+    fn read_all(&mut self, from_position: u64, limit: usize) -> Result<Vec<Record>, JournalError> {
+        self.journal().read_all(from_position, limit)
+    }
+
+    fn streams(&mut self, prefix: &str) -> Result<Vec<String>, JournalError> {
+        self.journal().streams(prefix)
+    }
+}
+
+impl Leaves for AnyJournal {
+    fn leaves(&mut self, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, Failure> {
+        self.leaves_of().leaves(from, limit)
+    }
+
+    fn size(&mut self) -> Result<u64, Failure> {
+        self.leaves_of().size()
+    }
+}
