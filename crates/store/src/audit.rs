@@ -4,12 +4,11 @@
 //! what was signed. Without a kept checkpoint nobody can see that an older, once valid state is shown.
 //! Not here: writing the log ([`crate::tlog::Log`]).
 
-use crate::SqliteJournal;
 use crate::disk;
 use crate::tlog::edge::{Edge, Filled};
 use crate::tlog::hash::HASH_BYTES;
 use crate::tlog::tile::{self, Kind, TILE_WIDTH};
-use crate::tlog::{Checkpoint, Hash, LogDir, LogError, LogVerifier, Proof};
+use crate::tlog::{Checkpoint, Hash, Leaves, LogDir, LogError, LogVerifier, Proof};
 use std::path::{Path, PathBuf};
 use tidegate_port::Failure;
 
@@ -237,7 +236,7 @@ impl Walk {
 ///
 /// # Errors
 /// [`AuditError::Journal`] at the first difference.
-pub fn verify_journal(journal: &mut SqliteJournal, dir: &Path, vkey: &str) -> Result<JournalVerified, AuditError> {
+pub fn verify_journal(journal: &mut dyn Leaves, dir: &Path, vkey: &str) -> Result<JournalVerified, AuditError> {
     let log = LogDir::new(dir);
     // The checkpoint first: the journal may grow meanwhile, but never shrink.
     let sealed = log.checkpoint(&LogVerifier::parse(vkey)?)?.size;

@@ -1,9 +1,11 @@
 //! A workspace on disk: its root, its tidegate.yaml, and the places under `.tidegate/`.
 
 use crate::exit::{self, failure};
+use crate::surroundings;
 use anyhow::{Context, Result};
 use std::path::{Path, PathBuf};
-use tidegate_wire::config::{self, FILES_MAX, RepoScan, Workspace};
+use tidegate_store::{JournalAddress, postgres};
+use tidegate_wire::config::{self, FILES_MAX, RepoScan, Stores, Workspace};
 use tidegate_wire::scenario::{self, Scenario};
 
 /// The file that describes a workspace.
@@ -22,27 +24,50 @@ pub struct Places {
     pub root: PathBuf,
     /// Everything that is ours.
     pub home: PathBuf,
+    /// What lies elsewhere; or why that could not be read.
+    pub stores: Result<Stores, String>,
 }
 
 impl Places {
-    /// The places of `root`.
+    /// The places of `root`, when nothing lies elsewhere.
     pub fn of(root: &Path) -> Places {
-        Places { root: root.to_owned(), home: root.join(".tidegate") }
+        Places { root: root.to_owned(), home: root.join(".tidegate"), stores: Ok(Stores::default()) }
     }
 
-    /// The journal.
-    pub fn journal(&self) -> PathBuf {
+    /// Where the journal lies.
+    ///
+    /// # Errors
+    /// When the variable with its address is not set, or holds none.
+    pub fn journal(&self) -> Result<JournalAddress> {
+        let stores = self.stores.as_ref().map_err(|why| failure(exit::USAGE, format!("find the journal: {why}")))?;
+        let Some(variable) = &stores.postgres else { return Ok(JournalAddress::File(self.file_of_journal())) };
+        let text =
+            surroundings::secret(variable).map_err(|why| failure(exit::USAGE, format!("open the journal (`journal.postgres`): {why}")))?;
+        Ok(JournalAddress::Postgres(Box::new(postgres::address(&text)?)))
+    }
+
+    fn file_of_journal(&self) -> PathBuf {
         self.home.join("journal.sqlite")
+    }
+
+    /// Whether there may be a journal: one in a database is found out by asking.
+    pub fn may_have_journal(&self) -> bool {
+        self.stores.as_ref().map_or(true, |stores| stores.postgres.is_some()) || self.file_of_journal().exists()
+    }
+
+    /// Where things lie that all replicas use.
+    fn common(&self) -> &Path {
+        self.stores.as_ref().ok().and_then(|stores| stores.shared.as_deref()).unwrap_or(&self.home)
     }
 
     /// The transparency log.
     pub fn log(&self) -> PathBuf {
-        self.home.join("log")
+        self.common().join("log")
     }
 
     /// Blobs.
     pub fn blobs(&self) -> PathBuf {
-        self.home.join("blobs")
+        self.common().join("blobs")
     }
 
     /// Telemetry.
@@ -52,12 +77,12 @@ impl Places {
 
     /// Keys and tokens.
     pub fn keys(&self) -> PathBuf {
-        self.home.join("keys")
+        self.common().join("keys")
     }
 
     /// How far those are who are told what happens.
     pub fn notify(&self) -> PathBuf {
-        self.home.join("notify")
+        self.common().join("notify")
     }
 
     /// Clones of repositories that drivers commit to: derived, made again where they are gone.
@@ -67,7 +92,7 @@ impl Places {
 
     /// Ticks of releases that are not sealed yet.
     pub fn evidence(&self) -> PathBuf {
-        self.home.join("evidence")
+        self.common().join("evidence")
     }
 
     /// Directories that workers load, one a version.
@@ -175,7 +200,24 @@ pub fn open(dir: &Path) -> Result<Opened> {
     let scan = is_own.then(|| scan(&root)).transpose()?;
     let config = config::load_in(&text, CONFIG_FILE, scan.as_ref()).map_err(|problems| failure(exit::USAGE, problems.to_string()))?;
     let scenario = open_scenario(&root)?;
+    let places = Places { stores: Ok(config.stores.clone()), ..places };
     Ok(Opened { places, config, scenario })
+}
+
+/// The places of the workspace in `dir`, for commands that need nothing else of its file: mistakes elsewhere do not matter, and one that
+/// cannot be read at all is said when the journal is asked for.
+///
+/// # Errors
+/// When there is no such directory.
+pub fn places(dir: &Path) -> Result<Places> {
+    let places = Places::of(&root_of(dir)?);
+    let path = places.root.join(CONFIG_FILE);
+    if !path.exists() {
+        return Ok(places);
+    }
+    let stores = read_text(&path).map_err(|e| format!("{e:#}")).and_then(|text| config::stores_of(&text));
+    let stores = stores.map_err(|why| format!("{}: {why}", path.display()));
+    Ok(Places { stores, ..places })
 }
 
 fn open_scenario(root: &Path) -> Result<Option<(Scenario, String)>> {

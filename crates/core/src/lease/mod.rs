@@ -25,6 +25,7 @@
 //! Not here: where beats and facts lie, who carries a plan out.
 
 mod machine;
+mod seat;
 mod share;
 mod tenure;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod tests;
 mod watch;
 
 pub use machine::{Command, Event, Refused, Slice, Slices};
+pub use seat::{SEAT, sit};
 pub use share::{Step, plan};
 pub use tenure::{Sent, Tenure};
 pub use watch::Watch;

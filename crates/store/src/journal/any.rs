@@ -36,7 +36,7 @@ impl JournalAddress {
     pub fn open(&self) -> Result<AnyJournal, Failure> {
         Ok(match self {
             JournalAddress::File(path) => AnyJournal::Sqlite(SqliteJournal::open(path)?),
-            JournalAddress::Postgres(config) => AnyJournal::Postgres(PostgresJournal::open((**config).clone())?),
+            JournalAddress::Postgres(config) => AnyJournal::Postgres(Box::new(PostgresJournal::open((**config).clone())?)),
         })
     }
 
@@ -47,7 +47,7 @@ impl JournalAddress {
     pub fn open_read_only(&self) -> Result<AnyJournal, Failure> {
         Ok(match self {
             JournalAddress::File(path) => AnyJournal::Sqlite(SqliteJournal::open_read_only(path)?),
-            JournalAddress::Postgres(config) => AnyJournal::Postgres(PostgresJournal::open_read_only((**config).clone())?),
+            JournalAddress::Postgres(config) => AnyJournal::Postgres(Box::new(PostgresJournal::open_read_only((**config).clone())?)),
         })
     }
 }
@@ -58,33 +58,30 @@ pub enum AnyJournal {
     /// In a file.
     Sqlite(SqliteJournal),
     /// In a database that may be shared.
-    Postgres(PostgresJournal),
+    Postgres(Box<PostgresJournal>),
 }
 
 impl AnyJournal {
     fn journal(&mut self) -> &mut dyn Journal {
         match self {
             AnyJournal::Sqlite(journal) => journal,
-            AnyJournal::Postgres(journal) => journal,
+            AnyJournal::Postgres(journal) => journal.as_mut(),
         }
     }
 
     fn leaves_of(&mut self) -> &mut dyn Leaves {
         match self {
             AnyJournal::Sqlite(journal) => journal,
-            AnyJournal::Postgres(journal) => journal,
+            AnyJournal::Postgres(journal) => journal.as_mut(),
         }
     }
 
-    /// Every row against its record, and the database's own check where there is one.
+    /// How many records there are.
     ///
     /// # Errors
-    /// On the first damage that is found.
-    pub fn check_whole(&mut self) -> Result<u64, Failure> {
-        match self {
-            AnyJournal::Sqlite(journal) => journal.check_whole(),
-            AnyJournal::Postgres(journal) => journal.check_whole(),
-        }
+    /// When the database fails.
+    pub fn size(&mut self) -> Result<u64, Failure> {
+        self.leaves_of().size()
     }
 }
 
@@ -121,5 +118,9 @@ impl Leaves for AnyJournal {
 
     fn size(&mut self) -> Result<u64, Failure> {
         self.leaves_of().size()
+    }
+
+    fn check_whole(&mut self) -> Result<u64, Failure> {
+        self.leaves_of().check_whole()
     }
 }

@@ -78,30 +78,6 @@ impl PostgresJournal {
         Ok(self)
     }
 
-    /// Every row against its record, and that none is missing.
-    ///
-    /// # Errors
-    /// [`FailureKind::Refused`] on the first damage that is found.
-    pub fn check_whole(&mut self) -> Result<u64, Failure> {
-        let (size, place) = (Leaves::size(self)?, self.link.place());
-        let mut next = 0;
-        while next < size {
-            let limit = parameter(EVENTS_PER_APPEND_MAX as u64);
-            let rows = self.rows("WHERE position >= $1 ORDER BY position LIMIT $2", &[&parameter(next), &limit])?;
-            if rows.is_empty() {
-                return Err(damaged(&place, next, "it is missing"));
-            }
-            for row in rows {
-                if row.position != next {
-                    return Err(damaged(&place, next, "it is missing"));
-                }
-                row.record(&place)?;
-                next += 1;
-            }
-        }
-        Ok(size)
-    }
-
     fn rows(&mut self, tail: &str, values: &[&(dyn ToSql + Sync)]) -> Result<Vec<RawRow>, Failure> {
         let query = format!("SELECT position, stream, seq, at, kind, key, bytes FROM tidegate_records {tail}");
         self.link.run("read journal", |client| client.query(&query, values)?.iter().map(row).collect())
@@ -131,6 +107,26 @@ impl Leaves for PostgresJournal {
         let asked = "SELECT coalesce(max(position) + 1, 0) FROM tidegate_records";
         let size: i64 = self.link.run("read journal", |client| client.query_one(asked, &[])?.try_get(0))?;
         Ok(size.cast_unsigned())
+    }
+
+    fn check_whole(&mut self) -> Result<u64, Failure> {
+        let (size, place) = (Leaves::size(self)?, self.link.place());
+        let mut next = 0;
+        while next < size {
+            let limit = parameter(EVENTS_PER_APPEND_MAX as u64);
+            let rows = self.rows("WHERE position >= $1 ORDER BY position LIMIT $2", &[&parameter(next), &limit])?;
+            if rows.is_empty() {
+                return Err(damaged(&place, next, "it is missing"));
+            }
+            for row in rows {
+                if row.position != next {
+                    return Err(damaged(&place, next, "it is missing"));
+                }
+                row.record(&place)?;
+                next += 1;
+            }
+        }
+        Ok(size)
     }
 }
 

@@ -38,6 +38,12 @@ pub trait Leaves {
     /// # Errors
     /// When the store fails.
     fn size(&mut self) -> Result<u64, Failure>;
+
+    /// Holds every row against the record in its bytes, and finds what is missing; how many there are.
+    ///
+    /// # Errors
+    /// On the first damage that is found.
+    fn check_whole(&mut self) -> Result<u64, Failure>;
 }
 
 impl Leaves for crate::SqliteJournal {
@@ -47,5 +53,9 @@ impl Leaves for crate::SqliteJournal {
 
     fn size(&mut self) -> Result<u64, Failure> {
         crate::SqliteJournal::size(self)
+    }
+
+    fn check_whole(&mut self) -> Result<u64, Failure> {
+        crate::SqliteJournal::check_whole(self)
     }
 }

@@ -5,7 +5,7 @@ use super::people::{part, time};
 use crate::client;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
-use crate::workspace::{Places, root_of};
+use crate::workspace::{self, Places};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use hyper::Method;
@@ -72,7 +72,7 @@ pub struct Adopt {
 
 /// Carries it out.
 pub fn ab(context: &Context, command: &AbCommand) -> Result<u8> {
-    let places = Places::of(&root_of(&context.dir)?);
+    let places = workspace::places(&context.dir)?;
     let (name, word, body) = match command {
         AbCommand::List => return list(context, &places),
         AbCommand::Show(show) => {

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::exit::{self, failure};
 use crate::show;
-use crate::workspace::{Places, root_of};
+use crate::workspace::{self, Places};
 use anyhow::{Context as _, Result};
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use tidegate_core::machine::Machine as _;
 use tidegate_core::rollout::{Event, Rollouts};
 use tidegate_engine::evidence;
 use tidegate_port::{Blobs as _, Journal as _};
+use tidegate_store::FsBlobs;
 use tidegate_store::audit::{self, AuditError};
-use tidegate_store::{FsBlobs, SqliteJournal};
 
 /// Records that `show` prints at once.
 const SHOWN_MAX: usize = 1_000;
@@ -79,8 +79,8 @@ fn refused(error: AuditError) -> anyhow::Error {
 
 /// The workspace's own places; a workspace without a journal says so.
 fn places(context: &Context) -> Result<Places> {
-    let places = Places::of(&root_of(&context.dir)?);
-    if places.journal().exists() {
+    let places = workspace::places(&context.dir)?;
+    if places.may_have_journal() {
         Ok(places)
     } else {
         Err(failure(
@@ -118,7 +118,7 @@ fn verify(context: &Context, log: Option<&Path>, vkey: Option<&str>, kept: Optio
     let verified = audit::verify(&dir, &key, kept.as_deref()).map_err(refused)?;
     let journal = match &own {
         Some(places) => {
-            let mut journal = SqliteJournal::open_read_only(&places.journal())?;
+            let mut journal = places.journal()?.open_read_only()?;
             Some(audit::verify_journal(&mut journal, &dir, &key).map_err(refused)?)
         }
         None => None,
@@ -208,7 +208,7 @@ fn cited(places: &Places, release: &str) -> Result<Vec<Cited>> {
         let digest = Digest::try_from(release.to_owned()).map_err(|e| failure(exit::USAGE, e))?;
         return Ok(vec![Cited { what: "sealed evidence".to_owned(), digest, recorded: None }]);
     }
-    let mut journal = SqliteJournal::open_read_only(&places.journal())?;
+    let mut journal = places.journal()?.open_read_only()?;
     let stream = format!("{}/{release}", Rollouts::KIND);
     let records = journal.read_stream(&stream, 0)?;
     if records.is_empty() {

@@ -5,7 +5,7 @@ use super::people::{part, time};
 use crate::client;
 use crate::exit;
 use crate::show::{self, style};
-use crate::workspace::{Places, root_of};
+use crate::workspace::{self, Places};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use hyper::Method;
@@ -51,7 +51,7 @@ pub fn breaker(context: &Context, command: &BreakerCommand) -> Result<u8> {
 }
 
 fn places(context: &Context) -> Result<Places> {
-    Ok(Places::of(&root_of(&context.dir)?))
+    workspace::places(&context.dir)
 }
 
 fn list(context: &Context) -> Result<u8> {

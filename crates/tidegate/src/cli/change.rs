@@ -5,7 +5,7 @@ use super::people::part;
 use crate::client;
 use crate::exit::{self, failure};
 use crate::show;
-use crate::workspace::{Places, root_of};
+use crate::workspace;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use hyper::Method;
@@ -40,7 +40,7 @@ pub fn record(context: &Context, args: &RecordArgs) -> Result<()> {
             return Err(failure(exit::USAGE, why));
         }
     };
-    let places = Places::of(&root_of(&context.dir)?);
+    let places = workspace::places(&context.dir)?;
     let mut value = client::ask(&places, "make a change record", Method::GET, &path, None)?;
     if context.json {
         return show::json(&value);

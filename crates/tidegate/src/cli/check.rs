@@ -125,7 +125,7 @@ fn datasets(context: &Context, args: &CheckArgs, asked: &step::Asked, runtime: &
                 let mut asked = asked.clone();
                 asked.suite.object = Some(name.clone());
                 asked.checking.others = step::others(root, data);
-                asked.checking.before = Some(step::before_in(&places.journal(), name)?);
+                asked.checking.before = Some(step::before_in(places, name)?);
                 let checked = runtime.block_on(step::check(root, dataset, file, &asked));
                 let report = checked.with_context(|| format!("check dataset `{name}`"))?;
                 if let Some(recorder) = &recorder {

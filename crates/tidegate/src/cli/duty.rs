@@ -6,7 +6,7 @@ use crate::client;
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
-use crate::workspace::{self, Places, root_of};
+use crate::workspace::{self, Places};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use hyper::Method;
@@ -61,7 +61,7 @@ pub fn duty(context: &Context, command: &DutyCommand) -> Result<u8> {
 }
 
 fn places(context: &Context) -> Result<Places> {
-    Ok(Places::of(&root_of(&context.dir)?))
+    workspace::places(&context.dir)
 }
 
 fn who(context: &Context, args: &WhoArgs) -> Result<()> {

@@ -106,7 +106,7 @@ pub struct RemoveArgs {
 
 /// Carries it out.
 pub fn exp(context: &Context, command: &ExpCommand) -> Result<u8> {
-    let places = Places::of(&workspace::root_of(&context.dir)?);
+    let places = workspace::places(&context.dir)?;
     match command {
         ExpCommand::List => list_of(context, &Experiment::all(&places)?).map(|()| exit::OK),
         ExpCommand::Show(args) => show_all(context, &places, args),

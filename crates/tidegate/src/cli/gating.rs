@@ -5,7 +5,7 @@ use super::people::{part, time};
 use crate::client;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
-use crate::workspace::{Places, root_of};
+use crate::workspace;
 use anyhow::Result;
 use clap::Subcommand;
 use hyper::Method;
@@ -40,7 +40,7 @@ pub enum GatingCommand {
 
 /// Carries it out.
 pub fn gating(context: &Context, command: &GatingCommand) -> Result<u8> {
-    let places = Places::of(&root_of(&context.dir)?);
+    let places = workspace::places(&context.dir)?;
     let value = match command {
         GatingCommand::List => client::ask(&places, "list paths", Method::GET, "/api/v1/gating", None)?,
         GatingCommand::OptOut { service, reason, lasts } => {

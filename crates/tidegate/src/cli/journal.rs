@@ -3,11 +3,10 @@
 use super::Context;
 use crate::exit;
 use crate::show;
-use crate::workspace::{Places, root_of};
+use crate::workspace;
 use anyhow::Result;
 use clap::Args;
 use tidegate_port::Journal as _;
-use tidegate_store::SqliteJournal;
 
 /// Which records.
 #[derive(Debug, Args)]
@@ -25,11 +24,11 @@ const PAGE: usize = 1_000;
 
 /// Carries it out.
 pub fn journal(context: &Context, args: &JournalArgs) -> Result<u8> {
-    let places = Places::of(&root_of(&context.dir)?);
-    if !places.journal().exists() {
+    let places = workspace::places(&context.dir)?;
+    if !places.may_have_journal() {
         return Err(exit::failure(exit::NOT_FOUND, "read the journal: there is none yet: `tidegate up` or `tidegate run` begins one"));
     }
-    let mut journal = SqliteJournal::open_read_only(&places.journal())?;
+    let mut journal = places.journal()?.open_read_only()?;
     let size = journal.size()?;
     let mut found = vec![];
     let mut end = size;

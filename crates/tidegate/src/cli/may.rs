@@ -7,7 +7,7 @@ use crate::clock;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
 use crate::surroundings::person_token;
-use crate::workspace::{Places, root_of};
+use crate::workspace;
 use anyhow::Result;
 use clap::Args;
 use hyper::Method;
@@ -72,7 +72,7 @@ pub fn may(context: &Context, args: &MayArgs) -> Result<u8> {
 fn asked(context: &Context, args: &MayArgs, path: &str) -> Result<Value> {
     let what = "tell whether a version may be released";
     let Some(server) = &args.server else {
-        return client::ask(&Places::of(&root_of(&context.dir)?), what, Method::GET, path, None);
+        return client::ask(&workspace::places(&context.dir)?, what, Method::GET, path, None);
     };
     let token = person_token().filter(|token| !token.is_empty());
     let token = token.ok_or_else(|| failure(exit::USAGE, format!("{what}: --server needs a token in TIDEGATE_TOKEN")))?;
@@ -115,7 +115,7 @@ fn shown(value: &Value) -> String {
 
 /// What other tools hold, and what they were told.
 pub fn deployments(context: &Context) -> Result<()> {
-    let places = Places::of(&root_of(&context.dir)?);
+    let places = workspace::places(&context.dir)?;
     let value = client::ask(&places, "list deployments", Method::GET, "/api/v1/deployments", None)?;
     if context.json {
         return show::json(&value);

@@ -3,14 +3,13 @@
 use super::Context;
 use crate::exit::{self, failure};
 use crate::show;
-use crate::workspace::{Places, root_of};
+use crate::workspace;
 use anyhow::Result;
 use clap::Subcommand;
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::{Models, State};
 use tidegate_engine::Engine;
 use tidegate_port::Journal as _;
-use tidegate_store::SqliteJournal;
 
 /// What can be asked of models.
 #[derive(Debug, Subcommand)]
@@ -27,11 +26,11 @@ pub enum ModelCommand {
 }
 
 fn states(context: &Context) -> Result<Vec<(String, State)>> {
-    let places = Places::of(&root_of(&context.dir)?);
-    if !places.journal().exists() {
+    let places = workspace::places(&context.dir)?;
+    if !places.may_have_journal() {
         return Err(failure(exit::NOT_FOUND, "list models: there is no journal yet: `tidegate up` begins one"));
     }
-    let mut journal = SqliteJournal::open_read_only(&places.journal())?;
+    let mut journal = places.journal()?.open_read_only()?;
     let streams = journal.streams(&format!("{}/", Models::KIND))?;
     let mut engine = Engine::new(journal);
     streams

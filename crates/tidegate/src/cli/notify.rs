@@ -5,7 +5,7 @@ use super::people::{part, time};
 use crate::client;
 use crate::exit;
 use crate::show::{self, style};
-use crate::workspace::{Places, root_of};
+use crate::workspace;
 use anyhow::Result;
 use clap::Subcommand;
 use hyper::Method;
@@ -25,7 +25,7 @@ pub enum NotifyCommand {
 
 /// Carries it out.
 pub fn notify(context: &Context, command: &NotifyCommand) -> Result<u8> {
-    let places = Places::of(&root_of(&context.dir)?);
+    let places = workspace::places(&context.dir)?;
     let (what, method, path) = match command {
         NotifyCommand::List => ("list channels", Method::GET, "/api/v1/notify".to_owned()),
         NotifyCommand::Test { name } => ("test a channel", Method::POST, format!("/api/v1/notify/{}/test", part(name)?)),

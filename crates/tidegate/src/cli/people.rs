@@ -4,7 +4,7 @@ use super::Context;
 use crate::client;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
-use crate::workspace::{Places, root_of};
+use crate::workspace;
 use anyhow::Result;
 use clap::Args;
 use hyper::Method;
@@ -82,7 +82,7 @@ pub fn break_glass(context: &Context, args: &BreakGlassArgs) -> Result<u8> {
 }
 
 fn ask(context: &Context, what: &str, method: Method, path: &str, body: Option<&Value>) -> Result<Value> {
-    client::ask(&Places::of(&root_of(&context.dir)?), what, method, path, body)
+    client::ask(&workspace::places(&context.dir)?, what, method, path, body)
 }
 
 /// A name as a part of a path.

@@ -8,7 +8,7 @@ use super::train;
 use crate::client;
 use crate::exit;
 use crate::show::{self, style};
-use crate::workspace::{Places, read_text, root_of};
+use crate::workspace::{self, Places, read_text};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use hyper::Method;
@@ -114,7 +114,7 @@ pub fn release(context: &Context, command: &ReleaseCommand) -> Result<u8> {
     if let ReleaseCommand::May(args) = command {
         return may::may(context, args);
     }
-    let places = Places::of(&root_of(&context.dir)?);
+    let places = workspace::places(&context.dir)?;
     match command {
         ReleaseCommand::List => {
             let value = client::ask(&places, "list releases", Method::GET, "/api/v1/releases", None)?;

@@ -96,7 +96,7 @@ fn status(context: &Context, opened: &Opened) -> Result<()> {
         let mut all = Map::new();
         for model in opened.config.retrain.keys() {
             let stream = format!("{}/{model}", Retraining::KIND);
-            let state = past::state::<Retraining>(&opened.places.journal(), &stream)?;
+            let state = past::state::<Retraining>(&opened.places, &stream)?;
             all.insert(model.clone(), serde_json::to_value(state)?);
         }
         Value::Object(all)

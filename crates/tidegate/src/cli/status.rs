@@ -6,15 +6,15 @@ use crate::client;
 use crate::daemon::owner;
 use crate::exit;
 use crate::show::{self, style};
-use crate::workspace::{CONFIG_FILE, Places, root_of};
+use crate::workspace::{self, CONFIG_FILE};
 use anyhow::Result;
 use hyper::Method;
 use serde_json::Value;
 
 /// Carries it out.
 pub fn status(context: &Context, args: &StatusArgs) -> Result<u8> {
-    let root = root_of(&context.dir)?;
-    let places = Places::of(&root);
+    let places = workspace::places(&context.dir)?;
+    let root = &places.root;
     // A DVC repository as it stands has no loop of its own: there the word means what its users know.
     let is_loop = root.join(CONFIG_FILE).exists() || owner::is_up(&places);
     if args.asks_for_data() || (!is_loop && root.ancestors().any(|d| d.join(".dvc").is_dir())) {

@@ -3,7 +3,7 @@
 use super::Context;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
-use crate::workspace::{Places, root_of};
+use crate::workspace::{self, Places};
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ pub struct FlakyArgs {
 
 /// Carries it out.
 pub fn tests(context: &Context, command: &TestsCommand) -> Result<u8> {
-    let places = Places::of(&root_of(&context.dir)?);
+    let places = workspace::places(&context.dir)?;
     let file = places.home.join("tests.jsonl");
     match command {
         TestsCommand::Import(args) => import(context, args, &places, &file),

@@ -6,7 +6,7 @@ use super::train_order;
 use crate::client;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
-use crate::workspace::{Places, root_of};
+use crate::workspace::{self, Places};
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use hyper::Method;
@@ -84,7 +84,7 @@ pub struct Leave {
 
 /// Carries it out.
 pub fn train(context: &Context, command: &TrainCommand) -> Result<u8> {
-    let places = Places::of(&root_of(&context.dir)?);
+    let places = workspace::places(&context.dir)?;
     let (name, word, body) = match command {
         TrainCommand::List => return list(context, &places),
         TrainCommand::Show(Name { name }) => return show_one(context, &places, name),

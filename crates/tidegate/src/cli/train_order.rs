@@ -5,7 +5,7 @@ use super::people::{part, time};
 use crate::client;
 use crate::exit::{self, failure};
 use crate::show;
-use crate::workspace::{self, Places, root_of};
+use crate::workspace;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use hyper::Method;
@@ -88,7 +88,7 @@ pub fn accept(context: &Context, wanted: &Accept) -> Result<u8> {
 }
 
 fn ask(context: &Context, name: &str, word: &str, body: &Value) -> Result<u8> {
-    let places = Places::of(&root_of(&context.dir)?);
+    let places = workspace::places(&context.dir)?;
     let path = format!("/api/v1/trains/{}/order/{word}", part(name)?);
     let order = client::ask(&places, &format!("{word} the order of a train"), Method::POST, &path, Some(body))?;
     shown(context, name, &order)
@@ -96,7 +96,7 @@ fn ask(context: &Context, name: &str, word: &str, body: &Value) -> Result<u8> {
 
 /// Shows what is accepted, and what is proposed.
 pub fn order(context: &Context, name: &str) -> Result<u8> {
-    let places = Places::of(&root_of(&context.dir)?);
+    let places = workspace::places(&context.dir)?;
     let order = client::ask(&places, "show the order of a train", Method::GET, &format!("/api/v1/trains/{}/order", part(name)?), None)?;
     shown(context, name, &order)
 }

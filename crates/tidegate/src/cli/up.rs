@@ -14,7 +14,7 @@ use clap::Args;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use tidegate_core::workspace::Outcome;
-use tidegate_store::{SqliteJournal, audit};
+use tidegate_store::audit;
 use tokio::sync::broadcast::error::RecvError;
 
 /// How to be up.
@@ -111,7 +111,7 @@ async fn close(running: Running, ending: Result<Option<Ending>>, once: bool, jso
     running.stop().await;
     let vkey = std::fs::read_to_string(places.keys().join("vkey")).context("read the log's public key")?;
     let verified = audit::verify(&places.log(), vkey.trim(), None).map_err(|e| exit::failure(e.exit_code(), e.to_string()))?;
-    let mut journal = SqliteJournal::open_read_only(&places.journal())?;
+    let mut journal = places.journal()?.open_read_only()?;
     let rows = audit::verify_journal(&mut journal, &places.log(), vkey.trim()).map_err(|e| exit::failure(e.exit_code(), e.to_string()))?;
     summary(&ending, verified.size, rows.unsealed, &link, json)?;
     Ok(if ending.as_expected { exit::OK } else { exit::NOT_PASSED })

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::mpsc;
 use tidegate_core::machine::Machine;
 use tidegate_engine::rollouts::{Output, RolloutDriver};
-use tidegate_store::{FsBlobs, SqliteJournal};
+use tidegate_store::{AnyJournal, FsBlobs, JournalAddress};
 
 /// The rollout driver on the stores of a workspace.
-pub type Driver = RolloutDriver<SqliteJournal, FsBlobs>;
+pub type Driver = RolloutDriver<AnyJournal, FsBlobs>;
 
 /// Jobs that may wait; callers beyond wait to hand theirs in.
 const JOBS_MAX: usize = 1_024;
@@ -27,8 +27,8 @@ impl Control {
     ///
     /// # Errors
     /// When the journal or the blobs cannot be opened.
-    pub fn start(journal: &Path, blobs: &Path) -> Result<(Control, Vec<Output>)> {
-        let journal = SqliteJournal::open(journal)?;
+    pub fn start(journal: &JournalAddress, blobs: &Path) -> Result<(Control, Vec<Output>)> {
+        let journal = journal.open()?;
         let blobs = FsBlobs::open(blobs)?;
         let (mut driver, outputs) = Driver::recover(journal, blobs, clock::now())?;
         let (jobs, queue) = mpsc::sync_channel::<Job>(JOBS_MAX);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tidegate_store::Log;
 use tidegate_store::tlog::LogSigner;
-use tidegate_store::{Log, SqliteJournal};
 
 /// How often it looks for new records.
 const BEAT: Duration = Duration::from_millis(500);
@@ -26,7 +26,7 @@ impl Sealer {
     /// # Errors
     /// When the log disagrees with the journal, or cannot be read.
     pub fn start(places: &Places, signer: LogSigner, bus: Bus) -> Result<Sealer> {
-        let mut journal = SqliteJournal::open_read_only(&places.journal())?;
+        let mut journal = places.journal()?.open_read_only()?;
         let mut log = Log::open(&places.log(), signer, &mut journal)?;
         log.seal(&mut journal)?;
         let sealed = Arc::new(AtomicU64::new(log.sealed().size));

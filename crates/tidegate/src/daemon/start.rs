@@ -117,7 +117,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let (env, library) = environment_and_library(opened.clone(), bus.clone()).await?;
     let (keys, blobs) = (Keys::open(&places.keys(), &opened.config.name)?, FsBlobs::open(&places.blobs())?);
     let lake = Arc::new(Lake::open(&places.lake())?);
-    let (control, outputs) = Control::start(&places.journal(), &places.blobs())?;
+    let (control, outputs) = Control::start(&places.journal()?, &places.blobs())?;
     let (sealer, gateway_token) = (Sealer::start(&places, keys.signer(), bus.clone())?, gateway_token(&places.keys())?);
     let program = std::env::current_exe().context("find this program, which workers run too")?;
     let (pool, pool_events) = WorkerPool::new(PoolSettings::new(program, vec![OsString::from("worker")], library));

@@ -5,7 +5,7 @@ use crate::columns::{self, Checking, Place};
 use crate::daemon::control::Control;
 use crate::exit::{self, failure};
 use crate::past;
-use crate::workspace::read_text;
+use crate::workspace::{Places, read_text};
 use anyhow::Result;
 use std::path::Path;
 use tidegate_core::contract::{Before, CheckReport, CheckSummary, Command, Contract, Dataset as Datasets, Kind};
@@ -50,8 +50,8 @@ pub async fn before(control: &Control, name: &str) -> Result<Before> {
 ///
 /// # Errors
 /// When the journal cannot be read.
-pub fn before_in(journal: &Path, name: &str) -> Result<Before> {
-    Ok(past::state::<Datasets>(journal, &stream(name))?.accepted)
+pub fn before_in(places: &Places, name: &str) -> Result<Before> {
+    Ok(past::state::<Datasets>(places, &stream(name))?.accepted)
 }
 
 /// Files of all datasets, by their names.

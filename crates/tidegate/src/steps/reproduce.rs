@@ -16,7 +16,6 @@ use tidegate_build::{Cancel, CodeState};
 use tidegate_core::machine::Machine as _;
 use tidegate_core::run::{FileFact, Outcome, Phase, Runs, State};
 use tidegate_port::Journal as _;
-use tidegate_store::SqliteJournal;
 
 /// What came of it.
 #[derive(Debug)]
@@ -41,10 +40,10 @@ pub struct Reproduced {
 /// When there is no such run, or it did not succeed.
 pub fn recorded(places: &Places, id: &str) -> Result<State> {
     let none = |hint: &str| failure(exit::NOT_FOUND, format!("reproduce {id}: there is no such run: {hint}"));
-    if !places.journal().exists() {
+    if !places.may_have_journal() {
         return Err(none("no run was recorded here yet: `tidegate run` records one"));
     }
-    let mut journal = SqliteJournal::open_read_only(&places.journal())?;
+    let mut journal = places.journal()?.open_read_only()?;
     let records = journal.read_stream(&format!("{}/{id}", Runs::KIND), 0)?;
     let mut state = State::default();
     for record in &records {

@@ -24,6 +24,7 @@ mod resolve;
 mod rules;
 mod schema;
 mod shape;
+mod stores;
 mod table;
 mod trains;
 mod types;
@@ -42,6 +43,7 @@ pub use origin::{From, Origin, Origins};
 pub use page::docs_page;
 pub use problem::{PROBLEMS_MAX, Problem, Problems};
 pub use schema::json_schema;
+pub use stores::{Stores, stores_of};
 pub use trains::{Interfaces, NamedTrain, Written};
 pub use types::{
     AT, BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective,

@@ -11,6 +11,7 @@ use super::duty::duty;
 use super::environments::{self, named_services};
 use super::guardrail;
 use super::origin::Origins;
+use super::stores::stores;
 use super::trains;
 use super::types::{
     BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective, Pipeline,
@@ -119,6 +120,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         judges: file.at("judges").named(|_, v| named_judge(v)),
         duty: file.at("duty").named(|_, v| duty(v)),
         deployments: file.at("deployments").named(|_, v| deployment(v)),
+        stores: stores(file),
         gateway: listen(file.at("gateway")),
         console: listen(file.at("console")),
         origins: Origins::of(root),

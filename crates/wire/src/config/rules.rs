@@ -70,6 +70,7 @@ impl Check<'_> {
             self.service(&name, key, service);
         }
         self.driven_trainings();
+        self.stores();
         self.environments();
         self.endpoints();
         self.addresses();

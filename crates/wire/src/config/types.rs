@@ -5,6 +5,7 @@ use super::deployments::Deployment;
 use super::driver::{Driver, Telemetry};
 use super::duty::Duty;
 use super::origin::Origins;
+use super::stores::Stores;
 use super::trains::{Interfaces, NamedTrain};
 use crate::sources::MetricSource;
 use crate::yaml::Node;
@@ -64,6 +65,8 @@ pub struct Workspace {
     pub duty: IndexMap<String, Duty>,
     /// Deployments that other tools hold until they are answered.
     pub deployments: IndexMap<String, Deployment>,
+    /// Where the journal lies, and what replicas share.
+    pub stores: Stores,
     /// Address of the gateway.
     pub gateway: SocketAddr,
     /// Address of the console.

@@ -15,6 +15,7 @@ mod people;
 mod release;
 mod retrain;
 mod sources;
+mod stores;
 mod trains;
 
 pub(crate) use model::{DECISION_METRICS, ROW_METRICS};
@@ -108,6 +109,8 @@ pub static ROOT: Table = Table {
             Need::Optional,
             "Deployments that GitHub or GitLab hold until they are answered here.",
         ),
+        key("journal", Shape::Table(&stores::JOURNAL), Need::Optional, "Where decisions are recorded."),
+        key("replicas", Shape::Table(&stores::REPLICAS), Need::Optional, "Several control planes on one journal."),
         key("gateway", Shape::Table(&GATEWAY), Need::Default("{}"), "Where requests come in."),
         key("console", Shape::Table(&CONSOLE), Need::Default("{}"), "The web pages."),
     ],

@@ -1,10 +1,11 @@
 //! Services that somebody else serves: what is read, and what is refused.
 
-use super::super::{Driver, load_in};
+use super::super::{Driver, Stores, load_in, stores_of};
 use super::loaded;
 use super::mistakes::said;
 use crate::prometheus::LatencyUnit;
 use serde_json::json;
+use std::path::Path;
 use tidegate_core::judge::JudgeSettings;
 
 const HEAD: &str = "version: 1\nworkspace: shop\nmodels:\n  m: { artifact: m.onnx }\n";
@@ -160,4 +161,25 @@ fn the_page_shows_what_can_be_read() {
         names.extend(loaded(&text).services["s"].driver.as_ref().map(Driver::name));
     }
     assert_eq!(names, ["kserve", "gitops"]);
+}
+
+#[test]
+fn replicas_need_a_journal_that_can_be_shared_and_services_that_others_serve() {
+    let shared = "journal: { postgres: TIDEGATE_JOURNAL }\nreplicas: { shared: /srv/tidegate }\n";
+    let read = loaded(&format!("{}{shared}", file(GATEWAY, COUNTS))).stores;
+    assert_eq!((read.postgres.as_deref(), read.shared.as_deref()), (Some("TIDEGATE_JOURNAL"), Some(Path::new("/srv/tidegate"))));
+    let own = format!("{HEAD}services:\n  s: {{ model: m }}\n{shared}");
+    assert!(said(&own, None).contains("services.s: replicas share services that a driver serves, and it has none"), "{}", said(&own, None));
+    let alone = said(&format!("{HEAD}replicas: {{ shared: srv }}\n"), None);
+    assert!(alone.contains("replicas share a journal on PostgreSQL, and none is named"), "{alone}");
+    assert!(alone.contains("replicas.shared: it is no absolute path"), "{alone}");
+    let clear = said(&format!("{HEAD}journal: {{ postgres: 'postgres://me:secret@db/x' }}\n"), None);
+    assert!(clear.contains("journal.postgres: it is no name of an environment variable"), "{clear}");
+}
+
+#[test]
+fn the_place_of_a_journal_is_read_from_a_file_with_mistakes() {
+    let read = stores_of("version: 9\nservices: nonsense\njournal: { postgres: DB }\n").unwrap();
+    assert_eq!(read, Stores { postgres: Some("DB".into()), shared: None });
+    assert!(stores_of("a: [").unwrap_err().starts_with("line "));
 }
