@@ -1,6 +1,6 @@
 //! Commands that speak to the `tidegate up` of their workspace, over its socket.
 
-use crate::daemon::owner;
+use crate::daemon::{owner, standby};
 use crate::exit::{self, failure};
 use crate::surroundings;
 use crate::workspace::Places;
@@ -28,6 +28,9 @@ pub fn ask(places: &Places, what: &str, method: Method, path: &str, body: Option
 
 fn not_up(places: &Places, what: &str) -> anyhow::Error {
     let advice = "start it with `tidegate up`, then try again";
+    if let Some(where_to) = standby::elsewhere(places) {
+        return failure(exit::OUTSIDE, format!("{what}: no `tidegate up` acts in {}: {where_to}", places.root.display()));
+    }
     match owner::find(places) {
         Some(owner) => failure(
             exit::OUTSIDE,

@@ -55,6 +55,16 @@ impl Places {
         self.stores.as_ref().map_or(true, |stores| stores.postgres.is_some()) || self.file_of_journal().exists()
     }
 
+    /// Whether other replicas act on the same journal.
+    pub fn has_replicas(&self) -> bool {
+        self.stores.as_ref().is_ok_and(|stores| stores.shared.is_some())
+    }
+
+    /// Which replica acts: written by it, read by commands beside the others.
+    pub fn acting(&self) -> PathBuf {
+        self.common().join("acting.json")
+    }
+
     /// Where things lie that all replicas use.
     fn common(&self) -> &Path {
         self.stores.as_ref().ok().and_then(|stores| stores.shared.as_deref()).unwrap_or(&self.home)

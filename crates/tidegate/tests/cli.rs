@@ -73,8 +73,14 @@ mod notify;
 #[path = "cli/people.rs"]
 mod people;
 #[cfg(feature = "data")]
+#[path = "cli/postgres.rs"]
+mod postgres;
+#[cfg(feature = "data")]
 #[path = "cli/preview.rs"]
 mod preview;
+#[cfg(feature = "data")]
+#[path = "cli/replicas.rs"]
+mod replicas;
 #[cfg(feature = "data")]
 #[path = "cli/report.rs"]
 mod report;

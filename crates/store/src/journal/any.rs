@@ -34,10 +34,10 @@ impl JournalAddress {
     /// # Errors
     /// As `open` of the journal there.
     pub fn open(&self) -> Result<AnyJournal, Failure> {
-        Ok(match self {
-            JournalAddress::File(path) => AnyJournal::Sqlite(SqliteJournal::open(path)?),
-            JournalAddress::Postgres(config) => AnyJournal::Postgres(Box::new(PostgresJournal::open((**config).clone())?)),
-        })
+        Ok(AnyJournal::of(match self {
+            JournalAddress::File(path) => Kind::Sqlite(SqliteJournal::open(path)?),
+            JournalAddress::Postgres(config) => Kind::Postgres(Box::new(PostgresJournal::open((**config).clone())?)),
+        }))
     }
 
     /// Opens it for reading.
@@ -45,16 +45,23 @@ impl JournalAddress {
     /// # Errors
     /// As `open_read_only` of the journal there.
     pub fn open_read_only(&self) -> Result<AnyJournal, Failure> {
-        Ok(match self {
-            JournalAddress::File(path) => AnyJournal::Sqlite(SqliteJournal::open_read_only(path)?),
-            JournalAddress::Postgres(config) => AnyJournal::Postgres(Box::new(PostgresJournal::open_read_only((**config).clone())?)),
-        })
+        Ok(AnyJournal::of(match self {
+            JournalAddress::File(path) => Kind::Sqlite(SqliteJournal::open_read_only(path)?),
+            JournalAddress::Postgres(config) => Kind::Postgres(Box::new(PostgresJournal::open_read_only((**config).clone())?)),
+        }))
     }
 }
 
 /// A journal at a [`JournalAddress`].
 #[derive(Debug)]
-pub enum AnyJournal {
+pub struct AnyJournal {
+    kind: Kind,
+    /// What is written under where nothing else is said.
+    fence: Option<Fence>,
+}
+
+#[derive(Debug)]
+enum Kind {
     /// In a file.
     Sqlite(SqliteJournal),
     /// In a database that may be shared.
@@ -62,17 +69,27 @@ pub enum AnyJournal {
 }
 
 impl AnyJournal {
+    fn of(kind: Kind) -> AnyJournal {
+        AnyJournal { kind, fence: None }
+    }
+
+    /// The same, which writes nothing any more when `fence` has moved.
+    #[must_use]
+    pub fn under(self, fence: Option<Fence>) -> AnyJournal {
+        AnyJournal { fence, ..self }
+    }
+
     fn journal(&mut self) -> &mut dyn Journal {
-        match self {
-            AnyJournal::Sqlite(journal) => journal,
-            AnyJournal::Postgres(journal) => journal.as_mut(),
+        match &mut self.kind {
+            Kind::Sqlite(journal) => journal,
+            Kind::Postgres(journal) => journal.as_mut(),
         }
     }
 
     fn leaves_of(&mut self) -> &mut dyn Leaves {
-        match self {
-            AnyJournal::Sqlite(journal) => journal,
-            AnyJournal::Postgres(journal) => journal.as_mut(),
+        match &mut self.kind {
+            Kind::Sqlite(journal) => journal,
+            Kind::Postgres(journal) => journal.as_mut(),
         }
     }
 
@@ -95,7 +112,8 @@ impl Journal for AnyJournal {
         at: At,
         events: &[NewEvent],
     ) -> Result<Appended, JournalError> {
-        self.journal().append_under(fence, stream, expected_seq, key, at, events)
+        let own = self.fence.clone();
+        self.journal().append_under(fence.or(own.as_ref()), stream, expected_seq, key, at, events)
     }
 
     fn read_stream(&mut self, stream: &str, from_seq: u64) -> Result<Vec<Record>, JournalError> {

@@ -41,7 +41,7 @@ impl<'a> Recorder<'a> {
         places.make()?;
         let guard = owner::take(places)?;
         let keys = Keys::open(&places.keys(), &self.opened.config.name)?;
-        let (control, _) = Control::start(&places.journal()?, &places.blobs())?;
+        let (control, _) = Control::start(&places.journal()?, &places.blobs(), None)?;
         let sealer = Sealer::start(places, keys.signer(), self.bus.clone())?;
         *held = Some((control.clone(), sealer, guard));
         Ok(control)

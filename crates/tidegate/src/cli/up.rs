@@ -29,6 +29,9 @@ pub struct UpArgs {
     /// Take free ports instead of the configured ones
     #[arg(long)]
     any_port: bool,
+    /// Name of this replica, where the workspace has `replicas`; else the machine's
+    #[arg(long, value_name = "NAME")]
+    replica: Option<String>,
 }
 
 /// Carries it out.
@@ -47,7 +50,7 @@ pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
     let printer = print(bus.listen(), context.json);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let json = context.json;
-    let options = Options { any_port: args.any_port };
+    let options = Options { any_port: args.any_port, replica: args.replica.clone() };
     let done = runtime.block_on(async move {
         let running = start::start(opened, bus.clone(), options, started).await?;
         if !json {

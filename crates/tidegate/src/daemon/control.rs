@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::mpsc;
 use tidegate_core::machine::Machine;
 use tidegate_engine::rollouts::{Output, RolloutDriver};
+use tidegate_port::Fence;
 use tidegate_store::{AnyJournal, FsBlobs, JournalAddress};
 
 /// The rollout driver on the stores of a workspace.
@@ -23,12 +24,13 @@ pub struct Control {
 }
 
 impl Control {
-    /// Opens the stores and finds its place in the journal. The outputs are what was under way.
+    /// Opens the stores and finds its place in the journal; under a fence where other replicas could take over. The outputs are what was
+    /// under way.
     ///
     /// # Errors
     /// When the journal or the blobs cannot be opened.
-    pub fn start(journal: &JournalAddress, blobs: &Path) -> Result<(Control, Vec<Output>)> {
-        let journal = journal.open()?;
+    pub fn start(journal: &JournalAddress, blobs: &Path, fence: Option<Fence>) -> Result<(Control, Vec<Output>)> {
+        let journal = journal.open()?.under(fence);
         let blobs = FsBlobs::open(blobs)?;
         let (mut driver, outputs) = Driver::recover(journal, blobs, clock::now())?;
         let (jobs, queue) = mpsc::sync_channel::<Job>(JOBS_MAX);

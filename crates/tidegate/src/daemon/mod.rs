@@ -31,6 +31,7 @@ pub mod release_view;
 pub mod replay;
 mod routing;
 pub mod seal;
+pub mod standby;
 pub mod start;
 pub mod steer;
 pub mod story;

@@ -3,12 +3,14 @@
 use super::events::Bus;
 use crate::workspace::Places;
 use anyhow::{Context as _, Result};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tidegate_store::Log;
-use tidegate_store::tlog::LogSigner;
+use tidegate_port::FailureKind;
+use tidegate_store::tlog::{LogError, LogSigner};
+use tidegate_store::{AnyJournal, Log};
 
 /// How often it looks for new records.
 const BEAT: Duration = Duration::from_millis(500);
@@ -27,18 +29,23 @@ impl Sealer {
     /// When the log disagrees with the journal, or cannot be read.
     pub fn start(places: &Places, signer: LogSigner, bus: Bus) -> Result<Sealer> {
         let mut journal = places.journal()?.open_read_only()?;
-        let mut log = Log::open(&places.log(), signer, &mut journal)?;
-        log.seal(&mut journal)?;
-        let sealed = Arc::new(AtomicU64::new(log.sealed().size));
+        // Of several replicas one seals: another one's lock may outlive its lease, and is waited for.
+        let mut log = match Log::open(&places.log(), signer.clone(), &mut journal) {
+            Err(LogError::Store(held)) if places.has_replicas() && held.kind == FailureKind::Transient => None,
+            opened => Some(opened?),
+        };
+        let sealed = Arc::new(AtomicU64::new(0));
+        if let Some(log) = &mut log {
+            sealed.store(log.seal(&mut journal)?.size, Ordering::SeqCst);
+        }
         let stop = Arc::new(AtomicBool::new(false));
-        let (told, ends) = (sealed.clone(), stop.clone());
+        let (told, ends, dir) = (sealed.clone(), stop.clone(), places.log());
         let work = move || {
             loop {
                 // One more round after the wish to stop, so that the last records are sealed too.
                 let last = ends.load(Ordering::SeqCst);
-                match log.seal(&mut journal) {
-                    Ok(now) => told.store(now.size, Ordering::SeqCst),
-                    Err(error) => bus.trouble(&format!("seal the journal: {error}")),
+                if let Err(error) = seal(&mut log, (&dir, &signer), &mut journal, &told) {
+                    bus.trouble(&format!("seal the journal: {error}"));
                 }
                 if last {
                     return;
@@ -59,6 +66,21 @@ impl Sealer {
     pub fn stop(self) {
         drop(self);
     }
+}
+
+/// Opens the log where it is not open yet, and seals what is new.
+fn seal(
+    log: &mut Option<Log>,
+    (dir, signer): (&Path, &LogSigner),
+    journal: &mut AnyJournal,
+    told: &AtomicU64,
+) -> std::result::Result<(), LogError> {
+    let open = match log {
+        Some(open) => open,
+        None => log.insert(Log::open(dir, signer.clone(), journal)?),
+    };
+    told.store(open.seal(journal)?.size, Ordering::SeqCst);
+    Ok(())
 }
 
 impl Drop for Sealer {

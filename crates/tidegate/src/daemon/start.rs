@@ -8,6 +8,7 @@ use super::events::Bus;
 use super::owner::{self, Owner};
 use super::plane::{Parts, Plane, endpoint_model};
 use super::seal::Sealer;
+use super::standby::{self, Seat};
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
@@ -53,14 +54,17 @@ pub struct Running {
     board: notifier::Board,
     sealer: Sealer,
     pool: WorkerPool,
+    seat: Option<Seat>,
     _guard: Guard,
 }
 
 /// How to start.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Take free ports instead of the configured ones.
     pub any_port: bool,
+    /// Name of this replica, where there are several.
+    pub replica: Option<String>,
 }
 
 /// The folder of Python environments, shared by all workspaces of the user.
@@ -113,11 +117,12 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let places = opened.places.clone();
     places.make()?;
     let guard = owner::take(&places)?;
+    let seat = standby::wait(&places, options.replica.as_deref(), &bus).await?;
     bus.progress("looking for the Python environment");
     let (env, library) = environment_and_library(opened.clone(), bus.clone()).await?;
     let (keys, blobs) = (Keys::open(&places.keys(), &opened.config.name)?, FsBlobs::open(&places.blobs())?);
     let lake = Arc::new(Lake::open(&places.lake())?);
-    let (control, outputs) = Control::start(&places.journal()?, &places.blobs())?;
+    let (control, outputs) = Control::start(&places.journal()?, &places.blobs(), seat.as_ref().map(|seat| seat.fence.clone()))?;
     let (sealer, gateway_token) = (Sealer::start(&places, keys.signer(), bus.clone())?, gateway_token(&places.keys())?);
     let program = std::env::current_exe().context("find this program, which workers run too")?;
     let (pool, pool_events) = WorkerPool::new(PoolSettings::new(program, vec![OsString::from("worker")], library));
@@ -156,6 +161,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     })
     .await?;
     owner::tell(&places, &Owner { pid: std::process::id(), gateway: gateway.address().to_string(), console: console.to_string() })?;
+    seat.as_ref().map_or(Ok(()), |seat| seat.tell(&places, &console.to_string()))?;
     let running = Running {
         opened,
         control,
@@ -175,6 +181,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         board,
         sealer,
         pool,
+        seat,
         _guard: guard,
     };
     running.go_on(outputs_of_gateway, pool_events, outputs).await?;
@@ -338,10 +345,14 @@ impl Running {
         }
         self.plane.gateway().shutdown().await;
         self.pool.shutdown().await;
-        let (lake, sealer) = (self.lake.clone(), self.sealer);
+        let (lake, sealer, seat) = (self.lake.clone(), self.sealer, self.seat);
         let _ = tokio::task::spawn_blocking(move || {
             let sealed = lake.seal();
             sealer.stop();
+            // Last of all: who takes it goes on from here.
+            if let Some(seat) = seat {
+                seat.leave();
+            }
             sealed
         })
         .await;

@@ -16,7 +16,7 @@ const QUICK: &str = "canary: { weights: [5, 50], min_time: 2s } }, { promote: { 
     judge: { tick: 1s, warm_up: 0s, stale_ticks: 3, guardrails: { sample_ratio: none } }\n";
 
 /// A workspace whose service is served by somebody else.
-fn served_elsewhere(driver: &str, prometheus: &str) -> World {
+pub fn served_elsewhere(driver: &str, prometheus: &str) -> World {
     let world = trained("on: data, cool_down: 0ms", "");
     let telemetry = format!(
         "telemetry: {{ prometheus: '{prometheus}', candidate: 'hits_total{{version=\"{{{{candidate}}}}\"}}', \
@@ -30,7 +30,7 @@ fn served_elsewhere(driver: &str, prometheus: &str) -> World {
     world
 }
 
-fn gateway_api(cluster: &Cluster) -> String {
+pub fn gateway_api(cluster: &Cluster) -> String {
     let load = "{ spec: { replicas: 2, template: { spec: { containers: [{ name: model, image: '{model}:{version}' }] } } } }";
     format!(
         "{{ gateway_api: {{ server: '{}', token: CLUSTER_TOKEN, namespace: shop, route: shop, backends: [blue, green], \
@@ -48,7 +48,7 @@ fn git(at: &Path, args: &[&str]) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-fn status(world: &World, release: &str) -> String {
+pub fn status(world: &World, release: &str) -> String {
     world.run(&["release", "status", release]).out
 }
 

@@ -46,8 +46,8 @@ impl Check<'_> {
             let places = service.get("environments").and_then(Node::as_map).unwrap_or(&[]);
             let driven = |node: &Node| node.get("driver").is_some();
             if !driven(service) && (places.is_empty() || !places.iter().all(|(_, place)| driven(place))) {
-                let help = "give it a `driver`, or take `replicas` out: the gateway of one replica knows nothing of the others' requests";
-                self.say(key, &format!("services.{name}"), "replicas share services that a driver serves, and it has none", Some(help));
+                let help = "give it a `driver`, or take `replicas` out: a replica ends with its lease, and requests must not end with it";
+                self.say(key, &format!("services.{name}"), "replicas release services that a driver serves, and it has none", Some(help));
             }
         }
     }

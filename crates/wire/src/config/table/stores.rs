@@ -16,7 +16,7 @@ pub(super) static JOURNAL: Table = Table {
 
 pub(super) static REPLICAS: Table = Table {
     title: "replicas",
-    doc: "Several `tidegate up` with the same file, on the same journal: each drives its share of the services, and takes over when another dies.",
+    doc: "Several `tidegate up` with the same file, on the same journal: one acts, and another goes on when it dies. For services with a `driver`.",
     keys: &[key(
         "shared",
         Shape::Text,

@@ -1,4 +1,4 @@
-//! Services that somebody else serves: what is read, and what is refused.
+//! Services that somebody else serves, and stores that lie elsewhere: what is read, and what is refused.
 
 use super::super::{Driver, Stores, load_in, stores_of};
 use super::loaded;
@@ -164,12 +164,12 @@ fn the_page_shows_what_can_be_read() {
 }
 
 #[test]
-fn replicas_need_a_journal_that_can_be_shared_and_services_that_others_serve() {
+fn replicas_need_a_journal_and_a_folder_that_can_be_shared() {
     let shared = "journal: { postgres: TIDEGATE_JOURNAL }\nreplicas: { shared: /srv/tidegate }\n";
     let read = loaded(&format!("{}{shared}", file(GATEWAY, COUNTS))).stores;
     assert_eq!((read.postgres.as_deref(), read.shared.as_deref()), (Some("TIDEGATE_JOURNAL"), Some(Path::new("/srv/tidegate"))));
-    let own = format!("{HEAD}services:\n  s: {{ model: m }}\n{shared}");
-    assert!(said(&own, None).contains("services.s: replicas share services that a driver serves, and it has none"), "{}", said(&own, None));
+    let own = said(&format!("{HEAD}services:\n  s: {{ model: m }}\n{shared}"), None);
+    assert!(own.contains("services.s: replicas release services that a driver serves, and it has none"), "{own}");
     let alone = said(&format!("{HEAD}replicas: {{ shared: srv }}\n"), None);
     assert!(alone.contains("replicas share a journal on PostgreSQL, and none is named"), "{alone}");
     assert!(alone.contains("replicas.shared: it is no absolute path"), "{alone}");
