@@ -114,8 +114,12 @@ async fn close(running: Running, ending: Result<Option<Ending>>, once: bool, jso
     running.stop().await;
     let vkey = std::fs::read_to_string(places.keys().join("vkey")).context("read the log's public key")?;
     let verified = audit::verify(&places.log(), vkey.trim(), None).map_err(|e| exit::failure(e.exit_code(), e.to_string()))?;
-    let mut journal = places.journal()?.open_read_only()?;
-    let rows = audit::verify_journal(&mut journal, &places.log(), vkey.trim()).map_err(|e| exit::failure(e.exit_code(), e.to_string()))?;
+    // On a thread that may wait, as for a database.
+    let rows = tokio::task::spawn_blocking(move || -> Result<audit::JournalVerified> {
+        let mut journal = places.journal()?.open_read_only()?;
+        audit::verify_journal(&mut journal, &places.log(), vkey.trim()).map_err(|e| exit::failure(e.exit_code(), e.to_string()))
+    });
+    let rows = rows.await??;
     summary(&ending, verified.size, rows.unsealed, &link, json)?;
     Ok(if ending.as_expected { exit::OK } else { exit::NOT_PASSED })
 }

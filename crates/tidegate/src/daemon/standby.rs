@@ -217,8 +217,13 @@ fn uptime(began: Instant) -> Uptime {
 /// Ends the process when its lease does, whatever else stands still.
 fn watchdog(began: Instant, until: Arc<AtomicU64>, bus: Bus) {
     let look = move || {
-        while uptime(began).0 < until.load(Ordering::SeqCst) {
-            std::thread::sleep(LOOK);
+        loop {
+            match until.load(Ordering::SeqCst) {
+                // Given up: nothing is left to watch over.
+                u64::MAX => return,
+                until if uptime(began).0 >= until => break,
+                _ => std::thread::sleep(LOOK),
+            }
         }
         end(&bus, "no sign of life reached the journal for too long");
     };

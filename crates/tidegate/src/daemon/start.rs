@@ -17,7 +17,7 @@ use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
 use crate::steps::{build, release};
-use crate::workspace::Opened;
+use crate::workspace::{Opened, Places};
 use anyhow::{Context as _, Result};
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -28,6 +28,7 @@ use tidegate_build::env::{self, Env};
 use tidegate_engine::rollouts::Output;
 use tidegate_serve::{Gateway, GatewaySettings, Outputs, PoolEvent, PoolSettings, WorkerPool};
 use tidegate_store::disk::Guard;
+use tidegate_store::tlog::LogSigner;
 use tidegate_store::{FsBlobs, Keys, Lake, disk};
 use tokio::sync::mpsc;
 
@@ -122,8 +123,8 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let (env, library) = environment_and_library(opened.clone(), bus.clone()).await?;
     let (keys, blobs) = (Keys::open(&places.keys(), &opened.config.name)?, FsBlobs::open(&places.blobs())?);
     let lake = Arc::new(Lake::open(&places.lake())?);
-    let (control, outputs) = Control::start(&places.journal()?, &places.blobs(), seat.as_ref().map(|seat| seat.fence.clone()))?;
-    let (sealer, gateway_token) = (Sealer::start(&places, keys.signer(), bus.clone())?, gateway_token(&places.keys())?);
+    let ((control, outputs), sealer) = books(&places, seat.as_ref(), keys.signer(), bus.clone()).await?;
+    let gateway_token = gateway_token(&places.keys())?;
     let program = std::env::current_exe().context("find this program, which workers run too")?;
     let (pool, pool_events) = WorkerPool::new(PoolSettings::new(program, vec![OsString::from("worker")], library));
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
@@ -187,6 +188,16 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     running.go_on(outputs_of_gateway, pool_events, outputs).await?;
     running.watch_and_train(&api);
     Ok(running)
+}
+
+/// The journal, for writing and for sealing. On a thread that may wait, as for a database.
+async fn books(places: &Places, seat: Option<&Seat>, signer: LogSigner, bus: Bus) -> Result<((Control, Vec<Output>), Sealer)> {
+    let (places, fence) = (places.clone(), seat.map(|seat| seat.fence.clone()));
+    tokio::task::spawn_blocking(move || {
+        let control = Control::start(&places.journal()?, &places.blobs(), fence)?;
+        Ok((control, Sealer::start(&places, signer, bus)?))
+    })
+    .await?
 }
 
 async fn environment_and_library(opened: Opened, bus: Bus) -> Result<(Option<Env>, PathBuf)> {
