@@ -104,6 +104,7 @@ fn release(number: u64, stable: &str, candidate: &str, moved: bool, at: At) -> R
         moved,
         back: false,
         words: "canary, step 1; verdict continue: nothing speaks against it".to_owned(),
+        since: at,
         at,
     }
 }
