@@ -5,6 +5,7 @@
 //! start and which must be undone. Whether versions fit
 //! each other is a function beside it (`fit`). Not here: who starts, aborts and undoes them.
 
+mod asked;
 mod fact;
 mod fit;
 #[cfg(test)]
@@ -20,6 +21,7 @@ mod spec;
 #[cfg(test)]
 mod tests;
 
+pub use asked::{Asked, asked};
 pub use fact::{Cause, Command, End, Event, Refused, Want};
 pub use fit::{Fit, MISFITS_MAX, Misfit, PAIRS_MAX, Party, UNCHECKED_MAX, fit};
 pub use infer::{EDGES_MAX, EVIDENCE_MAX, Edge, Finding, IGNORED_MAX, NoProposal, Proposal, Span, SpanKind, calls, propose};
