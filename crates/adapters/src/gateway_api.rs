@@ -9,8 +9,11 @@ use tidegate_core::places::{Place, Unplaced, home, place, split};
 use tidegate_core::rollout::Role;
 use tidegate_port::{Failure, FailureKind};
 use tidegate_wire::config::GatewayApi;
-use tidegate_wire::gateway_api::{Unusable, acceptance, weights, weights_patch};
+use tidegate_wire::gateway_api::{Unusable, acceptance, only_silent, weights, weights_patch};
 use tidegate_wire::kubernetes::{Progress, answers_nobody, availability, has, stamped, version_of, version_patch};
+
+/// How long a way back waits for a gateway that never said anything: as long as a way forward waits until it is held.
+const SILENT_MS: u64 = 60_000;
 
 /// A route and what is behind it.
 pub struct Routed {
@@ -149,7 +152,16 @@ impl Traffic for Routed {
         if weights(&route, self.to.rule, &self.to.backends).map_err(|why| self.unusable(&why))? != set {
             return Ok(Standing::Coming(format!("{}: somebody else changed its weights at once", self.to.route)));
         }
-        Ok(standing(acceptance(&route, release.back), &self.to.route))
+        let waited_ms = release.at.since_ms(release.since);
+        let silent = only_silent(&route).filter(|_| release.back && waited_ms >= SILENT_MS);
+        Ok(match silent {
+            Some(name) => Standing::Enough(format!(
+                "{}: {name} has not answered for the route in {} s: all others have taken the way back",
+                self.to.route,
+                waited_ms / 1_000
+            )),
+            None => standing(acceptance(&route, release.back), &self.to.route),
+        })
     }
 
     fn look(&self, release: &Release, candidate_bp: u32) -> Result<Seen, Failure> {

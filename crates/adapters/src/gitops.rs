@@ -4,12 +4,15 @@
 //! commit is pushed onto the branch as it was read; where somebody else was faster it is made again on what is there now. What was
 //! before a release is found in the history, by what its commits say.
 
+mod flux;
+
 use crate::kubernetes::Cluster;
 use crate::traffic::{Pace, Release, Seen, Standing, Traffic};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+use flux::Asked;
 use std::process::{Command, Stdio};
 use tidegate_core::places::{ALL_BP, Place, Unplaced, place, split};
 use tidegate_core::rollout::Role;
@@ -39,8 +42,8 @@ pub struct Committed {
     pub to: GitOps,
     /// Gives the token of the repository.
     pub token: crate::kubernetes::Token,
-    /// The cluster that Argo CD runs in, where it is asked.
-    pub argo_cd: Option<Cluster>,
+    /// The cluster that Argo CD or Flux runs in, where it is asked.
+    pub applier: Option<Cluster>,
 }
 
 /// The file as it is on the branch.
@@ -264,7 +267,15 @@ impl Committed {
         let settle_ms = i64::try_from(self.to.settle_ms).unwrap_or(i64::MAX);
         let (commit, at_s) = self.since(read, release.at.0.saturating_sub(settle_ms).div_euclid(1_000))?;
         let short: String = commit.chars().take(10).collect();
-        if let (Some(cluster), Some(argo)) = (&self.argo_cd, &self.to.argo_cd) {
+        if let (Some(cluster), Some(to)) = (&self.applier, &self.to.flux) {
+            let standing = Asked { cluster, to }.followed(release.back, &|known| self.has(known, &commit))?;
+            return Ok(match standing {
+                Standing::Coming(why) => Standing::Coming(format!("Flux has not applied commit {short}: {why}")),
+                Standing::Failed(why) => Standing::Failed(format!("Flux does not apply commit {short}: {why}")),
+                other => other,
+            });
+        }
+        if let (Some(cluster), Some(argo)) = (&self.applier, &self.to.argo_cd) {
             let path = format!("/apis/argoproj.io/v1alpha1/namespaces/{}/applications/{}", argo.server.namespace, argo.application);
             let application = cluster.get(&path)?;
             return Ok(match self.synced(&application, &commit, release.back)? {
@@ -279,14 +290,18 @@ impl Committed {
         Ok(Standing::Coming(format!("commit {short} is taken for applied {} s after it was made", settle_ms / 1_000)))
     }
 
+    /// Whether a commit is another one, or comes after it.
+    fn has(&self, known: &str, commit: &str) -> Result<bool, Failure> {
+        Ok(self.ran(&mut self.git(&["merge-base", "--is-ancestor", commit, known])?)?.0)
+    }
+
     /// Why an application of Argo CD does not have a commit yet. On the way back its health is not asked for: it may be the version that
     /// is taken away that is ill.
     fn synced(&self, application: &Value, commit: &str, back: bool) -> Result<Option<String>, Failure> {
         let text = |of: &str, key: &str| application["status"][of][key].as_str().unwrap_or("unknown").to_owned();
         let (sync, revision, health) = (text("sync", "status"), text("sync", "revision"), text("health", "status"));
         let known = revision.len() >= 40 && revision.chars().all(|c| c.is_ascii_hexdigit());
-        let after = known && self.ran(&mut self.git(&["merge-base", "--is-ancestor", commit, &revision])?)?.0;
-        if !after {
+        if !known || !self.has(&revision, commit)? {
             return Ok(Some(format!("it is at {revision}")));
         }
         Ok((sync != "Synced" || (health != "Healthy" && !back)).then(|| format!("it is {sync} and {health}")))

@@ -144,6 +144,29 @@ impl Served {
         self.changed(&found, &|| self.is_split(100))
     }
 
+    /// Takes back a first version, which got no requests: what was rolled out before it is the newest again, with everything. A service
+    /// that was made for this version has no other to run, and stays what it was.
+    fn as_found(&self, uri: &str) -> Result<Standing, Failure> {
+        let read = self.read()?;
+        let (at, name) = (storage_uri(&read.service), &self.to.service);
+        match (read.rolled_out_for(), revision(&read.service, Revision::RolledOut)) {
+            (Some(before), _) if before != uri && (at == Some(uri) || at == Some(before)) => self.all_to(before),
+            // Somebody else's.
+            _ if at != Some(uri) => Ok(Standing::There),
+            (None, Some(gone)) => Ok(Standing::Failed(format!(
+                "{name}: nothing says what {gone} was made for, which was rolled out before {uri}: write the `storageUri` that it is to \
+                 have, and take `canaryTrafficPercent` out"
+            ))),
+            (Some(_), _) | (None, None) => self.changed(
+                &|read| match storage_uri(&read.service) {
+                    Some(at) if at == uri => patch(&read.service, uri, None).map_or(Found::There, |patch| Found::Patch(patch, None)),
+                    Some(_) | None => Found::There,
+                },
+                &|| Ok(Standing::There),
+            ),
+        }
+    }
+
     /// Gives the newest revision, made for `newest`, a part beside the one that was rolled out, made for `other`.
     fn shared(&self, newest: &str, other: &str, part: u64) -> Result<Standing, Failure> {
         let found = |read: &Read| {
@@ -188,7 +211,8 @@ impl Traffic for Served {
         match (role, &release.stable) {
             // The newest one goes when it is no longer the newest: stable is, with everything, and no part stays behind.
             (Role::Candidate, Some(stable)) => self.all_to(&self.uri(release, stable)),
-            (Role::Candidate, None) | (Role::Stable | Role::Control, _) => Ok(Standing::There),
+            (Role::Candidate, None) => self.as_found(&self.uri(release, &release.candidate)),
+            (Role::Stable | Role::Control, _) => Ok(Standing::There),
         }
     }
 

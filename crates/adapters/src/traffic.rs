@@ -11,6 +11,8 @@ use tidegate_port::Failure;
 pub enum Standing {
     /// It is so.
     There,
+    /// It is so for all that answered, which is enough, and who was silent.
+    Enough(String),
     /// Not yet, and what it waits for: ask again.
     Coming(String),
     /// It will not be by itself, and why.
@@ -34,6 +36,8 @@ pub struct Release {
     pub moved: bool,
     /// Whether it goes back or has gone.
     pub back: bool,
+    /// Since when the split that it is asked for is wanted, or now.
+    pub since: At,
     /// Where it stands and what was found, for people.
     pub words: String,
     /// Now.

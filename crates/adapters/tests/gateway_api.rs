@@ -48,6 +48,7 @@ fn release(stable: &str, candidate: &str, moved: bool) -> Release {
         moved,
         back: false,
         words: "canary".to_owned(),
+        since: At(0),
         at: At(0),
     }
 }
@@ -58,7 +59,7 @@ fn there(mut ask: impl FnMut() -> Result<Standing, tidegate_port::Failure>) -> u
         match ask().unwrap() {
             Standing::There => return times,
             Standing::Coming(_) => {}
-            Standing::Failed(why) => panic!("{why}"),
+            Standing::Enough(why) | Standing::Failed(why) => panic!("{why}"),
         }
     }
     panic!("it never was there");
@@ -258,4 +259,20 @@ fn a_split_is_in_force_when_every_gateway_of_the_route_has_answered() {
         last = driver.split(&release("1", "2", true), 500).unwrap();
     }
     assert_eq!(last, Standing::Coming("shop: inner has not answered for the route yet".to_owned()));
+}
+
+#[test]
+fn a_silent_gateway_holds_what_goes_forward_and_not_what_goes_back() {
+    let cluster = Cluster::with_route();
+    let driver = driver(&cluster, TOKEN);
+    there(|| driver.load(&release("1", "2", false), Role::Candidate));
+    cluster.edit(&route(), |route| route["spec"]["parentRefs"] = json!([{ "name": "edge" }, { "name": "inner" }]));
+    let asked = |back, ms| Release { back, at: At(ms), ..release("1", "2", true) };
+    let last = |back, ms, bp| (0..20).map(|_| driver.split(&asked(back, ms), bp).unwrap()).last().unwrap();
+    let waits = Standing::Coming("shop: inner has not answered for the route yet".to_owned());
+    assert_eq!(last(false, 600_000, 500), waits, "however long it takes");
+    assert_eq!(last(true, 59_999, 0), waits);
+    let Standing::Enough(why) = last(true, 60_000, 0) else { panic!("it is held up") };
+    assert_eq!(why, "shop: inner has not answered for the route in 60 s: all others have taken the way back");
+    assert_eq!(cluster.weights(), [10_000, 0]);
 }

@@ -5,7 +5,7 @@
 mod cluster;
 
 use cluster::{Cluster, TOKEN};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -16,7 +16,7 @@ use tidegate_adapters::traffic::{Release, Standing, Traffic};
 use tidegate_core::id::At;
 use tidegate_core::rollout::Role;
 use tidegate_port::FailureKind;
-use tidegate_wire::config::{ApiServer, ArgoCd, GitOps, Slot};
+use tidegate_wire::config::{ApiServer, ArgoCd, Flux, GitOps, Slot};
 
 const VALUES: &str =
     "# what the shop serves\nblue:   # left\n  version: \"1\"\n  weight:  100   # percent\ngreen: { version: v0, weight: 0 }\nother: é\n";
@@ -86,10 +86,11 @@ impl Origin {
                 total: 100,
                 settle_ms: 60_000,
                 argo_cd: None,
+                flux: None,
                 ready_within_ms: 1,
             },
             token: Box::new(|| Ok(None)),
-            argo_cd: None,
+            applier: None,
         }
     }
 }
@@ -104,8 +105,14 @@ fn release(number: u64, stable: &str, candidate: &str, moved: bool, at: At) -> R
         moved,
         back: false,
         words: "canary, step 1; verdict continue: nothing speaks against it".to_owned(),
+        since: at,
         at,
     }
+}
+
+fn asked(cluster: &Cluster) -> Option<kubernetes::Cluster> {
+    let http = Box::new(CurlTrusting::default());
+    Some(kubernetes::Cluster { http, server: cluster.serve(), token: Box::new(|| Ok(Some(TOKEN.to_owned()))) })
 }
 
 #[track_caller]
@@ -248,8 +255,7 @@ fn argo_cd_says_when_a_commit_is_applied() {
     let mut driver = origin.driver();
     let server = ApiServer { url: None, token: None, ca: None, namespace: "argocd".to_owned() };
     driver.to.argo_cd = Some(ArgoCd { server, application: "shop".to_owned() });
-    let http = Box::new(CurlTrusting::default());
-    driver.argo_cd = Some(kubernetes::Cluster { http, server: cluster.serve(), token: Box::new(|| Ok(Some(TOKEN.to_owned()))) });
+    driver.applier = asked(&cluster);
     let load = || driver.load(&release(2, "1", "2", false, NOW), Role::Candidate);
     coming(load(), &format!("it is at {begin}"));
     // A commit of others after ours has ours in it.
@@ -287,4 +293,82 @@ fn what_others_commit_to_the_file_begins_no_wait_anew() {
     coming(load(61_000), "is taken for applied 60 s after it was made");
     coming(load(120_000), "is taken for applied 60 s after it was made");
     assert_eq!(load(122_000).unwrap(), Standing::There);
+}
+
+/// An object of Flux as it is after it was reconciled.
+fn reconciled(kind: &str, status: Value) -> Value {
+    json!({ "kind": kind, "metadata": { "name": "shop", "namespace": "flux-system", "generation": 2 }, "spec": { "interval": "1m" }, "status": status })
+}
+
+fn status(revision: &str, ready: &str, reason: &str) -> Value {
+    json!({ "observedGeneration": 2, "lastAppliedRevision": revision, "lastAttemptedRevision": revision,
+        "conditions": [{ "type": "Ready", "status": ready, "reason": reason, "message": "why", "observedGeneration": 2 }] })
+}
+
+#[test]
+fn flux_says_when_a_commit_is_applied() {
+    let origin = Origin::new();
+    let cluster = Cluster::default();
+    let kustomization = "/apis/kustomize.toolkit.fluxcd.io/v1/namespaces/flux-system/kustomizations/shop";
+    let helm = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/shop/helmreleases/ranker";
+    // As the controllers left it, and not followed by anything here.
+    let put = |path: &str, kind: &str, status: Value| drop(cluster.state().objects.insert(path.to_owned(), reconciled(kind, status)));
+    let revision = |commit: &str| format!("main@sha1:{commit}");
+    let newest = || origin.git(&["rev-parse", "main"]).trim().to_owned();
+    put(kustomization, "Kustomization", status(&revision(&newest()), "True", "ReconciliationSucceeded"));
+    let mut driver = origin.driver();
+    let server = ApiServer { url: None, token: None, ca: None, namespace: "flux-system".to_owned() };
+    driver.to.flux = Some(Flux { server, kustomization: Some("shop".to_owned()), helm_release: None, helm_namespace: None });
+    driver.applier = asked(&cluster);
+    let load = |driver: &Committed| driver.load(&release(2, "1", "2", false, NOW), Role::Candidate);
+    let back = Release { back: true, ..release(2, "1", "2", true, NOW) };
+    let begin = newest();
+    coming(load(&driver), &format!("Kustomization shop: it is at {}", revision(&begin)));
+    // One of others after ours has ours in it.
+    origin.commit("shop/run.sh", "exit 1\n", "theirs");
+    put(kustomization, "Kustomization", status(&revision(&newest()), "Unknown", "Progressing"));
+    coming(load(&driver), "Kustomization shop: it is not ready: Progressing: why");
+    put(kustomization, "Kustomization", status(&revision(&newest()), "True", "ReconciliationSucceeded"));
+    assert_eq!(load(&driver).unwrap(), Standing::There);
+    // Then the HelmRelease that it applied has to be ready.
+    let flux = driver.to.flux.as_mut().unwrap();
+    (flux.helm_release, flux.helm_namespace) = (Some("ranker".to_owned()), Some("shop".to_owned()));
+    put(helm, "HelmRelease", status("6.6.1", "False", "UpgradeFailed"));
+    coming(load(&driver), "HelmRelease ranker: it is not ready: UpgradeFailed: why");
+    put(helm, "HelmRelease", status("6.6.1", "True", "UpgradeSucceeded"));
+    assert_eq!(load(&driver).unwrap(), Standing::There);
+    // Suspended it never applies.
+    cluster.state().objects.get_mut(kustomization).unwrap()["spec"]["suspend"] = json!(true);
+    let Standing::Failed(why) = load(&driver).unwrap() else { panic!("it is waited for") };
+    assert!(why.contains("Kustomization shop: it is suspended"), "{why}");
+    // The way back: what is applied and ill counts.
+    driver.to.flux.as_mut().unwrap().helm_release = None;
+    put(kustomization, "Kustomization", status(&revision(&begin), "False", "HealthCheckFailed"));
+    coming(driver.split(&back, 0), &format!("it is at {}", revision(&begin)));
+    cluster.state().objects.get_mut(kustomization).unwrap()["status"]["lastAttemptedRevision"] = json!(revision(&newest()));
+    assert_eq!(driver.split(&back, 0).unwrap(), Standing::There);
+    coming(load(&driver), &format!("it is at {}", revision(&begin)));
+}
+
+#[test]
+fn a_chart_from_git_names_its_commit() {
+    let origin = Origin::new();
+    let cluster = Cluster::default();
+    let helm = "/apis/helm.toolkit.fluxcd.io/v2/namespaces/flux-system/helmreleases/ranker";
+    let deployed = |version: &str| {
+        let mut release = reconciled("HelmRelease", status("x", "True", "UpgradeSucceeded"));
+        release["status"]["history"] = json!([{ "chartVersion": version, "status": "deployed" }]);
+        cluster.state().objects.insert(helm.to_owned(), release);
+    };
+    let mut driver = origin.driver();
+    let server = ApiServer { url: None, token: None, ca: None, namespace: "flux-system".to_owned() };
+    driver.to.flux = Some(Flux { server, kustomization: None, helm_release: Some("ranker".to_owned()), helm_namespace: None });
+    driver.applier = asked(&cluster);
+    let load = || driver.load(&release(2, "1", "2", false, NOW), Role::Candidate);
+    deployed("1.0.0");
+    coming(load(), "it is at 1.0.0, which names no commit: name the `kustomization`");
+    deployed("1.0.0+0cc9a8446c95");
+    coming(load(), "HelmRelease ranker: it is at 1.0.0+0cc9a8446c95");
+    deployed(&format!("1.0.0+{}", &origin.git(&["rev-parse", "main"])[..12]));
+    assert_eq!(load().unwrap(), Standing::There);
 }

@@ -36,6 +36,7 @@ fn release(stable: &str, candidate: &str, moved: bool) -> Release {
         moved,
         back: false,
         words: "canary".to_owned(),
+        since: At(0),
         at: At(0),
     }
 }
@@ -49,7 +50,7 @@ fn there(cluster: &Cluster, held: &dyn Fn(&Value) -> bool, mut ask: impl FnMut()
         match standing {
             Standing::There => return,
             Standing::Coming(_) => {}
-            Standing::Failed(why) => panic!("{why}"),
+            Standing::Enough(why) | Standing::Failed(why) => panic!("{why}"),
         }
     }
     panic!("it never was there: {:#}", cluster.object(&inference_service()));
@@ -149,6 +150,52 @@ fn what_is_not_as_recorded_is_told() {
     }
     assert_eq!(last, Standing::Failed("ranker: BlockedByFailedLoad: ModelLoadFailed: no such key".to_owned()));
     there(&cluster, &|now| part(&cluster, now, "s3://models/m/1") == 100, || driver.unload(&release("1", "2", true), Role::Candidate));
+}
+
+#[test]
+fn a_first_version_that_fails_leaves_nothing_behind() {
+    let cluster = Cluster::with_inference_service("s3://models/m/0");
+    let driver = driver(&cluster);
+    let first = |back| Release { stable: None, back, ..release("", "1", false) };
+    cluster.state().broken = vec!["s3://models/m/1".to_owned()];
+    let load = || {
+        let mut last = driver.load(&first(false), Role::Candidate).unwrap();
+        while let Standing::Coming(_) = last {
+            last = driver.load(&first(false), Role::Candidate).unwrap();
+        }
+        assert!(matches!(&last, Standing::Failed(why) if why.contains("BlockedByFailedLoad")), "{last:?}");
+    };
+    load();
+    assert_eq!(predictor(&cluster)["canaryTrafficPercent"], 0);
+    let all_along = |now: &Value| part(&cluster, now, "s3://models/m/0") == 100;
+    there(&cluster, &all_along, || driver.unload(&first(true), Role::Candidate));
+    assert_eq!(predictor(&cluster), served("s3://models/m/0"), "what ran before the release runs again");
+    assert_eq!(driver.unload(&first(true), Role::Candidate).unwrap(), Standing::There);
+    // What ran before is not to be guessed.
+    load();
+    let rolled_out = cluster.object(&inference_service())["status"]["components"]["predictor"]["latestRolledoutRevision"].clone();
+    let number = rolled_out.as_str().unwrap().rsplit('-').next().unwrap().parse().unwrap();
+    cluster.state().objects.remove(&revision(number));
+    let Standing::Failed(why) = driver.unload(&first(true), Role::Candidate).unwrap() else { panic!("it was guessed") };
+    assert!(why.contains("which was rolled out before s3://models/m/1"), "{why}");
+    assert_eq!(predictor(&cluster)["canaryTrafficPercent"], 0, "it still gets nothing");
+}
+
+#[test]
+fn a_service_that_was_made_for_a_first_version_stays_what_it_was() {
+    let cluster = Cluster::with_inference_service("s3://models/m/1");
+    let driver = driver(&cluster);
+    let first = Release { stable: None, back: true, ..release("", "1", false) };
+    there(&cluster, &|_| true, || driver.load(&first, Role::Candidate));
+    there(&cluster, &|_| true, || driver.unload(&first, Role::Candidate));
+    assert_eq!(predictor(&cluster), served("s3://models/m/1"));
+    // What somebody else began meanwhile is theirs.
+    cluster.edit(&inference_service(), |service| {
+        service["spec"]["predictor"]["model"]["storageUri"] = json!("s3://models/m/9");
+        service["spec"]["predictor"]["canaryTrafficPercent"] = json!(20);
+    });
+    there(&cluster, &|_| true, || driver.unload(&first, Role::Candidate));
+    assert_eq!(predictor(&cluster)["canaryTrafficPercent"], 20);
 }
 
 fn revision(number: u32) -> String {

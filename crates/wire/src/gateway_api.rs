@@ -78,20 +78,43 @@ fn parent<'v>(of: &'v Value, route: &'v Value) -> Parent<'v> {
     (kind.0, kind.1, text("namespace", own), text("name", "its gateway"), text("sectionName", ""), number(of, "port"))
 }
 
+/// The gateway that the route names and that has never said anything of it: it sends no requests by it.
+fn silent(route: &Value) -> Option<&str> {
+    let answered: Vec<Parent<'_>> =
+        list(route, "status", "parents").iter().filter_map(|a| Some(parent(a.get("parentRef")?, route))).collect();
+    list(route, "spec", "parentRefs").iter().map(|of| parent(of, route)).find(|named| !answered.contains(named)).map(|named| named.3)
+}
+
+fn list<'v>(route: &'v Value, of: &str, key: &str) -> &'v [Value] {
+    route.get(of).and_then(|s| s.get(key)).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Who holds up a way back that all who answered have taken, where one that never said anything is all that is missing. Whoever took
+/// an older state of the route may still send requests by it, and is no such one.
+#[must_use]
+pub fn only_silent(route: &Value) -> Option<String> {
+    let name = silent(route)?;
+    (answers(route, true) == Progress::There).then(|| name.to_owned())
+}
+
 /// Whether every gateway that the route names has taken it as it is now. On the way `back` references that cannot be resolved do not
 /// matter: the backend that is missing may be the one that gets nothing any more.
 #[must_use]
 pub fn acceptance(route: &Value, back: bool) -> Progress {
+    match (answers(route, back), silent(route)) {
+        (Progress::There, Some(name)) => Progress::Coming(format!("{name} has not answered for the route yet")),
+        (found, _) => found,
+    }
+}
+
+/// What those that answered say.
+fn answers(route: &Value, back: bool) -> Progress {
     let generation = number(route.get("metadata").unwrap_or(&Value::Null), "generation");
-    let list =
-        |of: &str, key: &str| route.get(of).and_then(|s| s.get(key)).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let answers = list("status", "parents");
+    let answers = list(route, "status", "parents");
     if answers.is_empty() {
         return Progress::Coming("no gateway has answered for the route yet".to_owned());
     }
-    let answered: Vec<Parent<'_>> = answers.iter().filter_map(|a| Some(parent(a.get("parentRef")?, route))).collect();
-    let silent = list("spec", "parentRefs").iter().map(|of| parent(of, route)).find(|named| !answered.contains(named));
-    let mut coming = silent.map(|silent| format!("{} has not answered for the route yet", silent.3));
+    let mut coming = None;
     for answer in answers {
         let name = answer.get("parentRef").map_or("its gateway", |of| parent(of, route).3);
         let conditions = answer.get("conditions");
@@ -220,7 +243,14 @@ mod tests {
         answer["parentRef"] = json!({ "group": "gateway.networking.k8s.io", "kind": "Gateway", "namespace": "shop", "name": "inner" });
         two["status"]["parents"].as_array_mut().unwrap().push(answer);
         assert!(matches!(acceptance(&two, true), Progress::Coming(_)), "it answered for another listener");
+        // It is all that a way back lacks, until another one has not taken what is there now.
+        assert_eq!(only_silent(&two).as_deref(), Some("inner"));
+        two["status"]["parents"][0]["conditions"][0]["observedGeneration"] = json!(2);
+        assert_eq!(only_silent(&two), None);
+        two["status"]["parents"][0]["conditions"][0]["observedGeneration"] = json!(3);
         two["status"]["parents"][1]["parentRef"]["sectionName"] = json!("https");
-        assert_eq!(acceptance(&two, false), Progress::There);
+        assert_eq!((acceptance(&two, false), only_silent(&two)), (Progress::There, None));
+        two["status"]["parents"] = json!([]);
+        assert_eq!(only_silent(&two), None, "nobody has taken it");
     }
 }

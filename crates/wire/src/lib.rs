@@ -8,6 +8,7 @@ pub mod comment;
 pub mod config;
 pub mod contract;
 pub mod dvc;
+pub mod flux;
 pub mod foreign;
 pub mod freeze;
 pub mod gateway_api;

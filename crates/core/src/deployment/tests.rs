@@ -267,9 +267,33 @@ fn what_became_of_it_is_reported_once_each() {
         (&back, Some(Outcome::Success), None),
         (&gone, Some(Outcome::Success), Some(Outcome::Inactive)),
         (&gone, Some(Outcome::Inactive), None),
+        // Tried again.
+        (&forward, Some(Outcome::Failure), Some(Outcome::InProgress)),
+        (&forward, Some(Outcome::Inactive), Some(Outcome::InProgress)),
+        (&back, Some(Outcome::Failure), None),
     ] {
         assert_eq!(Outcome::of(phase, reported), wanted, "{phase:?} {reported:?}");
     }
+}
+
+#[test]
+fn what_became_of_it_is_told_though_the_next_release_has_begun() {
+    use crate::rollout::{Cause, Forward, Phase};
+    let next = Phase::Forward { forward: Forward::Shadow };
+    let gone = Phase::RolledBack { cause: Cause::CandidateFailed { reason: "x".to_owned() } };
+    let among = |releases: &[(&str, &Phase)], reported| Outcome::among("3", releases.iter().copied(), reported);
+    let (begun, good, bad, over) =
+        (Some(Outcome::InProgress), Some(Outcome::Success), Some(Outcome::Failure), Some(Outcome::Inactive));
+    assert_eq!(among(&[("4", &next), ("3", &Phase::Done)], begun), good);
+    assert_eq!(among(&[("4", &next), ("3", &Phase::Done)], good), None, "it still serves");
+    assert_eq!(among(&[("4", &next), ("3", &gone)], begun), bad);
+    assert_eq!(among(&[("5", &next), ("4", &Phase::Done), ("3", &Phase::Done)], begun), good, "each in its turn");
+    assert_eq!(among(&[("5", &next), ("4", &Phase::Done), ("3", &Phase::Done)], good), over);
+    assert_eq!(among(&[("4", &Phase::Done), ("3", &Phase::Done)], over), None);
+    assert_eq!(among(&[("4", &gone), ("3", &Phase::Done)], over), good, "what replaced it was undone");
+    assert_eq!(among(&[("4", &Phase::Done), ("3", &gone)], bad), None);
+    assert_eq!(among(&[("3", &next), ("4", &Phase::Done), ("3", &gone)], bad), begun, "the newest release of it counts");
+    assert_eq!(among(&[("4", &Phase::Done)], good), None, "none of it is known");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 use super::evidence::OneSample;
 use super::sparse;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Beside the counts of a tick.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -123,9 +124,102 @@ impl ScoreHistogram {
     }
 }
 
+/// Most buckets of both arms together in one tick. Ticks of a release are kept in one file: with so many each, it holds what is judged.
+pub const SCORE_BUCKETS_MAX: usize = 256;
+
+/// Merges neighbouring buckets of both arms until there are at most [`SCORE_BUCKETS_MAX`] of them.
+///
+/// What is merged is chosen by the counts of both arms together, and both are merged alike: which arm a score is of plays no part, so
+/// what is compared stays a fair comparison. Each score moves to the upper end of what its bucket was merged with: none falls below
+/// the bound of its bucket. Buckets with many scores stay as they are, and what is merged holds at most one part in
+/// `SCORE_BUCKETS_MAX / 2 - 1` of all scores: no share above or up to a threshold moves by more than that, in either arm.
+pub fn bound(arms: &mut [ScoreHistogram; 2]) {
+    let mut together: BTreeMap<u16, u64> = BTreeMap::new();
+    for (bucket, count) in arms.iter().flat_map(|arm| &arm.0) {
+        *together.entry(*bucket).or_default() += u64::from(*count);
+    }
+    if together.len() <= SCORE_BUCKETS_MAX {
+        return;
+    }
+    // Two neighbours hold more than this, so that there are fewer than twice as many as it goes into all of them.
+    let most = together.values().sum::<u64>().div_ceil(SCORE_BUCKETS_MAX as u64 / 2 - 1);
+    let (mut ends, mut held) = (vec![], 0);
+    for (bucket, count) in &together {
+        match ends.last_mut() {
+            Some(end) if held + count <= most => *end = *bucket,
+            _ => {
+                ends.push(*bucket);
+                held = 0;
+            }
+        }
+        held += count;
+    }
+    for arm in arms {
+        let mut merged = ScoreHistogram::default();
+        for (bucket, count) in &arm.0 {
+            let end = ends.get(ends.partition_point(|end| end < bucket)).unwrap_or(bucket);
+            sparse::add(&mut merged.0, *end, *count);
+        }
+        *arm = merged;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+
+    fn histogram(counts: &[(u16, u32)]) -> ScoreHistogram {
+        let mut all = ScoreHistogram::default();
+        counts.iter().for_each(|(bucket, count)| sparse::add(&mut all.0, *bucket, *count));
+        all
+    }
+
+    #[test]
+    fn few_buckets_stay_as_they_are() {
+        let all: Vec<(u16, u32)> = (0..256).map(|i| (i * 7, 1)).collect();
+        let mut arms = [histogram(&all), histogram(&all[..9])];
+        let before = arms.clone();
+        bound(&mut arms);
+        assert_eq!(arms, before);
+    }
+
+    #[test]
+    fn scores_of_every_size_fit_into_a_line() {
+        // As many buckets as there are, of either arm.
+        let every: Vec<(u16, u32)> = (0..8_833).map(|bucket| (bucket, 1_000)).collect();
+        let mut arms = [histogram(&every), histogram(&every)];
+        let wide = serde_json::to_vec(&arms).unwrap().len();
+        bound(&mut arms);
+        let narrow = serde_json::to_vec(&arms).unwrap().len();
+        assert!(wide > 100_000 && narrow < 8_000, "{wide} bytes, {narrow} bytes");
+        assert!(arms.iter().all(|arm| arm.total() == 8_833_000));
+    }
+
+    proptest! {
+        #[test]
+        fn no_share_moves_by_much_and_both_arms_move_alike(
+            one in prop::collection::vec((0_u16..8_833, 1_u32..50), 0..1_500),
+            other in prop::collection::vec((0_u16..8_833, 1_u32..50), 0..1_500),
+            at in 0_u16..8_833,
+        ) {
+            let before = [histogram(&one), histogram(&other)];
+            let mut after = before.clone();
+            bound(&mut after);
+            let buckets: std::collections::BTreeSet<u16> = after.iter().flat_map(|arm| &arm.0).map(|b| b.0).collect();
+            prop_assert!(buckets.len() <= SCORE_BUCKETS_MAX);
+            let all: u64 = before.iter().map(ScoreHistogram::total).sum();
+            for (before, after) in before.iter().zip(&after) {
+                prop_assert_eq!(before.total(), after.total());
+                let (was, is) = (before.above(at), after.above(at));
+                prop_assert!(was <= is && is - was <= all.div_ceil(127), "{} became {} of {}", was, is, all);
+            }
+            // The same whichever arm is which.
+            let mut turned = [before[1].clone(), before[0].clone()];
+            bound(&mut turned);
+            prop_assert_eq!([&turned[1], &turned[0]], [&after[0], &after[1]]);
+        }
+    }
 
     #[test]
     fn buckets_keep_the_order_of_scores_and_hold_what_they_say() {

@@ -22,7 +22,7 @@ mod verdict;
 
 pub use assess::{JUDGE_VERSION, recompute};
 pub use batches::{Batch, BatchAssessment, BatchError, BatchSettings, Look, Moments, judge_batches};
-pub use beside::{Beside, LabelCounts, MetricPair, ScoreHistogram};
+pub use beside::{Beside, LabelCounts, MetricPair, SCORE_BUCKETS_MAX, ScoreHistogram, bound};
 pub use counts::{Arms, CountsAssessment, Interval, alone, for_counts, for_latencies, judge_arms, judge_counts, tick_of};
 pub use evidence::{ArmCounts, BUCKETS, BUCKETS_PER_OCTAVE, LatencyHistogram, Mode, OneSample, PairCounts, Tick};
 pub use guardrails::{Offline, applies};

@@ -178,6 +178,7 @@ impl About for train::Event {
             train::Event::Departed { .. } => Some(Topic::Started),
             train::Event::TurnedBack { .. } => Some(Topic::RollingBack),
             train::Event::Arrived { approvals, .. } if *approvals > 0 => Some(Topic::Asked),
+            train::Event::Approved { .. } => Some(Topic::Approved),
             train::Event::Asked { .. } => Some(Topic::Page),
             train::Event::Checked { fit, .. } if !fit.allows() => Some(Topic::Page),
             // Each release tells the rest itself.
@@ -190,7 +191,7 @@ impl About for train::OrderEvent {
     fn topic(&self) -> Option<Topic> {
         match self {
             train::OrderEvent::Proposed { .. } => Some(Topic::Asked),
-            train::OrderEvent::Accepted { .. } => None,
+            train::OrderEvent::Accepted { .. } => Some(Topic::Approved),
         }
     }
 }

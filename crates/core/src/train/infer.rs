@@ -16,6 +16,11 @@ pub const EVIDENCE_MAX: usize = 3;
 pub const IGNORED_MAX: usize = 30;
 /// Longest piece of evidence, in bytes.
 const TEXT_BYTES_MAX: usize = 120;
+/// Most names of services in a sentence on what was left out.
+const NAMES_MAX: usize = 10;
+/// Most kinds of what was left out and is not listed, and the longest one, in bytes.
+const KINDS_MAX: usize = 3;
+const KIND_BYTES_MAX: usize = 50;
 
 /// What a span is to the call that it belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +53,7 @@ pub struct Span {
 }
 
 /// Somebody needs somebody else, and how that is known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Finding {
     /// Who needs it.
     pub service: String,
@@ -171,12 +176,11 @@ pub fn propose(findings: &[Finding], members: Option<&[String]>, mut ignored: Ve
         return Err(NoProposal::Services(services.len()));
     }
     let others: Vec<&str> = named.difference(&services).copied().collect();
-    if !others.is_empty() {
-        ignored.push(format!("not in the train: {}", others.join(", ")));
-    }
     let unnamed: Vec<&str> = services.difference(&named).copied().collect();
-    if !unnamed.is_empty() {
-        ignored.push(format!("nothing is known of {}: they come in no order", unnamed.join(", ")));
+    // First: it is about services, and what follows about single lines of files.
+    let about = [(&unnamed, "nothing is known of ", ": they come in no order"), (&others, "not in the train: ", "")];
+    for (all, before, after) in about.into_iter().filter(|(all, ..)| !all.is_empty()) {
+        ignored.insert(0, format!("{before}{}{after}", listed(all)));
     }
     let edges: Vec<Edge> = services.iter().flat_map(|service| edges_of(&graph, &services, service)).collect();
     let reach: BTreeMap<&str, BTreeSet<&str>> = services.iter().map(|service| (*service, reached(&edges, service))).collect();
@@ -191,8 +195,36 @@ pub fn propose(findings: &[Finding], members: Option<&[String]>, mut ignored: Ve
         return Err(NoProposal::Edges(edges.len()));
     }
     let services = services.iter().map(|service| (*service).to_owned()).collect();
-    let ignored = ignored.iter().take(IGNORED_MAX).map(|why| line(why, TEXT_BYTES_MAX * 2)).collect();
-    Ok(Proposal { services, edges, cycles: cycles.into_iter().collect(), ignored })
+    Ok(Proposal { services, edges, cycles: cycles.into_iter().collect(), ignored: shortened(&ignored) })
+}
+
+/// Names, as many as are shown, and how many others there are.
+fn listed(names: &[&str]) -> String {
+    let shown = names.iter().take(NAMES_MAX).copied().collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(NAMES_MAX);
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
+}
+
+/// What was left out, as much as a proposal has; where that is not all, first how many sentences are not there, and of which kinds.
+fn shortened(ignored: &[String]) -> Vec<String> {
+    let lines = |all: &[String]| all.iter().map(|why| line(why, TEXT_BYTES_MAX * 2)).collect::<Vec<_>>();
+    let (shown, rest) = ignored.split_at(ignored.len().min(IGNORED_MAX));
+    if rest.is_empty() {
+        return lines(shown);
+    }
+    let (shown, rest) = ignored.split_at(IGNORED_MAX - 1);
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for why in rest {
+        // Before it stands which file it is about.
+        *kinds.entry(why.split_once(": ").map_or(why.as_str(), |(_, kind)| kind)).or_default() += 1;
+    }
+    let mut most: Vec<(&str, usize)> = kinds.into_iter().collect();
+    most.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
+    let told: Vec<String> = most.iter().take(KINDS_MAX).map(|(kind, n)| format!("{n} of \"{}\"", line(kind, KIND_BYTES_MAX))).collect();
+    let others = if most.len() > KINDS_MAX { format!(", and {} other kinds", most.len() - KINDS_MAX) } else { String::new() };
+    let mut all = vec![line(&format!("{} more that were left out are not listed: {}{others}", rest.len(), told.join(", ")), TEXT_BYTES_MAX * 2)];
+    all.extend(lines(shown));
+    all
 }
 
 /// What a member comes after: what it needs, and through those that are no members what they need.

@@ -84,7 +84,7 @@ fn who_calls_comes_after_who_is_called_through_those_that_are_no_members_too() {
     let some = propose(&findings, Some(&members), vec!["2 spans".to_owned()]).unwrap();
     assert_eq!(edges(&some), ["page after ranker"]);
     assert_eq!(some.edges[0].evidence, ["proxy calls ranker, through proxy"]);
-    assert_eq!(some.ignored, ["2 spans", "not in the train: features, proxy", "nothing is known of other: they come in no order"]);
+    assert_eq!(some.ignored, ["not in the train: features, proxy", "nothing is known of other: they come in no order", "2 spans"]);
     assert_eq!(propose(&[], None, vec![]).unwrap_err(), NoProposal::Nothing);
     let many: Vec<Finding> = (0..60).map(|i| needs(&format!("s{i}"), "x")).collect();
     assert_eq!(propose(&many, None, vec![]).unwrap_err(), NoProposal::Services(61));
@@ -182,4 +182,37 @@ fn what_has_no_order_is_not_proposed() {
         reason.clear();
     }
     assert_eq!(Orders::decide(&OrderState::default(), &empty).unwrap_err(), OrderRefused::NoReason("propose"));
+}
+
+#[test]
+fn what_is_not_listed_is_counted_first_and_by_its_kind() {
+    let ignored = |n: usize, kind: &str| (0..n).map(|i| format!("{kind}-{i}.yaml: {kind} does not say who calls whom")).collect::<Vec<_>>();
+    let mut all = ignored(IGNORED_MAX, "kind Secret");
+    assert_eq!(propose(&[needs("page", "ranker")], None, all.clone()).unwrap().ignored, all, "it is all there");
+    all.extend(ignored(7, "kind ConfigMap"));
+    all.push("2 spans name no service".to_owned());
+    let found = propose(&[needs("page", "ranker")], None, all.clone()).unwrap().ignored;
+    let first = "9 more that were left out are not listed: 7 of \"kind ConfigMap does not say who calls whom\", 1 of \"2 spans name no \
+                 service\", 1 of \"kind Secret does not say who calls whom\"";
+    assert_eq!((found.len(), found[0].as_str(), &found[1..]), (IGNORED_MAX, first, &all[..IGNORED_MAX - 1]));
+    let many: Vec<Finding> = (0..12).map(|i| needs("page", &format!("other-{i:02}"))).collect();
+    let found = propose(&many, Some(&["page".to_owned()]), vec![]).unwrap().ignored;
+    assert!(found[0].starts_with("not in the train: other-00, ") && found[0].ends_with("other-09 and 2 more"), "{}", found[0]);
+}
+
+#[test]
+fn who_has_left_the_train_is_passed_through() {
+    let chain = [needs("page", "proxy"), needs("proxy", "ranker"), needs("ranker", "features")];
+    let proposal = propose(&chain, None, vec![]).unwrap();
+    let proposed = Proposed { proposal, digest: Digest::of(b"x"), by: "ada".to_owned(), reason: "why".to_owned(), at: At(1) };
+    let accepted = Accepted { proposed, by: "grace".to_owned(), reason: "so".to_owned(), at: At(2) };
+    let state = OrderState { proposed: None, accepted: Some(accepted) };
+    let ordered = |services: &[&str]| {
+        let cars: Vec<Car> = services.iter().map(|s| Car { service: (*s).to_owned(), ..Car::default() }).collect();
+        let of = |car: Car| format!("{} after {}", car.service, car.after.join("+"));
+        state.ordered(&cars).unwrap().into_iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(ordered(&["page", "ranker"]), ["page after ranker", "ranker after "]);
+    assert_eq!(ordered(&["features", "page"]), ["features after ", "page after features"]);
+    assert_eq!(ordered(&["page", "proxy", "ranker"]), ["page after proxy", "proxy after ranker", "ranker after "]);
 }

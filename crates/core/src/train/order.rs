@@ -11,6 +11,7 @@ use crate::id::{At, Digest};
 use crate::line::line;
 use crate::machine::Machine;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// Longest reason that is kept, in bytes.
 const TEXT_BYTES_MAX: usize = 1_000;
@@ -159,10 +160,23 @@ impl OrderState {
         if let Some(new) = cars.iter().find(|car| !proposal.services.contains(&car.service)) {
             return Err(format!("`{}` was not in it when its order was accepted: propose and accept one with it: {propose}", new.service));
         }
-        let is_in = |service: &str| cars.iter().any(|car| car.service == service);
-        let after = |car: &Car| proposal.after(&car.service).filter(|e| is_in(&e.after)).map(|e| e.after.clone()).collect();
-        Ok(cars.iter().map(|car| Car { after: after(car), ..car.clone() }).collect())
+        Ok(cars.iter().map(|car| Car { after: before(proposal, cars, &car.service), ..car.clone() }).collect())
     }
+}
+
+/// The services of a train that one comes after: through those that were in the accepted order and have left the train, too.
+fn before(proposal: &Proposal, cars: &[Car], service: &str) -> Vec<String> {
+    let (mut look, mut seen, mut found) = (vec![service], BTreeSet::from([service]), BTreeSet::new());
+    while let Some(at) = look.pop() {
+        for edge in proposal.after(at).filter(|edge| seen.insert(&edge.after)) {
+            if cars.iter().any(|car| car.service == edge.after) {
+                found.insert(edge.after.clone());
+            } else {
+                look.push(&edge.after);
+            }
+        }
+    }
+    found.into_iter().collect()
 }
 
 /// Orders of the trains of one name.

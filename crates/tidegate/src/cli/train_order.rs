@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use tidegate_core::train::{Proposal, Span, calls, propose};
-use tidegate_wire::order::{FILE_BYTES_MAX, SPANS_MAX, manifests, traces};
+use tidegate_wire::order::{FILE_BYTES_MAX, ManifestReader, Mistakes, SPANS_MAX, traces};
 
 /// Most files that are read.
 const FILES_MAX: usize = 200;
@@ -143,22 +143,26 @@ fn proposal(context: &Context, sources: &Sources, members: Option<&[String]>) ->
     if sources.traces.len() + sources.manifests.len() > FILES_MAX {
         return Err(failure(exit::USAGE, format!("infer an order: at most {FILES_MAX} files are read at once")));
     }
-    let read = |files: &[PathBuf]| files.iter().map(|file| text(&context.dir, file)).collect::<Result<Vec<_>>>();
-    let (mut spans, mut wrong): (Vec<Span>, Vec<String>) = (vec![], vec![]);
-    for (file, text) in read(&sources.traces)? {
+    // One file after the other: no more than one is kept at a time.
+    let (mut spans, mut wrong): (Vec<Span>, Mistakes) = (vec![], Mistakes::default());
+    for file in &sources.traces {
+        let (file, text) = text(&context.dir, file)?;
         match traces(&file, &text) {
             Ok(more) => spans.extend(more),
-            Err(mistakes) => wrong.push(mistakes.to_string()),
+            Err(mistakes) => wrong.extend(mistakes),
         }
         if spans.len() > SPANS_MAX {
             return Err(failure(exit::USAGE, format!("infer an order: there are more than {SPANS_MAX} spans: give fewer files")));
         }
     }
-    let files = read(&sources.manifests)?;
-    let written = manifests(files.iter().map(|(file, text)| (file.as_str(), text.as_str())));
-    let written = written.map_err(|mistakes| wrong.push(mistakes.to_string())).unwrap_or_default();
+    let mut reader = ManifestReader::default();
+    for file in &sources.manifests {
+        let (file, text) = text(&context.dir, file)?;
+        reader.read(&file, &text);
+    }
+    let written = reader.finish().map_err(|mistakes| wrong.extend(mistakes)).unwrap_or_default();
     if !wrong.is_empty() {
-        return Err(failure(exit::USAGE, format!("infer an order:\n{}", wrong.join("\n"))));
+        return Err(failure(exit::USAGE, format!("infer an order:\n{wrong}")));
     }
     let (mut findings, mut ignored) = calls(&spans);
     findings.extend(written.findings);

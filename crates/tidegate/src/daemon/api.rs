@@ -65,6 +65,7 @@ pub struct Api {
     pub ab_tests: ab::Board,
     pub deployments: deployments::Desk,
     pub calls: duty::Open,
+    pub paths: gating::Looked,
     pub breakers: breaker::Seen,
     pub board: notifier::Board,
 }
@@ -171,7 +172,7 @@ pub async fn start(parts: Parts) -> Result<(SocketAddr, String, Api)> {
     let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, breakers, board, listen } = parts;
     let views = Views { opened: opened.clone(), plane: plane.clone(), blobs, sealed };
     let (hooks, trains, ab_tests) = (Hooks::default(), train::Waits::default(), ab::Board::default());
-    let (deployments, calls) = (deployments::Desk::default(), duty::Open::default());
+    let (deployments, calls, paths) = (deployments::Desk::default(), duty::Open::default(), gating::Looked::default());
     let api = Api {
         views,
         desks,
@@ -185,6 +186,7 @@ pub async fn start(parts: Parts) -> Result<(SocketAddr, String, Api)> {
         ab_tests,
         deployments,
         calls,
+        paths,
         breakers,
         board,
     };

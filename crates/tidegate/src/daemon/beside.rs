@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tidegate_core::judge::{Arm, Beside, GuardrailKind, LabelBook, Mode, ScoreHistogram};
+use tidegate_core::judge::{Arm, Beside, GuardrailKind, LabelBook, Mode, ScoreHistogram, bound};
 use tidegate_core::rollout::Rollout;
 use tidegate_core::route::Role;
 use tidegate_serve::{Pair, PredictionRecord};
@@ -71,7 +71,10 @@ impl Besides {
     pub fn end_tick(&self, service: &str) -> Beside {
         let mut all = self.lock();
         let Some(of) = all.get_mut(service) else { return Beside::default() };
-        let scores = of.scores.as_mut().map(std::mem::take);
+        let mut scores = of.scores.as_mut().map(std::mem::take);
+        if let Some(arms) = &mut scores {
+            bound(arms);
+        }
         Beside { scores, labels: of.labels.as_mut().map(|(_, book)| book.end_tick()), values: vec![] }
     }
 

@@ -3,6 +3,7 @@
 
 use super::access::Principal;
 use super::api::{Api, Failed};
+use super::listing::Listing;
 use super::people;
 use crate::clock;
 use crate::exit::{self, failure};
@@ -26,8 +27,6 @@ use tidegate_wire::config::duty::{on_duty, steps};
 
 /// How often what waits is looked at.
 const LOOK: Duration = Duration::from_secs(1);
-/// Newest calls that are shown.
-const SHOWN_MAX: usize = 100;
 /// What calls about a decision against the judge are named after.
 const DISAGREEMENT: &str = "disagreement";
 
@@ -37,7 +36,7 @@ fn stream(subject: &str) -> String {
 
 /// Calls that nobody answered yet.
 #[derive(Clone, Default)]
-pub struct Open(Arc<Mutex<Known>>);
+pub struct Open(Arc<Mutex<Known>>, Listing<Call>);
 
 #[derive(Default)]
 struct Known {
@@ -212,9 +211,9 @@ pub fn named(config: &Workspace, item: &mut Item, whom: Whom) -> Option<String> 
 
 /// The newest calls.
 pub async fn all(State(api): State<Api>) -> Result<Response, Failed> {
-    let mut found = calls(&api).await?;
-    found.sort_by(|a, b| (b.1.since, &b.0).cmp(&(a.1.since, &a.0)));
-    let shown = found.into_iter().take(SHOWN_MAX).map(|(subject, call)| serde_json::json!({ "subject": subject, "call": call }));
+    let prefix = stream("");
+    let found = api.calls.1.newest::<Calls>(&api.plane, |call| call.since).await?;
+    let shown = found.iter().map(|(stream, call)| serde_json::json!({ "subject": stream.strip_prefix(&prefix), "call": call }));
     Ok(axum::Json(shown.collect::<Vec<_>>()).into_response())
 }
 

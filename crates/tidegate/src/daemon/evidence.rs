@@ -59,6 +59,12 @@ impl Kept {
     pub fn append(&mut self, tick: &Tick) -> Result<()> {
         let mut line = serde_json::to_vec(tick)?;
         line.push(b'\n');
+        // What is kept is read back after a crash, or it would be no evidence.
+        anyhow::ensure!(
+            self.whole_bytes + line.len() as u64 <= FILE_BYTES_MAX,
+            "keep a tick in {}: with it the file would be over the limit of {FILE_BYTES_MAX} bytes that are read back: end the release",
+            self.path.display()
+        );
         let written = self.file.write_all(&line).and_then(|()| self.file.sync_data());
         if written.is_err() {
             // Half a line would swallow the next one.
@@ -188,6 +194,20 @@ mod tests {
             pairs: None,
             beside: Beside::default(),
         }
+    }
+
+    #[test]
+    fn nothing_is_kept_that_could_not_be_read_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let id = RolloutId { service: "s".into(), number: 1 };
+        let mut kept = Kept::open(dir.path(), &id).unwrap();
+        kept.append(&tick(0)).unwrap();
+        let one = kept.whole_bytes;
+        kept.whole_bytes = FILE_BYTES_MAX - one;
+        kept.append(&tick(1)).unwrap();
+        let refused = kept.append(&tick(2)).unwrap_err().to_string();
+        assert!(refused.contains("end the release"), "{refused}");
+        assert_eq!((read(dir.path(), &id, 0).unwrap().len(), kept.next_seq()), (2, 2));
     }
 
     #[test]

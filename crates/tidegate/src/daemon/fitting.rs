@@ -7,9 +7,10 @@ use crate::steps::register;
 use anyhow::{Context as _, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_core::model::{Face, Models};
-use tidegate_core::rollout::Phase as Of;
-use tidegate_core::train::{Car, CarState, Fit, Party, Spec, Train, fit};
+use tidegate_core::rollout::{Phase, State};
+use tidegate_core::train::{Brought, Car, CarState, Fit, Of, Party, Released, Spec, Train, fit, live};
 use tidegate_core::transform::Transform;
+use tidegate_engine::rollouts::DriverError;
 use tidegate_port::Blobs as _;
 
 /// Before a train departs: everything that will meet on its way.
@@ -17,7 +18,7 @@ use tidegate_port::Blobs as _;
 /// # Errors
 /// When a version, a transform or a contract cannot be read.
 pub async fn of_departure(api: &Api, name: &str, spec: &Spec) -> Result<Fit> {
-    let coming = spec.cars().iter().map(|car| (car.service.clone(), car.version.clone())).collect();
+    let coming = spec.cars().iter().map(|car| (car.service.clone(), by_configuration(api, &car.service, &car.version))).collect();
     let mut all = parties(api, name, spec, &coming).await?;
     all.extend(datasets(api, &all)?);
     Ok(fit(spec, &all, None))
@@ -30,7 +31,8 @@ pub async fn of_departure(api: &Api, name: &str, spec: &Spec) -> Result<Fit> {
 pub async fn of_step(api: &Api, name: &str, train: &Train, service: &str) -> Result<Fit> {
     let on_its_way =
         |car: &&Car| matches!(train.cars.get(&car.service), Some(CarState::Waits | CarState::Runs { .. } | CarState::Ready { .. }));
-    let coming = train.spec.cars().iter().filter(on_its_way).map(|car| (car.service.clone(), car.version.clone())).collect();
+    let of = |car: &Car| (car.service.clone(), by_configuration(api, &car.service, &car.version));
+    let coming = train.spec.cars().iter().filter(on_its_way).map(of).collect();
     let mut all = parties(api, name, &train.spec, &coming).await?;
     all.extend(datasets(api, &all)?);
     Ok(fit(&train.spec, &all, Some(service)))
@@ -46,6 +48,7 @@ pub async fn of_return(api: &Api, name: &str, train: &Train, service: &str) -> R
     let Some(before) = stable else { return Ok(None) };
     let alone = Spec::build(vec![car.clone()]).context("look at one service of a train")?;
     let coming = BTreeMap::from([(service.to_owned(), before.clone())]);
+    let before = before.version;
     let mut all = parties(api, name, &train.spec, &coming).await?;
     // With what was there when the train departed it has got on before; datasets are as they were.
     all.retain(|party| {
@@ -56,47 +59,58 @@ pub async fn of_return(api: &Api, name: &str, train: &Train, service: &str) -> R
     Ok((!found.allows()).then(|| format!("version {before} of it would come back, and {}", found.words())))
 }
 
-/// Versions of a service's newest release: the candidate, where it serves or is about to, and the one before it.
-async fn versions(api: &Api, service: &str) -> Result<Option<(Candidate, Option<String>)>> {
-    let newest = api.plane.newest(service).await?;
-    Ok(newest.as_ref().and_then(|(_, state)| state.rollout()).map(|open| {
-        let version = open.spec.candidate.clone();
-        let candidate = match open.phase {
-            Of::Done => Candidate::Serves(version),
-            _ if open.phase.is_terminal() => Candidate::Gone,
-            _ => Candidate::UnderWay(version),
-        };
-        (candidate, open.spec.stable.clone())
-    }))
+/// Releases of a service among which the one is looked for that brought what serves.
+const RELEASES_MAX: usize = 100;
+
+/// What the newest release of a service brings, and what it replaces, of the models that releases recorded.
+async fn versions(api: &Api, service: &str) -> Result<Option<(Brought, Option<Of>)>> {
+    let service = service.to_owned();
+    let found = api.plane.control().call(move |driver| {
+        let mut states: Vec<State> = vec![];
+        for id in driver.rollouts_of(&service)?.into_iter().rev().take(RELEASES_MAX) {
+            let state = driver.state(&id)?;
+            let stable = states.first().unwrap_or(&state).rollout().and_then(|newest| newest.spec.stable.as_ref());
+            let brought = state.rollout().is_some_and(|open| stable == Some(&open.spec.candidate) && open.phase == Phase::Done);
+            let enough = stable.is_none() || (brought && !states.is_empty());
+            states.push(state);
+            if enough {
+                break;
+            }
+        }
+        Ok::<_, DriverError>(live(states.iter().filter_map(State::rollout).map(Released::from)))
+    });
+    Ok(found.await??)
 }
 
-enum Candidate {
-    Serves(String),
-    UnderWay(String),
-    Gone,
+/// A version of the model that a service has now: it is what a release that begins would be of.
+fn by_configuration(api: &Api, service: &str, version: &str) -> Of {
+    let model = api.opened.config.services.get(service).map_or_else(String::new, |s| s.model.clone());
+    Of { model, version: version.to_owned() }
 }
 
 /// The services of a train, those that are left out among them.
-async fn parties(api: &Api, name: &str, spec: &Spec, coming: &BTreeMap<String, String>) -> Result<Vec<Party>> {
+async fn parties(api: &Api, name: &str, spec: &Spec, coming: &BTreeMap<String, Of>) -> Result<Vec<Party>> {
     let configured = api.opened.config.trains.get(name).into_iter().flat_map(|train| &train.cars);
     let services: BTreeSet<&str> = configured.chain(spec.cars()).map(|car| car.service.as_str()).collect();
     let (mut all, mut foreign) = (vec![], vec![]);
     for service in services {
-        let comes = coming.get(service).cloned();
+        let mut comes = coming.get(service).cloned();
         let live = match versions(api, service).await? {
-            Some((Candidate::Serves(version), _)) => Some(version),
-            Some((Candidate::UnderWay(version), stable)) => {
-                // Somebody else's release beside the train is met as well.
-                if comes.as_ref() != Some(&version) {
-                    foreign.push(party(service, Some(face(api, service, &version).await?), None));
+            Some((Brought::Serves(of), _)) => Some(of),
+            Some((Brought::UnderWay(of), stable)) => {
+                match &mut comes {
+                    // Its own release, of the model that it recorded; what comes back is of the one that is recorded already.
+                    Some(comes) if comes.version == of.version && Some(&*comes) != stable.as_ref() => *comes = of,
+                    // Somebody else's release beside the train is met as well.
+                    _ => foreign.push(party(service, Some(face(api, service, &of).await?), None)),
                 }
                 stable
             }
-            Some((Candidate::Gone, stable)) => stable,
+            Some((Brought::Gone, stable)) => stable,
             None => None,
         };
-        let live = if let Some(version) = live { Some(face(api, service, &version).await?) } else { None };
-        let comes = if let Some(version) = comes { Some(face(api, service, &version).await?) } else { None };
+        let live = if let Some(of) = live { Some(face(api, service, &of).await?) } else { None };
+        let comes = if let Some(of) = comes { Some(face(api, service, &of).await?) } else { None };
         all.push(party(service, live, comes));
     }
     foreign.extend(all);
@@ -107,8 +121,7 @@ fn party(name: &str, live: Option<Face>, coming: Option<Face>) -> Party {
     Party { name: name.to_owned(), is_data: false, live, coming }
 }
 
-async fn face(api: &Api, service: &str, version: &str) -> Result<Face> {
-    let model = api.opened.config.services.get(service).map_or("", |s| s.model.as_str());
+async fn face(api: &Api, service: &str, Of { model, version }: &Of) -> Result<Face> {
     let state = api.plane.control().state::<Models>(register::stream(model)).await?;
     let known = state.versions.get(version).ok_or_else(|| {
         failure(

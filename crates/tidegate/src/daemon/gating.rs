@@ -3,6 +3,7 @@
 
 use super::access::Principal;
 use super::api::{Api, Failed};
+use super::listing;
 use super::plane::Plane;
 use crate::clock;
 use crate::exit::{self, failure};
@@ -10,12 +11,14 @@ use anyhow::Result;
 use axum::extract::{Extension, Path as At, State};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use tidegate_core::gating::{Choice, Command, Gating, Path, choose};
 use tidegate_core::machine::Machine as _;
-use tidegate_core::rollout::Phase;
+use tidegate_core::rollout::{Phase, Rollouts};
 use tidegate_engine::rollouts::RolloutId;
 use tidegate_wire::config::Workspace;
+use tokio::sync::Mutex;
 
 fn stream(service: &str) -> String {
     format!("{}/{service}", Gating::KIND)
@@ -52,6 +55,62 @@ pub async fn take(plane: &Plane, id: &RolloutId, choice: Option<Choice>) -> Resu
     plane.control().execute::<Gating>(stream(&id.service), None, command).await.map(drop)
 }
 
+/// Most releases of which it is kept what became of them.
+const KEPT_MAX: usize = 20_000;
+
+/// How a release ended, or that it did not yet.
+#[derive(Clone, Copy, Debug)]
+enum Ended {
+    Released,
+    RolledBack,
+    Aborted,
+    UnderWay,
+}
+
+/// What became of releases, with the requests that each exposed: as it was when they were looked at last.
+#[derive(Clone, Default)]
+pub struct Looked(Arc<Mutex<LookedAt>>);
+
+#[derive(Default)]
+struct LookedAt {
+    /// Position of the first record that was not looked at.
+    next: Option<u64>,
+    of: HashMap<RolloutId, (Ended, u64)>,
+}
+
+impl LookedAt {
+    /// Forgets those to which something happened since.
+    async fn on(&mut self, plane: &Plane) -> Result<()> {
+        let (changed, next) = listing::news(plane, format!("{}/", Rollouts::KIND), self.next).await?;
+        if self.of.len() > KEPT_MAX {
+            self.of.clear();
+        }
+        for id in changed.iter().filter_map(|stream| RolloutId::of_stream(stream)) {
+            self.of.remove(&id);
+        }
+        self.next = Some(next);
+        Ok(())
+    }
+
+    /// One release; none where nothing is recorded of it.
+    async fn became(&mut self, plane: &Plane, id: RolloutId) -> Result<Option<(Ended, u64)>> {
+        if let Some(known) = self.of.get(&id) {
+            return Ok(Some(*known));
+        }
+        let found = plane.state(&id).await?;
+        let Some(open) = found.rollout() else { return Ok(None) };
+        let ended = match &open.phase {
+            Phase::Done => Ended::Released,
+            Phase::RolledBack { .. } => Ended::RolledBack,
+            Phase::Aborted { .. } => Ended::Aborted,
+            Phase::Forward { .. } | Phase::Held { .. } | Phase::Finishing | Phase::RollingBack { .. } => Ended::UnderWay,
+        };
+        let became = (ended, open.exposed_before + open.exposed_now);
+        self.of.insert(id, became);
+        Ok(Some(became))
+    }
+}
+
 /// What became of the releases of a path.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 struct Became {
@@ -67,19 +126,22 @@ struct Became {
 async fn standing(api: &Api, service: &str) -> Result<serde_json::Value> {
     let state = api.plane.control().state::<Gating>(stream(service)).await?;
     let mut became: BTreeMap<Path, Became> = [(Path::Learned, Became::default()), (Path::Standard, Became::default())].into();
+    let mut looked = api.paths.0.lock().await;
+    looked.on(&api.plane).await?;
     for taken in &state.taken {
-        let found = api.plane.state(&RolloutId { service: service.to_owned(), number: taken.release }).await?;
-        let Some(open) = found.rollout() else { continue };
+        let id = RolloutId { service: service.to_owned(), number: taken.release };
+        let Some((ended, exposed)) = looked.became(&api.plane, id).await? else { continue };
         let of = became.entry(taken.choice.path).or_default();
         of.releases += 1;
-        of.exposed += open.exposed_before + open.exposed_now;
-        match &open.phase {
-            Phase::Done => of.released += 1,
-            Phase::RolledBack { .. } => of.rolled_back += 1,
-            Phase::Aborted { .. } => of.aborted += 1,
-            Phase::Forward { .. } | Phase::Held { .. } | Phase::Finishing | Phase::RollingBack { .. } => of.under_way += 1,
+        of.exposed += exposed;
+        match ended {
+            Ended::Released => of.released += 1,
+            Ended::RolledBack => of.rolled_back += 1,
+            Ended::Aborted => of.aborted += 1,
+            Ended::UnderWay => of.under_way += 1,
         }
     }
+    drop(looked);
     let named: BTreeMap<&str, Became> = became.into_iter().map(|(path, became)| (path.word(), became)).collect();
     let next = next(&api.plane, &api.opened.config, service).await?.1;
     Ok(serde_json::json!({ "out": state.out, "is_out": state.out_at(clock::now()).is_some(), "next": next, "became": named }))

@@ -19,6 +19,7 @@ mod freezer;
 mod gating;
 mod hooks;
 mod may;
+mod listing;
 mod metric;
 mod notifier;
 pub mod offer;

@@ -89,8 +89,10 @@ pub struct GitOps {
     pub total: u32,
     /// How long what was pushed takes to be applied, where nobody says when it was.
     pub settle_ms: u64,
-    /// Who says when it was.
+    /// Who says when it was: Argo CD.
     pub argo_cd: Option<ArgoCd>,
+    /// Or Flux.
+    pub flux: Option<Flux>,
     /// Longest wait for a version to be applied.
     pub ready_within_ms: u64,
 }
@@ -111,6 +113,19 @@ pub struct ArgoCd {
     pub server: ApiServer,
     /// Its name.
     pub application: String,
+}
+
+/// What of Flux applies it: a Kustomization, a HelmRelease, or one and then the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flux {
+    /// Where; its namespace is that of the Kustomization.
+    pub server: ApiServer,
+    /// The Kustomization.
+    pub kustomization: Option<String>,
+    /// The HelmRelease.
+    pub helm_release: Option<String>,
+    /// Its namespace, where it is another one.
+    pub helm_namespace: Option<String>,
 }
 
 /// Where latencies of the two versions are counted.
@@ -254,6 +269,12 @@ pub(super) fn driver(view: View<'_>) -> Option<Driver> {
         total: v.at("total").whole(),
         settle_ms: ms(v, "settle"),
         argo_cd: v.at("argo_cd").there().map(|a| ArgoCd { server: server(a), application: a.owned("application") }),
+        flux: v.at("flux").there().map(|f| Flux {
+            server: server(f),
+            kustomization: f.at("kustomization").text(),
+            helm_release: f.at("helm_release").text(),
+            helm_namespace: f.at("helm_namespace").text(),
+        }),
         ready_within_ms: ms(v, "ready_within"),
     })))
 }

@@ -57,6 +57,21 @@ impl Check<'_> {
         self.strategy_of(path, key, service);
     }
 
+    fn flux(&mut self, path: &str, flux: &Node, beside_argo: bool) {
+        self.api_server(path, flux);
+        self.object_names(path, flux, &["kustomization", "helm_release", "helm_namespace"]);
+        if flux.get("kustomization").or(flux.get("helm_release")).is_none() {
+            let help = "name the `kustomization` that applies the file, the `helm_release` that deploys it, or both";
+            self.say(flux, path, "it names nothing that could say when a commit is applied", Some(help));
+        }
+        if let (Some((at, _)), None) = (flux.entry("helm_namespace"), flux.get("helm_release")) {
+            self.say(at, path, "`helm_namespace` without `helm_release`", None);
+        }
+        if beside_argo {
+            self.say(flux, path, "`argo_cd` is given too: one of them applies it", None);
+        }
+    }
+
     /// A token goes to a server that is known by its certificate, or to this machine.
     fn token_in_the_clear(&mut self, path: &str, telemetry: &Node) {
         let url = telemetry.get("prometheus").and_then(Node::text).unwrap_or_default();
@@ -186,6 +201,9 @@ impl Check<'_> {
         if let Some(argo) = keys.get("argo_cd") {
             self.api_server(&join(path, "argo_cd"), argo);
             self.object_names(&join(path, "argo_cd"), argo, &["application"]);
+        }
+        if let Some(flux) = keys.get("flux") {
+            self.flux(&join(path, "flux"), flux, keys.get("argo_cd").is_some());
         }
     }
 

@@ -22,15 +22,41 @@ pub struct Released {
     pub stable: Option<String>,
 }
 
+/// What is to be approved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Approvable {
+    /// The release of a version.
+    Change {
+        /// The model that is to be released.
+        model: String,
+        /// Its version.
+        version: String,
+        /// Of everything that an approver is shown, as its digest says.
+        digest: String,
+    },
+    /// What a train released of a service, before it goes on.
+    Car {
+        /// Number of the train.
+        number: u64,
+        /// The service.
+        service: String,
+        /// Its model.
+        model: String,
+        /// The version that was released.
+        version: String,
+    },
+    /// An order of a train.
+    Order {
+        /// Of what was proposed, as its digest says.
+        digest: String,
+    },
+}
+
 /// What people were asked to approve, and what they said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approval {
-    /// The model that is to be released.
-    pub model: String,
-    /// Its version.
-    pub version: String,
-    /// Of everything that an approver is shown, as its digest says.
-    pub digest: String,
+    /// What it is about.
+    pub of: Approvable,
     /// Who asked, approved or forbade.
     pub by: String,
     /// Whether nobody else is asked any more.
@@ -101,8 +127,7 @@ pub fn event(workspace: &str, item: &Item, beside: Option<&Beside>) -> Value {
         }
         Topic::Asked | Topic::Approved | Topic::Vetoed => {
             content = approved(workspace, item, approval);
-            let of = approval.map(|a| format!("/{}/{}", encoded(&a.version), a.digest)).unwrap_or_default();
-            format!("{}{of}", service.unwrap_or(&item.subject))
+            format!("{}{}", service.unwrap_or(&item.subject), approval.map(|a| of(&a.of)).unwrap_or_default())
         }
         _ => {
             if let Some(service) = service {
@@ -128,13 +153,31 @@ pub fn event(workspace: &str, item: &Item, beside: Option<&Beside>) -> Value {
     })
 }
 
+/// What tells one approval of a service or a train from its others.
+fn of(approved: &Approvable) -> String {
+    match approved {
+        Approvable::Change { version, digest, .. } => format!("/{}/{digest}", encoded(version)),
+        Approvable::Car { number, service, version, .. } => format!("/{number}/{}/{}", encoded(service), encoded(version)),
+        Approvable::Order { digest } => format!("/order/{digest}"),
+    }
+}
+
+/// Where it is on the console: where that is, stands in no record.
+fn target(approved: &Approvable) -> String {
+    match approved {
+        Approvable::Change { model, version, .. } | Approvable::Car { model, version, .. } => {
+            format!("/models/{}/{}", encoded(model), encoded(version))
+        }
+        Approvable::Order { .. } => "/".to_owned(),
+    }
+}
+
 /// The content of an approval's event: where it is to be read, what it is about, who it is by.
 fn approved(workspace: &str, item: &Item, approval: Option<&Approval>) -> Map<String, Value> {
     let by = approval.map_or("unknown", |a| a.by.as_str());
     let by = format!("urn:tidegate:{}:person:{}", named(workspace), named(by));
     let mut content = Map::new();
-    // Paths of the console: where that is, stands in no record.
-    let target = approval.map_or_else(|| "/".to_owned(), |a| format!("/models/{}/{}", encoded(&a.model), encoded(&a.version)));
+    let target = approval.map_or_else(|| "/".to_owned(), |a| target(&a.of));
     content.insert("approvalDetailsUrl".to_owned(), json!("/api/v1/approvals"));
     content.insert("resourceTargetUrl".to_owned(), json!(target));
     if item.topic == Topic::Asked {

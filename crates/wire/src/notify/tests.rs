@@ -1,6 +1,6 @@
 //! What is written, whole.
 
-use super::cdevents::{Approval, Beside, Released, event, headers};
+use super::cdevents::{Approvable, Approval, Beside, Released, event, headers};
 use super::{Envelope, mail, slack};
 use expect_test::expect;
 use tidegate_core::id::At;
@@ -114,7 +114,7 @@ fn regex_of_custom_events() -> impl Fn(&str) -> bool {
 fn approvals_are_those_of_the_draft() {
     let approval = |by: &str, closes: bool| {
         let (model, version, digest, by) = ("late arrival".to_owned(), "3".to_owned(), "842add7b70d7".to_owned(), by.to_owned());
-        Some(Beside::Approval(Approval { model, version, digest, by, closes }))
+        Some(Beside::Approval(Approval { of: Approvable::Change { model, version, digest }, by, closes }))
     };
     let told = |topic, by: &str, closes| event("shop 1", &item(7, topic, "x"), approval(by, closes).as_ref());
     let created = told(Topic::Asked, "ada/o", false);
@@ -160,4 +160,25 @@ fn approvals_are_those_of_the_draft() {
         assert_eq!((found.join(" ").as_str(), &event["subject"]["id"]), (keys, &created["subject"]["id"]));
     }
     assert_eq!((&last["subject"]["content"]["status"], &no["subject"]["content"]["status"]), (&"approved".into(), &"rejected".into()));
+}
+
+#[test]
+fn approvals_of_trains_are_closed_under_the_name_they_were_created_by() {
+    let item = |topic| Item { service: None, subject: "train shop".to_owned(), ..item(7, topic, "x") };
+    let car = Approvable::Car { number: 4, service: "late".to_owned(), model: "late arrival".to_owned(), version: "3".to_owned() };
+    for (of, subject, target) in [
+        (car, "train shop/4/late/3", "/models/late%20arrival/3"),
+        (Approvable::Order { digest: "842add7b70d7".to_owned() }, "train shop/order/842add7b70d7", "/"),
+    ] {
+        let told = |topic, closes| {
+            event("shop 1", &item(topic), Some(&Beside::Approval(Approval { of: of.clone(), by: "ada".to_owned(), closes })))
+        };
+        for (topic, closes, kind) in [(Topic::Asked, false, "created"), (Topic::Approved, false, "updated"), (Topic::Approved, true, "closed")] {
+            let event = told(topic, closes);
+            assert_eq!(event["context"]["type"], format!("dev.cdevents.approval.{kind}.0.1.0"));
+            assert_eq!((&event["subject"]["id"], &event["subject"]["content"]["resourceTargetUrl"]), (&subject.into(), &target.into()));
+            let who = if topic == Topic::Asked { "requestor" } else { "responder" };
+            assert_eq!(event["subject"]["content"][who], "urn:tidegate:shop%201:person:ada");
+        }
+    }
 }

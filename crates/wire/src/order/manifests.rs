@@ -6,7 +6,7 @@
 use super::dns::{self, Service};
 use super::{Mistake, Mistakes, too_long};
 use crate::yaml::{self, Node};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use tidegate_core::train::Finding;
 
 /// Kinds of Kubernetes that run pods.
@@ -23,34 +23,43 @@ pub struct Manifests {
     pub ignored: Vec<String>,
 }
 
-/// Reads manifests, which may name each other.
-///
-/// # Errors
-/// All mistakes of all files.
-pub fn manifests<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Result<Manifests, Mistakes> {
-    let (mut reader, mut mistakes) = (Reader::default(), vec![]);
-    for (file, text) in files {
+/// Reads manifests, which may name each other, one file after the other: what is needed of a file is kept, and not the file.
+#[derive(Default)]
+pub struct ManifestReader {
+    reader: Reader,
+    mistakes: Mistakes,
+}
+
+impl ManifestReader {
+    /// Reads a file.
+    pub fn read(&mut self, file: &str, text: &str) {
         if let Some(mistake) = too_long(file, text) {
-            mistakes.push(mistake);
-            continue;
+            return self.mistakes.add(mistake);
         }
         for (lines_before, document) in documents(text) {
             match yaml::parse(&document) {
-                Ok(node) => reader.document(&Place { file, lines_before }, &node),
+                Ok(node) => self.reader.document(&Place { file, lines_before }, &node),
                 Err(error) => {
                     let line = lines_before + error.line as usize;
-                    mistakes.push(Mistake { file: file.to_owned(), line, message: error.message });
+                    self.mistakes.add(Mistake { file: file.to_owned(), line, message: error.message });
                 }
             }
         }
     }
-    if !mistakes.is_empty() {
-        return Err(Mistakes(mistakes));
+
+    /// What all of them say.
+    ///
+    /// # Errors
+    /// Mistakes of all files.
+    pub fn finish(mut self) -> Result<Manifests, Mistakes> {
+        if !self.mistakes.is_empty() {
+            return Err(self.mistakes);
+        }
+        self.reader.kubernetes();
+        self.reader.waves();
+        let told = |(what, n): (String, usize)| if n > 1 { format!("{what}, {n} times") } else { what };
+        Ok(Manifests { findings: self.reader.findings, ignored: self.reader.ignored.into_iter().map(told).collect() })
     }
-    reader.kubernetes();
-    reader.waves();
-    let told = |(what, n): (String, usize)| if n > 1 { format!("{what}, {n} times") } else { what };
-    Ok(Manifests { findings: reader.findings, ignored: reader.ignored.into_iter().map(told).collect() })
 }
 
 /// The documents of a file, each with the lines before it.
@@ -79,13 +88,21 @@ impl Place<'_> {
     }
 }
 
+/// A value of an environment or an argument.
+struct Written {
+    text: String,
+    place: String,
+    /// Whether the name of its variable says that it is an address.
+    is_address: bool,
+}
+
 /// What runs pods.
 struct Workload {
     name: String,
     namespace: String,
     labels: Vec<(String, String)>,
-    /// Values of its environment and arguments, with their places.
-    values: Vec<(String, String)>,
+    /// Values of its environment and arguments.
+    values: Vec<Written>,
     /// Its wave, with its place.
     wave: Option<(i64, String)>,
 }
@@ -93,6 +110,7 @@ struct Workload {
 #[derive(Default)]
 struct Reader {
     findings: Vec<Finding>,
+    known: HashSet<Finding>,
     ignored: BTreeMap<String, usize>,
     workloads: Vec<Workload>,
     services: Vec<Service>,
@@ -120,7 +138,7 @@ impl Reader {
 
     fn find(&mut self, service: &str, needs: &str, evidence: String) {
         let finding = Finding { service: service.to_owned(), needs: needs.to_owned(), evidence };
-        if service != needs && !self.findings.contains(&finding) {
+        if service != needs && self.known.insert(finding.clone()) {
             self.findings.push(finding);
         }
     }
@@ -170,10 +188,14 @@ impl Reader {
         };
         let spec = template.and_then(|template| template.get("spec"));
         let containers = ["initContainers", "containers"].into_iter().flat_map(|key| items(spec.and_then(|spec| spec.get(key))));
-        let texts = |container: &'_ Node| -> Vec<(String, String)> {
-            let env = items(container.get("env")).filter_map(|variable| variable.get("value"));
-            let args = ["command", "args"].into_iter().flat_map(|key| items(container.get(key)));
-            env.chain(args).filter_map(|value| Some((value.text()?.into_owned(), place.of(value)))).collect()
+        let texts = |container: &'_ Node| -> Vec<Written> {
+            let is_address = |variable: &Node| variable.get("name").and_then(Node::as_str).is_some_and(dns::holds_addresses);
+            let env = items(container.get("env")).filter_map(|variable| Some((variable.get("value")?, is_address(variable))));
+            let args = ["command", "args"].into_iter().flat_map(|key| items(container.get(key))).map(|value| (value, false));
+            let written = |(value, is_address): (&Node, bool)| {
+                Some(Written { text: value.text()?.into_owned(), place: place.of(value), is_address })
+            };
+            env.chain(args).filter_map(written).collect()
         };
         let values = containers.flat_map(texts).collect();
         let annotation = at(node, &["metadata", "annotations"]).and_then(|all| all.get(WAVE));
@@ -189,8 +211,8 @@ impl Reader {
     fn kubernetes(&mut self) {
         let (workloads, services) = (std::mem::take(&mut self.workloads), std::mem::take(&mut self.services));
         for workload in &workloads {
-            for (value, place) in &workload.values {
-                for service in dns::named(value, &workload.namespace, &services) {
+            for Written { text, place, is_address } in &workload.values {
+                for service in dns::named(text, *is_address, &workload.namespace, &services) {
                     let is_behind = |other: &&Workload| {
                         let all = service.selector.iter().all(|pair| other.labels.contains(pair));
                         other.namespace == service.namespace && !service.selector.is_empty() && all

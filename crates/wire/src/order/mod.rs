@@ -8,12 +8,12 @@ mod manifests;
 mod tests;
 mod traces;
 
-pub use manifests::{Manifests, manifests};
+pub use manifests::{ManifestReader, Manifests};
 pub use traces::{SPANS_MAX, traces};
 
 /// Longest file that is read, in bytes.
 pub const FILE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Most mistakes that are listed.
+/// Most mistakes that are kept; the others are counted.
 pub const MISTAKES_MAX: usize = 50;
 
 /// What is wrong with a file, and where.
@@ -27,17 +27,39 @@ pub struct Mistake {
     pub message: String,
 }
 
-/// All mistakes of what was read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub struct Mistakes(pub Vec<Mistake>);
+/// Mistakes of what was read: those that are listed, and how many more there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, thiserror::Error)]
+pub struct Mistakes {
+    /// The first ones, at most [`MISTAKES_MAX`].
+    pub listed: Vec<Mistake>,
+    /// How many others there are.
+    pub more: usize,
+}
+
+impl Mistakes {
+    fn add(&mut self, mistake: Mistake) {
+        if self.listed.len() < MISTAKES_MAX { self.listed.push(mistake) } else { self.more += 1 }
+    }
+
+    /// Adds those of another file.
+    pub fn extend(&mut self, others: Mistakes) {
+        self.more += others.more;
+        others.listed.into_iter().for_each(|mistake| self.add(mistake));
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.listed.is_empty()
+    }
+}
 
 impl std::fmt::Display for Mistakes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (i, Mistake { file, line, message }) in self.0.iter().take(MISTAKES_MAX).enumerate() {
+        for (i, Mistake { file, line, message }) in self.listed.iter().enumerate() {
             write!(f, "{}{file}:{line}: {message}", if i > 0 { "\n" } else { "" })?;
         }
-        let more = self.0.len().saturating_sub(MISTAKES_MAX);
-        if more > 0 { write!(f, "\nand {more} more") } else { Ok(()) }
+        if self.more > 0 { write!(f, "\nand {} more", self.more) } else { Ok(()) }
     }
 }
 

@@ -49,8 +49,18 @@ fn all_mistakes_of_traces_at_once() {
     assert!(said("7").contains("this is no trace"));
     let many = "{\"a\":1}\n".repeat(60);
     assert!(said(&many).ends_with("and 10 more"), "{}", said(&many));
+    let mut kept = traces("t.json", &many).unwrap_err();
+    assert_eq!((kept.listed.len(), kept.more), (MISTAKES_MAX, 10), "no more of them are kept");
+    kept.extend(traces("u.json", &many).unwrap_err());
+    assert_eq!((kept.listed.len(), kept.more), (MISTAKES_MAX, 70));
     let long = format!(r#"[{{"traceId":"a","id":"b","localEndpoint":{{"serviceName":"{}"}}}}]"#, "s".repeat(300));
     assert!(said(&long).contains("a name of more than"));
+}
+
+fn manifests<'t>(files: impl IntoIterator<Item = (&'t str, &'t str)>) -> Result<Manifests, Mistakes> {
+    let mut reader = ManifestReader::default();
+    files.into_iter().for_each(|(file, text)| reader.read(file, text));
+    reader.finish()
 }
 
 fn told(files: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
@@ -111,8 +121,27 @@ fn waves_of_argo_cd() {
 #[test]
 fn all_mistakes_of_manifests_at_once() {
     let found = manifests([("a.yaml", "kind: Pod\n---\na: [\n"), ("b.yaml", "x: 1\nx: 2\n"), ("c.yaml", "services: {}\n")]).unwrap_err();
-    assert_eq!(found.0.len(), 2, "{found}");
+    assert_eq!(found.listed.len(), 2, "{found}");
     assert!(found.to_string().lines().all(|line| line.starts_with("a.yaml:") || line.starts_with("b.yaml:2")), "{found}");
-    assert!(found.0[0].line >= 3, "lines are those of the file: {found}");
+    assert!(found.listed[0].line >= 3, "lines are those of the file: {found}");
     assert_eq!(told(&[("x.yaml", "a: 1\n"), ("empty.yaml", "# nothing\n")]).1.len(), 1);
+}
+
+#[test]
+fn mistakes_of_many_manifests_are_counted_and_the_first_are_kept() {
+    let all: Vec<String> = (0..80).map(|i| format!("{i:02}.yaml")).collect();
+    let found = manifests(all.iter().map(|file| (file.as_str(), "a: [\n"))).unwrap_err();
+    assert_eq!((found.listed.len(), found.more, found.listed[0].file.as_str()), (MISTAKES_MAX, 30, "00.yaml"));
+    // The same said twice is one finding, however many there are.
+    let one = "services:\n  page: { depends_on: [ranker] }\n  ranker: {}\n";
+    assert_eq!(told(&[("c.yaml", one), ("c.yaml", one)]).0.len(), 1);
+}
+
+#[test]
+fn versions_and_files_name_no_service() {
+    let model = "apiVersion: v1\nkind: Service\nmetadata: { name: model }\nspec: { selector: { app: model } }\n";
+    let page = "kind: Pod\nmetadata: { name: page }\nspec: { containers: [{ env: [{ name: VERSION, value: '1.2' }, { name: FILE, value: model.onnx }], args: [--path, /m/model.onnx] }] }\n";
+    assert_eq!(told(&[("m.yaml", model), ("p.yaml", page)]).0, Vec::<String>::new());
+    let page = page.replace("FILE, value: model.onnx", "MODEL_HOST, value: model.shop");
+    assert_eq!(told(&[("m.yaml", model), ("p.yaml", &page)]).0, ["page needs model: Service model is named in p.yaml line 3"]);
 }

@@ -15,11 +15,12 @@ const NAME_BYTES_MAX: usize = 200;
 /// # Errors
 /// All mistakes of the file.
 pub fn traces(file: &str, text: &str) -> Result<Vec<Span>, Mistakes> {
-    let mut reader = Reader { file, line: None, spans: vec![], mistakes: too_long(file, text).into_iter().collect() };
-    if reader.mistakes.is_empty() {
-        reader.text(text);
+    let mut reader = Reader { file, line: None, spans: vec![], mistakes: Mistakes::default() };
+    match too_long(file, text) {
+        Some(mistake) => reader.mistakes.add(mistake),
+        None => reader.text(text),
     }
-    if reader.mistakes.is_empty() { Ok(reader.spans) } else { Err(Mistakes(reader.mistakes)) }
+    if reader.mistakes.is_empty() { Ok(reader.spans) } else { Err(reader.mistakes) }
 }
 
 struct Reader<'a> {
@@ -27,7 +28,7 @@ struct Reader<'a> {
     /// The line, where each line is a value.
     line: Option<usize>,
     spans: Vec<Span>,
-    mistakes: Vec<Mistake>,
+    mistakes: Mistakes,
 }
 
 impl Reader<'_> {
@@ -54,7 +55,7 @@ impl Reader<'_> {
     }
 
     fn wrong(&mut self, message: String) {
-        self.mistakes.push(Mistake { file: self.file.to_owned(), line: self.line.unwrap_or(1), message });
+        self.mistakes.add(Mistake { file: self.file.to_owned(), line: self.line.unwrap_or(1), message });
     }
 
     fn document(&mut self, value: &Value) {

@@ -19,7 +19,7 @@ pub(super) fn resolve(text: &str, plain: bool, tag: Option<&Tag>) -> Result<Valu
         #[expect(clippy::cast_precision_loss, reason = "`!!float 3` asks for the nearest float")]
         ("float", Value::Int(number)) => Value::Float(number as f64),
         ("null", v @ Value::Null) | ("bool", v @ Value::Bool(_)) | ("int", v @ Value::Int(_)) | ("float", v @ Value::Float(_)) => v,
-        ("null" | "bool" | "int" | "float", _) => return Err(format!("`{text}` is not a {} as its tag says", tag.suffix)),
+        ("null" | "bool" | "int" | "float", _) => return Err(format!("it is no {} as its tag says", tag.suffix)),
         _ => return Err(format!("tag `!!{}` is not understood", tag.suffix)),
     };
     Ok(value)

@@ -59,7 +59,7 @@ fn mistakes() {
     check("a: *nowhere\n", expect!["line 1, column 4: while parsing node, found unknown anchor"]);
     check("a: &x [*x]\n", expect!["line 1, column 8: this alias names an anchor that is not complete here"]);
     check("a: !python/object x\n", expect!["line 1, column 4: tag `!python/object` is not understood"]);
-    check("a: !!int x\n", expect!["line 1, column 4: `x` is not a int as its tag says"]);
+    check("a: !!int x\n", expect!["line 1, column 4: it is no int as its tag says"]);
     check("? [a]\n: 1\n", expect!["line 1, column 3: a key must be a scalar, not a list"]);
     check("a: 'open\n", expect!["line 1, column 4: while scanning a quoted scalar, found unexpected end of stream"]);
     check("a: [1, 2\nb: 3\n", expect!["line 2, column 2: illegal placement of ':' indicator"]);

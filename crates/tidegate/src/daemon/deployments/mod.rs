@@ -10,6 +10,7 @@ mod report;
 pub use receive::{github, gitlab};
 
 use super::api::{Api, Failed};
+use super::listing::Listing;
 use super::{gating, may, people};
 use crate::clock;
 use anyhow::Result;
@@ -36,8 +37,6 @@ const LOOK: Duration = Duration::from_secs(1);
 const OPEN_MAX: usize = 1_000;
 /// Deployments that may be asked about within an hour: each is a stream of the journal, which is never erased.
 const ASKED_AN_HOUR_MAX: u32 = 1_000;
-/// Newest that are shown.
-const SHOWN_MAX: usize = 100;
 /// In whose name approvals are asked for where the tool's login is nobody's.
 const BY: &str = "deployment";
 
@@ -60,7 +59,7 @@ struct Inner {
 
 /// What is open.
 #[derive(Clone, Default)]
-pub struct Desk(Arc<Mutex<Inner>>);
+pub struct Desk(Arc<Mutex<Inner>>, Listing<Held>);
 
 impl Desk {
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -273,13 +272,7 @@ async fn judged(api: &Api, held: &Held, version: &str, judge: &str, subject: &st
 
 /// The newest of them, for people.
 pub async fn all(State(api): State<Api>) -> Result<Response, Failed> {
-    let mut found = vec![];
-    for stream in streams(&api).await? {
-        if let Some(held) = held(&api, &stream).await? {
-            found.push((held.since, stream, held));
-        }
-    }
-    found.sort_by(|a, b| (b.0, &b.1).cmp(&(a.0, &a.1)));
-    let shown = found.into_iter().take(SHOWN_MAX).map(|(_, stream, held)| serde_json::json!({ "deployment": stream, "held": held }));
+    let found = api.deployments.1.newest::<Deployments>(&api.plane, |held| held.since).await?;
+    let shown = found.into_iter().map(|(stream, held)| serde_json::json!({ "deployment": stream, "held": held }));
     Ok(axum::Json(shown.collect::<Vec<_>>()).into_response())
 }

@@ -7,14 +7,16 @@ use anyhow::Result;
 use carrier::Tokens;
 use tidegate_core::deployment::{Command, Held, Outcome};
 use tidegate_core::notify::{GIVE_UP_MS, pause_ms};
-use tidegate_core::rollout::Rollout;
+use tidegate_engine::rollouts::DriverError;
 use tidegate_wire::config::{Deployment, Tool};
 
-/// Whether its release is followed: until it went back, or until the time is over for which it might have waited.
+/// Newest releases of a service among which its own is looked for.
+const RELEASES_MAX: usize = 100;
+
+/// Whether its release is followed: until the time is over for which it might have waited; what went back may be tried again.
 pub fn is_followed(api: &Api, stream: &str, held: &Held) -> bool {
     let wanted = configured(api, stream).is_some_and(|(_, of)| matches!(of.tool, Tool::Github { statuses: true, .. }));
-    let ended = matches!(held.reported, Some(Outcome::Failure | Outcome::Inactive));
-    wanted && held.was_let_through() && !ended && clock::now() < held.until
+    wanted && held.was_let_through() && clock::now() < held.until
 }
 
 fn configured<'a>(api: &'a Api, stream: &str) -> Option<(&'a String, &'a Deployment)> {
@@ -64,13 +66,18 @@ async fn turn(api: &Api, tokens: &mut Tokens, stream: &str) -> Result<Option<Str
 
 /// What is to be reported now of the release that came after the question, where there is one.
 async fn outcome(api: &Api, held: &Held) -> Result<Option<Outcome>> {
-    let Some((_, state)) = api.plane.newest(&held.service).await? else { return Ok(None) };
-    let is_its = |open: &&Rollout| Some(&open.spec.candidate) == held.version.as_ref() && open.attempt_since >= held.since;
-    let other = |open: &Rollout| held.reported == Some(Outcome::Success) && open.phase == tidegate_core::rollout::Phase::Done;
-    Ok(match state.rollout() {
-        Some(open) if is_its(&open) => Outcome::of(&open.phase, held.reported),
-        // Another version serves now.
-        Some(open) if other(open) => Some(Outcome::Inactive),
-        _ => None,
-    })
+    let (service, since) = (held.service.clone(), held.since);
+    let found = api.plane.control().call(move |driver| {
+        let mut releases = vec![];
+        for id in driver.rollouts_of(&service)?.into_iter().rev().take(RELEASES_MAX) {
+            let state = driver.state(&id)?;
+            // What was tried before the question is not what came of it.
+            let Some(open) = state.rollout().filter(|open| open.attempt_since >= since) else { break };
+            releases.push((open.spec.candidate.clone(), open.phase.clone()));
+        }
+        Ok::<_, DriverError>(releases)
+    });
+    let releases = found.await??;
+    let Some(version) = &held.version else { return Ok(None) };
+    Ok(Outcome::among(version, releases.iter().map(|(candidate, phase)| (candidate.as_str(), phase)), held.reported))
 }

@@ -28,7 +28,7 @@ pub fn traffic((workspace, service): (&str, &str), driver: &Driver, root: &Path,
             Arc::new(Committed {
                 workspace: workspace.to_owned(),
                 clone: work.join(format!("{service}.git")),
-                argo_cd: to.argo_cd.as_ref().map(|argo| cluster(&argo.server, root)),
+                applier: to.argo_cd.as_ref().map(|argo| &argo.server).or(to.flux.as_ref().map(|flux| &flux.server)).map(|of| cluster(of, root)),
                 to: GitOps { repository, ..(**to).clone() },
                 token: Box::new(move || named_secret(variable.as_ref())),
             })

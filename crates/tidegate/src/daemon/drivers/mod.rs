@@ -59,7 +59,7 @@ impl Drivers {
 
 /// A release as a driver has to know it.
 fn release_of(open: &Rollout) -> Release {
-    let (spec, phase) = (&open.spec, open.phase.name());
+    let (spec, phase, at) = (&open.spec, open.phase.name(), clock::now());
     let verdict = open.judged.as_ref().map(|judged| {
         let summary: String = judged.assessment.summary.chars().take(WORDS_CHARS_MAX).collect();
         format!("; verdict {}: {summary}", super::story::verdict(&judged.assessment.verdict))
@@ -77,7 +77,8 @@ fn release_of(open: &Rollout) -> Release {
         moved: open.traffic.is_some(),
         back: matches!(open.phase, Phase::RollingBack { .. } | Phase::RolledBack { .. } | Phase::Aborted { .. }),
         words: format!("{phase}{step}{}", verdict.unwrap_or_default()),
-        at: clock::now(),
+        since: open.traffic.map_or(at, |wanted| wanted.since),
+        at,
     }
 }
 
@@ -122,6 +123,10 @@ impl Driven {
             });
             let (why, for_good) = match found.await? {
                 Ok(Standing::There) => return Ok(effect.carried_out(clock::now())),
+                Ok(Standing::Enough(why)) => {
+                    plane.trouble(&format!("{rollout}: {why}"));
+                    return Ok(effect.carried_out(clock::now()));
+                }
                 Ok(Standing::Coming(why)) => {
                     plane.done_once(&mut told, format!("  {rollout}: waits: {why}"));
                     (None, false)

@@ -13,6 +13,7 @@ use crate::clock;
 use crate::workspace::Opened;
 use anyhow::Result;
 use board::Standing;
+use news::Allowed;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,11 +23,12 @@ use tidegate_core::id::At;
 use tidegate_core::machine::Machine as _;
 use tidegate_core::notify::{GIVE_UP_MS, Item, PAUSE_MS_MAX, Storm, Topic, Turn, pause_ms};
 use tidegate_core::rollout::Command;
+use tidegate_core::train;
 use tidegate_engine::rollouts::{Input, RolloutId};
 use tidegate_port::Journal as _;
 use tidegate_store::disk;
 use tidegate_wire::config::{Channel, Way, Workspace};
-use tidegate_wire::notify::cdevents::{Approval, Beside, Released};
+use tidegate_wire::notify::cdevents::{Approvable, Approval, Beside, Released};
 
 /// How often the journal is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -55,8 +57,8 @@ struct Waiting {
     page: Option<u64>,
     /// Who is called by it.
     called: Option<String>,
-    /// The change that people were asked about, and who it is by.
-    allowed: Option<(Subject, String)>,
+    /// What people were asked to approve.
+    allowed: Option<Allowed>,
 }
 
 /// One channel.
@@ -234,7 +236,14 @@ impl Notifier {
     /// What a tool is told beside what happened.
     async fn beside(&self, waiting: &Waiting) -> Result<Option<Beside>> {
         match (&waiting.allowed, waiting.item.service.as_deref()) {
-            (Some((subject, by)), Some(service)) => Ok(Some(Beside::Approval(self.approval(&waiting.item, service, subject, by).await?))),
+            (Some(Allowed::Change { subject, by }), Some(service)) => {
+                Ok(Some(Beside::Approval(self.approval(&waiting.item, service, subject, by).await?)))
+            }
+            (Some(Allowed::Car { stream, seq, service }), _) => Ok(self.car(stream, *seq, service).await?.map(Beside::Approval)),
+            (Some(Allowed::Order { digest, by }), _) => {
+                let of = Approvable::Order { digest: digest.clone() };
+                Ok(Some(Beside::Approval(Approval { of, by: by.clone(), closes: waiting.item.topic == Topic::Approved })))
+            }
             _ => Ok(self.released(&waiting.item).await?.map(Beside::Released)),
         }
     }
@@ -247,8 +256,34 @@ impl Notifier {
             needed.checked_sub(1).and_then(|last| asked.approvals.get(last)).is_some_and(|given| given.by == by)
         };
         let closes = item.topic == Topic::Vetoed || state.asked_like(subject).filter(|asked| asked.subject == *subject).is_some_and(last);
-        let model = self.opened.config.services.get(service).map(|s| s.model.clone()).unwrap_or_default();
-        Ok(Approval { model, version: subject.version.clone(), digest: subject.digest.short().to_owned(), by: by.to_owned(), closes })
+        let of = Approvable::Change {
+            model: self.model(service),
+            version: subject.version.clone(),
+            digest: subject.digest.short().to_owned(),
+        };
+        Ok(Approval { of, by: by.to_owned(), closes })
+    }
+
+    /// What is said of a car of a train after a fact of its stream: it may have gone on since.
+    async fn car(&self, stream: &str, seq: u64, service: &str) -> Result<Option<Approval>> {
+        let name = stream.to_owned();
+        let records = self.plane.control().call(move |driver| driver.engine().journal().read_stream(&name, 0)).await??;
+        let told = records.iter().filter(|record| record.seq <= seq);
+        let events: Vec<train::Event> = told.filter_map(|record| serde_json::from_value(record.body.clone()).ok()).collect();
+        Ok(train::asked(&events, service).map(|asked| Approval {
+            of: Approvable::Car {
+                number: asked.number,
+                service: service.to_owned(),
+                model: self.model(service),
+                version: asked.version,
+            },
+            by: asked.by,
+            closes: asked.closes,
+        }))
+    }
+
+    fn model(&self, service: &str) -> String {
+        self.opened.config.services.get(service).map(|s| s.model.clone()).unwrap_or_default()
     }
 
     async fn released(&self, item: &Item) -> Result<Option<Released>> {

@@ -38,16 +38,39 @@ pub fn news(record: &Record) -> Option<Item> {
     }
 }
 
-/// Which change a record of approvals is about, and who it is by.
-pub fn allowed(record: &Record) -> Option<(access::Subject, String)> {
-    if record.kind != access::Access::KIND {
-        return None;
-    }
-    match serde_json::from_value(record.body.clone()).ok()? {
-        access::Event::Asked { subject, by, .. }
-        | access::Event::Approved { subject, by, .. }
-        | access::Event::Vetoed { subject, by, .. } => Some((subject, by)),
-        access::Event::GlassBroken { .. } | access::Event::GlassUsed { .. } | access::Event::GlassReviewed { .. } => None,
+/// What a record of approvals is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Allowed {
+    /// A change, and who asked, approved or forbade it.
+    Change { subject: access::Subject, by: String },
+    /// A car of a train, after this fact of its stream.
+    Car { stream: String, seq: u64, service: String },
+    /// An order of a train, and who proposed or accepted it.
+    Order { digest: String, by: String },
+}
+
+/// What a record of approvals is about; none where it is no such record.
+pub fn allowed(record: &Record) -> Option<Allowed> {
+    let body = || record.body.clone();
+    match record.kind.as_str() {
+        access::Access::KIND => match serde_json::from_value(body()).ok()? {
+            access::Event::Asked { subject, by, .. }
+            | access::Event::Approved { subject, by, .. }
+            | access::Event::Vetoed { subject, by, .. } => Some(Allowed::Change { subject, by }),
+            access::Event::GlassBroken { .. } | access::Event::GlassUsed { .. } | access::Event::GlassReviewed { .. } => None,
+        },
+        train::Trains::KIND => match serde_json::from_value(body()).ok()? {
+            train::Event::Arrived { service, .. } | train::Event::Approved { service, .. } => {
+                Some(Allowed::Car { stream: record.stream.clone(), seq: record.seq, service })
+            }
+            _ => None,
+        },
+        train::Orders::KIND => match serde_json::from_value(body()).ok()? {
+            train::OrderEvent::Proposed { digest, by, .. } | train::OrderEvent::Accepted { digest, by, .. } => {
+                Some(Allowed::Order { digest: digest.short().to_owned(), by })
+            }
+        },
+        _ => None,
     }
 }
 
@@ -110,6 +133,7 @@ fn train_words(event: &train::Event) -> String {
         train::Event::Arrived { service, approvals, .. } => {
             format!("{service} is released: {approvals} others must approve it before what comes after it begins: `tidegate train approve`")
         }
+        train::Event::Approved { service, by, reason, .. } => format!("{by} finds {service} good: {reason}"),
         train::Event::TurnedBack { cause: train::Cause::Car { service, why }, .. } => format!("goes back: {service}: {why}"),
         train::Event::TurnedBack { cause: train::Cause::Person { by, reason }, .. } => format!("goes back: {by}: {reason}"),
         train::Event::Checked { service, fit, .. } => format!("stands still: {service} does not start: {}", fit.words()),

@@ -103,9 +103,10 @@ static GITOPS: Table = Table {
             "settle",
             WAIT,
             Need::Default("5m"),
-            "How long what was pushed takes to be applied: so long nothing is built on it. Where `argo_cd` is given, that is asked instead.",
+            "How long what was pushed takes to be applied: so long nothing is built on it. Where `argo_cd` or `flux` is given, that is asked instead.",
         ),
         key("argo_cd", Shape::Table(&ARGO_CD), Need::Optional, "The application of Argo CD that applies it."),
+        key("flux", Shape::Table(&FLUX), Need::Optional, "What of Flux applies it."),
         READY_WITHIN,
     ],
 };
@@ -128,6 +129,25 @@ static ARGO_CD: Table = Table {
         CA,
         key("namespace", Shape::Text, Need::Default("argocd"), "Its namespace."),
         key("application", Shape::Text, Need::Required, "Its name."),
+    ],
+};
+
+static FLUX: Table = Table {
+    title: "services.NAME.driver.gitops.flux",
+    doc: "A `Kustomization`, a `HelmRelease` or both are read over the API of the cluster that Flux runs in: what was pushed is applied when the revision that they name is that commit, or one after it, and they are ready.",
+    keys: &[
+        SERVER,
+        TOKEN,
+        CA,
+        key("namespace", Shape::Text, Need::Default("flux-system"), "Namespace of the `Kustomization`."),
+        key("kustomization", Shape::Text, Need::Optional, "Name of the `Kustomization` that applies the file."),
+        key(
+            "helm_release",
+            Shape::Text,
+            Need::Optional,
+            "Name of the `HelmRelease` that the file is deployed by. Beside a `kustomization` it has to be ready after that; alone its chart must come from Git with `reconcileStrategy: Revision`, for else its versions name no commit.",
+        ),
+        key("helm_namespace", Shape::Text, Need::Optional, "Its namespace; that of the `Kustomization` when not given."),
     ],
 };
 

@@ -37,6 +37,11 @@ fn drivers_are_read_with_their_defaults() {
 
     let Some(Driver::GitOps(to)) = loaded(&file(GITOPS, COUNTS)).services["s"].driver.clone() else { panic!("no driver") };
     assert_eq!((to.branch.as_str(), to.total, to.settle_ms, to.slots[1].weight.as_str()), ("main", 100, 300_000, "/b/w"));
+    let with = GITOPS.replace("file: shop.yaml", "file: shop.yaml, flux: { kustomization: shop, helm_release: ranker, helm_namespace: shop }");
+    let Some(Driver::GitOps(to)) = loaded(&file(&with, COUNTS)).services["s"].driver.clone() else { panic!("no driver") };
+    let flux = to.flux.unwrap();
+    assert_eq!((flux.server.namespace.as_str(), flux.kustomization.as_deref(), flux.helm_release.as_deref()), ("flux-system", Some("shop"), Some("ranker")));
+    assert_eq!(flux.helm_namespace.as_deref(), Some("shop"));
     let kserve = "kserve: { service: ranker, storage_uri: 's3://models/{version}' }";
     assert_eq!(loaded(&file(kserve, COUNTS)).services["s"].driver.as_ref().map(Driver::name), Some("kserve"));
 }
@@ -109,6 +114,11 @@ fn what_does_not_fit_a_repository_is_said() {
         ("/a/w", "a.w", "it is no JSON pointer into the file"),
         ("/b/v", "/a/v", "another one points there already"),
         ("file: shop.yaml", "file: shop.yaml, argo_cd: { server: 'http://argo.example.org', application: shop }", "in the clear"),
+        ("file: shop.yaml", "file: shop.yaml, flux: { server: 'http://flux.example.org', kustomization: shop }", "in the clear"),
+        ("file: shop.yaml", "file: shop.yaml, flux: {}", "names nothing that could say when a commit is applied"),
+        ("file: shop.yaml", "file: shop.yaml, flux: { kustomization: shop, helm_namespace: shop }", "without `helm_release`"),
+        ("file: shop.yaml", "file: shop.yaml, flux: { kustomization: Shop }", "`Shop` is no name of an object"),
+        ("file: shop.yaml", "file: shop.yaml, flux: { kustomization: a }, argo_cd: { application: a }", "one of them applies it"),
     ] {
         assert!(GITOPS.contains(from), "{from}");
         let found = said(&file(&GITOPS.replace(from, &to.replace("ext::sh -c id", "'ext::sh -c id'")), COUNTS), None);
