@@ -130,6 +130,12 @@ want_package() {
     say "$3: not checked, there is no $1 (apt-get install $2)"
 }
 
+# Debian keeps the programs of PostgreSQL beside the path.
+want_postgres() {
+    compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || want_package initdb postgresql "a journal in PostgreSQL"
+    command -v openssl >/dev/null 2>&1 || want_package openssl openssl "a journal in PostgreSQL"
+}
+
 # announce_build PROFILE_FOLDER: how long a first build takes.
 announce_build() {
     if [ ! -d "$CARGO_TARGET_DIR/$1/deps" ]; then

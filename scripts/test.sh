@@ -13,6 +13,7 @@ neighbours() {
     [ -n "${TIDEGATE_TEST_BROWSER:-}" ] || want_browser
     [ -n "${TIDEGATE_TEST_PROMETHEUS:-}" ] || want_package prometheus prometheus "counters of a Prometheus"
     [ -n "${TIDEGATE_TEST_INFLUXD:-}" ] || want_package influxd influxdb "values of an InfluxDB"
+    want_postgres
     environment test
     environment dvc
     environment gx

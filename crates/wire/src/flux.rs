@@ -127,7 +127,10 @@ mod tests {
         newer["metadata"]["generation"] = json!(3);
         coming(&newer, "has not seen the change");
         coming(&json!({}), "has not seen the change");
-        coming(&with(json!([is("Ready", "Unknown", "Progressing"), is("Reconciling", "True", "Progressing")])), "is being reconciled: Progressing");
+        coming(
+            &with(json!([is("Ready", "Unknown", "Progressing"), is("Reconciling", "True", "Progressing")])),
+            "is being reconciled: Progressing",
+        );
         let failing = with(json!([is("Ready", "False", "BuildFailed"), is("Reconciling", "True", "ProgressingWithRetry")]));
         coming(&failing, "ProgressingWithRetry: why, after BuildFailed: why");
         coming(&with(json!([is("Ready", "False", "DependencyNotReady")])), "it is not ready: DependencyNotReady");

@@ -91,13 +91,21 @@ impl Outcome {
     /// The same of a version, among the releases of its service since it was asked about: its own is the newest one of it. One that
     /// came after it and was released serves in its place.
     #[must_use]
-    pub fn among<'a>(version: &str, newest_first: impl IntoIterator<Item = (&'a str, &'a Phase)>, reported: Option<Outcome>) -> Option<Outcome> {
+    pub fn among<'a>(
+        version: &str,
+        newest_first: impl IntoIterator<Item = (&'a str, &'a Phase)>,
+        reported: Option<Outcome>,
+    ) -> Option<Outcome> {
         let mut replaced = false;
         for (candidate, phase) in newest_first {
             if candidate == version {
                 let told = matches!(reported, Some(Outcome::Success | Outcome::Inactive));
                 let gone = replaced && told && *phase == Phase::Done;
-                return if gone { (reported != Some(Outcome::Inactive)).then_some(Outcome::Inactive) } else { Outcome::of(phase, reported) };
+                return if gone {
+                    (reported != Some(Outcome::Inactive)).then_some(Outcome::Inactive)
+                } else {
+                    Outcome::of(phase, reported)
+                };
             }
             replaced |= *phase == Phase::Done;
         }

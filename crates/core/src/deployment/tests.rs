@@ -282,8 +282,7 @@ fn what_became_of_it_is_told_though_the_next_release_has_begun() {
     let next = Phase::Forward { forward: Forward::Shadow };
     let gone = Phase::RolledBack { cause: Cause::CandidateFailed { reason: "x".to_owned() } };
     let among = |releases: &[(&str, &Phase)], reported| Outcome::among("3", releases.iter().copied(), reported);
-    let (begun, good, bad, over) =
-        (Some(Outcome::InProgress), Some(Outcome::Success), Some(Outcome::Failure), Some(Outcome::Inactive));
+    let (begun, good, bad, over) = (Some(Outcome::InProgress), Some(Outcome::Success), Some(Outcome::Failure), Some(Outcome::Inactive));
     assert_eq!(among(&[("4", &next), ("3", &Phase::Done)], begun), good);
     assert_eq!(among(&[("4", &next), ("3", &Phase::Done)], good), None, "it still serves");
     assert_eq!(among(&[("4", &next), ("3", &gone)], begun), bad);

@@ -222,7 +222,8 @@ fn shortened(ignored: &[String]) -> Vec<String> {
     most.sort_by_key(|(_, n)| std::cmp::Reverse(*n));
     let told: Vec<String> = most.iter().take(KINDS_MAX).map(|(kind, n)| format!("{n} of \"{}\"", line(kind, KIND_BYTES_MAX))).collect();
     let others = if most.len() > KINDS_MAX { format!(", and {} other kinds", most.len() - KINDS_MAX) } else { String::new() };
-    let mut all = vec![line(&format!("{} more that were left out are not listed: {}{others}", rest.len(), told.join(", ")), TEXT_BYTES_MAX * 2)];
+    let mut all =
+        vec![line(&format!("{} more that were left out are not listed: {}{others}", rest.len(), told.join(", ")), TEXT_BYTES_MAX * 2)];
     all.extend(lines(shown));
     all
 }

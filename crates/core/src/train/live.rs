@@ -69,10 +69,8 @@ mod tests {
 
     #[test]
     fn a_version_is_of_the_model_that_its_release_recorded() {
-        let (gone, under_way) = (
-            Phase::RolledBack { cause: Cause::CandidateFailed { reason: "x".to_owned() } },
-            Phase::Forward { forward: Forward::Shadow },
-        );
+        let (gone, under_way) =
+            (Phase::RolledBack { cause: Cause::CandidateFailed { reason: "x".to_owned() } }, Phase::Forward { forward: Forward::Shadow });
         let release = |model, candidate, stable, phase| Released { model, candidate, stable, phase };
         let of = |model: &str, version: &str| Of { model: model.to_owned(), version: version.to_owned() };
         let first = release("old", "3", None, &Phase::Done);
@@ -83,6 +81,10 @@ mod tests {
         assert_eq!(live([next, first]), Some((Brought::UnderWay(of("new", "3")), Some(of("old", "3")))));
         let failed = release("new", "3", Some("3"), &gone);
         assert_eq!(live([failed, failed, first]), Some((Brought::Gone, Some(of("old", "3")))));
-        assert_eq!(live([release("new", "4", Some("2"), &gone), first]), Some((Brought::Gone, Some(of("new", "2")))), "nothing else is recorded");
+        assert_eq!(
+            live([release("new", "4", Some("2"), &gone), first]),
+            Some((Brought::Gone, Some(of("new", "2")))),
+            "nothing else is recorded"
+        );
     }
 }

@@ -119,14 +119,12 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     places.make()?;
     let guard = owner::take(&places)?;
     let seat = standby::wait(&places, options.replica.as_deref(), &bus).await?;
-    bus.progress("looking for the Python environment");
     let (env, library) = environment_and_library(opened.clone(), bus.clone()).await?;
     let (keys, blobs) = (Keys::open(&places.keys(), &opened.config.name)?, FsBlobs::open(&places.blobs())?);
     let lake = Arc::new(Lake::open(&places.lake())?);
     let ((control, outputs), sealer) = books(&places, seat.as_ref(), keys.signer(), bus.clone()).await?;
     let gateway_token = gateway_token(&places.keys())?;
-    let program = std::env::current_exe().context("find this program, which workers run too")?;
-    let (pool, pool_events) = WorkerPool::new(PoolSettings::new(program, vec![OsString::from("worker")], library));
+    let (pool, pool_events) = workers(library)?;
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
     let settings = settings(any(opened.config.gateway), &gateway_token, &places.keys())?;
     let (gateway, outputs_of_gateway) = Gateway::start(settings, pool.clone())
@@ -161,8 +159,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         listen: any(opened.config.console),
     })
     .await?;
-    owner::tell(&places, &Owner { pid: std::process::id(), gateway: gateway.address().to_string(), console: console.to_string() })?;
-    seat.as_ref().map_or(Ok(()), |seat| seat.tell(&places, &console.to_string()))?;
+    tell(&places, &gateway, console, seat.as_ref())?;
     let running = Running {
         opened,
         control,
@@ -190,6 +187,17 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     Ok(running)
 }
 
+/// Where others find what was started.
+fn tell(places: &Places, gateway: &Gateway, console: SocketAddr, seat: Option<&Seat>) -> Result<()> {
+    owner::tell(places, &Owner { pid: std::process::id(), gateway: gateway.address().to_string(), console: console.to_string() })?;
+    seat.map_or(Ok(()), |seat| seat.tell(places, &console.to_string()))
+}
+
+fn workers(library: PathBuf) -> Result<(WorkerPool, mpsc::Receiver<PoolEvent>)> {
+    let program = std::env::current_exe().context("find this program, which workers run too")?;
+    Ok(WorkerPool::new(PoolSettings::new(program, vec![OsString::from("worker")], library)))
+}
+
 /// The journal, for writing and for sealing. On a thread that may wait, as for a database.
 async fn books(places: &Places, seat: Option<&Seat>, signer: LogSigner, bus: Bus) -> Result<((Control, Vec<Output>), Sealer)> {
     let (places, fence) = (places.clone(), seat.map(|seat| seat.fence.clone()));
@@ -201,6 +209,7 @@ async fn books(places: &Places, seat: Option<&Seat>, signer: LogSigner, bus: Bus
 }
 
 async fn environment_and_library(opened: Opened, bus: Bus) -> Result<(Option<Env>, PathBuf)> {
+    bus.progress("looking for the Python environment");
     tokio::task::spawn_blocking(move || {
         let env = environment(&opened, &bus)?;
         let library = runtime(env.as_ref())?;

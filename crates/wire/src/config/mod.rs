@@ -36,7 +36,9 @@ mod tests;
 pub use ab::AbTest;
 pub use check::NAME_CHARS_MAX;
 pub use deployments::{Asks, Deployment, GithubEntry, Tool};
-pub use driver::{ApiServer, ArgoCd, Driver, Flux, GatewayApi, GitOps, KServe, Slot, Telemetry, TelemetryLatency, without_what_is_not_counted};
+pub use driver::{
+    ApiServer, ArgoCd, Driver, Flux, GatewayApi, GitOps, KServe, Slot, Telemetry, TelemetryLatency, without_what_is_not_counted,
+};
 pub use duty::Duty;
 pub use init::{FACTS_BYTES_MAX, FILES_MAX, RepoScan, StageFacts, init, scan};
 pub use origin::{From, Origin, Origins};

@@ -173,7 +173,9 @@ fn approvals_of_trains_are_closed_under_the_name_they_were_created_by() {
         let told = |topic, closes| {
             event("shop 1", &item(topic), Some(&Beside::Approval(Approval { of: of.clone(), by: "ada".to_owned(), closes })))
         };
-        for (topic, closes, kind) in [(Topic::Asked, false, "created"), (Topic::Approved, false, "updated"), (Topic::Approved, true, "closed")] {
+        for (topic, closes, kind) in
+            [(Topic::Asked, false, "created"), (Topic::Approved, false, "updated"), (Topic::Approved, true, "closed")]
+        {
             let event = told(topic, closes);
             assert_eq!(event["context"]["type"], format!("dev.cdevents.approval.{kind}.0.1.0"));
             assert_eq!((&event["subject"]["id"], &event["subject"]["content"]["resourceTargetUrl"]), (&subject.into(), &target.into()));

@@ -96,9 +96,14 @@ mod tests {
         assert_eq!(address("postgres://u:p@db.shop.svc.cluster.local:5432/x"), ["u", "db.shop.svc.cluster.local"]);
         assert!(hosts("the ranker is slow", false).iter().all(|(_, stands)| *stands == Stands::Among));
         assert_eq!(address("é://ranker"), ["ranker"]);
-        for (variable, holds) in
-            [("RANKER_HOST", true), ("kafka.brokers", true), ("ADDRESSES", true), ("DATABASE_URL", true), ("HOSTILE", false), ("MODEL", false)]
-        {
+        for (variable, holds) in [
+            ("RANKER_HOST", true),
+            ("kafka.brokers", true),
+            ("ADDRESSES", true),
+            ("DATABASE_URL", true),
+            ("HOSTILE", false),
+            ("MODEL", false),
+        ] {
             assert_eq!(holds_addresses(variable), holds, "{variable}");
         }
     }

@@ -192,9 +192,8 @@ impl Reader {
             let is_address = |variable: &Node| variable.get("name").and_then(Node::as_str).is_some_and(dns::holds_addresses);
             let env = items(container.get("env")).filter_map(|variable| Some((variable.get("value")?, is_address(variable))));
             let args = ["command", "args"].into_iter().flat_map(|key| items(container.get(key))).map(|value| (value, false));
-            let written = |(value, is_address): (&Node, bool)| {
-                Some(Written { text: value.text()?.into_owned(), place: place.of(value), is_address })
-            };
+            let written =
+                |(value, is_address): (&Node, bool)| Some(Written { text: value.text()?.into_owned(), place: place.of(value), is_address });
             env.chain(args).filter_map(written).collect()
         };
         let values = containers.flat_map(texts).collect();

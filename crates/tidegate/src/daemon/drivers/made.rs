@@ -28,7 +28,12 @@ pub fn traffic((workspace, service): (&str, &str), driver: &Driver, root: &Path,
             Arc::new(Committed {
                 workspace: workspace.to_owned(),
                 clone: work.join(format!("{service}.git")),
-                applier: to.argo_cd.as_ref().map(|argo| &argo.server).or(to.flux.as_ref().map(|flux| &flux.server)).map(|of| cluster(of, root)),
+                applier: to
+                    .argo_cd
+                    .as_ref()
+                    .map(|argo| &argo.server)
+                    .or(to.flux.as_ref().map(|flux| &flux.server))
+                    .map(|of| cluster(of, root)),
                 to: GitOps { repository, ..(**to).clone() },
                 token: Box::new(move || named_secret(variable.as_ref())),
             })

@@ -256,11 +256,8 @@ impl Notifier {
             needed.checked_sub(1).and_then(|last| asked.approvals.get(last)).is_some_and(|given| given.by == by)
         };
         let closes = item.topic == Topic::Vetoed || state.asked_like(subject).filter(|asked| asked.subject == *subject).is_some_and(last);
-        let of = Approvable::Change {
-            model: self.model(service),
-            version: subject.version.clone(),
-            digest: subject.digest.short().to_owned(),
-        };
+        let of =
+            Approvable::Change { model: self.model(service), version: subject.version.clone(), digest: subject.digest.short().to_owned() };
         Ok(Approval { of, by: by.to_owned(), closes })
     }
 
@@ -271,12 +268,7 @@ impl Notifier {
         let told = records.iter().filter(|record| record.seq <= seq);
         let events: Vec<train::Event> = told.filter_map(|record| serde_json::from_value(record.body.clone()).ok()).collect();
         Ok(train::asked(&events, service).map(|asked| Approval {
-            of: Approvable::Car {
-                number: asked.number,
-                service: service.to_owned(),
-                model: self.model(service),
-                version: asked.version,
-            },
+            of: Approvable::Car { number: asked.number, service: service.to_owned(), model: self.model(service), version: asked.version },
             by: asked.by,
             closes: asked.closes,
         }))

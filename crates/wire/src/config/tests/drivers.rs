@@ -37,10 +37,14 @@ fn drivers_are_read_with_their_defaults() {
 
     let Some(Driver::GitOps(to)) = loaded(&file(GITOPS, COUNTS)).services["s"].driver.clone() else { panic!("no driver") };
     assert_eq!((to.branch.as_str(), to.total, to.settle_ms, to.slots[1].weight.as_str()), ("main", 100, 300_000, "/b/w"));
-    let with = GITOPS.replace("file: shop.yaml", "file: shop.yaml, flux: { kustomization: shop, helm_release: ranker, helm_namespace: shop }");
+    let with =
+        GITOPS.replace("file: shop.yaml", "file: shop.yaml, flux: { kustomization: shop, helm_release: ranker, helm_namespace: shop }");
     let Some(Driver::GitOps(to)) = loaded(&file(&with, COUNTS)).services["s"].driver.clone() else { panic!("no driver") };
     let flux = to.flux.unwrap();
-    assert_eq!((flux.server.namespace.as_str(), flux.kustomization.as_deref(), flux.helm_release.as_deref()), ("flux-system", Some("shop"), Some("ranker")));
+    assert_eq!(
+        (flux.server.namespace.as_str(), flux.kustomization.as_deref(), flux.helm_release.as_deref()),
+        ("flux-system", Some("shop"), Some("ranker"))
+    );
     assert_eq!(flux.helm_namespace.as_deref(), Some("shop"));
     let kserve = "kserve: { service: ranker, storage_uri: 's3://models/{version}' }";
     assert_eq!(loaded(&file(kserve, COUNTS)).services["s"].driver.as_ref().map(Driver::name), Some("kserve"));
