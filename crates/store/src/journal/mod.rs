@@ -5,16 +5,16 @@
 //! Not here: tiles and proofs ([`crate::tlog`]), and what an event means.
 
 mod any;
+pub(crate) mod append;
 pub(crate) mod rows;
 mod schema;
-pub(crate) mod shared;
 
 pub use any::{AnyJournal, JournalAddress};
 
 use crate::disk::{self, Guard};
+use append::{Batch, NewRow, Table};
 use rows::{RawRow, number, parameter};
 use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
-use shared::{Place, check_limits, encode};
 use std::path::{Path, PathBuf};
 use tidegate_core::id::At;
 use tidegate_port::{Appended, Failure, FailureKind, Fence, Journal, JournalError, NewEvent, Record};
@@ -111,14 +111,7 @@ impl SqliteJournal {
             statement.query_map(params![parameter(from), parameter(limit as u64)], |row| Ok((number(row, 0)?, row.get(1)?)))?.collect()
         };
         let rows = read().map_err(|e| self.failure("read journal", &e))?;
-        let mut leaves = Vec::with_capacity(rows.len());
-        for (expected, (position, bytes)) in (from..).zip(rows) {
-            if position != expected {
-                return Err(rows::damaged(&self.place(), expected, "it is missing"));
-            }
-            leaves.push(bytes);
-        }
-        Ok(leaves)
+        rows::unbroken(rows, from, &self.place())
     }
 
     /// SQLite's own check of the whole file, then every row against its record.
@@ -127,21 +120,9 @@ impl SqliteJournal {
     /// [`FailureKind::Refused`] on the first damage that is found.
     pub fn check_whole(&mut self) -> Result<u64, Failure> {
         schema::integrity(&self.connection, &self.path)?;
-        let size = self.size()?;
-        let mut next = 0;
-        while next < size {
-            let records = self.read_all(next, EVENTS_PER_APPEND_MAX).map_err(into_failure)?;
-            for (expected, record) in (next..).zip(&records) {
-                if record.position != expected {
-                    return Err(rows::damaged(&self.place(), expected, "it is missing"));
-                }
-            }
-            if records.is_empty() {
-                return Err(rows::damaged(&self.place(), next, "it is missing"));
-            }
-            next += records.len() as u64;
-        }
-        Ok(size)
+        let limit = parameter(EVENTS_PER_APPEND_MAX as u64);
+        let read = |from| self.rows("WHERE position >= ?1 ORDER BY position LIMIT ?2", params![parameter(from), limit]);
+        rows::check(self.size()?, &self.place(), read)
     }
 
     fn rows(&self, tail: &str, params: impl rusqlite::Params) -> Result<Vec<RawRow>, Failure> {
@@ -162,75 +143,35 @@ impl SqliteJournal {
     }
 }
 
-/// What one append writes.
-struct Batch<'a> {
-    fence: Option<&'a Fence>,
-    stream: &'a str,
-    expected_seq: u64,
-    key: Option<&'a str>,
-    at: At,
-    events: &'a [NewEvent],
-}
+/// Inside one immediate transaction, so nobody can append in between.
+impl Table for Transaction<'_> {
+    type Error = rusqlite::Error;
 
-impl Batch<'_> {
-    /// Inside one immediate transaction, so nobody can append in between.
-    fn write(&self, transaction: &Transaction<'_>, wrap: impl Fn(rusqlite::Error) -> JournalError) -> Result<Appended, JournalError> {
-        if let Some(Fence { stream: by, seq: expected }) = self.fence {
-            let actual = stream_length(transaction, by).map_err(&wrap)?;
-            if actual != *expected {
-                return Err(JournalError::Fenced { stream: self.stream.to_owned(), by: by.clone(), expected: *expected, actual });
-            }
-        }
-        if let Some(first_seq) = self.earlier_use(transaction).map_err(&wrap)? {
-            return Ok(Appended::Already { first_seq });
-        }
-        let actual = stream_length(transaction, self.stream).map_err(&wrap)?;
-        if actual != self.expected_seq {
-            return Err(JournalError::Conflict { stream: self.stream.to_owned(), expected: self.expected_seq, actual });
-        }
-        let first_position = next_position(transaction).map_err(&wrap)?;
-        for (index, event) in (0_u64..).zip(self.events) {
-            let (position, seq) = (first_position + index, actual + index);
-            let place = Place { position, stream: self.stream, seq, at: self.at, key: self.key };
-            let bytes = encode(&place, event)?;
-            let first = (self.key.is_some() && index == 0).then_some(1);
-            transaction
-                .prepare_cached(
-                    "INSERT INTO records (position, stream, seq, at, kind, key, first, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                )
-                .and_then(|mut insert| {
-                    insert.execute(params![parameter(position), self.stream, parameter(seq), self.at.0, event.kind, self.key, first, bytes])
-                })
-                .map_err(&wrap)?;
-        }
-        Ok(Appended::New { first_seq: actual, first_position })
+    fn length(&mut self, stream: &str) -> rusqlite::Result<u64> {
+        self.prepare_cached("SELECT coalesce(max(seq) + 1, 0) FROM records WHERE stream = ?1")?
+            .query_row(params![stream], |row| number(row, 0))
     }
 
-    fn earlier_use(&self, transaction: &Transaction<'_>) -> rusqlite::Result<Option<u64>> {
-        let Some(key) = self.key else { return Ok(None) };
-        transaction
-            .prepare_cached("SELECT seq FROM records WHERE stream = ?1 AND key = ?2 AND first = 1")?
-            .query_row(params![self.stream, key], |row| number(row, 0))
+    fn first_of(&mut self, stream: &str, key: &str) -> rusqlite::Result<Option<u64>> {
+        self.prepare_cached("SELECT seq FROM records WHERE stream = ?1 AND key = ?2 AND first = 1")?
+            .query_row(params![stream, key], |row| number(row, 0))
             .optional()
     }
-}
 
-fn stream_length(transaction: &Transaction<'_>, stream: &str) -> rusqlite::Result<u64> {
-    transaction
-        .prepare_cached("SELECT coalesce(max(seq) + 1, 0) FROM records WHERE stream = ?1")?
-        .query_row(params![stream], |row| number(row, 0))
+    fn end(&mut self) -> rusqlite::Result<u64> {
+        next_position(self)
+    }
+
+    fn insert(&mut self, row: &NewRow<'_>) -> rusqlite::Result<()> {
+        let NewRow { position, stream, seq, at, kind, key, first, bytes } = row;
+        let query = "INSERT INTO records (position, stream, seq, at, kind, key, first, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+        let (position, seq, first) = (parameter(*position), parameter(*seq), first.then_some(1));
+        self.prepare_cached(query)?.execute(params![position, stream, seq, at.0, kind, key, first, bytes]).map(drop)
+    }
 }
 
 fn next_position(connection: &Connection) -> rusqlite::Result<u64> {
     connection.prepare_cached("SELECT coalesce(max(position) + 1, 0) FROM records")?.query_row([], |row| number(row, 0))
-}
-
-/// A read fails only by the store.
-fn into_failure(error: JournalError) -> Failure {
-    match error {
-        JournalError::Store(failure) => failure,
-        other => Failure { kind: FailureKind::Refused, operation: "read journal", object: "journal".into(), detail: other.to_string() },
-    }
 }
 
 impl Journal for SqliteJournal {
@@ -243,12 +184,13 @@ impl Journal for SqliteJournal {
         at: At,
         events: &[NewEvent],
     ) -> Result<Appended, JournalError> {
-        check_limits(&self.place(), stream, key, events)?;
+        let batch = Batch { fence, stream, expected_seq, key, at, events };
+        batch.check(&self.place())?;
         let path = self.path.clone();
         let wrap = |error: rusqlite::Error| JournalError::Store(schema::failure("append to journal", &path, &error));
-        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrap)?;
+        let mut transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(wrap)?;
         // Dropped on an error: rolled back, nothing is written.
-        let appended = Batch { fence, stream, expected_seq, key, at, events }.write(&transaction, wrap)?;
+        let appended = batch.write(&mut transaction, wrap)?;
         transaction.commit().map_err(wrap)?;
         Ok(appended)
     }

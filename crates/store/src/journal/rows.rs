@@ -1,4 +1,4 @@
-//! A row of the table against the record in its bytes: the bytes are the truth, the columns an index over them.
+//! A row of the table against the record in its bytes: the bytes are the truth, the columns an index over them. And that no row is missing.
 //!
 //! Not here: queries.
 
@@ -65,4 +65,30 @@ pub(crate) fn damaged(journal: &str, position: u64, how: &str) -> Failure {
         object: format!("record {position} of {journal}"),
         detail: format!("{how}: the database is damaged or was changed by another program; find the extent with `tidegate audit verify`"),
     }
+}
+
+/// The exact bytes of rows that begin at a position, none of which is missing.
+pub(crate) fn unbroken(rows: Vec<(u64, Vec<u8>)>, from: u64, journal: &str) -> Result<Vec<Vec<u8>>, Failure> {
+    let leaf =
+        |(expected, (position, bytes))| if position == expected { Ok(bytes) } else { Err(damaged(journal, expected, "it is missing")) };
+    (from..).zip(rows).map(leaf).collect()
+}
+
+/// Holds all of so many rows against their records; `read` gives those from a position on.
+pub(crate) fn check(size: u64, journal: &str, mut read: impl FnMut(u64) -> Result<Vec<RawRow>, Failure>) -> Result<u64, Failure> {
+    let mut next = 0;
+    while next < size {
+        let rows = read(next)?;
+        if rows.is_empty() {
+            return Err(damaged(journal, next, "it is missing"));
+        }
+        for row in rows {
+            if row.position != next {
+                return Err(damaged(journal, next, "it is missing"));
+            }
+            row.record(journal)?;
+            next += 1;
+        }
+    }
+    Ok(size)
 }

@@ -1,6 +1,6 @@
 //! Beats of replicas in a table beside the journal: one row a session, overwritten.
 
-use super::link::{Link, failure};
+use super::link::Link;
 use postgres::Config;
 use tidegate_core::lease::{Beat, Session};
 use tidegate_port::{Beats, Failure};
@@ -35,15 +35,13 @@ impl Beats for PostgresBeats {
     }
 
     fn all(&mut self) -> Result<Vec<Beat>, Failure> {
-        let rows = self.link.run("read beats", |client| client.query("SELECT replica, number, count, ready FROM tidegate_beats", &[]))?;
-        let place = self.link.place();
         let one = |row: &postgres::Row| -> Result<Beat, postgres::Error> {
             let (number, count): (i64, i64) = (row.try_get(1)?, row.try_get(2)?);
             let session = Session { replica: row.try_get(0)?, number: number.cast_unsigned() };
             Ok(Beat { session, count: count.cast_unsigned(), ready: row.try_get(3)? })
         };
-        let beats = rows.iter().map(|row| one(row).map_err(|error| failure("read beats", &place, &error)));
-        let mut beats: Vec<Beat> = beats.collect::<Result<_, _>>()?;
+        let asked = "SELECT replica, number, count, ready FROM tidegate_beats";
+        let mut beats: Vec<Beat> = self.link.run("read beats", |client| client.query(asked, &[])?.iter().map(one).collect())?;
         beats.sort_by(|a, b| a.session.cmp(&b.session));
         Ok(beats)
     }

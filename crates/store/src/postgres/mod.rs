@@ -14,12 +14,12 @@ pub use beats::PostgresBeats;
 pub use link::{CONNECT_WAIT_S, STATEMENT_WAIT_MS, address};
 
 use crate::journal::EVENTS_PER_APPEND_MAX;
-use crate::journal::rows::{RawRow, damaged, parameter};
-use crate::journal::shared::{Place, check_limits, encode};
+use crate::journal::append::{Batch, NewRow, Table};
+use crate::journal::rows::{self, RawRow, parameter};
 use crate::tlog::Leaves;
 use link::{Link, failure};
 use postgres::types::ToSql;
-use postgres::{Client, Config, Row, Transaction};
+use postgres::{Client, Config, Row, Statement, Transaction};
 use tidegate_core::id::At;
 use tidegate_port::{Appended, Failure, FailureKind, Fence, Journal, JournalError, NewEvent, Record};
 
@@ -94,13 +94,10 @@ impl Leaves for PostgresJournal {
         let asked = "SELECT position, bytes FROM tidegate_records WHERE position >= $1 ORDER BY position LIMIT $2";
         let read = |client: &mut Client| {
             let rows = client.query(asked, &[&parameter(from), &parameter(limit as u64)])?;
-            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect::<Result<Vec<(i64, Vec<u8>)>, postgres::Error>>()
+            let leaf = |row: &Row| Ok((row.try_get::<_, i64>(0)?.cast_unsigned(), row.try_get(1)?));
+            rows.iter().map(leaf).collect::<Result<Vec<_>, postgres::Error>>()
         };
-        let (rows, place) = (self.link.run("read journal", read)?, self.link.place());
-        let leaf = |(expected, (position, bytes)): (u64, (i64, Vec<u8>))| {
-            if position.cast_unsigned() == expected { Ok(bytes) } else { Err(damaged(&place, expected, "it is missing")) }
-        };
-        (from..).zip(rows).map(leaf).collect()
+        rows::unbroken(self.link.run("read journal", read)?, from, &self.link.place())
     }
 
     fn size(&mut self) -> Result<u64, Failure> {
@@ -110,23 +107,8 @@ impl Leaves for PostgresJournal {
     }
 
     fn check_whole(&mut self) -> Result<u64, Failure> {
-        let (size, place) = (Leaves::size(self)?, self.link.place());
-        let mut next = 0;
-        while next < size {
-            let limit = parameter(EVENTS_PER_APPEND_MAX as u64);
-            let rows = self.rows("WHERE position >= $1 ORDER BY position LIMIT $2", &[&parameter(next), &limit])?;
-            if rows.is_empty() {
-                return Err(damaged(&place, next, "it is missing"));
-            }
-            for row in rows {
-                if row.position != next {
-                    return Err(damaged(&place, next, "it is missing"));
-                }
-                row.record(&place)?;
-                next += 1;
-            }
-        }
-        Ok(size)
+        let (size, place, limit) = (self.size()?, self.link.place(), parameter(EVENTS_PER_APPEND_MAX as u64));
+        rows::check(size, &place, |from| self.rows("WHERE position >= $1 ORDER BY position LIMIT $2", &[&parameter(from), &limit]))
     }
 }
 
@@ -143,59 +125,49 @@ fn row(row: &Row) -> Result<RawRow, postgres::Error> {
     })
 }
 
-/// What one append writes.
-struct Batch<'a> {
-    fence: Option<&'a Fence>,
-    stream: &'a str,
-    expected_seq: u64,
-    key: Option<&'a str>,
-    at: At,
-    events: &'a [NewEvent],
+/// Inside one transaction that holds the append lock, so nobody can append in between.
+struct Locked<'t> {
+    transaction: Transaction<'t>,
+    insert: Option<Statement>,
 }
 
-impl Batch<'_> {
-    /// Inside one transaction that holds the append lock, so nobody can append in between.
-    fn write(&self, transaction: &mut Transaction<'_>, wrap: impl Fn(postgres::Error) -> JournalError) -> Result<Appended, JournalError> {
-        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&APPEND_LOCK]).map_err(&wrap)?;
-        if let Some(Fence { stream: by, seq: expected }) = self.fence {
-            let actual = stream_length(transaction, by).map_err(&wrap)?;
-            if actual != *expected {
-                return Err(JournalError::Fenced { stream: self.stream.to_owned(), by: by.clone(), expected: *expected, actual });
-            }
-        }
-        if let Some(key) = self.key {
-            let used = "SELECT seq FROM tidegate_records WHERE stream = $1 AND key = $2 AND first";
-            if let Some(row) = transaction.query_opt(used, &[&self.stream, &key]).map_err(&wrap)? {
-                let first_seq: i64 = row.try_get(0).map_err(&wrap)?;
-                return Ok(Appended::Already { first_seq: first_seq.cast_unsigned() });
-            }
-        }
-        let actual = stream_length(transaction, self.stream).map_err(&wrap)?;
-        if actual != self.expected_seq {
-            return Err(JournalError::Conflict { stream: self.stream.to_owned(), expected: self.expected_seq, actual });
-        }
-        let row = transaction.query_one("SELECT coalesce(max(position) + 1, 0) FROM tidegate_records", &[]).map_err(&wrap)?;
-        let first_position = row.try_get::<_, i64>(0).map_err(&wrap)?.cast_unsigned();
-        let insert = transaction
-            .prepare(
-                "INSERT INTO tidegate_records (position, stream, seq, at, kind, key, first, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-            )
-            .map_err(&wrap)?;
-        for (index, event) in (0_u64..).zip(self.events) {
-            let (position, seq) = (first_position + index, actual + index);
-            let bytes = encode(&Place { position, stream: self.stream, seq, at: self.at, key: self.key }, event)?;
-            let first = self.key.is_some() && index == 0;
-            let values: [&(dyn ToSql + Sync); 8] =
-                [&parameter(position), &self.stream, &parameter(seq), &self.at.0, &event.kind, &self.key, &first, &bytes];
-            transaction.execute(&insert, &values).map_err(&wrap)?;
-        }
-        Ok(Appended::New { first_seq: actual, first_position })
+impl<'t> Locked<'t> {
+    fn begin(client: &'t mut Client) -> Result<Locked<'t>, postgres::Error> {
+        let mut transaction = client.transaction()?;
+        transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&APPEND_LOCK])?;
+        Ok(Locked { transaction, insert: None })
     }
 }
 
-fn stream_length(transaction: &mut Transaction<'_>, stream: &str) -> Result<u64, postgres::Error> {
-    let row = transaction.query_one("SELECT coalesce(max(seq) + 1, 0) FROM tidegate_records WHERE stream = $1", &[&stream])?;
-    Ok(row.try_get::<_, i64>(0)?.cast_unsigned())
+impl Table for Locked<'_> {
+    type Error = postgres::Error;
+
+    fn length(&mut self, stream: &str) -> Result<u64, postgres::Error> {
+        let row = self.transaction.query_one("SELECT coalesce(max(seq) + 1, 0) FROM tidegate_records WHERE stream = $1", &[&stream])?;
+        Ok(row.try_get::<_, i64>(0)?.cast_unsigned())
+    }
+
+    fn first_of(&mut self, stream: &str, key: &str) -> Result<Option<u64>, postgres::Error> {
+        let asked = "SELECT seq FROM tidegate_records WHERE stream = $1 AND key = $2 AND first";
+        self.transaction.query_opt(asked, &[&stream, &key])?.map(|row| Ok(row.try_get::<_, i64>(0)?.cast_unsigned())).transpose()
+    }
+
+    fn end(&mut self) -> Result<u64, postgres::Error> {
+        let row = self.transaction.query_one("SELECT coalesce(max(position) + 1, 0) FROM tidegate_records", &[])?;
+        Ok(row.try_get::<_, i64>(0)?.cast_unsigned())
+    }
+
+    fn insert(&mut self, row: &NewRow<'_>) -> Result<(), postgres::Error> {
+        let NewRow { position, stream, seq, at, kind, key, first, bytes } = row;
+        let query =
+            "INSERT INTO tidegate_records (position, stream, seq, at, kind, key, first, bytes) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
+        let insert = match self.insert.take() {
+            Some(insert) => insert,
+            None => self.transaction.prepare(query)?,
+        };
+        let values: [&(dyn ToSql + Sync); 8] = [&parameter(*position), stream, &parameter(*seq), &at.0, kind, key, first, bytes];
+        self.transaction.execute(self.insert.insert(insert), &values).map(drop)
+    }
 }
 
 impl Journal for PostgresJournal {
@@ -209,13 +181,13 @@ impl Journal for PostgresJournal {
         events: &[NewEvent],
     ) -> Result<Appended, JournalError> {
         let place = self.link.place();
-        check_limits(&place, stream, key, events)?;
+        let batch = Batch { fence, stream, expected_seq, key, at, events };
+        batch.check(&place)?;
         let wrap = |error: postgres::Error| JournalError::Store(failure("append to journal", &place, &error));
-        let client = self.link.client("append to journal")?;
-        let mut transaction = client.transaction().map_err(wrap)?;
+        let mut table = Locked::begin(self.link.client("append to journal")?).map_err(wrap)?;
         // Dropped on an error: rolled back, nothing is written.
-        let appended = Batch { fence, stream, expected_seq, key, at, events }.write(&mut transaction, wrap)?;
-        transaction.commit().map_err(wrap)?;
+        let appended = batch.write(&mut table, wrap)?;
+        table.transaction.commit().map_err(wrap)?;
         Ok(appended)
     }
 
