@@ -5,7 +5,7 @@ use super::people::{part, time};
 use crate::client;
 use crate::exit;
 use crate::show::{self, style};
-use crate::workspace::{self, Places};
+use crate::workspace;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use hyper::Method;
@@ -41,7 +41,7 @@ pub fn breaker(context: &Context, command: &BreakerCommand) -> Result<u8> {
     };
     let path = format!("/api/v1/breakers/{}/{word}", part(&by_hand.name)?);
     let body = json!({ "reason": by_hand.reason });
-    let value = client::ask(&places(context)?, &format!("{word} a breaker"), Method::POST, &path, Some(&body))?;
+    let value = client::ask(&workspace::places(&context.dir)?, &format!("{word} a breaker"), Method::POST, &path, Some(&body))?;
     if context.json {
         show::json(&value)?;
     } else {
@@ -50,12 +50,8 @@ pub fn breaker(context: &Context, command: &BreakerCommand) -> Result<u8> {
     Ok(exit::OK)
 }
 
-fn places(context: &Context) -> Result<Places> {
-    workspace::places(&context.dir)
-}
-
 fn list(context: &Context) -> Result<u8> {
-    let value = client::ask(&places(context)?, "list breakers", Method::GET, "/api/v1/breakers", None)?;
+    let value = client::ask(&workspace::places(&context.dir)?, "list breakers", Method::GET, "/api/v1/breakers", None)?;
     if context.json {
         show::json(&value)?;
         return Ok(exit::OK);

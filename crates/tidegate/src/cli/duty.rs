@@ -6,7 +6,7 @@ use crate::client;
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::show::{self, style};
-use crate::workspace::{self, Places};
+use crate::workspace;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use hyper::Method;
@@ -43,7 +43,7 @@ pub fn duty(context: &Context, command: &DutyCommand) -> Result<u8> {
     match command {
         DutyCommand::Who(args) => who(context, args)?,
         DutyCommand::Calls => {
-            let value = client::ask(&places(context)?, "list calls", Method::GET, "/api/v1/duty/calls", None)?;
+            let value = client::ask(&workspace::places(&context.dir)?, "list calls", Method::GET, "/api/v1/duty/calls", None)?;
             if context.json {
                 show::json(&value)?;
             } else {
@@ -53,15 +53,11 @@ pub fn duty(context: &Context, command: &DutyCommand) -> Result<u8> {
         }
         DutyCommand::Answer { subject, finding } => {
             let body = json!({ "subject": subject, "finding": finding });
-            let value = client::ask(&places(context)?, "answer a call", Method::POST, "/api/v1/duty/answer", Some(&body))?;
+            let value = client::ask(&workspace::places(&context.dir)?, "answer a call", Method::POST, "/api/v1/duty/answer", Some(&body))?;
             if context.json { show::json(&value)? } else { show::line(&row(&value))? }
         }
     }
     Ok(exit::OK)
-}
-
-fn places(context: &Context) -> Result<Places> {
-    workspace::places(&context.dir)
 }
 
 fn who(context: &Context, args: &WhoArgs) -> Result<()> {

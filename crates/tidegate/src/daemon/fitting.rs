@@ -7,10 +7,9 @@ use crate::steps::register;
 use anyhow::{Context as _, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_core::model::{Face, Models};
-use tidegate_core::rollout::{Phase, State};
+use tidegate_core::rollout::{Phase, Rollout, State};
 use tidegate_core::train::{Brought, Car, CarState, Fit, Of, Party, Released, Spec, Train, fit, live};
 use tidegate_core::transform::Transform;
-use tidegate_engine::rollouts::DriverError;
 use tidegate_port::Blobs as _;
 
 /// Before a train departs: everything that will meet on its way.
@@ -59,27 +58,14 @@ pub async fn of_return(api: &Api, name: &str, train: &Train, service: &str) -> R
     Ok((!found.allows()).then(|| format!("version {before} of it would come back, and {}", found.words())))
 }
 
-/// Releases of a service among which the one is looked for that brought what serves.
-const RELEASES_MAX: usize = 100;
-
 /// What the newest release of a service brings, and what it replaces, of the models that releases recorded.
 async fn versions(api: &Api, service: &str) -> Result<Option<(Brought, Option<Of>)>> {
-    let service = service.to_owned();
-    let found = api.plane.control().call(move |driver| {
-        let mut states: Vec<State> = vec![];
-        for id in driver.rollouts_of(&service)?.into_iter().rev().take(RELEASES_MAX) {
-            let state = driver.state(&id)?;
-            let stable = states.first().unwrap_or(&state).rollout().and_then(|newest| newest.spec.stable.as_ref());
-            let brought = state.rollout().is_some_and(|open| stable == Some(&open.spec.candidate) && open.phase == Phase::Done);
-            let enough = stable.is_none() || (brought && !states.is_empty());
-            states.push(state);
-            if enough {
-                break;
-            }
-        }
-        Ok::<_, DriverError>(live(states.iter().filter_map(State::rollout).map(Released::from)))
+    let states = api.plane.newest_until(service, |read| {
+        let stable = read.first().and_then(State::rollout).and_then(|newest| newest.spec.stable.as_ref());
+        let brought = |open: &Rollout| stable == Some(&open.spec.candidate) && open.phase == Phase::Done;
+        stable.is_none() || (read.len() > 1 && read.last().and_then(State::rollout).is_some_and(brought))
     });
-    Ok(found.await??)
+    Ok(live(states.await?.iter().filter_map(State::rollout).map(Released::from)))
 }
 
 /// A version of the model that a service has now: it is what a release that begins would be of.

@@ -18,7 +18,7 @@ use tidegate_core::machine::Machine as _;
 use tidegate_core::model::{ModelVersion, Models};
 use tidegate_core::rollout::{Command, Effect, Role, Rollout, State, Traffic};
 use tidegate_core::route::{Lot, Role as RouteRole, Route, RouteTable, TargetId};
-use tidegate_engine::rollouts::{Input, Output, RolloutId};
+use tidegate_engine::rollouts::{DriverError, Input, Output, RolloutId};
 use tidegate_serve::{Gateway, TargetSpec, TargetState, WorkerPool};
 use tidegate_store::FsBlobs;
 use tidegate_wire::config::Workspace;
@@ -30,6 +30,8 @@ pub use super::routing::endpoint_model;
 /// Shortest and longest time between two looks at what rollouts wait for.
 const WAKE_MIN_MS: u64 = 50;
 const WAKE_MAX_MS: u64 = 500;
+/// Most releases of a service that are looked through for one that came before.
+const RELEASES_MAX: usize = 100;
 
 /// What the plane works with. Cloning gives another handle.
 #[derive(Clone)]
@@ -258,6 +260,25 @@ impl Plane {
                 }
             }
         }
+    }
+
+    /// The newest rollouts of a service, newest first, at most [`RELEASES_MAX`]: until `enough` says so of those that were read.
+    ///
+    /// # Errors
+    /// When the journal cannot be read.
+    pub async fn newest_until(&self, service: &str, enough: impl Fn(&[State]) -> bool + Send + 'static) -> Result<Vec<State>> {
+        let service = service.to_owned();
+        let found = self.0.control.call(move |driver| {
+            let mut states = vec![];
+            for id in driver.rollouts_of(&service)?.into_iter().rev().take(RELEASES_MAX) {
+                states.push(driver.state(&id)?);
+                if enough(&states) {
+                    break;
+                }
+            }
+            Ok::<_, DriverError>(states)
+        });
+        Ok(found.await??)
     }
 
     /// The newest rollout of a service.

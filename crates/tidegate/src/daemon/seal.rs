@@ -35,8 +35,8 @@ impl Sealer {
             opened => Some(opened?),
         };
         let sealed = Arc::new(AtomicU64::new(0));
-        if let Some(log) = &mut log {
-            sealed.store(log.seal(&mut journal)?.size, Ordering::SeqCst);
+        if log.is_some() {
+            seal(&mut log, (&places.log(), &signer), &mut journal, &sealed)?;
         }
         let stop = Arc::new(AtomicBool::new(false));
         let (told, ends, dir) = (sealed.clone(), stop.clone(), places.log());

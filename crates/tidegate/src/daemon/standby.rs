@@ -73,10 +73,11 @@ impl Seat {
 /// # Errors
 /// When the journal cannot be opened.
 pub async fn wait(places: &Places, name: Option<&str>, bus: &Bus) -> Result<Option<Seat>> {
-    let JournalAddress::Postgres(config) = places.journal()? else { return Ok(None) };
     if !places.has_replicas() {
         return Ok(None);
     }
+    let address = places.journal()?;
+    let JournalAddress::Postgres(config) = address.clone() else { return Ok(None) };
     let name = name.map_or_else(host, |name| Ok(name.to_owned()))?;
     let fits = !name.is_empty() && name.chars().count() <= NAME_CHARS_MAX && !name.chars().any(char::is_control);
     if !fits {
@@ -86,7 +87,6 @@ pub async fn wait(places: &Places, name: Option<&str>, bus: &Bus) -> Result<Opti
         ));
     }
     let session = Session { replica: name.clone(), number: clock::now().0.unsigned_abs() };
-    let address = places.journal()?;
     let journal = tokio::task::spawn_blocking(move || address.open()).await??;
     let (told, mut seated) = watch::channel(None);
     let (ends, end) = mpsc::sync_channel(1);
@@ -136,7 +136,7 @@ impl Keeper {
         loop {
             match self.turn() {
                 Ok(round) => self.found(round),
-                Err(error) => self.trouble(format!("stand by, or go on acting: {error:#}")),
+                Err(error) => self.say(format!("stand by, or go on acting: {error:#}"), Bus::trouble),
             }
             match self.end.recv_timeout(Duration::from_millis(BEAT_MS)) {
                 Err(RecvTimeoutError::Timeout) => {}
@@ -181,21 +181,15 @@ impl Keeper {
             (Some(_), _) => self.said.clear(),
             (None, None) => {
                 let by = round.holder.map_or_else(|| "nobody".to_owned(), |holder| holder.to_string());
-                self.trouble_or_progress(format!("standing by as {}: {by} acts", self.standby.session()));
+                self.say(format!("standing by as {}: {by} acts", self.standby.session()), |bus, text| bus.done(text));
             }
         }
     }
 
-    fn trouble_or_progress(&mut self, text: String) {
+    /// Says something, unless it was what was said last.
+    fn say(&mut self, text: String, tell: impl FnOnce(&Bus, &str)) {
         if text != self.said {
-            self.bus.done(text.clone());
-            self.said = text;
-        }
-    }
-
-    fn trouble(&mut self, text: String) {
-        if text != self.said {
-            self.bus.trouble(&text);
+            tell(&self.bus, &text);
             self.said = text;
         }
     }
@@ -205,7 +199,7 @@ impl Keeper {
         let session = self.standby.session().clone();
         let left = self.standby.leave(self.now()).map_err(anyhow::Error::from);
         if let Err(error) = left.and_then(|()| Ok(self.beats.forget(&session)?)) {
-            self.trouble(format!("give up the seat: {error:#}; another replica takes it over in time"));
+            self.say(format!("give up the seat: {error:#}; another replica takes it over in time"), Bus::trouble);
         }
     }
 }

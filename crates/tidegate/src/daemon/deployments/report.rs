@@ -7,11 +7,8 @@ use anyhow::Result;
 use carrier::Tokens;
 use tidegate_core::deployment::{Command, Held, Outcome};
 use tidegate_core::notify::{GIVE_UP_MS, pause_ms};
-use tidegate_engine::rollouts::DriverError;
+use tidegate_core::rollout::{Rollout, State};
 use tidegate_wire::config::{Deployment, Tool};
-
-/// Newest releases of a service among which its own is looked for.
-const RELEASES_MAX: usize = 100;
 
 /// Whether its release is followed: until the time is over for which it might have waited; what went back may be tried again.
 pub fn is_followed(api: &Api, stream: &str, held: &Held) -> bool {
@@ -66,18 +63,12 @@ async fn turn(api: &Api, tokens: &mut Tokens, stream: &str) -> Result<Option<Str
 
 /// What is to be reported now of the release that came after the question, where there is one.
 async fn outcome(api: &Api, held: &Held) -> Result<Option<Outcome>> {
-    let (service, since) = (held.service.clone(), held.since);
-    let found = api.plane.control().call(move |driver| {
-        let mut releases = vec![];
-        for id in driver.rollouts_of(&service)?.into_iter().rev().take(RELEASES_MAX) {
-            let state = driver.state(&id)?;
-            // What was tried before the question is not what came of it.
-            let Some(open) = state.rollout().filter(|open| open.attempt_since >= since) else { break };
-            releases.push((open.spec.candidate.clone(), open.phase.clone()));
-        }
-        Ok::<_, DriverError>(releases)
-    });
-    let releases = found.await??;
     let Some(version) = &held.version else { return Ok(None) };
-    Ok(Outcome::among(version, releases.iter().map(|(candidate, phase)| (candidate.as_str(), phase)), held.reported))
+    let since = held.since;
+    // What was tried before the question is not what came of it.
+    let is_after = move |open: &Rollout| open.attempt_since >= since;
+    let enough = move |read: &[State]| !read.last().and_then(State::rollout).is_some_and(is_after);
+    let releases = api.plane.newest_until(&held.service, enough).await?;
+    let after = releases.iter().map_while(State::rollout).take_while(|open| is_after(open));
+    Ok(Outcome::among(version, after.map(|open| (open.spec.candidate.as_str(), &open.phase)), held.reported))
 }
