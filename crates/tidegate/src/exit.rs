@@ -2,6 +2,7 @@
 
 use tidegate_build::BuildError;
 use tidegate_build::data::{DataError, Fault};
+use tidegate_port::{Failure, FailureKind};
 
 /// Everything asked for was done, and what was judged passed.
 pub const OK: u8 = 0;
@@ -48,6 +49,9 @@ pub fn code_of(error: &anyhow::Error) -> u8 {
 fn of_cause(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(exit) = cause.downcast_ref::<Exit>() {
         return Some(exit.code);
+    }
+    if let Some(failure) = cause.downcast_ref::<Failure>() {
+        return Some(if failure.kind == FailureKind::Gone { NOT_FOUND } else { OUTSIDE });
     }
     if let Some(error) = cause.downcast_ref::<DataError>() {
         return Some(match error.fault() {

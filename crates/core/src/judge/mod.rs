@@ -12,6 +12,7 @@ mod explain;
 mod guardrails;
 mod history;
 mod labels;
+mod reach;
 mod series;
 mod settings;
 mod shift;
@@ -28,6 +29,7 @@ pub use evidence::{ArmCounts, BUCKETS, BUCKETS_PER_OCTAVE, LatencyHistogram, Mod
 pub use guardrails::{Offline, applies};
 pub use history::{GuardrailPoint, History, HistoryPoint, history};
 pub use labels::{Arm, EARLY_MAX, LabelBook, REQUESTS_MAX};
+pub use reach::{SHADOW_HARM_SLACK_MIN, values_to_roll_back};
 pub use series::{By, PAIRS_MAX, SeriesAssessment, SeriesPoint, SeriesSettings, Worse, judge_series};
 pub use settings::{Guardrail, GuardrailKind, JudgeSettings, METRICS_MAX, Metric, Modes, errors_of_preset};
 pub use state::{JudgeState, alpha_of_attempt};

@@ -43,7 +43,7 @@ pub use effects::{Effect, deadline, effects};
 pub use event::{Cause, Event, HoldWhy, PageReason, Promoter};
 pub use spec::{
     Baseline, DURATION_MS_MAX, Deadlines, EVIDENCE_TICKS_MAX, Pauses, Promotion, STAGES_MAX, Spec, SpecDraft, SpecError, Stage, Step,
-    Until, tick_width,
+    Until, modes, tick_width,
 };
 pub use state::{
     Forward, Frozen, Judgement, LetOn, Page, Pause, Phase, Role, Rollout, State, Traffic, WantedTraffic, Worker, WorkerState, Workers,

@@ -205,7 +205,7 @@ impl Spec {
     /// # Errors
     /// Everything that is wrong with it, at once.
     pub fn build(mut draft: SpecDraft) -> Result<Spec, Vec<SpecError>> {
-        draft.judge.modes = modes(&draft);
+        draft.judge.modes = modes(&draft.steps, &draft.promote);
         let mut problems = Problems(vec![]);
         names(&draft, &mut problems);
         steps(&draft, &mut problems);
@@ -402,12 +402,13 @@ fn durations(draft: &SpecDraft, problems: &mut Problems) {
     });
 }
 
-/// In which modes such a release is judged.
-fn modes(draft: &SpecDraft) -> Modes {
+/// In which modes a release with such steps is judged.
+#[must_use]
+pub fn modes(steps: &[Step], promote: &Promotion) -> Modes {
     Modes {
-        shadow: draft.steps.iter().any(|step| matches!(step, Step::Shadow { .. })),
-        canary: draft.steps.iter().any(|step| matches!(step, Step::Canary { .. })),
-        watch: draft.promote.hold_back_bp > 0,
+        shadow: steps.iter().any(|step| matches!(step, Step::Shadow { .. })),
+        canary: steps.iter().any(|step| matches!(step, Step::Canary { .. })),
+        watch: promote.hold_back_bp > 0,
     }
 }
 

@@ -41,12 +41,17 @@ impl Sealer {
         let stop = Arc::new(AtomicBool::new(false));
         let (told, ends, dir) = (sealed.clone(), stop.clone(), places.log());
         let work = move || {
+            // What stays wrong is said once: another replica's lock may be waited for long.
+            let mut said = String::new();
             loop {
                 // One more round after the wish to stop, so that the last records are sealed too.
                 let last = ends.load(Ordering::SeqCst);
-                if let Err(error) = seal(&mut log, (&dir, &signer), &mut journal, &told) {
-                    bus.trouble(&format!("seal the journal: {error}"));
+                let trouble = seal(&mut log, (&dir, &signer), &mut journal, &told).err();
+                let trouble = trouble.map(|error| format!("seal the journal: {error}")).unwrap_or_default();
+                if !trouble.is_empty() && trouble != said {
+                    bus.trouble(&trouble);
                 }
+                said = trouble;
                 if last {
                     return;
                 }

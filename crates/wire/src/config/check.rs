@@ -4,7 +4,7 @@
 
 use super::init::RepoScan;
 use super::near;
-use super::problem::Problem;
+use super::problem::{Problem, Secret};
 use super::resolve::chosen;
 use super::shape::{Case, Key, Need, Shape, article, one_of};
 use super::unit;
@@ -21,12 +21,17 @@ pub(super) struct Check<'a> {
     pub repo: Option<&'a RepoScan>,
     /// What has been found.
     pub problems: Vec<Problem>,
+    /// Values that may be secrets: no message shows them.
+    pub secrets: Vec<Secret>,
 }
 
 impl Check<'_> {
     /// Adds a problem at a node.
     pub fn add(&mut self, at: &Node, path: &str, message: String, help: Option<String>) {
         let found = at.text().map(std::borrow::Cow::into_owned).unwrap_or_default();
+        if holds_login(&found) {
+            self.secrets.push(Secret { line: at.line, column: at.column, text: found.clone() });
+        }
         self.problems.push(Problem { line: at.line.max(1), column: at.column.max(1), path: path.to_owned(), found, message, help });
     }
 
@@ -165,6 +170,10 @@ impl Check<'_> {
         match self.scalar_fits(node, &text, shape, path) {
             Ok(()) => {}
             Err(Misfit::Said) => {}
+            Err(Misfit::Secret(help)) => {
+                self.secrets.push(Secret { line: node.line, column: node.column, text: text.clone().into_owned() });
+                self.add(node, path, "it is no name of an environment variable".to_owned(), Some(help.to_owned()));
+            }
             Err(Misfit::Why(why, help)) => {
                 let help = help.or_else(|| Some(format!("`{last}` takes {}", shape.words())));
                 self.add(node, path, why, help);
@@ -175,6 +184,9 @@ impl Check<'_> {
     fn scalar_fits(&mut self, node: &Node, text: &str, shape: &Shape, path: &str) -> Result<(), Misfit> {
         let why = |why: String| Misfit::Why(why, None);
         match shape {
+            Shape::Variable if !is_variable(text) => {
+                Err(Misfit::Secret("put the secret itself into an environment variable, and its name, as `SLACK_WEBHOOK`, here"))
+            }
             Shape::Text if text.trim().is_empty() => Err(why("the text is empty".to_owned())),
             Shape::Word(words) if !words.contains(&text) => {
                 let help = near::nearest(text, words.iter().copied()).map(|n| format!("did you mean `{n}`?"));
@@ -264,7 +276,22 @@ impl Check<'_> {
 /// Why a scalar does not fit; `Said` when there is nothing (more) to say.
 enum Misfit {
     Said,
+    /// It may be a secret; the text is what to do.
+    Secret(&'static str),
     Why(String, Option<String>),
+}
+
+/// Whether a text can name an environment variable.
+fn is_variable(text: &str) -> bool {
+    let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+    text.starts_with(|c: char| fits(c) && !c.is_ascii_digit()) && text.chars().all(fits)
+}
+
+/// Whether a text is an address with a password or a token before the host.
+fn holds_login(text: &str) -> bool {
+    let Some((scheme, rest)) = text.split_once("://") else { return false };
+    let user = rest.split(['/', '?', '#']).next().and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
+    user.is_some_and(|user| user.contains(':') || scheme.starts_with("http"))
 }
 
 /// A number as written: presets keep theirs as text.

@@ -153,7 +153,6 @@ impl Check<'_> {
 
     /// What of a deployment spans several keys.
     pub(super) fn deployment(&mut self, path: &str, key: &Node, node: &Node) {
-        self.variables(path, node, &["secret", "token", "key"]);
         let text = |key: &str| node.get(key).and_then(Node::text);
         let service = text("service").and_then(|name| self.root.get("services")?.get(&name));
         if let (Some(at), true) = (node.get("service"), service.is_some_and(|s| s.entry("environments").is_some())) {

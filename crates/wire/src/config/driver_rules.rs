@@ -35,7 +35,6 @@ impl Check<'_> {
         }
         match service.get("telemetry") {
             Some(telemetry) => {
-                self.variables(&join(path, "telemetry"), telemetry, &["token"]);
                 self.token_in_the_clear(&join(path, "telemetry"), telemetry);
                 self.selectors(&join(path, "telemetry"), telemetry);
                 let file_alone = driver.get("gitops").is_some();
@@ -155,7 +154,6 @@ impl Check<'_> {
     }
 
     fn gitops(&mut self, path: &str, keys: &Node) {
-        self.variables(path, keys, &["token"]);
         let text = |key: &str| keys.get(key).and_then(Node::text).unwrap_or_default().into_owned();
         let repository = text("repository");
         let user = repository.split_once("://").and_then(|(_, rest)| rest.split('/').next()?.rsplit_once('@')).map(|(user, _)| user);
@@ -209,7 +207,6 @@ impl Check<'_> {
 
     /// A token goes to a server that is known by its certificate, or to this machine.
     fn api_server(&mut self, path: &str, keys: &Node) {
-        self.variables(path, keys, &["token"]);
         self.object_names(path, keys, &["namespace"]);
         let url = keys.get("server").and_then(|at| Some((at, at.text()?.into_owned())));
         match &url {

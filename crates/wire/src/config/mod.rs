@@ -19,6 +19,7 @@ mod origin;
 mod page;
 mod problem;
 mod ramp;
+mod reach;
 mod read;
 mod resolve;
 mod rules;
@@ -90,11 +91,20 @@ pub fn load_in(text: &str, file_name: &str, repo: Option<&RepoScan>) -> Result<W
     }
     let root = resolve::resolve(&root, &table::ROOT);
     let repo = repo.map(|repo| as_configured(repo, &root));
-    let mut check = check::Check { root: &root, repo: repo.as_ref(), problems: Vec::new() };
+    let mut check = check::Check { root: &root, repo: repo.as_ref(), problems: Vec::new(), secrets: Vec::new() };
     let top = Node { value: Value::Null, line: 1, column: 1, raw: None };
     check.shape(&top, &root, &Shape::Table(&table::ROOT), "");
     check.rules();
-    if check.problems.is_empty() { Ok(read::workspace(&root)) } else { Err(Problems::new(file_name, text, check.problems)) }
+    if check.problems.is_empty() {
+        let workspace = read::workspace(&root);
+        check.reach(&workspace);
+        if check.problems.is_empty() {
+            return Ok(workspace);
+        }
+    }
+    let mut problems = Problems::new(file_name, text, check.problems);
+    problems.hide(&check.secrets);
+    Err(problems)
 }
 
 /// The repository with the pipeline that the file names: stages written in the file replace those of a

@@ -37,6 +37,19 @@ pub struct Problems {
 
 impl std::error::Error for Problems {}
 
+/// A value that no message shows.
+pub(super) struct Secret {
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// As it is read.
+    pub text: String,
+}
+
+/// Shortest part of a secret that is looked for outside its own place: shorter ones stand in every text.
+const SECRET_CHARS_MIN: usize = 4;
+
 impl Problems {
     /// Of `text`, in file order, without repetitions.
     pub(crate) fn new(file: &str, text: &str, mut problems: Vec<Problem>) -> Problems {
@@ -45,6 +58,25 @@ impl Problems {
         let more = problems.len().saturating_sub(PROBLEMS_MAX);
         problems.truncate(PROBLEMS_MAX);
         Problems { file: file.to_owned(), problems, more, lines: text.lines().map(str::to_owned).collect() }
+    }
+
+    /// Takes secrets out of everything that is shown; columns stay what they are.
+    pub(super) fn hide(&mut self, secrets: &[Secret]) {
+        for secret in secrets {
+            let index = usize::try_from(secret.line).unwrap_or(usize::MAX).wrapping_sub(1);
+            if let Some(line) = self.lines.get_mut(index) {
+                *line = starred_at(line, secret);
+            }
+            // Elsewhere too: a block of several lines, the same secret once more.
+            for part in secret.text.lines().map(str::trim).filter(|part| part.chars().count() >= SECRET_CHARS_MIN) {
+                let shown = self.problems.iter_mut().flat_map(|p| [Some(&mut p.found), Some(&mut p.message), p.help.as_mut()]).flatten();
+                for text in self.lines.iter_mut().chain(shown).filter(|text| text.contains(part)) {
+                    *text = text.replace(part, &stars(part));
+                }
+            }
+        }
+        let at = |problem: &Problem| secrets.iter().any(|s| (s.line.max(1), s.column.max(1)) == (problem.line, problem.column));
+        self.problems.iter_mut().filter(|problem| at(problem)).for_each(|problem| problem.found = stars(&problem.found));
     }
 
     /// `{"file":..,"problems":[{"line":..,"column":..,"path":..,"found":..,"message":..,"help":..}],"more":0}`
@@ -68,6 +100,22 @@ impl Problems {
             Some(help) => writeln!(f, "{margin} = help: {help}"),
             None => Ok(()),
         }
+    }
+}
+
+fn stars(text: &str) -> String {
+    "*".repeat(text.chars().count())
+}
+
+/// The line without the secret; without its rest where the secret is written otherwise than it is read.
+fn starred_at(line: &str, secret: &Secret) -> String {
+    let at = usize::try_from(secret.column).unwrap_or(usize::MAX).saturating_sub(1);
+    let before: String = line.chars().take(at).collect();
+    let rest: String = line.chars().skip(at).collect();
+    let quote: String = rest.chars().take_while(|c| matches!(c, '"' | '\'')).take(1).collect();
+    match rest[quote.len()..].strip_prefix(secret.text.as_str()) {
+        Some(after) => format!("{before}{quote}{}{after}", stars(&secret.text)),
+        None => format!("{before}{}", stars(&rest)),
     }
 }
 

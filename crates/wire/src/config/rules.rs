@@ -40,13 +40,11 @@ impl Check<'_> {
             self.ab_test(&name, key, test);
         }
         for (name, key, source) in named(root, "sources") {
-            self.variables(&join("sources", &name), source, &["token", "api_key", "app_key", "key", "secret", "session", "login"]);
             if source.get("login").is_some() && source.get("token").is_some() {
                 self.say(key, &join("sources", &name), "`login` and `token` are both given: it is let in by one", None);
             }
         }
         for (name, _, channel) in named(root, "notify") {
-            self.variables(&join("notify", &name), channel, &["slack", "secret", "login"]);
             self.channel(&join("notify", &name), channel);
         }
         for (name, key, duty) in named(root, "duty") {
@@ -300,18 +298,6 @@ impl Check<'_> {
         if let (true, Err((at, why))) = (whole, crate::freeze::check(&super::read::freeze_of(freeze))) {
             let node = freeze.get(at).filter(|n| n.line > 0).unwrap_or(key);
             self.say(node, &join(path, at), &why, None);
-        }
-    }
-
-    /// Names of variables that hold a secret.
-    pub(super) fn variables(&mut self, path: &str, node: &Node, keys: &[&str]) {
-        for key in keys {
-            let Some((value, text)) = node.get(key).and_then(|v| Some((v, v.text()?))) else { continue };
-            let fits = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
-            if !text.chars().all(fits) || text.starts_with(|c: char| c.is_ascii_digit()) {
-                let help = "put the secret itself into an environment variable, and its name, as `SLACK_WEBHOOK`, here";
-                self.say(value, &join(path, key), "it is no name of an environment variable", Some(help));
-            }
         }
     }
 

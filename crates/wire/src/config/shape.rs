@@ -60,6 +60,8 @@ pub enum Shape {
     Any,
     /// A text that is not empty.
     Text,
+    /// The name of an environment variable that holds a secret. What is no such name may be the secret itself, and is not shown.
+    Variable,
     /// One of these words.
     Word(&'static [&'static str]),
     /// A whole number from `min` to `max`.
@@ -172,6 +174,7 @@ impl Shape {
         match self {
             Shape::Any => "any value".to_owned(),
             Shape::Text => "a text".to_owned(),
+            Shape::Variable => "the name of an environment variable, as `SLACK_WEBHOOK`".to_owned(),
             Shape::Word(words) => one_of(words.iter().copied()),
             Shape::Whole { min, max } if min == max => format!("the number {min}"),
             Shape::Whole { min, max } if *max == u32::MAX => format!("a whole number, at least {min}"),

@@ -31,9 +31,6 @@ pub fn stores_of(text: &str) -> Result<Stores, String> {
 impl Check<'_> {
     pub(super) fn stores(&mut self) {
         let root = self.root;
-        if let Some(journal) = root.get("journal") {
-            self.variables("journal", journal, &["postgres"]);
-        }
         let Some((at, replicas)) = root.entry("replicas") else { return };
         if replicas.get("shared").and_then(Node::text).is_some_and(|shared| !Path::new(shared.as_ref()).is_absolute()) {
             self.say(at, "replicas.shared", "it is no absolute path: all replicas find the folder at the same place", None);

@@ -38,7 +38,7 @@ const LOGINS: Key = key(
 );
 const SECRET: Key = key(
     "secret",
-    Shape::Text,
+    Shape::Variable,
     Need::Required,
     "Name of the environment variable that holds the webhook's secret. What does not prove to know it is not read.",
 );
@@ -53,14 +53,14 @@ static GITHUB: Table = Table {
         SECRET,
         key(
             "token",
-            Shape::Text,
+            Shape::Variable,
             Need::Optional,
             "Name of the environment variable that holds an installation's token; GitHub ends it after an hour.",
         ),
         key("app", Shape::Text, Need::Optional, "Id of the GitHub App, which gets itself such tokens."),
         key(
             "key",
-            Shape::Text,
+            Shape::Variable,
             Need::Optional,
             "Name of the environment variable that holds the App's private key, as GitHub made it (PEM).",
         ),
@@ -90,7 +90,7 @@ static GITLAB: Table = Table {
         SECRET,
         key(
             "token",
-            Shape::Text,
+            Shape::Variable,
             Need::Required,
             "Name of the environment variable that holds a token of scope `api`, of somebody who may approve there.",
         ),
@@ -120,7 +120,7 @@ static CHECK: Table = Table {
         SECRET,
         key(
             "token",
-            Shape::Text,
+            Shape::Variable,
             Need::Required,
             "Name of the environment variable that holds a token of scope `api`, of somebody who may approve merge requests there.",
         ),

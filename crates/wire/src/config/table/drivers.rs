@@ -13,7 +13,7 @@ const SERVER: Key = key(
     Need::Optional,
     "Address of the API server, the only host that is asked. Without it that of the cluster which Tidegate runs in, with the token and the authority of its pod.",
 );
-const TOKEN: Key = key("token", Shape::Text, Need::Optional, "Name of the environment variable that holds a bearer token.");
+const TOKEN: Key = key("token", Shape::Variable, Need::Optional, "Name of the environment variable that holds a bearer token.");
 const CA: Key = key(
     "ca",
     Shape::Text,
@@ -94,7 +94,7 @@ static GITOPS: Table = Table {
     doc: "Each change of a version or a weight is a commit that changes just these values of one file; something else applies it. Two places in the file take turns.",
     keys: &[
         key("repository", Shape::Text, Need::Required, "Address or path of the repository."),
-        key("token", Shape::Text, Need::Optional, "Name of the environment variable that holds a token for it, over HTTPS."),
+        key("token", Shape::Variable, Need::Optional, "Name of the environment variable that holds a token for it, over HTTPS."),
         key("branch", Shape::Text, Need::Default("main"), "The branch that is applied."),
         key("file", Shape::Text, Need::Required, "The file in it, YAML or JSON, one document."),
         key("slots", Shape::List { item: &Shape::Table(&SLOT), min: 2, max: 2 }, Need::Required, "The two places that take turns."),
@@ -171,7 +171,7 @@ pub(super) static TELEMETRY: Table = Table {
     doc: "Where requests and failures of a service with a `driver` are counted. No counts are no telemetry: a release is held by them and never passes.",
     keys: &[
         key("prometheus", Shape::Http, Need::Required, "Address of the Prometheus server that has the counters. No other is asked."),
-        key("token", Shape::Text, Need::Optional, "Name of the environment variable that holds a bearer token."),
+        key("token", Shape::Variable, Need::Optional, "Name of the environment variable that holds a bearer token."),
         key(
             "candidate",
             Shape::Text,

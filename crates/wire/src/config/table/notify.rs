@@ -58,7 +58,7 @@ static SLACK: Table = Table {
     keys: &[
         key(
             "slack",
-            Shape::Text,
+            Shape::Variable,
             Need::Required,
             "Name of the environment variable that holds the webhook's address: whoever knows it can write there.",
         ),
@@ -77,7 +77,7 @@ static WEBHOOK: Table = Table {
         key("webhook", Shape::Text, Need::Required, "The address, `https://` or `http://`. No other is called, and no redirect followed."),
         key(
             "secret",
-            Shape::Text,
+            Shape::Variable,
             Need::Optional,
             "Name of the environment variable that holds the secret, `whsec_...`, by which requests are signed as Standard Webhooks says.",
         ),
@@ -93,7 +93,7 @@ static EMAIL: Table = Table {
         key("smtp", Shape::Text, Need::Required, "The server, `smtps://mail.example.org` or `smtp://127.0.0.1:25`."),
         key("from", Shape::Text, Need::Required, "Address of the sender."),
         key("to", Shape::OneOrMore { item: &Shape::Text, max: 50 }, Need::Required, "Addresses of those who are told."),
-        key("login", Shape::Text, Need::Optional, "Name of the environment variable that holds `user:password` for the server."),
+        key("login", Shape::Variable, Need::Optional, "Name of the environment variable that holds `user:password` for the server."),
         ON,
         SERVICES,
         PERSON,

@@ -19,7 +19,7 @@ static PROMETHEUS: Table = Table {
     doc: "Queries are PromQL.",
     keys: &[
         key("prometheus", Shape::Http, Need::Required, "Its address."),
-        key("token", Shape::Text, Need::Optional, "Name of the environment variable that holds a bearer token."),
+        key("token", Shape::Variable, Need::Optional, "Name of the environment variable that holds a bearer token."),
     ],
 };
 
@@ -28,8 +28,8 @@ static DATADOG: Table = Table {
     doc: "Queries are those of its metrics, as `sum:trace.http.errors{version:2}.as_count().rollup(sum, 60)`.",
     keys: &[
         key("datadog", Shape::Http, Need::Required, "Address of its API, as `https://api.datadoghq.eu`."),
-        key("api_key", Shape::Text, Need::Required, "Name of the environment variable that holds the API key."),
-        key("app_key", Shape::Text, Need::Required, "Name of the one that holds the application key."),
+        key("api_key", Shape::Variable, Need::Required, "Name of the environment variable that holds the API key."),
+        key("app_key", Shape::Variable, Need::Required, "Name of the one that holds the application key."),
     ],
 };
 
@@ -39,9 +39,9 @@ static CLOUDWATCH: Table = Table {
     keys: &[
         key("cloudwatch", Shape::Text, Need::Required, "The region, as `eu-west-1`."),
         key("endpoint", Shape::Http, Need::Optional, "Another address than the region's."),
-        key("key", Shape::Text, Need::Default("AWS_ACCESS_KEY_ID"), "Name of the environment variable that holds the access key's id."),
-        key("secret", Shape::Text, Need::Default("AWS_SECRET_ACCESS_KEY"), "Name of the one that holds the secret access key."),
-        key("session", Shape::Text, Need::Optional, "Name of the one that holds the token of a session."),
+        key("key", Shape::Variable, Need::Default("AWS_ACCESS_KEY_ID"), "Name of the environment variable that holds the access key's id."),
+        key("secret", Shape::Variable, Need::Default("AWS_SECRET_ACCESS_KEY"), "Name of the one that holds the secret access key."),
+        key("session", Shape::Variable, Need::Optional, "Name of the one that holds the token of a session."),
     ],
 };
 
@@ -51,7 +51,7 @@ static NEWRELIC: Table = Table {
     keys: &[
         key("newrelic", Shape::Http, Need::Required, "Address of NerdGraph, as `https://api.eu.newrelic.com/graphql`."),
         key("account", Shape::Whole { min: 1, max: u32::MAX }, Need::Required, "The account."),
-        key("api_key", Shape::Text, Need::Required, "Name of the environment variable that holds a user key."),
+        key("api_key", Shape::Variable, Need::Required, "Name of the environment variable that holds a user key."),
     ],
 };
 
@@ -61,8 +61,8 @@ static INFLUXDB: Table = Table {
     keys: &[
         key("influxdb", Shape::Http, Need::Required, "Its address."),
         key("database", Shape::Text, Need::Required, "The database, or the bucket that is mapped to it."),
-        key("login", Shape::Text, Need::Optional, "Name of the environment variable that holds `user:password`."),
-        key("token", Shape::Text, Need::Optional, "Name of the one that holds a token, instead."),
+        key("login", Shape::Variable, Need::Optional, "Name of the environment variable that holds `user:password`."),
+        key("token", Shape::Variable, Need::Optional, "Name of the one that holds a token, instead."),
     ],
 };
 
@@ -71,7 +71,7 @@ static GRAPHITE: Table = Table {
     doc: "Queries are targets of its render API.",
     keys: &[
         key("graphite", Shape::Http, Need::Required, "Its address."),
-        key("login", Shape::Text, Need::Optional, "Name of the environment variable that holds `user:password`."),
+        key("login", Shape::Variable, Need::Optional, "Name of the environment variable that holds `user:password`."),
     ],
 };
 
@@ -80,7 +80,7 @@ static WEB: Table = Table {
     doc: "A query is the pointer to a number, or to a list of numbers, in the answer, as `/data/rate` (RFC 6901): the value of now.",
     keys: &[
         key("web", Shape::Http, Need::Required, "Address that is fetched."),
-        key("token", Shape::Text, Need::Optional, "Name of the environment variable that holds a bearer token."),
+        key("token", Shape::Variable, Need::Optional, "Name of the environment variable that holds a bearer token."),
     ],
 };
 

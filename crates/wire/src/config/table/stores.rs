@@ -8,7 +8,7 @@ pub(super) static JOURNAL: Table = Table {
     doc: "Where every decision is recorded. Without it: in a file of SQLite under `.tidegate/`.",
     keys: &[key(
         "postgres",
-        Shape::Text,
+        Shape::Variable,
         Need::Required,
         "Environment variable with the address of a database of PostgreSQL 12 or newer: `postgres://USER:PASSWORD@HOST/DATABASE?sslmode=require`.",
     )],

@@ -170,7 +170,7 @@ fn sources_and_what_asks_them() {
             error: it is no name of an environment variable
              --> tidegate.yaml:4:52 (sources.a.api_key)
               |
-            4 |   a: { datadog: https://api.datadoghq.eu, api_key: 0123abc, app_key: APP }
+            4 |   a: { datadog: https://api.datadoghq.eu, api_key: *******, app_key: APP }
               |                                                    ^^^^^^^
               = help: put the secret itself into an environment variable, and its name, as `SLACK_WEBHOOK`, here
 
@@ -342,4 +342,37 @@ fn paths() {
         let found = said(&file(paths), None);
         assert!(found.contains(why), "{paths}: {found}");
     }
+}
+
+#[test]
+fn what_may_be_a_secret_is_never_shown() {
+    let tells = |section: &str, secret: &[&str]| {
+        let problems = load_in(&format!("version: 1\nworkspace: x\n{section}"), "tidegate.yaml", None).unwrap_err();
+        let (shown, json) = (problems.to_string(), problems.to_json().to_string());
+        for part in secret {
+            assert!(!shown.contains(part) && !json.contains(part), "{part} in {shown}\n{json}");
+        }
+        shown
+    };
+    let channel = |keys: &str| format!("notify:\n  ops: {{ {keys} }}\n");
+    for (section, secret) in [
+        (channel("slack: hunter2"), "hunter2"),
+        (channel("slack: 'it''s hunter2'"), "hunter2"),
+        (channel(r#"slack: "\x68unter2""#), "unter2"),
+        (channel("slack: 20131231"), "20131231"),
+        (channel("slack: 'https://hooks.slack.com/services/T0/B0/x'"), "T0/B0"),
+        (channel("webhook: 'https://user:hunter2@example.org/'"), "hunter2"),
+        (channel("smtp: 'smtp://user:hunter2@h', from: a@b, to: a@b"), "hunter2"),
+        ("sources:\n  a: { web: 'https://hunter2@example.org/' }\n".to_owned(), "hunter2"),
+        ("journal: { postgres: 'postgres://u:hunter2@h/d' }\n".to_owned(), "hunter2"),
+    ] {
+        let shown = tells(&section, &[secret]);
+        assert!(shown.contains("**"), "{shown}");
+    }
+    // Another mistake on the same line, and the same text where something else belongs.
+    let shown = tells(&channel("slack: hunter2, sevices: [hunter2], services: [hunter2]"), &["hunter2"]);
+    assert!(shown.contains("unknown key `sevices`") && shown.contains("`*******` is not under `services`"), "{shown}");
+    // A key of several lines, as it is made.
+    let key = "notify:\n  ops:\n    slack: |\n      -----BEGIN KEY-----\n      MIIEpAIBAAKCAQEA\n    slak: x\n";
+    tells(key, &["MIIEpAIBAAKCAQEA", "BEGIN KEY"]);
 }

@@ -56,6 +56,9 @@ fn mistakes_are_named() {
         (metric(&format!("{good}, slack: 1%")), "`slack` means nothing for `revenue`"),
         (metric(&format!("{good}, harm: 1.01")), "harm (1.01) must lie above the tolerance (1.02)"),
         (metric(&format!("{good}, every: 5s")), "asked at most once a tick, and a tick is 10s"),
+        (metric(&format!("{good}, every: 10m")), "the watch lasts 30m and has time for 3 values; no fewer than"),
+        (metric(&format!("{good}, every: 1h")), "the canary lasts 6h and has time for 6 values; no fewer than"),
+        (said(&file("        score_shift: { slack: 1%, harm_slack: 5% }\n"), None), "a shadow that ends by evidence never ends"),
         (metric(&format!("{good}, by: difference, harm: 2")), "a difference needs `tolerance` and `harm`"),
         (
             said(&file(&(0..9).map(|n| format!("        m{n}: {{ {good} }}\n")).collect::<String>()), None),
