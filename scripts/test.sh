@@ -20,6 +20,7 @@ neighbours() {
     environment evidently
     environment s3
     environment notify
+    environment tritonclient
     node_environment azurite || true
 }
 
@@ -34,6 +35,8 @@ introduce() {
     node_environment azurite >/dev/null && export TIDEGATE_TEST_AZURITE="$environment/node_modules/.bin/azurite-blob"
     environment notify
     export TIDEGATE_TEST_NOTIFY="$environment/bin/python"
+    environment tritonclient
+    export TIDEGATE_TEST_TRITONCLIENT="$environment/bin/python"
     environment gx
     export TIDEGATE_TEST_GX="$environment/bin/python"
     environment test

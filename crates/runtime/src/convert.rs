@@ -31,6 +31,8 @@ fn datatype(kind: TensorElementType) -> Option<Datatype> {
         TensorElementType::Int16 => Datatype::Int16,
         TensorElementType::Int32 => Datatype::Int32,
         TensorElementType::Int64 => Datatype::Int64,
+        TensorElementType::Float16 => Datatype::Fp16,
+        TensorElementType::Bfloat16 => Datatype::Bf16,
         TensorElementType::Float32 => Datatype::Fp32,
         TensorElementType::Float64 => Datatype::Fp64,
         TensorElementType::String => Datatype::Bytes,
@@ -51,6 +53,8 @@ pub(crate) fn to_runtime(tensor: &Tensor) -> ort::Result<SessionInputValue<'_>> 
         TensorData::Int16(v) => TensorRef::from_array_view((shape, v.as_slice()))?.into(),
         TensorData::Int32(v) => TensorRef::from_array_view((shape, v.as_slice()))?.into(),
         TensorData::Int64(v) => TensorRef::from_array_view((shape, v.as_slice()))?.into(),
+        TensorData::Fp16(v) => TensorRef::from_array_view((shape, v.as_slice()))?.into(),
+        TensorData::Bf16(v) => TensorRef::from_array_view((shape, v.as_slice()))?.into(),
         TensorData::Fp32(v) => TensorRef::from_array_view((shape, v.as_slice()))?.into(),
         TensorData::Fp64(v) => TensorRef::from_array_view((shape, v.as_slice()))?.into(),
         TensorData::Bytes(v) => ort::value::Tensor::from_string_array((shape, v.as_slice()))?.into(),
@@ -81,8 +85,9 @@ pub(crate) fn from_runtime(spec: &TensorSpec, value: &DynValue) -> ort::Result<T
         Datatype::Int16 => copied!(Int16),
         Datatype::Int32 => copied!(Int32),
         Datatype::Int64 => copied!(Int64),
-        // `spec` admits no FP16; if one came, the extraction refuses it by its type.
-        Datatype::Fp32 | Datatype::Fp16 => copied!(Fp32),
+        Datatype::Fp16 => copied!(Fp16),
+        Datatype::Bf16 => copied!(Bf16),
+        Datatype::Fp32 => copied!(Fp32),
         Datatype::Fp64 => copied!(Fp64),
         Datatype::Bytes => {
             let (shape, values) = value.try_extract_strings()?;
@@ -92,7 +97,7 @@ pub(crate) fn from_runtime(spec: &TensorSpec, value: &DynValue) -> ort::Result<T
     Ok(Tensor::new(spec.name.clone(), shape, data))
 }
 
-/// No values of a datatype; FP16 has no values of its own.
+/// No values of a datatype.
 pub(crate) fn empty(datatype: Datatype) -> TensorData {
     match datatype {
         Datatype::Bool => TensorData::Bool(Vec::new()),
@@ -104,8 +109,24 @@ pub(crate) fn empty(datatype: Datatype) -> TensorData {
         Datatype::Int16 => TensorData::Int16(Vec::new()),
         Datatype::Int32 => TensorData::Int32(Vec::new()),
         Datatype::Int64 => TensorData::Int64(Vec::new()),
-        Datatype::Fp16 | Datatype::Fp32 => TensorData::Fp32(Vec::new()),
+        Datatype::Fp16 => TensorData::Fp16(Vec::new()),
+        Datatype::Bf16 => TensorData::Bf16(Vec::new()),
+        Datatype::Fp32 => TensorData::Fp32(Vec::new()),
         Datatype::Fp64 => TensorData::Fp64(Vec::new()),
         Datatype::Bytes => TensorData::Bytes(Vec::new()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ort::value::{Shape, SymbolicDimensions};
+
+    #[test]
+    fn an_element_type_that_is_not_served_is_named() {
+        let of = |ty| spec("in", &ValueType::Tensor { ty, shape: Shape::new([-1]), dimension_symbols: SymbolicDimensions::empty(1) });
+        assert_eq!(of(TensorElementType::Bfloat16).map(|spec| spec.datatype), Ok(Datatype::Bf16));
+        expect_test::expect!["`in` has element type Float8E4M3FN, which is not supported: export the model with FP32"]
+            .assert_eq(&of(TensorElementType::Float8E4M3FN).unwrap_err());
     }
 }

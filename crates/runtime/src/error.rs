@@ -192,6 +192,14 @@ pub enum InputFault {
         /// Where.
         index: usize,
     },
+    /// No values, and the model cannot answer that.
+    #[error("inference input '{name}' has no values, which this model does not take: {why}")]
+    Empty {
+        /// The input.
+        name: String,
+        /// What ONNX Runtime says.
+        why: String,
+    },
     /// No such output.
     #[error("unexpected inference output '{name}': the outputs are {}", expected.join(", "))]
     UnknownOutput {

@@ -1,7 +1,6 @@
 //! One ONNX file, loaded, with its signature.
 
 use crate::library::loaded;
-use crate::tensor::elements;
 use crate::{InputFault, RuntimeError, Tensor, TensorData, convert};
 use ort::logging::LogLevel;
 use ort::session::{Session, SessionInputValue};
@@ -86,7 +85,10 @@ impl Model {
             .collect::<ort::Result<_>>()
             .map_err(failed)?;
         let mut session = self.session();
-        let outputs = session.run(values).map_err(failed)?;
+        let outputs = session.run(values).map_err(|error| match inputs.iter().find(|tensor| tensor.data.is_empty()) {
+            Some(empty) => InputFault::Empty { name: empty.name.clone(), why: error.to_string() }.into(),
+            None => failed(error),
+        })?;
         let mut copied = Vec::with_capacity(self.signature.outputs.len());
         for spec in &self.signature.outputs {
             let value = outputs
@@ -147,12 +149,11 @@ fn fits(tensor: &Tensor, spec: &TensorSpec) -> Result<(), InputFault> {
     }
     let alike = |(wanted, got): (&i64, &i64)| *wanted < 0 || wanted == got;
     let same_rank = tensor.shape.len() == spec.shape.len();
-    // A dimension of zero is no row at all: nothing to answer.
-    let wrong = !same_rank || tensor.shape.iter().any(|d| *d < 1) || !spec.shape.iter().zip(&tensor.shape).all(alike);
+    // A dimension of zero is allowed where the model takes any: what it makes of no values it says itself.
+    let wrong = !same_rank || tensor.shape.iter().any(|d| *d < 0) || !spec.shape.iter().zip(&tensor.shape).all(alike);
     if wrong {
         return Err(InputFault::Shape { name: name(), expected: spec.shape.clone(), got: tensor.shape.clone() });
     }
-    debug_assert!(elements(&tensor.shape).is_none_or(|n| n > 0), "no dimension is zero");
     tensor.check()?;
     if let Some(index) = tensor.missing.iter().position(|missing| *missing) {
         return Err(InputFault::Null { name: name(), index });

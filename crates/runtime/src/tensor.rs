@@ -1,6 +1,7 @@
 //! Tensors as the Open Inference Protocol has them: a name, a shape, values row after row.
 
 use crate::InputFault;
+use half::{bf16, f16};
 use tidegate_core::model::Datatype;
 
 /// Dimensions that a tensor may have.
@@ -34,6 +35,8 @@ pub enum TensorData {
     Int16(Vec<i16>),
     Int32(Vec<i32>),
     Int64(Vec<i64>),
+    Fp16(Vec<f16>),
+    Bf16(Vec<bf16>),
     Fp32(Vec<f32>),
     Fp64(Vec<f64>),
     Bytes(Vec<String>),
@@ -52,13 +55,14 @@ macro_rules! each_type {
             $crate::TensorData::Int16($values) => $body,
             $crate::TensorData::Int32($values) => $body,
             $crate::TensorData::Int64($values) => $body,
+            $crate::TensorData::Fp16($values) => $body,
+            $crate::TensorData::Bf16($values) => $body,
             $crate::TensorData::Fp32($values) => $body,
             $crate::TensorData::Fp64($values) => $body,
             $crate::TensorData::Bytes($values) => $body,
         }
     };
 }
-pub(crate) use each_type;
 
 impl TensorData {
     /// The datatype.
@@ -74,6 +78,8 @@ impl TensorData {
             TensorData::Int16(_) => Datatype::Int16,
             TensorData::Int32(_) => Datatype::Int32,
             TensorData::Int64(_) => Datatype::Int64,
+            TensorData::Fp16(_) => Datatype::Fp16,
+            TensorData::Bf16(_) => Datatype::Bf16,
             TensorData::Fp32(_) => Datatype::Fp32,
             TensorData::Fp64(_) => Datatype::Fp64,
             TensorData::Bytes(_) => Datatype::Bytes,
@@ -106,6 +112,8 @@ impl TensorData {
             TensorData::Int16(v) => v.get(index).copied().map(f64::from),
             TensorData::Int32(v) => v.get(index).copied().map(f64::from),
             TensorData::Int64(v) => v.get(index).map(|n| *n as f64),
+            TensorData::Fp16(v) => v.get(index).copied().map(f64::from),
+            TensorData::Bf16(v) => v.get(index).copied().map(f64::from),
             TensorData::Fp32(v) => v.get(index).copied().map(f64::from),
             TensorData::Fp64(v) => v.get(index).copied(),
             TensorData::Bytes(_) => None,

@@ -3,6 +3,7 @@
 //! One short lock for each answer keeps requests, errors and latencies of one moment together: a delta never holds
 //! an error without its request, and every answer is in exactly one delta.
 
+use crate::work::WorkTotals;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_core::judge::{ArmCounts, LatencyHistogram};
@@ -127,6 +128,7 @@ struct State {
 pub struct Counts {
     pub target: TargetId,
     state: Mutex<State>,
+    work: Mutex<WorkTotals>,
 }
 
 /// One target's totals, for people.
@@ -136,6 +138,7 @@ pub struct Totals {
     pub live: LiveTotals,
     pub buckets: Box<[u64; BUCKETS]>,
     pub mirrored: u64,
+    pub work: WorkTotals,
 }
 
 impl Counts {
@@ -148,12 +151,17 @@ impl Counts {
             total_buckets: Box::new([0; BUCKETS]),
             mirrored_total: 0,
         };
-        Counts { target, state: Mutex::new(state) }
+        Counts { target, state: Mutex::new(state), work: Mutex::default() }
     }
 
     /// Additions cannot panic half-way, so a poisoned lock holds sound counts.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What live requests took; for people alone, so under a lock of its own.
+    pub fn work(&self) -> MutexGuard<'_, WorkTotals> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts one request.
@@ -198,8 +206,15 @@ impl Counts {
 
     /// Since the gateway's start.
     pub fn totals(&self) -> Totals {
+        let work = self.work().clone();
         let state = self.state();
-        Totals { target: self.target.clone(), live: state.totals, buckets: state.total_buckets.clone(), mirrored: state.mirrored_total }
+        Totals {
+            target: self.target.clone(),
+            live: state.totals,
+            buckets: state.total_buckets.clone(),
+            mirrored: state.mirrored_total,
+            work,
+        }
     }
 }
 

@@ -4,17 +4,39 @@
 //! little-endian. Both ends are always the same binary, so there is no version to agree on.
 
 use crate::limits::FRAME_BYTES_MAX;
+use crate::work::Work;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use tidegate_core::model::TensorSpec;
 
 /// Bytes before a frame's payload: length (4), kind (1), number (8).
 pub const HEAD_BYTES: usize = 13;
+/// Bytes before a request's body: a frame's head and the length of the body's JSON (4).
+pub const ASK_HEAD_BYTES: usize = HEAD_BYTES + 4;
 const KIND_ASK: u8 = 1;
 const KIND_HELLO: u8 = 2;
 const KIND_ANSWER: u8 = 3;
 /// `event_time_ms` when there is none.
 const NO_TIME: i64 = i64::MIN;
+/// `json_bytes` when there is none; no frame is as long.
+const NO_LENGTH: u32 = u32::MAX;
+
+/// A body as it goes from the client to a worker: the gateway passes it on and does not read it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Body {
+    /// All of it.
+    pub bytes: Bytes,
+    /// Length of its JSON where tensors follow as bytes, as the client said it.
+    pub json_bytes: Option<u32>,
+}
+
+impl Body {
+    /// A body that is JSON alone.
+    #[must_use]
+    pub fn json(bytes: impl Into<Bytes>) -> Body {
+        Body { bytes: bytes.into(), json_bytes: None }
+    }
+}
 
 /// A worker's first word, before it answers anything.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,16 +79,32 @@ pub struct Answer {
     pub record_id: String,
     /// The first row of the model's inputs, after the transform.
     pub inputs: Vec<f32>,
+    /// What it took.
+    pub work: Work,
     /// The response, or `{"error": ..}`.
-    pub body: Bytes,
+    pub body: Body,
 }
 
 impl Answer {
+    /// An answer of which nothing is known yet.
+    #[must_use]
+    pub fn empty() -> Answer {
+        Answer {
+            outcome: Outcome::Answered,
+            score: None,
+            event_time_ms: None,
+            record_id: String::new(),
+            inputs: Vec::new(),
+            work: Work::default(),
+            body: Body::default(),
+        }
+    }
+
     /// An answer that is an error.
     #[must_use]
     pub fn error(outcome: Outcome, message: &str) -> Answer {
         let body = serde_json::json!({ "error": message }).to_string();
-        Answer { outcome, score: None, event_time_ms: None, record_id: String::new(), inputs: Vec::new(), body: body.into() }
+        Answer { outcome, body: Body::json(body), ..Answer::empty() }
     }
 }
 
@@ -102,7 +140,7 @@ pub enum FrameError {
 #[derive(Debug, PartialEq)]
 pub enum Frame {
     /// Gateway to worker: a request's body.
-    Ask(u64, Bytes),
+    Ask(u64, Body),
     /// Worker to gateway: its first word.
     Hello(Box<Hello>),
     /// Worker to gateway: the answer to a number.
@@ -110,8 +148,12 @@ pub enum Frame {
 }
 
 /// The head of a request's frame; the body follows as it is.
-pub fn ask_head(number: u64, body_len: usize) -> Result<[u8; HEAD_BYTES], FrameError> {
-    head(KIND_ASK, number, body_len)
+pub fn ask_head(number: u64, body: &Body) -> Result<[u8; ASK_HEAD_BYTES], FrameError> {
+    let mut whole = [0; ASK_HEAD_BYTES];
+    let mut out = whole.as_mut_slice();
+    out.put_slice(&head(KIND_ASK, number, body.bytes.len() + ASK_HEAD_BYTES - HEAD_BYTES)?);
+    out.put_u32_le(body.json_bytes.unwrap_or(NO_LENGTH));
+    Ok(whole)
 }
 
 fn head(kind: u8, number: u64, payload_len: usize) -> Result<[u8; HEAD_BYTES], FrameError> {
@@ -134,12 +176,15 @@ pub fn put_hello(out: &mut Vec<u8>, hello: &Hello) -> Result<(), FrameError> {
     Ok(())
 }
 
-/// Appends the answer to `number`.
+/// Bytes of an answer's [`Work`].
+const WORK_BYTES: usize = 4 + 3 * 8;
+
+/// Appends the answer to `number`; when it is too long, nothing.
 pub fn put_answer(out: &mut Vec<u8>, number: u64, answer: &Answer) -> Result<(), FrameError> {
     // A longer identifier than a record can hold is cut at the limit of its length field.
     let id = answer.record_id.as_bytes().get(..usize::from(u16::MAX)).unwrap_or(answer.record_id.as_bytes());
     let inputs = u32::try_from(answer.inputs.len()).unwrap_or(u32::MAX) as usize;
-    let payload = 1 + 8 + 8 + 2 + id.len() + 4 + 4 * inputs + answer.body.len();
+    let payload = 1 + 8 + 8 + 2 + id.len() + 4 + 4 * inputs + WORK_BYTES + 4 + answer.body.bytes.len();
     out.extend_from_slice(&head(KIND_ANSWER, number, payload)?);
     out.put_u8(match answer.outcome {
         Outcome::Answered => 0,
@@ -155,7 +200,13 @@ pub fn put_answer(out: &mut Vec<u8>, number: u64, answer: &Answer) -> Result<(),
     for value in answer.inputs.iter().take(inputs) {
         out.put_f32_le(*value);
     }
-    out.extend_from_slice(&answer.body);
+    let Work { rows, input_ns, infer_ns, output_ns } = answer.work;
+    out.put_u32_le(rows);
+    for ns in [input_ns, infer_ns, output_ns] {
+        out.put_u64_le(ns);
+    }
+    out.put_u32_le(answer.body.json_bytes.unwrap_or(NO_LENGTH));
+    out.extend_from_slice(&answer.body.bytes);
     Ok(())
 }
 
@@ -179,11 +230,16 @@ fn parse(mut frame: Bytes) -> Result<Frame, FrameError> {
     let kind = frame.try_get_u8().map_err(|_| FrameError::Short { what: "kind" })?;
     let number = frame.try_get_u64_le().map_err(|_| FrameError::Short { what: "number" })?;
     match kind {
-        KIND_ASK => Ok(Frame::Ask(number, frame)),
+        KIND_ASK => Ok(Frame::Ask(number, parse_body(frame)?)),
         KIND_HELLO => Ok(Frame::Hello(serde_json::from_slice(&frame)?)),
         KIND_ANSWER => Ok(Frame::Answer(number, Box::new(parse_answer(frame)?))),
         value => Err(FrameError::Unknown { what: "kind", value }),
     }
+}
+
+fn parse_body(mut frame: Bytes) -> Result<Body, FrameError> {
+    let json_bytes = frame.try_get_u32_le().map_err(|_| FrameError::Short { what: "length of the JSON" })?;
+    Ok(Body { bytes: frame, json_bytes: Some(json_bytes).filter(|n| *n != NO_LENGTH) })
 }
 
 fn parse_answer(mut frame: Bytes) -> Result<Answer, FrameError> {
@@ -207,7 +263,10 @@ fn parse_answer(mut frame: Bytes) -> Result<Answer, FrameError> {
         return Err(FrameError::Short { what: "inputs" });
     }
     let inputs = (0..count).map(|_| frame.get_f32_le()).collect();
-    Ok(Answer { outcome, score, event_time_ms, record_id, inputs, body: frame })
+    let rows = frame.try_get_u32_le().map_err(short("number of rows"))?;
+    let mut ns = || frame.try_get_u64_le().map_err(short("time"));
+    let work = Work { rows, input_ns: ns()?, infer_ns: ns()?, output_ns: ns()? };
+    Ok(Answer { outcome, score, event_time_ms, record_id, inputs, work, body: parse_body(frame)? })
 }
 
 #[cfg(test)]
@@ -219,10 +278,24 @@ mod tests {
         let outcome = prop_oneof![Just(Outcome::Answered), Just(Outcome::ClientFault), Just(Outcome::Refused), Just(Outcome::Failed)];
         let score = prop::option::of(-1e9..1e9_f64);
         let inputs = prop::collection::vec(-1e9..1e9_f32, 0..40);
-        let body = prop::collection::vec(any::<u8>(), 0..200).prop_map(Bytes::from);
-        (outcome, score, prop::option::of(0..i64::MAX), ".{0,40}", inputs, body).prop_map(
-            |(outcome, score, event_time_ms, record_id, inputs, body)| Answer { outcome, score, event_time_ms, record_id, inputs, body },
+        let work = any::<(u32, u64, u64, u64)>();
+        let work = work.prop_map(|(rows, input_ns, infer_ns, output_ns)| Work { rows, input_ns, infer_ns, output_ns });
+        (outcome, score, prop::option::of(0..i64::MAX), ".{0,40}", inputs, work, bodies()).prop_map(
+            |(outcome, score, event_time_ms, record_id, inputs, work, body)| Answer {
+                outcome,
+                score,
+                event_time_ms,
+                record_id,
+                inputs,
+                work,
+                body,
+            },
         )
+    }
+
+    fn bodies() -> impl Strategy<Value = Body> {
+        let bytes = prop::collection::vec(any::<u8>(), 0..200).prop_map(Bytes::from);
+        (bytes, prop::option::of(0..u32::MAX)).prop_map(|(bytes, json_bytes)| Body { bytes, json_bytes })
     }
 
     proptest! {
@@ -236,6 +309,13 @@ mod tests {
             buffer.extend_from_slice(&bytes[cut..]);
             prop_assert_eq!(take(&mut buffer).unwrap(), Some(Frame::Answer(number, Box::new(answer))));
             prop_assert!(buffer.is_empty());
+        }
+
+        #[test]
+        fn a_request_is_read_as_it_was_written(body in bodies(), number in any::<u64>()) {
+            let mut buffer = BytesMut::from(ask_head(number, &body).unwrap().as_slice());
+            buffer.extend_from_slice(&body.bytes);
+            prop_assert_eq!(take(&mut buffer).unwrap(), Some(Frame::Ask(number, body)));
         }
 
         #[test]

@@ -20,10 +20,12 @@ mod plan;
 mod pool;
 mod record;
 mod task;
+mod work;
 pub mod worker;
 
 pub use counts::{LiveTotals, TargetCounts};
-pub use frame::{Answer, Hello, Outcome};
+pub use frame::{Answer, Body, Hello, Outcome};
 pub use gateway::{ApplyError, DrainReport, ENDPOINTS, Endpoint, EndpointRow, Gateway, GatewayError, GatewaySettings, Outputs, Timings};
 pub use pool::{EnsureError, PoolEvent, PoolSettings, TargetSpec, TargetState, UnloadError, WorkerPool};
 pub use record::{ArmAnswer, Exposure, FeedbackRecord, Pair, PredictionRecord};
+pub use work::Work;

@@ -3,6 +3,14 @@
 
 /// Bytes of one request's body.
 pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of one request's body when it is unpacked.
+pub const UNPACKED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of an answer from which on it is packed for a client that takes it so: below, it fits one packet anyway.
+pub const PACK_BYTES_MIN: usize = 1_024;
+/// Bytes that are packed on the spot; more are left to a thread that may take its time.
+pub const PACK_AT_ONCE_BYTES_MAX: usize = 64 * 1024;
+/// Packed bytes that are unpacked on the spot: they may become a thousand times as many.
+pub const UNPACK_AT_ONCE_BYTES_MAX: usize = 4 * 1024;
 /// Bytes of a request's line and headers together.
 pub const HEADER_BYTES_MAX: usize = 64 * 1024;
 /// Headers of one request.
@@ -56,6 +64,9 @@ pub const WORKER_LINES_MAX: usize = 8;
 pub const WORKER_LINE_CHARS_MAX: usize = 400;
 /// Pool events waiting for the control plane; when full, further ones are dropped and the state tells.
 pub const POOL_EVENTS_MAX: usize = 1_024;
+
+/// Sizes of batches that statistics keep apart for one target; further ones count in the sums alone.
+pub const BATCH_SIZES_MAX: usize = 64;
 
 /// Requests waiting to be mirrored; when full, further ones are dropped and counted.
 pub const MIRROR_QUEUE_MAX: usize = 256;

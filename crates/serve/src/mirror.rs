@@ -6,13 +6,12 @@
 
 use crate::clock;
 use crate::counts::{Kind, Result as Counted};
-use crate::frame::{Answer, Outcome};
+use crate::frame::{Answer, Body, Outcome};
 use crate::limits::{MIRROR_ACTIVE_MAX, MIRROR_QUEUE_MAX};
 use crate::plan::{PlanMirror, PlanRoute, PlanTarget};
 use crate::pool::NoAnswer;
 use crate::record::{ArmAnswer, Pair, PredictionRecord};
 use crate::task;
-use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -23,7 +22,7 @@ use tokio::sync::{Semaphore, mpsc};
 pub struct Copy {
     pub route: Arc<PlanRoute>,
     pub candidate_first: bool,
-    pub body: Bytes,
+    pub body: Body,
     pub request_id: Arc<str>,
     pub record_id: String,
     pub event_time_ms: Option<i64>,
@@ -138,7 +137,7 @@ impl Arm {
 }
 
 /// One arm's answer; none when the arm is being unloaded.
-async fn ask(target: &PlanTarget, body: &Bytes, deadline: Duration) -> Option<Arm> {
+async fn ask(target: &PlanTarget, body: &Body, deadline: Duration) -> Option<Arm> {
     let start = clock::now();
     let result = target.slot.ask(body, deadline).await;
     let latency_us = clock::elapsed_us(start);

@@ -26,6 +26,8 @@ pub enum Datatype {
     Int64,
     /// Half precision.
     Fp16,
+    /// Half as long as single precision, with its range.
+    Bf16,
     /// Single precision.
     Fp32,
     /// Double precision.
@@ -36,7 +38,7 @@ pub enum Datatype {
 
 impl Datatype {
     /// Every datatype, in the protocol's order.
-    pub const ALL: [Datatype; 13] = [
+    pub const ALL: [Datatype; 14] = [
         Datatype::Bool,
         Datatype::Uint8,
         Datatype::Uint16,
@@ -47,6 +49,7 @@ impl Datatype {
         Datatype::Int32,
         Datatype::Int64,
         Datatype::Fp16,
+        Datatype::Bf16,
         Datatype::Fp32,
         Datatype::Fp64,
         Datatype::Bytes,
@@ -66,9 +69,22 @@ impl Datatype {
             Datatype::Int32 => "INT32",
             Datatype::Int64 => "INT64",
             Datatype::Fp16 => "FP16",
+            Datatype::Bf16 => "BF16",
             Datatype::Fp32 => "FP32",
             Datatype::Fp64 => "FP64",
             Datatype::Bytes => "BYTES",
+        }
+    }
+
+    /// Bytes of one value; none where values differ in length.
+    #[must_use]
+    pub fn value_bytes(self) -> Option<usize> {
+        match self {
+            Datatype::Bool | Datatype::Uint8 | Datatype::Int8 => Some(1),
+            Datatype::Uint16 | Datatype::Int16 | Datatype::Fp16 | Datatype::Bf16 => Some(2),
+            Datatype::Uint32 | Datatype::Int32 | Datatype::Fp32 => Some(4),
+            Datatype::Uint64 | Datatype::Int64 | Datatype::Fp64 => Some(8),
+            Datatype::Bytes => None,
         }
     }
 

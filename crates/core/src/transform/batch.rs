@@ -119,7 +119,7 @@ impl BlockData {
 /// The number, if the datatype can hold it.
 fn fitting(number: f64, datatype: Datatype) -> Result<f64, String> {
     let range = match datatype {
-        Datatype::Fp64 | Datatype::Fp16 | Datatype::Bytes => return Ok(number),
+        Datatype::Fp64 | Datatype::Fp16 | Datatype::Bf16 | Datatype::Bytes => return Ok(number),
         Datatype::Fp32 => {
             #[expect(clippy::cast_possible_truncation, reason = "the question is whether it fits")]
             let narrow = number as f32;

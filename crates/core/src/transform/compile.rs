@@ -70,8 +70,8 @@ impl Compiler<'_> {
             self.at(Place::Whole).add("record", format!("the record has more than {FIELDS_MAX} fields"));
         }
         for (slot, field) in fields.iter().enumerate() {
-            if field.datatype == Datatype::Fp16 {
-                self.at(Place::Record(slot)).add("datatype", "records do not carry FP16: use FP32");
+            if let halved @ (Datatype::Fp16 | Datatype::Bf16) = field.datatype {
+                self.at(Place::Record(slot)).add("datatype", format!("records do not carry {halved}: use FP32"));
             }
             if field.name.is_empty() {
                 self.at(Place::Record(slot)).add("name", "a field needs a name");
@@ -220,8 +220,8 @@ impl Compiler<'_> {
         let kinds: &[Kind] = match input.datatype {
             Datatype::Bytes => &[Kind::Text],
             Datatype::Bool => &[Kind::Bool],
-            Datatype::Fp16 => {
-                m.add("datatype", "FP16 inputs are not supported: export the model with FP32 inputs");
+            halved @ (Datatype::Fp16 | Datatype::Bf16) => {
+                m.add("datatype", format!("a transform fills no {halved} inputs: export the model with FP32 inputs"));
                 return None;
             }
             _ => &NUMERIC,

@@ -62,7 +62,7 @@ impl<'a> Value<'a> {
             (Json::Null, _) => Some(Value::Null),
             (Json::Bool(b), Datatype::Bool) => Some(Value::Bool(*b)),
             (Json::String(s), Datatype::Bytes) => Some(Value::Str(s)),
-            (Json::Number(n), Datatype::Fp16 | Datatype::Fp32 | Datatype::Fp64) => n.as_f64().map(Value::F64),
+            (Json::Number(n), Datatype::Fp16 | Datatype::Bf16 | Datatype::Fp32 | Datatype::Fp64) => n.as_f64().map(Value::F64),
             (Json::Number(n), datatype) if is_integer(datatype) => n.as_i64().map(Value::I64),
             _ => None,
         }

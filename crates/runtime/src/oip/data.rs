@@ -6,12 +6,17 @@ use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
 use std::fmt;
 use tidegate_core::model::Datatype;
 
-/// The values and which of them are missing; the error is a sentence.
-pub(super) fn read(json: &str, datatype: Datatype, shape: &[i64]) -> Result<(TensorData, Vec<bool>), String> {
+/// Values that a shape says; the error is a sentence.
+pub(super) fn wanted(shape: &[i64]) -> Result<usize, String> {
     if shape.len() > RANK_MAX {
         return Err(format!("shape has {} dimensions, at most {RANK_MAX} are read", shape.len()));
     }
-    let wanted = elements(shape).ok_or_else(|| format!("shape {shape:?} is not 0 to {ELEMENTS_MAX} values"))?;
+    elements(shape).ok_or_else(|| format!("shape {shape:?} is not 0 to {ELEMENTS_MAX} values"))
+}
+
+/// The values and which of them are missing; the error is a sentence.
+pub(super) fn read(json: &str, datatype: Datatype, shape: &[i64]) -> Result<(TensorData, Vec<bool>), String> {
+    let wanted = wanted(shape)?;
     let (data, missing) = match datatype {
         Datatype::Bool => values(json, shape, wanted, datatype).map(|(v, m)| (TensorData::Bool(v), m)),
         Datatype::Uint8 => values(json, shape, wanted, datatype).map(|(v, m)| (TensorData::Uint8(v), m)),
@@ -25,7 +30,8 @@ pub(super) fn read(json: &str, datatype: Datatype, shape: &[i64]) -> Result<(Ten
         Datatype::Fp32 => values(json, shape, wanted, datatype).map(|(v, m)| (TensorData::Fp32(v), m)),
         Datatype::Fp64 => values(json, shape, wanted, datatype).map(|(v, m)| (TensorData::Fp64(v), m)),
         Datatype::Bytes => values(json, shape, wanted, datatype).map(|(v, m)| (TensorData::Bytes(v), m)),
-        Datatype::Fp16 => Err("sending FP16 data as JSON is not supported: send FP32".to_owned()),
+        Datatype::Fp16 => values(json, shape, wanted, datatype).map(|(v, m)| (TensorData::Fp16(v), m)),
+        Datatype::Bf16 => values(json, shape, wanted, datatype).map(|(v, m)| (TensorData::Bf16(v), m)),
     }?;
     if data.len() == wanted { Ok((data, missing)) } else { Err(format!("shape {shape:?} is {wanted} values, got {}", data.len())) }
 }
@@ -221,6 +227,25 @@ impl Element for f32 {
         Some(x as f32).filter(|narrow| narrow.is_finite())
     }
 }
+
+/// Only our own files hold such values as numbers; requests send them as bytes.
+macro_rules! halved {
+    ($($kind:ty),*) => {$(
+        #[expect(clippy::cast_precision_loss, reason = "an integer sent as a float is the nearest float")]
+        impl Element for $kind {
+            fn from_u64(n: u64) -> Option<$kind> {
+                <Self as Element>::from_f64(n as f64)
+            }
+            fn from_i64(n: i64) -> Option<$kind> {
+                <Self as Element>::from_f64(n as f64)
+            }
+            fn from_f64(x: f64) -> Option<$kind> {
+                Some(<$kind>::from_f64(x)).filter(|narrow| narrow.is_finite())
+            }
+        }
+    )*};
+}
+halved!(half::f16, half::bf16);
 
 impl Element for String {
     fn from_str(text: &str) -> Option<String> {

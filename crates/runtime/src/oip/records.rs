@@ -65,6 +65,8 @@ impl Column {
             TensorData::Int16(v) => integer(v, value),
             TensorData::Int32(v) => integer(v, value),
             TensorData::Int64(v) => integer(v, value),
+            TensorData::Fp16(v) => value.as_f64().or(null.then_some(0.0)).map(|x| v.push(half::f16::from_f64(x))).is_some(),
+            TensorData::Bf16(v) => value.as_f64().or(null.then_some(0.0)).map(|x| v.push(half::bf16::from_f64(x))).is_some(),
             #[expect(clippy::cast_possible_truncation, reason = "a number in an FP32 field is the nearest one")]
             TensorData::Fp32(v) => value.as_f64().or(null.then_some(0.0)).map(|x| v.push(x as f32)).is_some(),
             TensorData::Fp64(v) => value.as_f64().or(null.then_some(0.0)).map(|x| v.push(x)).is_some(),

@@ -224,7 +224,7 @@ fn tensor_differs(got: &Tensor, known: &Tensor, tolerance: Tolerance) -> Option<
     if got.data.is_empty() {
         return Some(format!("output `{name}` is empty"));
     }
-    if !matches!(known.datatype(), Datatype::Fp32 | Datatype::Fp64) {
+    if !matches!(known.datatype(), Datatype::Fp16 | Datatype::Bf16 | Datatype::Fp32 | Datatype::Fp64) {
         return (got.data != known.data).then(|| format!("output `{name}` differs"));
     }
     (0..known.data.len()).find_map(|index| {

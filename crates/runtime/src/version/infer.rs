@@ -111,8 +111,8 @@ fn numeric(numbers: Vec<f64>, datatype: Datatype) -> TensorData {
         Datatype::Int16 => TensorData::Int16(all.map(|x| *x as i16).collect()),
         Datatype::Int32 => TensorData::Int32(all.map(|x| *x as i32).collect()),
         Datatype::Int64 => TensorData::Int64(all.map(|x| *x as i64).collect()),
-        // The transform admits neither FP16 nor texts here; the model's own check would refuse FP32 in their place.
-        Datatype::Fp16 | Datatype::Fp32 | Datatype::Bytes => TensorData::Fp32(all.map(|x| *x as f32).collect()),
+        // The transform admits neither FP16, BF16 nor texts here; the model's own check would refuse FP32 in their place.
+        Datatype::Fp16 | Datatype::Bf16 | Datatype::Fp32 | Datatype::Bytes => TensorData::Fp32(all.map(|x| *x as f32).collect()),
         Datatype::Fp64 => TensorData::Fp64(numbers),
     }
 }

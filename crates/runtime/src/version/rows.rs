@@ -74,8 +74,23 @@ fn check(field: &Field, tensor: &Tensor, rows: &mut Option<usize>) -> Result<(),
     }
     match tensor.missing.iter().position(|missing| *missing) {
         Some(index) if !field.optional => Err(InputFault::Null { name: name(), index }),
-        _ => Ok(()),
+        _ => numbers(field, tensor),
     }
+}
+
+/// What JSON cannot say and bytes can: a not-a-number in a record is a missing value, an infinity is none.
+fn numbers(field: &Field, tensor: &Tensor) -> Result<(), InputFault> {
+    let odd = match &tensor.data {
+        TensorData::Fp32(v) => v.iter().position(|x| x.is_infinite() || x.is_nan() && !field.optional),
+        TensorData::Fp64(v) => v.iter().position(|x| x.is_infinite() || x.is_nan() && !field.optional),
+        _ => None,
+    };
+    let Some(index) = odd else { return Ok(()) };
+    let name = field.name.clone();
+    Err(match tensor.data.number(index) {
+        Some(x) if x.is_infinite() => InputFault::Value { name, expected: field.datatype, got: x.to_string(), index },
+        _ => InputFault::Null { name, index },
+    })
 }
 
 fn value(tensor: &Tensor, row: usize) -> Value<'_> {
@@ -93,6 +108,8 @@ fn value(tensor: &Tensor, row: usize) -> Value<'_> {
         TensorData::Int16(v) => v.get(row).map(|n| Value::I64(i64::from(*n))),
         TensorData::Int32(v) => v.get(row).map(|n| Value::I64(i64::from(*n))),
         TensorData::Int64(v) => v.get(row).map(|n| Value::I64(*n)),
+        TensorData::Fp16(v) => v.get(row).map(|x| Value::F64(f64::from(*x))),
+        TensorData::Bf16(v) => v.get(row).map(|x| Value::F64(f64::from(*x))),
         TensorData::Fp32(v) => v.get(row).map(|x| Value::F64(f64::from(*x))),
         TensorData::Fp64(v) => v.get(row).map(|x| Value::F64(*x)),
         TensorData::Bytes(v) => v.get(row).map(|text| Value::Str(text)),

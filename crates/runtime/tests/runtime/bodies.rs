@@ -2,7 +2,11 @@
 
 use crate::support::{records, right, runtime, version};
 use expect_test::expect;
-use tidegate_runtime::oip::{Answering, parse_infer_request, parse_infer_response, write_infer_request, write_infer_response};
+use tidegate_runtime::oip::{
+    Answering, parse_infer_request, parse_infer_response, read_infer_request, write_infer_request, write_infer_request_as_bytes,
+    write_infer_response,
+};
+use tidegate_runtime::{InferError, InferRequest, TensorData, Version};
 
 #[test]
 fn the_simple_model_answers_the_protocols_example() {
@@ -35,4 +39,42 @@ fn records_travel_as_tensors_with_nulls() {
     let again = parse_infer_request(&body).unwrap();
     assert_eq!(again, request);
     assert_eq!(version.infer(&again).unwrap(), version.infer(&request).unwrap());
+}
+
+#[test]
+fn records_travel_as_bytes_and_a_not_a_number_is_a_missing_value() {
+    if !runtime() {
+        return;
+    }
+    let version = version("boosted.onnx", Some(&right()));
+    let request = version.request_of(&records()).unwrap();
+    let written = write_infer_request_as_bytes(&request);
+    let (again, _) = read_infer_request(written.body(), version.inputs_metadata()).unwrap();
+    assert_eq!(again, request);
+
+    let with = |field: &str, to: f64| {
+        let mut odd = version.request_of(&records()[..2]).unwrap();
+        let tensor = odd.inputs.iter_mut().find(|tensor| tensor.name == field).unwrap();
+        let TensorData::Fp64(values) = &mut tensor.data else { panic!("{field} is {:?}", tensor.data) };
+        values[1] = to;
+        tensor.missing.clear();
+        let written = write_infer_request_as_bytes(&odd);
+        read_infer_request(written.body(), version.inputs_metadata()).unwrap().0
+    };
+    let told = |request: &InferRequest| match version.infer(request) {
+        Err(error @ InferError::Request(_)) => error.to_string(),
+        other => panic!("{other:?}"),
+    };
+    expect!["inference input 'distance' is null at index 1: it is required"].assert_eq(&told(&with("distance", f64::NAN)));
+    expect!["inference input 'wind_speed' must hold FP64, got inf at index 1"].assert_eq(&told(&with("wind_speed", f64::INFINITY)));
+    assert_eq!(answered(&version, &with("wind_speed", f64::NAN)), {
+        let mut missing = version.request_of(&records()[..2]).unwrap();
+        let tensor = missing.inputs.iter_mut().find(|tensor| tensor.name == "wind_speed").unwrap();
+        tensor.missing = vec![false, true];
+        answered(&version, &missing)
+    });
+}
+
+fn answered(version: &Version, request: &InferRequest) -> Vec<f64> {
+    version.infer(request).unwrap().scores().unwrap().to_vec()
 }

@@ -65,7 +65,7 @@ fn inputs_that_do_not_fit_are_refused_by_name() {
         inference input 'INPUT1' must have shape [-1, 16] (-1 is any), got [32]
         inference input 'INPUT1' must have shape [-1, 16] (-1 is any), got [4, 8]
         inference input 'INPUT1' has shape [3, 16], which is 48 values, got 32
-        inference input 'INPUT1' must have shape [-1, 16] (-1 is any), got [0, 16]
+        inference input 'INPUT1' has shape [0, 16], which is 0 values, got 32
         inference input 'INPUT1' must have shape [-1, 16] (-1 is any), got [-2, 16]
         inference input 'INPUT1' has shape [1099511627776, 16], which is not 0 to 67108864 values, got 32
         inference input 'INPUT1' is null at index 1: it is required
@@ -129,8 +129,6 @@ fn files_that_are_no_models_are_refused() {
     let of = |name: &str| Model::load(&fixture(name)).unwrap_err().to_string().replace(&*fixture(name).to_string_lossy(), name);
     expect!["load model `zipmap.onnx`: output `output_probability` is not a tensor but a sequence or map: export the model with tensors only (skl2onnx: options={'zipmap': False})"]
         .assert_eq(&of("zipmap.onnx"));
-    expect!["load model `half.onnx`: input `in` has element type Float16, which is not supported: export the model with FP32"]
-        .assert_eq(&of("half.onnx"));
 }
 
 #[test]
@@ -213,4 +211,51 @@ fn metadata_shows_raw_records_where_there_is_a_transform() {
     expect!["id BYTES [-1], sched_dep BYTES [-1], sched_arr BYTES [-1], dest_zone BYTES [-1], carrier BYTES [-1], distance FP64 [-1], dep_delay FP64 [-1], wind_speed FP64 [-1] -> label INT64 [-1], probabilities FP32 [-1, 2], score FP64 [-1]"]
         .assert_eq(&show(&version("boosted.onnx", Some(&right()))));
     assert_eq!(version("boosted.onnx", Some(&right())).signature().inputs[0].datatype, Datatype::Fp32);
+}
+
+/// `half.onnx`, whose `out` is its `in`, with another element type of ONNX.
+fn identity(element: u8) -> Vec<u8> {
+    let mut model = std::fs::read(fixture("half.onnx")).unwrap();
+    for at in 0..model.len() - 2 {
+        if model[at..at + 3] == [8, 10, 18] {
+            model[at + 1] = element;
+        }
+    }
+    model
+}
+
+#[test]
+fn half_precision_goes_through_a_model() {
+    if !runtime() {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let halves = [0.1, -2.5, f32::INFINITY].map(half::f16::from_f32).to_vec();
+    let brains = [0.1, 3e38, f32::NEG_INFINITY].map(half::bf16::from_f32).to_vec();
+    for (element, data) in [(10, TensorData::Fp16(halves)), (16, TensorData::Bf16(brains))] {
+        let path = dir.path().join("model.onnx");
+        std::fs::write(&path, identity(element)).unwrap();
+        let model = Model::load(&path).unwrap();
+        assert_eq!((model.signature().inputs[0].datatype, model.signature().outputs[0].datatype), (data.datatype(), data.datatype()));
+        let outputs = model.run(&[Tensor::new("in", vec![3], data.clone())]).unwrap();
+        assert_eq!(outputs, [Tensor::new("out", vec![3], data)]);
+        assert!((outputs[0].data.number(0).unwrap() - 0.1).abs() < 1e-3);
+    }
+}
+
+#[test]
+fn no_rows_give_no_rows_where_the_model_takes_any() {
+    if !runtime() {
+        return;
+    }
+    let none = |name: &str| Tensor::new(name, vec![0, 16], TensorData::Int32(Vec::new()));
+    let outputs = Model::load(&fixture("simple.onnx")).unwrap().run(&[none("INPUT0"), none("INPUT1")]).unwrap();
+    assert_eq!(outputs, [none("OUTPUT0"), none("OUTPUT1")]);
+    let features = Tensor::new("X", vec![0, 6], TensorData::Fp32(Vec::new()));
+    for name in ["boosted.onnx", "logistic.onnx"] {
+        match Model::load(&fixture(name)).unwrap().run(std::slice::from_ref(&features)) {
+            Ok(outputs) => assert!(outputs.iter().all(|output| output.shape[0] == 0 && output.data.is_empty()), "{outputs:?}"),
+            Err(error) => assert!(matches!(error, RuntimeError::Input(_)), "{error}"),
+        }
+    }
 }

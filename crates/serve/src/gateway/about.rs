@@ -7,15 +7,18 @@ use crate::gateway::reply::{Reply, error, json, unknown};
 use crate::plan::{PlanRoute, PlanTarget};
 use hyper::StatusCode;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use tidegate_core::model::TensorSpec;
+use tidegate_core::model::{Datatype, TensorSpec};
+
+/// What is answered beyond the protocol: the first four as Triton names them, the last one ours.
+const EXTENSIONS: [&str; 5] = ["binary_tensor_data", "model_configuration", "model_repository", "statistics", "feedback"];
+/// What the protocol calls the platform of an ONNX model, and what Triton's configuration does.
+const ONNX: (&str, &str) = ("onnx_onnxv1", "onnxruntime_onnx");
 
 /// Answers `GET /v2`.
 pub fn server(shared: &Shared) -> Reply {
-    let body =
-        json!({ "name": shared.settings.server_name, "version": env!("CARGO_PKG_VERSION"), "extensions": ["statistics", "feedback"] });
+    let body = json!({ "name": shared.settings.server_name, "version": env!("CARGO_PKG_VERSION"), "extensions": EXTENSIONS });
     json(StatusCode::OK, &body)
 }
 
@@ -88,36 +91,31 @@ pub fn model_ready(shared: &Shared, call: &Call) -> Reply {
     }
 }
 
-/// Answers `GET /v2/models/{model}[/versions/{version}]/stats`: one entry a version, those without weight now included.
-pub fn stats(shared: &Shared, call: &Call) -> Reply {
+/// Answers `GET /v2/models/{model}[/versions/{version}]/config`, in Triton's form. Shapes are whole, the first dimension
+/// included, which Triton says by a `max_batch_size` of 0.
+pub fn configuration(shared: &Shared, call: &Call) -> Reply {
     let plan = shared.plan.load();
-    let Some(route) = plan.by_model.get(&call.model) else { return unknown(&call.model, call.version.as_deref()) };
-    let mut by_version: BTreeMap<String, (u64, u64, u64)> = BTreeMap::new();
-    for totals in shared.book.totals().into_iter().filter(|t| t.target.service == *route.service) {
-        let entry = by_version.entry(totals.target.version).or_default();
-        entry.0 += totals.live.answered;
-        entry.1 += totals.live.errors;
-        entry.2 += totals.live.latency_us;
-    }
-    if let Some(version) = &call.version {
-        by_version.retain(|v, _| v == version);
-        if by_version.is_empty() {
-            return unknown(&call.model, Some(version));
-        }
-    }
-    let entries: Vec<Value> = by_version.iter().map(|(version, counts)| entry(&route.model, version, *counts)).collect();
-    json(StatusCode::OK, &json!({ "model_stats": entries }))
+    let Some((route, target)) = named(&plan, call) else { return unknown(&call.model, call.version.as_deref()) };
+    let hello = target.slot.hello.load();
+    let Some(hello) = hello.as_deref() else {
+        return error(StatusCode::SERVICE_UNAVAILABLE, &format!("model '{}' has no ready worker", route.model));
+    };
+    let (platform, backend) = if hello.platform == ONNX.0 { (ONNX.1, "onnxruntime") } else { (hello.platform.as_str(), "") };
+    let body = json!({
+        "name": &*route.model,
+        "platform": platform,
+        "backend": backend,
+        "max_batch_size": 0,
+        "input": configured(&hello.inputs),
+        "output": configured(&hello.outputs),
+    });
+    json(StatusCode::OK, &body)
 }
 
-fn entry(model: &str, version: &str, (answered, errors, latency_us): (u64, u64, u64)) -> Value {
-    json!({
-        "name": model,
-        "version": version,
-        "inference_count": answered,
-        "execution_count": answered,
-        "inference_stats": {
-            "success": { "count": answered, "ns": latency_us.saturating_mul(1_000) },
-            "fail": { "count": errors, "ns": 0 },
-        },
-    })
+fn configured(specs: &[TensorSpec]) -> Vec<Value> {
+    let kind = |datatype: Datatype| match datatype {
+        Datatype::Bytes => "TYPE_STRING".to_owned(),
+        other => format!("TYPE_{other}"),
+    };
+    specs.iter().map(|s| json!({ "name": s.name, "data_type": kind(s.datatype), "dims": s.shape })).collect()
 }

@@ -2,10 +2,9 @@
 
 use crate::clock;
 use crate::counts::{Kind, Result as Counted};
-use crate::frame::{Answer, Outcome};
+use crate::frame::{Answer, Body, Outcome};
 use crate::plan::PlanTarget;
 use crate::pool::NoAnswer;
-use bytes::Bytes;
 use std::time::{Duration, Instant};
 
 /// An attempt on its way. Dropped before its end - the client went away - it counts as not answered in time: a
@@ -38,17 +37,20 @@ pub enum Unanswered {
 }
 
 /// Asks `target` and counts what came of it.
-pub async fn attempt(target: &PlanTarget, kind: Kind, body: &Bytes, deadline: Duration) -> Result<Timed, Unanswered> {
+pub async fn attempt(target: &PlanTarget, kind: Kind, body: &Body, deadline: Duration) -> Result<Timed, Unanswered> {
     let attempt = Attempt { target, kind, start: clock::now(), open: true };
     let result = target.slot.ask(body, deadline).await;
     let latency_us = clock::elapsed_us(attempt.start);
     match result {
         Ok(answer) => {
-            attempt.count(match answer.outcome {
-                Outcome::Answered => Counted::Answered(latency_us),
-                Outcome::ClientFault => Counted::ClientFault,
-                Outcome::Refused | Outcome::Failed => Counted::Error,
-            });
+            match answer.outcome {
+                Outcome::Answered => {
+                    target.counts.work().answered(&answer.work, latency_us, clock::wall_ms());
+                    attempt.count(Counted::Answered(latency_us));
+                }
+                Outcome::ClientFault => attempt.count(Counted::ClientFault),
+                Outcome::Refused | Outcome::Failed => attempt.failed(),
+            }
             Ok(Timed { answer, latency_us })
         }
         Err(NoAnswer::Draining) => {
@@ -60,7 +62,7 @@ pub async fn attempt(target: &PlanTarget, kind: Kind, body: &Bytes, deadline: Du
             Err(Unanswered::Long)
         }
         Err(why) => {
-            attempt.count(Counted::Error);
+            attempt.failed();
             Err(match why {
                 NoAnswer::Full => Unanswered::Full,
                 NoAnswer::Late => Unanswered::Late,
@@ -76,6 +78,9 @@ impl Attempt<'_> {
         self.target.counts.add(self.kind, result);
     }
 
+    /// Dropped: it counts as an error.
+    fn failed(self) {}
+
     fn forget(mut self) {
         self.open = false;
     }
@@ -84,6 +89,7 @@ impl Attempt<'_> {
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
         if self.open {
+            self.target.counts.work().failed(clock::elapsed_us(self.start));
             self.target.counts.add(self.kind, Counted::Error);
         }
     }

@@ -17,8 +17,18 @@ pub enum Endpoint {
     ModelReady,
     /// A prediction.
     Infer,
-    /// Counts of a model's versions.
-    Stats,
+    /// A model as Triton's configuration names it.
+    Configuration,
+    /// Counts and times of a model's versions.
+    Statistics,
+    /// Those of all models.
+    AllStatistics,
+    /// Which versions are served.
+    Index,
+    /// That a model be served.
+    Load,
+    /// That a model be served no longer.
+    Unload,
     /// Labels that came later.
     Feedback,
     /// Prometheus text.
@@ -47,14 +57,21 @@ pub const ENDPOINTS: &[EndpointRow] = &[
     row(Endpoint::Server, "GET", "/v2", true),
     row(Endpoint::Live, "GET", "/v2/health/live", true),
     row(Endpoint::Ready, "GET", "/v2/health/ready", true),
+    // Before the model of any name: `stats` is not one.
+    row(Endpoint::AllStatistics, "GET", "/v2/models/stats", false),
     row(Endpoint::Model, "GET", "/v2/models/{model}", false),
     row(Endpoint::Model, "GET", "/v2/models/{model}/versions/{version}", false),
     row(Endpoint::ModelReady, "GET", "/v2/models/{model}/ready", false),
     row(Endpoint::ModelReady, "GET", "/v2/models/{model}/versions/{version}/ready", false),
     row(Endpoint::Infer, "POST", "/v2/models/{model}/infer", false),
     row(Endpoint::Infer, "POST", "/v2/models/{model}/versions/{version}/infer", false),
-    row(Endpoint::Stats, "GET", "/v2/models/{model}/stats", false),
-    row(Endpoint::Stats, "GET", "/v2/models/{model}/versions/{version}/stats", false),
+    row(Endpoint::Configuration, "GET", "/v2/models/{model}/config", false),
+    row(Endpoint::Configuration, "GET", "/v2/models/{model}/versions/{version}/config", false),
+    row(Endpoint::Statistics, "GET", "/v2/models/{model}/stats", false),
+    row(Endpoint::Statistics, "GET", "/v2/models/{model}/versions/{version}/stats", false),
+    row(Endpoint::Index, "POST", "/v2/repository/index", false),
+    row(Endpoint::Load, "POST", "/v2/repository/models/{model}/load", false),
+    row(Endpoint::Unload, "POST", "/v2/repository/models/{model}/unload", false),
     row(Endpoint::Feedback, "POST", "/v2/models/{model}/feedback", false),
     row(Endpoint::Metrics, "GET", "/metrics", false),
 ];
@@ -133,6 +150,10 @@ mod tests {
         says(Method::GET, "/v2/", expect![[r#"Server "" None"#]]);
         says(Method::POST, "/v2/models/late-arrival/infer", expect![[r#"Infer "late-arrival" None"#]]);
         says(Method::POST, "/v2/models/a%20b/versions/v1.0/infer", expect![[r#"Infer "a b" Some("v1.0")"#]]);
+        says(Method::GET, "/v2/models/stats", expect![[r#"AllStatistics "" None"#]]);
+        says(Method::GET, "/v2/models/stats/stats", expect![[r#"Statistics "stats" None"#]]);
+        says(Method::POST, "/v2/repository/models/a%2Fb/load", expect![[r#"Load "a/b" None"#]]);
+        says(Method::GET, "/v2/repository/index", expect![[r#"Method { allow: "POST" }"#]]);
         says(Method::GET, "/v2/models/m/infer", expect![[r#"Method { allow: "POST" }"#]]);
         says(Method::GET, "/v2/models//ready", expect!["Nothing"]);
         says(Method::GET, "/v2/models/%zz", expect!["Nothing"]);

@@ -1,13 +1,15 @@
 //! One request: who asks, what for, and the headers that every answer carries.
 
+use crate::gateway::coding::{self, Fault};
 use crate::gateway::endpoints::{Endpoint, Found, find};
 use crate::gateway::reply::{Reply, X_REQUEST_ID, error, wrong_method};
-use crate::gateway::{Shared, about, feedback, infer, metrics, reply};
-use crate::limits::{BODY_READ_MS_MAX, REQUEST_ID_CHARS_MAX};
+use crate::gateway::{Shared, about, feedback, infer, metrics, reply, repository, statistics};
+use crate::limits::{BODY_READ_MS_MAX, REQUEST_ID_CHARS_MAX, UNPACK_AT_ONCE_BYTES_MAX};
+use crate::task;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, CONTENT_LENGTH, HeaderValue};
+use hyper::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HeaderValue};
 use hyper::{HeaderMap, Request, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -54,7 +56,12 @@ async fn run(shared: &Arc<Shared>, endpoint: Endpoint, call: Call) -> Reply {
         Endpoint::Model => about::model(shared, &call),
         Endpoint::ModelReady => about::model_ready(shared, &call),
         Endpoint::Infer => infer::infer(shared, call).await,
-        Endpoint::Stats => about::stats(shared, &call),
+        Endpoint::Configuration => about::configuration(shared, &call),
+        Endpoint::Statistics => statistics::of_model(shared, &call),
+        Endpoint::AllStatistics => statistics::of_all(shared),
+        Endpoint::Index => repository::index(shared, call).await,
+        Endpoint::Load => repository::load(shared, call).await,
+        Endpoint::Unload => repository::unload(shared, &call),
         Endpoint::Feedback => feedback::feedback(shared, call).await,
         Endpoint::Metrics => reply::metrics(metrics::text(shared)),
     }
@@ -73,8 +80,34 @@ fn request_id(shared: &Shared, headers: &HeaderMap) -> Arc<str> {
     }
 }
 
-/// The whole body, or the answer to its sender.
+/// The whole body, unpacked, or the answer to its sender.
 pub async fn read_body(shared: &Shared, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Reply> {
+    let coding = coding::of_body(headers).map_err(|given| {
+        let message = format!("content-encoding `{given}` is not understood: send {}, or plain", coding::ACCEPTED);
+        let mut reply = error(StatusCode::UNSUPPORTED_MEDIA_TYPE, &message);
+        reply.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static(coding::ACCEPTED));
+        reply
+    })?;
+    let packed = read_packed(shared, headers, body).await?;
+    let Some(coding) = coding else { return Ok(packed) };
+    let most = shared.settings.unpacked_bytes_max;
+    let unpacked = if packed.len() <= UNPACK_AT_ONCE_BYTES_MAX {
+        Ok(coding.unpack(&packed, most))
+    } else {
+        task::aside(move || coding.unpack(&packed, most)).await
+    };
+    match unpacked {
+        Ok(Ok(plain)) => Ok(plain.into()),
+        Ok(Err(Fault::Long)) => {
+            Err(error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is longer than {most} bytes when it is unpacked")))
+        }
+        Ok(Err(Fault::Broken(why))) => Err(error(StatusCode::BAD_REQUEST, &format!("the body is no {}: {why}", coding.as_str()))),
+        Err(_) => Err(error(StatusCode::INTERNAL_SERVER_ERROR, "the body could not be unpacked: the gateway is being stopped")),
+    }
+}
+
+/// The whole body as it was sent.
+async fn read_packed(shared: &Shared, headers: &HeaderMap, body: Incoming) -> Result<Bytes, Reply> {
     let most = shared.settings.body_bytes_max;
     let long = || error(StatusCode::PAYLOAD_TOO_LARGE, &format!("the body is longer than {most} bytes"));
     let said: Option<usize> = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse().ok());

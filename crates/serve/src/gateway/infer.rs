@@ -2,15 +2,15 @@
 
 use crate::clock;
 use crate::counts::Kind;
-use crate::frame::Outcome;
+use crate::frame::{Body, Outcome};
 use crate::gateway::Shared;
 use crate::gateway::attempt::{Timed, Unanswered, attempt};
+use crate::gateway::coding::{self, Coding};
 use crate::gateway::handle::{Call, read_body};
-use crate::gateway::reply::{Reply, X_VERSION, error, json_bytes, status_of, unknown};
+use crate::gateway::reply::{self, Reply, X_JSON_BYTES, X_VERSION, error, status_of, unknown};
 use crate::mirror::Copy;
 use crate::plan::{PlanRoute, PlanTarget};
 use crate::record::{ArmAnswer, Exposure, PredictionRecord};
-use bytes::Bytes;
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
 use std::sync::Arc;
@@ -41,7 +41,9 @@ struct Ask<'a> {
     shared: &'a Shared,
     model: &'a str,
     request_id: &'a Arc<str>,
-    body: &'a Bytes,
+    body: &'a Body,
+    /// How the client takes a packed answer.
+    coding: Option<Coding>,
     deadline: Duration,
 }
 
@@ -56,11 +58,14 @@ pub async fn infer(shared: &Arc<Shared>, call: Call) -> Reply {
     };
     let Call { model, version, headers, body, request_id } = call;
     let body = match read_body(shared, &headers, body).await {
-        Ok(body) => body,
+        Ok(bytes) => match json_bytes(&headers, bytes.len()) {
+            Ok(json_bytes) => Body { bytes, json_bytes },
+            Err(message) => return error(StatusCode::BAD_REQUEST, &message),
+        },
         Err(reply) => return reply,
     };
     let deadline = Duration::from_millis(shared.settings.timings.answer_ms_max);
-    let ask = Ask { shared, model: &model, request_id: &request_id, body: &body, deadline };
+    let ask = Ask { shared, model: &model, request_id: &request_id, body: &body, coding: coding::of_answer(&headers), deadline };
     for _ in 0..CHOICES_MAX {
         // The newest table: a body may have taken its time.
         let plan = shared.plan.load_full();
@@ -72,6 +77,17 @@ pub async fn infer(shared: &Arc<Shared>, call: Call) -> Reply {
         }
     }
     unavailable(&model)
+}
+
+/// How much of a body of so many bytes is JSON, where the client says it.
+fn json_bytes(headers: &HeaderMap, bytes: usize) -> Result<Option<u32>, String> {
+    let Some(value) = headers.get(X_JSON_BYTES) else { return Ok(None) };
+    let text = String::from_utf8_lossy(value.as_bytes());
+    let said: i128 = text.trim().parse().map_err(|_| format!("unable to parse Inference-Header-Content-Length, got: {text}"))?;
+    match u32::try_from(said) {
+        Ok(said) if said as usize <= bytes => Ok(Some(said)),
+        _ => Err(format!("inference header size should be in range (0, {bytes}), got: {said}")),
+    }
 }
 
 /// Who is to answer a request.
@@ -105,7 +121,7 @@ impl Ask<'_> {
     /// The reply; none when the target is being unloaded and another choice must be made.
     async fn first(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>) -> Option<Reply> {
         match attempt(choice.target, choice.kind, self.body, self.deadline).await {
-            Ok(timed) => Some(self.answered(route, choice, timed)),
+            Ok(timed) => Some(self.answered(route, choice, timed).await),
             Err(Unanswered::Draining) => None,
             Err(why @ Unanswered::Gone) if choice.kind == Kind::First => Some(self.elsewhere(route, choice, &why).await),
             // A variant's worker is there for the comparison alone: where it cannot keep up, the rest of the route has room.
@@ -123,20 +139,18 @@ impl Ask<'_> {
         };
         let choice = Choice { target: other, kind: Kind::Retry, exposure: first.exposure.clone() };
         match attempt(other, Kind::Retry, self.body, self.deadline).await {
-            Ok(timed) => self.answered(now, &choice, timed),
+            Ok(timed) => self.answered(now, &choice, timed).await,
             Err(why) => self.unanswered(now, &choice, &why),
         }
     }
 
     /// The reply to an answer; records and copies go their own ways.
-    fn answered(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>, timed: Timed) -> Reply {
+    async fn answered(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>, timed: Timed) -> Reply {
         let target = choice.target;
         let Timed { answer, latency_us } = timed;
         let status = status_of(answer.outcome);
-        let mut reply = json_bytes(status, answer.body);
-        reply.headers_mut().insert(X_VERSION, target.header.clone());
         if answer.outcome == Outcome::ClientFault {
-            return reply;
+            return self.reply(target, status, answer.body).await;
         }
         // Who asks for a version is not drawn by lot: their requests are not compared.
         let compared = route.mirror.as_ref().filter(|_| choice.kind != Kind::Direct);
@@ -166,6 +180,12 @@ impl Ask<'_> {
             ..record
         };
         self.shared.records.offer(said);
+        self.reply(target, status, answer.body).await
+    }
+
+    async fn reply(&self, target: &PlanTarget, status: StatusCode, body: Body) -> Reply {
+        let mut reply = reply::answer(status, body, self.coding).await;
+        reply.headers_mut().insert(X_VERSION, target.header.clone());
         reply
     }
 
@@ -208,4 +228,22 @@ impl Ask<'_> {
 
 fn unavailable(model: &str) -> Reply {
     error(StatusCode::SERVICE_UNAVAILABLE, &format!("model '{model}' cannot answer now: its worker is being started again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_of_the_json_is_within_the_body() {
+        let of = |text: &str| json_bytes(&HeaderMap::from_iter([(X_JSON_BYTES, HeaderValue::from_str(text).unwrap())]), 10);
+        assert_eq!(json_bytes(&HeaderMap::new(), 10), Ok(None));
+        assert_eq!((of("0"), of("10"), of(" 7 ")), (Ok(Some(0)), Ok(Some(10)), Ok(Some(7))));
+        for said in ["11", "-1", "4294967295", "4294967296", "9223372036854775807", "18446744073709551616"] {
+            assert_eq!(of(said), Err(format!("inference header size should be in range (0, 10), got: {said}")));
+        }
+        for said in ["", "x", "1.5", "0x1", "99999999999999999999999999999999999999999"] {
+            assert!(of(said).unwrap_err().starts_with("unable to parse Inference-Header-Content-Length"), "{said}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 mod about;
 mod access;
 mod attempt;
+mod coding;
 mod drain;
 mod endpoints;
 mod feedback;
@@ -13,7 +14,9 @@ mod infer;
 mod listen;
 mod metrics;
 mod reply;
+mod repository;
 mod settings;
+mod statistics;
 
 use crate::counts::Book;
 use crate::limits;

@@ -1,10 +1,12 @@
 //! Answers in HTTP: JSON always, errors always as `{"error": ..}`.
 
-use crate::frame::Outcome;
-use crate::limits::RETRY_AFTER_S;
+use crate::frame::{Body, Outcome};
+use crate::gateway::coding::Coding;
+use crate::limits::{PACK_AT_ONCE_BYTES_MAX, PACK_BYTES_MIN, RETRY_AFTER_S};
+use crate::task;
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 
 /// The response's type throughout.
@@ -14,6 +16,9 @@ pub type Reply = Response<Full<Bytes>>;
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The version that answered.
 pub const X_VERSION: HeaderName = HeaderName::from_static("x-tidegate-version");
+
+/// Length of a body's JSON where tensors follow as bytes; of an unpacked body, also when it is packed.
+pub const X_JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -32,6 +37,32 @@ pub fn json_bytes(status: StatusCode, body: Bytes) -> Reply {
     let mut reply = Response::new(Full::new(body));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, JSON);
+    reply
+}
+
+/// A worker's body as it is; packed, when the client takes that and it is worth it.
+pub async fn answer(status: StatusCode, body: Body, coding: Option<Coding>) -> Reply {
+    let plain = body.bytes;
+    let packed = match coding.filter(|_| status == StatusCode::OK && plain.len() >= PACK_BYTES_MIN) {
+        None => None,
+        Some(coding) if plain.len() <= PACK_AT_ONCE_BYTES_MAX => coding.pack(&plain).map(|packed| (coding, packed)),
+        Some(coding) => {
+            let plain = plain.clone();
+            // When the gateway is being stopped the answer goes as it is.
+            task::aside(move || coding.pack(&plain)).await.ok().flatten().map(|packed| (coding, packed))
+        }
+    };
+    let (coding, bytes) = packed.map_or((None, plain), |(coding, packed)| (Some(coding), packed.into()));
+    let mut reply = json_bytes(status, bytes);
+    let headers = reply.headers_mut();
+    if let Some(coding) = coding {
+        headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if let Some(json_bytes) = body.json_bytes {
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+        headers.insert(X_JSON_BYTES, HeaderValue::from(json_bytes));
+    }
     reply
 }
 

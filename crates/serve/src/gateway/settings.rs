@@ -20,6 +20,8 @@ pub struct GatewaySettings {
     pub client_secret: [u8; 32],
     /// See [`limits::BODY_BYTES_MAX`].
     pub body_bytes_max: usize,
+    /// See [`limits::UNPACKED_BYTES_MAX`].
+    pub unpacked_bytes_max: usize,
     /// See [`limits::REQUESTS_MAX`].
     pub requests_max: usize,
     /// Deadlines.
@@ -50,6 +52,7 @@ impl GatewaySettings {
             seed,
             client_secret: [0; 32],
             body_bytes_max: limits::BODY_BYTES_MAX,
+            unpacked_bytes_max: limits::UNPACKED_BYTES_MAX,
             requests_max: limits::REQUESTS_MAX,
             timings: Timings {
                 answer_ms_max: limits::ANSWER_MS_MAX,

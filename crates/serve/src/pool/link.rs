@@ -5,9 +5,9 @@
 //! who waits learns it at once.
 
 use crate::clock;
-use crate::frame::{Answer, Frame, FrameError, Hello, ask_head, take};
+use crate::frame::{Answer, Body, Frame, FrameError, Hello, ask_head, take};
 use crate::limits::{WORKER_BACKLOG_BYTES_MAX, WORKER_QUEUE_MAX};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 use std::collections::HashMap;
 use std::io::{ErrorKind, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -86,7 +86,7 @@ impl Link {
     }
 
     /// Sends one request.
-    pub fn ask(self: &Arc<Self>, body: &Bytes) -> Result<Ticket, NotSent> {
+    pub fn ask(self: &Arc<Self>, body: &Body) -> Result<Ticket, NotSent> {
         let (sender, answer) = oneshot::channel();
         let mut shared = self.shared();
         if !shared.open {
@@ -96,7 +96,8 @@ impl Link {
             return Err(NotSent::Full);
         }
         let number = shared.next;
-        let head = ask_head(number, body.len()).map_err(|_| NotSent::Long)?;
+        let head = ask_head(number, body).map_err(|_| NotSent::Long)?;
+        let body = &body.bytes;
         shared.next += 1;
         if shared.owed == 0 {
             shared.progress = clock::now();

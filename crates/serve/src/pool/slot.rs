@@ -1,9 +1,8 @@
 //! One target's place in the pool: what runs there, in which state, and the way to ask it.
 
-use crate::frame::{Answer, Hello};
+use crate::frame::{Answer, Body, Hello};
 use crate::pool::link::{Link, NotSent};
 use arc_swap::ArcSwapOption;
-use bytes::Bytes;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
@@ -119,7 +118,7 @@ impl Slot {
     }
 
     /// Asks the worker, until `deadline` has passed.
-    pub async fn ask(&self, body: &Bytes, deadline: Duration) -> Result<Answer, NoAnswer> {
+    pub async fn ask(&self, body: &Body, deadline: Duration) -> Result<Answer, NoAnswer> {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         let _in_flight = InFlight(self);
         // After the count was raised: whoever drains either sees the count or is seen here.

@@ -8,7 +8,7 @@
 mod arguments;
 mod version;
 
-use crate::frame::{Answer, Frame, FrameError, Hello, put_answer, put_hello, take};
+use crate::frame::{Answer, Body, Frame, FrameError, Hello, Outcome, put_answer, put_hello, take};
 use bytes::BytesMut;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
@@ -21,7 +21,7 @@ pub trait Answerer {
     /// What it says before it answers anything.
     fn hello(&self) -> Hello;
     /// The answer to one request's body.
-    fn answer(&self, body: &[u8]) -> Answer;
+    fn answer(&self, body: &Body) -> Answer;
 }
 
 /// A worker that cannot go on.
@@ -89,6 +89,10 @@ fn refuse(connection: &UnixStream, why: String) -> Result<(), WorkerError> {
     Err(WorkerError::NotReady(why))
 }
 
+fn too_long(error: &FrameError) -> Answer {
+    Answer::error(Outcome::Failed, &format!("the answer does not fit: {error}: ask for fewer rows or outputs"))
+}
+
 /// Greets, then answers until the connection ends.
 ///
 /// # Errors
@@ -109,7 +113,11 @@ pub fn serve(connection: &UnixStream, answerer: &impl Answerer) -> Result<(), Wo
         while let Some(frame) = take(&mut buffer)? {
             if let Frame::Ask(number, body) = frame {
                 out.clear();
-                put_answer(&mut out, number, &answerer.answer(&body))?;
+                match put_answer(&mut out, number, &answerer.answer(&body)) {
+                    // Others wait in this worker: one answer that is too long ends none of them.
+                    Err(error @ FrameError::Long { .. }) => put_answer(&mut out, number, &too_long(&error))?,
+                    put => put?,
+                }
                 connection.write_all(&out)?;
             }
         }

@@ -1,9 +1,13 @@
 //! A version as a worker runs it: loaded, its golden requests asked once, then bodies in and bodies out.
 
-use crate::frame::{Answer, Hello, Outcome};
+use crate::clock;
+use crate::frame::{Answer, Body, Hello, Outcome};
+use crate::work::Work;
 use crate::worker::{Answerer, WorkerArguments};
-use tidegate_runtime::oip::{Answering, parse_infer_request, write_infer_response};
-use tidegate_runtime::{GoldenReport, InferError, Version};
+use std::time::Instant;
+use tidegate_core::model::TensorSpec;
+use tidegate_runtime::oip::{self, Answering};
+use tidegate_runtime::{GoldenReport, InferError, InferRequest, InputFault, Version};
 
 /// Golden requests named in a message; further ones are counted.
 const MISSES_SHOWN_MAX: usize = 3;
@@ -54,28 +58,64 @@ impl Answerer for LoadedVersion {
         self.hello.clone()
     }
 
-    fn answer(&self, body: &[u8]) -> Answer {
-        let request = match parse_infer_request(body) {
-            Ok(request) => request,
+    fn answer(&self, body: &Body) -> Answer {
+        let started = clock::now();
+        let asked = oip::Body { bytes: &body.bytes, json_bytes: body.json_bytes.map(|n| n as usize) };
+        let inputs = self.version.inputs_metadata();
+        let (request, wanted) = match oip::read_infer_request(asked, inputs) {
+            Ok(read) => read,
             Err(error) => return Answer::error(Outcome::ClientFault, &error.message),
         };
+        let read = clock::now();
         let (result, observed) = self.version.infer_observed(&request);
+        let inferred = clock::now();
+        // Score and inputs are taken from values and not from the body: they are the same however a client wants it.
         let mut answer = match result {
-            Err(error) => Answer::error(outcome(&error), &error.to_string()),
-            Ok(response) => Answer {
-                outcome: Outcome::Answered,
-                score: response.scores().and_then(|s| s.first().copied()),
-                event_time_ms: None,
-                record_id: String::new(),
-                inputs: Vec::new(),
-                body: write_infer_response(&self.answering, &response).into(),
+            Err(error) => Answer::error(outcome(&error), &self.told(&error)),
+            Ok(response) => match oip::answer(&self.answering, &response, &wanted) {
+                Err(error) => Answer::error(Outcome::ClientFault, &error.message),
+                Ok(written) => Answer {
+                    outcome: Outcome::Answered,
+                    score: response.scores().and_then(|s| s.first().copied()),
+                    body: Body { json_bytes: written.json_bytes.and_then(|n| u32::try_from(n).ok()), bytes: written.bytes.into() },
+                    ..Answer::empty()
+                },
             },
         };
         answer.record_id = observed.record_id.unwrap_or_default();
         answer.event_time_ms = observed.event_time_ms;
         answer.inputs = observed.inputs;
+        let since = |from: Instant, to: Instant| u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX);
+        let written = clock::now();
+        answer.work = Work {
+            rows: rows(&request, inputs),
+            input_ns: since(started, read),
+            infer_ns: since(read, inferred),
+            output_ns: since(inferred, written),
+        };
         answer
     }
+}
+
+impl LoadedVersion {
+    /// An error in the words that clients of the protocol look for.
+    fn told(&self, error: &InferError) -> String {
+        match error {
+            InferError::Request(InputFault::UnknownOutput { name, expected }) => {
+                let model = &self.answering.model_name;
+                format!("unexpected inference output '{name}' for model '{model}': the outputs are {}", expected.join(", "))
+            }
+            InferError::Request(_) | InferError::Refused(_) | InferError::Failed(_) => error.to_string(),
+        }
+    }
+}
+
+/// Rows of a request: the first dimension of its first input, where the model takes any there.
+fn rows(request: &InferRequest, specs: &[TensorSpec]) -> u32 {
+    let Some(first) = request.inputs.first() else { return 1 };
+    let spec = specs.iter().find(|spec| spec.name == first.name);
+    let batched = spec.and_then(|spec| spec.shape.first()).is_some_and(|dimension| *dimension < 0);
+    if batched { first.shape.first().and_then(|n| u32::try_from(*n).ok()).unwrap_or(1) } else { 1 }
 }
 
 fn outcome(error: &InferError) -> Outcome {

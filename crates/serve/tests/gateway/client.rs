@@ -35,6 +35,12 @@ impl Got {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 
+    /// JSON and what follows it, as the header divides them.
+    pub fn parts(&self) -> (serde_json::Value, &[u8]) {
+        let (json, rest) = self.body.split_at(self.header("inference-header-content-length").parse().unwrap());
+        (serde_json::from_slice(json).unwrap(), rest)
+    }
+
     /// Version and role that answered.
     pub fn who(&self) -> String {
         let json = self.json();

@@ -1,11 +1,14 @@
 //! The gateway with real worker processes, asked over HTTP.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
+mod bodies;
 mod client;
 mod drain;
 mod mirror;
 mod onnx;
 mod protocol;
+mod repository;
 mod split;
+mod tritonclient;
 mod workers;
 mod world;

@@ -2,12 +2,12 @@
 //!
 //! `tidegate-test-worker real ...` runs the real worker. `tidegate-test-worker fake ...` answers a body
 //! `{"id": .., "x": .., "do": ..}` by `{"version": .., "role": .., "x": ..}`; a file `mode` in its directory says
-//! how it starts.
+//! how it starts. `"pad": N` makes the answer N bytes longer, `"bytes": N` puts N bytes behind its JSON.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
 use std::time::Duration;
 use tidegate_serve::worker::{self, Answerer, WorkerArguments};
-use tidegate_serve::{Answer, Hello, Outcome};
+use tidegate_serve::{Answer, Body, Hello, Outcome, Work};
 
 struct Fake {
     arguments: WorkerArguments,
@@ -30,8 +30,9 @@ impl Answerer for Fake {
         Hello { ready: why.is_empty(), why: why.to_owned(), platform: "fake".to_owned(), inputs: vec![], outputs: vec![] }
     }
 
-    fn answer(&self, body: &[u8]) -> Answer {
-        let Ok(request) = serde_json::from_slice::<serde_json::Value>(body) else {
+    fn answer(&self, body: &Body) -> Answer {
+        let json_bytes = body.json_bytes.map_or(body.bytes.len(), |n| n as usize);
+        let Ok(request) = serde_json::from_slice::<serde_json::Value>(&body.bytes[..json_bytes]) else {
             return Answer::error(Outcome::ClientFault, "not JSON");
         };
         let x = request["x"].as_f64();
@@ -47,14 +48,25 @@ impl Answerer for Fake {
             "fault" if mine => return Answer::error(Outcome::ClientFault, "the request is wrong"),
             _ => {}
         }
-        let body = serde_json::json!({ "version": self.arguments.version, "role": self.arguments.role.as_str(), "x": x });
+        let behind = body.bytes.len() - json_bytes;
+        let pad = "z".repeat(request["pad"].as_u64().unwrap_or(0) as usize);
+        let json = serde_json::json!({
+            "version": self.arguments.version, "role": self.arguments.role.as_str(), "x": x, "behind": behind, "pad": pad,
+        });
+        let mut body = Body::json(json.to_string());
+        if let Some(bytes) = request["bytes"].as_u64() {
+            let json = std::mem::take(&mut body.bytes);
+            body.json_bytes = Some(json.len() as u32);
+            body.bytes = [json.to_vec(), vec![7; bytes as usize]].concat().into();
+        }
         Answer {
             outcome: Outcome::Answered,
             score: x,
             event_time_ms: request["at"].as_i64(),
             record_id: request["id"].as_str().unwrap_or_default().to_owned(),
             inputs: x.map(|x| x as f32).into_iter().collect(),
-            body: body.to_string().into(),
+            work: Work { rows: 2, input_ns: 1_000, infer_ns: 5_000, output_ns: 2_000 },
+            body,
         }
     }
 }

@@ -126,7 +126,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let gateway_token = gateway_token(&places.keys())?;
     let (pool, pool_events) = workers(library)?;
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
-    let settings = settings(any(opened.config.gateway), &gateway_token, &places.keys())?;
+    let settings = settings(any(opened.config.gateway), &opened.config.server_name, &gateway_token, &places.keys())?;
     let (gateway, outputs_of_gateway) = Gateway::start(settings, pool.clone())
         .await
         .map_err(|e| failure(exit::OUTSIDE, format!("start the gateway: {e}; or name another address as `gateway: {{ listen: ... }}`")))?;
@@ -223,9 +223,9 @@ fn gateway_token(keys: &Path) -> Result<String> {
     made_once(&keys.join("gateway.token"), "tdg_gateway_", 24)
 }
 
-fn settings(listen: SocketAddr, token: &str, keys: &Path) -> Result<GatewaySettings> {
+fn settings(listen: SocketAddr, name: &str, token: &str, keys: &Path) -> Result<GatewaySettings> {
     let settings = GatewaySettings::new(listen, vec![token.to_owned()], SPLIT_SEED);
-    Ok(GatewaySettings { client_secret: client_secret(&keys.join("clients.key"))?, ..settings })
+    Ok(GatewaySettings { client_secret: client_secret(&keys.join("clients.key"))?, server_name: name.to_owned(), ..settings })
 }
 
 /// What pseudonyms of clients in A/B tests are made with: another one, and every client is a new one.

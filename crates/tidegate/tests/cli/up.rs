@@ -104,6 +104,21 @@ fn clients_are_answered_while_it_is_up() {
 }
 
 #[test]
+fn the_gateway_calls_itself_as_tidegate_yaml_says() {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    world.write("tidegate.yaml", &format!("{SERVED}gateway: {{ server_name: triton }}\n"));
+    let _up = up(&world);
+    let mut stream = TcpStream::connect(owner(&world)["gateway"].as_str().unwrap()).unwrap();
+    write!(stream, "GET /v2 HTTP/1.1\r\nhost: gateway\r\nconnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    assert!(text.contains(r#""name":"triton""#), "{text}");
+}
+
+#[test]
 fn a_release_of_an_unknown_version_is_refused() {
     if !has_runtime() {
         return;

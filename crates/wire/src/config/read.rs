@@ -122,6 +122,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         deployments: file.at("deployments").named(|_, v| deployment(v)),
         stores: stores(file),
         gateway: listen(file.at("gateway")),
+        server_name: file.at("gateway").owned("server_name"),
         console: listen(file.at("console")),
         origins: Origins::of(root),
     }

@@ -69,6 +69,8 @@ pub struct Workspace {
     pub stores: Stores,
     /// Address of the gateway.
     pub gateway: SocketAddr,
+    /// What the gateway calls itself.
+    pub server_name: String,
     /// Address of the console.
     pub console: SocketAddr,
     /// Every value with where it came from.

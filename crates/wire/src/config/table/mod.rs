@@ -255,7 +255,15 @@ static OBJECTIVE: Table = Table {
 static GATEWAY: Table = Table {
     title: "gateway",
     doc: "The Open Inference Protocol, version 2, over HTTP.",
-    keys: &[key("listen", Shape::Listen, Need::Default("127.0.0.1:8700"), "Address. Port 0 takes a free one and prints it.")],
+    keys: &[
+        key("listen", Shape::Listen, Need::Default("127.0.0.1:8700"), "Address. Port 0 takes a free one and prints it."),
+        key(
+            "server_name",
+            Shape::Text,
+            Need::Default("tidegate"),
+            "Name that `GET /v2` tells. Some clients' own examples ask for `triton`: nothing else changes with it.",
+        ),
+    ],
 };
 
 static CONSOLE: Table = Table {

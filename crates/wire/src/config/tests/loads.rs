@@ -87,7 +87,7 @@ fn two_keys_are_enough() {
     assert_eq!(w.releases["default"], preset());
     taken_by_the_machine(&w.releases["default"]);
     assert!(w.environments.contains_key("production"));
-    assert_eq!(w.gateway.to_string(), "127.0.0.1:8700");
+    assert_eq!((w.gateway.to_string().as_str(), w.server_name.as_str()), ("127.0.0.1:8700", "tidegate"));
     assert_eq!(w.console.to_string(), "127.0.0.1:8701");
 }
 

@@ -1,5 +1,7 @@
 //! Bodies as they come: right, nested, wrong, hostile.
 
+mod binary;
+
 use super::{Answering, parse_infer_request, parse_infer_response, write_error, write_infer_request, write_infer_response};
 use crate::{InferResponse, Tensor, TensorData};
 use expect_test::{Expect, expect};
@@ -60,12 +62,12 @@ fn data_that_does_not_fit() {
     );
     check(
         r#""shape":[1],"datatype":"FP16","data":[1]"#,
-        expect!["inference input 'x': sending FP16 data as JSON is not supported: send FP32"],
+        expect!["inference input 'x': receiving FP16 data via JSON is not supported. Please use the binary data format"],
     );
     check(
         r#""shape":[1],"datatype":"FLOAT","data":[1]"#,
         expect![
-            "inference input 'x': there is no datatype `FLOAT`: there are BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FP16, FP32, FP64, BYTES"
+            "inference input 'x': there is no datatype `FLOAT`: there are BOOL, UINT8, UINT16, UINT32, UINT64, INT8, INT16, INT32, INT64, FP16, BF16, FP32, FP64, BYTES"
         ],
     );
     check(r#""shape":[1],"datatype":"FP32""#, expect!["inference input 'x': it has no `data`"]);
