@@ -231,7 +231,7 @@ pub struct Service {
 }
 
 /// How a version goes through the environments of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Passage {
     /// Each environment, named as its service, with what comes before it; versions are named when it begins.
     pub cars: Vec<Car>,
