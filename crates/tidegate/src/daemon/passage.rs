@@ -8,7 +8,7 @@ use super::train;
 use crate::clock;
 use crate::exit::{self, failure};
 use anyhow::Result;
-use tidegate_core::access::{Action, Person, Role};
+use tidegate_core::access::{Action, Person};
 use tidegate_core::risk::Risk;
 use tidegate_core::rollout::{self, Forward, HoldWhy, Phase as Of, Rollout};
 use tidegate_core::train::{Car, CarState, Command, Phase, Spec, Train, Trains};
@@ -50,14 +50,12 @@ pub async fn go(api: &Api, by: String, id: RolloutId) -> Result<Option<Command>>
     Ok(None)
 }
 
-/// Whether a person's word counts as an approval.
+/// Whether a person's word counts as an approval of a part of a train.
 ///
 /// # Errors
 /// When it does not.
-pub fn may_approve(config: &Workspace, by: &str) -> Result<()> {
-    let is = config.people.get(by).is_some_and(|roles| roles.contains(&Role::Approver));
-    let why = || format!("approve a part of a train: {by} has not the role `approver` under `people`");
-    if is { Ok(()) } else { Err(failure(exit::REFUSED, why())) }
+pub fn may_approve(person: &Person, service: &str) -> Result<()> {
+    person.allowed_in(Action::Approve, service).map_err(|why| failure(exit::REFUSED, format!("approve a part of a train: {why}")))
 }
 
 /// Whether a person may move a release on by hand: not where all switch at once, before all are ready.

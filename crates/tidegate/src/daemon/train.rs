@@ -19,7 +19,7 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tidegate_core::access::{Person, Role};
+use tidegate_core::access::{Held, Person, Role};
 use tidegate_core::id::At;
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::Models;
@@ -235,7 +235,8 @@ async fn start(api: &Api, name: &str, train: &Train, service: &str, version: &st
     }
     let people = &api.opened.config.people;
     let all = people.is_empty() || is_nameless(&train.by);
-    let roles = if all { vec![Role::Developer, Role::ReleaseManager] } else { people.get(&train.by).cloned().unwrap_or_default() };
+    let unnamed = || [Role::Developer, Role::ReleaseManager].map(Held::everywhere).to_vec();
+    let roles = if all { unnamed() } else { people.get(&train.by).cloned().unwrap_or_default() };
     let person = Person { name: train.by.clone(), roles };
     let risk = train.spec.car(service).and_then(|car| car.risk.clone());
     let wanted = Start { service: service.to_owned(), version: version.to_owned(), change: Some(change), risk, ..Start::default() };
@@ -336,13 +337,13 @@ pub async fn command(
         return Err(exit::unknown(&format!("{word} a train"), &name, known.iter()).into());
     }
     let Said { reason, versions, risks, service } = body.map(|axum::Json(said)| said).unwrap_or_default();
-    let (by, at) = (person.name, clock::now());
+    let (by, at) = (person.name.clone(), clock::now());
     let command = match word.as_str() {
         "depart" => depart(&api, &name, (&versions, &risks), (by, reason)).await?,
         "back" => Command::TurnBack { by, reason, at },
         "leave" => Command::Leave { service, by, reason, at },
         "approve" => {
-            passage::may_approve(&api.opened.config, &by)?;
+            passage::may_approve(&person, &service)?;
             Command::Approve { service, by, reason, at }
         }
         _ => return Err(failure(exit::NOT_FOUND, format!("`{word}` is no word of a train: known are depart, back, leave, approve")).into()),

@@ -9,7 +9,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 const CANARY: &str = "canary: { weights: [5], min_time: 1h } }, { promote: { watch: 0ms } }";
-const PEOPLE: &str = "people:\n  ada: { roles: [approver] }\n  mary: { roles: [operator, release_manager] }\n";
+const PEOPLE: &str =
+    "people:\n  ada: { roles: [approver] }\n  kim: { roles: [{ approver: [us] }] }\n  mary: { roles: [operator, release_manager] }\n";
 /// Five hours at one percent, but for changes of low risk.
 const CAREFUL: &str = "  careful:\n    by_risk: [{ below: 0.1, release: default }]\n    \
     steps: [{ canary: { weights: [1], min_time: 5h } }, { promote: { watch: 0ms } }]\n";
@@ -107,7 +108,7 @@ fn a_version_goes_to_production_when_staging_is_verified_and_back_in_both_when_i
     let (world, mut first) = registered(
         "canary: { weights: [50], min_time: 1s } }, { promote: { watch: 0ms } }",
         "s: { model: m, environments: { staging: {}, production: { release: careful } } }",
-        "  staging: { verify: { for: 1s, approvals: 1 } }\n  production: { after: staging, delay: 1s }\n",
+        "  staging: { verify: { for: 1s, approvals: 1 } }\n  production: { after: staging, delay: 1s }\n  us: { after: production }\n",
         "harms",
     );
     in_order(&list(&world), &["s: none has departed"]);
@@ -125,7 +126,9 @@ fn a_version_goes_to_production_when_staging_is_verified_and_back_in_both_when_i
     world.run(&["train", "approve", "s", "s@staging", "--reason", "mine"]).fails(5, &["owner may not approve"]);
     assert_eq!(ask(&world, "s@staging", "", 1), (200, "1".to_owned()));
     assert_eq!(ask(&world, "s@production", "", 1).0, 404, "nothing is there before staging is verified");
-    let ada = token(&world, "ada");
+    let (ada, kim) = (token(&world, "ada"), token(&world, "kim"));
+    let elsewhere = ["train", "approve", "s", "s@staging", "--reason", "seen it"];
+    world.run_as(&kim, &elsewhere).fails(5, &["approve a part of a train: kim may not", "of s@staging: they may in us"]);
     approve(&world, &ada, "s@staging");
     waits_until(&world, "s 1: arrived");
     assert_eq!(ask(&world, "s@production", "", 100), (200, "1".to_owned()));
@@ -179,10 +182,10 @@ fn together_all_switch_when_each_is_ready_and_all_go_back() {
         "  eu: {}\n  us: { after: eu, delay: 1s }\n",
         "third",
     );
-    let (ada, mary) = (token(&world, "ada"), token(&world, "mary"));
+    let (kim, mary) = (token(&world, "kim"), token(&world, "mary"));
     let to_us = |version: &str| {
         wait_for("the question", || world.run(&["release", "approvals"]).out.contains(&format!("s@us version {version}")).then_some(()));
-        world.run_as(&ada, &["release", "approve", "s@us", version, "--reason", "seen it"]).well();
+        world.run_as(&kim, &["release", "approve", "s@us", version, "--reason", "seen it"]).well();
     };
     world.run_as(&mary, &["release", "start", "s", "1"]).well();
     to_us("1");

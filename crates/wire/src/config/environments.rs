@@ -155,7 +155,7 @@ impl Check<'_> {
         }
         for (environment, at, differs) in places {
             let (here, whole) = (format!("{path}.environments.{environment}"), merged(service, differs));
-            self.approvals(&here, at, &whole);
+            self.approvals((&here, &[place(name, &environment)]), at, &whole);
             self.driven(&here, at, &whole);
             if let Some(way) = together
                 && !stands_at_a_preview(self.root, &whole)
@@ -190,7 +190,13 @@ impl Check<'_> {
         let all = named(self.root, "environments");
         for (name, key, environment) in &all {
             if let Some(verify) = environment.get("verify") {
-                self.approvals(&format!("environments.{name}.verify"), key, verify);
+                let end = format!("{AT}{name}");
+                let mut here: Vec<String> = places(self.root).into_iter().filter(|place| place.ends_with(&end)).collect();
+                if here.is_empty() {
+                    // Nothing runs there yet.
+                    here.push(name.clone());
+                }
+                self.approvals((&format!("environments.{name}.verify"), &here), key, verify);
             }
         }
         let after: HashMap<&str, &str> = all.iter().filter_map(|(n, _, e)| Some((n.as_str(), e.get("after")?.as_str()?))).collect();

@@ -92,3 +92,41 @@ fn what_cannot_be_is_refused_with_its_place() {
     );
     assert!(place.contains("`s@moon` is not under `services`"), "{place}");
 }
+
+#[test]
+fn an_approver_of_some_places_counts_there_alone() {
+    let with = |roles: &str, service: &str| {
+        let ada = "  ada: { roles: [approver] }\n";
+        file(service).replace(ada, &format!("{ada}  kim: {{ roles: [{roles}] }}\n"))
+    };
+    let w = loaded(&with("developer, { approver: [eu, other] }", "release: slow, environments: { eu: { approvals: 2 }, us: {} }"));
+    let counts = |name: &str| ["other", "s@eu", "s@us"].map(|service| w.approves(name, service));
+    assert_eq!((counts("kim"), counts("ada"), counts("eve")), ([true, true, false], [true; 3], [false; 3]));
+    let held: Vec<String> = w.people["kim"].iter().map(ToString::to_string).collect();
+    assert_eq!(held, ["developer", "approver in eu and other"]);
+
+    let refused = |roles: &str, service: &str| said(&with(roles, service), None);
+    let few = refused("{ approver: [eu] }", "release: slow, approvals: 2, environments: { eu: {}, us: {} }");
+    assert!(few.contains("2 must approve a release, and `people` has 1 with the role `approver` for s@us"), "{few}");
+    assert!(!few.contains("for s@eu"), "{few}");
+    let two = |roles: &str, environments: &str| {
+        with(roles, &format!("release: slow, environments: {{ {environments} }}")).replace("approvals: 1 } }", "approvals: 2 } }")
+    };
+    assert!(said(&two("{ approver: [s@eu] }", "staging: {}, eu: {}"), None).contains("`approver` for s@staging"));
+    assert_eq!(loaded(&two("{ approver: [s] }", "staging: {}, eu: {}")).people["kim"][0].places, ["s"]);
+    for (roles, why) in [
+        ("{ approver: [euu] }", "`euu` is no environment, no service and no service in an environment"),
+        ("{ approver: [euu] }", "did you mean `eu`?"),
+        ("{ approver: [s@moon] }", "people.kim.roles[0].approver[0]"),
+        ("{ approver: [s@staging] }", "`s@staging` is no environment, no service"),
+        ("{ approver: [] }", "0 items"),
+        ("{ operator: [eu] }", "unknown key `operator`"),
+        ("approver, { approver: [eu] }", "`approver` is given everywhere already"),
+    ] {
+        let found = refused(roles, "release: slow, environments: { eu: {} }");
+        assert!(found.contains(why), "{roles}: {found}");
+    }
+    assert!(loaded(&with("{ approver: [lab] }", "release: slow")).approves("ada", "s"));
+    let both = said(&with("{ approver: [lab] }", "release: slow").replace("  other:", "  lab:"), None);
+    assert!(both.contains("`lab` is an environment and a service"), "{both}");
+}
