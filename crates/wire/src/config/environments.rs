@@ -2,7 +2,7 @@
 //! the next a train. Reads them, and holds what spans their keys against each other.
 
 use super::check::{Check, join};
-use super::driver::strategy_of;
+use super::driver::{driver_of, strategy_of};
 use super::ramp::reachable;
 use super::read::{self, View};
 use super::rules::named;
@@ -156,17 +156,26 @@ impl Check<'_> {
         for (environment, at, differs) in places {
             let (here, whole) = (format!("{path}.environments.{environment}"), merged(service, differs));
             self.approvals((&here, &[place(name, &environment)]), at, &whole);
-            self.driven(&here, at, &whole);
-            if let Some(way) = together
-                && !stands_at_a_preview(self.root, &whole)
-            {
-                let help = "begin it with `- preview: {}`, without `for`";
-                let release = whole.get("release").and_then(Node::text).unwrap_or_default().into_owned();
-                let message = format!("strategy `{release}`, in `{environment}`: it has nowhere to wait for the others before it switches");
-                self.say(way, &join(&path, "passage"), &message, Some(help));
+            self.driven(&here, at, &whole, together.is_some());
+            if let Some(way) = together {
+                self.stands(&join(&path, "passage"), way, &environment, &whole);
             }
         }
         true
+    }
+
+    /// Whether a version can wait in an environment until all others can switch.
+    fn stands(&mut self, path: &str, way: &Node, environment: &str, service: &Node) {
+        if !stands_at_a_preview(self.root, service) {
+            let help = "begin it with `- preview: {}`, without `for`";
+            let release = service.get("release").and_then(Node::text).unwrap_or_default().into_owned();
+            let message = format!("strategy `{release}`, in `{environment}`: it has nowhere to wait for the others before it switches");
+            self.say(way, path, &message, Some(help));
+        }
+        if let Some(why) = driver_of(service).and_then(|driver| driver.cannot_stand()) {
+            let help = "name what applies the file, `argo_cd` or `flux`, or let one environment come after the other";
+            self.say(way, path, &format!("in `{environment}`: {why}"), Some(help));
+        }
     }
 
     /// A train takes services that are there once.

@@ -340,7 +340,7 @@ impl Check<'_> {
         let path = &join("services", name);
         if !self.places_of(name, key, service) {
             self.approvals((path, &[name.to_owned()]), key, service);
-            self.driven(path, key, service);
+            self.driven(path, key, service, false);
         }
         if let Some((at, affinity)) = service.entry("affinity") {
             self.carrier(&join(path, "affinity"), at, affinity, true);

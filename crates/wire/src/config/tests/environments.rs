@@ -94,6 +94,34 @@ fn what_cannot_be_is_refused_with_its_place() {
 }
 
 #[test]
+fn an_environment_that_somebody_else_serves_waits_for_the_others_where_its_version_can_stand_ready() {
+    let gitops = |applied: &str| {
+        format!(
+            "gitops: {{ repository: ../fleet, file: f.yaml, slots: [{{ version: /a/v, weight: /a/w }}, {{ version: /b/v, weight: /b/w }}]{applied} }}"
+        )
+    };
+    let file = |driver: &str, way: &str| {
+        file(&format!("release: blue, {way}environments: {{ eu: {{}}, us: {{ driver: {{ {driver} }}, {COUNTS} }} }}"))
+    };
+    let (together, gateway) = ("passage: together, ", "gateway_api: { route: r, backends: [a, b] }");
+    for driver in [
+        gateway.to_owned(),
+        "kserve: { service: s, storage_uri: 's3://m/{version}' }".to_owned(),
+        gitops(", argo_cd: { application: shop }"),
+        gitops(", flux: { kustomization: shop }"),
+    ] {
+        assert!(loaded(&file(&driver, together)).passages["s"].together, "{driver}");
+    }
+    let unknown = said(&file(&gitops(""), together), None);
+    assert!(unknown.contains("in `us`: `gitops` without `argo_cd` or `flux` knows the age of a commit alone"), "{unknown}");
+    assert!(unknown.contains("services.s.passage"), "{unknown}");
+    let alone = said(&file(gateway, ""), None);
+    assert!(alone.contains("strategy `blue`: `gateway_api` has no `preview`"), "{alone}");
+    let copies = said(&file(gateway, together).replace("[{ preview: {} },", "[{ preview: {} }, { shadow: {} },"), None);
+    assert!(copies.contains("strategy `blue`: `gateway_api` has no `shadow`") && !copies.contains("has no `preview`"), "{copies}");
+}
+
+#[test]
 fn an_approver_of_some_places_counts_there_alone() {
     let with = |roles: &str, service: &str| {
         let ada = "  ada: { roles: [approver] }\n";
