@@ -10,7 +10,7 @@ use serde_json::Value;
 use tidegate_core::rollout::Role;
 use tidegate_port::{Failure, FailureKind};
 use tidegate_wire::config::KServe;
-use tidegate_wire::kserve::{self, Revision, canary_percent, ill, patch, readiness, revision, source_of, storage_uri};
+use tidegate_wire::kserve::{self, Revision, canary_percent, ill, patch, readiness, revision, scales_to_nothing, source_of, storage_uri};
 use tidegate_wire::kubernetes::Progress;
 
 /// Basis points of a percent.
@@ -203,6 +203,13 @@ impl Traffic for Served {
         if role != Role::Candidate && !release.moved && !newest_is_it {
             let found = storage_uri(&read.service).unwrap_or("nothing").to_owned();
             return Ok(Standing::Failed(format!("{} serves {found}, and {uri} is to serve by what is recorded", self.to.service)));
+        }
+        if role == Role::Candidate && release.stands && scales_to_nothing(&read.service) {
+            return Ok(Standing::Failed(format!(
+                "{}: `minReplicas` is 0: {uri} would be scaled to nothing while it waits without requests, and not be ready when all \
+                 switch: write 1",
+                self.to.service
+            )));
         }
         self.newest(&uri)
     }

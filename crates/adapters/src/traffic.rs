@@ -34,6 +34,8 @@ pub struct Release {
     pub candidate: String,
     /// Whether it has moved traffic: before, stable is where requests go, and nowhere else.
     pub moved: bool,
+    /// Whether its version stands ready without requests for a while, before it gets some.
+    pub stands: bool,
     /// Whether it goes back or has gone.
     pub back: bool,
     /// Since when the split that it is asked for is wanted, or now.

@@ -46,6 +46,7 @@ fn release(stable: &str, candidate: &str, moved: bool) -> Release {
         stable: Some(stable.to_owned()).filter(|v| !v.is_empty()),
         candidate: candidate.to_owned(),
         moved,
+        stands: false,
         back: false,
         words: "canary".to_owned(),
         since: At(0),

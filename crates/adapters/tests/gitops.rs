@@ -103,6 +103,7 @@ fn release(number: u64, stable: &str, candidate: &str, moved: bool, at: At) -> R
         stable: Some(stable.to_owned()),
         candidate: candidate.to_owned(),
         moved,
+        stands: false,
         back: false,
         words: "canary, step 1; verdict continue: nothing speaks against it".to_owned(),
         since: at,

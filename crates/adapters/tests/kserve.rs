@@ -34,6 +34,7 @@ fn release(stable: &str, candidate: &str, moved: bool) -> Release {
         stable: Some(stable.to_owned()),
         candidate: candidate.to_owned(),
         moved,
+        stands: false,
         back: false,
         words: "canary".to_owned(),
         since: At(0),
@@ -268,4 +269,24 @@ fn a_revision_whose_containers_exit_is_lost() {
     let back = Release { back: true, ..moved };
     there(&cluster, &|_| true, || driver.split(&back, 0));
     assert_eq!(driver.look(&back, 0).unwrap().lost, []);
+}
+
+#[test]
+fn a_version_that_waits_for_others_is_not_scaled_to_nothing_meanwhile() {
+    let cluster = Cluster::with_inference_service("s3://models/m/1");
+    let driver = driver(&cluster);
+    let waits = Release { stands: true, ..release("1", "2", false) };
+    cluster.edit(&inference_service(), |service| service["spec"]["predictor"]["minReplicas"] = json!(0));
+    let before = predictor(&cluster);
+    let Standing::Failed(why) = driver.load(&waits, Role::Candidate).unwrap() else { panic!("it would be gone") };
+    assert!(why.contains("`minReplicas` is 0") && predictor(&cluster) == before, "{why}");
+    cluster.edit(&inference_service(), |service| service["spec"]["predictor"]["minReplicas"] = json!(1));
+    there(&cluster, &|now| part(&cluster, now, "s3://models/m/1") == 100, || driver.load(&waits, Role::Candidate));
+    // It stands there, and nothing of it is taken for moved or lost.
+    let stands = Release { moved: true, ..waits };
+    there(&cluster, &|now| part(&cluster, now, "s3://models/m/1") == 100, || driver.split(&stands, 0));
+    let seen = driver.look(&stands, 0).unwrap();
+    assert_eq!((seen.lost, seen.moved), (vec![], None));
+    there(&cluster, &|_| true, || driver.split(&stands, 10_000));
+    assert_eq!(predictor(&cluster), served("s3://models/m/2"));
 }

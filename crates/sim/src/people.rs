@@ -8,6 +8,7 @@ use tidegate_core::id::{At, Digest};
 use tidegate_engine::Engine;
 use tidegate_port::memory::MemoryJournal;
 
+const SERVICE: &str = "late-arrival";
 const STREAM: &str = "access/late-arrival";
 const MINUTE_MS: u64 = 60_000;
 /// How many others must approve.
@@ -27,12 +28,12 @@ struct Desk {
 
 fn person(name: &str) -> Person {
     let roles = match name {
-        "ada" => vec![Role::Developer, Role::Approver],
-        "mary" => vec![Role::Operator, Role::ReleaseManager],
-        "joan" => vec![Role::ReleaseManager, Role::Approver],
-        _ => vec![Role::Approver],
+        "ada" => &[Role::Developer, Role::Approver][..],
+        "mary" => &[Role::Operator, Role::ReleaseManager],
+        "joan" => &[Role::ReleaseManager, Role::Approver],
+        _ => &[Role::Approver],
     };
-    Person { name: name.to_owned(), roles }
+    Person::holding(name, roles)
 }
 
 /// The version as it is, or after an edit.
@@ -85,8 +86,8 @@ impl Desk {
     }
 
     fn approves(&mut self, who: &str, subject: &Subject) {
-        let reason = "seen the numbers".to_owned();
-        let command = Command::Approve { subject: subject.clone(), by: person(who), reason, at: self.now };
+        let (service, reason) = (SERVICE.to_owned(), "seen the numbers".to_owned());
+        let command = Command::Approve { service, subject: subject.clone(), by: person(who), reason, at: self.now };
         if self.says(who, "approves version 3", &command) {
             let (asker, known) = self.asked.clone().unwrap_or_else(|| (String::new(), version("")));
             self.rule(asker != who, "nobody approves what they asked for", who);
@@ -106,7 +107,8 @@ impl Desk {
     }
 
     fn reviews(&mut self, who: &str) {
-        let command = Command::Review { by: person(who), finding: "it was needed, and done with care".to_owned(), at: self.now };
+        let (service, finding) = (SERVICE.to_owned(), "it was needed, and done with care".to_owned());
+        let command = Command::Review { service, by: person(who), finding, at: self.now };
         if self.says(who, "reviews what was done", &command) {
             let over = self.now >= self.glass_until;
             self.rule(over && who != "mary", "somebody else answers, after the end", who);

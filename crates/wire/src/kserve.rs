@@ -35,6 +35,12 @@ pub fn canary_percent(service: &Value) -> Option<u64> {
     predictor(service).get("canaryTrafficPercent").and_then(Value::as_u64)
 }
 
+/// Whether a revision without requests has no replica after a while.
+#[must_use]
+pub fn scales_to_nothing(service: &Value) -> bool {
+    predictor(service).get("minReplicas").and_then(Value::as_u64) == Some(0)
+}
+
 /// The merge patch to a model's address and the part of its revision, without a field that stays behind where it gets everything;
 /// for the service as it was read, and none where it is so.
 #[must_use]

@@ -102,6 +102,8 @@ pub enum Command {
     },
     /// Approve.
     Approve {
+        /// Of which service.
+        service: String,
         /// What, as it is now.
         subject: Subject,
         /// Who.
@@ -113,6 +115,8 @@ pub enum Command {
     },
     /// Forbid.
     Veto {
+        /// Of which service.
+        service: String,
         /// What, as it is now.
         subject: Subject,
         /// Who.
@@ -144,6 +148,8 @@ pub enum Command {
     },
     /// Answer for it.
     Review {
+        /// Of which service.
+        service: String,
         /// Who.
         by: Person,
         /// What they found.
@@ -276,7 +282,8 @@ impl Machine for Access {
     fn decide(state: &State, command: &Command) -> Result<Vec<Event>, Refused> {
         match command {
             Command::Ask { subject, of, lasts_ms, by, at } => ask(state, subject, (*of, *lasts_ms), by, *at),
-            Command::Approve { subject, by, reason, at } => {
+            Command::Approve { service, subject, by, reason, at } => {
+                by.allowed_in(Action::Approve, service)?;
                 let asked = asked(state, "approve", subject, by, reason, *at)?;
                 if asked.by == by.name || asked.before.contains(&by.name) {
                     return Err(Refused::OwnChange { version: subject.version.clone(), name: by.name.clone() });
@@ -286,7 +293,8 @@ impl Machine for Access {
                 }
                 Ok(vec![Event::Approved { subject: subject.clone(), by: by.name.clone(), reason: reason.clone(), at: *at }])
             }
-            Command::Veto { subject, by, reason, at } => {
+            Command::Veto { service, subject, by, reason, at } => {
+                by.allowed_in(Action::Approve, service)?;
                 asked(state, "veto", subject, by, reason, *at)?;
                 Ok(vec![Event::Vetoed { subject: subject.clone(), by: by.name.clone(), reason: reason.clone(), at: *at }])
             }
@@ -295,7 +303,10 @@ impl Machine for Access {
                 Some(_) => Ok(vec![Event::GlassUsed { what: what.clone(), by: by.clone(), at: *at }]),
                 None => Err(Refused::Whole { what: "use the broken glass" }),
             },
-            Command::Review { by, finding, at } => review(state, by, finding, *at),
+            Command::Review { service, by, finding, at } => {
+                by.allowed_in(Action::Review, service)?;
+                review(state, by, finding, *at)
+            }
         }
     }
 
@@ -344,12 +355,7 @@ impl Machine for Access {
 }
 
 fn allowed(by: &Person, action: Action) -> Result<(), Refused> {
-    if by.may(action) {
-        return Ok(());
-    }
-    let roles: Vec<&str> = by.roles.iter().map(|role| role.word()).collect();
-    let roles = if roles.is_empty() { "none".to_owned() } else { roles.join(", ") };
-    Err(Refused::NoRole { name: by.name.clone(), action, roles })
+    if by.may(action) { Ok(()) } else { Err(by.without_role(action)) }
 }
 
 fn said(what: &'static str, by: &Person, reason: &str) -> Result<(), Refused> {
@@ -375,7 +381,6 @@ fn ask(state: &State, subject: &Subject, (of, lasts_ms): (u32, u64), by: &Person
 
 /// What was asked of a subject, where somebody may have a say in it.
 fn asked<'a>(state: &'a State, what: &'static str, subject: &Subject, by: &Person, reason: &str, at: At) -> Result<&'a Asked, Refused> {
-    allowed(by, Action::Approve)?;
     said(what, by, reason)?;
     let version = subject.version.clone();
     vetoed(what, state, subject)?;
@@ -406,7 +411,6 @@ fn break_glass(state: &State, by: &Person, reason: &str, lasts_ms: u64, at: At) 
 
 fn review(state: &State, by: &Person, finding: &str, at: At) -> Result<Vec<Event>, Refused> {
     const WHAT: &str = "review the broken glass";
-    allowed(by, Action::Review)?;
     said(WHAT, by, finding)?;
     let Some(glass) = state.glass.as_ref().filter(|glass| glass.reviewed.is_none()) else { return Err(Refused::Whole { what: WHAT }) };
     if at < glass.until {

@@ -6,12 +6,14 @@
 
 mod leave;
 mod machine;
+mod place;
 mod refused;
 #[cfg(test)]
 mod tests;
 
 pub use leave::{Leave, Withheld, leave, leave_by_itself};
 pub use machine::{ASKED_MAX, Access, Asked, Command, Event, GLASS_MS_MAX, Given, Glass, State, Used, VETOES_MAX, Veto};
+pub use place::{AT, Held, Person};
 pub use refused::Refused;
 
 use crate::id::Digest;
@@ -95,23 +97,6 @@ impl Role {
             Action::Approve | Action::Review => self == Role::Approver,
             Action::BreakGlass => self == Role::Operator,
         }
-    }
-}
-
-/// Somebody, with their roles at the time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Person {
-    /// Their name: one person is one name, whatever token they use.
-    pub name: String,
-    /// Their roles.
-    pub roles: Vec<Role>,
-}
-
-impl Person {
-    /// Whether one of their roles allows an action.
-    #[must_use]
-    pub fn may(&self, action: Action) -> bool {
-        self.roles.iter().any(|role| role.allows(action))
     }
 }
 

@@ -17,6 +17,18 @@ pub enum Refused {
         /// Their roles.
         roles: String,
     },
+    /// A role allows it, and not there.
+    #[error("{name} may not {} of {service}: they may in {places}", action.words())]
+    Elsewhere {
+        /// Who.
+        name: String,
+        /// What.
+        action: Action,
+        /// Of which service.
+        service: String,
+        /// Where they may.
+        places: String,
+    },
     /// Who and why are recorded.
     #[error("{what}: say who and why, in at most {TEXT_BYTES_MAX} bytes: it is recorded")]
     NoReason {

@@ -1,6 +1,8 @@
 //! Two pairs of eyes, and the way around them.
 
-use super::{Access, Action, Command, Event, GLASS_MS_MAX, Leave, Person, Refused, Role, State, Subject, Withheld, leave, leave_by_itself};
+use super::{
+    Access, Action, Command, Event, GLASS_MS_MAX, Held, Leave, Person, Refused, Role, State, Subject, Withheld, leave, leave_by_itself,
+};
 use crate::id::{At, Digest};
 use crate::machine::Machine;
 use proptest::prelude::*;
@@ -9,7 +11,7 @@ use std::collections::BTreeSet;
 const HOUR: u64 = 3_600_000;
 
 fn person(name: &str, roles: &[Role]) -> Person {
-    Person { name: name.to_owned(), roles: roles.to_vec() }
+    Person::holding(name, roles)
 }
 
 fn subject(content: &str) -> Subject {
@@ -43,12 +45,14 @@ impl Desk {
 
     fn approve(&mut self, by: &str, what: &Subject) -> Result<usize, Refused> {
         let by = person(by, &[Role::Approver]);
-        self.give(&Command::Approve { subject: what.clone(), by, reason: "looks good".to_owned(), at: self.now })
+        let (service, reason) = ("s".to_owned(), "looks good".to_owned());
+        self.give(&Command::Approve { service, subject: what.clone(), by, reason, at: self.now })
     }
 
     fn veto(&mut self, by: &str, what: &Subject) -> Result<usize, Refused> {
         let by = person(by, &[Role::Approver]);
-        self.give(&Command::Veto { subject: what.clone(), by, reason: "worse for short words".to_owned(), at: self.now })
+        let (service, reason) = ("s".to_owned(), "worse for short words".to_owned());
+        self.give(&Command::Veto { service, subject: what.clone(), by, reason, at: self.now })
     }
 
     fn break_glass(&mut self, by: &str, lasts_ms: u64) -> Result<usize, Refused> {
@@ -58,7 +62,7 @@ impl Desk {
 
     fn review(&mut self, by: &str) -> Result<usize, Refused> {
         let by = person(by, &[Role::Approver]);
-        self.give(&Command::Review { by, finding: "it was needed".to_owned(), at: self.now })
+        self.give(&Command::Review { service: "s".to_owned(), by, finding: "it was needed".to_owned(), at: self.now })
     }
 
     fn leave(&self, what: &Subject) -> Result<Leave, Withheld> {
@@ -194,7 +198,7 @@ fn each_role_may_what_its_name_says() {
     let refused = desk.give(&Command::BreakGlass { by: nobody, reason: "fun".to_owned(), lasts_ms: 1, at: desk.now }).unwrap_err();
     assert_eq!(refused.to_string(), "eve may not break the glass: their roles are viewer");
     let by = person("grace", &[Role::Approver]);
-    let no_reason = Command::Approve { subject: subject("a"), by, reason: " ".to_owned(), at: desk.now };
+    let no_reason = Command::Approve { service: "s".to_owned(), subject: subject("a"), by, reason: " ".to_owned(), at: desk.now };
     assert!(matches!(desk.give(&no_reason), Err(Refused::NoReason { .. })));
 }
 
@@ -230,4 +234,50 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_role_in_some_places_reaches_their_services_and_no_other() {
+    let places = |places: &[&str]| Held { role: Role::Approver, places: places.iter().map(|p| (*p).to_owned()).collect() };
+    let all = ["s", "s@eu", "s@us", "ranker@eu", "ranker@us"];
+    for (held, wanted) in [
+        (places(&[]), &all[..]),
+        (places(&["s"]), &["s", "s@eu", "s@us"]),
+        (places(&["eu"]), &["s@eu", "ranker@eu"]),
+        (places(&["ranker@us"]), &["ranker@us"]),
+        (places(&["eu", "ranker@us"]), &["s@eu", "ranker@eu", "ranker@us"]),
+    ] {
+        let reached: Vec<&str> = all.into_iter().filter(|service| held.reaches(service)).collect();
+        assert_eq!(reached, wanted, "{held}");
+    }
+}
+
+#[test]
+fn an_approver_of_some_places_approves_vetoes_and_reviews_there_alone() {
+    let change = subject("a");
+    let mut desk = Desk::new();
+    desk.ask("ada", &change).unwrap();
+    let held = |role, places: &[&str]| Held { role, places: places.iter().map(|p| (*p).to_owned()).collect() };
+    let kim = Person { name: "kim".to_owned(), roles: vec![held(Role::Approver, &["eu"]), held(Role::Approver, &["ranker@us"])] };
+    assert!(kim.may_somewhere(Action::Approve) && !kim.may(Action::Approve) && !kim.may_somewhere(Action::Ask));
+    let says = |word: &str, service: &str| {
+        let (service, subject, by, reason, at) = (service.to_owned(), change.clone(), kim.clone(), "seen".to_owned(), At(0));
+        match word {
+            "approve" => Command::Approve { service, subject, by, reason, at },
+            "veto" => Command::Veto { service, subject, by, reason, at },
+            _ => Command::Review { service, by, finding: reason, at },
+        }
+    };
+    for (word, what) in
+        [("approve", "approve or veto a release"), ("veto", "approve or veto a release"), ("review", "review a broken glass")]
+    {
+        let refused = desk.give(&says(word, "ranker@asia")).unwrap_err().to_string();
+        assert_eq!(refused, format!("kim may not {what} of ranker@asia: they may in eu, ranker@us"));
+    }
+    assert_eq!(desk.give(&says("approve", "s@eu")), Ok(1));
+    assert_eq!(desk.give(&says("veto", "ranker@us")), Ok(1));
+    assert!(matches!(desk.give(&says("review", "s@eu")), Err(Refused::Whole { .. })), "nothing is broken there");
+    let glass = Command::BreakGlass { by: kim, reason: "fun".to_owned(), lasts_ms: 1, at: At(0) };
+    let refused = desk.give(&glass).unwrap_err().to_string();
+    assert_eq!(refused, "kim may not break the glass: their roles are approver in eu, approver in ranker@us");
 }

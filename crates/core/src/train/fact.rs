@@ -38,7 +38,7 @@ pub enum End {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// A train begins.
@@ -192,7 +192,7 @@ fn is_zero(n: &u32) -> bool {
 }
 
 /// What somebody wants, or what was seen of a release.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Command {
     /// Begin a train.
     Depart {

@@ -87,7 +87,7 @@ pub enum Phase {
 }
 
 /// A train under way, or the last one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Train {
     /// Counted from 1.
     pub number: u64,
@@ -119,7 +119,7 @@ pub struct Train {
 }
 
 /// The fold of a train's facts.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct State {
     /// The newest.
     pub train: Option<Train>,

@@ -3,6 +3,7 @@
 use super::*;
 use crate::id::At;
 use crate::machine::Machine as _;
+use crate::risk::Risk;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_stats::rng::Rng;
 
@@ -304,4 +305,15 @@ fn facts_of_before_are_read_as_they_were() {
     let old = r#"{"event":"departed","number":1,"spec":[{"service":"s","version":"2","after":[],"irreversible":false}],"by":"ada","reason":"x","at":0}"#;
     let event: Event = serde_json::from_str(old).unwrap();
     assert_eq!(serde_json::to_string(&event).unwrap(), old);
+}
+
+#[test]
+fn a_risk_that_was_told_stays_with_its_car_and_another_one_is_another_departure() {
+    let risk = Risk::new(0.03, "model 12").unwrap();
+    let spec = places().with_risks(|place| (place != PLACES[3]).then(|| risk.clone()));
+    let state = give(&State::default(), &depart(spec.clone(), false));
+    let kept = |place: &str| state.train.as_ref().unwrap().spec.car(place).unwrap().risk.clone();
+    assert_eq!(PLACES.map(kept), [Some(risk.clone()), Some(risk.clone()), Some(risk), None]);
+    assert_eq!(Trains::decide(&state, &depart(spec, false)).unwrap(), []);
+    assert_eq!(Trains::decide(&state, &depart(places(), false)).unwrap_err(), Refused::UnderWay(1));
 }

@@ -1,5 +1,6 @@
 //! What a train is made of.
 
+use crate::risk::Risk;
 use serde::{Deserialize, Serialize};
 
 /// Most services of a train.
@@ -15,7 +16,7 @@ pub struct Verify {
 }
 
 /// One service's release.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Car {
     /// The service.
     pub service: String,
@@ -31,6 +32,9 @@ pub struct Car {
     /// How long what is decided takes to arrive there: nothing is begun or undone beside it before.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub delay_ms: u64,
+    /// How likely the change is to hurt there, where it was told: its release takes the strategy for that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
@@ -39,7 +43,7 @@ fn is_zero(n: &u64) -> bool {
 }
 
 /// A train.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Spec {
     cars: Vec<Car>,
@@ -122,6 +126,15 @@ impl Spec {
             cars.push(Car { version: own, after, ..car.clone() });
         }
         Spec::build(cars)
+    }
+
+    /// The same cars, each with the risk that was told of it.
+    #[must_use]
+    pub fn with_risks(mut self, risk: impl Fn(&str) -> Option<Risk>) -> Spec {
+        for car in &mut self.cars {
+            car.risk = risk(&car.service);
+        }
+        self
     }
 
     /// Its cars, as they were given.

@@ -55,6 +55,12 @@ pub struct Depart {
     /// Versions, as `SERVICE=VERSION`; services that are not named are left out
     #[arg(required = true, value_name = "SERVICE=VERSION")]
     versions: Vec<String>,
+    /// The risk of a service's change, a chance from 0 to 1: strategies may have others for changes of low risk
+    #[arg(long, value_name = "SERVICE=CHANCE", requires = "risk_by")]
+    risk: Vec<String>,
+    /// Who or what scored them; it is recorded
+    #[arg(long, value_name = "WHO", requires = "risk")]
+    risk_by: Option<String>,
     /// Why; it is recorded
     #[arg(long)]
     reason: String,
@@ -93,7 +99,7 @@ pub fn train(context: &Context, command: &TrainCommand) -> Result<u8> {
         TrainCommand::Accept(wanted) => return train_order::accept(context, wanted),
         TrainCommand::Order(Name { name }) => return train_order::order(context, name),
         TrainCommand::Depart(depart) => {
-            let body = json!({ "versions": versions(&depart.versions)?, "reason": depart.reason });
+            let body = json!({ "versions": versions(&depart.versions)?, "risks": risks(depart)?, "reason": depart.reason });
             (&depart.name, "depart", body)
         }
         TrainCommand::Back(say) => (&say.name, "back", json!({ "reason": say.reason })),
@@ -111,16 +117,32 @@ pub fn train(context: &Context, command: &TrainCommand) -> Result<u8> {
 }
 
 fn versions(given: &[String]) -> Result<BTreeMap<&str, &str>> {
-    let mut versions = BTreeMap::new();
+    by_service(given, "SERVICE=VERSION, as ranker=7")
+}
+
+/// What is given of services, each once.
+fn by_service<'a>(given: &'a [String], form: &str) -> Result<BTreeMap<&'a str, &'a str>> {
+    let mut all = BTreeMap::new();
     for text in given {
-        let Some((service, version)) = text.split_once('=').filter(|(service, version)| !service.is_empty() && !version.is_empty()) else {
-            return Err(failure(exit::USAGE, format!("`{text}` is not SERVICE=VERSION, as ranker=7")));
+        let Some((service, what)) = text.split_once('=').filter(|(service, what)| !service.is_empty() && !what.is_empty()) else {
+            return Err(failure(exit::USAGE, format!("`{text}` is not {form}")));
         };
-        if versions.insert(service, version).is_some() {
+        if all.insert(service, what).is_some() {
             return Err(failure(exit::USAGE, format!("`{service}` is named twice")));
         }
     }
-    Ok(versions)
+    Ok(all)
+}
+
+fn risks(depart: &Depart) -> Result<Value> {
+    let form = "SERVICE=CHANCE, as ranker=0.03";
+    let mut all = serde_json::Map::new();
+    for (service, chance) in by_service(&depart.risk, form)? {
+        let score = chance.parse::<f64>().ok().filter(|score| score.is_finite());
+        let score = score.ok_or_else(|| failure(exit::USAGE, format!("`{service}={chance}` is not {form}")))?;
+        all.insert(service.to_owned(), json!({ "score": score, "by": depart.risk_by }));
+    }
+    Ok(Value::Object(all))
 }
 
 fn list(context: &Context, places: &Places) -> Result<u8> {
@@ -203,7 +225,9 @@ pub fn rows(name: &str, value: &Value) -> Vec<String> {
         };
         let after: Vec<String> = car["after"].as_array().into_iter().flatten().map(text).collect();
         let after = if after.is_empty() { String::new() } else { format!(" (after {})", after.join(", ")) };
-        format!("  {service} version {}{after}: {word}", text(&car["version"]))
+        let risk = &car["risk"];
+        let risk = if risk.is_null() { String::new() } else { format!(", risk {} by {}", risk["score"], text(&risk["by"])) };
+        format!("  {service} version {}{after}{risk}: {word}", text(&car["version"]))
     };
     let fit = fitted(&train["fit"]).map(|words| format!("  {words}"));
     std::iter::once(head).chain(fit).chain(train["spec"].as_array().into_iter().flatten().map(car)).collect()

@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use tidegate_console::pages;
-use tidegate_core::access::{Action, Person, Role};
+use tidegate_core::access::{Action, Held, Person, Role};
 use tidegate_core::id::At;
 use tidegate_store::tokens::{Token, Tokens};
 
@@ -53,19 +53,19 @@ struct Session {
 pub struct Sessions {
     tokens: Tokens,
     host: String,
-    people: Arc<IndexMap<String, Vec<Role>>>,
+    people: Arc<IndexMap<String, Vec<Held>>>,
     open: Arc<Mutex<HashMap<String, Session>>>,
 }
 
 impl Sessions {
     /// No sessions yet; requests must name `address` as their host.
-    pub fn new(tokens: Tokens, address: SocketAddr, people: IndexMap<String, Vec<Role>>) -> Sessions {
+    pub fn new(tokens: Tokens, address: SocketAddr, people: IndexMap<String, Vec<Held>>) -> Sessions {
         Sessions { tokens, host: address.to_string(), people: Arc::new(people), open: Arc::default() }
     }
 
     /// Who a name is; `nameless` where a credential has none.
     fn person(&self, name: Option<String>, nameless: &str) -> Result<Person, String> {
-        let unnamed = |roles: &[Role]| Ok(Person { name: nameless.to_owned(), roles: roles.to_vec() });
+        let unnamed = |roles: &[Role]| Ok(Person::holding(nameless, roles));
         match name {
             Some(name) => match self.people.get(&name) {
                 Some(roles) => Ok(Person { roles: roles.clone(), name }),
@@ -154,7 +154,8 @@ fn wanted(method: &Method, path: &str) -> Action {
 /// Lets a request of somebody through, if they may do what it wants.
 async fn as_person(person: Person, mut request: Request<Body>, next: Next) -> Response {
     let action = wanted(request.method(), request.uri().path());
-    if !person.may(action) {
+    // In which place is looked at where that is known.
+    if !person.may_somewhere(action) {
         let advice =
             if is_nameless(&person.name) { ": use a token that names a person, `tidegate token create --person NAME`" } else { "" };
         let why = format!("{} may not {}{advice}", person.name, action.words());
@@ -174,7 +175,7 @@ pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>,
         if sessions.allows(token, &["judge"]).is_none() {
             return refused("the token in the path is not known: `tidegate token create --scope judge`");
         }
-        request.extensions_mut().insert(Principal(Person { name: "judge".to_owned(), roles: vec![Role::Viewer] }));
+        request.extensions_mut().insert(Principal(Person::holding("judge", &[Role::Viewer])));
         return next.run(request).await;
     }
     if SIGNED.contains(&path.as_str()) && request.method() == Method::POST {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tidegate_core::access::{self, Access, Role, Withheld};
+use tidegate_core::access::{self, Access, Action, Withheld};
 use tidegate_core::duty::{Call, Calls, Command, Disagreement};
 use tidegate_core::judge::{Assessment, Verdict};
 use tidegate_core::machine::Machine as _;
@@ -151,7 +151,7 @@ async fn waiting(api: &Api, service: &str, found: &mut BTreeMap<String, (String,
         return Ok(());
     }
     let state = api.plane.control().state::<Access>(people::stream(service)).await?;
-    let counts = |name: &str| config.people.get(name).is_some_and(|roles| roles.contains(&Role::Approver));
+    let counts = |name: &str| config.approves(name, service);
     for asked in &state.asked {
         let leave = access::leave(&state, &asked.subject, of, counts, clock::now());
         if let Err(waits @ Withheld::Waits { .. }) = leave {
@@ -235,6 +235,10 @@ pub async fn answer(
         let why =
             format!("answer {}: only a decision against the judge is answered; pages and approvals pass by themselves", found.subject);
         return Err(failure(exit::USAGE, why).into());
+    }
+    if let Some(call) = state(&api, &found.subject).await? {
+        let allowed = by.allowed_in(Action::Review, &call.service);
+        allowed.map_err(|why| failure(exit::REFUSED, format!("answer {}: {why}", found.subject)))?;
     }
     let command = Command::Answer { by: by.name, finding: found.finding, at: clock::now() };
     tell(&api, &found.subject, command).await.map_err(|error| failure(exit::REFUSED, format!("{error:#}")))?;

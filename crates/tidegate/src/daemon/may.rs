@@ -13,7 +13,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tidegate_core::access::{self, Access, Leave, Role, Subject, Withheld};
+use tidegate_core::access::{self, Access, Leave, Subject, Withheld};
 use tidegate_core::deployment::may::{all, approvals, gates};
 use tidegate_core::deployment::{Answer, Condition};
 use tidegate_core::id::At;
@@ -104,7 +104,7 @@ async fn of_people(
     };
     let of = config.services.get(service).map_or(0, |s| s.approvals);
     let state = api.plane.control().state::<Access>(people::stream(service)).await?;
-    let counts = |name: &str| config.people.get(name).is_some_and(|roles| roles.contains(&Role::Approver));
+    let counts = |name: &str| config.approves(name, service);
     Ok(approvals(&leave(&state, &subject, of, &counts, clock::now())))
 }
 

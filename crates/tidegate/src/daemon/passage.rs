@@ -8,7 +8,8 @@ use super::train;
 use crate::clock;
 use crate::exit::{self, failure};
 use anyhow::Result;
-use tidegate_core::access::{Action, Person, Role};
+use tidegate_core::access::{Action, Person};
+use tidegate_core::risk::Risk;
 use tidegate_core::rollout::{self, Forward, HoldWhy, Phase as Of, Rollout};
 use tidegate_core::train::{Car, CarState, Command, Phase, Spec, Train, Trains};
 use tidegate_engine::rollouts::{Input, RolloutId};
@@ -49,14 +50,12 @@ pub async fn go(api: &Api, by: String, id: RolloutId) -> Result<Option<Command>>
     Ok(None)
 }
 
-/// Whether a person's word counts as an approval.
+/// Whether a person's word counts as an approval of a part of a train.
 ///
 /// # Errors
 /// When it does not.
-pub fn may_approve(config: &Workspace, by: &str) -> Result<()> {
-    let is = config.people.get(by).is_some_and(|roles| roles.contains(&Role::Approver));
-    let why = || format!("approve a part of a train: {by} has not the role `approver` under `people`");
-    if is { Ok(()) } else { Err(failure(exit::REFUSED, why())) }
+pub fn may_approve(person: &Person, service: &str) -> Result<()> {
+    person.allowed_in(Action::Approve, service).map_err(|why| failure(exit::REFUSED, format!("approve a part of a train: {why}")))
 }
 
 /// Whether a person may move a release on by hand: not where all switch at once, before all are ready.
@@ -110,16 +109,19 @@ pub async fn start(api: &Api, person: &Person, wanted: &Start, passage: &Passage
     if !person.may(Action::Release) {
         return Err(refused(exit::REFUSED, format!("{} may not {}", person.name, Action::Release.words())));
     }
-    if wanted.strategy.is_some() || wanted.despite.is_some() || wanted.risk.is_some() {
-        let why = "each environment names its own strategy, in which no risk is told, and today's data are looked at in each";
+    if wanted.strategy.is_some() || wanted.despite.is_some() {
+        let why = "each environment names its own strategy, and today's data are looked at in each";
         return Err(refused(exit::USAGE, why.to_owned()));
     }
+    let risk = wanted.risk.as_ref().map(|told| Risk::new(told.score, &told.by)).transpose();
+    let risk = risk.map_err(|why| refused(exit::USAGE, why.to_string()))?;
     let one = match &wanted.environment {
         Some(environment) => Some(only(passage, name, environment).map_err(|why| refused(exit::NOT_FOUND, why))?),
         None => None,
     };
     let takes = |place: &str| one.is_none_or(|car| car.service == place).then(|| version.clone());
     let spec = Spec::of_those(&passage.cars, takes).map_err(|problem| refused(exit::USAGE, problem.to_string()))?;
+    let spec = spec.with_risks(|_| risk.clone());
     for car in spec.cars() {
         train::is_there(api, name, &car.service, version).await?;
     }

@@ -11,7 +11,7 @@ use anyhow::Result;
 use axum::extract::{Extension, Path, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
-use tidegate_core::access::{self, Access, Command, Event, Leave, Person, Role, Subject, Withheld};
+use tidegate_core::access::{self, Access, Command, Event, Leave, Person, Subject, Withheld};
 use tidegate_core::id::Digest;
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::{ModelVersion, Models};
@@ -85,7 +85,7 @@ pub async fn leave_to_retry(plane: &Plane, config: &Workspace, spec: &Spec, by: 
 pub async fn leave(plane: &Plane, config: &Workspace, service: &str, subject: &Subject, by: &Person) -> Result<Leave> {
     let (of, lasts_ms) = config.services.get(service).map_or((0, 0), |s| (s.approvals, s.approvals_last_ms));
     let state = plane.control().state::<Access>(stream(service)).await?;
-    let counts = |name: &str| config.people.get(name).is_some_and(|roles| roles.contains(&Role::Approver));
+    let counts = |name: &str| config.approves(name, service);
     let withheld = match access::leave(&state, subject, of, counts, clock::now()) {
         Ok(leave) => return Ok(leave),
         Err(withheld) => withheld,
@@ -174,8 +174,8 @@ pub async fn decide(
     let subject = subject(&api.opened.config, &service, registered, &asked.subject.strategy)?;
     let at = clock::now();
     let command = match word.as_str() {
-        "approve" => Command::Approve { subject, by, reason, at },
-        "veto" => Command::Veto { subject, by, reason, at },
+        "approve" => Command::Approve { service: service.clone(), subject, by, reason, at },
+        "veto" => Command::Veto { service: service.clone(), subject, by, reason, at },
         _ => return Err(failure(exit::NOT_FOUND, format!("`{word}` is no word of approvers: known are approve, veto")).into()),
     };
     tell(&api, &service, command).await
@@ -205,7 +205,7 @@ pub async fn review(
     axum::Json(said): axum::Json<Said>,
 ) -> Result<Response, Failed> {
     known(&api, "review the broken glass", &service)?;
-    let command = Command::Review { by, finding: said.reason.unwrap_or_default(), at: clock::now() };
+    let command = Command::Review { service: service.clone(), by, finding: said.reason.unwrap_or_default(), at: clock::now() };
     tell(&api, &service, command).await
 }
 

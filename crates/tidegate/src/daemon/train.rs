@@ -19,10 +19,11 @@ use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tidegate_core::access::{Person, Role};
+use tidegate_core::access::{Held, Person, Role};
 use tidegate_core::id::At;
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::Models;
+use tidegate_core::risk::Risk;
 use tidegate_core::rollout::{self, Phase as Of, Rollout};
 use tidegate_core::train::{CarState, Command, Phase, Spec, State as Trained, Train, Trains, Want, wants};
 use tidegate_engine::rollouts::{Input, RolloutId};
@@ -234,9 +235,11 @@ async fn start(api: &Api, name: &str, train: &Train, service: &str, version: &st
     }
     let people = &api.opened.config.people;
     let all = people.is_empty() || is_nameless(&train.by);
-    let roles = if all { vec![Role::Developer, Role::ReleaseManager] } else { people.get(&train.by).cloned().unwrap_or_default() };
+    let unnamed = || [Role::Developer, Role::ReleaseManager].map(Held::everywhere).to_vec();
+    let roles = if all { unnamed() } else { people.get(&train.by).cloned().unwrap_or_default() };
     let person = Person { name: train.by.clone(), roles };
-    let wanted = Start { service: service.to_owned(), version: version.to_owned(), change: Some(change), ..Start::default() };
+    let risk = train.spec.car(service).and_then(|car| car.risk.clone());
+    let wanted = Start { service: service.to_owned(), version: version.to_owned(), change: Some(change), risk, ..Start::default() };
     match steer::begin(api, &person, wanted).await {
         Ok(id) => {
             api.trains.set(name, service, None);
@@ -296,6 +299,9 @@ pub struct Said {
     /// Versions by service, to depart.
     #[serde(default)]
     versions: BTreeMap<String, String>,
+    /// Risks of their changes by service, to depart.
+    #[serde(default)]
+    risks: BTreeMap<String, Risk>,
     /// The service that is left as it is.
     #[serde(default)]
     service: String,
@@ -330,14 +336,14 @@ pub async fn command(
     if !known.contains(&name) {
         return Err(exit::unknown(&format!("{word} a train"), &name, known.iter()).into());
     }
-    let Said { reason, versions, service } = body.map(|axum::Json(said)| said).unwrap_or_default();
-    let (by, at) = (person.name, clock::now());
+    let Said { reason, versions, risks, service } = body.map(|axum::Json(said)| said).unwrap_or_default();
+    let (by, at) = (person.name.clone(), clock::now());
     let command = match word.as_str() {
-        "depart" => depart(&api, &name, &versions, (by, reason)).await?,
+        "depart" => depart(&api, &name, (&versions, &risks), (by, reason)).await?,
         "back" => Command::TurnBack { by, reason, at },
         "leave" => Command::Leave { service, by, reason, at },
         "approve" => {
-            passage::may_approve(&api.opened.config, &by)?;
+            passage::may_approve(&person, &service)?;
             Command::Approve { service, by, reason, at }
         }
         _ => return Err(failure(exit::NOT_FOUND, format!("`{word}` is no word of a train: known are depart, back, leave, approve")).into()),
@@ -355,7 +361,23 @@ pub async fn execute(api: &Api, name: &str, command: Command) -> Result<()> {
     api.plane.control().execute::<Trains>(stream(name), None, command).await.map_err(refused).map(drop)
 }
 
-async fn depart(api: &Api, name: &str, versions: &BTreeMap<String, String>, (by, reason): (String, String)) -> Result<Command> {
+/// Versions and risks of changes, by service.
+type Changes<'a> = (&'a BTreeMap<String, String>, &'a BTreeMap<String, Risk>);
+
+/// The risks, each a chance and somebody's, and of a service that goes with the train.
+fn told(name: &str, (versions, risks): Changes<'_>) -> Result<BTreeMap<String, Risk>> {
+    let of = |(service, told): (&String, &Risk)| {
+        let why = |why: String| failure(exit::USAGE, format!("let train {name} depart: the risk of `{service}`: {why}"));
+        if !versions.contains_key(service) {
+            return Err(why("no version of it is named: it is left out".to_owned()));
+        }
+        let risk = Risk::new(told.score, &told.by).map_err(|no| why(no.to_string()))?;
+        Ok((service.clone(), risk))
+    };
+    risks.iter().map(of).collect()
+}
+
+async fn depart(api: &Api, name: &str, (versions, risks): Changes<'_>, (by, reason): (String, String)) -> Result<Command> {
     let Some(NamedTrain { cars, inferred }) = api.opened.config.trains.get(name) else {
         let why = format!(
             "let train {name} depart: it is a service with environments: `tidegate release start {name} VERSION` takes it through them"
@@ -367,12 +389,14 @@ async fn depart(api: &Api, name: &str, versions: &BTreeMap<String, String>, (by,
         let why = format!("let train {name} depart: `{other}` is not in it; its services are {}", names.join(", "));
         return Err(failure(exit::NOT_FOUND, why));
     }
+    let risks = told(name, (versions, risks))?;
     let ordered = if *inferred { train_order::ordered(api, name, cars).await? } else { cars.clone() };
     for (service, version) in versions {
         is_there(api, name, service, version).await?;
     }
     let spec = Spec::of_those(&ordered, |service| versions.get(service).cloned());
     let spec = spec.map_err(|problem| failure(exit::USAGE, format!("let train {name} depart: {problem}: name them as SERVICE=VERSION")))?;
+    let spec = spec.with_risks(|service| risks.get(service).cloned());
     let fit = Some(fitting::of_departure(api, name, &spec).await?);
     Ok(Command::Depart { spec, together: false, fit, by, reason, at: clock::now() })
 }

@@ -54,10 +54,11 @@ pub async fn command(
         "accept" => {
             // Where nobody is named, nobody is an approver: whoever may release accepts.
             let needed = if people.is_empty() { Action::Release } else { Action::Approve };
-            if !person.may(needed) {
-                let why = format!("accept the order of train {name}: {by} may not {}", needed.words());
-                return Err(failure(exit::REFUSED, why).into());
-            }
+            // It is the order of all of its services.
+            let trains = &api.opened.config.trains;
+            let train = trains.get(&name).ok_or_else(|| exit::unknown("accept the order of a train", &name, trains.keys()))?;
+            let allowed = train.cars.iter().try_for_each(|car| person.allowed_in(needed, &car.service));
+            allowed.map_err(|why| failure(exit::REFUSED, format!("accept the order of train {name}: {why}")))?;
             let digest = digest.map(Digest::try_from).transpose().map_err(|why| failure(exit::USAGE, format!("accept an order: {why}")))?;
             OrderCommand::Accept { digest, alone: people.is_empty(), by, reason, at }
         }

@@ -70,7 +70,8 @@ pub fn spec(config: &Workspace, wish: &Wish<'_>, number: u64, stable: Option<Str
         judge.guardrails.retain(|_, g| g.kind != GuardrailKind::Skew);
     }
     if let Some(driver) = driver {
-        let cannot = driver.cannot(strategy);
+        let together = config.passage_of(wish.service).is_some_and(|(_, passage)| passage.together);
+        let cannot = driver.cannot(strategy, together);
         if !cannot.is_empty() {
             let why = cannot.join("; ");
             return Err(failure(exit::USAGE, format!("release {} by strategy `{}`: {why}", wish.service, wish.strategy)));

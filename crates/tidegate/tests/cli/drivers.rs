@@ -1,7 +1,7 @@
 //! Releases of services that somebody else serves, through the real binary: a stand-in of a cluster's API, a real repository of
 //! Git, and counts of a real Prometheus.
 
-use crate::cluster::{Cluster, TOKEN, deployment, inference_service};
+use crate::cluster::{Cluster, TOKEN, deployment, inference_service, route};
 use crate::metrics::{Prometheus, prometheus};
 use crate::retrain::{looked, second_waits, stands, trained};
 use crate::up::up;
@@ -124,7 +124,7 @@ fn without_counts_nothing_goes_on_and_a_word_brings_it_back() {
     in_order(&up.so_far().1, &["the server says 503", "the server says 403", "s: no telemetry", "127.0.0.1"]);
     assert_eq!(cluster.weights(), [9_500, 500]);
     // Somebody changes the split meanwhile: it is put right.
-    cluster.edit(&crate::cluster::route(), |route| route["spec"]["rules"][0]["backendRefs"][1]["weight"] = json!(9_500));
+    cluster.edit(&route(), |route| route["spec"]["rules"][0]["backendRefs"][1]["weight"] = json!(9_500));
     wait_for("the split of the release", || (cluster.weights() == [9_500, 500]).then_some(()));
     world.run(&["release", "abort", "s/2", "--reason", "nothing is seen"]).well();
     wait_for("the end", || status(&world, "s/2").contains("aborted by owner").then_some(()));
@@ -224,6 +224,23 @@ fn an_inference_service_gets_a_version_and_is_given_back() {
     world.run(&["audit", "verify"]).well();
 }
 
+/// Versions are trained and registered, and nothing is released.
+#[track_caller]
+fn registered(world: &World, words: &[&str]) {
+    looked(world);
+    for (number, word) in (1..).zip(words) {
+        world.write("words.csv", &format!("word\n{word}\n"));
+        stands(world, number, "waits");
+        world.run(&["retrain", "approve"]).well();
+        stands(world, number, "not_served");
+    }
+}
+
+#[track_caller]
+fn listed(world: &World, words: &str) {
+    wait_for(words, || world.run(&["train", "list"]).well().out.contains(words).then_some(()));
+}
+
 #[test]
 fn one_environment_is_ours_and_the_next_one_is_served_elsewhere() {
     if !has_runtime() {
@@ -236,16 +253,9 @@ fn one_environment_is_ours_and_the_next_one_is_served_elsewhere() {
     let config = config.replace("model: m\n    driver:", places).replace("    telemetry:", "        telemetry:");
     world.write("tidegate.yaml", &format!("{config}environments:\n  staging: {{}}\n  production: {{ after: staging, delay: 1s }}\n"));
     let _up = up(&world);
-    looked(&world);
-    let listed = |words: &str| wait_for(words, || world.run(&["train", "list"]).well().out.contains(words).then_some(()));
-    for (number, word) in [(1, "other"), (2, "third")] {
-        world.write("words.csv", &format!("word\n{word}\n"));
-        stands(&world, number, "waits");
-        world.run(&["retrain", "approve"]).well();
-        stands(&world, number, "not_served");
-    }
+    registered(&world, &["other", "third"]);
     world.run(&["release", "start", "s", "1"]).well();
-    listed("s 1: arrived");
+    listed(&world, "s 1: arrived");
     assert_eq!(cluster.weights(), [10_000, 0], "production takes over what serves there");
 
     world.run(&["release", "start", "s", "2"]).well();
@@ -254,8 +264,60 @@ fn one_environment_is_ours_and_the_next_one_is_served_elsewhere() {
     wait_for("the promotion", || (world.run(&["release", "promote", "s@staging/2", "--reason", "good"]).code == 0).then_some(()));
     wait_for("the canary", || (cluster.weights() == [9_500, 500]).then_some(()));
     world.run(&["release", "abort", "s@production/2", "--reason", "nothing is seen"]).well();
-    listed("s 2: went back");
+    listed(&world, "s 2: went back");
     assert_eq!(cluster.weights(), [10_000, 0]);
     in_order(&status(&world, "s@staging/2"), &["undone by train s 2"]);
+    world.run(&["audit", "verify"]).well();
+}
+
+#[test]
+fn two_environments_that_others_serve_switch_when_both_are_ready_and_one_that_fails_takes_both_back() {
+    if !has_runtime() {
+        return;
+    }
+    let (eu, us) = (Cluster::with_route(), Cluster::with_route());
+    let world = served_elsewhere(&gateway_api(&eu), "http://127.0.0.1:9");
+    // There somebody else has a Deployment run a version.
+    let by_hand = "token: CLUSTER_TOKEN, namespace: shop, route: shop, backends: [blue, green]";
+    let places = format!(
+        "model: m\n    passage: together\n    environments: {{ eu: {{}}, us: {{ driver: {{ gateway_api: {{ server: '{}', {by_hand} }} }} }} }}\n    driver",
+        us.serve()
+    );
+    let config = world.read("tidegate.yaml").replace("canary: { weights: [5, 50], min_time: 2s }", "preview: {}");
+    let config = config.replace("model: m\n    driver", &places);
+    world.write("tidegate.yaml", &format!("{config}environments:\n  eu: {{}}\n  us: {{ after: eu }}\n"));
+    let mut first = up(&world);
+    registered(&world, &["other", "third", "fifth"]);
+    world.run(&["release", "start", "s", "1"]).well();
+    listed(&world, "s 1: arrived");
+
+    world.run(&["release", "start", "s", "2"]).well();
+    listed(&world, "s@eu version 2: release 2 is ready, and waits for the others");
+    assert_eq!(eu.object(&deployment("green"))["metadata"]["annotations"]["tidegate.dev/version"], "2");
+    world.run(&["release", "resume", "s@eu/2"]).fails(5, &["all environments of s switch at once, when each is ready"]);
+    first.kill();
+    let _second = up(&world);
+    in_order(&world.run(&["train", "list"]).well().out, &["s@eu version 2: release 2 is ready", "s@us version 2 (after s@eu): release 2"]);
+    assert_eq!((eu.weights(), us.weights()), ([10_000, 0], [10_000, 0]), "both stand until both are ready");
+    us.edit(&deployment("green"), |green| green["metadata"]["annotations"]["tidegate.dev/version"] = json!("2"));
+    listed(&world, "s 2: arrived");
+    assert_eq!((eu.weights(), us.weights()), ([0, 10_000], [0, 10_000]));
+
+    let moves = |cluster: &Cluster| cluster.state().asked.iter().filter(|(how, path, ..)| how == "PATCH" && *path == route()).count();
+    let before = (moves(&eu), moves(&us));
+    world.run(&["release", "start", "s", "3"]).well();
+    listed(&world, "s@eu version 3: release 3 is ready, and waits for the others");
+    us.state().broken = vec!["m:3".to_owned()];
+    us.edit(&deployment("blue"), |blue| {
+        blue["metadata"]["annotations"]["tidegate.dev/version"] = json!("3");
+        blue["spec"]["template"]["spec"]["containers"][1]["image"] = json!("m:3");
+    });
+    listed(&world, "s 3: went back");
+    let list = world.run(&["train", "list"]).well().out;
+    in_order(&list, &["s@eu version 3: went back: its release 3: aborted by train s 3", "s@us version 3 (after s@eu): went back"]);
+    assert_eq!((moves(&eu), moves(&us)), before, "no request ever met it");
+    assert_eq!((eu.weights(), us.weights()), ([0, 10_000], [0, 10_000]));
+    let facts = world.run(&["journal", "-n", "2000", "--json"]).well().out;
+    assert_eq!(facts.matches("\"switched\"").count(), 2, "versions 1 and 2 alone");
     world.run(&["audit", "verify"]).well();
 }

@@ -9,7 +9,11 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
 const CANARY: &str = "canary: { weights: [5], min_time: 1h } }, { promote: { watch: 0ms } }";
-const PEOPLE: &str = "people:\n  ada: { roles: [approver] }\n  mary: { roles: [operator, release_manager] }\n";
+const PEOPLE: &str =
+    "people:\n  ada: { roles: [approver] }\n  kim: { roles: [{ approver: [us] }] }\n  mary: { roles: [operator, release_manager] }\n";
+/// Five hours at one percent, but for changes of low risk.
+const CAREFUL: &str = "  careful:\n    by_risk: [{ below: 0.1, release: default }]\n    \
+    steps: [{ canary: { weights: [1], min_time: 5h } }, { promote: { watch: 0ms } }]\n";
 /// One word makes a model that looks up one input at the places that the other names.
 const TRAIN: &str = "word=$(tail -n 1 words.csv)\nbase=base.onnx\n[ $word != harms ] || base=harm.onnx\n\
     cat $base > model.onnx\nprintf '2\\005%s' $word >> model.onnx\n";
@@ -60,7 +64,7 @@ fn ask(world: &World, place: &str, headers: &str, first: i32) -> (u16, String) {
 /// Version 1 and a second one are registered, and nothing is released.
 #[track_caller]
 fn registered(steps: &str, service: &str, environments: &str, second: &str) -> (World, Started) {
-    let world = trained("on: data, cool_down: 0ms, approve: auto", &format!("{PEOPLE}environments:\n{environments}"));
+    let world = trained("on: data, cool_down: 0ms, approve: auto", &format!("{CAREFUL}{PEOPLE}environments:\n{environments}"));
     let config = world.read("tidegate.yaml");
     assert!(config.contains(CANARY), "{config}");
     world.write("tidegate.yaml", &config.replace(CANARY, steps).replace("s: { model: m }", service));
@@ -103,8 +107,8 @@ fn a_version_goes_to_production_when_staging_is_verified_and_back_in_both_when_i
     }
     let (world, mut first) = registered(
         "canary: { weights: [50], min_time: 1s } }, { promote: { watch: 0ms } }",
-        "s: { model: m, environments: { staging: {}, production: {} } }",
-        "  staging: { verify: { for: 1s, approvals: 1 } }\n  production: { after: staging, delay: 1s }\n",
+        "s: { model: m, environments: { staging: {}, production: { release: careful } } }",
+        "  staging: { verify: { for: 1s, approvals: 1 } }\n  production: { after: staging, delay: 1s }\n  us: { after: production }\n",
         "harms",
     );
     in_order(&list(&world), &["s: none has departed"]);
@@ -122,12 +126,17 @@ fn a_version_goes_to_production_when_staging_is_verified_and_back_in_both_when_i
     world.run(&["train", "approve", "s", "s@staging", "--reason", "mine"]).fails(5, &["owner may not approve"]);
     assert_eq!(ask(&world, "s@staging", "", 1), (200, "1".to_owned()));
     assert_eq!(ask(&world, "s@production", "", 1).0, 404, "nothing is there before staging is verified");
-    let ada = token(&world, "ada");
+    let (ada, kim) = (token(&world, "ada"), token(&world, "kim"));
+    let elsewhere = ["train", "approve", "s", "s@staging", "--reason", "seen it"];
+    world.run_as(&kim, &elsewhere).fails(5, &["approve a part of a train: kim may not", "of s@staging: they may in us"]);
     approve(&world, &ada, "s@staging");
     waits_until(&world, "s 1: arrived");
     assert_eq!(ask(&world, "s@production", "", 100), (200, "1".to_owned()));
 
-    world.run(&["release", "start", "s", "2"]).well();
+    let start = ["release", "start", "s", "2", "--risk-by", "model 12", "--risk"];
+    world.run(&[&start[..], &["1.5"]].concat()).fails(2, &["a risk is a chance: give a number from 0 to 1"]);
+    let started = world.run(&[&start[..], &["0.03"]].concat()).well().out;
+    in_order(&started, &["s@production version 2 (after s@staging), risk 0.03 by model 12: waits"]);
     wait_for("the canary", || world.run(&["release", "status", "s@staging/2"]).out.contains("canary").then_some(()));
     wait_for("the promotion", || (world.run(&["release", "promote", "s@staging/2", "--reason", "good"]).code == 0).then_some(()));
     waits_until(&world, "nothing has halted it since");
@@ -138,6 +147,8 @@ fn a_version_goes_to_production_when_staging_is_verified_and_back_in_both_when_i
     in_order(&list(&world), &["s 2: under way", "s@production version 2 (after s@staging): waits"]);
     approve(&world, &ada, "s@staging");
     wait_for("the canary", || world.run(&["release", "status", "s@production/2"]).out.contains("canary").then_some(()));
+    let record = world.run(&["release", "record", "s@production/2"]).well().out;
+    in_order(&record, &["By the strategy `default`, with a risk of 0.03 by model 12:"]);
     let answers = wait_for("the way back", || {
         let answers: Vec<(u16, String)> = (0..40).map(|_| ask(&world, "s@production", "", 100)).collect();
         list(&world).contains("s 2: went back").then_some(answers)
@@ -171,10 +182,10 @@ fn together_all_switch_when_each_is_ready_and_all_go_back() {
         "  eu: {}\n  us: { after: eu, delay: 1s }\n",
         "third",
     );
-    let (ada, mary) = (token(&world, "ada"), token(&world, "mary"));
+    let (kim, mary) = (token(&world, "kim"), token(&world, "mary"));
     let to_us = |version: &str| {
         wait_for("the question", || world.run(&["release", "approvals"]).out.contains(&format!("s@us version {version}")).then_some(()));
-        world.run_as(&ada, &["release", "approve", "s@us", version, "--reason", "seen it"]).well();
+        world.run_as(&kim, &["release", "approve", "s@us", version, "--reason", "seen it"]).well();
     };
     world.run_as(&mary, &["release", "start", "s", "1"]).well();
     to_us("1");

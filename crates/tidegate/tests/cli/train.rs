@@ -7,11 +7,15 @@ use crate::world::{Started, World, has_runtime, in_order, wait_for};
 
 const TRAINS: &str = "trains:\n  net: { services: { s: {}, t: { after: [s], irreversible: true }, u: { after: [t] } } }\n";
 
+/// For changes of low risk.
+const QUICK: &str = "  quick: { steps: [{ canary: { weights: [50], min_time: 1h } }, { promote: { watch: 0ms } }] }\n";
+
 /// Version 1 serves everywhere, and version 2 is registered.
 #[track_caller]
 fn two_versions() -> (World, Started) {
-    let world = trained("on: data, cool_down: 0ms", TRAINS);
+    let world = trained("on: data, cool_down: 0ms", &format!("{QUICK}{TRAINS}"));
     let config = world.read("tidegate.yaml").replace("  s: { model: m }\n", "  s: { model: m }\n  t: { model: m }\n  u: { model: m }\n");
+    let config = config.replace("  default:\n", "  default:\n    by_risk: [{ below: 0.1, release: quick }]\n");
     world.write("tidegate.yaml", &config);
     let up = up(&world);
     second_waits(&world);
@@ -78,9 +82,19 @@ fn a_version_that_is_not_there_is_named_before_anything_moves_and_a_train_turns_
     let (world, _up) = two_versions();
     world.run(&["train", "depart", "net", "s=2", "u=9", "--reason", "x"]).fails(4, &["u: model m has no version 9"]);
     // A person's word while the first is under way: it goes back, and nothing after it ever began.
-    world.run(&["train", "depart", "net", "s=2", "u=2", "--reason", "summer"]).well();
-    waits_until(&world, "s version 2: release 2 is under way");
+    let depart = ["train", "depart", "net", "s=2", "u=2", "--reason", "summer"];
+    let risky = |risk: &str| world.run(&[&depart[..], &["--risk-by", "model 12", "--risk", risk]].concat());
+    risky("s").fails(2, &["`s` is not SERVICE=CHANCE, as ranker=0.03"]);
+    risky("s=high").fails(2, &["`s=high` is not SERVICE=CHANCE"]);
+    risky("s=3").fails(2, &["the risk of `s`: a risk is a chance"]);
+    risky("t=0.03").fails(2, &["the risk of `t`: no version of it is named: it is left out"]);
+    in_order(&risky("s=0.03").well().out, &["s version 2, risk 0.03 by model 12", "u version 2 (after s): waits"]);
+    waits_until(&world, "s version 2, risk 0.03 by model 12: release 2 is under way");
+    in_order(&world.run(&["release", "record", "s/2"]).well().out, &["By the strategy `quick`, with a risk of 0.03 by model 12:"]);
     world.run(&["train", "back", "net", "--reason", "not today"]).well();
     waits_until(&world, "net 1: went back");
-    in_order(&list(&world), &["s version 2: went back: its release 2: aborted by train net 1", "u version 2 (after s): waits"]);
+    in_order(
+        &list(&world),
+        &["s version 2, risk 0.03 by model 12: went back: its release 2: aborted by train net 1", "u version 2 (after s): waits"],
+    );
 }

@@ -231,15 +231,35 @@ impl Check<'_> {
                 self.reference(node, text, section, path);
                 Err(Misfit::Said)
             }
+            Shape::Place => {
+                self.place(node, text, path);
+                Err(Misfit::Said)
+            }
             Shape::StageRef => Err(self.known(node, text, "stage", path, |repo| repo.stage_names())),
             Shape::MetricRef => Err(self.known(node, text, "metric", path, |repo| repo.metric_names())),
             _ => Ok(()),
         }
     }
 
+    fn names_of(&self, section: &str) -> Vec<String> {
+        self.root.get(section).and_then(Node::as_map).unwrap_or(&[]).iter().filter_map(|(k, _)| k.text().map(Into::into)).collect()
+    }
+
+    fn place(&mut self, at: &Node, name: &str, path: &str) {
+        let (environments, services) = (self.names_of("environments"), self.names_of("services"));
+        if environments.iter().any(|k| k == name) && services.iter().any(|k| k == name) {
+            let help = format!("name the environment's services as `SERVICE{}{name}`, or call one of the two otherwise", super::AT);
+            self.add(at, path, format!("`{name}` is an environment and a service"), Some(help));
+        }
+        let known: Vec<String> = [environments, services, super::environments::places(self.root)].concat();
+        if !known.iter().any(|k| k == name) {
+            let help = near::help(name, known.iter().map(String::as_str)).or_else(|| Some("there is neither one yet".to_owned()));
+            self.add(at, path, format!("`{name}` is no environment, no service and no service in an environment"), help);
+        }
+    }
+
     fn reference(&mut self, at: &Node, name: &str, section: &str, path: &str) {
-        let mut known: Vec<String> =
-            self.root.get(section).and_then(Node::as_map).unwrap_or(&[]).iter().filter_map(|(k, _)| k.text().map(Into::into)).collect();
+        let mut known = self.names_of(section);
         if section == "services" {
             known.extend(super::environments::places(self.root));
         }

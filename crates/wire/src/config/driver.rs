@@ -190,9 +190,22 @@ impl Driver {
         }
     }
 
-    /// What of a strategy it cannot do, each in a sentence.
+    /// Why it cannot have a version stand ready without requests until all other environments are ready too; none: it can.
     #[must_use]
-    pub fn cannot(&self, strategy: &Strategy) -> Vec<String> {
+    pub fn cannot_stand(&self) -> Option<&'static str> {
+        match self {
+            Driver::GitOps(to) if to.argo_cd.is_none() && to.flux.is_none() => {
+                Some("`gitops` without `argo_cd` or `flux` knows the age of a commit alone, and not when a version is ready")
+            }
+            // An idle Deployment, and a revision with a part of 0, stay up.
+            Driver::GatewayApi(_) | Driver::KServe(_) | Driver::GitOps(_) => None,
+        }
+    }
+
+    /// What of a strategy it cannot do, each in a sentence. Where all environments switch together, a preview is where a version
+    /// waits for the others.
+    #[must_use]
+    pub fn cannot(&self, strategy: &Strategy, together: bool) -> Vec<String> {
         let name = self.name();
         let mut found = vec![];
         let mut parts = vec![strategy.promote.hold_back_bp];
@@ -201,6 +214,7 @@ impl Driver {
                 Step::Shadow { .. } => {
                     found.push(format!("`{name}` has no `shadow`: requests are copied by the gateway of Tidegate alone"))
                 }
+                Step::Preview { .. } if together => {}
                 Step::Preview { .. } => {
                     found.push(format!("`{name}` has no `preview`: who asks for a version is heard by the gateway of Tidegate alone"));
                 }

@@ -15,7 +15,7 @@ use tidegate_core::judgement::named as names_of;
 const NAME_CHARS_MAX: usize = 253;
 
 impl Check<'_> {
-    pub(super) fn driven(&mut self, path: &str, key: &Node, service: &Node) {
+    pub(super) fn driven(&mut self, path: &str, key: &Node, service: &Node, together: bool) {
         let Some((at, driver)) = service.entry("driver") else {
             if let Some((at, _)) = service.entry("telemetry") {
                 let help = "take it out, or name a `driver`: the gateway of Tidegate counts its requests itself";
@@ -53,7 +53,7 @@ impl Check<'_> {
         if let Some((at, _)) = service.entry("affinity") {
             self.say(at, path, "`affinity` is kept by the gateway of Tidegate alone, and another one answers here", None);
         }
-        self.strategy_of(path, key, service);
+        self.strategy_of(path, key, service, together);
     }
 
     fn flux(&mut self, path: &str, flux: &Node, beside_argo: bool) {
@@ -105,7 +105,7 @@ impl Check<'_> {
     }
 
     /// Whether the driver can do what the strategy of its releases asks for.
-    fn strategy_of(&mut self, path: &str, key: &Node, service: &Node) {
+    fn strategy_of(&mut self, path: &str, key: &Node, service: &Node, together: bool) {
         let Some((at, release)) = service.entry("release") else { return };
         let Some(driver) = driver_of(service) else { return };
         let at = if release.line > 0 {
@@ -117,7 +117,7 @@ impl Check<'_> {
         };
         for name in reachable(self.root, &release.text().unwrap_or_default()) {
             let Some(strategy) = self.root.get("releases").and_then(|all| all.get(&name)) else { continue };
-            for cannot in driver.cannot(&strategy_of(strategy)) {
+            for cannot in driver.cannot(&strategy_of(strategy), together) {
                 let help = "name a strategy of canaries as `release`, as `steps: [{ canary: { weights: [5, 25, 50] } }, { promote: {} }]`";
                 self.say(at, &join(path, "release"), &format!("strategy `{name}`: {cannot}"), Some(help));
             }
@@ -273,7 +273,7 @@ impl Check<'_> {
                 let Some(driver) = driver_of(node) else { continue };
                 for (name, strategy) in strategies() {
                     let of = format!("strategy `{name}`, of service `{service}`");
-                    cannot.extend(driver.cannot(&strategy_of(strategy)).into_iter().map(|why| format!("{of}: {why}")));
+                    cannot.extend(driver.cannot(&strategy_of(strategy), false).into_iter().map(|why| format!("{of}: {why}")));
                 }
             }
             for why in cannot {

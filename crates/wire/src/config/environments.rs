@@ -2,7 +2,7 @@
 //! the next a train. Reads them, and holds what spans their keys against each other.
 
 use super::check::{Check, join};
-use super::driver::strategy_of;
+use super::driver::{driver_of, strategy_of};
 use super::ramp::reachable;
 use super::read::{self, View};
 use super::rules::named;
@@ -155,18 +155,27 @@ impl Check<'_> {
         }
         for (environment, at, differs) in places {
             let (here, whole) = (format!("{path}.environments.{environment}"), merged(service, differs));
-            self.approvals(&here, at, &whole);
-            self.driven(&here, at, &whole);
-            if let Some(way) = together
-                && !stands_at_a_preview(self.root, &whole)
-            {
-                let help = "begin it with `- preview: {}`, without `for`";
-                let release = whole.get("release").and_then(Node::text).unwrap_or_default().into_owned();
-                let message = format!("strategy `{release}`, in `{environment}`: it has nowhere to wait for the others before it switches");
-                self.say(way, &join(&path, "passage"), &message, Some(help));
+            self.approvals((&here, &[place(name, &environment)]), at, &whole);
+            self.driven(&here, at, &whole, together.is_some());
+            if let Some(way) = together {
+                self.stands(&join(&path, "passage"), way, &environment, &whole);
             }
         }
         true
+    }
+
+    /// Whether a version can wait in an environment until all others can switch.
+    fn stands(&mut self, path: &str, way: &Node, environment: &str, service: &Node) {
+        if !stands_at_a_preview(self.root, service) {
+            let help = "begin it with `- preview: {}`, without `for`";
+            let release = service.get("release").and_then(Node::text).unwrap_or_default().into_owned();
+            let message = format!("strategy `{release}`, in `{environment}`: it has nowhere to wait for the others before it switches");
+            self.say(way, path, &message, Some(help));
+        }
+        if let Some(why) = driver_of(service).and_then(|driver| driver.cannot_stand()) {
+            let help = "name what applies the file, `argo_cd` or `flux`, or let one environment come after the other";
+            self.say(way, path, &format!("in `{environment}`: {why}"), Some(help));
+        }
     }
 
     /// A train takes services that are there once.
@@ -190,7 +199,13 @@ impl Check<'_> {
         let all = named(self.root, "environments");
         for (name, key, environment) in &all {
             if let Some(verify) = environment.get("verify") {
-                self.approvals(&format!("environments.{name}.verify"), key, verify);
+                let end = format!("{AT}{name}");
+                let mut here: Vec<String> = places(self.root).into_iter().filter(|place| place.ends_with(&end)).collect();
+                if here.is_empty() {
+                    // Nothing runs there yet.
+                    here.push(name.clone());
+                }
+                self.approvals((&format!("environments.{name}.verify"), &here), key, verify);
             }
         }
         let after: HashMap<&str, &str> = all.iter().filter_map(|(n, _, e)| Some((n.as_str(), e.get("after")?.as_str()?))).collect();

@@ -17,6 +17,7 @@ mod init;
 pub(crate) mod near;
 mod origin;
 mod page;
+mod people_rules;
 mod problem;
 mod ramp;
 mod reach;

@@ -22,7 +22,7 @@ use crate::sources::{MetricSource, PROMETHEUS_TOKEN};
 use crate::yaml::Node;
 use indexmap::IndexMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use tidegate_core::access::Role;
+use tidegate_core::access::{Held, Role};
 use tidegate_core::breaker::{self, Signal};
 use tidegate_core::gate::{GateKind, GateSpec};
 use tidegate_core::gating::Paths;
@@ -229,9 +229,22 @@ pub(super) fn service(name: &str, view: View<'_>) -> Service {
     }
 }
 
-fn roles(view: View<'_>) -> Vec<Role> {
-    let words: Vec<String> = view.items().into_iter().filter_map(View::text).collect();
-    Role::ALL.into_iter().filter(|role| words.iter().any(|word| word == role.word())).collect()
+/// The roles of a person.
+pub(super) fn roles_of(person: &Node) -> Vec<Held> {
+    roles(View(Some(person)).at("roles"))
+}
+
+fn roles(view: View<'_>) -> Vec<Held> {
+    let items = view.items();
+    let places = |role: Role| {
+        let limited = items.iter().map(|item| item.at(role.word())).filter_map(View::there);
+        limited.flat_map(View::items).filter_map(View::text).collect::<Vec<_>>()
+    };
+    let held = |role: Role| {
+        let (everywhere, places) = (items.iter().any(|item| item.word(role.word())), places(role));
+        (everywhere || !places.is_empty()).then_some(Held { role, places: if everywhere { vec![] } else { places } })
+    };
+    Role::ALL.into_iter().filter_map(held).collect()
 }
 
 pub(super) fn strategy(view: View<'_>) -> Strategy {

@@ -10,7 +10,7 @@ use tidegate_core::rollout::STAGES_MAX;
 use tidegate_core::route::{is_token, is_value};
 
 /// Names in records that are nobody's.
-const RESERVED: [&str; 6] = ["owner", "console", "training", "watch", "judge", "deployment"];
+pub(super) const RESERVED: [&str; 6] = ["owner", "console", "training", "watch", "judge", "deployment"];
 
 impl Check<'_> {
     /// All of them.
@@ -59,11 +59,7 @@ impl Check<'_> {
             self.guardrail(&join("judges", &name), "errors", key, judge);
             self.selectors(&join("judges", &name), judge);
         }
-        for (name, key, _) in named(root, "people") {
-            if RESERVED.contains(&name.as_str()) {
-                self.say(key, &join("people", &name), &format!("`{name}` stands for something else in records: take another name"), None);
-            }
-        }
+        self.people();
         for (name, key, service) in named(root, "services") {
             self.service(&name, key, service);
         }
@@ -328,9 +324,9 @@ impl Check<'_> {
 
     fn service(&mut self, name: &str, key: &Node, service: &Node) {
         let path = &join("services", name);
-        self.approvals(path, key, service);
         if !self.places_of(name, key, service) {
-            self.driven(path, key, service);
+            self.approvals((path, &[name.to_owned()]), key, service);
+            self.driven(path, key, service, false);
         }
         if let Some((at, affinity)) = service.entry("affinity") {
             self.carrier(&join(path, "affinity"), at, affinity, true);
@@ -338,26 +334,6 @@ impl Check<'_> {
         let same = |paths: &Node| paths.get("learned").and_then(Node::text) == paths.get("standard").and_then(Node::text);
         if let Some((at, _)) = service.entry("paths").filter(|(_, paths)| same(paths)) {
             self.say(at, &join(path, "paths"), "both paths are the same strategy: nothing would be compared", None);
-        }
-    }
-
-    /// As many others than who asks as must approve: one who asks may be an approver too.
-    pub(super) fn approvals(&mut self, path: &str, key: &Node, service: &Node) {
-        let Some((at, of)) = service.entry("approvals").and_then(|(at, n)| Some((at, n.text()?.parse::<usize>().ok()?))) else { return };
-        let has = |person: &Node, role: &str| {
-            person.get("roles").and_then(Node::as_seq).is_some_and(|all| all.iter().any(|r| r.as_str() == Some(role)))
-        };
-        let people = named(self.root, "people");
-        let approvers = people.iter().filter(|(_, _, person)| has(person, "approver")).count();
-        if of > approvers {
-            let at = if at.line == 0 { key } else { at };
-            let why = format!("{of} must approve a release, and `people` has {approvers} with the role `approver`");
-            self.say(
-                at,
-                &join(path, "approvals"),
-                &why,
-                Some("give the role to as many, one more where approvers ask for releases themselves"),
-            );
         }
     }
 

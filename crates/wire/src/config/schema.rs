@@ -52,7 +52,7 @@ fn properties(keys: &[Key]) -> Json {
 fn shape(of: &Shape) -> Json {
     match of {
         Shape::Any => json!({}),
-        Shape::Text | Shape::Ref(_) | Shape::StageRef | Shape::MetricRef => json!({ "type": ["string", "number"] }),
+        Shape::Text | Shape::Ref(_) | Shape::Place | Shape::StageRef | Shape::MetricRef => json!({ "type": ["string", "number"] }),
         Shape::Variable => json!({ "type": "string", "pattern": "^[A-Z_][A-Z0-9_]*$" }),
         Shape::Word(words) => json!({ "enum": words.iter().map(|w| word(w)).collect::<Vec<_>>() }),
         Shape::Whole { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),

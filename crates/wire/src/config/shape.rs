@@ -119,6 +119,8 @@ pub enum Shape {
     DataPath,
     /// A name in this section of the file.
     Ref(&'static str),
+    /// An environment, a service, or a service in one environment.
+    Place,
     /// A stage of the pipeline.
     StageRef,
     /// A metric that the pipeline writes.
@@ -207,6 +209,7 @@ impl Shape {
                 "the path of a file in the workspace, which the pipeline may write, or an address, as `s3://bucket/name`".to_owned()
             }
             Shape::Ref(section) => format!("a name under `{section}`"),
+            Shape::Place => "an environment, a service or `SERVICE@ENVIRONMENT`".to_owned(),
             Shape::StageRef => "the name of a stage of the pipeline".to_owned(),
             Shape::MetricRef => "the name of a metric that the pipeline writes, dotted where nested".to_owned(),
             Shape::List { item, .. } => format!("a list, each item {}", item.words()),

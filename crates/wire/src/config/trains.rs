@@ -9,7 +9,7 @@ use tidegate_core::model::{FIELDS_MAX, Field, INTERFACES_MAX};
 use tidegate_core::train::{Car, Spec};
 
 /// A train as it is written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct NamedTrain {
     /// Its services; versions are named when it departs.
     pub cars: Vec<Car>,

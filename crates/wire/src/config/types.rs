@@ -11,7 +11,8 @@ use crate::sources::MetricSource;
 use crate::yaml::Node;
 use indexmap::IndexMap;
 use std::net::SocketAddr;
-use tidegate_core::access::Role;
+pub use tidegate_core::access::AT;
+use tidegate_core::access::{Held, Role};
 use tidegate_core::gate::GateSpec;
 use tidegate_core::gating::Paths;
 use tidegate_core::id::At;
@@ -46,7 +47,7 @@ pub struct Workspace {
     /// By model.
     pub retrain: IndexMap<String, Retrain>,
     /// Who may do what, by name.
-    pub people: IndexMap<String, Vec<Role>>,
+    pub people: IndexMap<String, Vec<Held>>,
     /// When nothing goes forward.
     pub freezes: IndexMap<String, Freeze>,
     /// What halts all releases when it is abnormal.
@@ -233,7 +234,7 @@ pub struct Service {
 }
 
 /// How a version goes through the environments of a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Passage {
     /// Each environment, named as its service, with what comes before it; versions are named when it begins.
     pub cars: Vec<Car>,
@@ -249,15 +250,18 @@ impl Workspace {
         self.passages.get_key_value(name).map(|(name, passage)| (name.as_str(), passage))
     }
 
+    /// Whether somebody's approval counts for a service.
+    #[must_use]
+    pub fn approves(&self, name: &str, service: &str) -> bool {
+        self.people.get(name).is_some_and(|roles| roles.iter().any(|held| held.role == Role::Approver && held.reaches(service)))
+    }
+
     /// Whether other environments come after that of a service.
     #[must_use]
     pub fn is_passed_through(&self, service: &str) -> bool {
         self.passage_of(service).is_some_and(|(_, passage)| passage.cars.iter().any(|car| car.after.iter().any(|s| s == service)))
     }
 }
-
-/// Between a service's name and that of its environment.
-pub const AT: char = '@';
 
 /// Service level objectives.
 #[derive(Clone, Debug, PartialEq)]

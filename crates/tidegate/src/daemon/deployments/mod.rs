@@ -248,8 +248,7 @@ async fn approvals(api: &Api, deployment: &Deployment, held: &Held, version: &Mo
         && gates_passed
         && let Ok(subject) = people::subject(config, service, version, &strategy)
     {
-        let name = person.cloned().unwrap_or_else(|| BY.to_owned());
-        let by = Person { name, roles: vec![Role::Developer] };
+        let by = Person::holding(person.map_or(BY, String::as_str), &[Role::Developer]);
         // What it says is said again below, with everything else.
         let _ = people::leave(&api.plane, config, service, &subject, &by).await;
     }

@@ -75,6 +75,7 @@ fn release_of(open: &Rollout) -> Release {
         stable: spec.stable.clone(),
         candidate: spec.candidate.clone(),
         moved: open.traffic.is_some(),
+        stands: spec.stable.is_some() && spec.preview().is_some(),
         back: matches!(open.phase, Phase::RollingBack { .. } | Phase::RolledBack { .. } | Phase::Aborted { .. }),
         words: format!("{phase}{step}{}", verdict.unwrap_or_default()),
         since: open.traffic.map_or(at, |wanted| wanted.since),

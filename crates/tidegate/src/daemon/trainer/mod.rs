@@ -306,7 +306,7 @@ impl Trainer {
         // Who wanted it does not approve it.
         let asked = training.triggers.iter().find_map(|t| if let Trigger::Asked { by, .. } = t { Some(by) } else { None });
         let name = asked.or(training.approved.as_ref()).filter(|name| !is_nameless(name)).map_or(BY, String::as_str);
-        let by = Person { name: name.to_owned(), roles: vec![Role::Developer] };
+        let by = Person::holding(name, &[Role::Developer]);
         let state = self.plane.control().state::<Access>(people::stream(service)).await?;
         if let Some(veto) = state.veto_of(&subject) {
             return Err(exit::failure(exit::REFUSED, format!("{} vetoed it: {}", veto.by, veto.reason)));

@@ -6,7 +6,7 @@ use super::mistakes::{check, said};
 use crate::sources::MetricSource;
 use expect_test::expect;
 use tidegate_core::ab::Spec;
-use tidegate_core::access::Role;
+use tidegate_core::access::{Held, Role};
 use tidegate_core::breaker::Rule;
 use tidegate_core::deployment::VersionBy;
 use tidegate_core::id::At;
@@ -19,7 +19,7 @@ const HEAD: &str = "version: 1\nworkspace: shop\nmodels:\n  m: { artifact: m.onn
 fn people_and_approvals() {
     let people = "people:\n  ada: { roles: [approver, developer] }\n  grace: { roles: [approver] }\n";
     let loaded = load_in(&format!("{HEAD}{people}services:\n  s: {{ model: m, approvals: 2 }}\n"), "tidegate.yaml", None).unwrap();
-    assert_eq!(loaded.people["ada"], [Role::Developer, Role::Approver]);
+    assert_eq!(loaded.people["ada"], [Role::Developer, Role::Approver].map(Held::everywhere));
     assert_eq!((loaded.services["s"].approvals, loaded.services["s"].approvals_last_ms), (2, 24 * 3_600_000));
     let few = said(&format!("{HEAD}{people}services:\n  s: {{ model: m, approvals: 3 }}\n"), None);
     assert!(

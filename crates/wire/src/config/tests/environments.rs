@@ -92,3 +92,69 @@ fn what_cannot_be_is_refused_with_its_place() {
     );
     assert!(place.contains("`s@moon` is not under `services`"), "{place}");
 }
+
+#[test]
+fn an_environment_that_somebody_else_serves_waits_for_the_others_where_its_version_can_stand_ready() {
+    let gitops = |applied: &str| {
+        format!(
+            "gitops: {{ repository: ../fleet, file: f.yaml, slots: [{{ version: /a/v, weight: /a/w }}, {{ version: /b/v, weight: /b/w }}]{applied} }}"
+        )
+    };
+    let file = |driver: &str, way: &str| {
+        file(&format!("release: blue, {way}environments: {{ eu: {{}}, us: {{ driver: {{ {driver} }}, {COUNTS} }} }}"))
+    };
+    let (together, gateway) = ("passage: together, ", "gateway_api: { route: r, backends: [a, b] }");
+    for driver in [
+        gateway.to_owned(),
+        "kserve: { service: s, storage_uri: 's3://m/{version}' }".to_owned(),
+        gitops(", argo_cd: { application: shop }"),
+        gitops(", flux: { kustomization: shop }"),
+    ] {
+        assert!(loaded(&file(&driver, together)).passages["s"].together, "{driver}");
+    }
+    let unknown = said(&file(&gitops(""), together), None);
+    assert!(unknown.contains("in `us`: `gitops` without `argo_cd` or `flux` knows the age of a commit alone"), "{unknown}");
+    assert!(unknown.contains("services.s.passage"), "{unknown}");
+    let alone = said(&file(gateway, ""), None);
+    assert!(alone.contains("strategy `blue`: `gateway_api` has no `preview`"), "{alone}");
+    let copies = said(&file(gateway, together).replace("[{ preview: {} },", "[{ preview: {} }, { shadow: {} },"), None);
+    assert!(copies.contains("strategy `blue`: `gateway_api` has no `shadow`") && !copies.contains("has no `preview`"), "{copies}");
+}
+
+#[test]
+fn an_approver_of_some_places_counts_there_alone() {
+    let with = |roles: &str, service: &str| {
+        let ada = "  ada: { roles: [approver] }\n";
+        file(service).replace(ada, &format!("{ada}  kim: {{ roles: [{roles}] }}\n"))
+    };
+    let w = loaded(&with("developer, { approver: [eu, other] }", "release: slow, environments: { eu: { approvals: 2 }, us: {} }"));
+    let counts = |name: &str| ["other", "s@eu", "s@us"].map(|service| w.approves(name, service));
+    assert_eq!((counts("kim"), counts("ada"), counts("eve")), ([true, true, false], [true; 3], [false; 3]));
+    let held: Vec<String> = w.people["kim"].iter().map(ToString::to_string).collect();
+    assert_eq!(held, ["developer", "approver in eu and other"]);
+
+    let refused = |roles: &str, service: &str| said(&with(roles, service), None);
+    let few = refused("{ approver: [eu] }", "release: slow, approvals: 2, environments: { eu: {}, us: {} }");
+    assert!(few.contains("2 must approve a release, and `people` has 1 with the role `approver` for s@us"), "{few}");
+    assert!(!few.contains("for s@eu"), "{few}");
+    let two = |roles: &str, environments: &str| {
+        with(roles, &format!("release: slow, environments: {{ {environments} }}")).replace("approvals: 1 } }", "approvals: 2 } }")
+    };
+    assert!(said(&two("{ approver: [s@eu] }", "staging: {}, eu: {}"), None).contains("`approver` for s@staging"));
+    assert_eq!(loaded(&two("{ approver: [s] }", "staging: {}, eu: {}")).people["kim"][0].places, ["s"]);
+    for (roles, why) in [
+        ("{ approver: [euu] }", "`euu` is no environment, no service and no service in an environment"),
+        ("{ approver: [euu] }", "did you mean `eu`?"),
+        ("{ approver: [s@moon] }", "people.kim.roles[0].approver[0]"),
+        ("{ approver: [s@staging] }", "`s@staging` is no environment, no service"),
+        ("{ approver: [] }", "0 items"),
+        ("{ operator: [eu] }", "unknown key `operator`"),
+        ("approver, { approver: [eu] }", "`approver` is given everywhere already"),
+    ] {
+        let found = refused(roles, "release: slow, environments: { eu: {} }");
+        assert!(found.contains(why), "{roles}: {found}");
+    }
+    assert!(loaded(&with("{ approver: [lab] }", "release: slow")).approves("ada", "s"));
+    let both = said(&with("{ approver: [lab] }", "release: slow").replace("  other:", "  lab:"), None);
+    assert!(both.contains("`lab` is an environment and a service"), "{both}");
+}
