@@ -18,23 +18,55 @@ const KIND_HELLO: u8 = 2;
 const KIND_ANSWER: u8 = 3;
 /// `event_time_ms` when there is none.
 const NO_TIME: i64 = i64::MIN;
-/// `json_bytes` when there is none; no frame is as long.
-const NO_LENGTH: u32 = u32::MAX;
+/// [`Form`] of a body that is JSON alone, where a length would stand; no frame is as long.
+const ALL_JSON: u32 = u32::MAX;
+/// [`Form`] of a body over gRPC.
+const GRPC: u32 = u32::MAX - 1;
+
+/// What a body is made of, as the client said it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Form {
+    /// JSON alone.
+    #[default]
+    Json,
+    /// So many bytes of JSON, and tensors as bytes behind them.
+    Mixed(u32),
+    /// A message of the protocol over gRPC.
+    Grpc,
+}
+
+impl Form {
+    fn number(self) -> u32 {
+        match self {
+            Form::Json => ALL_JSON,
+            Form::Mixed(json_bytes) => json_bytes,
+            Form::Grpc => GRPC,
+        }
+    }
+
+    fn of_number(number: u32) -> Form {
+        match number {
+            ALL_JSON => Form::Json,
+            GRPC => Form::Grpc,
+            json_bytes => Form::Mixed(json_bytes),
+        }
+    }
+}
 
 /// A body as it goes from the client to a worker: the gateway passes it on and does not read it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
     /// All of it.
     pub bytes: Bytes,
-    /// Length of its JSON where tensors follow as bytes, as the client said it.
-    pub json_bytes: Option<u32>,
+    /// What it is made of.
+    pub form: Form,
 }
 
 impl Body {
     /// A body that is JSON alone.
     #[must_use]
     pub fn json(bytes: impl Into<Bytes>) -> Body {
-        Body { bytes: bytes.into(), json_bytes: None }
+        Body { bytes: bytes.into(), form: Form::Json }
     }
 }
 
@@ -152,7 +184,7 @@ pub fn ask_head(number: u64, body: &Body) -> Result<[u8; ASK_HEAD_BYTES], FrameE
     let mut whole = [0; ASK_HEAD_BYTES];
     let mut out = whole.as_mut_slice();
     out.put_slice(&head(KIND_ASK, number, body.bytes.len() + ASK_HEAD_BYTES - HEAD_BYTES)?);
-    out.put_u32_le(body.json_bytes.unwrap_or(NO_LENGTH));
+    out.put_u32_le(body.form.number());
     Ok(whole)
 }
 
@@ -205,7 +237,7 @@ pub fn put_answer(out: &mut Vec<u8>, number: u64, answer: &Answer) -> Result<(),
     for ns in [input_ns, infer_ns, output_ns] {
         out.put_u64_le(ns);
     }
-    out.put_u32_le(answer.body.json_bytes.unwrap_or(NO_LENGTH));
+    out.put_u32_le(answer.body.form.number());
     out.extend_from_slice(&answer.body.bytes);
     Ok(())
 }
@@ -238,8 +270,8 @@ fn parse(mut frame: Bytes) -> Result<Frame, FrameError> {
 }
 
 fn parse_body(mut frame: Bytes) -> Result<Body, FrameError> {
-    let json_bytes = frame.try_get_u32_le().map_err(|_| FrameError::Short { what: "length of the JSON" })?;
-    Ok(Body { bytes: frame, json_bytes: Some(json_bytes).filter(|n| *n != NO_LENGTH) })
+    let number = frame.try_get_u32_le().map_err(|_| FrameError::Short { what: "form of the body" })?;
+    Ok(Body { bytes: frame, form: Form::of_number(number) })
 }
 
 fn parse_answer(mut frame: Bytes) -> Result<Answer, FrameError> {
@@ -295,7 +327,7 @@ mod tests {
 
     fn bodies() -> impl Strategy<Value = Body> {
         let bytes = prop::collection::vec(any::<u8>(), 0..200).prop_map(Bytes::from);
-        (bytes, prop::option::of(0..u32::MAX)).prop_map(|(bytes, json_bytes)| Body { bytes, json_bytes })
+        (bytes, any::<u32>()).prop_map(|(bytes, number)| Body { bytes, form: Form::of_number(number) })
     }
 
     proptest! {

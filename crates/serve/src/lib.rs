@@ -24,8 +24,11 @@ mod work;
 pub mod worker;
 
 pub use counts::{LiveTotals, TargetCounts};
-pub use frame::{Answer, Body, Hello, Outcome};
-pub use gateway::{ApplyError, DrainReport, ENDPOINTS, Endpoint, EndpointRow, Gateway, GatewayError, GatewaySettings, Outputs, Timings};
+pub use frame::{Answer, Body, Form, Hello, Outcome};
+pub use gateway::{
+    ApplyError, DrainReport, ENDPOINTS, Endpoint, EndpointRow, Gateway, GatewayError, GatewaySettings, METHODS, Method, MethodRow, Outputs,
+    Timings,
+};
 pub use pool::{EnsureError, PoolEvent, PoolSettings, TargetSpec, TargetState, UnloadError, WorkerPool};
 pub use record::{ArmAnswer, Exposure, FeedbackRecord, Pair, PredictionRecord};
 pub use work::Work;

@@ -17,6 +17,12 @@ pub const HEADER_BYTES_MAX: usize = 64 * 1024;
 pub const HEADERS_MAX: usize = 100;
 /// Time for a client to send a request's head, and for a connection to stay idle, in milliseconds.
 pub const HEADER_READ_MS_MAX: u64 = 75_000;
+/// Requests under way on one connection of HTTP/2.
+pub const HTTP2_STREAMS_MAX: u32 = 256;
+/// How often a connection of HTTP/2 is asked whether its client is still there, in milliseconds.
+pub const HTTP2_PING_MS: u64 = 30_000;
+/// Time for the answer to that, in milliseconds.
+pub const HTTP2_PING_ANSWER_MS_MAX: u64 = 20_000;
 /// Time for a client to send a request's body, in milliseconds.
 pub const BODY_READ_MS_MAX: u64 = 30_000;
 /// Open connections; further ones wait to be accepted.

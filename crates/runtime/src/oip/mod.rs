@@ -1,8 +1,9 @@
-//! Bodies of the Open Inference Protocol v2 over HTTP, in JSON and as bytes: read fast, written fast, bounded.
+//! Bodies of the Open Inference Protocol v2 over HTTP, in JSON and as bytes, and over gRPC: read fast, written fast, bounded.
 //! Not here: paths, status lines, headers, compression.
 
 mod binary;
 mod data;
+pub mod grpc;
 mod raw;
 mod read;
 mod records;

@@ -172,7 +172,7 @@ fn tensors(wire: Vec<WireTensor<'_>>, what: &str, rest: &mut &[u8]) -> Result<Ve
     }
 }
 
-fn repeated<'n>(names: impl ExactSizeIterator<Item = &'n str> + Clone) -> Option<&'n str> {
+pub(super) fn repeated<'n>(names: impl ExactSizeIterator<Item = &'n str> + Clone) -> Option<&'n str> {
     const FEW: usize = 16;
     if names.len() <= FEW {
         return names.clone().enumerate().find(|(i, name)| names.clone().take(*i).any(|other| other == *name)).map(|(_, name)| name);

@@ -2,7 +2,7 @@
 
 use crate::frame::Hello;
 use crate::gateway::Shared;
-use crate::gateway::handle::Call;
+use crate::gateway::handle::Named;
 use crate::gateway::reply::{Reply, error, json, unknown};
 use crate::plan::{PlanRoute, PlanTarget};
 use hyper::StatusCode;
@@ -49,9 +49,9 @@ fn not_ready(body: Value) -> Reply {
 }
 
 /// The route and target that a path names.
-fn named<'a>(plan: &'a crate::plan::Plan, call: &Call) -> Option<(&'a PlanRoute, &'a Arc<PlanTarget>)> {
-    let route = plan.by_model.get(&call.model)?;
-    let target = match &call.version {
+fn named<'a>(plan: &'a crate::plan::Plan, of: &Named) -> Option<(&'a PlanRoute, &'a Arc<PlanTarget>)> {
+    let route = plan.by_model.get(&of.model)?;
+    let target = match &of.version {
         Some(version) => route.of_version(version)?,
         None => route.main()?,
     };
@@ -59,15 +59,15 @@ fn named<'a>(plan: &'a crate::plan::Plan, call: &Call) -> Option<(&'a PlanRoute,
 }
 
 /// Answers `GET /v2/models/{model}[/versions/{version}]`.
-pub fn model(shared: &Shared, call: &Call) -> Reply {
+pub fn model(shared: &Shared, of: &Named) -> Reply {
     let plan = shared.plan.load();
-    let Some((route, target)) = named(&plan, call) else { return unknown(&call.model, call.version.as_deref()) };
+    let Some((route, target)) = named(&plan, of) else { return unknown(&of.model, of.version.as_deref()) };
     let hello = target.slot.hello.load();
     let Some(hello) = hello.as_deref() else {
         return error(StatusCode::SERVICE_UNAVAILABLE, &format!("model '{}' has no ready worker", route.model));
     };
     let Hello { platform, inputs, outputs, .. } = hello;
-    let versions = match &call.version {
+    let versions = match &of.version {
         Some(version) => vec![version.as_str()],
         None => route.versions(),
     };
@@ -80,10 +80,10 @@ fn tensors(specs: &[TensorSpec]) -> Vec<Value> {
 }
 
 /// Answers `GET /v2/models/{model}[/versions/{version}]/ready`.
-pub fn model_ready(shared: &Shared, call: &Call) -> Reply {
+pub fn model_ready(shared: &Shared, of: &Named) -> Reply {
     let plan = shared.plan.load();
-    let Some((route, target)) = named(&plan, call) else { return unknown(&call.model, call.version.as_deref()) };
-    let ready = if call.version.is_some() { target.slot.ready() } else { answers(route) };
+    let Some((route, target)) = named(&plan, of) else { return unknown(&of.model, of.version.as_deref()) };
+    let ready = if of.version.is_some() { target.slot.ready() } else { answers(route) };
     if ready && !shared.draining.load(Ordering::Relaxed) {
         json(StatusCode::OK, &json!({ "name": &*route.model, "ready": true }))
     } else {
@@ -93,9 +93,9 @@ pub fn model_ready(shared: &Shared, call: &Call) -> Reply {
 
 /// Answers `GET /v2/models/{model}[/versions/{version}]/config`, in Triton's form. Shapes are whole, the first dimension
 /// included, which Triton says by a `max_batch_size` of 0.
-pub fn configuration(shared: &Shared, call: &Call) -> Reply {
+pub fn configuration(shared: &Shared, of: &Named) -> Reply {
     let plan = shared.plan.load();
-    let Some((route, target)) = named(&plan, call) else { return unknown(&call.model, call.version.as_deref()) };
+    let Some((route, target)) = named(&plan, of) else { return unknown(&of.model, of.version.as_deref()) };
     let hello = target.slot.hello.load();
     let Some(hello) = hello.as_deref() else {
         return error(StatusCode::SERVICE_UNAVAILABLE, &format!("model '{}' has no ready worker", route.model));

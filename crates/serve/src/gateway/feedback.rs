@@ -20,7 +20,7 @@ struct Item {
 /// Answers `POST .../feedback`: 202 once every label is on its way to the lake.
 pub async fn feedback(shared: &Arc<Shared>, call: Call) -> Reply {
     let plan = shared.plan.load_full();
-    let Some(route) = plan.by_model.get(&call.model) else { return unknown(&call.model, None) };
+    let Some(route) = plan.by_model.get(&call.named.model) else { return unknown(&call.named.model, None) };
     let body = match read_body(shared, &call.headers, call.body).await {
         Ok(body) => body,
         Err(reply) => return reply,

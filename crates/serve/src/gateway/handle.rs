@@ -10,15 +10,20 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HeaderValue};
-use hyper::{HeaderMap, Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode, Version};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-/// What a handler is told.
-pub struct Call {
+/// What a request is about.
+pub struct Named {
     pub model: String,
     pub version: Option<String>,
+}
+
+/// What a handler is told.
+pub struct Call {
+    pub named: Named,
     pub headers: HeaderMap,
     pub body: Incoming,
     pub request_id: Arc<str>,
@@ -31,7 +36,8 @@ pub async fn handle(shared: &Arc<Shared>, request: Request<Incoming>) -> Reply {
     let mut answer = match find(&parts.method, parts.uri.path()) {
         Found::Row { row, .. } if !row.public && !shared.settings.tokens.admit(&parts.headers) => unauthorised(),
         Found::Row { row, model, version } => {
-            let call = Call { model, version, headers: parts.headers, body, request_id: Arc::clone(&request_id) };
+            let named = Named { model, version };
+            let call = Call { named, headers: parts.headers, body, request_id: Arc::clone(&request_id) };
             run(shared, row.endpoint, call).await
         }
         // Whoever has no token learns nothing about what exists.
@@ -42,7 +48,8 @@ pub async fn handle(shared: &Arc<Shared>, request: Request<Incoming>) -> Reply {
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         answer.headers_mut().insert(X_REQUEST_ID, id);
     }
-    if shared.draining.load(Ordering::Relaxed) {
+    // Over HTTP/2 the connection itself says that it is being closed.
+    if shared.draining.load(Ordering::Relaxed) && parts.version < Version::HTTP_2 {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer
@@ -53,15 +60,15 @@ async fn run(shared: &Arc<Shared>, endpoint: Endpoint, call: Call) -> Reply {
         Endpoint::Server => about::server(shared),
         Endpoint::Live => reply::json(StatusCode::OK, &serde_json::json!({ "live": true })),
         Endpoint::Ready => about::ready(shared),
-        Endpoint::Model => about::model(shared, &call),
-        Endpoint::ModelReady => about::model_ready(shared, &call),
+        Endpoint::Model => about::model(shared, &call.named),
+        Endpoint::ModelReady => about::model_ready(shared, &call.named),
         Endpoint::Infer => infer::infer(shared, call).await,
-        Endpoint::Configuration => about::configuration(shared, &call),
-        Endpoint::Statistics => statistics::of_model(shared, &call),
+        Endpoint::Configuration => about::configuration(shared, &call.named),
+        Endpoint::Statistics => statistics::of_model(shared, &call.named),
         Endpoint::AllStatistics => statistics::of_all(shared),
         Endpoint::Index => repository::index(shared, call).await,
         Endpoint::Load => repository::load(shared, call).await,
-        Endpoint::Unload => repository::unload(shared, &call),
+        Endpoint::Unload => repository::unload(shared, &call.named.model),
         Endpoint::Feedback => feedback::feedback(shared, call).await,
         Endpoint::Metrics => reply::metrics(metrics::text(shared)),
     }
@@ -72,7 +79,7 @@ fn unauthorised() -> Reply {
 }
 
 /// The client's identifier where it is usable, else a new one.
-fn request_id(shared: &Shared, headers: &HeaderMap) -> Arc<str> {
+pub fn request_id(shared: &Shared, headers: &HeaderMap) -> Arc<str> {
     let given = headers.get(X_REQUEST_ID).and_then(|v| v.to_str().ok());
     match given.filter(|id| !id.is_empty() && id.len() <= REQUEST_ID_CHARS_MAX && id.bytes().all(|b| b.is_ascii_graphic())) {
         Some(id) => id.into(),

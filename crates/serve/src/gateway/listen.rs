@@ -1,10 +1,12 @@
-//! The listener and its connections.
+//! The listener and its connections: HTTP/1.1, and HTTP/2 without TLS for clients that begin with its preface, as those of gRPC do.
 
-use crate::gateway::{GatewaySettings, Phase, Shared, handle};
+use crate::gateway::{GatewaySettings, Phase, Shared, grpc, handle};
 use crate::limits;
-use hyper::server::conn::http1;
+use http_body_util::Either;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulConnection;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -94,16 +96,43 @@ async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
 async fn connection(stream: TcpStream, shared: Arc<Shared>, mut phase: watch::Receiver<Phase>) {
     // Without it small answers would wait for acknowledgements; a socket that cannot is only slower.
     let _ = stream.set_nodelay(true);
+    let began = tokio::select! {
+        began = begins_with_preface(&stream) => began,
+        () = reached(&mut phase, Phase::Closing) => None,
+    };
+    let Some(http2) = began else { return };
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
-        async move { Ok::<_, Infallible>(handle::handle(&shared, request).await) }
+        async move {
+            Ok::<_, Infallible>(if grpc::is_grpc(&request) {
+                grpc::handle(&shared, request).await.map(Either::Right)
+            } else {
+                handle::handle(&shared, request).await.map(Either::Left)
+            })
+        }
     });
-    let serving = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(Duration::from_millis(limits::HEADER_READ_MS_MAX))
-        .max_buf_size(limits::HEADER_BYTES_MAX)
-        .max_headers(limits::HEADERS_MAX)
-        .serve_connection(TokioIo::new(stream), service);
+    if http2 {
+        let serving = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(Duration::from_millis(limits::HTTP2_PING_MS))
+            .keep_alive_timeout(Duration::from_millis(limits::HTTP2_PING_ANSWER_MS_MAX))
+            .max_concurrent_streams(limits::HTTP2_STREAMS_MAX)
+            .max_header_list_size(limits::HEADER_BYTES_MAX as u32)
+            .serve_connection(TokioIo::new(stream), service);
+        until_closed(serving, phase).await;
+    } else {
+        let serving = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(Duration::from_millis(limits::HEADER_READ_MS_MAX))
+            .max_buf_size(limits::HEADER_BYTES_MAX)
+            .max_headers(limits::HEADERS_MAX)
+            .serve_connection(TokioIo::new(stream), service);
+        until_closed(serving, phase).await;
+    }
+}
+
+/// Serves until the client ends it, or the gateway wants to: then what is under way is answered first.
+async fn until_closed<C: GracefulConnection<Error = hyper::Error>>(serving: C, mut phase: watch::Receiver<Phase>) {
     tokio::pin!(serving);
     let result = tokio::select! {
         result = serving.as_mut() => result,
@@ -115,4 +144,25 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, mut phase: watch::Re
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// First bytes of HTTP/2 (RFC 9113, section 3.4); no request of HTTP/1.1 begins like that.
+const PREFACE: &[u8; 3] = b"PRI";
+/// How long it is waited for more of them, in milliseconds.
+const PREFACE_WAIT_MS: u64 = 5;
+
+/// Whether a connection begins as HTTP/2 does; none when it says nothing in time, or ends.
+async fn begins_with_preface(stream: &TcpStream) -> Option<bool> {
+    let peeked = async {
+        let mut first = [0; PREFACE.len()];
+        loop {
+            match stream.peek(&mut first).await {
+                Ok(0) | Err(_) => return None,
+                Ok(n) if n == first.len() || !PREFACE.starts_with(&first[..n]) => return Some(first == *PREFACE),
+                // What is peeked at stays there, so one byte would be found again at once.
+                Ok(_) => tokio::time::sleep(Duration::from_millis(PREFACE_WAIT_MS)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_millis(limits::HEADER_READ_MS_MAX), peeked).await.ok().flatten()
 }

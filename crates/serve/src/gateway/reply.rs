@@ -1,6 +1,6 @@
 //! Answers in HTTP: JSON always, errors always as `{"error": ..}`.
 
-use crate::frame::{Body, Outcome};
+use crate::frame::{Body, Form, Outcome};
 use crate::gateway::coding::Coding;
 use crate::limits::{PACK_AT_ONCE_BYTES_MAX, PACK_BYTES_MIN, RETRY_AFTER_S};
 use crate::task;
@@ -59,7 +59,7 @@ pub async fn answer(status: StatusCode, body: Body, coding: Option<Coding>) -> R
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding.as_str()));
         headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
     }
-    if let Some(json_bytes) = body.json_bytes {
+    if let Form::Mixed(json_bytes) = body.form {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
         headers.insert(X_JSON_BYTES, HeaderValue::from(json_bytes));
     }
@@ -100,9 +100,13 @@ pub fn wrong_method(allow: &'static str) -> Reply {
 
 /// 404 in the words that clients of the protocol look for.
 pub fn unknown(model: &str, version: Option<&str>) -> Reply {
-    let message = match version {
+    error(StatusCode::NOT_FOUND, &unknown_words(model, version))
+}
+
+/// Those words.
+pub fn unknown_words(model: &str, version: Option<&str>) -> String {
+    match version {
         None => format!("Request for unknown model: '{model}' is not found"),
         Some(version) => format!("Request for unknown model: '{model}' version {version} is not found"),
-    };
-    error(StatusCode::NOT_FOUND, &message)
+    }
 }

@@ -25,15 +25,18 @@ struct Load {
 
 /// Answers `POST /v2/repository/index`: every version with weight.
 pub async fn index(shared: &Shared, call: Call) -> Reply {
-    let Index { ready } = match body(shared, call).await {
-        Ok(index) => index,
-        Err(reply) => return reply,
-    };
+    match body(shared, call).await {
+        Ok(Index { ready }) => json(StatusCode::OK, &Value::Array(listed(shared, ready))),
+        Err(reply) => reply,
+    }
+}
+
+/// Every version with weight; of those that answer only where `ready`.
+pub fn listed(shared: &Shared, ready: bool) -> Vec<Value> {
     let plan = shared.plan.load();
     let mut routes: Vec<_> = plan.by_model.values().collect();
     routes.sort_by(|a, b| a.model.cmp(&b.model));
-    let lines: Vec<Value> = routes.into_iter().flat_map(|route| lines(route, ready)).collect();
-    json(StatusCode::OK, &Value::Array(lines))
+    routes.into_iter().flat_map(|route| lines(route, ready)).collect()
 }
 
 fn lines(route: &PlanRoute, ready_only: bool) -> Vec<Value> {
@@ -61,14 +64,18 @@ fn reason(route: &PlanRoute, version: &str) -> String {
 
 /// Answers `POST /v2/repository/models/{model}/load`: nothing is done, and 200 says that the model is served.
 pub async fn load(shared: &Shared, call: Call) -> Reply {
-    let model = call.model.clone();
-    let Load { parameters } = match body(shared, call).await {
-        Ok(load) => load,
-        Err(reply) => return reply,
-    };
+    let model = call.named.model.clone();
+    match body(shared, call).await {
+        Ok(Load { parameters }) => loaded(shared, &model, parameters.keys().next().map(String::as_str)),
+        Err(reply) => reply,
+    }
+}
+
+/// Whether a model is served that somebody wants loaded, perhaps with parameters, one of which is `parameter`.
+pub fn loaded(shared: &Shared, model: &str, parameter: Option<&str>) -> Reply {
     let plan = shared.plan.load();
-    let Some(route) = plan.by_model.get(&model) else { return unknown(&model, None) };
-    if let Some(name) = parameters.keys().next() {
+    let Some(route) = plan.by_model.get(model) else { return unknown(model, None) };
+    if let Some(name) = parameter {
         let message = format!(
             "load model '{model}': parameter `{name}` is not taken: configuration and files come with a version, and `tidegate release` serves it"
         );
@@ -82,8 +89,7 @@ pub async fn load(shared: &Shared, call: Call) -> Reply {
 }
 
 /// Answers `POST /v2/repository/models/{model}/unload`.
-pub fn unload(shared: &Shared, call: &Call) -> Reply {
-    let model = &call.model;
+pub fn unload(shared: &Shared, model: &str) -> Reply {
     if !shared.plan.load().by_model.contains_key(model) {
         return unknown(model, None);
     }

@@ -2,7 +2,7 @@
 
 use crate::counts::Totals;
 use crate::gateway::Shared;
-use crate::gateway::handle::Call;
+use crate::gateway::handle::Named;
 use crate::gateway::reply::{Reply, json, unknown};
 use crate::plan::PlanRoute;
 use crate::work::{Compute, WorkTotals};
@@ -10,14 +10,14 @@ use hyper::StatusCode;
 use serde_json::{Value, json};
 
 /// Answers `GET /v2/models/{model}[/versions/{version}]/stats`.
-pub fn of_model(shared: &Shared, call: &Call) -> Reply {
+pub fn of_model(shared: &Shared, of: &Named) -> Reply {
     let plan = shared.plan.load();
-    let Some(route) = plan.by_model.get(&call.model) else { return unknown(&call.model, call.version.as_deref()) };
+    let Some(route) = plan.by_model.get(&of.model) else { return unknown(&of.model, of.version.as_deref()) };
     let totals = shared.book.totals();
-    let versions = route.versions().into_iter().filter(|version| call.version.as_deref().is_none_or(|named| named == *version));
+    let versions = route.versions().into_iter().filter(|version| of.version.as_deref().is_none_or(|named| named == *version));
     let entries: Vec<Value> = versions.map(|version| entry(route, version, &totals)).collect();
-    match &call.version {
-        Some(version) if entries.is_empty() => unknown(&call.model, Some(version)),
+    match &of.version {
+        Some(version) if entries.is_empty() => unknown(&of.model, Some(version)),
         _ => json(StatusCode::OK, &json!({ "model_stats": entries })),
     }
 }

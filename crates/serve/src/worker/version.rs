@@ -1,13 +1,13 @@
 //! A version as a worker runs it: loaded, its golden requests asked once, then bodies in and bodies out.
 
 use crate::clock;
-use crate::frame::{Answer, Body, Hello, Outcome};
+use crate::frame::{Answer, Body, Form, Hello, Outcome};
 use crate::work::Work;
 use crate::worker::{Answerer, WorkerArguments};
 use std::time::Instant;
 use tidegate_core::model::TensorSpec;
-use tidegate_runtime::oip::{self, Answering};
-use tidegate_runtime::{GoldenReport, InferError, InferRequest, InputFault, Version};
+use tidegate_runtime::oip::{self, Answering, OipError, Wanted};
+use tidegate_runtime::{GoldenReport, InferError, InferRequest, InferResponse, InputFault, Version};
 
 /// Golden requests named in a message; further ones are counted.
 const MISSES_SHOWN_MAX: usize = 3;
@@ -60,9 +60,8 @@ impl Answerer for LoadedVersion {
 
     fn answer(&self, body: &Body) -> Answer {
         let started = clock::now();
-        let asked = oip::Body { bytes: &body.bytes, json_bytes: body.json_bytes.map(|n| n as usize) };
         let inputs = self.version.inputs_metadata();
-        let (request, wanted) = match oip::read_infer_request(asked, inputs) {
+        let (request, wanted) = match read(body, inputs) {
             Ok(read) => read,
             Err(error) => return Answer::error(Outcome::ClientFault, &error.message),
         };
@@ -72,12 +71,12 @@ impl Answerer for LoadedVersion {
         // Score and inputs are taken from values and not from the body: they are the same however a client wants it.
         let mut answer = match result {
             Err(error) => Answer::error(outcome(&error), &self.told(&error)),
-            Ok(response) => match oip::answer(&self.answering, &response, &wanted) {
+            Ok(response) => match self.written(&response, wanted.as_ref()) {
                 Err(error) => Answer::error(Outcome::ClientFault, &error.message),
                 Ok(written) => Answer {
                     outcome: Outcome::Answered,
                     score: response.scores().and_then(|s| s.first().copied()),
-                    body: Body { json_bytes: written.json_bytes.and_then(|n| u32::try_from(n).ok()), bytes: written.bytes.into() },
+                    body: written,
                     ..Answer::empty()
                 },
             },
@@ -97,7 +96,28 @@ impl Answerer for LoadedVersion {
     }
 }
 
+/// Reads a request, and how its outputs are wanted where that can be said.
+fn read(body: &Body, inputs: &[TensorSpec]) -> Result<(InferRequest, Option<Wanted>), OipError> {
+    let json_bytes = match body.form {
+        Form::Grpc => return Ok((oip::grpc::read_request(&body.bytes)?, None)),
+        Form::Mixed(json_bytes) => Some(json_bytes as usize),
+        Form::Json => None,
+    };
+    let (request, wanted) = oip::read_infer_request(oip::Body { bytes: &body.bytes, json_bytes }, inputs)?;
+    Ok((request, Some(wanted)))
+}
+
 impl LoadedVersion {
+    /// The answer in the form of its request.
+    fn written(&self, response: &InferResponse, wanted: Option<&Wanted>) -> Result<Body, OipError> {
+        let Some(wanted) = wanted else {
+            return Ok(Body { bytes: oip::grpc::write_response(&self.answering, response).into(), form: Form::Grpc });
+        };
+        let written = oip::answer(&self.answering, response, wanted)?;
+        let form = written.json_bytes.and_then(|n| u32::try_from(n).ok()).map_or(Form::Json, Form::Mixed);
+        Ok(Body { bytes: written.bytes.into(), form })
+    }
+
     /// An error in the words that clients of the protocol look for.
     fn told(&self, error: &InferError) -> String {
         match error {

@@ -4,6 +4,7 @@
 mod bodies;
 mod client;
 mod drain;
+mod grpc;
 mod mirror;
 mod onnx;
 mod protocol;

@@ -10,8 +10,8 @@ use tidegate_serve::{TargetSpec, TargetState};
 /// Element type of texts in ONNX.
 const STRING: u8 = 8;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn triton_clients_flows_over_http() {
+/// Runs a script of the client's flows against a gateway with two real models.
+async fn flows(script: &str, expected: &[&str]) {
     let Some(python) = std::env::var_os("TIDEGATE_TEST_TRITONCLIENT") else {
         eprintln!("skipped: TIDEGATE_TEST_TRITONCLIENT names no Python with the packages of scripts/tritonclient-requirements.lock");
         return;
@@ -27,13 +27,27 @@ async fn triton_clients_flows_over_http() {
         routes.push(Route { service: model.to_owned(), model: model.to_owned(), ..route(&[(target, 10_000)], 0) });
     }
     world.gateway.apply(RouteTable::new(1, routes)).unwrap();
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tritonclient/flows.py");
+    let script = format!("{}/tests/tritonclient/{script}", env!("CARGO_MANIFEST_DIR"));
     let address = world.gateway.address().to_string();
     let mut command = Command::new(python);
     command.arg(script).args([&address, TOKEN]).env("PYTHONDONTWRITEBYTECODE", "1");
     let said = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
     assert!(said.status.success(), "{out}\n{err}");
-    let flows = ["health_and_metadata", "infer", "compression", "raw", "several_at_once", "aio", "texts", "repository", "errors"];
-    assert_eq!(out.lines().collect::<Vec<_>>(), flows.map(|flow| format!("ok {flow}")), "{err}");
+    assert_eq!(out.lines().collect::<Vec<_>>(), expected.iter().map(|flow| format!("ok {flow}")).collect::<Vec<_>>(), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn triton_clients_flows_over_http() {
+    flows("flows.py", &["health_and_metadata", "infer", "compression", "raw", "several_at_once", "aio", "texts", "repository", "errors"])
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn triton_clients_flows_over_grpc() {
+    flows(
+        "grpc_flows.py",
+        &["health_and_metadata", "infer", "explicit_contents", "several_at_once", "stream", "aio", "texts", "repository", "errors"],
+    )
+    .await;
 }

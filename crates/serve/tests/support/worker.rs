@@ -5,9 +5,11 @@
 //! how it starts. `"pad": N` makes the answer N bytes longer, `"bytes": N` puts N bytes behind its JSON.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
 
+use prost::Message;
 use std::time::Duration;
+use tidegate_runtime::oip::grpc::messages::ModelInferRequest;
 use tidegate_serve::worker::{self, Answerer, WorkerArguments};
-use tidegate_serve::{Answer, Body, Hello, Outcome, Work};
+use tidegate_serve::{Answer, Body, Form, Hello, Outcome, Work};
 
 struct Fake {
     arguments: WorkerArguments,
@@ -31,7 +33,19 @@ impl Answerer for Fake {
     }
 
     fn answer(&self, body: &Body) -> Answer {
-        let json_bytes = body.json_bytes.map_or(body.bytes.len(), |n| n as usize);
+        if body.form == Form::Grpc {
+            // Its answer is a message that says nothing: the gateway does not read it.
+            return match ModelInferRequest::decode(body.bytes.as_ref()).map(|request| request.id) {
+                Ok(id) if id == "refuse" => Answer::error(Outcome::Refused, "refused by this version: no weather"),
+                Ok(id) if id == "sleep" => {
+                    std::thread::sleep(Duration::from_millis(300));
+                    Answer { body: Body { bytes: Default::default(), form: Form::Grpc }, ..Answer::empty() }
+                }
+                Ok(_) => Answer { body: Body { bytes: Default::default(), form: Form::Grpc }, ..Answer::empty() },
+                Err(_) => Answer::error(Outcome::ClientFault, "no message"),
+            };
+        }
+        let json_bytes = if let Form::Mixed(n) = body.form { n as usize } else { body.bytes.len() };
         let Ok(request) = serde_json::from_slice::<serde_json::Value>(&body.bytes[..json_bytes]) else {
             return Answer::error(Outcome::ClientFault, "not JSON");
         };
@@ -56,7 +70,7 @@ impl Answerer for Fake {
         let mut body = Body::json(json.to_string());
         if let Some(bytes) = request["bytes"].as_u64() {
             let json = std::mem::take(&mut body.bytes);
-            body.json_bytes = Some(json.len() as u32);
+            body.form = Form::Mixed(json.len() as u32);
             body.bytes = [json.to_vec(), vec![7; bytes as usize]].concat().into();
         }
         Answer {

@@ -1,0 +1,231 @@
+//! A prediction, whatever protocol it is asked in: choose a target, ask it, once more elsewhere if it died, answer; the rest beside the
+//! path.
+
+use crate::clock;
+use crate::counts::Kind;
+use crate::frame::{Body, Outcome};
+use crate::gateway::Shared;
+use crate::gateway::attempt::{Timed, Unanswered, attempt};
+use crate::gateway::reply::{status_of, unknown_words};
+use crate::mirror::Copy;
+use crate::plan::{PlanRoute, PlanTarget};
+use crate::record::{ArmAnswer, Exposure, PredictionRecord};
+use hyper::header::HeaderValue;
+use hyper::{HeaderMap, StatusCode};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Choices for one request while targets are being unloaded under it; each goes by the newest table.
+const CHOICES_MAX: usize = 4;
+
+/// A place among the requests being answered.
+pub struct Place<'a>(&'a AtomicUsize);
+
+impl<'a> Place<'a> {
+    /// A place; where there is none the request is shed.
+    pub fn take(shared: &'a Shared) -> Result<Place<'a>, Said> {
+        let place = Place(&shared.active);
+        let most = shared.settings.requests_max;
+        if shared.active.fetch_add(1, Ordering::Relaxed) < most {
+            return Ok(place);
+        }
+        shared.shed.fetch_add(1, Ordering::Relaxed);
+        Err(Said::error(StatusCode::TOO_MANY_REQUESTS, format!("{most} requests are being answered, at most that many")))
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What is asked.
+pub struct Asked<'a> {
+    pub model: &'a str,
+    /// Where one in particular is meant.
+    pub version: Option<&'a str>,
+    /// What may say who asks, and for what.
+    pub headers: &'a HeaderMap,
+    pub request_id: &'a Arc<str>,
+    pub body: &'a Body,
+    /// How long the answer may take.
+    pub deadline: Duration,
+}
+
+/// What came of it.
+pub enum Said {
+    /// A worker's answer, good or not, and the version that gave it.
+    Answer { status: StatusCode, body: Body, version: HeaderValue },
+    /// No worker's.
+    Error { status: StatusCode, message: String },
+}
+
+impl Said {
+    fn error(status: StatusCode, message: impl Into<String>) -> Said {
+        Said::Error { status, message: message.into() }
+    }
+}
+
+/// Has a request answered.
+pub async fn predict(shared: &Shared, asked: Asked<'_>) -> Said {
+    let unknown = || Said::error(StatusCode::NOT_FOUND, unknown_words(asked.model, asked.version));
+    for _ in 0..CHOICES_MAX {
+        // The newest table: a body may have taken its time.
+        let plan = shared.plan.load_full();
+        let Some(route) = plan.by_model.get(asked.model) else { return unknown() };
+        let secret = &shared.settings.client_secret;
+        let Some(choice) = choose(route, asked.version, asked.headers, secret) else { return unknown() };
+        if let Some(said) = (Ask { shared, asked: &asked }).first(route, &choice).await {
+            return said;
+        }
+    }
+    unavailable(asked.model)
+}
+
+/// What stays the same over the attempts of one request.
+struct Ask<'a> {
+    shared: &'a Shared,
+    asked: &'a Asked<'a>,
+}
+
+/// Who is to answer a request.
+struct Choice<'a> {
+    target: &'a Arc<PlanTarget>,
+    kind: Kind,
+    /// What its client was drawn for: that stays so, whoever answers in the end.
+    exposure: Option<Exposure>,
+}
+
+/// Who answers; none when the version named has no weight.
+fn choose<'a>(route: &'a PlanRoute, version: Option<&str>, headers: &HeaderMap, secret: &[u8; 32]) -> Option<Choice<'a>> {
+    let choice = |target, kind| Choice { target, kind, exposure: None };
+    if let Some(version) = version {
+        return route.of_version(version).map(|t| choice(t, Kind::Direct));
+    }
+    let values = |name: &str| headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    if let (Some(preview), Some(target)) = (&route.route.preview, &route.preview)
+        && preview.asked(values)
+    {
+        return Some(choice(target, Kind::Direct));
+    }
+    if let Some((target, exposure)) = route.route.lot.as_ref().and_then(|lot| route.drawn(lot.carrier.value(values), secret)) {
+        return Some(Choice { target, kind: Kind::First, exposure: Some(exposure) });
+    }
+    let sticky = route.route.sticky.as_ref().and_then(|s| route.sticky(&s.salt, s.carrier.value(values).filter(|key| !key.is_empty())?));
+    Some(choice(sticky.unwrap_or_else(|| route.next()), Kind::First))
+}
+
+impl Ask<'_> {
+    /// The reply; none when the target is being unloaded and another choice must be made.
+    async fn first(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>) -> Option<Said> {
+        match attempt(choice.target, choice.kind, self.asked.body, self.asked.deadline).await {
+            Ok(timed) => Some(self.answered(route, choice, timed)),
+            Err(Unanswered::Draining) => None,
+            Err(why @ Unanswered::Gone) if choice.kind == Kind::First => Some(self.elsewhere(route, choice, &why).await),
+            // A variant's worker is there for the comparison alone: where it cannot keep up, the rest of the route has room.
+            Err(why @ Unanswered::Full) if choice.exposure.is_some() => Some(self.elsewhere(route, choice, &why).await),
+            Err(why) => Some(self.unanswered(route, choice, &why)),
+        }
+    }
+
+    /// One more attempt, at another target that has weight now.
+    async fn elsewhere(&self, route: &Arc<PlanRoute>, first: &Choice<'_>, why: &Unanswered) -> Said {
+        let plan = self.shared.plan.load_full();
+        let now = plan.by_model.get(self.asked.model);
+        let Some((now, other)) = now.and_then(|now| Some((now, now.elsewhere(first.target)?))) else {
+            return self.unanswered(route, first, why);
+        };
+        let choice = Choice { target: other, kind: Kind::Retry, exposure: first.exposure.clone() };
+        match attempt(other, Kind::Retry, self.asked.body, self.asked.deadline).await {
+            Ok(timed) => self.answered(now, &choice, timed),
+            Err(why) => self.unanswered(now, &choice, &why),
+        }
+    }
+
+    /// The reply to an answer; records and copies go their own ways.
+    fn answered(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>, timed: Timed) -> Said {
+        let target = choice.target;
+        let Timed { answer, latency_us } = timed;
+        let status = status_of(answer.outcome);
+        let version = target.header.clone();
+        if answer.outcome == Outcome::ClientFault {
+            return Said::Answer { status, body: answer.body, version };
+        }
+        // Who asks for a version is not drawn by lot: their requests are not compared.
+        let compared = route.mirror.as_ref().filter(|_| choice.kind != Kind::Direct);
+        if let Some(candidate_first) = compared.and_then(|m| m.next()) {
+            self.shared.mirror.offer(Copy {
+                route: Arc::clone(route),
+                candidate_first,
+                body: self.asked.body.clone(),
+                request_id: Arc::clone(self.asked.request_id),
+                record_id: answer.record_id.clone(),
+                event_time_ms: answer.event_time_ms,
+                live: ArmAnswer {
+                    version: Arc::clone(&target.version),
+                    ok: answer.outcome == Outcome::Answered,
+                    score: answer.score,
+                    latency_us,
+                    inputs: answer.inputs.clone(),
+                },
+            });
+        }
+        let record = self.record(route, choice, status, latency_us);
+        let said = PredictionRecord {
+            event_time_ms: answer.event_time_ms,
+            record_id: answer.record_id,
+            score: answer.score,
+            inputs: answer.inputs,
+            ..record
+        };
+        self.shared.records.offer(said);
+        Said::Answer { status, body: answer.body, version }
+    }
+
+    fn unanswered(&self, route: &PlanRoute, choice: &Choice<'_>, why: &Unanswered) -> Said {
+        let model = self.asked.model;
+        let (status, message) = match why {
+            Unanswered::Long => return Said::error(StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than a worker takes"),
+            Unanswered::Full => (StatusCode::TOO_MANY_REQUESTS, format!("too many requests wait for model '{model}'")),
+            Unanswered::Late => {
+                let within_ms = self.asked.deadline.as_millis();
+                (StatusCode::GATEWAY_TIMEOUT, format!("model '{model}' gave no answer within {within_ms} ms"))
+            }
+            Unanswered::Gone | Unanswered::Draining => (StatusCode::SERVICE_UNAVAILABLE, unavailable_words(model)),
+        };
+        self.shared.records.offer(self.record(route, choice, status, 0.0));
+        Said::error(status, message)
+    }
+
+    fn record(&self, route: &PlanRoute, choice: &Choice<'_>, status: StatusCode, latency_us: f64) -> PredictionRecord {
+        let target = choice.target;
+        PredictionRecord {
+            at_ms: clock::wall_ms(),
+            event_time_ms: None,
+            request_id: Arc::clone(self.asked.request_id),
+            record_id: String::new(),
+            service: Arc::clone(&route.service),
+            model: Arc::clone(&route.model),
+            version: Arc::clone(&target.version),
+            role: target.id.role,
+            mirrored: false,
+            compared: choice.kind == Kind::First,
+            generation: route.generation,
+            status: status.as_u16(),
+            latency_us,
+            score: None,
+            inputs: Vec::new(),
+            exposure: choice.exposure.clone(),
+        }
+    }
+}
+
+fn unavailable(model: &str) -> Said {
+    Said::error(StatusCode::SERVICE_UNAVAILABLE, unavailable_words(model))
+}
+
+fn unavailable_words(model: &str) -> String {
+    format!("model '{model}' cannot answer now: its worker is being started again")
+}
