@@ -144,7 +144,7 @@ fn a_version_goes_to_production_when_staging_is_verified_and_back_in_both_when_i
     first.kill();
     let _second = up(&world);
     assert_eq!(ask(&world, "s@staging", "", 1), (200, "2".to_owned()), "it is harmless here");
-    in_order(&list(&world), &["s 2: under way", "s@production version 2 (after s@staging): waits"]);
+    in_order(&list(&world), &["s 2: under way", "s@production version 2 (after s@staging), risk 0.03 by model 12: waits"]);
     approve(&world, &ada, "s@staging");
     wait_for("the canary", || world.run(&["release", "status", "s@production/2"]).out.contains("canary").then_some(()));
     let record = world.run(&["release", "record", "s@production/2"]).well().out;
@@ -157,7 +157,8 @@ fn a_version_goes_to_production_when_staging_is_verified_and_back_in_both_when_i
     for place in ["s@staging", "s@production"] {
         assert_eq!(ask(&world, place, "", 100), (200, "1".to_owned()));
     }
-    in_order(&list(&world), &["s@staging version 2: undone", "s@production version 2 (after s@staging): went back: its release 2"]);
+    let told = ["s@staging version 2, risk 0.03 by model 12: undone", "(after s@staging), risk 0.03 by model 12: went back: its release 2"];
+    in_order(&list(&world), &told);
     in_order(&world.run(&["release", "status", "s@staging/2"]).well().out, &["undone by train s 2: the train goes back"]);
     let rows = world.run(&["release", "list", "--json"]).well().json();
     assert!(rows.as_array().unwrap().iter().any(|row| row["environment"] == "production" && row["phase"] == "rolled back"), "{rows}");

@@ -53,7 +53,7 @@ fn one_alone_keeps_its_journal_in_a_database() {
     world.write("tidegate.yaml", &format!("{config}journal: {{ postgres: DATABASE }}\n"));
     world.run(&["journal"]).fails(2, &["open the journal", "`journal.postgres`", "DATABASE is not set"]);
     on(&postgres, &world);
-    world.run(&["journal"]).fails(3, &["there is no journal here", "tidegate up"]);
+    world.run(&["journal"]).fails(4, &["there is no journal here", "tidegate up"]);
     let mut first = up(&world);
     world.run(&["run"]).well();
     let before = world.events();
