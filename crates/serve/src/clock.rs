@@ -1,11 +1,18 @@
 //! The one place of this crate that reads a clock.
 
+use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Now, for measuring how long something took.
 #[expect(clippy::disallowed_methods, reason = "latency is measured here and nowhere else in the data plane")]
 pub fn now() -> Instant {
     Instant::now()
+}
+
+/// Milliseconds since the first call, never less than before.
+pub fn steady_ms() -> u64 {
+    static START: OnceLock<Instant> = OnceLock::new();
+    u64::try_from(now().saturating_duration_since(*START.get_or_init(now)).as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Now, in milliseconds UTC, for records.

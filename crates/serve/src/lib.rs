@@ -10,6 +10,7 @@
 //! signatures; not here: releases, journals, where telemetry is kept.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod breaker;
 mod clock;
 mod counts;
 mod frame;
@@ -23,6 +24,7 @@ mod task;
 mod work;
 pub mod worker;
 
+pub use breaker::BreakerSettings;
 pub use counts::{LiveTotals, TargetCounts};
 pub use frame::{Answer, Body, Form, Hello, Outcome};
 pub use gateway::{

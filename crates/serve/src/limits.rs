@@ -74,6 +74,21 @@ pub const POOL_EVENTS_MAX: usize = 1_024;
 /// Sizes of batches that statistics keep apart for one target; further ones count in the sums alone.
 pub const BATCH_SIZES_MAX: usize = 64;
 
+/// Whose failures a breaker counts, in milliseconds back.
+pub const BREAKER_WINDOW_MS: u64 = 10_000;
+/// Answers in the window before which a breaker says nothing.
+pub const BREAKER_REQUESTS_MIN: u64 = 20;
+/// The share of failures from which a breaker opens, in basis points.
+pub const BREAKER_FAILURES_BP: u64 = 5_000;
+/// How long a breaker is open the first time, in milliseconds; it doubles with each opening in a row.
+pub const BREAKER_OPEN_MS: u64 = 5_000;
+/// The longest that a breaker is open before it lets one request through, in milliseconds.
+pub const BREAKER_OPEN_MS_MAX: u64 = 60_000;
+/// Good answers in a row that close a breaker.
+pub const BREAKER_PROBES: u32 = 3;
+/// What is told to wait while a breaker's one request is under way, in milliseconds.
+pub const BREAKER_PROBE_WAIT_MS: u64 = 1_000;
+
 /// Requests waiting to be mirrored; when full, further ones are dropped and counted.
 pub const MIRROR_QUEUE_MAX: usize = 256;
 /// Mirrored requests being answered at the same time.

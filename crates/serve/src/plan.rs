@@ -226,9 +226,14 @@ impl PlanRoute {
         self.targets.iter().max_by_key(|t| t.weight_bp)
     }
 
-    /// Another ready target, the one with most weight first.
+    /// Another ready target: before others one whose breaker is closed, then the one with most weight.
     pub fn elsewhere(&self, than: &PlanTarget) -> Option<&Arc<PlanTarget>> {
-        self.targets.iter().filter(|t| t.id != than.id && t.slot.ready()).max_by_key(|t| t.weight_bp)
+        self.targets.iter().filter(|t| t.id != than.id && t.slot.ready()).max_by_key(|t| (!t.slot.refuses(), t.weight_bp))
+    }
+
+    /// Whether another target is ready whose breaker lets requests come.
+    pub fn has_well(&self, than: &PlanTarget) -> bool {
+        self.targets.iter().any(|t| t.id != than.id && t.slot.ready() && !t.slot.refuses())
     }
 
     /// Versions with weight, in the order of the route, each once.

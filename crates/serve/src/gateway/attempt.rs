@@ -1,10 +1,12 @@
 //! One attempt at one target: whatever becomes of it, it is counted exactly once.
 
+use crate::breaker::Admission;
 use crate::clock;
 use crate::counts::{Kind, Result as Counted};
 use crate::frame::{Answer, Body, Outcome};
 use crate::plan::PlanTarget;
 use crate::pool::NoAnswer;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 /// An attempt on its way. Dropped before its end - the client went away - it counts as not answered in time: a
@@ -14,6 +16,9 @@ pub struct Attempt<'a> {
     kind: Kind,
     start: Instant,
     open: bool,
+    admission: Admission,
+    /// What the target's breaker is told: a good answer, a failure, or nothing.
+    good: Option<bool>,
 }
 
 /// An answer with the time it took.
@@ -34,22 +39,45 @@ pub enum Unanswered {
     Long,
     /// The deadline passed.
     Late,
+    /// Its breaker is open, and another target answers.
+    Broken,
 }
 
-/// Asks `target` and counts what came of it.
+/// Asks `target` and counts what came of it. An open breaker is passed over: whoever calls knows that nobody else can answer.
 pub async fn attempt(target: &PlanTarget, kind: Kind, body: &Body, deadline: Duration) -> Result<Timed, Unanswered> {
-    let attempt = Attempt { target, kind, start: clock::now(), open: true };
+    admitted(target, kind, body, deadline, target.slot.admit()).await
+}
+
+/// As [`attempt`]; where the target's breaker is open and `others` may answer, it is not asked. That counts as an error of the target
+/// all the same: it was drawn and could not answer, and a version must not look better because its users are spared it.
+pub async fn attempt_or_divert(target: &PlanTarget, body: &Body, deadline: Duration, others: bool) -> Result<Timed, Unanswered> {
+    let admission = target.slot.admit();
+    if others && matches!(admission, Admission::Refused { .. }) {
+        target.slot.diverted.fetch_add(1, Ordering::Relaxed);
+        target.counts.add(Kind::First, Counted::Error);
+        return Err(Unanswered::Broken);
+    }
+    admitted(target, Kind::First, body, deadline, admission).await
+}
+
+async fn admitted(target: &PlanTarget, kind: Kind, body: &Body, deadline: Duration, admission: Admission) -> Result<Timed, Unanswered> {
+    let mut attempt = Attempt { target, kind, start: clock::now(), open: true, admission, good: None };
     let result = target.slot.ask(body, deadline).await;
     let latency_us = clock::elapsed_us(attempt.start);
     match result {
         Ok(answer) => {
             match answer.outcome {
                 Outcome::Answered => {
+                    attempt.good = Some(true);
                     target.counts.work().answered(&answer.work, latency_us, clock::wall_ms());
                     attempt.count(Counted::Answered(latency_us));
                 }
                 Outcome::ClientFault => attempt.count(Counted::ClientFault),
-                Outcome::Refused | Outcome::Failed => attempt.failed(),
+                Outcome::Refused => attempt.failed(),
+                Outcome::Failed => {
+                    attempt.good = Some(false);
+                    attempt.failed();
+                }
             }
             Ok(Timed { answer, latency_us })
         }
@@ -62,6 +90,8 @@ pub async fn attempt(target: &PlanTarget, kind: Kind, body: &Body, deadline: Dur
             Err(Unanswered::Long)
         }
         Err(why) => {
+            // A worker that is full or being started again says nothing about its version.
+            attempt.good = matches!(why, NoAnswer::Died | NoAnswer::Late).then_some(false);
             attempt.failed();
             Err(match why {
                 NoAnswer::Full => Unanswered::Full,
@@ -88,6 +118,7 @@ impl Attempt<'_> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
+        self.target.slot.settle(self.admission, self.good);
         if self.open {
             self.target.counts.work().failed(clock::elapsed_us(self.start));
             self.target.counts.add(self.kind, Counted::Error);

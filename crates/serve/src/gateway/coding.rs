@@ -182,7 +182,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_packed_is_unpacked(plain in prop::collection::vec(0..4_u8, 100..2_000)) {
+        fn what_is_packed_is_unpacked(plain in prop::collection::vec(0..4_u8, 500..2_000)) {
             for coding in BOTH {
                 let packed = coding.pack(&plain).unwrap();
                 prop_assert_eq!(coding.unpack(&packed, plain.len()), Ok(plain.clone()));

@@ -124,6 +124,18 @@ fn workers(page: &mut Page, shared: &Shared) {
     for slot in &slots {
         page.line("tidegate_worker_restarts_total", &labels(&slot.spec.target), slot.restarts.load(Ordering::Relaxed));
     }
+    page.head("tidegate_breaker_open", "gauge", "1 while others answer for the target because it failed too often.");
+    for slot in &slots {
+        page.line("tidegate_breaker_open", &labels(&slot.spec.target), u8::from(slot.broken().0));
+    }
+    page.head("tidegate_breaker_opened_total", "counter", "Times that the target failed too often.");
+    for slot in &slots {
+        page.line("tidegate_breaker_opened_total", &labels(&slot.spec.target), slot.broken().1);
+    }
+    page.head("tidegate_breaker_diverted_total", "counter", "Requests that others answered while the breaker was open.");
+    for slot in &slots {
+        page.line("tidegate_breaker_diverted_total", &labels(&slot.spec.target), slot.diverted.load(Ordering::Relaxed));
+    }
 }
 
 fn routes(page: &mut Page, shared: &Shared) {

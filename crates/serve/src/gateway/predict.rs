@@ -5,7 +5,7 @@ use crate::clock;
 use crate::counts::Kind;
 use crate::frame::{Body, Outcome};
 use crate::gateway::Shared;
-use crate::gateway::attempt::{Timed, Unanswered, attempt};
+use crate::gateway::attempt::{Timed, Unanswered, attempt, attempt_or_divert};
 use crate::gateway::reply::{status_of, unknown_words};
 use crate::mirror::Copy;
 use crate::plan::{PlanRoute, PlanTarget};
@@ -120,10 +120,17 @@ fn choose<'a>(route: &'a PlanRoute, version: Option<&str>, headers: &HeaderMap, 
 impl Ask<'_> {
     /// The reply; none when the target is being unloaded and another choice must be made.
     async fn first(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>) -> Option<Said> {
-        match attempt(choice.target, choice.kind, self.asked.body, self.asked.deadline).await {
+        let Asked { body, deadline, .. } = *self.asked;
+        let result = match choice.kind {
+            Kind::First => attempt_or_divert(choice.target, body, deadline, route.has_well(choice.target)).await,
+            kind => attempt(choice.target, kind, body, deadline).await,
+        };
+        match result {
             Ok(timed) => Some(self.answered(route, choice, timed)),
             Err(Unanswered::Draining) => None,
-            Err(why @ Unanswered::Gone) if choice.kind == Kind::First => Some(self.elsewhere(route, choice, &why).await),
+            Err(why @ (Unanswered::Gone | Unanswered::Broken)) if choice.kind == Kind::First => {
+                Some(self.elsewhere(route, choice, &why).await)
+            }
             // A variant's worker is there for the comparison alone: where it cannot keep up, the rest of the route has room.
             Err(why @ Unanswered::Full) if choice.exposure.is_some() => Some(self.elsewhere(route, choice, &why).await),
             Err(why) => Some(self.unanswered(route, choice, &why)),
@@ -193,7 +200,7 @@ impl Ask<'_> {
                 let within_ms = self.asked.deadline.as_millis();
                 (StatusCode::GATEWAY_TIMEOUT, format!("model '{model}' gave no answer within {within_ms} ms"))
             }
-            Unanswered::Gone | Unanswered::Draining => (StatusCode::SERVICE_UNAVAILABLE, unavailable_words(model)),
+            Unanswered::Gone | Unanswered::Draining | Unanswered::Broken => (StatusCode::SERVICE_UNAVAILABLE, unavailable_words(model)),
         };
         self.shared.records.offer(self.record(route, choice, status, 0.0));
         Said::error(status, message)

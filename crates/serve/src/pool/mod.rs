@@ -8,6 +8,7 @@ mod process;
 mod slot;
 mod supervise;
 
+use crate::breaker::BreakerSettings;
 use crate::limits;
 use crate::task;
 use std::collections::BTreeMap;
@@ -41,6 +42,8 @@ pub struct PoolSettings {
     pub crashes_max: usize,
     /// See [`limits::RESTART_MS_MIN`].
     pub restart_ms_min: u64,
+    /// When others answer for a version that fails.
+    pub breaker: BreakerSettings,
 }
 
 impl PoolSettings {
@@ -56,6 +59,7 @@ impl PoolSettings {
             unload_ms_max: limits::UNLOAD_MS_MAX,
             crashes_max: limits::CRASHES_MAX,
             restart_ms_min: limits::RESTART_MS_MIN,
+            breaker: BreakerSettings::default(),
         }
     }
 }
@@ -174,7 +178,7 @@ impl WorkerPool {
         if slots.len() >= limits::WORKERS_MAX {
             return Err(EnsureError::TooMany { target });
         }
-        let slot = Slot::new(spec);
+        let slot = Slot::new(spec, self.0.settings.breaker);
         slots.insert(target, Arc::clone(&slot));
         task::spawn(supervise::supervise(slot, self.0.settings.clone(), self.0.events.clone()));
         Ok(())

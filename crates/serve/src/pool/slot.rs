@@ -1,11 +1,13 @@
 //! One target's place in the pool: what runs there, in which state, and the way to ask it.
 
+use crate::breaker::{Admission, Breaker, BreakerSettings, BreakerState};
+use crate::clock;
 use crate::frame::{Answer, Body, Hello};
 use crate::pool::link::{Link, NotSent};
 use arc_swap::ArcSwapOption;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tidegate_core::route::TargetId;
 use tokio::sync::{Notify, watch};
@@ -80,6 +82,9 @@ pub struct Slot {
     pub(crate) restarts: AtomicU64,
     /// The worker's process; 0 when none runs.
     pub(crate) process: AtomicU32,
+    breaker: Mutex<Breaker>,
+    /// Requests that its breaker let others answer.
+    pub(crate) diverted: AtomicU64,
 }
 
 /// A request that a draining target waits for.
@@ -95,7 +100,7 @@ impl Drop for InFlight<'_> {
 
 impl Slot {
     /// A place for `spec`, in which nothing runs yet.
-    pub fn new(spec: TargetSpec) -> Arc<Slot> {
+    pub fn new(spec: TargetSpec, breaker: BreakerSettings) -> Arc<Slot> {
         Arc::new(Slot {
             spec,
             state: watch::Sender::new(TargetState::Starting),
@@ -109,12 +114,47 @@ impl Slot {
             stop: watch::Sender::new(false),
             restarts: AtomicU64::new(0),
             process: AtomicU32::new(0),
+            breaker: Mutex::new(Breaker::new(breaker)),
+            diverted: AtomicU64::new(0),
         })
     }
 
     /// Whether it can be asked.
     pub fn ready(&self) -> bool {
         self.link.load().is_some() && !self.draining.load(Ordering::SeqCst)
+    }
+
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether a request may come now. What is admitted must be [`Slot::settle`]d.
+    pub fn admit(&self) -> Admission {
+        self.breaker().admit(clock::steady_ms())
+    }
+
+    /// Whether its breaker would let nothing come now.
+    pub fn refuses(&self) -> bool {
+        self.breaker().refuses(clock::steady_ms())
+    }
+
+    /// What became of an admitted request: a good answer, a failure, or nothing that says how the version is.
+    pub fn settle(&self, admission: Admission, good: Option<bool>) {
+        let mut breaker = self.breaker();
+        let before = breaker.opened();
+        match good {
+            Some(good) => breaker.record(clock::steady_ms(), admission, good),
+            None => breaker.give_up(admission),
+        }
+        if breaker.opened() > before {
+            tracing::warn!(target = %self.spec.target, "too many failures: others answer for it until one of its answers is good again");
+        }
+    }
+
+    /// Whether its breaker is not closed, and how often it has opened.
+    pub fn broken(&self) -> (bool, u64) {
+        let breaker = self.breaker();
+        (breaker.state() != BreakerState::Closed, breaker.opened())
     }
 
     /// Asks the worker, until `deadline` has passed.
