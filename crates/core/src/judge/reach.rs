@@ -78,7 +78,7 @@ mod tests {
             let mut state = JudgeState::new(&settings, 1, mode, &Offline::default());
             let rolls_back = (1..=least + 1).find(|seq| {
                 // Each much worse than all before it.
-                let worse = 10.0_f64.powi(i32::try_from(*seq).unwrap());
+                let worse = (0..*seq).fold(1.0, |worse, _| worse * 10.0);
                 let pair = MetricPair { guardrail: "cost".to_owned(), candidate: Some(worse), control: Some(0.0) };
                 state.observe(&tick(mode, *seq, Beside { values: vec![pair], ..Beside::default() }));
                 state.assess().verdict == Verdict::Rollback
