@@ -36,7 +36,8 @@ fn mute(strategy: &Strategy, judge: &JudgeSettings, guardrail: &Guardrail) -> Op
         .find_map(|(mode, during, lasts_ms, key)| {
             let needed = values_to_roll_back(judge, mode)?;
             let fit = lasts_ms / metric.every_ms.max(1);
-            (fit < needed).then(|| {
+            // A watch of no time is none.
+            (lasts_ms > 0 && fit < needed).then(|| {
                 let why = format!(
                     "{during} lasts {} and has time for {fit} values; no fewer than {needed} roll back, however bad they are",
                     duration_text(lasts_ms)

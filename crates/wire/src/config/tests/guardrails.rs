@@ -68,4 +68,8 @@ fn mistakes_are_named() {
         assert!(text.contains(words), "{words}:\n{text}");
     }
     assert_eq!(metric(good), "no problem");
+    // Nothing is watched, so nothing need fit in.
+    let unwatched =
+        file(&format!("        revenue: {{ {good}, every: 10m }}\n")) + "    steps: [ { canary: {} }, { promote: { watch: 0ms } } ]\n";
+    assert_eq!(said(&unwatched, None), "no problem");
 }
