@@ -96,9 +96,9 @@ score: { output: p, column: -1 }
 ",
         expect![[r#"
             2:1 versoin: unknown key `versoin` (did you mean `version`?)
-            4:6 record.a: `a` must be one of 13 words, got `FP63` (did you mean `FP64`?)
+            4:6 record.a: `a` must be one of 14 words, got `FP63` (did you mean `FP64`?)
             5:35 record.b.optional: `optional` must be true or false, got `yes please`
-            6:6 record.c: `c` must be one of 13 words, got a list (known: `BOOL`, `UINT8`, `UINT16`, `UINT32`, `UINT64`, `INT8`, `INT16`, `INT32`, `INT64`, `FP16`, `FP32`, `FP64`, `BYTES`)
+            6:6 record.c: `c` must be one of 14 words, got a list (known: `BOOL`, `UINT8`, `UINT16`, `UINT32`, `UINT64`, `INT8`, `INT16`, `INT32`, `INT64`, `FP16`, `BF16`, `FP32`, `FP64`, `BYTES`)
             7:1 tiem: unknown key `tiem` (did you mean `time`?)
             9:26 steps[0].arithmetic: expected a number, a column, a function, `-` or `(` at character 4, got `*`
             10:29 steps[1]: a step does one thing, this one has two operations (write two steps)
