@@ -58,21 +58,26 @@ fn named<'a>(plan: &'a crate::plan::Plan, of: &Named) -> Option<(&'a PlanRoute, 
     Some((route, target))
 }
 
-/// Answers `GET /v2/models/{model}[/versions/{version}]`.
-pub fn model(shared: &Shared, of: &Named) -> Reply {
+/// What is said of a model by the first word of its worker.
+fn described(shared: &Shared, of: &Named, say: impl FnOnce(&PlanRoute, &Hello) -> Value) -> Reply {
     let plan = shared.plan.load();
     let Some((route, target)) = named(&plan, of) else { return unknown(&of.model, of.version.as_deref()) };
     let hello = target.slot.hello.load();
     let Some(hello) = hello.as_deref() else {
         return error(StatusCode::SERVICE_UNAVAILABLE, &format!("model '{}' has no ready worker", route.model));
     };
-    let Hello { platform, inputs, outputs, .. } = hello;
-    let versions = match &of.version {
-        Some(version) => vec![version.as_str()],
-        None => route.versions(),
-    };
-    let body = json!({ "name": &*route.model, "versions": versions, "platform": platform, "inputs": tensors(inputs), "outputs": tensors(outputs) });
-    json(StatusCode::OK, &body)
+    json(StatusCode::OK, &say(route, hello))
+}
+
+/// Answers `GET /v2/models/{model}[/versions/{version}]`.
+pub fn model(shared: &Shared, of: &Named) -> Reply {
+    described(shared, of, |route, Hello { platform, inputs, outputs, .. }| {
+        let versions = match &of.version {
+            Some(version) => vec![version.as_str()],
+            None => route.versions(),
+        };
+        json!({ "name": &*route.model, "versions": versions, "platform": platform, "inputs": tensors(inputs), "outputs": tensors(outputs) })
+    })
 }
 
 fn tensors(specs: &[TensorSpec]) -> Vec<Value> {
@@ -94,22 +99,17 @@ pub fn model_ready(shared: &Shared, of: &Named) -> Reply {
 /// Answers `GET /v2/models/{model}[/versions/{version}]/config`, in Triton's form. Shapes are whole, the first dimension
 /// included, which Triton says by a `max_batch_size` of 0.
 pub fn configuration(shared: &Shared, of: &Named) -> Reply {
-    let plan = shared.plan.load();
-    let Some((route, target)) = named(&plan, of) else { return unknown(&of.model, of.version.as_deref()) };
-    let hello = target.slot.hello.load();
-    let Some(hello) = hello.as_deref() else {
-        return error(StatusCode::SERVICE_UNAVAILABLE, &format!("model '{}' has no ready worker", route.model));
-    };
-    let (platform, backend) = if hello.platform == ONNX.0 { (ONNX.1, "onnxruntime") } else { (hello.platform.as_str(), "") };
-    let body = json!({
-        "name": &*route.model,
-        "platform": platform,
-        "backend": backend,
-        "max_batch_size": 0,
-        "input": configured(&hello.inputs),
-        "output": configured(&hello.outputs),
-    });
-    json(StatusCode::OK, &body)
+    described(shared, of, |route, hello| {
+        let (platform, backend) = if hello.platform == ONNX.0 { (ONNX.1, "onnxruntime") } else { (hello.platform.as_str(), "") };
+        json!({
+            "name": &*route.model,
+            "platform": platform,
+            "backend": backend,
+            "max_batch_size": 0,
+            "input": configured(&hello.inputs),
+            "output": configured(&hello.outputs),
+        })
+    })
 }
 
 fn configured(specs: &[TensorSpec]) -> Vec<Value> {

@@ -48,11 +48,16 @@ pub async fn attempt(target: &PlanTarget, kind: Kind, body: &Body, deadline: Dur
     admitted(target, kind, body, deadline, target.slot.admit()).await
 }
 
-/// As [`attempt`]; where the target's breaker is open and `others` may answer, it is not asked. That counts as an error of the target
+/// As [`attempt`]; where the target's breaker is open and `others` can answer, it is not asked. That counts as an error of the target
 /// all the same: it was drawn and could not answer, and a version must not look better because its users are spared it.
-pub async fn attempt_or_divert(target: &PlanTarget, body: &Body, deadline: Duration, others: bool) -> Result<Timed, Unanswered> {
+pub async fn attempt_or_divert(
+    target: &PlanTarget,
+    body: &Body,
+    deadline: Duration,
+    others: impl FnOnce() -> bool,
+) -> Result<Timed, Unanswered> {
     let admission = target.slot.admit();
-    if others && matches!(admission, Admission::Refused { .. }) {
+    if matches!(admission, Admission::Refused { .. }) && others() {
         target.slot.diverted.fetch_add(1, Ordering::Relaxed);
         target.counts.add(Kind::First, Counted::Error);
         return Err(Unanswered::Broken);

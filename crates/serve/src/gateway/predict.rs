@@ -122,7 +122,7 @@ impl Ask<'_> {
     async fn first(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>) -> Option<Said> {
         let Asked { body, deadline, .. } = *self.asked;
         let result = match choice.kind {
-            Kind::First => attempt_or_divert(choice.target, body, deadline, route.has_well(choice.target)).await,
+            Kind::First => attempt_or_divert(choice.target, body, deadline, || route.has_well(choice.target)).await,
             kind => attempt(choice.target, kind, body, deadline).await,
         };
         match result {
