@@ -12,8 +12,12 @@ use tidegate_core::judge::{Interval, JudgeState, Mode, Offline, tick_of};
 use tidegate_stats::eprocess::{Counts, Null, Payoff, payoff};
 use tidegate_stats::frequent::frequent_payoff;
 
-/// Ticks after which a run is given up: a day.
-pub const TICKS_MAX: usize = 24 * 60 * TICKS_PER_MINUTE;
+/// Days after which a run is given up.
+pub const DAYS_MAX: usize = 7;
+/// Ticks that the oracle's own time has at least: a delay that is rounded up to one tick, or two, says nothing of a ratio.
+const TICKS_MIN: f64 = 30.0;
+/// Seconds of a tick: the first of these that gives as many.
+const TICK_SECONDS: [f64; 4] = [10.0, 1.0, 0.1, 0.01];
 /// Alternatives that the oracle looks at before it chooses, and the largest multiple of the null's ratio among them.
 const ALTERNATIVES: i32 = 600;
 const MULTIPLE_MAX: f64 = 400.0;
@@ -25,6 +29,8 @@ pub struct Delay {
     pub cell: Cell,
     /// Runs.
     pub runs: u64,
+    /// Seconds of a tick: the judge's 10, or fewer where those would round the delay away.
+    pub tick_seconds: f64,
     /// Median minutes of the oracle; none where most runs were given up.
     pub oracle_minutes: Option<f64>,
     /// Median minutes of the judge with one guardrail.
@@ -39,25 +45,23 @@ impl Delay {
     pub fn ratio(&self) -> Option<f64> {
         Some(self.one_minutes? / self.oracle_minutes?)
     }
-
-    /// Whether the judge is at most one tick behind, which is the least that can be told apart.
-    #[must_use]
-    pub fn within_a_tick(&self) -> bool {
-        self.one_minutes.zip(self.oracle_minutes).is_some_and(|(ours, oracle)| ours - oracle < 1.5 / TICKS_PER_MINUTE as f64)
-    }
 }
 
-/// Runs a harmful cell until both have decided.
+/// Runs a harmful cell until both have decided, in ticks that are short beside the time that the oracle needs.
 #[must_use]
 pub fn delay(cell: Cell, runs: u64, seed: u64) -> Delay {
+    let tick_seconds = Oracle::of(cell).tick_seconds(cell);
+    // Nothing is disturbed, so a shorter tick is the same world with fewer requests in each.
+    let shortened = Cell { per_minute: cell.per_minute * tick_seconds / TICK_SECONDS[0], ..cell };
     let mut found = (Vec::new(), Vec::new(), Vec::new());
     for run in 0..runs {
-        let (oracle, one, four) = race(cell, tidegate_stats::rng::mix(seed ^ tidegate_stats::rng::mix(run)));
+        let (oracle, one, four) = race(shortened, tidegate_stats::rng::mix(seed ^ tidegate_stats::rng::mix(run)));
         found.0.push(oracle);
         found.1.push(one);
         found.2.push(four);
     }
-    Delay { cell, runs, oracle_minutes: median(found.0), one_minutes: median(found.1), four_minutes: median(found.2) }
+    let minutes = |ticks| median(ticks).map(|ticks| ticks as f64 * tick_seconds / 60.0);
+    Delay { cell, runs, tick_seconds, oracle_minutes: minutes(found.0), one_minutes: minutes(found.1), four_minutes: minutes(found.2) }
 }
 
 /// The ticks after which oracle, one guardrail and four decided.
@@ -68,7 +72,7 @@ fn race(cell: Cell, seed: u64) -> (usize, usize, usize) {
     let state = |settings| JudgeState::new(settings, 1, Mode::Canary, &Offline::default());
     let (mut of_one, mut of_four) = (state(&one), state(&four));
     let mut ends = [None; 3];
-    for number in 0..TICKS_MAX {
+    for number in 0..DAYS_MAX * 24 * 60 * TICKS_PER_MINUTE {
         let counted = world.tick();
         let interval = Interval { candidate: counted.candidate, control: counted.control };
         oracle.observe(&counted, cell);
@@ -89,10 +93,9 @@ fn race(cell: Cell, seed: u64) -> (usize, usize, usize) {
     (oracle, one, four)
 }
 
-fn median(mut ticks: Vec<usize>) -> Option<f64> {
+fn median(mut ticks: Vec<usize>) -> Option<usize> {
     ticks.sort_unstable();
-    let middle = *ticks.get(ticks.len() / 2)?;
-    (middle != usize::MAX).then(|| middle as f64 / TICKS_PER_MINUTE as f64)
+    ticks.get(ticks.len() / 2).copied().filter(|middle| *middle != usize::MAX)
 }
 
 /// The test that knows.
@@ -138,6 +141,13 @@ impl Oracle {
         let all = multiples.flat_map(|m| [Alternative::Rare(TOLERANCE * m), Alternative::Frequent(m)]);
         let best = all.max_by(|a, b| a.growth(cell, rho).total_cmp(&b.growth(cell, rho)));
         Oracle { alternative: best.unwrap_or(Alternative::Rare(cell.ratio)), log: 0.0 }
+    }
+
+    /// The longest tick of which its expected time has enough.
+    fn tick_seconds(&self, cell: Cell) -> f64 {
+        let growth = self.alternative.growth(cell, super::world::SHARE) * cell.per_minute / 60.0;
+        let expected = -libm::log(ALPHA) / growth;
+        TICK_SECONDS.into_iter().find(|tick| tick * TICKS_MIN <= expected).unwrap_or(TICK_SECONDS[TICK_SECONDS.len() - 1])
     }
 
     pub(super) fn observe(&mut self, counted: &Counted, cell: Cell) {
