@@ -25,6 +25,8 @@ pub struct BreakerSettings {
     pub open_ms_max: u64,
     /// Good answers in a row that close it.
     pub probes: u32,
+    /// Failures in a row that open it, however few there are.
+    pub in_a_row: Option<u32>,
 }
 
 impl Default for BreakerSettings {
@@ -36,6 +38,7 @@ impl Default for BreakerSettings {
             open_ms: limits::BREAKER_OPEN_MS,
             open_ms_max: limits::BREAKER_OPEN_MS_MAX,
             probes: limits::BREAKER_PROBES,
+            in_a_row: None,
         }
     }
 }
@@ -89,6 +92,8 @@ pub struct Breaker {
     settings: BreakerSettings,
     state: State,
     window: VecDeque<Part>,
+    /// Failures since the last good answer.
+    row: u32,
     opened: u64,
 }
 
@@ -96,7 +101,7 @@ impl Breaker {
     /// Closed, with nothing seen.
     #[must_use]
     pub fn new(settings: BreakerSettings) -> Breaker {
-        Breaker { settings, state: State::Closed, window: VecDeque::new(), opened: 0 }
+        Breaker { settings, state: State::Closed, window: VecDeque::new(), row: 0, opened: 0 }
     }
 
     /// What it is now.
@@ -188,6 +193,10 @@ impl Breaker {
         }
         let sum = |of: fn(&Part) -> u64| self.window.iter().map(of).sum::<u64>();
         let (answers, failures) = (sum(|part| part.answers), sum(|part| part.failures));
+        self.row = if good { 0 } else { self.row.saturating_add(1) };
+        if self.settings.in_a_row.is_some_and(|most| self.row >= most) {
+            return self.open(now_ms, self.settings.open_ms);
+        }
         if !good && answers >= self.settings.requests_min && failures * 10_000 >= answers.saturating_mul(self.settings.failures_bp) {
             self.open(now_ms, self.settings.open_ms);
         }
@@ -195,6 +204,7 @@ impl Breaker {
 
     fn open(&mut self, now_ms: u64, for_ms: u64) {
         self.window.clear();
+        self.row = 0;
         self.opened += 1;
         self.state = State::Open { since_ms: now_ms, for_ms };
     }

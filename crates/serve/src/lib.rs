@@ -20,6 +20,7 @@ mod mirror;
 mod plan;
 mod pool;
 mod record;
+pub mod remote;
 mod task;
 mod work;
 pub mod worker;

@@ -108,3 +108,32 @@ pub const DRAIN_LINGER_MS: u64 = 1_000;
 pub const DRAIN_FINISH_MS: u64 = 30_000;
 /// What `retry-after` says, in seconds.
 pub const RETRY_AFTER_S: &str = "1";
+
+/// Servers of one upstream.
+pub const REPLICAS_MAX: usize = 64;
+/// Requests that one server answers at a time; further ones go to others, and where there is none are answered 429.
+pub const REPLICA_REQUESTS_MAX: usize = 256;
+/// Servers that one request is sent to at most, one after the other.
+pub const REPLICA_ATTEMPTS_MAX: usize = 3;
+/// Connections to one server that are kept open between requests.
+pub const REPLICA_CONNECTIONS_KEPT_MAX: usize = 64;
+/// Failures in a row after which a server is left out for a time.
+pub const REPLICA_FAILURES_IN_A_ROW: u32 = 5;
+/// Time to connect to a server, in milliseconds.
+pub const CONNECT_MS_MAX: u64 = 1_000;
+/// How often a server is asked whether it is there, in milliseconds.
+pub const PROBE_MS: u64 = 500;
+/// Time for the answer to that, in milliseconds.
+pub const PROBE_MS_MAX: u64 = 750;
+/// Probes missed in a row after which a server is left out.
+pub const PROBES_MISSED_MAX: u32 = 2;
+/// How often a server answers a golden request, in milliseconds.
+pub const GOLDEN_MS: u64 = 5_000;
+/// Time for the answer to that, in milliseconds.
+pub const GOLDEN_MS_MAX: u64 = 5_000;
+/// Of all requests of the last seconds, the share that may be asked once more, in basis points.
+pub const RETRY_BUDGET_BP: u64 = 2_000;
+/// Requests that may be asked once more besides, each second.
+pub const RETRIES_A_SECOND: u64 = 10;
+/// The seconds that this is counted over.
+pub const RETRY_WINDOW_S: u64 = 10;

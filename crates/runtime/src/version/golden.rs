@@ -141,6 +141,27 @@ impl Golden {
     }
 }
 
+impl GoldenRequest {
+    /// The first difference between the known answer and these outputs; none where there is none.
+    #[must_use]
+    pub fn differs(&self, outputs: &[Tensor]) -> Option<String> {
+        if let Some(known) = self.expect.score {
+            let got = outputs.iter().find(|tensor| tensor.name == super::SCORE).and_then(|tensor| tensor.data.number(0));
+            match got {
+                None => return Some("the version gives no score".to_owned()),
+                Some(got) if !near(got, known, self.tolerance) => return Some(format!("score is {got}, known is {known}")),
+                Some(_) => {}
+            }
+        }
+        self.expect.outputs.iter().find_map(|known| {
+            let Some(got) = outputs.iter().find(|tensor| tensor.name == known.name) else {
+                return Some(format!("output `{}` is missing", known.name));
+            };
+            tensor_differs(got, known, self.tolerance)
+        })
+    }
+}
+
 impl Version {
     /// The requests with this version's answers; a score that an author wrote stays and is checked.
     ///
@@ -150,7 +171,7 @@ impl Version {
         let mut recorded = golden.clone();
         for request in &mut recorded.requests {
             let outputs = self.infer(&self.golden_request(request)?)?.outputs;
-            if let Some(why) = differs(request, &outputs) {
+            if let Some(why) = request.differs(&outputs) {
                 return Err(self.unfit(&format!("record golden request `{}`: {why}", request.id)));
             }
             request.expect.outputs = outputs;
@@ -173,7 +194,7 @@ impl Version {
             let why = match answer {
                 Err(error) => Some(error.to_string()),
                 Ok(_) if request.expect == Expect::default() => Some("its answer was never recorded".to_owned()),
-                Ok(response) => differs(request, &response.outputs),
+                Ok(response) => request.differs(&response.outputs),
             };
             if let Some(why) = why {
                 report.misses.push(GoldenMiss { id: request.id.clone(), why });
@@ -193,24 +214,6 @@ impl Version {
             None => Ok(InferRequest { id, inputs: request.inputs.clone(), ..InferRequest::default() }),
         }
     }
-}
-
-/// The first difference between a known answer and the outputs.
-fn differs(request: &GoldenRequest, outputs: &[Tensor]) -> Option<String> {
-    if let Some(known) = request.expect.score {
-        let got = outputs.iter().find(|tensor| tensor.name == super::SCORE).and_then(|tensor| tensor.data.number(0));
-        match got {
-            None => return Some("the version gives no score".to_owned()),
-            Some(got) if !near(got, known, request.tolerance) => return Some(format!("score is {got}, known is {known}")),
-            Some(_) => {}
-        }
-    }
-    request.expect.outputs.iter().find_map(|known| {
-        let Some(got) = outputs.iter().find(|tensor| tensor.name == known.name) else {
-            return Some(format!("output `{}` is missing", known.name));
-        };
-        tensor_differs(got, known, request.tolerance)
-    })
 }
 
 fn tensor_differs(got: &Tensor, known: &Tensor, tolerance: Tolerance) -> Option<String> {

@@ -42,7 +42,7 @@ async fn said(said: Said, headers: &HeaderMap) -> Reply {
 }
 
 /// What a body of so many bytes is made of: JSON alone, unless the client says how much of it is.
-fn form(headers: &HeaderMap, bytes: usize) -> Result<Form, String> {
+pub fn form(headers: &HeaderMap, bytes: usize) -> Result<Form, String> {
     let Some(value) = headers.get(X_JSON_BYTES) else { return Ok(Form::Json) };
     let text = String::from_utf8_lossy(value.as_bytes());
     let said: i128 = text.trim().parse().map_err(|_| format!("unable to parse Inference-Header-Content-Length, got: {text}"))?;

@@ -2,6 +2,7 @@
 
 use crate::counts::Totals;
 use crate::gateway::Shared;
+use crate::remote::Server;
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 use tidegate_core::judge::LatencyHistogram;
@@ -38,6 +39,7 @@ pub fn text(shared: &Shared) -> String {
     requests(&mut page, &totals);
     latency(&mut page, &totals);
     workers(&mut page, shared);
+    servers(&mut page, shared);
     routes(&mut page, shared);
     let load = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
     let mirror = &shared.mirror.totals;
@@ -136,6 +138,32 @@ fn workers(page: &mut Page, shared: &Shared) {
     for slot in &slots {
         page.line("tidegate_breaker_diverted_total", &labels(&slot.spec.target), slot.diverted.load(Ordering::Relaxed));
     }
+}
+
+/// Servers of upstreams, each for each target that it answers for.
+fn servers(page: &mut Page, shared: &Shared) {
+    let mut rows: Vec<(String, Server)> = Vec::new();
+    for slot in shared.pool.all() {
+        let Some(remote) = slot.remote.get() else { continue };
+        for replica in &remote.replicas {
+            let (upstream, server) = (escaped(remote.upstream()), replica.connections.address().to_string());
+            let labels = format!("{},upstream=\"{upstream}\",server=\"{}\"", labels(&slot.spec.target), escaped(&server));
+            rows.push((labels, replica.told()));
+        }
+    }
+    let mut each = |name: &str, kind: &str, help: &str, of: fn(&Server) -> u64| {
+        page.head(name, kind, help);
+        for (labels, server) in &rows {
+            page.line(name, labels, of(server));
+        }
+    };
+    each("tidegate_server_well", "gauge", "1 while a server of an upstream is asked before others.", |s| u64::from(s.well));
+    each("tidegate_server_wrong", "gauge", "1 while it is left out because a golden answer was wrong.", |s| u64::from(s.wrong));
+    each("tidegate_server_in_flight", "gauge", "Requests that it answers now.", |s| s.in_flight);
+    each("tidegate_server_ejected_total", "counter", "Times that it was left out.", |s| s.ejected);
+    each("tidegate_server_answered_total", "counter", "Requests that it answered.", |s| s.answered);
+    each("tidegate_server_failed_total", "counter", "Requests that it failed or did not answer.", |s| s.failed);
+    each("tidegate_server_retried_total", "counter", "Requests that came because another server had not answered.", |s| s.retried);
 }
 
 fn routes(page: &mut Page, shared: &Shared) {

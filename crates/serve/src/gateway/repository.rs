@@ -56,7 +56,7 @@ fn lines(route: &PlanRoute, ready_only: bool) -> Vec<Value> {
 fn reason(route: &PlanRoute, version: &str) -> String {
     let state = route.of_version(version).map(|target| target.slot.state.borrow().clone());
     match state {
-        Some(TargetState::Restarting { why, .. } | TargetState::Failed { why }) => why,
+        Some(TargetState::Restarting { why, .. } | TargetState::Away { why } | TargetState::Failed { why }) => why,
         Some(TargetState::Draining | TargetState::Unloaded) => "it is being unloaded".to_owned(),
         Some(TargetState::Starting | TargetState::Ready) | None => "its worker is being started".to_owned(),
     }

@@ -20,8 +20,9 @@ use std::time::Duration;
 use tidegate_core::route::TargetId;
 use tokio::sync::mpsc;
 
-pub(crate) use slot::{NoAnswer, Slot};
+pub(crate) use slot::{NoAnswer, Slot, Way};
 pub use slot::{TargetSpec, TargetState};
+pub(crate) use supervise::{set, stopped};
 
 /// How workers are started and for how long they are borne with.
 #[derive(Clone, Debug)]
@@ -84,6 +85,13 @@ pub enum PoolEvent {
         /// Which.
         target: TargetId,
         /// How it ended.
+        why: String,
+    },
+    /// No server of its upstream is well; it is ready again when one is.
+    Away {
+        /// Which.
+        target: TargetId,
+        /// What they do instead.
         why: String,
     },
     /// It is gone.

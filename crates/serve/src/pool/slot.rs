@@ -4,10 +4,11 @@ use crate::breaker::{Admission, Breaker, BreakerSettings, BreakerState};
 use crate::clock;
 use crate::frame::{Answer, Body, Hello};
 use crate::pool::link::{Link, NotSent};
+use crate::remote::{Remote, Upstream};
 use arc_swap::ArcSwapOption;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tidegate_core::route::TargetId;
 use tokio::sync::{Notify, watch};
@@ -19,8 +20,19 @@ pub struct TargetSpec {
     pub target: TargetId,
     /// The model's name in the protocol.
     pub model: String,
-    /// Directory of the version: `model.onnx`, `transform.json`, `golden.json`.
+    /// Directory of the version: `model.onnx`, `transform.json`, `golden.json`; or `remote.json` and `golden.json`.
     pub dir: PathBuf,
+    /// Who answers, where no worker of ours does: the upstream that `remote.json` names.
+    pub upstream: Option<Upstream>,
+}
+
+/// The way to whoever answers.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// A worker of ours.
+    Worker(Arc<Link>),
+    /// Servers elsewhere.
+    Remote(Arc<Remote>),
 }
 
 /// Where a target stands.
@@ -36,6 +48,11 @@ pub enum TargetState {
         why: String,
         /// Deaths within the window of [`crate::limits::CRASHES_MAX`].
         deaths: usize,
+    },
+    /// No server of its upstream is well; it is ready again when one is.
+    Away {
+        /// What they do instead.
+        why: String,
     },
     /// It is not started again before it is unloaded and ensured anew.
     Failed {
@@ -70,7 +87,9 @@ pub enum NoAnswer {
 pub struct Slot {
     pub(crate) spec: TargetSpec,
     pub(crate) state: watch::Sender<TargetState>,
-    pub(crate) link: ArcSwapOption<Link>,
+    pub(crate) way: ArcSwapOption<Way>,
+    /// The servers of its upstream, where it has one, also while none of them is well.
+    pub(crate) remote: OnceLock<Arc<Remote>>,
     pub(crate) hello: ArcSwapOption<Hello>,
     pub(crate) ever_ready: AtomicBool,
     /// Whether the present route table needs it: then it is not unloaded.
@@ -104,7 +123,8 @@ impl Slot {
         Arc::new(Slot {
             spec,
             state: watch::Sender::new(TargetState::Starting),
-            link: ArcSwapOption::empty(),
+            way: ArcSwapOption::empty(),
+            remote: OnceLock::new(),
             hello: ArcSwapOption::empty(),
             ever_ready: AtomicBool::new(false),
             routed: AtomicBool::new(false),
@@ -119,9 +139,15 @@ impl Slot {
         })
     }
 
+    /// From now on it is asked this way.
+    pub fn begin(&self, way: Way) {
+        self.ever_ready.store(true, Ordering::SeqCst);
+        self.way.store(Some(Arc::new(way)));
+    }
+
     /// Whether it can be asked.
     pub fn ready(&self) -> bool {
-        self.link.load().is_some() && !self.draining.load(Ordering::SeqCst)
+        self.way.load().is_some() && !self.draining.load(Ordering::SeqCst)
     }
 
     fn breaker(&self) -> MutexGuard<'_, Breaker> {
@@ -165,7 +191,11 @@ impl Slot {
         if self.draining.load(Ordering::SeqCst) {
             return Err(NoAnswer::Draining);
         }
-        let Some(link) = self.link.load_full() else { return Err(NoAnswer::NotReady) };
+        let Some(way) = self.way.load_full() else { return Err(NoAnswer::NotReady) };
+        let link = match &*way {
+            Way::Worker(link) => link,
+            Way::Remote(remote) => return remote.ask(body, deadline).await,
+        };
         let ticket = link.ask(body).map_err(|why| match why {
             NotSent::Closed => NoAnswer::NotReady,
             NotSent::Full => NoAnswer::Full,

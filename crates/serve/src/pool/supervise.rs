@@ -4,14 +4,18 @@ use crate::clock;
 use crate::limits::{CRASH_WINDOW_MS, RESTART_MS_MAX};
 use crate::pool::link::Link;
 use crate::pool::process::Process;
-use crate::pool::{PoolEvent, PoolSettings, Slot, TargetState};
+use crate::pool::{PoolEvent, PoolSettings, Slot, TargetSpec, TargetState, Way};
+use crate::remote::{self, REMOTE_FILE, Remote, RemoteModel};
 use crate::task;
+use crate::worker::NO_GOLDEN;
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tidegate_runtime::Golden;
+use tidegate_runtime::oip::Answering;
 use tokio::sync::mpsc;
 
 /// How one run of a worker came to its end.
@@ -24,8 +28,48 @@ enum End {
     Died(String),
 }
 
-/// Runs a target until it is unloaded.
+/// Runs a target until it is unloaded, by a worker or by servers elsewhere.
 pub async fn supervise(slot: Arc<Slot>, settings: PoolSettings, events: mpsc::Sender<PoolEvent>) {
+    match elsewhere(&slot.spec) {
+        Ok(None) => work(slot, settings, events).await,
+        Ok(Some((remote, golden))) => {
+            let remote = Arc::clone(slot.remote.get_or_init(|| Arc::new(remote)));
+            remote::supervise(slot, remote, golden, settings, events).await;
+        }
+        Err(why) => {
+            let target = slot.spec.target.clone();
+            let tell = |event| drop(events.try_send(event));
+            fail(&slot, why, &tell).await;
+            slot.state.send_replace(TargetState::Unloaded);
+            tell(PoolEvent::Unloaded { target });
+        }
+    }
+}
+
+/// The servers and golden requests of a version that an upstream answers.
+fn elsewhere(spec: &TargetSpec) -> Result<Option<(Remote, Golden)>, String> {
+    let read = |name: &str| {
+        let path = spec.dir.join(name);
+        std::fs::read(&path).map_err(|error| format!("read {}: {error}", path.display()))
+    };
+    if !spec.dir.join(REMOTE_FILE).exists() {
+        return Ok(None);
+    }
+    let model = RemoteModel::parse(&read(REMOTE_FILE)?)?;
+    let Some(upstream) = spec.upstream.clone().filter(|u| u.name == model.upstream) else {
+        let name = &model.upstream;
+        return Err(format!("upstream {name} is not configured: write its addresses under `upstreams.{name}` of tidegate.yaml"));
+    };
+    if !spec.dir.join("golden.json").exists() {
+        return Err(NO_GOLDEN.to_owned());
+    }
+    let golden = Golden::parse(&read("golden.json")?)?;
+    let answering = Answering { model_name: spec.model.clone(), model_version: Some(spec.target.version.clone()) };
+    Ok(Some((Remote::new(upstream, model, answering)?, golden)))
+}
+
+/// Runs a worker until its target is unloaded.
+async fn work(slot: Arc<Slot>, settings: PoolSettings, events: mpsc::Sender<PoolEvent>) {
     let target = slot.spec.target.clone();
     let tell = |event| {
         if events.try_send(event).is_err() {
@@ -90,7 +134,7 @@ fn restart_ms(first_ms: u64, deaths: usize) -> u64 {
 }
 
 /// A target that drains keeps saying so.
-fn set(slot: &Slot, state: TargetState) {
+pub fn set(slot: &Slot, state: TargetState) {
     slot.state.send_modify(|now| {
         if *now != TargetState::Draining {
             *now = state;
@@ -98,7 +142,8 @@ fn set(slot: &Slot, state: TargetState) {
     });
 }
 
-async fn stopped(slot: &Slot) {
+/// Returns when the target is told to end.
+pub async fn stopped(slot: &Slot) {
     let mut stop = slot.stop.subscribe();
     // The sender lives in the slot that we hold: the channel cannot close.
     let _ = stop.wait_for(|s| *s).await;
@@ -118,7 +163,7 @@ async fn run(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEvent
     };
     slot.process.store(process.number(), Ordering::SeqCst);
     let end = live(slot, settings, &mut process, stream, tell).await;
-    slot.link.store(None);
+    slot.way.store(None);
     slot.process.store(0, Ordering::SeqCst);
     end
 }
@@ -157,12 +202,11 @@ async fn live(slot: &Arc<Slot>, settings: &PoolSettings, process: &mut Process, 
     }
     task::spawn(Arc::clone(&link).read(buffer));
     task::spawn(Arc::clone(&link).write());
-    slot.ever_ready.store(true, Ordering::SeqCst);
-    slot.link.store(Some(Arc::clone(&link)));
+    slot.begin(Way::Worker(Arc::clone(&link)));
     set(slot, TargetState::Ready);
     tell(PoolEvent::Ready { target: slot.spec.target.clone() });
     let end = watch(slot, settings, process, &link).await;
-    slot.link.store(None);
+    slot.way.store(None);
     link.end();
     end
 }

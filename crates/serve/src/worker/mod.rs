@@ -15,6 +15,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 pub use arguments::{ArgumentsError, WorkerArguments};
+pub(crate) use version::NO_GOLDEN;
 
 /// What a worker runs.
 pub trait Answerer {

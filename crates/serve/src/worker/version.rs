@@ -9,6 +9,8 @@ use tidegate_core::model::TensorSpec;
 use tidegate_runtime::oip::{self, Answering, OipError, Wanted};
 use tidegate_runtime::{GoldenReport, InferError, InferRequest, InferResponse, InputFault, Version};
 
+/// Why a version without golden requests never becomes ready.
+pub const NO_GOLDEN: &str = "it has no golden requests, so nothing shows that it answers right: record some with the version";
 /// Golden requests named in a message; further ones are counted.
 const MISSES_SHOWN_MAX: usize = 3;
 
@@ -43,7 +45,7 @@ fn why(report: &GoldenReport) -> String {
         return String::new();
     }
     if report.asked == 0 {
-        return "it has no golden requests, so nothing shows that it answers right: record some with the version".to_owned();
+        return NO_GOLDEN.to_owned();
     }
     let shown: Vec<String> = report.misses.iter().take(MISSES_SHOWN_MAX).map(|m| format!("`{}`: {}", m.id, m.why)).collect();
     let more = match report.misses.len().saturating_sub(MISSES_SHOWN_MAX) {

@@ -63,7 +63,7 @@ fn tensor(name: &str, value: i64) -> serde_json::Value {
 async fn a_real_model_is_served_and_a_wrong_golden_answer_keeps_it_out() {
     let Some(mut world) = real().await else { return };
     let dir = tempfile::tempdir().unwrap();
-    let spec = |target, dir| TargetSpec { target, model: "late".to_owned(), dir };
+    let spec = |target, dir| TargetSpec { target, model: "late".to_owned(), dir, upstream: None };
     world.pool.ensure(spec(stable(), version(&dir.path().join("1"), 3))).unwrap();
     let wrong = target("2", Role::Candidate);
     world.pool.ensure(spec(wrong.clone(), version(&dir.path().join("2"), 4))).unwrap();
@@ -128,7 +128,7 @@ async fn ask(client: &mut Client, model: &str, json_bytes: usize, body: Vec<u8>)
 async fn tensors_travel_as_bytes_and_are_recorded_as_ever() {
     let Some(mut world) = real().await else { return };
     let dir = tempfile::tempdir().unwrap();
-    let spec = TargetSpec { target: stable(), model: "late".to_owned(), dir: version(&dir.path().join("1"), 3) };
+    let spec = TargetSpec { target: stable(), model: "late".to_owned(), dir: version(&dir.path().join("1"), 3), upstream: None };
     world.pool.ensure(spec).unwrap();
     assert_eq!(world.pool.settled(&stable()).await, Some(TargetState::Ready));
     world.apply(route(&[(stable(), 10_000)], 0));
@@ -183,7 +183,12 @@ async fn half_precision_is_bytes_alone() {
     for (generation, datatype, element, one) in [(1, "FP16", 10, [0, 0x3c]), (2, "BF16", 16, [0x80, 0x3f])] {
         let target = target(datatype, Role::Stable);
         let golden = json!({ "datatype": datatype, "data": [1.0] });
-        let spec = TargetSpec { target: target.clone(), model: "late".to_owned(), dir: same(&dir.path().join(datatype), element, golden) };
+        let spec = TargetSpec {
+            target: target.clone(),
+            model: "late".to_owned(),
+            dir: same(&dir.path().join(datatype), element, golden),
+            upstream: None,
+        };
         world.pool.ensure(spec).unwrap();
         assert_eq!(world.pool.settled(&target).await, Some(TargetState::Ready), "{datatype}");
         world.apply(route(&[(target, 10_000)], 0));

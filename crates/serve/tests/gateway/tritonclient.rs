@@ -22,7 +22,7 @@ async fn flows(script: &str, expected: &[&str]) {
     let mut routes = Vec::new();
     for (model, dir) in [("simple", version(&dir.path().join("simple"), 3)), ("texts", same(&dir.path().join("texts"), STRING, golden))] {
         let target = TargetId::new(model, "1", Role::Stable);
-        world.pool.ensure(TargetSpec { target: target.clone(), model: model.to_owned(), dir }).unwrap();
+        world.pool.ensure(TargetSpec { target: target.clone(), model: model.to_owned(), dir, upstream: None }).unwrap();
         assert_eq!(world.pool.settled(&target).await, Some(TargetState::Ready), "{model}");
         routes.push(Route { service: model.to_owned(), model: model.to_owned(), ..route(&[(target, 10_000)], 0) });
     }

@@ -79,7 +79,7 @@ impl World {
     }
 
     pub fn spec(&self, target: &TargetId, mode: &str) -> TargetSpec {
-        TargetSpec { target: target.clone(), model: "late".to_owned(), dir: self.mode(target, mode) }
+        TargetSpec { target: target.clone(), model: "late".to_owned(), dir: self.mode(target, mode), upstream: None }
     }
 
     /// Loads targets and waits until they are ready.

@@ -121,10 +121,19 @@ fn told(cell: Cell) -> String {
 
 /// A row a cell, and the largest ratio.
 fn delay_table(delays: &[Delay]) -> Result<()> {
-    let minutes = |m: Option<f64>| m.map_or_else(|| "over a week".to_owned(), |m| if m < 1.0 { format!("{:.1} s", m * 60.0) } else { format!("{m:.1} min") });
+    let minutes = |m: Option<f64>| {
+        m.map_or_else(|| "over a week".to_owned(), |m| if m < 1.0 { format!("{:.1} s", m * 60.0) } else { format!("{m:.1} min") })
+    };
     let rows = delays.iter().map(|d| {
         let ratio = d.ratio().map_or_else(String::new, |r| format!("{r:.2}"));
-        vec![told(d.cell), format!("{} s", d.tick_seconds), minutes(d.oracle_minutes), minutes(d.one_minutes), ratio, minutes(d.four_minutes)]
+        vec![
+            told(d.cell),
+            format!("{} s", d.tick_seconds),
+            minutes(d.oracle_minutes),
+            minutes(d.one_minutes),
+            ratio,
+            minutes(d.four_minutes),
+        ]
     });
     let head = ["harmful, undisturbed", "tick", "oracle", "one guardrail", "ratio", "four"];
     show::line(&show::table(&head, rows.collect()))?;

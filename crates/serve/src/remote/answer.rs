@@ -1,0 +1,126 @@
+//! From an upstream's reply to an answer: whose doing it is, and what telemetry keeps of it.
+
+use super::connection::Reply;
+use super::model::RemoteScore;
+use crate::frame::{Answer, Body, Form, Outcome};
+use crate::gateway::form_of;
+use hyper::StatusCode;
+use serde::Deserialize;
+use std::borrow::Cow;
+use tidegate_core::model::TensorSpec;
+use tidegate_runtime::oip::{self, read_infer_request, read_infer_response};
+
+/// Longest answer of which the identifier, and the score where one is named, are read.
+const READ_BYTES_MAX: usize = 64 * 1024;
+/// Characters of an upstream's error that are passed on.
+const ERROR_CHARS_MAX: usize = 1_000;
+
+/// How a reply is meant.
+pub enum Meant {
+    /// As an answer of the version, good or not; the second: whether the server did well, none where that is not told by it.
+    Answer(Answer, Option<bool>),
+    /// The server has no room: another one may.
+    Busy,
+    /// The server failed: another one may answer; this is said where none does.
+    Failed(Answer),
+}
+
+/// Reads a reply to a request; `inputs` is what the model takes.
+pub fn read(asked: &Body, reply: Reply, inputs: &[TensorSpec], score: Option<&RemoteScore>) -> Meant {
+    match reply.status {
+        StatusCode::OK => good(reply, score),
+        StatusCode::TOO_MANY_REQUESTS => Meant::Busy,
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Meant::Failed(failed(&reply)),
+        // Servers of this protocol answer 500 to bodies that they cannot read: whose doing it is, the request itself says.
+        status if status.is_server_error() => match fault(asked, inputs) {
+            Some(why) => Meant::Answer(Answer::error(Outcome::ClientFault, &why), None),
+            None => Meant::Failed(failed(&reply)),
+        },
+        // The client asked for what is there; it is the upstream that lacks the model, or does not let us in.
+        StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED => {
+            Meant::Failed(failed(&reply))
+        }
+        status if status.is_client_error() => Meant::Answer(Answer::error(Outcome::ClientFault, &words(&reply)), None),
+        _ => Meant::Failed(failed(&reply)),
+    }
+}
+
+fn failed(reply: &Reply) -> Answer {
+    Answer::error(Outcome::Failed, &words(reply))
+}
+
+/// What an upstream says of an error.
+fn words(reply: &Reply) -> String {
+    #[derive(Deserialize)]
+    struct Said<'b> {
+        #[serde(borrow)]
+        error: Cow<'b, str>,
+    }
+    let said = serde_json::from_slice::<Said<'_>>(&reply.body).map(|said| said.error.chars().take(ERROR_CHARS_MAX).collect());
+    said.unwrap_or_else(|_| format!("the upstream answered {}", reply.status.as_u16()))
+}
+
+/// What is wrong with a request as such; none where nothing is.
+fn fault(asked: &Body, inputs: &[TensorSpec]) -> Option<String> {
+    let json_bytes = match asked.form {
+        Form::Grpc => return oip::grpc::read_request(&asked.bytes).err().map(|e| e.message),
+        Form::Mixed(json_bytes) => Some(json_bytes as usize),
+        Form::Json => None,
+    };
+    let (request, _) = match read_infer_request(oip::Body { bytes: &asked.bytes, json_bytes }, inputs) {
+        Ok(read) => read,
+        Err(error) => return Some(error.message),
+    };
+    inputs.iter().find_map(|spec| {
+        let Some(tensor) = request.inputs.iter().find(|t| t.name == spec.name) else {
+            return Some(format!("inference input '{}' is missing", spec.name));
+        };
+        let fits = tensor.shape.len() == spec.shape.len() && tensor.shape.iter().zip(&spec.shape).all(|(n, of)| *of < 0 || n == of);
+        let name = &spec.name;
+        match () {
+            () if tensor.datatype() != spec.datatype => {
+                Some(format!("inference input '{name}' is {}, the model takes {}", tensor.datatype(), spec.datatype))
+            }
+            () if !fits => Some(format!("inference input '{name}' has shape {:?}, the model takes {:?}", tensor.shape, spec.shape)),
+            () => None,
+        }
+    })
+}
+
+fn good(reply: Reply, score: Option<&RemoteScore>) -> Meant {
+    let form = match form_of(&reply.headers, reply.body.len()) {
+        Ok(form) => form,
+        Err(why) => return Meant::Failed(Answer::error(Outcome::Failed, &format!("the upstream's answer cannot be read: {why}"))),
+    };
+    let body = Body { bytes: reply.body, form };
+    let known = if body.bytes.len() <= READ_BYTES_MAX { seen(&body, score) } else { Seen::default() };
+    let answer = Answer { score: known.score, record_id: known.id, body, ..Answer::empty() };
+    Meant::Answer(answer, Some(true))
+}
+
+#[derive(Default)]
+struct Seen {
+    id: String,
+    score: Option<f64>,
+}
+
+/// The identifier, and the first row's score. An answer that cannot be read is the client's to see: it is passed on as it is.
+fn seen(body: &Body, score: Option<&RemoteScore>) -> Seen {
+    let json_bytes = match body.form {
+        Form::Mixed(json_bytes) => Some(json_bytes as usize),
+        Form::Json | Form::Grpc => None,
+    };
+    let Some(score) = score else {
+        #[derive(Deserialize)]
+        struct Head<'b> {
+            #[serde(default, borrow)]
+            id: Option<Cow<'b, str>>,
+        }
+        let json = body.bytes.get(..json_bytes.unwrap_or(body.bytes.len())).unwrap_or_default();
+        let id = serde_json::from_slice::<Head<'_>>(json).ok().and_then(|head| head.id).map(Cow::into_owned);
+        return Seen { id: id.unwrap_or_default(), score: None };
+    };
+    let Ok((_, response)) = read_infer_response(oip::Body { bytes: &body.bytes, json_bytes }) else { return Seen::default() };
+    let score = response.output(&score.output).and_then(|tensor| tensor.data.number(score.column));
+    Seen { id: response.id.unwrap_or_default(), score }
+}

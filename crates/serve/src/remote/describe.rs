@@ -1,0 +1,79 @@
+//! What an upstream says of a model before it is registered, and its answers to golden requests.
+
+use super::probe::Miss;
+use super::{Remote, RemoteModel, Upstream};
+use tidegate_runtime::Golden;
+use tidegate_runtime::oip::Answering;
+
+pub use super::probe::Described;
+
+/// A model of an upstream that cannot be taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DescribeError {
+    /// It cannot be spoken to as it is configured.
+    #[error("{0}")]
+    Configured(String),
+    /// No server told of the model.
+    #[error("ask upstream {upstream} for model {model}: {why}: start it, or name another in the model's file")]
+    Away {
+        /// The upstream.
+        upstream: String,
+        /// The model there.
+        model: String,
+        /// What the last server that was asked did.
+        why: String,
+    },
+    /// A golden request that cannot be recorded.
+    #[error("record golden request `{id}`: {why}")]
+    Golden {
+        /// The request.
+        id: String,
+        /// Why not.
+        why: String,
+    },
+}
+
+/// Asks the servers of an upstream in their order until one tells of the model; and records its answers to `golden`.
+///
+/// # Errors
+/// When none does, or a golden request is answered by an error, or otherwise than its author knows.
+pub async fn describe(
+    upstream: Upstream,
+    model: RemoteModel,
+    golden: Option<&Golden>,
+) -> Result<(Described, Option<Golden>), DescribeError> {
+    let answering = Answering { model_name: model.model.clone(), model_version: model.version.clone() };
+    let remote = Remote::new(upstream, model, answering).map_err(DescribeError::Configured)?;
+    let mut last = String::new();
+    for replica in &remote.replicas {
+        let found = match remote.is_there(replica).await {
+            Ok(()) => remote.described_by(replica).await,
+            Err(miss) => Err(miss),
+        };
+        match found {
+            Err(Miss::Away(why) | Miss::Wrong(why)) => last = why,
+            Ok(described) => {
+                let described = remote.described.get_or_init(|| described).clone();
+                let Some(golden) = golden else { return Ok((described, None)) };
+                let mut recorded = golden.clone();
+                for request in &mut recorded.requests {
+                    let unfit = |why: String| DescribeError::Golden { id: request.id.clone(), why };
+                    if request.record.is_some() {
+                        return Err(unfit("it is a record, and an upstream takes tensors: write `inputs`".to_owned()));
+                    }
+                    let outputs = match remote.golden_answer(replica, request).await {
+                        Ok(outputs) => outputs,
+                        Err(Miss::Away(why) | Miss::Wrong(why)) => return Err(unfit(why)),
+                    };
+                    if let Some(why) = request.differs(&outputs) {
+                        return Err(unfit(why));
+                    }
+                    request.expect.outputs = outputs;
+                }
+                return Ok((described, Some(recorded)));
+            }
+        }
+    }
+    let (upstream, model) = (remote.upstream.name.clone(), remote.model.model.clone());
+    Err(DescribeError::Away { upstream, model, why: last })
+}

@@ -1,0 +1,282 @@
+//! Versions that somebody else answers: a Triton, a KServe, another Tidegate, anything that speaks the Open Inference Protocol.
+//!
+//! The gateway passes bodies on as they came. Each server of the upstream is probed, and answers golden requests before it gets the
+//! first one of a user and from then on: one that goes away, fails too often or answers wrong is left out, and what it owed is asked
+//! once more elsewhere, within a budget. Not here: which version answers whom.
+
+mod answer;
+mod budget;
+mod choice;
+mod connection;
+mod describe;
+mod health;
+mod model;
+mod probe;
+mod replica;
+mod supervise;
+mod upstream;
+
+pub use describe::{DescribeError, Described, describe};
+pub use model::{REMOTE_FILE, RemoteModel, RemoteScore};
+pub(crate) use replica::{Replica, Server};
+pub(crate) use supervise::supervise;
+pub use upstream::{Address, Secret, Upstream};
+
+use crate::clock;
+use crate::frame::{Answer, Body, Form, Outcome};
+use crate::limits;
+use crate::pool::NoAnswer;
+use answer::Meant;
+use budget::Budget;
+use bytes::Bytes;
+use choice::{Nobody, Rules, View, choose};
+use connection::{Connections, Lost};
+use health::Health;
+use http_body_util::Full;
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
+use hyper::{Method, Request};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tidegate_runtime::InferRequest;
+use tidegate_runtime::oip::{self, Answering};
+use tokio::time::Instant;
+
+/// Length of the JSON of a body with tensors behind it.
+const JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-content-length");
+
+/// A version's servers.
+pub(crate) struct Remote {
+    upstream: Upstream,
+    model: RemoteModel,
+    /// As answers name it that are not passed on but written here.
+    answering: Answering,
+    path: String,
+    token: Option<HeaderValue>,
+    pub(crate) replicas: Vec<Replica>,
+    budget: Mutex<Budget>,
+    turn: AtomicUsize,
+    /// What the first server that was there said of the model.
+    described: OnceLock<Described>,
+}
+
+impl std::fmt::Debug for Remote {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remote").field("upstream", &self.upstream).field("model", &self.model).finish_non_exhaustive()
+    }
+}
+
+impl Remote {
+    /// The servers of `upstream`, none of which was looked at.
+    ///
+    /// # Errors
+    /// A sentence, when the upstream cannot be spoken to as it is configured.
+    pub fn new(upstream: Upstream, model: RemoteModel, answering: Answering) -> Result<Remote, String> {
+        let tls = connection::connector(&upstream)?;
+        let every = upstream.active.iter().map(|a| (a, false)).chain(upstream.standby.iter().map(|a| (a, true)));
+        let replica = |(address, standby): (&Address, bool)| {
+            let health = Health::new(upstream.breaker, limits::PROBES_MISSED_MAX);
+            Ok(Replica::new(Connections::new(address.clone(), tls.as_ref())?, standby, health))
+        };
+        let replicas = every.map(replica).collect::<Result<Vec<_>, String>>()?;
+        if !(1..=limits::REPLICAS_MAX).contains(&replicas.len()) {
+            return Err(format!("upstream {}: it has {} servers, 1 to {} are needed", upstream.name, replicas.len(), limits::REPLICAS_MAX));
+        }
+        let token = match &upstream.token {
+            None => None,
+            Some(secret) => {
+                let mut value = HeaderValue::try_from(format!("Bearer {}", secret.0))
+                    .map_err(|_| format!("upstream {}: its token holds characters that no header can", upstream.name))?;
+                value.set_sensitive(true);
+                Some(value)
+            }
+        };
+        let path = model.path();
+        let (budget, turn, described) = (Mutex::default(), AtomicUsize::new(0), OnceLock::new());
+        Ok(Remote { upstream, model, answering, path, token, replicas, budget, turn, described })
+    }
+
+    /// Name of the upstream.
+    pub fn upstream(&self) -> &str {
+        &self.upstream.name
+    }
+
+    /// Asks until `deadline` has passed: one server, and others where it does not answer and the budget allows.
+    pub async fn ask(&self, body: &Body, deadline: Duration) -> Result<Answer, NoAnswer> {
+        self.budget().asked(clock::steady_ms());
+        let until = tokio::time::Instant::now() + deadline;
+        let asked = match self.outgoing(body) {
+            Ok(asked) => asked,
+            Err(why) => return Ok(Answer::error(Outcome::ClientFault, &why)),
+        };
+        let answer = self.ask_all(asked.as_ref().unwrap_or(body), until).await?;
+        Ok(self.incoming(body, answer))
+    }
+
+    fn budget(&self) -> std::sync::MutexGuard<'_, Budget> {
+        self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask_all(&self, body: &Body, until: Instant) -> Result<Answer, NoAnswer> {
+        let mut tried: u64 = 0;
+        let mut last = Err(NoAnswer::NotReady);
+        for attempt in 0..limits::REPLICA_ATTEMPTS_MAX {
+            let at = match self.choose(tried) {
+                Ok(at) => at,
+                Err(Nobody::Full) if attempt == 0 => return Err(NoAnswer::Full),
+                Err(_) => return last,
+            };
+            if attempt > 0 && !self.budget().retry(clock::steady_ms()) {
+                return last;
+            }
+            let Some(replica) = self.replicas.get(at) else { return last };
+            tried |= 1 << at;
+            if attempt > 0 {
+                replica.counted.retried.fetch_add(1, Ordering::Relaxed);
+            }
+            last = match self.ask_one(replica, body, until).await {
+                One::Answer(answer) => return Ok(answer),
+                One::Late => return Err(NoAnswer::Late),
+                One::Busy => Err(NoAnswer::Full),
+                One::Failed(answer) => Ok(answer),
+                One::Gone => Err(NoAnswer::Died),
+            };
+        }
+        last
+    }
+
+    /// One server, once. Where the client goes away meanwhile, that says nothing of the server.
+    async fn ask_one(&self, replica: &Replica, body: &Body, until: Instant) -> One {
+        let under_way = replica.begin();
+        let Ok(reply) = tokio::time::timeout_at(until, replica.send(self.request(replica, body))).await else {
+            under_way.was(false);
+            return One::Late;
+        };
+        match reply {
+            // Taken out by a probe: that is known already.
+            None => One::Gone,
+            Some(Err(Lost::Long { .. })) => {
+                under_way.was(false);
+                One::Failed(Answer::error(Outcome::Failed, "the upstream's answer is longer than is passed on"))
+            }
+            Some(Err(lost)) => {
+                tracing::debug!(upstream = %self.upstream.name, %lost, "a server gave no answer");
+                under_way.was(false);
+                One::Gone
+            }
+            Some(Ok(reply)) => {
+                let inputs = self.described.get().map(|d| d.signature.inputs.as_slice()).unwrap_or_default();
+                match answer::read(body, reply, inputs, self.model.score.as_ref()) {
+                    Meant::Answer(answer, good) => {
+                        if let Some(good) = good {
+                            under_way.was(good);
+                        }
+                        One::Answer(answer)
+                    }
+                    Meant::Busy => One::Busy,
+                    Meant::Failed(answer) => {
+                        under_way.was(false);
+                        One::Failed(answer)
+                    }
+                }
+            }
+        }
+    }
+
+    fn choose(&self, tried: u64) -> Result<usize, Nobody> {
+        let now_ms = clock::steady_ms();
+        let mut views = [View::default(); limits::REPLICAS_MAX];
+        for ((at, replica), view) in self.replicas.iter().enumerate().zip(&mut views) {
+            let health = replica.health();
+            *view = View {
+                standby: replica.standby,
+                well: health.well(now_ms),
+                wrong: health.wrong() || *health.standing() == health::Standing::Unknown,
+                in_flight: replica.in_flight(),
+                tried: tried >> at & 1 == 1,
+            };
+        }
+        let views = views.get(..self.replicas.len()).unwrap_or_default();
+        let rules = Rules {
+            in_flight_max: self.upstream.in_flight_max,
+            panic_bp: usize::try_from(self.upstream.panic_bp).unwrap_or(usize::MAX),
+            burst: self.upstream.burst,
+        };
+        choose(views, rules, self.turn.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// A request to a server.
+    fn request(&self, replica: &Replica, body: &Body) -> Request<Full<Bytes>> {
+        let path = format!("{}/infer", self.path);
+        let mut request = self.bare(replica, Method::POST, &path, body.bytes.clone());
+        let headers = request.headers_mut();
+        match body.form {
+            Form::Mixed(json_bytes) => {
+                headers.insert(JSON_BYTES, HeaderValue::from(json_bytes));
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+            }
+            Form::Json | Form::Grpc => {
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            }
+        }
+        request
+    }
+
+    fn bare(&self, replica: &Replica, method: Method, path: &str, body: Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        // Our own paths are made of unreserved characters.
+        *request.uri_mut() = path.parse().unwrap_or_default();
+        if let Ok(host) = HeaderValue::try_from(replica.connections.address().authority()) {
+            request.headers_mut().insert(HOST, host);
+        }
+        if let Some(token) = &self.token {
+            request.headers_mut().insert(AUTHORIZATION, token.clone());
+        }
+        request
+    }
+
+    /// A body as it goes out: what came over gRPC is written for HTTP, everything else stays as it is.
+    fn outgoing(&self, body: &Body) -> Result<Option<Body>, String> {
+        if body.form != Form::Grpc {
+            return Ok(None);
+        }
+        let mut request = oip::grpc::read_request(&body.bytes).map_err(|e| e.message)?;
+        Ok(Some(self.written(&mut request)))
+    }
+
+    /// A request as this upstream reads it best.
+    fn written(&self, request: &mut InferRequest) -> Body {
+        if !self.described.get().is_some_and(|d| d.binary) {
+            return Body::json(oip::write_infer_request(request));
+        }
+        request.parameters.insert("binary_data_output".to_owned(), true.into());
+        let written = oip::write_infer_request_as_bytes(request);
+        let form = written.json_bytes.and_then(|n| u32::try_from(n).ok()).map_or(Form::Json, Form::Mixed);
+        Body { bytes: written.bytes.into(), form }
+    }
+
+    /// An answer in the form of its request.
+    fn incoming(&self, asked: &Body, answer: Answer) -> Answer {
+        if asked.form != Form::Grpc || answer.outcome != Outcome::Answered {
+            return answer;
+        }
+        let json_bytes = if let Form::Mixed(json_bytes) = answer.body.form { Some(json_bytes as usize) } else { None };
+        match oip::read_infer_response(oip::Body { bytes: &answer.body.bytes, json_bytes }) {
+            Ok((_, response)) => {
+                let bytes = oip::grpc::write_response(&self.answering, &response).into();
+                Answer { body: Body { bytes, form: Form::Grpc }, ..answer }
+            }
+            Err(error) => Answer::error(Outcome::Failed, &format!("the upstream's answer cannot be read: {}", error.message)),
+        }
+    }
+}
+
+/// What became of one attempt.
+enum One {
+    Answer(Answer),
+    Late,
+    Busy,
+    Failed(Answer),
+    Gone,
+}

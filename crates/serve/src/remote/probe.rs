@@ -1,0 +1,173 @@
+//! Looking at one server: whether it is there, what it says of the model, and whether it answers right.
+
+use super::connection::Reply;
+use super::{Remote, Replica};
+use crate::frame::Body;
+use crate::limits;
+use bytes::Bytes;
+use hyper::{Method, StatusCode};
+use serde::Deserialize;
+use std::time::Duration;
+use tidegate_core::model::{Datatype, Signature, TensorSpec};
+use tidegate_runtime::oip::{self, read_infer_response};
+use tidegate_runtime::{Golden, GoldenRequest, InferRequest, Tensor};
+
+/// What a server says of itself and the model.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Described {
+    /// The protocol's name of the platform.
+    pub platform: String,
+    /// Inputs and outputs.
+    pub signature: Signature,
+    /// Whether it takes and gives tensors as bytes.
+    pub binary: bool,
+}
+
+/// Why a look found no right server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Miss {
+    /// It gave no answer, or said that it is not ready.
+    Away(String),
+    /// It answered otherwise than it should.
+    Wrong(String),
+}
+
+impl Remote {
+    async fn get(&self, replica: &Replica, path: &str) -> Result<Reply, Miss> {
+        let within = Duration::from_millis(limits::PROBE_MS_MAX);
+        let asked = replica.connections.send(self.bare(replica, Method::GET, path, Bytes::new()));
+        match tokio::time::timeout(within, asked).await {
+            Ok(Ok(reply)) if reply.status == StatusCode::OK => Ok(reply),
+            Ok(Ok(reply)) => {
+                let address = replica.connections.address();
+                Err(Miss::Away(format!("{address} answers {} to GET {path}", reply.status.as_u16())))
+            }
+            Ok(Err(lost)) => Err(Miss::Away(lost.to_string())),
+            Err(_) => {
+                let address = replica.connections.address();
+                Err(Miss::Away(format!("{address} gave no answer to GET {path} within {} ms", limits::PROBE_MS_MAX)))
+            }
+        }
+    }
+
+    /// Whether the model is ready there.
+    pub async fn is_there(&self, replica: &Replica) -> Result<(), Miss> {
+        self.get(replica, &format!("{}/ready", self.path)).await.map(|_| ())
+    }
+
+    /// What a server says of the model.
+    pub async fn described_by(&self, replica: &Replica) -> Result<Described, Miss> {
+        #[derive(Deserialize)]
+        struct Server {
+            #[serde(default)]
+            extensions: Vec<String>,
+        }
+        #[derive(Deserialize)]
+        struct Model {
+            #[serde(default)]
+            platform: String,
+            #[serde(default)]
+            inputs: Vec<Spec>,
+            #[serde(default)]
+            outputs: Vec<Spec>,
+        }
+        let unread = |path: &str, why: &dyn std::fmt::Display| {
+            Miss::Away(format!("{}: the answer to GET {path} cannot be read: {why}", replica.connections.address()))
+        };
+        // Servers that tell nothing of themselves have no extensions.
+        let server = match self.get(replica, "/v2").await {
+            Ok(reply) => serde_json::from_slice::<Server>(&reply.body).map_or_else(|_| Vec::new(), |server| server.extensions),
+            Err(_) => Vec::new(),
+        };
+        let reply = self.get(replica, &self.path).await?;
+        let model: Model = serde_json::from_slice(&reply.body).map_err(|e| unread(&self.path, &e))?;
+        let specs = |all: Vec<Spec>| all.into_iter().map(Spec::read).collect::<Result<Vec<_>, String>>();
+        let inputs = specs(model.inputs).map_err(|e| unread(&self.path, &e))?;
+        let outputs = specs(model.outputs).map_err(|e| unread(&self.path, &e))?;
+        let binary = server.iter().any(|extension| extension == "binary_tensor_data");
+        Ok(Described { platform: model.platform, signature: Signature { inputs, outputs }, binary })
+    }
+
+    /// What a server answers to a golden request.
+    pub async fn golden_answer(&self, replica: &Replica, request: &GoldenRequest) -> Result<Vec<Tensor>, Miss> {
+        let mut asked = InferRequest { id: Some(request.id.clone()), inputs: request.inputs.clone(), ..InferRequest::default() };
+        let body: Body = self.written(&mut asked);
+        let within = Duration::from_millis(limits::GOLDEN_MS_MAX);
+        let address = replica.connections.address();
+        let reply = match tokio::time::timeout(within, replica.connections.send(self.request(replica, &body))).await {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(lost)) => return Err(Miss::Away(lost.to_string())),
+            Err(_) => {
+                let why = format!("{address} gave no answer to golden request `{}` within {} ms", request.id, limits::GOLDEN_MS_MAX);
+                return Err(Miss::Away(why));
+            }
+        };
+        match reply.status {
+            StatusCode::OK => {}
+            // It has no room, or is not there: nothing was answered.
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+                return Err(Miss::Away(format!("{address} answers {} to golden request `{}`", reply.status.as_u16(), request.id)));
+            }
+            status => {
+                return Err(Miss::Wrong(format!("{address} answers {} to golden request `{}`", status.as_u16(), request.id)));
+            }
+        }
+        let json_bytes = match crate::gateway::form_of(&reply.headers, reply.body.len()) {
+            Ok(crate::frame::Form::Mixed(n)) => Some(n as usize),
+            Ok(_) => None,
+            Err(why) => {
+                return Err(Miss::Wrong(format!("{address} answers golden request `{}` with what cannot be read: {why}", request.id)));
+            }
+        };
+        let read = read_infer_response(oip::Body { bytes: &reply.body, json_bytes });
+        let wrong = |e: oip::OipError| {
+            Miss::Wrong(format!("{address} answers golden request `{}` with what cannot be read: {}", request.id, e.message))
+        };
+        read.map(|(_, response)| response.outputs).map_err(wrong)
+    }
+
+    /// Whether a server answers a golden request as it should.
+    pub async fn is_right(&self, replica: &Replica, request: &GoldenRequest) -> Result<(), Miss> {
+        let outputs = self.golden_answer(replica, request).await?;
+        match request.differs(&outputs) {
+            None => Ok(()),
+            Some(why) => {
+                Err(Miss::Wrong(format!("{} answers golden request `{}` otherwise: {why}", replica.connections.address(), request.id)))
+            }
+        }
+    }
+
+    /// Whether a server is there, says what others said, and answers every golden request right.
+    pub async fn is_all_right(&self, replica: &Replica, golden: &Golden) -> Result<(), Miss> {
+        self.is_there(replica).await?;
+        let described = self.described_by(replica).await?;
+        let known = self.described.get_or_init(|| described.clone());
+        if known.signature != described.signature {
+            let address = replica.connections.address();
+            return Err(Miss::Wrong(format!("{address} has other inputs or outputs than another server of the upstream")));
+        }
+        for request in &golden.requests {
+            self.is_right(replica, request).await?;
+        }
+        Ok(())
+    }
+}
+
+#[derive(Deserialize)]
+struct Spec {
+    name: String,
+    datatype: String,
+    #[serde(default)]
+    shape: Vec<i64>,
+}
+
+impl Spec {
+    fn read(self) -> Result<TensorSpec, String> {
+        let Spec { name, datatype, shape } = self;
+        // Servers of Triton's configuration language say TYPE_FP32 and STRING where the protocol says FP32 and BYTES.
+        let word = datatype.trim_start_matches("TYPE_");
+        let word = if word == "STRING" { "BYTES" } else { word };
+        let datatype = Datatype::parse(word).ok_or_else(|| format!("`{name}` has datatype `{datatype}`, which the protocol lacks"))?;
+        Ok(TensorSpec { name, datatype, shape })
+    }
+}

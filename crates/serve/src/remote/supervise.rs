@@ -1,0 +1,142 @@
+//! Keeps one version's servers under watch: who is there, who answers right, and whether anybody does.
+
+use super::health::Standing;
+use super::probe::Miss;
+use super::{Remote, Replica};
+use crate::clock;
+use crate::frame::Hello;
+use crate::pool::{PoolEvent, PoolSettings, Slot, TargetState, Way, set, stopped};
+use futures::future::join_all;
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_runtime::Golden;
+use tokio::sync::{Notify, mpsc};
+
+/// Runs a version whose servers are elsewhere until it is unloaded.
+pub async fn supervise(slot: Arc<Slot>, remote: Arc<Remote>, golden: Golden, settings: PoolSettings, events: mpsc::Sender<PoolEvent>) {
+    let changed = Notify::new();
+    let watches = remote.replicas.iter().map(|replica| watch(&remote, replica, &golden, &changed));
+    tokio::select! {
+        () = stopped(&slot) => {}
+        _ = join_all(watches) => {}
+        () = decide(&slot, &remote, &settings, &events, &changed) => {}
+    }
+    slot.way.store(None);
+    slot.state.send_replace(TargetState::Unloaded);
+    tell(&events, PoolEvent::Unloaded { target: slot.spec.target.clone() });
+}
+
+fn tell(events: &mpsc::Sender<PoolEvent>, event: PoolEvent) {
+    if events.try_send(event).is_err() {
+        tracing::warn!("nobody reads pool events; the targets' states tell what happened");
+    }
+}
+
+/// Says of the version what its servers are together.
+async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings, events: &mpsc::Sender<PoolEvent>, changed: &Notify) {
+    let target = &slot.spec.target;
+    let since = clock::steady_ms();
+    loop {
+        let standings: Vec<Standing> = remote.replicas.iter().map(|r| r.health().standing().clone()).collect();
+        let state = slot.state.borrow().clone();
+        if standings.contains(&Standing::Well) {
+            if state != TargetState::Ready {
+                slot.hello.store(remote.described.get().map(|d| {
+                    let (inputs, outputs) = (d.signature.inputs.clone(), d.signature.outputs.clone());
+                    Arc::new(Hello { ready: true, why: String::new(), platform: d.platform.clone(), inputs, outputs })
+                }));
+                slot.begin(Way::Remote(Arc::clone(remote)));
+                set(slot, TargetState::Ready);
+                tell(events, PoolEvent::Ready { target: target.clone() });
+            }
+        } else if state == TargetState::Ready {
+            let why = format!("no server of upstream {} is well: {}", remote.upstream(), told(&standings));
+            slot.way.store(None);
+            tracing::warn!(%target, %why, "nobody answers for a version");
+            set(slot, TargetState::Away { why: why.clone() });
+            tell(events, PoolEvent::Away { target: target.clone(), why });
+        } else if state == TargetState::Starting {
+            let wrong = !standings.iter().any(|s| matches!(s, Standing::Unknown | Standing::Away(_)));
+            let late = clock::steady_ms().saturating_sub(since) >= settings.start_ms_max;
+            if wrong || late {
+                let why = told(&standings);
+                set(slot, TargetState::Failed { why: why.clone() });
+                tell(events, PoolEvent::Failed { target: target.clone(), why });
+            }
+        }
+        // Woken by any change; the time is for a start that nothing changes in.
+        let _ = tokio::time::timeout(Duration::from_millis(LOOK_MS), changed.notified()).await;
+    }
+}
+
+/// How often the version is looked at where nothing changes, in milliseconds.
+const LOOK_MS: u64 = 500;
+/// Servers whose trouble is told; of further ones it is alike.
+const TOLD_MAX: usize = 3;
+
+fn told(standings: &[Standing]) -> String {
+    let whys = standings.iter().map(|standing| match standing {
+        Standing::Away(why) | Standing::Wrong(why) => why.clone(),
+        Standing::Unknown => "one was not reached yet".to_owned(),
+        Standing::Well => "one is well".to_owned(),
+    });
+    whys.take(TOLD_MAX).collect::<Vec<_>>().join("; ")
+}
+
+/// Watches one server, for ever.
+async fn watch(remote: &Remote, replica: &Replica, golden: &Golden, changed: &Notify) {
+    let every = Duration::from_millis(remote.upstream.probe_every_ms);
+    let golden_every_ms = remote.upstream.golden_every_ms;
+    let mut golden_at = 0;
+    let mut turn = 0_usize;
+    loop {
+        let before = replica.health().standing().clone();
+        let was_well = before == Standing::Well;
+        let due = clock::steady_ms() >= golden_at;
+        let found = match was_well {
+            false => remote.is_all_right(replica, golden).await,
+            true if due => {
+                // One golden request at a time: each has its turn, and none of them costs what all would.
+                turn = (turn + 1) % golden.requests.len().max(1);
+                match golden.requests.get(turn) {
+                    Some(request) => remote.is_right(replica, request).await,
+                    None => Ok(()),
+                }
+            }
+            true => remote.is_there(replica).await,
+        };
+        if due || !was_well {
+            golden_at = clock::steady_ms().saturating_add(golden_every_ms);
+        }
+        let out = {
+            let mut health = replica.health();
+            match &found {
+                Ok(()) if was_well => {
+                    health.there();
+                    false
+                }
+                Ok(()) => {
+                    health.right();
+                    false
+                }
+                Err(Miss::Away(why)) => health.miss(why),
+                Err(Miss::Wrong(why)) => health.answered_wrong(why),
+            }
+        };
+        if out {
+            let why = match &found {
+                Err(Miss::Away(why) | Miss::Wrong(why)) => why.as_str(),
+                Ok(()) => "",
+            };
+            tracing::warn!(upstream = remote.upstream(), %why, "a server is left out");
+            replica.leave();
+        }
+        if *replica.health().standing() != before {
+            changed.notify_one();
+        }
+        // One that was well and was missed is looked at again at once.
+        if found.is_ok() || !was_well || out {
+            tokio::time::sleep(every).await;
+        }
+    }
+}
