@@ -108,5 +108,7 @@ mod train_fit;
 mod train_order;
 #[path = "cli/up.rs"]
 mod up;
+#[path = "cli/upstreams.rs"]
+mod upstreams;
 #[path = "cli/world.rs"]
 mod world;

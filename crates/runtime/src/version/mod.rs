@@ -85,6 +85,11 @@ impl Version {
     /// # Errors
     /// As [`Version::open`].
     pub fn open_with(directory: &Path, sessions: NonZero<usize>) -> Result<Version, RuntimeError> {
+        let elsewhere = directory.join("remote.json");
+        if elsewhere.exists() {
+            let what = "an upstream answers it: what is computed from the model itself, as scores of reference rows and times, is not to be had here";
+            return Err(RuntimeError::VersionUnfit { path: elsewhere, what: what.to_owned() });
+        }
         let model = Model::load_with(&directory.join("model.onnx"), sessions)?;
         let path = directory.join("transform.json");
         let transform = match read_optional(&path)? {

@@ -42,6 +42,7 @@ mod train;
 mod train_order;
 pub mod trainer;
 mod training;
+pub mod upstreams;
 pub mod versions;
 pub mod views;
 pub mod watchman;

@@ -55,9 +55,10 @@ impl Judge<'_> {
         let Offered { lineage, metrics } = offered;
         let version = {
             let (root, name, model) = (root.clone(), name.to_owned(), model.clone());
+            let config = self.opened.config.clone();
             let (control, blobs) = (self.control.clone(), self.blobs.clone());
             let work = move || {
-                let offer = register::Offer { root: &root, name: &name, model: &model, lineage, metrics };
+                let offer = register::Offer { root: &root, name: &name, model: &model, config: &config, lineage, metrics };
                 register::register(&offer, &control, &blobs)
             };
             tokio::task::spawn_blocking(work).await??

@@ -8,6 +8,7 @@ use super::drivers::{Asked, Driven, Drivers};
 use super::events::{Bus, Happening};
 use super::notifier::takes_pages;
 use super::routing::{route_of, route_role};
+use super::upstreams::Upstreams;
 use super::versions;
 use crate::clock;
 use anyhow::{Context as _, Result, anyhow};
@@ -24,6 +25,7 @@ use tidegate_store::FsBlobs;
 use tidegate_wire::config::Workspace;
 
 mod lost;
+mod restore;
 
 pub use super::routing::endpoint_model;
 
@@ -48,6 +50,7 @@ struct Inner {
     evidence: PathBuf,
     config: Workspace,
     drivers: Drivers,
+    upstreams: Upstreams,
     bus: Bus,
     /// The standing table, and of each service the rollout and generation that it stands by.
     table: Mutex<(RouteTable, Fences)>,
@@ -68,6 +71,7 @@ pub struct Parts {
     pub evidence: PathBuf,
     pub config: Workspace,
     pub drivers: Drivers,
+    pub upstreams: Upstreams,
     pub bus: Bus,
 }
 
@@ -78,7 +82,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Plane {
     /// A plane with nothing routed.
     pub fn new(parts: Parts) -> Plane {
-        let Parts { control, gateway, blobs, versions, evidence, config, drivers, bus } = parts;
+        let Parts { control, gateway, blobs, versions, evidence, config, drivers, upstreams, bus } = parts;
         let pool = gateway.pool().clone();
         let table = Mutex::new((gateway.table(), BTreeMap::new()));
         Plane(Arc::new(Inner {
@@ -90,6 +94,7 @@ impl Plane {
             evidence,
             config,
             drivers,
+            upstreams,
             bus,
             table,
             lots: Mutex::default(),
@@ -345,7 +350,9 @@ impl Plane {
     }
 
     async fn ready(&self, target: &TargetId, dir: PathBuf) -> Result<bool> {
-        self.0.pool.ensure(TargetSpec { target: target.clone(), model: endpoint_model(&self.0.config, &target.service), dir })?;
+        let upstream = versions::upstream(&dir)?.and_then(|name| self.0.upstreams.get(&name).cloned());
+        let model = endpoint_model(&self.0.config, &target.service);
+        self.0.pool.ensure(TargetSpec { target: target.clone(), model, dir, upstream })?;
         match self.0.pool.settled(target).await {
             Some(TargetState::Ready) => Ok(true),
             Some(TargetState::Failed { why }) => {
@@ -449,49 +456,5 @@ impl Plane {
                 });
             }
         }
-    }
-
-    /// After a start: brings back the workers and routes that each service stands on.
-    ///
-    /// # Errors
-    /// When the journal cannot be read.
-    pub async fn restore(&self) -> Result<()> {
-        let ids = self.0.control.call(|driver| driver.rollouts()).await??;
-        let mut services: BTreeMap<String, Vec<RolloutId>> = BTreeMap::new();
-        for id in ids {
-            services.entry(id.service.clone()).or_default().push(id);
-        }
-        for ids in services.into_iter().filter(|(service, _)| self.driven(service).is_none()).map(|(_, ids)| ids) {
-            // A newest rollout that has moved no traffic yet leaves the route of the one before it.
-            for id in ids.into_iter().rev() {
-                let state = self.state(&id).await?;
-                if let Some(open) = state.rollout()
-                    && self.restore_one(&id, open).await
-                {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Loads what a rollout believes ready or routed, and puts its split in force; whether it has one.
-    async fn restore_one(&self, id: &RolloutId, open: &Rollout) -> bool {
-        let applied = open.traffic.filter(|t| t.applied.is_some());
-        for role in Role::ALL.into_iter().filter(|r| open.workers.ready(*r) || applied.is_some_and(|t| t.traffic.reaches(*r))) {
-            let Some(version) = open.version_of(role) else { continue };
-            if let Err(error) = self.load(id, role, version).await {
-                self.0.bus.trouble(&format!("{id}: load version {version} as {role} again: {error:#}"));
-                let target = TargetId::new(&id.service, version, route_role(role));
-                if let Err(error) = self.lost(&target, &format!("{error:#}")).await {
-                    self.0.bus.trouble(&format!("{id}: {error:#}"));
-                }
-            }
-        }
-        let Some(wanted) = applied else { return false };
-        if let Err(error) = self.apply(open, wanted.traffic, wanted.generation) {
-            self.0.bus.trouble(&format!("{id}: put the split in force again: {error:#}"));
-        }
-        true
     }
 }

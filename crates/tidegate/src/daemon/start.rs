@@ -12,7 +12,7 @@ use super::standby::{self, Seat};
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{ab, api, deployments, duty, notifier, passage, telemetry, train};
+use super::{ab, api, deployments, duty, notifier, passage, telemetry, train, upstreams};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -110,6 +110,17 @@ pub fn runtime(env: Option<&Env>) -> Result<PathBuf> {
     Ok(library)
 }
 
+/// The same, and an empty path where there is none and others run every model: a version that needs it will say so.
+///
+/// # Errors
+/// As [`runtime`].
+pub fn runtime_if_needed(opened: &Opened, env: Option<&Env>) -> Result<PathBuf> {
+    match runtime(env) {
+        Err(_) if upstreams::answer_all(&opened.config, &opened.places.root) => Ok(PathBuf::new()),
+        found => found,
+    }
+}
+
 /// Starts everything but the loop.
 ///
 /// # Errors
@@ -139,6 +150,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         evidence: places.evidence(),
         config: opened.config.clone(),
         drivers: Drivers::new(&opened.config, &places.root, &places.drivers()),
+        upstreams: upstreams::all(&opened.config, &places.root)?,
         bus: bus.clone(),
     });
     let (ticks, opened) = (Ticks::default(), Arc::new(opened));
@@ -212,7 +224,7 @@ async fn environment_and_library(opened: Opened, bus: Bus) -> Result<(Option<Env
     bus.progress("looking for the Python environment");
     tokio::task::spawn_blocking(move || {
         let env = environment(&opened, &bus)?;
-        let library = runtime(env.as_ref())?;
+        let library = runtime_if_needed(&opened, env.as_ref())?;
         Ok((env, library))
     })
     .await?

@@ -4,9 +4,10 @@ use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 use tidegate_core::model::ModelVersion;
 use tidegate_port::Blobs as _;
+use tidegate_serve::remote::{REMOTE_FILE, RemoteModel};
 use tidegate_store::FsBlobs;
 
-/// The model file's name.
+/// The model file's name, where a worker of ours runs it.
 pub const MODEL: &str = "model.onnx";
 /// The transform's name.
 pub const TRANSFORM: &str = "transform.json";
@@ -26,12 +27,14 @@ pub fn directory(versions: &Path, blobs: &FsBlobs, version: &ModelVersion) -> Re
     std::fs::create_dir_all(&parent).with_context(|| format!("create {}", parent.display()))?;
     // Put together beside its place, then moved there: a worker never sees half a version.
     let making = tempfile_in(&parent, &version.version)?;
-    let mut files = vec![(MODEL, Some(&version.artifact))];
-    files.extend([(TRANSFORM, version.transform.as_ref()), (GOLDEN, version.golden.as_ref())]);
-    for (name, digest) in files {
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(making.join(name), bytes).with_context(|| format!("write {}", making.join(name).display()))
+    };
+    let artifact = blobs.get(&version.artifact)?;
+    write(if RemoteModel::is_one(&artifact) { REMOTE_FILE } else { MODEL }, &artifact)?;
+    for (name, digest) in [(TRANSFORM, version.transform.as_ref()), (GOLDEN, version.golden.as_ref())] {
         if let Some(digest) = digest {
-            let bytes = blobs.get(digest)?;
-            std::fs::write(making.join(name), bytes).with_context(|| format!("write {}", making.join(name).display()))?;
+            write(name, &blobs.get(digest)?)?;
         }
     }
     match std::fs::rename(&making, &dir) {
@@ -43,6 +46,19 @@ pub fn directory(versions: &Path, blobs: &FsBlobs, version: &ModelVersion) -> Re
         }
         Err(e) => Err(e).with_context(|| format!("move {} into place", dir.display())),
     }
+}
+
+/// Name of the upstream that answers for the version of a directory; none where a worker of ours does.
+///
+/// # Errors
+/// When the file that says so cannot be read.
+pub fn upstream(dir: &Path) -> Result<Option<String>> {
+    let path = dir.join(REMOTE_FILE);
+    if !path.exists() {
+        return Ok(None);
+    }
+    let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    Ok(Some(RemoteModel::parse(&bytes).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?.upstream))
 }
 
 fn tempfile_in(parent: &Path, version: &str) -> Result<PathBuf> {

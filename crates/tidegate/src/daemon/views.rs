@@ -258,6 +258,7 @@ fn state_words(state: &tidegate_serve::TargetState) -> String {
         S::Starting => "starting".to_owned(),
         S::Ready => "ready".to_owned(),
         S::Restarting { why, .. } => format!("starting again: {why}"),
+        S::Away { why } => format!("nobody answers for it: {why}"),
         S::Failed { why } => format!("failed: {why}"),
         S::Draining => "draining".to_owned(),
         S::Unloaded => "gone".to_owned(),

@@ -155,7 +155,7 @@ impl Workshop {
         let (lineage, metrics) = (built.lineage(change.name), built.metrics());
         let shop = self.clone();
         tokio::task::spawn_blocking(move || {
-            let offer = register::Offer { root: &root, name: &name, model: &model, lineage, metrics };
+            let offer = register::Offer { root: &root, name: &name, model: &model, config: &shop.opened.config, lineage, metrics };
             let version = register::register(&offer, &shop.control, &shop.blobs)?;
             shop.bus.done(format!("  registered version {}: {}", version.version, version.artifact.short()));
             Ok(version)

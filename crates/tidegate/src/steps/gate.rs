@@ -43,7 +43,6 @@ pub struct Gating<'a> {
 /// # Errors
 /// When a store fails. Evidence that is missing is a gate's answer, not an error.
 pub async fn judge(gating: &Gating<'_>) -> Result<GateReport> {
-    let candidate = open(gating, gating.version).await?;
     let rows = match &gating.model.evaluation {
         None => Err("`models.NAME.evaluation` names no file of rows".to_owned()),
         Some(evaluation) => read_rows(gating, evaluation).await.map_err(|e| format!("{e:#}")),
@@ -57,7 +56,7 @@ pub async fn judge(gating: &Gating<'_>) -> Result<GateReport> {
         }
     }
     let wants_latency = gating.model.gates.iter().any(|g| matches!(g.kind, GateKind::Latency { .. }));
-    let latencies_us = if wants_latency { time(candidate.clone()).await? } else { vec![] };
+    let latencies_us = if wants_latency { time(open(gating, gating.version).await?).await? } else { vec![] };
     let evidence = Evidence {
         metrics: gating.version.metrics.clone(),
         rows: rows.map(|(rows, _)| rows),

@@ -2,17 +2,19 @@
 
 use crate::clock;
 use crate::daemon::control::Control;
+use crate::daemon::upstreams;
 use crate::exit::{self, failure};
 use crate::workspace::read_text;
 use anyhow::{Context as _, Result};
 use std::path::Path;
 use tidegate_core::id::Digest;
 use tidegate_core::machine::Machine as _;
-use tidegate_core::model::{Command, Declared, FIELDS_MAX, Field, Interface, Lineage, ModelVersion, Models};
+use tidegate_core::model::{Command, Declared, FIELDS_MAX, Field, Interface, Lineage, ModelVersion, Models, Signature};
 use tidegate_port::Blobs as _;
 use tidegate_runtime::{Golden, Version};
+use tidegate_serve::remote::{RemoteModel, describe};
 use tidegate_store::FsBlobs;
-use tidegate_wire::config::{Model, Written};
+use tidegate_wire::config::{Model, Workspace, Written};
 use tidegate_wire::contract::SuiteOptions;
 
 /// What a work tree offers for registration.
@@ -23,6 +25,8 @@ pub struct Offer<'a> {
     pub name: &'a str,
     /// The model as configured.
     pub model: &'a Model,
+    /// The whole configuration: an upstream may answer for the version.
+    pub config: &'a Workspace,
     /// Where it comes from.
     pub lineage: Lineage,
     /// Metrics that the pipeline wrote.
@@ -48,6 +52,8 @@ pub fn register(offer: &Offer<'_>, control: &Control, blobs: &FsBlobs) -> Result
         return Err(failure(exit::NOT_FOUND, message));
     }
     let bytes = std::fs::read(&artifact_path).with_context(|| format!("read {}", artifact_path.display()))?;
+    let remote = elsewhere(offer, &bytes)?;
+    let bytes = remote.as_ref().map_or(bytes, |model| model.to_json().into_bytes());
     let artifact = Digest::of(&bytes);
     let transform = offer.model.transform.as_deref().map(|file| transform_json(offer.root, file)).transpose()?;
     let state = control.state_blocking::<Models>(stream(offer.name))?;
@@ -60,10 +66,9 @@ pub fn register(offer: &Offer<'_>, control: &Control, blobs: &FsBlobs) -> Result
     if let Some(known) = same {
         return Ok(known.clone());
     }
-    let trial = Trial::make(&artifact_path, transform.as_deref())?;
-    let golden = match &offer.model.golden {
-        Some(file) => Some(golden_json(offer.root, file, &trial.version)?),
-        None => None,
+    let (signature, golden) = match remote {
+        Some(remote) => described(offer, remote)?,
+        None => tried(offer, &artifact_path, transform.as_deref())?,
     };
     blobs.put(&bytes)?;
     let put = |text: &Option<String>| text.as_ref().map(|t| blobs.put(t.as_bytes())).transpose();
@@ -78,7 +83,7 @@ pub fn register(offer: &Offer<'_>, control: &Control, blobs: &FsBlobs) -> Result
         transform: put(&transform)?,
         golden: put(&golden)?,
         profile,
-        signature: trial.version.signature().clone(),
+        signature,
         interface,
         metrics: offer.metrics.clone(),
         lineage: offer.lineage.clone(),
@@ -127,11 +132,47 @@ fn transform_json(root: &Path, file: &str) -> Result<String> {
     transform.to_json().map_err(|e| failure(exit::USAGE, format!("{file}: {e}")))
 }
 
-fn golden_json(root: &Path, file: &str, version: &Version) -> Result<String> {
+fn golden_of(root: &Path, file: &str) -> Result<Golden> {
     let bytes = std::fs::read(root.join(file)).with_context(|| format!("read the golden requests {file}"))?;
-    let golden = Golden::parse(&bytes).map_err(|e| failure(exit::USAGE, format!("{file}: {e}")))?;
-    let recorded = version.record_golden(&golden).with_context(|| format!("answer the golden requests {file}"))?;
+    Golden::parse(&bytes).map_err(|e| failure(exit::USAGE, format!("{file}: {e}")))
+}
+
+fn golden_json(file: &str, recorded: &Golden) -> Result<String> {
     recorded.to_json().map_err(|e| failure(exit::USAGE, format!("{file}: {e}")))
+}
+
+/// What a model's file says of who answers, where it is not the model itself.
+fn elsewhere(offer: &Offer<'_>, bytes: &[u8]) -> Result<Option<RemoteModel>> {
+    if !RemoteModel::is_one(bytes) {
+        return Ok(None);
+    }
+    let unfit = |why: &str| failure(exit::USAGE, format!("register {}: {}: {why}", offer.name, offer.model.artifact));
+    if offer.model.transform.is_some() {
+        return Err(unfit("an upstream answers it, which takes the model's own tensors: leave `transform` out"));
+    }
+    RemoteModel::parse(bytes).map(Some).map_err(|why| unfit(&why))
+}
+
+/// Signature and golden answers of a version that an upstream answers.
+fn described(offer: &Offer<'_>, remote: RemoteModel) -> Result<(Signature, Option<String>)> {
+    let upstream = upstreams::named(offer.config, offer.root, &remote.upstream)?;
+    let golden = offer.model.golden.as_deref().map(|file| Ok::<_, anyhow::Error>((file, golden_of(offer.root, file)?))).transpose()?;
+    let asked = describe(upstream, remote, golden.as_ref().map(|(_, golden)| golden));
+    let (described, recorded) = tokio::runtime::Handle::current().block_on(asked).with_context(|| format!("register {}", offer.name))?;
+    let json = golden.zip(recorded).map(|((file, _), recorded)| golden_json(file, &recorded)).transpose()?;
+    Ok((described.signature, json))
+}
+
+/// Signature and golden answers of a version whose file is here.
+fn tried(offer: &Offer<'_>, artifact: &Path, transform: Option<&str>) -> Result<(Signature, Option<String>)> {
+    let trial = Trial::make(artifact, transform)?;
+    let record = |file: &String| {
+        let recorded =
+            trial.version.record_golden(&golden_of(offer.root, file)?).with_context(|| format!("answer the golden requests {file}"))?;
+        golden_json(file, &recorded)
+    };
+    let golden = offer.model.golden.as_ref().map(record).transpose()?;
+    Ok((trial.version.signature().clone(), golden))
 }
 
 /// A version laid out in a folder of its own, to be asked before it is registered.

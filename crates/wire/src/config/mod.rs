@@ -31,6 +31,7 @@ mod table;
 mod trains;
 mod types;
 pub mod unit;
+mod upstreams;
 
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ pub use types::{
     AT, BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective,
     Passage, Pipeline, PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
 };
+pub use upstreams::Upstream;
 
 use crate::yaml::{self, Node, Value};
 use shape::Shape;

@@ -18,6 +18,7 @@ use super::types::{
     PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
 };
 use super::unit;
+use super::upstreams::upstream;
 use crate::sources::{MetricSource, PROMETHEUS_TOKEN};
 use crate::yaml::Node;
 use indexmap::IndexMap;
@@ -121,6 +122,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         duty: file.at("duty").named(|_, v| duty(v)),
         deployments: file.at("deployments").named(|_, v| deployment(v)),
         stores: stores(file),
+        upstreams: file.at("upstreams").named(|_, v| upstream(v)),
         gateway: listen(file.at("gateway")),
         server_name: file.at("gateway").owned("server_name"),
         console: listen(file.at("console")),

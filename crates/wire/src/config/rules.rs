@@ -65,6 +65,7 @@ impl Check<'_> {
         }
         self.driven_trainings();
         self.stores();
+        self.upstreams();
         self.environments();
         self.endpoints();
         self.addresses();

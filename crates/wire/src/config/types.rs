@@ -7,6 +7,7 @@ use super::duty::Duty;
 use super::origin::Origins;
 use super::stores::Stores;
 use super::trains::{Interfaces, NamedTrain};
+use super::upstreams::Upstream;
 use crate::sources::MetricSource;
 use crate::yaml::Node;
 use indexmap::IndexMap;
@@ -68,6 +69,8 @@ pub struct Workspace {
     pub deployments: IndexMap<String, Deployment>,
     /// Where the journal lies, and what replicas share.
     pub stores: Stores,
+    /// Servers elsewhere that answer for versions.
+    pub upstreams: IndexMap<String, Upstream>,
     /// Address of the gateway.
     pub gateway: SocketAddr,
     /// What the gateway calls itself.

@@ -18,6 +18,10 @@ impl Plane {
                     self.0.bus.trouble(&format!("the worker of {target} died and is started again: {why}"));
                     continue;
                 }
+                PoolEvent::Away { target, why } => {
+                    self.0.bus.trouble(&format!("nobody answers for {target}: {why}"));
+                    continue;
+                }
                 PoolEvent::Failed { target, why } => (target, why),
                 PoolEvent::Ready { .. } | PoolEvent::Unloaded { .. } => continue,
             };

@@ -17,6 +17,7 @@ mod retrain;
 mod sources;
 mod stores;
 mod trains;
+mod upstreams;
 
 pub(crate) use model::{DECISION_METRICS, ROW_METRICS};
 
@@ -111,6 +112,12 @@ pub static ROOT: Table = Table {
         ),
         key("journal", Shape::Table(&stores::JOURNAL), Need::Optional, "Where decisions are recorded."),
         key("replicas", Shape::Table(&stores::REPLICAS), Need::Optional, "Several control planes on one journal."),
+        key(
+            "upstreams",
+            names("upstream", &Shape::Table(&upstreams::UPSTREAM)),
+            Need::Optional,
+            "Servers elsewhere that answer for versions.",
+        ),
         key("gateway", Shape::Table(&GATEWAY), Need::Default("{}"), "Where requests come in."),
         key("console", Shape::Table(&CONSOLE), Need::Default("{}"), "The web pages."),
     ],

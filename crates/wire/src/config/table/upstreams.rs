@@ -1,0 +1,60 @@
+//! Keys of `upstreams`: servers that answer for versions.
+
+use super::key;
+use crate::config::shape::{Need, Shape, Table};
+
+pub(super) static UPSTREAM: Table = Table {
+    title: "upstreams.NAME",
+    doc: "Servers of the Open Inference Protocol (Triton, KServe, MLServer, another Tidegate) that answer the same. A version is answered by them when its model's `artifact` is JSON that names them: `{\"upstream\": \"NAME\", \"model\": \"ranker\", \"version\": \"3\"}`. No other host is ever asked.",
+    keys: &[
+        key(
+            "servers",
+            Shape::OneOrMore { item: &Shape::Http, max: 32 },
+            Need::Required,
+            "Their addresses, as `http://10.0.0.1:8000`. They share the requests: each goes to the one that answers the fewest.",
+        ),
+        key(
+            "standby",
+            Shape::OneOrMore { item: &Shape::Http, max: 32 },
+            Need::Optional,
+            "Servers that are kept ready and asked when none of `servers` can be.",
+        ),
+        key(
+            "burst",
+            Shape::Word(&["true", "false"]),
+            Need::Default("false"),
+            "Whether standby servers also answer what the others have no room for.",
+        ),
+        key("token", Shape::Variable, Need::Optional, "Name of the environment variable that holds a bearer token for them."),
+        key(
+            "ca",
+            Shape::Text,
+            Need::Optional,
+            "File with the certificates of the authorities that vouch for them, PEM; those of the system when not given.",
+        ),
+        key(
+            "requests",
+            Shape::Whole { min: 1, max: 100_000 },
+            Need::Default("256"),
+            "Requests that one server answers at a time. Where none has room, further ones are answered 429.",
+        ),
+        key(
+            "panic_below",
+            Shape::Percent { min_bp: 0, max_bp: 10_000 },
+            Need::Default("0"),
+            "Where fewer of `servers` are well than this percentage, all are asked but those that answer wrong, so that those which are left are not run over.",
+        ),
+        key(
+            "probe",
+            Shape::Duration { min_ms: 10, max_ms: 60_000 },
+            Need::Default("500ms"),
+            "How often each is asked whether the model is ready. Two answers missed in a row leave it out.",
+        ),
+        key(
+            "golden",
+            Shape::Duration { min_ms: 10, max_ms: 3_600_000 },
+            Need::Default("5s"),
+            "How often each answers one of the model's golden requests. One wrong answer leaves it out until all are right.",
+        ),
+    ],
+};
