@@ -11,6 +11,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod breaker;
+mod cache;
 mod clock;
 mod counts;
 mod frame;

@@ -109,6 +109,11 @@ pub const DRAIN_FINISH_MS: u64 = 30_000;
 /// What `retry-after` says, in seconds.
 pub const RETRY_AFTER_S: &str = "1";
 
+/// Bytes of answers that are kept to be given again; the least used ones go first.
+pub const CACHE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of one answer that is kept; longer ones are not.
+pub const CACHE_ENTRY_BYTES_MAX: usize = 1024 * 1024;
+
 /// Servers of one upstream.
 pub const REPLICAS_MAX: usize = 64;
 /// Requests that one server answers at a time; further ones go to others, and where there is none are answered 429.

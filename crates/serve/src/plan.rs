@@ -3,6 +3,7 @@
 //! A plan is immutable and swapped whole. A service whose targets and weights did not change keeps its place in
 //! the split; any change starts a new sequence under a new seed.
 
+use crate::cache::CacheCounts;
 use crate::counts::{Book, Counts};
 use crate::pool::{Slot, WorkerPool};
 use crate::record::Exposure;
@@ -11,6 +12,7 @@ use hyper::header::HeaderValue;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tidegate_core::route::{Lot, Route, RouteTable, Split, SplitError, Stretch, TargetId, WEIGHT_TOTAL_BP, sticky_pick};
 
 /// One target of a plan.
@@ -35,6 +37,10 @@ pub struct PlanRoute {
     /// In the order of the route's targets.
     pub targets: Vec<Arc<PlanTarget>>,
     sequence: Arc<Sequence>,
+    /// The generation since which the route stands as it stands.
+    pub since: u64,
+    /// How often answers were given again.
+    pub cached: Arc<CacheCounts>,
     pub mirror: Option<PlanMirror>,
     /// Who answers those who ask for the version under judgement.
     pub preview: Option<Arc<PlanTarget>>,
@@ -156,7 +162,10 @@ fn plan_route(route: &Route, generation: u64, ground: &Ground<'_>) -> Result<Pla
     let preview = route.preview.as_ref().map(|p| plan_target(&route.service, &p.target, 0, ground).map(Arc::new)).transpose()?;
     let lot = route.lot.as_ref().map(|lot| plan_lot(&route.service, lot, ground)).transpose()?;
     let (service, model) = (route.service.as_str().into(), route.model.as_str().into());
-    Ok(PlanRoute { generation, service, model, route: route.clone(), targets, sequence, mirror, preview, lot })
+    let before = ground.before.by_model.get(&route.model).filter(|b| b.service.as_ref() == route.service);
+    let since = before.filter(|b| b.route == *route).map_or(generation, |b| b.since);
+    let cached = before.map_or_else(Arc::default, |b| Arc::clone(&b.cached));
+    Ok(PlanRoute { generation, service, model, route: route.clone(), targets, sequence, since, cached, mirror, preview, lot })
 }
 
 fn plan_lot(service: &str, lot: &Lot, ground: &Ground<'_>) -> Result<PlanLot, PlanError> {
@@ -229,6 +238,12 @@ impl PlanRoute {
     /// Another ready target: before others one whose breaker is closed, then the one with most weight.
     pub fn elsewhere(&self, than: &PlanTarget) -> Option<&Arc<PlanTarget>> {
         self.targets.iter().filter(|t| t.id != than.id && t.slot.ready()).max_by_key(|t| (!t.slot.refuses(), t.weight_bp))
+    }
+
+    /// Whether an answer may be given again, and for how long. Not while versions are compared: each has to be asked.
+    pub fn keeps(&self) -> Option<Duration> {
+        let alone = self.targets.len() == 1 && self.mirror.is_none() && self.lot.is_none();
+        self.route.cache_ms.filter(|ms| alone && *ms > 0).map(Duration::from_millis)
     }
 
     /// Whether another target is ready whose breaker lets requests come.

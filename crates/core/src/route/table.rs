@@ -193,6 +193,9 @@ pub struct Route {
     /// An A/B test, if any; its clients are drawn before anything else of the route but a preview.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lot: Option<Lot>,
+    /// How long an answer may be given again, in milliseconds; none: each request is carried out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_ms: Option<u64>,
 }
 
 impl Route {
@@ -207,6 +210,7 @@ impl Route {
             preview: None,
             sticky: None,
             lot: None,
+            cache_ms: None,
         }
     }
 

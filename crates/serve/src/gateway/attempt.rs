@@ -28,6 +28,7 @@ pub struct Timed {
 }
 
 /// Why there is none.
+#[derive(Clone, Copy)]
 pub enum Unanswered {
     /// The target is being unloaded: choose again; nothing was counted.
     Draining,

@@ -5,7 +5,8 @@ use crate::gateway::Shared;
 use crate::gateway::coding;
 use crate::gateway::handle::{Call, read_body};
 use crate::gateway::predict::{Asked, Place, Said, predict};
-use crate::gateway::reply::{self, Reply, X_JSON_BYTES, X_VERSION, error};
+use crate::gateway::reply::{self, Reply, X_CACHE, X_JSON_BYTES, X_VERSION, error};
+use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,9 +33,12 @@ pub async fn infer(shared: &Arc<Shared>, call: Call) -> Reply {
 
 async fn said(said: Said, headers: &HeaderMap) -> Reply {
     match said {
-        Said::Answer { status, body, version } => {
+        Said::Answer { status, body, version, again } => {
             let mut reply = reply::answer(status, body, coding::of_answer(headers)).await;
             reply.headers_mut().insert(X_VERSION, version);
+            if again {
+                reply.headers_mut().insert(X_CACHE, HeaderValue::from_static("hit"));
+            }
             reply
         }
         Said::Error { status, message } => error(status, &message),

@@ -1,10 +1,11 @@
 //! The metrics page, in the text format of Prometheus.
 
+use crate::cache::CacheCounts;
 use crate::counts::Totals;
 use crate::gateway::Shared;
 use crate::remote::Server;
 use std::fmt::Write;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_core::judge::LatencyHistogram;
 use tidegate_core::route::TargetId;
 
@@ -40,6 +41,7 @@ pub fn text(shared: &Shared) -> String {
     latency(&mut page, &totals);
     workers(&mut page, shared);
     servers(&mut page, shared);
+    cache(&mut page, shared);
     routes(&mut page, shared);
     let load = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
     let mirror = &shared.mirror.totals;
@@ -164,6 +166,22 @@ fn servers(page: &mut Page, shared: &Shared) {
     each("tidegate_server_answered_total", "counter", "Requests that it answered.", |s| s.answered);
     each("tidegate_server_failed_total", "counter", "Requests that it failed or did not answer.", |s| s.failed);
     each("tidegate_server_retried_total", "counter", "Requests that came because another server had not answered.", |s| s.retried);
+}
+
+/// Answers that were given again.
+fn cache(page: &mut Page, shared: &Shared) {
+    let plan = shared.plan.load();
+    let routes: Vec<_> = plan.by_model.values().filter(|r| r.route.cache_ms.is_some()).collect();
+    let mut each = |name: &str, help: &str, of: fn(&CacheCounts) -> &AtomicU64| {
+        page.head(name, "counter", help);
+        for route in &routes {
+            page.line(name, &format!("service=\"{}\"", escaped(&route.service)), of(&route.cached).load(Ordering::Relaxed));
+        }
+    };
+    each("tidegate_cache_hits_total", "Requests that were given an answer again.", |c| &c.hits);
+    each("tidegate_cache_misses_total", "Requests of services with a cache that were carried out.", |c| &c.misses);
+    page.single("tidegate_cache_bytes", "gauge", "Bytes of answers that are kept, roughly.", shared.cache.bytes());
+    page.single("tidegate_cache_entries", "gauge", "Answers that are kept, roughly.", shared.cache.entries());
 }
 
 fn routes(page: &mut Page, shared: &Shared) {

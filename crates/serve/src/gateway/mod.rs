@@ -20,6 +20,7 @@ mod repository;
 mod settings;
 mod statistics;
 
+use crate::cache::Cache;
 use crate::counts::Book;
 use crate::limits;
 use crate::mirror::{Mirror, Sinks};
@@ -81,6 +82,7 @@ pub(crate) struct Shared {
     pub pool: WorkerPool,
     pub plan: ArcSwap<Plan>,
     pub book: Book,
+    pub cache: Cache,
     pub mirror: Mirror,
     pub records: Records,
     pub feedback: mpsc::Sender<FeedbackRecord>,
@@ -153,6 +155,7 @@ impl Gateway {
         let deadline = Duration::from_millis(settings.timings.answer_ms_max);
         let shared = Arc::new(Shared {
             mirror: Mirror::start(Sinks { pairs, records: records.clone(), deadline }),
+            cache: Cache::new(settings.cache_bytes_max),
             settings,
             pool,
             plan: ArcSwap::default(),

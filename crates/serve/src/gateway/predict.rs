@@ -1,6 +1,7 @@
 //! A prediction, whatever protocol it is asked in: choose a target, ask it, once more elsewhere if it died, answer; the rest beside the
 //! path.
 
+use crate::cache::{Key, Question, question};
 use crate::clock;
 use crate::counts::Kind;
 use crate::frame::{Body, Outcome};
@@ -56,8 +57,8 @@ pub struct Asked<'a> {
 
 /// What came of it.
 pub enum Said {
-    /// A worker's answer, good or not, and the version that gave it.
-    Answer { status: StatusCode, body: Body, version: HeaderValue },
+    /// A worker's answer, good or not, the version that gave it, and whether it was given before.
+    Answer { status: StatusCode, body: Body, version: HeaderValue, again: bool },
     /// No worker's.
     Error { status: StatusCode, message: String },
 }
@@ -120,13 +121,12 @@ fn choose<'a>(route: &'a PlanRoute, version: Option<&str>, headers: &HeaderMap, 
 impl Ask<'_> {
     /// The reply; none when the target is being unloaded and another choice must be made.
     async fn first(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>) -> Option<Said> {
-        let Asked { body, deadline, .. } = *self.asked;
-        let result = match choice.kind {
-            Kind::First => attempt_or_divert(choice.target, body, deadline, || route.has_well(choice.target)).await,
-            kind => attempt(choice.target, kind, body, deadline).await,
+        let (result, again) = match route.keeps().filter(|_| choice.kind == Kind::First).zip(question(self.asked.body)) {
+            Some((lasts, question)) => self.kept(route, choice, lasts, &question).await,
+            None => (self.attempt(route, choice).await, false),
         };
         match result {
-            Ok(timed) => Some(self.answered(route, choice, timed)),
+            Ok(timed) => Some(self.answered(route, choice, timed, again)),
             Err(Unanswered::Draining) => None,
             Err(why @ (Unanswered::Gone | Unanswered::Broken)) if choice.kind == Kind::First => {
                 Some(self.elsewhere(route, choice, &why).await)
@@ -134,6 +134,31 @@ impl Ask<'_> {
             // A variant's worker is there for the comparison alone: where it cannot keep up, the rest of the route has room.
             Err(why @ Unanswered::Full) if choice.exposure.is_some() => Some(self.elsewhere(route, choice, &why).await),
             Err(why) => Some(self.unanswered(route, choice, &why)),
+        }
+    }
+
+    async fn attempt(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>) -> Result<Timed, Unanswered> {
+        let Asked { body, deadline, .. } = *self.asked;
+        match choice.kind {
+            Kind::First => attempt_or_divert(choice.target, body, deadline, || route.has_well(choice.target)).await,
+            kind => attempt(choice.target, kind, body, deadline).await,
+        }
+    }
+
+    /// An answer that was given before, or one that is from now on; and which of them it is.
+    async fn kept(
+        &self,
+        route: &Arc<PlanRoute>,
+        choice: &Choice<'_>,
+        lasts: Duration,
+        question: &Question,
+    ) -> (Result<Timed, Unanswered>, bool) {
+        let start = clock::now();
+        let key = Key { since: route.since, target: choice.target.id.clone(), digest: question.digest };
+        let ask = async { self.attempt(route, choice).await.map(|timed| timed.answer) };
+        match self.shared.cache.answer(key, question, lasts, &route.cached, ask).await {
+            Ok((answer, again)) => (Ok(Timed { answer, latency_us: clock::elapsed_us(start) }), again),
+            Err(why) => (Err(why), false),
         }
     }
 
@@ -146,19 +171,19 @@ impl Ask<'_> {
         };
         let choice = Choice { target: other, kind: Kind::Retry, exposure: first.exposure.clone() };
         match attempt(other, Kind::Retry, self.asked.body, self.asked.deadline).await {
-            Ok(timed) => self.answered(now, &choice, timed),
+            Ok(timed) => self.answered(now, &choice, timed, false),
             Err(why) => self.unanswered(now, &choice, &why),
         }
     }
 
     /// The reply to an answer; records and copies go their own ways.
-    fn answered(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>, timed: Timed) -> Said {
+    fn answered(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>, timed: Timed, again: bool) -> Said {
         let target = choice.target;
         let Timed { answer, latency_us } = timed;
         let status = status_of(answer.outcome);
         let version = target.header.clone();
         if answer.outcome == Outcome::ClientFault {
-            return Said::Answer { status, body: answer.body, version };
+            return Said::Answer { status, body: answer.body, version, again };
         }
         // Who asks for a version is not drawn by lot: their requests are not compared.
         let compared = route.mirror.as_ref().filter(|_| choice.kind != Kind::Direct);
@@ -188,7 +213,7 @@ impl Ask<'_> {
             ..record
         };
         self.shared.records.offer(said);
-        Said::Answer { status, body: answer.body, version }
+        Said::Answer { status, body: answer.body, version, again }
     }
 
     fn unanswered(&self, route: &PlanRoute, choice: &Choice<'_>, why: &Unanswered) -> Said {

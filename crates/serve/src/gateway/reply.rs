@@ -16,6 +16,8 @@ pub type Reply = Response<Full<Bytes>>;
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The version that answered.
 pub const X_VERSION: HeaderName = HeaderName::from_static("x-tidegate-version");
+/// `hit` where an answer was given before.
+pub const X_CACHE: HeaderName = HeaderName::from_static("x-tidegate-cache");
 
 /// Length of a body's JSON where tensors follow as bytes; of an unpacked body, also when it is packed.
 pub const X_JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-content-length");

@@ -24,6 +24,8 @@ pub struct GatewaySettings {
     pub unpacked_bytes_max: usize,
     /// See [`limits::REQUESTS_MAX`].
     pub requests_max: usize,
+    /// See [`limits::CACHE_BYTES_MAX`].
+    pub cache_bytes_max: u64,
     /// Deadlines.
     pub timings: Timings,
 }
@@ -54,6 +56,7 @@ impl GatewaySettings {
             body_bytes_max: limits::BODY_BYTES_MAX,
             unpacked_bytes_max: limits::UNPACKED_BYTES_MAX,
             requests_max: limits::REQUESTS_MAX,
+            cache_bytes_max: limits::CACHE_BYTES_MAX,
             timings: Timings {
                 answer_ms_max: limits::ANSWER_MS_MAX,
                 announce_ms: limits::DRAIN_ANNOUNCE_MS,

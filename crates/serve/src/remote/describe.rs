@@ -2,6 +2,7 @@
 
 use super::probe::Miss;
 use super::{Remote, RemoteModel, Upstream};
+use crate::clock;
 use tidegate_runtime::Golden;
 use tidegate_runtime::oip::Answering;
 
@@ -31,6 +32,32 @@ pub enum DescribeError {
         /// Why not.
         why: String,
     },
+}
+
+/// How long single golden requests take, in microseconds: `count` of them in turn, one after the other, over the way that users' go.
+///
+/// # Errors
+/// When no server is there, or one of them is not answered.
+pub async fn time(upstream: Upstream, model: RemoteModel, golden: &Golden, count: usize) -> Result<Vec<f64>, DescribeError> {
+    let answering = Answering { model_name: model.model.clone(), model_version: model.version.clone() };
+    let remote = Remote::new(upstream, model, answering).map_err(DescribeError::Configured)?;
+    let away = |why: String| DescribeError::Away { upstream: remote.upstream.name.clone(), model: remote.model.model.clone(), why };
+    let mut last = String::new();
+    for replica in &remote.replicas {
+        if let Err(Miss::Away(why) | Miss::Wrong(why)) = remote.is_there(replica).await {
+            last = why;
+            continue;
+        }
+        let mut times = Vec::with_capacity(count);
+        for request in golden.requests.iter().cycle().take(count) {
+            let start = clock::now();
+            let answer = remote.golden_answer(replica, request).await;
+            times.push(clock::elapsed_us(start));
+            answer.map_err(|(Miss::Away(why) | Miss::Wrong(why))| away(why))?;
+        }
+        return Ok(times);
+    }
+    Err(away(last))
 }
 
 /// Asks the servers of an upstream in their order until one tells of the model; and records its answers to `golden`.

@@ -16,7 +16,7 @@ mod replica;
 mod supervise;
 mod upstream;
 
-pub use describe::{DescribeError, Described, describe};
+pub use describe::{DescribeError, Described, describe, time};
 pub use model::{REMOTE_FILE, RemoteModel, RemoteScore};
 pub(crate) use replica::{Replica, Server};
 pub(crate) use supervise::supervise;

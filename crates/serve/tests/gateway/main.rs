@@ -3,6 +3,7 @@
 
 mod bodies;
 mod breaker;
+mod cache;
 mod client;
 mod drain;
 mod grpc;

@@ -46,6 +46,7 @@ pub fn route(weights: &[(TargetId, u32)], mirror_bp: u32) -> Route {
         preview: None,
         sticky: None,
         lot: None,
+        cache_ms: None,
     }
 }
 

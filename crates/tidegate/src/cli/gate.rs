@@ -16,7 +16,11 @@ use hyper::Method;
 use tidegate_build::Cancel;
 use tidegate_build::env::Env;
 use tidegate_core::gate::GateReport;
+use tidegate_core::model::Lineage;
 use tidegate_store::FsBlobs;
+
+/// The pipeline's file where none is named.
+const PIPELINE: &str = "dvc.yaml";
 
 /// Which model.
 #[derive(Debug, Args)]
@@ -67,7 +71,25 @@ pub fn gate(context: &Context, args: &GateArgs) -> Result<u8> {
 /// Brings the pipeline up to date, and has the model that it wrote registered and judged: by `tidegate up` where that has
 /// the journal, else here.
 fn judge(opened: &Opened, name: &str, env: Option<&Env>, recorder: &Recorder<'_>, bus: &Bus) -> Result<Answer> {
+    let (places, offered) = (&opened.places, offered(opened, name, env, recorder, bus)?);
+    if let Some(places) = recorder.up() {
+        let path = format!("/api/v1/models/{name}/candidates");
+        let answer = client::ask(places, "gate", Method::POST, &path, Some(&serde_json::to_value(offered)?))?;
+        return serde_json::from_value(answer).context("gate: read the answer of `tidegate up`");
+    }
+    let judge = offer::Judge { opened, control: &recorder.control()?, blobs: &FsBlobs::open(&places.blobs())? };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    runtime.block_on(judge.offer(name, offered))
+}
+
+/// What the pipeline wrote, brought up to date. Where there is none, as for a model that an upstream answers, the files as they are.
+fn offered(opened: &Opened, name: &str, env: Option<&Env>, recorder: &Recorder<'_>, bus: &Bus) -> Result<Offered> {
     let places = &opened.places;
+    if opened.config.pipeline.is_none() && !places.root.join(PIPELINE).exists() {
+        let code = tidegate_build::code_state(&places.root, &[]).to_string();
+        let lineage = Lineage { code, change: offer::CHANGE.to_owned(), ..Lineage::default() };
+        return Ok(Offered { lineage, metrics: serde_json::Value::Object(serde_json::Map::new()) });
+    }
     let wanted = build::Wanted {
         root: &places.root,
         change: offer::CHANGE,
@@ -83,21 +105,14 @@ fn judge(opened: &Opened, name: &str, env: Option<&Env>, recorder: &Recorder<'_>
     if let Some(error) = built.report.failure() {
         return Err(failure(exit::NOT_PASSED, format!("gate model `{name}`: the pipeline failed: {error}")));
     }
-    let offered = Offered { lineage: built.lineage(offer::CHANGE), metrics: built.metrics() };
-    if let Some(places) = recorder.up() {
-        let path = format!("/api/v1/models/{name}/candidates");
-        let answer = client::ask(places, "gate", Method::POST, &path, Some(&serde_json::to_value(offered)?))?;
-        return serde_json::from_value(answer).context("gate: read the answer of `tidegate up`");
-    }
-    let judge = offer::Judge { opened, control: &recorder.control()?, blobs: &FsBlobs::open(&places.blobs())? };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    runtime.block_on(judge.offer(name, offered))
+    Ok(Offered { lineage: built.lineage(offer::CHANGE), metrics: built.metrics() })
 }
 
 fn print(context: &Context, version: &str, report: &GateReport) -> Result<()> {
     if context.json {
         return show::json(&serde_json::json!({ "version": version, "passed": report.passed(), "gates": report }));
     }
+    show::line(&format!("registered as version {version}"))?;
     if report.outcomes.is_empty() {
         show::line("no gate is configured, and none is not a pass: add some under `models.NAME.gates`")?;
     }

@@ -64,7 +64,15 @@ impl Judge<'_> {
             tokio::task::spawn_blocking(work).await??
         };
         let versions = self.opened.places.versions();
-        let gating = gate::Gating { root, model, version: &version, versions: &versions, blobs: self.blobs, control: self.control };
+        let gating = gate::Gating {
+            root,
+            model,
+            config: &self.opened.config,
+            version: &version,
+            versions: &versions,
+            blobs: self.blobs,
+            control: self.control,
+        };
         let gates = gate::gate(&gating).await?;
         Ok(Answer { version: version.version, passed: gates.passed(), gates })
     }

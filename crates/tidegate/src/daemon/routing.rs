@@ -45,5 +45,6 @@ pub fn route_of(open: &Rollout, traffic: Traffic, config: &Workspace) -> Route {
         // A new release assigns anew: the same users must not meet every candidate first.
         sticky: open.spec.affinity.clone().map(|carrier| Sticky { carrier, salt: format!("{service}/{}", open.spec.number) }),
         lot: None,
+        cache_ms: config.services.get(service).and_then(|s| s.cache_ms),
     }
 }

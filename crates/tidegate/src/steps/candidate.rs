@@ -98,6 +98,7 @@ impl Workshop {
         let gating = gate::Gating {
             root: change.root,
             model: self.model(change.model)?,
+            config: &self.opened.config,
             version: &version,
             versions: &self.opened.places.versions(),
             blobs: &self.blobs,

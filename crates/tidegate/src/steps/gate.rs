@@ -4,19 +4,24 @@ use super::{offline, register};
 use crate::clock;
 use crate::columns::{self, As};
 use crate::daemon::control::Control;
-use crate::daemon::versions;
+use crate::daemon::{upstreams, versions};
+use crate::exit::{self, failure};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use tidegate_core::gate::{Baseline, EvaluationRows, Evidence, GateKind, GateOutcome, GateReport, GateVerdict, evaluate};
 use tidegate_core::model::{Command, ModelVersion, Models};
-use tidegate_runtime::Version;
+use tidegate_port::Blobs as _;
+use tidegate_runtime::{Golden, Version};
+use tidegate_serve::remote::{self, RemoteModel};
 use tidegate_store::FsBlobs;
-use tidegate_wire::config::{Evaluation, Model};
+use tidegate_wire::config::{Evaluation, Model, Workspace};
 
 /// Single predictions that are timed.
 const TIMED: usize = 2_000;
+/// The same where an upstream answers, whose time it is too.
+const TIMED_ELSEWHERE: usize = 200;
 /// The alias that disagreement is measured against.
 const CHAMPION: &str = "champion";
 /// Decision threshold where none is configured.
@@ -28,6 +33,8 @@ pub struct Gating<'a> {
     pub root: &'a Path,
     /// The model as configured.
     pub model: &'a Model,
+    /// The whole configuration: an upstream may answer for the version.
+    pub config: &'a Workspace,
     /// The candidate.
     pub version: &'a ModelVersion,
     /// Directories of versions.
@@ -56,7 +63,7 @@ pub async fn judge(gating: &Gating<'_>) -> Result<GateReport> {
         }
     }
     let wants_latency = gating.model.gates.iter().any(|g| matches!(g.kind, GateKind::Latency { .. }));
-    let latencies_us = if wants_latency { time(open(gating, gating.version).await?).await? } else { vec![] };
+    let latencies_us = if wants_latency { time_of(gating).await? } else { vec![] };
     let evidence = Evidence {
         metrics: gating.version.metrics.clone(),
         rows: rows.map(|(rows, _)| rows),
@@ -144,6 +151,19 @@ async fn scores_on(gating: &Gating<'_>, version: &ModelVersion, ids: &[String]) 
     ids.iter()
         .map(|id| scores.get(id).copied().ok_or_else(|| anyhow::anyhow!("evaluation row `{id}` is not among the reference inputs")))
         .collect()
+}
+
+/// How long predictions take: here, or at the upstream that answers.
+async fn time_of(gating: &Gating<'_>) -> Result<Vec<f64>> {
+    let artifact = gating.blobs.get(&gating.version.artifact)?;
+    if !RemoteModel::is_one(&artifact) {
+        return time(open(gating, gating.version).await?).await;
+    }
+    let model = RemoteModel::parse(&artifact).map_err(|why| failure(exit::USAGE, why))?;
+    let Some(golden) = &gating.version.golden else { return Ok(vec![]) };
+    let golden = Golden::parse(&gating.blobs.get(golden)?).map_err(|why| failure(exit::USAGE, why))?;
+    let upstream = upstreams::named(gating.config, gating.root, &model.upstream)?;
+    Ok(remote::time(upstream, model, &golden, TIMED_ELSEWHERE).await?)
 }
 
 async fn time(version: Arc<Version>) -> Result<Vec<f64>> {

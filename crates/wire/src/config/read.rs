@@ -220,6 +220,7 @@ pub(super) fn service(name: &str, view: View<'_>) -> Service {
             standard: v.owned("standard"),
             share_bp: v.at("share").bp().unwrap_or_default(),
         }),
+        cache_ms: view.at("cache").ms(),
         affinity: view.at("affinity").there().and_then(carrier),
         calls: view.at("calls").items().into_iter().filter_map(View::text).collect(),
         approvals: view.at("approvals").whole(),

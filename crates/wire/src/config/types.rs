@@ -220,6 +220,8 @@ pub struct Service {
     pub paths: Option<Paths>,
     /// What keeps a client with one version.
     pub affinity: Option<Carrier>,
+    /// How long an answer may be given again, in milliseconds.
+    pub cache_ms: Option<u64>,
     /// Services that it calls.
     pub calls: Vec<String>,
     /// How many others must approve a release of it.

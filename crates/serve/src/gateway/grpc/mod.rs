@@ -199,7 +199,7 @@ async fn infer(shared: &Shared, request_id: &Arc<str>, headers: HeaderMap, bytes
     let body = Body { bytes, form: Form::Grpc };
     let asked = Asked { model: &model_name, version: version.as_deref(), headers: &headers, request_id, body: &body, deadline };
     match predict(shared, asked).await {
-        Said::Answer { status: StatusCode::OK, body, version } => Ok((body.bytes, version)),
+        Said::Answer { status: StatusCode::OK, body, version, .. } => Ok((body.bytes, version)),
         said => Err(of_said(said)),
     }
 }

@@ -184,6 +184,12 @@ static SERVICE: Table = Table {
             Need::Optional,
             "Two strategies, one of which each release takes by chance where it names none: what becomes of them is compared.",
         ),
+        key(
+            "cache",
+            SPAN,
+            Need::Optional,
+            "How long an answer may be given again to requests that ask the same of the same version. Without it each request is carried out. Never while versions are compared.",
+        ),
         key("affinity", Shape::Table(&AFFINITY), Need::Optional, "What keeps a client with one version."),
         key(
             "calls",
