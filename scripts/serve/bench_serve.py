@@ -18,8 +18,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from string import Template
 
@@ -28,6 +29,7 @@ from processes import Server, free_port
 
 CONFIGURATIONS = Path(__file__).resolve().parents[2] / "docs/benchmarks/serve"
 WARM_S = 1.0
+REST_S = 5
 TOKEN = "authorization: Bearer token"
 # Requests a second; 0 is as many as 32 connections get, each asking as soon as it is answered.
 PROXY_RATES = [2_000, 5_000, 10_000, 0]
@@ -48,7 +50,6 @@ class Row:
     expected: str
     headers: list = field(default_factory=list)
     seen: dict = field(default_factory=dict)
-    idle_mib: float = 0.0
     wrong: int = 0
 
 
@@ -148,10 +149,10 @@ def perceptron_body(bench, rows):
     return body, '"data":' + json.dumps(y * rows, separators=(",", ":"))
 
 
-def models(bench, rows=1):
+def models(bench):
     """The same small network in each server."""
     folder = bench.work / "perceptron"
-    body, expected = perceptron_body(bench, rows)
+    body, expected = perceptron_body(bench, 1)
     row = lambda name, server, headers=(): Row(name, server, "/v2/models/m/infer", body, expected, list(headers))
     return [
         row("Tidegate", tidegate(bench, "Tidegate", [("m", folder)]), [TOKEN]),
@@ -205,35 +206,38 @@ def model(bench):
 
 
 def memory(bench):
-    yield from ("## Memory at rest", "", "Proportional share of all processes, after 100 requests.", "", "| who | MiB |", "|---|---|")
+    yield from ("## At rest", "", "Proportional share of memory of all processes after 100 requests, and CPU while nobody asks.", "")
+    yield from ("| who | MiB | CPU us a second |", "|---|---|---|")
     rows = models(bench)
     for row in rows:
         bench.ask(row, 100, 1)
-        yield f"| {row.name} | {row.server.memory_mib():.1f} |"
+        before = row.server.cpu_us()
+        time.sleep(REST_S)
+        yield f"| {row.name} | {row.server.memory_mib():.1f} | {(row.server.cpu_us() - before) / REST_S:.0f} |"
     bench.all_rows += rows
 
 
 def scale(bench):
-    yield from ("## What more costs", "", f"At {SCALE_RATE} requests a second; CPU us a request, medians.", "")
-    yield from ("| what | how many | Tidegate |", "|---|---|---|")
+    yield from ("## What more costs", "", f"At {SCALE_RATE} requests a second, or as many as are answered; CPU us a request.", "")
+    yield from ("| what | how many | who | CPU us a request |", "|---|---|---|---|")
     folder = bench.work / "perceptron"
     body, expected = perceptron_body(bench, 1)
+    row = lambda server: Row("Tidegate", server, "/v2/models/m/infer", body, expected, [TOKEN])
     groups = []
     for count in (1, 4, 16):
         routes = [("m", folder), *((f"m-{at}", folder) for at in range(2, count + 1))]
-        groups.append(("routes", count, Row("", tidegate(bench, f"routes-{count}", routes), "/v2/models/m/infer", body, expected, [TOKEN])))
+        groups.append(("routes", count, row(tidegate(bench, f"routes-{count}", routes))))
     for count in (2, 4):
-        versions = [("m", folder)] * count
-        groups.append(("versions that share a route", count, Row("", tidegate(bench, f"versions-{count}", versions), "/v2/models/m/infer", body, expected, [TOKEN])))
-    one = groups[0][2].server
-    for count in (16, 128, 1_024):
+        groups.append(("versions that share a route", count, row(tidegate(bench, f"versions-{count}", [("m", folder)] * count))))
+    peers = models(bench)
+    for count in (1, 16, 128, 1_024):
         long, answer = perceptron_body(bench, count)
-        groups.append((f"rows of a request ({long.stat().st_size:,} bytes)", count, Row("", one, "/v2/models/m/infer", long, answer, [TOKEN])))
-    rows = [row for _, _, row in groups]
-    bench.rounds(rows, [SCALE_RATE])
+        what = f"rows of a request ({long.stat().st_size:,} bytes)"
+        groups += [(what, count, replace(peer, body=long, expected=answer, seen={})) for peer in peers]
+    bench.rounds([row for _, _, row in groups], [SCALE_RATE])
     for what, count, row in groups:
-        yield f"| {what} | {count:,} | {spread(row, SCALE_RATE, 'cpu_us')} |"
-    bench.all_rows += rows
+        yield f"| {what} | {count:,} | {row.name} | {spread(row, SCALE_RATE, 'cpu_us')} |"
+    bench.all_rows += [row for _, _, row in groups]
 
 
 PARTS = {"proxy": proxy, "model": model, "memory": memory, "scale": scale}

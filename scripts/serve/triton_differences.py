@@ -87,14 +87,19 @@ ALL = [
         lambda case: case.was(2, 400) and words(case.own, "at depth", "nests deeper", "nests less deep", "mixes values"),
     ),
     Difference(
-        "the length of the JSON with something behind it, as hexadecimal or as no number: read as far as it goes there, 400 here",
+        "the length of the JSON that is no number, or beyond 32 bits: read as far as it goes, cut to its bits there, 400 here",
         "tensors would begin elsewhere",
-        lambda case: case.was(2, 400) and words(case.own, "unable to parse Inference-Header-Content-Length"),
+        lambda case: case.was(2, 400) and words(case.own, "unable to parse Inference-Header-Content-Length", "got: 4294967296"),
     ),
     Difference(
         "`parameters` that are no object: passed over there, 400 here",
         "what stands there would be lost",
         lambda case: case.was(2, 400) and words(case.own, "expected an object"),
+    ),
+    Difference(
+        "`data` that is a single value, for a shape of one: 500 there, taken here; an object in place of no values: passed over there, 400 here",
+        "the value is what it says",
+        lambda case: (case.was(500, 2) and case.any("odd_nesting", "member_of_other_type")) or (case.was(2, 400) and words(case.own, "invalid type: map")),
     ),
     Difference(
         "null in place of a member that may be left out: 400 or 500 there, left out here",
@@ -151,6 +156,11 @@ ALL = [
         "more raw contents than inputs in a message: the first are taken there, 400 here",
         "one of them would be lost",
         lambda case: case.was(2, 400) and words(case.own, "expected raw_input_contents for all"),
+    ),
+    Difference(
+        "`ModelReady` of a version that is no number: 400 there, not ready here; without a name: not ready there, 404 here",
+        "versions are texts, and no model has no name",
+        lambda case: case.path == "/ModelReady" and (case.was(400, 2) or case.was(2, 404)),
     ),
     Difference("version `01` is 1 there, unknown here", "versions are texts", lambda case: case.own.status == 404 and words(case.own, " version 01 is not found")),
 ]

@@ -19,6 +19,7 @@ import triton_calls
 import triton_differences
 import triton_requests
 import triton_server
+import triton_spoils
 from processes import Server, free_port
 from triton_compare import Asker, difference
 
@@ -26,6 +27,7 @@ TOKEN = {"authorization": "Bearer token"}
 # Requests shown of those that differ in the same way.
 SHOWN_MAX = 3
 BODY_SHOWN_MAX = 400
+TOLD_EACH = 1000
 
 
 def ours(gateway, library, work):
@@ -137,7 +139,9 @@ def both(number, made, oracle, own, method, path, headers, body):
 
 def over_http(report, oracle, own, seed, count):
     for number in range(count):
-        made = triton_requests.request(seed, number)
+        made = triton_spoils.request(seed, number)
+        if number % TOLD_EACH == 0:
+            print(f"request {number} of {count}", file=sys.stderr, flush=True)
         report.add(both(number, made, oracle, own, *made.http()))
 
 

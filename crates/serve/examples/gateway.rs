@@ -53,7 +53,7 @@ async fn serve(wanted: Wanted) {
     let mut models: BTreeMap<String, Vec<TargetId>> = BTreeMap::new();
     for (model, dir) in &wanted.versions {
         let targets = models.entry(model.clone()).or_default();
-        let target = TargetId::new(model, &(targets.len() + 1).to_string(), Role::Stable);
+        let target = TargetId::new(model, (targets.len() + 1).to_string(), Role::Stable);
         pool.ensure(TargetSpec { target: target.clone(), model: model.clone(), dir: dir.into() }).unwrap();
         targets.push(target);
     }

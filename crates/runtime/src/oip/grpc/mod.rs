@@ -95,9 +95,7 @@ fn listed(contents: Contents, datatype: Datatype, shape: &[i64]) -> Result<Tenso
     let Contents { bools, ints, int64s, uints, uint64s, fp32s, fp64s, texts } = contents;
     let wanted = wanted(shape)?;
     let lists = [bools.len(), ints.len(), int64s.len(), uints.len(), uint64s.len(), fp32s.len(), fp64s.len(), texts.len()];
-    if lists.iter().filter(|list| **list > 0).count() > 1 {
-        return Err(format!("it has contents of several datatypes: send {datatype} alone"));
-    }
+    let given: usize = lists.iter().sum();
     // A macro because each branch narrows to another type.
     macro_rules! narrow {
         ($values:expr, $kind:ty) => {
@@ -131,7 +129,11 @@ fn listed(contents: Contents, datatype: Datatype, shape: &[i64]) -> Result<Tenso
         ),
         Datatype::Fp16 | Datatype::Bf16 => return Err(format!("{datatype} has no typed contents: send raw_input_contents")),
     };
-    if data.len() == wanted { Ok(data) } else { Err(format!("shape {shape:?} is {wanted} values, got {}", data.len())) }
+    match data.len() {
+        own if own != given => Err(format!("it has contents of another datatype than {datatype}")),
+        own if own != wanted => Err(format!("shape {shape:?} is {wanted} values, got {own}")),
+        _ => Ok(data),
+    }
 }
 
 /// Writes an answer.
