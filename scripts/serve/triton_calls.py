@@ -29,7 +29,7 @@ class Made:
 
     def __init__(self, method, message, kinds):
         self.method, self.message, self.kinds = method, message, kinds
-        self.tensors, self.parameters = [], None
+        self.tensors, self.parameters, self.members, self.outputs = [], None, {}, None
 
 
 def good(rng):
