@@ -40,10 +40,15 @@ class Difference:
         return bool(self.when(case))
 
 
+def sent_bytes(tensor):
+    odd = tensor.odd.get("data")
+    return tensor.as_bytes() if odd is None else triton_compare.bits(tensor.datatype, triton_compare.flat(odd))
+
+
 def ours_is_what_was_sent(case):
     """Whether our answer holds the very bits of the request: the model gives its inputs back."""
     _, found = triton_compare.tensors(case.own)
-    sent = {tensor.name.replace("in", "out"): tensor.as_bytes() for tensor in case.made.tensors}
+    sent = {tensor.name.replace("in", "out"): sent_bytes(tensor) for tensor in case.made.tensors}
     return all(content == sent[name] for name, (*_, content) in found.items())
 
 
@@ -90,9 +95,9 @@ ALL = [
         lambda case: case.was(2, 400) and words(case.own, "UTF-8", "unicode code point", "surrogate"),
     ),
     Difference(
-        "numbers beyond their datatype: cut to its bits there, 400 here",
+        "numbers beyond their datatype: cut to its bits or infinite there, 400 here",
         "an answer to another question is worse than none",
-        lambda case: case.was(2, 400) and re.search(r" at index \d+ is not (U?INT|BOOL)", case.own.words()),
+        lambda case: case.was(2, 400) and re.search(r" at index \d+ is not (U?INT|BOOL|FP)", case.own.words()),
     ),
     Difference(
         "values nested otherwise than the shape: taken in their order there, 400 here",
@@ -113,6 +118,11 @@ ALL = [
         "`data` that is a single value, for a shape of one: 500 there, taken here; an object in place of no values: passed over there, 400 here",
         "the value is what it says",
         lambda case: (case.was(500, 2) and single_value(case)) or (case.was(2, 400) and words(case.own, "invalid type: map")),
+    ),
+    Difference(
+        "values for a shape of none: passed over there, 400 here",
+        "the shape or the values are wrong, and which cannot be told",
+        lambda case: case.was(2, 400) and words(case.own, "is 0 values, got more"),
     ),
     Difference(
         "null in place of a member that may be left out: 400 or 500 there, left out here",
@@ -171,9 +181,9 @@ ALL = [
         lambda case: case.was(2, 400) and words(case.own, "expected raw_input_contents for all"),
     ),
     Difference(
-        "`ModelReady` of a version that is no number: 400 there, not ready here; without a name: not ready there, 404 here",
+        "`ModelReady`, `ModelStatistics` with a version that is no number: 400 there, answered here; `ModelReady` without a name: not ready there, 404 here",
         "versions are texts, and no model has no name",
-        lambda case: case.path == "/ModelReady" and (case.was(400, 2) or case.was(2, 404)),
+        lambda case: case.path in ("/ModelReady", "/ModelStatistics") and (case.was(400, 2) or case.was(2, 404)),
     ),
     Difference("version `01` is 1 there, unknown here", "versions are texts", lambda case: case.own.status == 404 and words(case.own, " version 01 is not found")),
 ]

@@ -192,11 +192,11 @@ fn tensor(wire: WireTensor<'_>, what: &str, halves: bool, rest: &mut &[u8]) -> R
         wrong(format!("there is no datatype `{}`: there are {}", wire.datatype, all.join(", ")))
     })?;
     let size = wire.parameters.as_ref().and_then(|parameters| parameters.0.binary_data_size);
+    if wire.parameters.is_some_and(|parameters| parameters.0.shared_memory_region.is_some()) {
+        return Err(wrong("parameter `shared_memory_region` is not served here: send the data alone".to_owned()));
+    }
     let (data, missing) = match (wire.data, size) {
         (Some(_), Some(_)) => return Err(wrong("it has both `data` and `binary_data_size`".to_owned())),
-        (None, None) if wire.parameters.is_some_and(|parameters| parameters.0.shared_memory_region.is_some()) => {
-            return Err(wrong("parameter `shared_memory_region` is not served here: send the data".to_owned()));
-        }
         (None, None) => return Err(wrong("it has no `data`".to_owned())),
         (Some(_), None) if !halves && matches!(datatype, Datatype::Fp16 | Datatype::Bf16) => {
             return Err(wrong(format!("receiving {datatype} data via JSON is not supported. Please use the binary data format")));

@@ -71,6 +71,10 @@ fn data_that_does_not_fit() {
         ],
     );
     check(r#""shape":[1],"datatype":"FP32""#, expect!["inference input 'x': it has no `data`"]);
+    check(
+        r#""shape":[1],"datatype":"FP32","data":[1],"parameters":{"shared_memory_region":"r"}"#,
+        expect!["inference input 'x': parameter `shared_memory_region` is not served here: send the data alone"],
+    );
     check(r#""shape":[-1],"datatype":"FP32","data":[1]"#, expect!["inference input 'x': shape [-1] is not 0 to 67108864 values"]);
     check(
         r#""shape":[9223372036854775807,3],"datatype":"FP32","data":[1]"#,
