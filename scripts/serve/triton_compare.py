@@ -11,6 +11,8 @@ import numpy as np
 from triton_requests import DATATYPES
 
 ANSWER_S_MAX = 20
+# What is read of an error's sentence, and shown of an answer: 1e308 is told with all its digits.
+WORDS_BYTES_MAX = 500
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Answer:
         return self.status // 100
 
     def words(self):
-        return self.body[:300].decode("utf-8", "replace")
+        return self.body[:WORDS_BYTES_MAX].decode("utf-8", "replace")
 
 
 class Asker:
