@@ -83,6 +83,16 @@ environment() {
     touch "$environment/.complete"
 }
 
+# Sets TIDEGATE_ONNXRUNTIME to the library in `environment`, which is the one named test.
+onnxruntime_library() {
+    TIDEGATE_ONNXRUNTIME=$("$environment/bin/python" -c '
+import pathlib, onnxruntime
+found = sorted((pathlib.Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*[0-9]*"))
+print(found[0] if found else "")')
+    [ -n "$TIDEGATE_ONNXRUNTIME" ] || fail "the onnxruntime package of $environment holds no library"
+    export TIDEGATE_ONNXRUNTIME
+}
+
 # node_environment NAME: the programs of scripts/NAME.json, exactly as scripts/NAME-lock.json says; false, with a word that
 # says so, where there is no Node or they cannot be had.
 node_environment() {

@@ -41,12 +41,7 @@ introduce() {
     export TIDEGATE_TEST_GX="$environment/bin/python"
     environment test
     export TIDEGATE_TEST_PYTHON="$environment/bin/python"
-    TIDEGATE_ONNXRUNTIME=$("$TIDEGATE_TEST_PYTHON" -c '
-import pathlib, onnxruntime
-found = sorted((pathlib.Path(onnxruntime.__file__).parent / "capi").glob("libonnxruntime.*[0-9]*"))
-print(found[0] if found else "")')
-    [ -n "$TIDEGATE_ONNXRUNTIME" ] || fail "the onnxruntime package of $environment holds no library"
-    export TIDEGATE_ONNXRUNTIME
+    onnxruntime_library
 }
 
 neighbours &

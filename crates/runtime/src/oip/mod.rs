@@ -4,6 +4,7 @@
 mod binary;
 mod data;
 pub mod grpc;
+mod object;
 mod raw;
 mod read;
 mod records;

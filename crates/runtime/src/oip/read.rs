@@ -1,6 +1,7 @@
 //! Reads request and response bodies. `data` is skipped on the first pass and read once the datatype is known,
 //! because an object's members may come in any order.
 
+use crate::oip::object::Object;
 use crate::oip::{Answering, BODY_BYTES_MAX, Body, OipError, TENSORS_MAX, Wanted, binary, data, raw};
 use crate::{InferRequest, InferResponse, Tensor};
 use serde::Deserialize;
@@ -16,9 +17,9 @@ struct Request<'b> {
     #[serde(default)]
     parameters: serde_json::Map<String, serde_json::Value>,
     #[serde(borrow)]
-    inputs: Vec<WireTensor<'b>>,
+    inputs: Vec<Object<WireTensor<'b>>>,
     #[serde(default, borrow)]
-    outputs: Option<Vec<Asked<'b>>>,
+    outputs: Option<Vec<Object<Asked<'b>>>>,
 }
 
 #[derive(Deserialize)]
@@ -26,7 +27,7 @@ struct Asked<'b> {
     #[serde(borrow)]
     name: Cow<'b, str>,
     #[serde(default)]
-    parameters: Option<AskedParameters>,
+    parameters: Option<Object<AskedParameters>>,
 }
 
 #[derive(Deserialize)]
@@ -45,7 +46,7 @@ struct Response<'b> {
     #[serde(default)]
     id: Option<String>,
     #[serde(borrow)]
-    outputs: Vec<WireTensor<'b>>,
+    outputs: Vec<Object<WireTensor<'b>>>,
 }
 
 #[derive(Deserialize)]
@@ -58,7 +59,7 @@ struct WireTensor<'b> {
     #[serde(default, borrow)]
     data: Option<&'b RawValue>,
     #[serde(default)]
-    parameters: Option<TensorParameters>,
+    parameters: Option<Object<TensorParameters>>,
 }
 
 #[derive(Deserialize)]
@@ -91,7 +92,7 @@ pub fn read_infer_request(body: Body<'_>, inputs: &[TensorSpec]) -> Result<(Infe
     if asked.len() > TENSORS_MAX {
         return Err(OipError::new(format!("the request asks for more than {TENSORS_MAX} outputs")));
     }
-    if let Some(twice) = repeated(asked.iter().map(|asked| &*asked.name)) {
+    if let Some(twice) = repeated(asked.iter().map(|asked| &*asked.0.name)) {
         return Err(OipError::new(format!("inference output '{twice}' is asked for twice")));
     }
     let wanted = Wanted {
@@ -100,15 +101,15 @@ pub fn read_infer_request(body: Body<'_>, inputs: &[TensorSpec]) -> Result<(Infe
             Some(serde_json::Value::Bool(all)) => *all,
             Some(_) => return Err(OipError::new("parameter `binary_data_output` must be true or false")),
         },
-        each: asked.iter().map(wanted).collect::<Result<_, _>>()?,
+        each: asked.iter().map(|asked| wanted(&asked.0)).collect::<Result<_, _>>()?,
     };
-    let outputs = asked.into_iter().map(|asked| asked.name.into_owned()).collect();
+    let outputs = asked.into_iter().map(|asked| asked.0.name.into_owned()).collect();
     Ok((InferRequest { id: request.id.map(Cow::into_owned), parameters: request.parameters, inputs, outputs }, wanted))
 }
 
 /// Whether an output is asked for as bytes, where the request says it.
 fn wanted(asked: &Asked<'_>) -> Result<Option<bool>, OipError> {
-    let Some(parameters) = &asked.parameters else { return Ok(None) };
+    let Some(Object(parameters)) = &asked.parameters else { return Ok(None) };
     let unserved = [("classification", &parameters.classification), ("shared_memory_region", &parameters.shared_memory_region)];
     match unserved.iter().find(|(_, given)| given.is_some()) {
         Some((name, _)) => Err(OipError::new(format!("inference output '{}': parameter `{name}` is not served here", asked.name))),
@@ -154,18 +155,20 @@ fn parts<'b>(body: Body<'b>, what: &str) -> Result<(&'b [u8], &'b [u8]), OipErro
 }
 
 fn parse<'b, T: Deserialize<'b>>(json: &'b [u8], what: &str) -> Result<T, OipError> {
-    serde_json::from_slice(json).map_err(|error| OipError::new(format!("failed to parse the {what} JSON: {error}")))
+    serde_json::from_slice(json)
+        .map(|Object(value)| value)
+        .map_err(|error| OipError::new(format!("failed to parse the {what} JSON: {error}")))
 }
 
 /// The tensors; those that are bytes take theirs off the front of `rest`, and nothing may be left.
-fn tensors(wire: Vec<WireTensor<'_>>, what: &str, rest: &mut &[u8]) -> Result<Vec<Tensor>, OipError> {
+fn tensors(wire: Vec<Object<WireTensor<'_>>>, what: &str, rest: &mut &[u8]) -> Result<Vec<Tensor>, OipError> {
     if wire.len() > TENSORS_MAX {
         return Err(OipError::new(format!("there are {} {what}s, at most {TENSORS_MAX} are read", wire.len())));
     }
-    if let Some(twice) = repeated(wire.iter().map(|tensor| &*tensor.name)) {
+    if let Some(twice) = repeated(wire.iter().map(|tensor| &*tensor.0.name)) {
         return Err(OipError::new(format!("inference {what} '{twice}' is given twice")));
     }
-    let tensors = wire.into_iter().map(|wire| tensor(wire, what, false, rest)).collect::<Result<_, _>>()?;
+    let tensors = wire.into_iter().map(|Object(wire)| tensor(wire, what, false, rest)).collect::<Result<_, _>>()?;
     match rest.len() {
         0 => Ok(tensors),
         more => Err(OipError::new(format!("unexpected additional {what} data: {more} bytes behind the last tensor"))),
@@ -188,12 +191,12 @@ fn tensor(wire: WireTensor<'_>, what: &str, halves: bool, rest: &mut &[u8]) -> R
         let all: Vec<_> = Datatype::ALL.iter().map(|d| d.as_str()).collect();
         wrong(format!("there is no datatype `{}`: there are {}", wire.datatype, all.join(", ")))
     })?;
-    let size = wire.parameters.as_ref().and_then(|parameters| parameters.binary_data_size);
+    let size = wire.parameters.as_ref().and_then(|parameters| parameters.0.binary_data_size);
+    if wire.parameters.is_some_and(|parameters| parameters.0.shared_memory_region.is_some()) {
+        return Err(wrong("parameter `shared_memory_region` is not served here: send the data alone".to_owned()));
+    }
     let (data, missing) = match (wire.data, size) {
         (Some(_), Some(_)) => return Err(wrong("it has both `data` and `binary_data_size`".to_owned())),
-        (None, None) if wire.parameters.is_some_and(|parameters| parameters.shared_memory_region.is_some()) => {
-            return Err(wrong("parameter `shared_memory_region` is not served here: send the data".to_owned()));
-        }
         (None, None) => return Err(wrong("it has no `data`".to_owned())),
         (Some(_), None) if !halves && matches!(datatype, Datatype::Fp16 | Datatype::Bf16) => {
             return Err(wrong(format!("receiving {datatype} data via JSON is not supported. Please use the binary data format")));

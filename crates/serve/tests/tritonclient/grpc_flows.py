@@ -48,6 +48,7 @@ def refused(call, code, *words):
 def health_and_metadata(client):
     assert client.is_server_live() and client.is_server_ready(), "both are answered without a token"
     assert client.is_model_ready("simple", headers=HEAD) and client.is_model_ready("simple", "1", headers=HEAD)
+    assert not client.is_model_ready("simple", "9", headers=HEAD), "a version that is not there is not ready"
     refused(lambda: client.is_model_ready("nope", headers=HEAD), "NOT_FOUND", "Request for unknown model: 'nope' is not found")
     server = client.get_server_metadata()
     assert server.name == "tidegate" and "statistics" in server.extensions, server
@@ -159,6 +160,8 @@ def errors(client):
     refused(lambda: client.infer("simple", inputs(a, b), "99", headers=HEAD), "NOT_FOUND", "'simple' version 99 is not found")
     outputs = [grpc.InferRequestedOutput("ZZ")]
     refused(lambda: client.infer("simple", inputs(a, b), outputs=outputs, headers=HEAD), "INVALID_ARGUMENT", "unexpected inference output 'ZZ'")
+    outputs = [grpc.InferRequestedOutput("OUTPUT0", class_count=3)]
+    refused(lambda: client.infer("simple", inputs(a, b), outputs=outputs, headers=HEAD), "INVALID_ARGUMENT", "classification")
     floats = grpc.InferInput("INPUT0", [1, 16], "FP32")
     floats.set_data_from_numpy(a.astype(np.float32))
     refused(lambda: client.infer("simple", [floats, inputs(a, b)[1]], headers=HEAD), "INVALID_ARGUMENT", "INPUT0")

@@ -15,6 +15,9 @@ use prost::Message;
 use serde_json::Value;
 use tidegate_core::model::Datatype;
 
+/// Parameters of an output that ask for something other than its values.
+const UNSERVED: [&str; 2] = ["classification", "shared_memory_region"];
+
 /// Reads a request.
 ///
 /// # Errors
@@ -24,9 +27,15 @@ pub fn read_request(bytes: &[u8]) -> Result<InferRequest, OipError> {
         return Err(OipError::new(format!("the request has {} bytes, at most {BODY_BYTES_MAX} are read", bytes.len())));
     }
     let request = ModelInferRequest::decode(bytes).map_err(|why| OipError::new(format!("failed to parse the request: {why}")))?;
-    let ModelInferRequest { id, parameters, inputs, outputs, raw_input_contents: raw, .. } = request;
+    let ModelInferRequest { model_name, id, parameters, inputs, outputs, raw_input_contents: raw, .. } = request;
     if inputs.len() > TENSORS_MAX || outputs.len() > TENSORS_MAX {
         return Err(OipError::new(format!("the request has more than {TENSORS_MAX} inputs or outputs")));
+    }
+    let is_both = |input: &&messages::Tensor| input.contents.as_ref().is_some_and(|contents| *contents != Contents::default());
+    if let Some(both) = inputs.iter().find(is_both).filter(|_| !raw.is_empty()) {
+        // Triton's words, which its clients look for.
+        let what = "contents field must not be specified when using raw_input_contents";
+        return Err(OipError::new(format!("{what} for '{}' for model '{model_name}'", both.name)));
     }
     if !raw.is_empty() && raw.len() != inputs.len() {
         let message = format!("expected raw_input_contents for all {} inputs or for none, got {}", inputs.len(), raw.len());
@@ -37,6 +46,11 @@ pub fn read_request(bytes: &[u8]) -> Result<InferRequest, OipError> {
     }
     if let Some(twice) = repeated(outputs.iter().map(|wanted| wanted.name.as_str())) {
         return Err(OipError::new(format!("inference output '{twice}' is asked for twice")));
+    }
+    for wanted in &outputs {
+        if let Some(name) = UNSERVED.iter().find(|name| wanted.parameters.contains_key(**name)) {
+            return Err(OipError::new(format!("inference output '{}': parameter `{name}` is not served here", wanted.name)));
+        }
     }
     let mut raw = raw.into_iter();
     let inputs = inputs.into_iter().map(|input| tensor(input, raw.next())).collect::<Result<Vec<_>, _>>()?;
@@ -69,12 +83,9 @@ fn tensor(input: messages::Tensor, raw: Option<Vec<u8>>) -> Result<Tensor, OipEr
         let all: Vec<_> = Datatype::ALL.iter().map(|d| d.as_str()).collect();
         wrong(format!("there is no datatype `{datatype}`: there are {}", all.join(", ")))
     })?;
-    let data = match (raw, contents) {
-        (Some(_), Some(contents)) if contents != Contents::default() => {
-            Err("it has both raw and typed contents: send one of them".to_owned())
-        }
-        (Some(raw), _) => binary::read(&raw, datatype, &shape),
-        (None, contents) => listed(contents.unwrap_or_default(), datatype, &shape),
+    let data = match raw {
+        Some(raw) => binary::read(&raw, datatype, &shape),
+        None => listed(contents.unwrap_or_default(), datatype, &shape),
     };
     Ok(Tensor::new(name.clone(), shape, data.map_err(wrong)?))
 }
@@ -83,6 +94,8 @@ fn tensor(input: messages::Tensor, raw: Option<Vec<u8>>) -> Result<Tensor, OipEr
 fn listed(contents: Contents, datatype: Datatype, shape: &[i64]) -> Result<TensorData, String> {
     let Contents { bools, ints, int64s, uints, uint64s, fp32s, fp64s, texts } = contents;
     let wanted = wanted(shape)?;
+    let lists = [bools.len(), ints.len(), int64s.len(), uints.len(), uint64s.len(), fp32s.len(), fp64s.len(), texts.len()];
+    let given: usize = lists.iter().sum();
     // A macro because each branch narrows to another type.
     macro_rules! narrow {
         ($values:expr, $kind:ty) => {
@@ -116,7 +129,11 @@ fn listed(contents: Contents, datatype: Datatype, shape: &[i64]) -> Result<Tenso
         ),
         Datatype::Fp16 | Datatype::Bf16 => return Err(format!("{datatype} has no typed contents: send raw_input_contents")),
     };
-    if data.len() == wanted { Ok(data) } else { Err(format!("shape {shape:?} is {wanted} values, got {}", data.len())) }
+    match data.len() {
+        own if own != given => Err(format!("it has contents of another datatype than {datatype}")),
+        own if own != wanted => Err(format!("shape {shape:?} is {wanted} values, got {own}")),
+        _ => Ok(data),
+    }
 }
 
 /// Writes an answer.

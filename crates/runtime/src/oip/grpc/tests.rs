@@ -58,10 +58,15 @@ fn mistakes_are_named() {
     let text = Contents { texts: vec![vec![0xff]], ..Contents::default() };
     for (found, says) in [
         (read(vec![message("a", "FP32", &[3], Some(two.clone()))], vec![]), "shape [3] is 3 values, got 2"),
-        (read(vec![message("a", "FP64", &[2], Some(two.clone()))], vec![]), "shape [2] is 2 values, got 0"),
+        (read(vec![message("a", "FP64", &[2], Some(two.clone()))], vec![]), "contents of another datatype than FP64"),
+        (read(vec![message("a", "FP64", &[0], Some(two.clone()))], vec![]), "contents of another datatype than FP64"),
+        (
+            read(vec![message("a", "FP32", &[2], Some(Contents { ints: vec![1], ..two.clone() }))], vec![]),
+            "contents of another datatype than FP32",
+        ),
         (read(vec![message("a", "FP32", &[-1], Some(two.clone()))], vec![]), "inference input 'a': shape [-1]"),
         (read(vec![message("a", "FP32", &[i64::MAX, i64::MAX], None)], vec![]), "inference input 'a': shape"),
-        (read(vec![message("a", "FP32", &[2], Some(two.clone()))], vec![vec![0; 8]]), "it has both raw and typed contents"),
+        (read(vec![message("a", "FP32", &[2], Some(two.clone()))], vec![vec![0; 8]]), "when using raw_input_contents for 'a' for model ''"),
         (read(vec![message("a", "FP32", &[2], None)], vec![vec![0; 7]]), "got 7 bytes"),
         (
             read(vec![message("a", "FP32", &[0], None), message("b", "FP32", &[0], None)], vec![vec![]]),
@@ -76,6 +81,16 @@ fn mistakes_are_named() {
     ] {
         let found = found.unwrap_err();
         assert!(found.contains(says), "{says}: {found}");
+    }
+}
+
+#[test]
+fn an_output_that_is_wanted_otherwise_than_as_its_values_is_refused() {
+    for name in ["classification", "shared_memory_region"] {
+        let parameters = [(name.to_owned(), InferParameter { choice: Some(ParameterChoice::Int64(1)) })].into();
+        let outputs = vec![WantedOutput { name: "y".to_owned(), parameters }];
+        let refused = read_request(&ModelInferRequest { outputs, ..ModelInferRequest::default() }.encode_to_vec()).unwrap_err();
+        assert_eq!(refused.message, format!("inference output 'y': parameter `{name}` is not served here"));
     }
 }
 

@@ -85,7 +85,7 @@ fn bytes_that_do_not_fit() {
     one(
         r#""shape":[1],"datatype":"INT8","parameters":{"shared_memory_region":"r"}"#,
         b"",
-        expect!["inference input 'x': parameter `shared_memory_region` is not served here: send the data"],
+        expect!["inference input 'x': parameter `shared_memory_region` is not served here: send the data alone"],
     );
     one(&with("[1]", "BYTES", "5"), b"\x02\0\0\0a", expect!["inference input 'x': the text at index 0 has 2 bytes, 1 are left"]);
     one(

@@ -71,6 +71,10 @@ fn data_that_does_not_fit() {
         ],
     );
     check(r#""shape":[1],"datatype":"FP32""#, expect!["inference input 'x': it has no `data`"]);
+    check(
+        r#""shape":[1],"datatype":"FP32","data":[1],"parameters":{"shared_memory_region":"r"}"#,
+        expect!["inference input 'x': parameter `shared_memory_region` is not served here: send the data alone"],
+    );
     check(r#""shape":[-1],"datatype":"FP32","data":[1]"#, expect!["inference input 'x': shape [-1] is not 0 to 67108864 values"]);
     check(
         r#""shape":[9223372036854775807,3],"datatype":"FP32","data":[1]"#,
@@ -94,6 +98,14 @@ fn bodies_that_are_no_requests() {
     expect!["inference input 'x' is given twice"].assert_eq(&told(format!("{{\"inputs\":[{tensor},{tensor}]}}").as_bytes()));
     expect!["inference output 'y' is asked for twice"]
         .assert_eq(&told(format!(r#"{{"inputs":[{tensor}],"outputs":[{{"name":"y"}},{{"name":"y"}}]}}"#).as_bytes()));
+    for list in [r#"[null,{},[]]"#, r#"{"inputs":[["x",[1],"FP32",[1],null]]}"#, r#"{"inputs":[],"outputs":[["y",null]]}"#] {
+        let told = told(list.as_bytes());
+        assert!(told.contains("invalid type: sequence, expected an object"), "{list}: {told}");
+    }
+    check(
+        r#""shape":[1],"datatype":"FP32","parameters":[4]"#,
+        expect!["failed to parse the request JSON: invalid type: sequence, expected an object at line 1 column 66"],
+    );
     let many: Vec<_> = (0..=super::TENSORS_MAX).map(|i| format!(r#"{{"name":"{i}","shape":[],"datatype":"FP32","data":1}}"#)).collect();
     expect!["there are 4097 inputs, at most 4096 are read"].assert_eq(&told(format!("{{\"inputs\":[{}]}}", many.join(",")).as_bytes()));
     // Depth costs no stack: neither where it is skipped nor where it is read.

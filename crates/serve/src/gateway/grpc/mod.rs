@@ -134,10 +134,15 @@ async fn unary(shared: &Shared, method: Method, request_id: &Arc<str>, call: Cal
         Method::ServerLive => written(&m::ServerLiveResponse { live: true }),
         Method::ServerReady => written(&m::ReadyResponse { ready: about::ready(shared).status() == StatusCode::OK }),
         Method::ServerMetadata => message::<m::ServerMetadataResponse>(about::server(shared)).await,
-        Method::ModelReady => match about::model_ready(shared, &model()?) {
-            found if found.status() == StatusCode::NOT_FOUND => Err(told(found).await),
-            found => written(&m::ReadyResponse { ready: found.status() == StatusCode::OK }),
-        },
+        Method::ModelReady => {
+            let of = model()?;
+            // As in Triton: a version that is not there is not ready, a model that is not there is an error.
+            let known = shared.plan.load().by_model.contains_key(&of.model);
+            match about::model_ready(shared, &of) {
+                found if found.status() == StatusCode::NOT_FOUND && !known => Err(told(found).await),
+                found => written(&m::ReadyResponse { ready: found.status() == StatusCode::OK }),
+            }
+        }
         Method::ModelMetadata => message::<m::ModelMetadataResponse>(about::model(shared, &model()?)).await,
         Method::ModelConfig => {
             let config = read_reply(about::configuration(shared, &model()?)).await?;
