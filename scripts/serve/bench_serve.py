@@ -1,18 +1,15 @@
 """Serving beside peers: CPU of a request, latency at fixed rates from the time a request was meant for, memory, and what more costs.
 
-    bench_serve.py EXAMPLES LIBRARY [--rounds 5] [--seconds 10] [--parts proxy,model,memory,scale] [--remote PROGRAM]
+    bench_serve.py EXAMPLES LIBRARY [--rounds 5] [--seconds 10] [--parts proxy,model,memory,scale]
 
-EXAMPLES is the folder of the examples of crates/serve with the release profile (`gateway`, `send`), LIBRARY is ONNX Runtime's; the peers'
+EXAMPLES is the folder of the examples of crates/serve with the release profile (`gateway`, `proxy`, `send`), LIBRARY is ONNX Runtime's; the peers'
 programs come by the environment (`scripts/bench-serve.sh` sets it). All servers of a part run at once and are asked in turn, round
-after round, so that what else the machine does falls on all of them. Their configurations lie in docs/benchmarks/serve. `--remote` switches
-the row of Tidegate as a proxy on: PROGRAM is started as `PROGRAM --remote http://127.0.0.1:PORT --listen 127.0.0.1:PORT` and
-is asked with the token `token`. Prints Markdown; the exit code is 1 where an answer was wrong.
+after round, so that what else the machine does falls on all of them. Their configurations lie in docs/benchmarks/serve. Prints Markdown; the exit code is 1 where an answer was wrong.
 """
 
 import argparse
 import json
 import os
-import shlex
 import shutil
 import statistics
 import subprocess
@@ -132,10 +129,9 @@ def proxies(bench):
     port = free_port()
     envoy = [Path(os.environ["TIDEGATE_BENCH_ENVOY"]).parent / "envoy", "-c", bench.configured("envoy.yaml", port=port, origin=origin)]
     rows.append(row("Envoy", bench.start("Envoy", [*envoy, "--concurrency", "1", "--log-level", "error", "--disable-hot-restart"], port)))
-    if bench.wanted.remote:
-        port = free_port()
-        command = [*shlex.split(bench.wanted.remote), "--remote", f"http://127.0.0.1:{origin}", "--listen", f"127.0.0.1:{port}"]
-        rows.append(row("Tidegate", bench.start("Tidegate-proxy", command, port), [TOKEN]))
+    port = free_port()
+    command = [bench.wanted.examples / "proxy", "--remote", f"http://127.0.0.1:{origin}", "--listen", f"127.0.0.1:{port}"]
+    rows.append(row("Tidegate", bench.start("Tidegate-proxy", command, port), [TOKEN]))
     return rows
 
 
@@ -192,8 +188,6 @@ def proxy(bench):
     bench.rounds(rows, PROXY_RATES)
     yield from ("## Proxies", "", "One static origin, one worker each; CPU is the proxy's alone.", "")
     yield from of_rates(rows, PROXY_RATES)
-    if not bench.wanted.remote:
-        yield from ("", "Tidegate as a proxy: not asked (`--remote PROGRAM`).")
     bench.all_rows += rows
 
 
@@ -250,7 +244,6 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--parts", default=",".join(PARTS))
-    parser.add_argument("--remote", default=os.environ.get("TIDEGATE_BENCH_REMOTE", ""))
     return parser.parse_args()
 
 

@@ -138,9 +138,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let (pool, pool_events) = workers(library)?;
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
     let settings = settings(any(opened.config.gateway), &opened.config.server_name, &gateway_token, &places.keys())?;
-    let (gateway, outputs_of_gateway) = Gateway::start(settings, pool.clone())
-        .await
-        .map_err(|e| failure(exit::OUTSIDE, format!("start the gateway: {e}; or name another address as `gateway: {{ listen: ... }}`")))?;
+    let (gateway, outputs_of_gateway) = listen(settings, pool.clone()).await?;
     let gateway = Arc::new(gateway);
     let plane = Plane::new(Parts {
         control: control.clone(),
@@ -197,6 +195,12 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     running.go_on(outputs_of_gateway, pool_events, outputs).await?;
     running.watch_and_train(&api);
     Ok(running)
+}
+
+/// The gateway, listening.
+async fn listen(settings: GatewaySettings, pool: WorkerPool) -> Result<(Gateway, Outputs)> {
+    let refused = |e| failure(exit::OUTSIDE, format!("start the gateway: {e}; or name another address as `gateway: {{ listen: ... }}`"));
+    Gateway::start(settings, pool).await.map_err(refused)
 }
 
 /// Where others find what was started.
