@@ -1,5 +1,5 @@
-//! A version as a directory: `model.onnx`, `transform.json` where it takes raw records, `golden.json` where it
-//! has golden requests. It answers requests; what it is called and whether it is released it does not know.
+//! A version as a directory: a model under a name of [`Format::file_name`], `transform.json` where it takes raw records,
+//! `golden.json` where it has golden requests. It answers requests; what it is called and whether it is released it does not know.
 
 mod bulk;
 mod golden;
@@ -12,7 +12,7 @@ pub use observe::Observed;
 pub use rows::ROWS_MAX;
 
 use crate::model::names;
-use crate::{Model, RuntimeError, Tensor, oip};
+use crate::{Format, Model, RuntimeError, Tensor, oip};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use tidegate_core::model::{Datatype, Signature, TensorSpec};
@@ -85,7 +85,7 @@ impl Version {
     /// # Errors
     /// As [`Version::open`].
     pub fn open_with(directory: &Path, sessions: NonZero<usize>) -> Result<Version, RuntimeError> {
-        let model = Model::load_with(&directory.join("model.onnx"), sessions)?;
+        let model = Model::load_with(&Version::model_file(directory)?, sessions)?;
         let path = directory.join("transform.json");
         let transform = match read_optional(&path)? {
             None => None,
@@ -102,6 +102,31 @@ impl Version {
             outputs.push(TensorSpec { name: SCORE.to_owned(), datatype: Datatype::Fp64, shape: vec![-1] });
         }
         Ok(Version { directory: directory.to_owned(), model, transform, golden, inputs, outputs })
+    }
+
+    /// The model file of a directory, whatever its kind.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn model_file(directory: &Path) -> Result<PathBuf, RuntimeError> {
+        let mut there = Format::ALL.into_iter().map(|format| directory.join(format.file_name())).filter(|path| path.is_file());
+        match (there.next(), there.next()) {
+            (Some(path), None) => Ok(path),
+            (None, _) => {
+                let what = format!("it holds no model: none of {}", Format::ALL.map(Format::file_name).join(", "));
+                Err(RuntimeError::VersionUnfit { path: directory.to_owned(), what })
+            }
+            (Some(one), Some(other)) => {
+                let what = format!("it holds two models, {} and {}", one.display(), other.display());
+                Err(RuntimeError::VersionUnfit { path: directory.to_owned(), what })
+            }
+        }
+    }
+
+    /// What kind of model it has.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.model.format()
     }
 
     /// The directory.
