@@ -136,6 +136,7 @@ mod tests {
             it is in XGBoost's old binary form: load it with XGBoost before 3.1 and save it as `model.ubj`
             it is a Python pickle, which is never loaded: save the model with `save_model`, or export it as ONNX
             it is a CatBoost model: export it with `save_model("model.onnx", format="onnx")`
-        "#]].assert_eq(&told);
+        "#]]
+        .assert_eq(&told);
     }
 }

@@ -10,6 +10,8 @@ use tidegate_core::model::{Signature, TensorSpec};
 
 /// Longest model file that is read.
 pub const MODEL_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// As much of a file as tells its kind.
+const START_BYTES: u64 = 4096;
 /// Copies of a model that one process may keep for threads that run it at the same time.
 pub const SESSIONS_MAX: usize = 64;
 
@@ -152,6 +154,14 @@ fn whole(tensor: &Tensor) -> Result<(), InputFault> {
         return Err(InputFault::ZeroByte { name: name(), index });
     }
     Ok(())
+}
+
+/// What kind of model a file is, by its first bytes.
+pub(crate) fn format(path: &Path) -> Result<Format, RuntimeError> {
+    let failed = |source| RuntimeError::Read { path: path.to_owned(), source };
+    let mut start = Vec::new();
+    std::fs::File::open(path).map_err(failed)?.take(START_BYTES).read_to_end(&mut start).map_err(failed)?;
+    Format::of(&start).map_err(|why| RuntimeError::ModelUnsupported { path: path.to_owned(), why })
 }
 
 /// Reads the file first, so that a directory or a huge file gets a sentence of its own.

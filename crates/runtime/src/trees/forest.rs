@@ -103,17 +103,16 @@ impl Forest {
             return Err(format!("there are more than {NODES_MAX} nodes"));
         }
         self.roots.push((small(root), output));
+        let mut seen = vec![false; count];
         // Children still to be placed: where the file has them, whose right child they are, how deep they lie.
         let mut open = vec![(0, None, 0)];
         while let Some((at, parent, depth)) = open.pop() {
-            if at >= count {
-                return Err(format!("a node has the child {at} of {count} nodes"));
+            match seen.get_mut(at) {
+                None => return Err(format!("a node has the child {at} of {count} nodes")),
+                Some(true) => return Err("a node lies under itself or under two others".to_owned()),
+                Some(seen) => *seen = true,
             }
-            // A tree of `count` nodes has no more of them: what goes on has a node under itself.
             let place = self.nodes.len();
-            if place - root == count {
-                return Err("a node lies under itself or under two others".to_owned());
-            }
             if depth > DEPTH_MAX {
                 return Err(format!("it is deeper than {DEPTH_MAX} splits"));
             }

@@ -6,6 +6,7 @@ use super::{Linear, OUTPUTS_MAX, Summed, Trees, ubjson};
 use crate::Format;
 use serde::de::{Deserializer, Visitor};
 use serde::{Deserialize, de};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use tidegate_core::model::Datatype;
@@ -14,6 +15,8 @@ use tidegate_core::model::Datatype;
 const VERSIONS: std::ops::RangeInclusive<u64> = 1..=3;
 /// Categories are below this: the first whole number that FP32 does not tell from its neighbour.
 const CATEGORY_END: i64 = 1 << 24;
+/// Numbers that JSON does not have.
+const WORDS: [&[u8]; 3] = [b"NaN", b"Infinity", b"-Infinity"];
 /// Least distance of a base that is a probability from 0 and from 1.
 const BASE_MARGIN: f32 = 1e-6;
 
@@ -79,7 +82,8 @@ struct Tree {
     left_children: Vec<i64>,
     right_children: Vec<i64>,
     split_indices: Vec<i64>,
-    split_conditions: Vec<f32>,
+    /// Of a split by category it is no number in some versions, which looks at none.
+    split_conditions: Vec<Option<f32>>,
     default_left: Vec<Mark>,
     #[serde(default)]
     split_type: Vec<i64>,
@@ -129,7 +133,7 @@ impl<'de> Deserialize<'de> for Mark {
 pub(super) fn read(format: Format, bytes: &[u8]) -> Result<Trees, String> {
     let file: File = match format {
         Format::XgboostUbjson => ubjson::from_slice(bytes).map_err(|why| format!("it is no UBJSON of an XGBoost model: {why}"))?,
-        _ => serde_json::from_slice(bytes).map_err(|why| not_a_model(bytes, &why))?,
+        _ => serde_json::from_slice(&strict(bytes)).map_err(|why| not_a_model(bytes, &why))?,
     };
     if let Some(major) = file.version.first().filter(|major| !VERSIONS.contains(major)) {
         return Err(format!("XGBoost {major} has written it: files of {} to {} are read", VERSIONS.start(), VERSIONS.end()));
@@ -161,9 +165,38 @@ pub(super) fn read(format: Format, bytes: &[u8]) -> Result<Trees, String> {
     Ok(Trees { format, features: shape.features, outputs, summed, base, divisor: None, link, datatype: Datatype::Fp32 })
 }
 
+/// JSON as the standard has it: the numbers that are none, which XGBoost writes as words, become `null`.
+fn strict(bytes: &[u8]) -> Cow<'_, [u8]> {
+    let (mut strict, mut kept, mut at, mut in_text) = (Vec::new(), 0, 0, false);
+    while let Some(byte) = bytes.get(at) {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let word = WORDS.iter().find(|word| !in_text && rest.starts_with(word));
+        match (byte, word) {
+            (b'\\', _) if in_text => at += 1,
+            (b'"', _) => in_text = !in_text,
+            (_, Some(word)) => {
+                strict.extend_from_slice(bytes.get(kept..at).unwrap_or_default());
+                strict.extend_from_slice(b"null");
+                at += word.len() - 1;
+                kept = at + 1;
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    if kept == 0 {
+        return Cow::Borrowed(bytes);
+    }
+    strict.extend_from_slice(bytes.get(kept..).unwrap_or_default());
+    Cow::Owned(strict)
+}
+
 /// Why JSON is none of XGBoost's; another library's is named.
 fn not_a_model(bytes: &[u8], why: &serde_json::Error) -> String {
     let start = String::from_utf8_lossy(bytes.get(..bytes.len().min(4096)).unwrap_or_default());
+    if start.contains("\"learner\"") {
+        return format!("it is no JSON of an XGBoost model: {why}");
+    }
     if start.contains("\"tree_info\"") || start.contains("\"feature_infos\"") {
         return "it is a dump of LightGBM: save the model as text with `save_model(\"model.txt\")`".to_owned();
     }
@@ -301,12 +334,12 @@ impl Tree {
             return Err(format!("there is no node {at}"));
         };
         if *left == -1 {
-            return Ok(Said::Leaf(f64::from(condition * weight)));
+            return Ok(Said::Leaf(f64::from(condition.unwrap_or(f32::NAN) * weight)));
         }
         let place = |n: i64| usize::try_from(n).map_err(|_| format!("node {at} names {n}"));
         let missing_left = default.0;
         let rule = match self.split_type.get(at) {
-            None | Some(0) => Rule::AtMost { threshold: below(*condition), missing_left, zero_is_missing: false },
+            None | Some(0) => Rule::AtMost { threshold: below(condition.unwrap_or(f32::NAN)), missing_left, zero_is_missing: false },
             Some(1) => {
                 let members = sets.get(&at).copied().unwrap_or(&[]);
                 let set = forest.set(words(members)?.into_iter())?;

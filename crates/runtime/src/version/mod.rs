@@ -11,7 +11,7 @@ pub use golden::{Expect, GOLDEN_REQUESTS_MAX, Golden, GoldenMiss, GoldenReport, 
 pub use observe::Observed;
 pub use rows::ROWS_MAX;
 
-use crate::model::names;
+use crate::model::{format, names};
 use crate::{Format, Model, RuntimeError, Tensor, oip};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -121,6 +121,14 @@ impl Version {
                 Err(RuntimeError::VersionUnfit { path: directory.to_owned(), what })
             }
         }
+    }
+
+    /// Whether the model of a directory is run by ONNX Runtime, so that [`crate::init`] must come first.
+    ///
+    /// # Errors
+    /// When there is no model, or none that is served.
+    pub fn needs_library(directory: &Path) -> Result<bool, RuntimeError> {
+        Ok(format(&Version::model_file(directory)?)?.needs_library())
     }
 
     /// What kind of model it has.

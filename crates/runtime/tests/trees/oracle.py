@@ -162,6 +162,8 @@ def all_of_lightgbm() -> None:
     lights("lgb-zero", "binary", BINARY, zero_as_missing=True)
     lights("lgb-no-missing", "binary", BINARY, use_missing=False)
     lights("lgb-categories", "binary", BINARY, categorical=CATEGORICAL, max_cat_to_onehot=4, min_data_per_group=5)
+    for name, params in [("lgb-categories-no-missing", {"use_missing": False}), ("lgb-categories-zero", {"zero_as_missing": True})]:
+        lights(name, "binary", BINARY, categorical=CATEGORICAL, max_cat_to_onehot=4, min_data_per_group=5, **params)
     odd = TEST.copy()
     odd[::3, 10] = -0.5
     odd[1::3, 10] = -3

@@ -2,12 +2,12 @@
 
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
+use tidegate_core::id::Digest;
 use tidegate_core::model::ModelVersion;
 use tidegate_port::Blobs as _;
+use tidegate_runtime::Format;
 use tidegate_store::FsBlobs;
 
-/// The model file's name.
-pub const MODEL: &str = "model.onnx";
 /// The transform's name.
 pub const TRANSFORM: &str = "transform.json";
 /// The golden requests' name.
@@ -26,12 +26,14 @@ pub fn directory(versions: &Path, blobs: &FsBlobs, version: &ModelVersion) -> Re
     std::fs::create_dir_all(&parent).with_context(|| format!("create {}", parent.display()))?;
     // Put together beside its place, then moved there: a worker never sees half a version.
     let making = tempfile_in(&parent, &version.version)?;
-    let mut files = vec![(MODEL, Some(&version.artifact))];
-    files.extend([(TRANSFORM, version.transform.as_ref()), (GOLDEN, version.golden.as_ref())]);
-    for (name, digest) in files {
+    let write = |name: &str, bytes: &[u8]| {
+        std::fs::write(making.join(name), bytes).with_context(|| format!("write {}", making.join(name).display()))
+    };
+    let model = blobs.get(&version.artifact)?;
+    write(name(&version.artifact, &model)?, &model)?;
+    for (name, digest) in [(TRANSFORM, version.transform.as_ref()), (GOLDEN, version.golden.as_ref())] {
         if let Some(digest) = digest {
-            let bytes = blobs.get(digest)?;
-            std::fs::write(making.join(name), bytes).with_context(|| format!("write {}", making.join(name).display()))?;
+            write(name, &blobs.get(digest)?)?;
         }
     }
     match std::fs::rename(&making, &dir) {
@@ -43,6 +45,12 @@ pub fn directory(versions: &Path, blobs: &FsBlobs, version: &ModelVersion) -> Re
         }
         Err(e) => Err(e).with_context(|| format!("move {} into place", dir.display())),
     }
+}
+
+/// The name of a model file, by its kind: of an artefact only its bytes are known.
+fn name(artifact: &Digest, bytes: &[u8]) -> Result<&'static str> {
+    let format = Format::of(bytes).map_err(|why| anyhow::anyhow!("lay out the artefact {artifact}: {why}"))?;
+    Ok(format.file_name())
 }
 
 fn tempfile_in(parent: &Path, version: &str) -> Result<PathBuf> {
