@@ -94,6 +94,19 @@ impl Model {
         }
     }
 
+    /// What each feature adds to a row's prediction before the link of the objective, exactly: `features + 1` values for each output, the
+    /// last one what is expected of no row in particular. They sum to what the link is given.
+    ///
+    /// # Errors
+    /// When the model is none of trees, or one that is not explained, or the row has another length.
+    pub fn contributions(&self, row: &[f64]) -> Result<Vec<f64>, RuntimeError> {
+        let failed = |why: String| RuntimeError::Run { path: self.path.clone(), why: format!("explain a row: {why}") };
+        match &self.backend {
+            Backend::Trees(trees) => trees.contributions(row).map_err(failed),
+            Backend::Onnx(_) => Err(failed("models of ONNX are not explained".to_owned())),
+        }
+    }
+
     fn check(&self, inputs: &[Tensor]) -> Result<(), InputFault> {
         for (index, tensor) in inputs.iter().enumerate() {
             let spec = self

@@ -76,7 +76,17 @@ pub(super) struct Forest {
     sets: Vec<(u32, u32)>,
     words: Vec<u32>,
     lines: Vec<Line>,
+    /// How much of the training each node saw; 0 where the file does not say it. Only explanations ask.
+    covers: Vec<f64>,
     features: usize,
+}
+
+/// What a row meets at a node.
+pub(super) enum Step {
+    /// The end, and its value.
+    Leaf(f64),
+    /// Two ways: where the row goes and where it does not, with the share of the training that each had.
+    Split { feature: usize, taken: usize, other: usize, taken_share: f64, other_share: f64 },
 }
 
 impl Forest {
@@ -88,11 +98,13 @@ impl Forest {
         Ok(Forest { features, ..Forest::default() })
     }
 
-    /// Adds a tree of `count` nodes that begins at node 0 and adds to `output`. `node` says what the file says of a node.
+    /// Adds a tree of `count` nodes that begins at node 0 and adds to `output`. `node` says what the file says of a node, `covers` how much of
+    /// the training each saw; none where the file does not say it.
     pub(super) fn add(
         &mut self,
         output: u32,
         count: usize,
+        covers: &[f64],
         mut node: impl FnMut(usize, &mut Forest) -> Result<Said, String>,
     ) -> Result<(), String> {
         if self.roots.len() == TREES_MAX {
@@ -125,6 +137,7 @@ impl Forest {
                 open.push((left, None, depth + 1));
             })?;
             self.nodes.push(node);
+            self.covers.push(covers.get(at).copied().unwrap_or_default());
         }
         Ok(())
     }
@@ -172,6 +185,29 @@ impl Forest {
         Ok(small(self.sets.len() - 1))
     }
 
+    /// Where each tree begins, and to which output it adds.
+    pub(super) fn roots(&self) -> impl Iterator<Item = (usize, usize)> {
+        self.roots.iter().map(|(root, output)| (*root as usize, *output as usize))
+    }
+
+    /// What a row meets at a node; the error is a sentence on why it cannot be explained.
+    pub(super) fn step(&self, at: usize, row: &[f64]) -> Result<Step, String> {
+        let node = self.nodes.get(at).ok_or("a node is not there")?;
+        if node.rule & KIND == LEAF {
+            return if node.right == 0 {
+                Ok(Step::Leaf(node.value))
+            } else {
+                Err("its leaves are linear, which is not explained".to_owned())
+            };
+        }
+        let (feature, right) = ((node.rule >> FEATURE_SHIFT) as usize, node.right as usize);
+        let (taken, other) = if self.goes_left(node, row) { (at + 1, right) } else { (right, at + 1) };
+        let cover = |at: usize| self.covers.get(at).copied().filter(|cover| *cover > 0.0 && cover.is_finite());
+        let all = cover(at).zip(cover(taken)).zip(cover(other));
+        let ((whole, taken_cover), other_cover) = all.ok_or("the file does not say how much of the training each node saw")?;
+        Ok(Step::Split { feature, taken, other, taken_share: taken_cover / whole, other_share: other_cover / whole })
+    }
+
     /// How many trees there are.
     pub(super) fn trees(&self) -> usize {
         self.roots.len()
@@ -198,15 +234,17 @@ impl Forest {
         let mut at = root as usize;
         // `add` has made every path end at a leaf; a place that is not there would end it too.
         while let Some(node) = self.nodes.get(at) {
-            let kind = node.rule & KIND;
-            if kind == LEAF {
+            if node.rule & KIND == LEAF {
                 return if node.right == 0 { node.value } else { self.line(node, row) };
             }
-            let value = row.get((node.rule >> FEATURE_SHIFT) as usize).copied().unwrap_or(f64::NAN);
-            let left = if kind == AT_MOST { node.left(value) } else { self.among(node, value) };
-            at = if left { at + 1 } else { node.right as usize };
+            at = if self.goes_left(node, row) { at + 1 } else { node.right as usize };
         }
         0.0
+    }
+
+    fn goes_left(&self, node: &Node, row: &[f64]) -> bool {
+        let value = row.get((node.rule >> FEATURE_SHIFT) as usize).copied().unwrap_or(f64::NAN);
+        if node.rule & KIND == AT_MOST { node.left(value) } else { self.among(node, value) }
     }
 
     fn among(&self, node: &Node, value: f64) -> bool {

@@ -125,6 +125,8 @@ struct Tree {
     thresholds: Vec<f64>,
     decisions: Vec<u8>,
     leaves: Vec<f64>,
+    /// How many rows of the training each split and each leaf saw; empty where it is not said.
+    covers: Vec<f64>,
     /// Where the words of each set of categories lie.
     bounds: Vec<usize>,
     words: Vec<u32>,
@@ -142,7 +144,7 @@ struct Linear {
 
 fn plant(lines: &Lines<'_>, forest: &mut Forest, output: u32) -> Result<(), String> {
     let tree = Tree::of(lines)?;
-    forest.add(output, tree.left.len() + tree.leaves.len(), |at, forest| tree.said(at, forest))
+    forest.add(output, tree.left.len() + tree.leaves.len(), &tree.covers, |at, forest| tree.said(at, forest))
 }
 
 impl Tree {
@@ -156,6 +158,10 @@ impl Tree {
             other => return Err(format!("is_linear is `{other}`")),
         };
         let linear = if is_linear { Some(Linear::of(lines, leaves)?) } else { None };
+        let covers = match (lines.contains_key("internal_count"), lines.contains_key("leaf_count")) {
+            (true, true) => [exactly(lines, "internal_count", splits)?, exactly(lines, "leaf_count", leaves)?].concat(),
+            _ => Vec::new(),
+        };
         let sets: usize = if splits == 0 { 0 } else { one(lines, "num_cat")? };
         let (bounds, words) = match sets {
             0 => (Vec::new(), Vec::new()),
@@ -168,6 +174,7 @@ impl Tree {
             thresholds: exactly(lines, "threshold", splits)?,
             decisions: exactly(lines, "decision_type", splits)?,
             leaves: leaf_values,
+            covers,
             bounds,
             words,
             lines: linear,

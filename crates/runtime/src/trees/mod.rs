@@ -3,6 +3,7 @@
 //! Predictions are those of the library: thresholds, sums and links are computed in its widths and in its order. What is
 //! not read exactly is refused by name when the file is loaded. Not here: training, and which columns mean what.
 
+mod explain;
 mod forest;
 mod lightgbm;
 mod link;
@@ -62,6 +63,16 @@ impl Linear {
         Ok(Linear { weights: weights.iter().copied().map(f64::from).collect() })
     }
 
+    /// What each feature adds, output after output.
+    fn explain(&self, row: &[f64], outputs: usize, values: &mut [f64]) {
+        let rows = row.iter().copied().chain([1.0]).enumerate();
+        for ((feature, value), weights) in rows.zip(self.weights.chunks_exact(outputs)).filter(|((_, value), _)| !value.is_nan()) {
+            for (values, weight) in values.chunks_exact_mut(row.len() + 1).zip(weights) {
+                values.get_mut(feature).into_iter().for_each(|sum| *sum += value * weight);
+            }
+        }
+    }
+
     /// Adds what the weights say of a row; a missing value adds nothing.
     fn add_to(&self, row: &[f64], sums: &mut [f64]) {
         let outputs = sums.len();
@@ -108,6 +119,29 @@ impl Trees {
         Signature { inputs: vec![spec(INPUT, vec![-1, dimension(self.features)])], outputs: vec![spec(OUTPUT, shape)] }
     }
 
+    /// What each feature adds to the sums of a row, before the link: `features + 1` values for each output, the last one what is
+    /// expected of no row in particular. The error is a sentence on why this model is not explained.
+    pub(crate) fn contributions(&self, row: &[f64]) -> Result<Vec<f64>, String> {
+        let width = self.features + 1;
+        if row.len() != self.features {
+            return Err(format!("a row has {} values, the model takes {}", row.len(), self.features));
+        }
+        if self.divisor.is_some() {
+            return Err("its trees are averaged, which is not explained".to_owned());
+        }
+        let mut row = row.to_vec();
+        self.settle(&mut row);
+        let mut values = vec![0.0; width * self.outputs];
+        for (values, base) in values.chunks_exact_mut(width).zip(&self.base) {
+            values.last_mut().into_iter().for_each(|expected| *expected += base);
+        }
+        match &self.summed {
+            Summed::Forest(forest) => forest.explain(&row, &mut values, width)?,
+            Summed::Line(line) => line.explain(&row, self.outputs, &mut values),
+        }
+        Ok(values)
+    }
+
     /// Predicts the rows of an input that is as [`Trees::signature`] says; what is missing in it is not a number.
     pub(crate) fn run(&self, input: &Tensor) -> Result<Vec<Tensor>, InputFault> {
         let count = input.data.len() / self.features;
@@ -138,12 +172,16 @@ impl Trees {
         Ok(vec![Tensor::new(OUTPUT, shape, data)])
     }
 
-    /// Predictions of some rows, one after the other.
-    fn predict(&self, rows: &mut [f64]) -> Vec<f64> {
+    /// LightGBM takes no notice of what is next to zero before it looks at a tree.
+    fn settle(&self, rows: &mut [f64]) {
         if self.format == Format::LightgbmText {
-            // It takes no notice of such values before it looks at a tree.
             rows.iter_mut().filter(|value| value.abs() <= lightgbm::ZERO).for_each(|value| *value = 0.0);
         }
+    }
+
+    /// Predictions of some rows, one after the other.
+    fn predict(&self, rows: &mut [f64]) -> Vec<f64> {
+        self.settle(rows);
         let count = rows.len() / self.features;
         let mut sums: Vec<f64> = self.base.iter().copied().cycle().take(count * self.outputs).collect();
         match &self.summed {

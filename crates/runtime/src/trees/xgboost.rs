@@ -86,6 +86,8 @@ struct Tree {
     split_conditions: Vec<Option<f32>>,
     default_left: Vec<Mark>,
     #[serde(default)]
+    sum_hessian: Vec<Option<f32>>,
+    #[serde(default)]
     split_type: Vec<i64>,
     #[serde(default)]
     categories: Vec<i64>,
@@ -324,7 +326,8 @@ impl Tree {
             return Err(format!("{name} has {length} values for {count} nodes"));
         }
         let sets = self.sets()?;
-        forest.add(output, count, |at, forest| self.said(at, &sets, weight, forest))
+        let covers: Vec<f64> = self.sum_hessian.iter().map(|cover| f64::from(cover.unwrap_or_default())).collect();
+        forest.add(output, count, &covers, |at, forest| self.said(at, &sets, weight, forest))
     }
 
     fn said(&self, at: usize, sets: &BTreeMap<usize, &[i64]>, weight: f32, forest: &mut Forest) -> Result<Said, String> {

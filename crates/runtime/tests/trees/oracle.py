@@ -16,6 +16,8 @@ import xgboost as xgb
 OUT = Path(sys.argv[1])
 ROWS = int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
 TRAIN = 2_000
+# Rows of which contributions are written too.
+EXPLAINED = 50
 FEATURES = 12
 CATEGORICAL = [10, 11]
 CASES = []
@@ -70,6 +72,8 @@ def boosted(name: str, objective: str, y, rounds: int = 20, categorical: bool = 
     for form in forms:
         model.save_model(OUT / f"{name}.{form}")
         case(f"{name}.{form}", f"{name}.{form}", TEST, predictions)
+    explained = model.predict(xgb.DMatrix(TEST[:EXPLAINED], **kinds), pred_contribs=True)
+    (OUT / f"{name}.{forms[-1]}.contributions").write_bytes(explained.astype("<f8").tobytes())
 
 
 def all_of_xgboost() -> None:
@@ -128,6 +132,9 @@ def lights(name: str, objective: str, y, rounds: int = 20, rows=TEST, data=X, gr
     model.save_model(OUT / f"{name}.txt")
     rows = rows.astype(np.float64)
     case(name, f"{name}.txt", rows, model.predict(rows))
+    if not params.get("linear_tree"):
+        explained = model.predict(rows[:EXPLAINED], pred_contrib=True)
+        (OUT / f"{name}.contributions").write_bytes(np.asarray(explained, dtype="<f8").tobytes())
 
 
 def all_of_lightgbm() -> None:

@@ -3,7 +3,14 @@
 use serde_json::Value as Json;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
+use tempfile::TempDir;
 use tidegate_runtime::{Model, Tensor, TensorData};
+
+/// Models that the oracle makes.
+const CASES: usize = 101;
+/// Rows of which it tells contributions.
+const EXPLAINED: usize = 50;
 
 /// The Python with both libraries; without one a test says that it is skipped.
 fn python() -> Option<PathBuf> {
@@ -55,15 +62,27 @@ fn difference(folder: &Path, case: &Json) -> (u64, usize) {
     (each.iter().copied().max().unwrap(), each.iter().filter(|n| **n > 0).count())
 }
 
+/// What the oracle wrote, once for all tests; none, and a word that says so, without its Python.
+fn world() -> Option<&'static (TempDir, Vec<Json>)> {
+    static WORLD: OnceLock<Option<(TempDir, Vec<Json>)>> = OnceLock::new();
+    WORLD
+        .get_or_init(|| {
+            let python = python()?;
+            let folder = tempfile::tempdir().unwrap();
+            let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trees/oracle.py");
+            let made = Command::new(python).args(["-W", "ignore"]).arg(script).arg(folder.path()).output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            let cases: Json = serde_json::from_slice(&std::fs::read(folder.path().join("cases.json")).unwrap()).unwrap();
+            let cases = cases["cases"].as_array().unwrap().clone();
+            assert_eq!(cases.len(), CASES);
+            Some((folder, cases))
+        })
+        .as_ref()
+}
+
 #[test]
 fn predictions_are_those_of_the_library_to_the_bit() {
-    let Some(python) = python() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/trees/oracle.py");
-    let made = Command::new(python).args(["-W", "ignore"]).arg(script).arg(folder.path()).output().unwrap();
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let cases: Json = serde_json::from_slice(&std::fs::read(folder.path().join("cases.json")).unwrap()).unwrap();
-    let cases = cases["cases"].as_array().unwrap();
+    let Some((folder, cases)) = world() else { return };
     let mut wrong = Vec::new();
     for case in cases {
         let (largest, rows) = difference(folder.path(), case);
@@ -72,4 +91,49 @@ fn predictions_are_those_of_the_library_to_the_bit() {
         }
     }
     assert!(wrong.is_empty(), "{} of {} cases:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+}
+
+/// The largest distance of a contribution from the library's, as a share of the largest contribution.
+fn explained(folder: &Path, case: &Json) -> Option<(f64, Result<(), String>)> {
+    let name = case["name"].as_str().unwrap();
+    let truth = folder.join(format!("{name}.contributions"));
+    let truth = truth.exists().then(|| floats64(&truth))?;
+    let model = Model::load(&folder.join(case["model"].as_str().unwrap())).unwrap();
+    let rows = folder.join(format!("{name}.rows"));
+    let single = model.signature().inputs[0].datatype == tidegate_core::model::Datatype::Fp32;
+    let rows: Vec<f64> = if single { floats32(&rows).into_iter().map(f64::from).collect() } else { floats64(&rows) };
+    let features = usize::try_from(case["features"].as_u64().unwrap()).unwrap();
+    let mut got = Vec::new();
+    for row in rows.chunks_exact(features).take(EXPLAINED) {
+        match model.contributions(row) {
+            Ok(values) => got.extend(values),
+            Err(error) => return Some((0.0, Err(error.to_string()))),
+        }
+    }
+    assert_eq!(got.len(), truth.len(), "{name}");
+    let largest = truth.iter().fold(0.0, |largest: f64, x| largest.max(x.abs()));
+    Some((got.iter().zip(&truth).fold(0.0, |most: f64, (a, b)| most.max((a - b).abs())) / largest, Ok(())))
+}
+
+#[test]
+fn contributions_are_those_of_the_library() {
+    let Some((folder, cases)) = world() else { return };
+    let (mut wrong, mut refused, mut most) = (Vec::new(), Vec::new(), [0.0_f64; 2]);
+    for case in cases {
+        let name = case["name"].as_str().unwrap();
+        match explained(folder.path(), case) {
+            None => {}
+            Some((_, Err(_))) => refused.push(name),
+            Some((far, Ok(()))) => {
+                let (of, bound) = if name.starts_with("xgb") { (0, 2e-6) } else { (1, 1e-13) };
+                most[of] = most[of].max(far);
+                if far.is_nan() || far > bound {
+                    wrong.push(format!("{name}: {far:e}"));
+                }
+            }
+        }
+    }
+    println!("at most {:e} from XGBoost, {:e} from LightGBM", most[0], most[1]);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    assert_eq!(refused, ["lgb-forest", "lgb-forest-binary", "lgb-forest-classes"]);
 }

@@ -11,6 +11,7 @@ mod onnx;
 mod protocol;
 mod repository;
 mod split;
+mod tree_models;
 mod tritonclient;
 mod workers;
 mod world;
