@@ -44,7 +44,7 @@ fn input(rows: &[Value], datatype: &str) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn files_of_xgboost_and_lightgbm_are_served_as_ever() {
-    let world = world().await;
+    let mut world = world().await;
     let dir = tempfile::tempdir().unwrap();
     for (made_by, form, datatype, platform) in [
         ("xgboost-3.2.0", "json", "FP32", "xgboost_json"),

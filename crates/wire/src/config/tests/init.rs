@@ -30,7 +30,7 @@ fn an_empty_repository() {
 
 #[test]
 fn a_repository_with_a_pipeline() {
-    let dvc = "stages:\n  fetch:\n    cmd: x\n    outs: [data/flights.parquet]\n  train:\n    cmd: x\n    wdir: ml\n    outs: [model/model.onnx]\n    metrics: [metrics.json]\n  sweep:\n    foreach: [a, b]\n    do:\n      cmd: x\n      outs: ['${item}.onnx']\n";
+    let dvc = "stages:\n  fetch:\n    cmd: x\n    outs: [data/flights.parquet]\n  train:\n    cmd: x\n    wdir: ml\n    outs: [model/model.onnx, model/trees.ubj]\n    metrics: [metrics.json]\n  sweep:\n    foreach: [a, b]\n    do:\n      cmd: x\n      outs: ['${item}.onnx']\n";
     let there = repo(&[
         ("dvc.yaml", dvc),
         ("requirements.lock", ""),
