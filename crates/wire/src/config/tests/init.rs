@@ -59,8 +59,16 @@ fn a_repository_with_a_pipeline() {
               auc: { metric: auc, min: 0.91 }
               test-log_loss: { metric: test.log_loss, max: 0.3 }
               test-f1: { metric: test.f1, min: 0.5 }
+          trees:
+            artifact: ml/model/trees.ubj
+            # bounds at today's values: set what you would refuse
+            gates:
+              auc: { metric: auc, min: 0.91 }
+              test-log_loss: { metric: test.log_loss, max: 0.3 }
+              test-f1: { metric: test.f1, min: 0.5 }
         services:
           model: { model: model }
+          trees: { model: trees }
         environments: { production: {} }
     "#]]
     .assert_eq(&text);
