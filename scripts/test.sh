@@ -21,6 +21,7 @@ neighbours() {
     environment s3
     environment notify
     environment tritonclient
+    environment trees
     node_environment azurite || true
 }
 
@@ -37,6 +38,8 @@ introduce() {
     export TIDEGATE_TEST_NOTIFY="$environment/bin/python"
     environment tritonclient
     export TIDEGATE_TEST_TRITONCLIENT="$environment/bin/python"
+    environment trees
+    export TIDEGATE_TEST_TREES="$environment/bin/python"
     environment gx
     export TIDEGATE_TEST_GX="$environment/bin/python"
     environment test

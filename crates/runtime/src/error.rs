@@ -42,8 +42,11 @@ pub enum RuntimeError {
         /// The library asked for.
         asked: PathBuf,
     },
-    /// A model was loaded before the library.
-    #[error("load model `{}`: ONNX Runtime is not loaded yet", path.display())]
+    /// An ONNX model was loaded before the library, or without one.
+    #[error(
+        "load model `{}`: it is an ONNX model, and ONNX Runtime is not loaded: `pip install onnxruntime` in the workspace's environment",
+        path.display()
+    )]
     NotInitialised {
         /// The model file.
         path: PathBuf,

@@ -1,7 +1,8 @@
 //! Loads and runs model files; applies transforms. Knows tensors and files, nothing of releases.
 //!
-//! [`init`] loads the ONNX Runtime library once a process. A [`Model`] is one ONNX file, ready to run; a
-//! [`Version`] is a directory with a model, its transform from raw records and its golden requests.
+//! A [`Model`] is one file, ready to run: ONNX by the ONNX Runtime library, which [`init`] loads once a process; trees of
+//! XGBoost and LightGBM by ourselves. [`Format`] tells them apart. A [`Version`] is a directory with a model, its transform
+//! from raw records and its golden requests.
 //! [`oip`] reads and writes the bodies of the Open Inference Protocol.
 //! Not here: HTTP, routes, who may ask, what is released.
 
@@ -9,13 +10,17 @@
 
 mod convert;
 mod error;
+mod format;
 mod library;
 mod model;
 pub mod oip;
+mod onnx;
 mod tensor;
+mod trees;
 mod version;
 
 pub use error::{InferError, InputFault, RuntimeError};
+pub use format::Format;
 pub use library::{RuntimeInfo, find_library, init};
 pub use model::{MODEL_BYTES_MAX, Model, SESSIONS_MAX};
 pub use tensor::{ELEMENTS_MAX, RANK_MAX, Tensor, TensorData};

@@ -1,18 +1,17 @@
-//! One ONNX file, loaded, with its signature.
+//! One model file, loaded, with its signature.
 
-use crate::library::loaded;
-use crate::{InputFault, RuntimeError, Tensor, TensorData, convert};
-use ort::logging::LogLevel;
-use ort::session::{Session, SessionInputValue};
+use crate::onnx::Onnx;
+use crate::trees::Trees;
+use crate::{Format, InputFault, RuntimeError, Tensor, TensorData};
 use std::io::Read;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use tidegate_core::model::{Signature, TensorSpec};
 
 /// Longest model file that is read.
 pub const MODEL_BYTES_MAX: u64 = 2 * 1024 * 1024 * 1024;
+/// As much of a file as tells its kind.
+const START_BYTES: u64 = 4096;
 /// Copies of a model that one process may keep for threads that run it at the same time.
 pub const SESSIONS_MAX: usize = 64;
 
@@ -20,44 +19,48 @@ pub const SESSIONS_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Model {
     path: PathBuf,
+    format: Format,
     signature: Signature,
-    /// A session runs one call at a time; several sessions serve several threads.
-    sessions: Vec<Mutex<Session>>,
-    next: AtomicUsize,
+    backend: Backend,
+}
+
+/// What runs it.
+#[derive(Debug)]
+enum Backend {
+    Onnx(Onnx),
+    Trees(Trees),
 }
 
 impl Model {
-    /// Loads an ONNX file with one session.
+    /// Loads a model file with one session.
     ///
     /// # Errors
-    /// When the library is not loaded, the file is no ONNX model, or has inputs or outputs that are no tensors.
+    /// When the file is no model of a kind that is served, has inputs or outputs that are not, or is an ONNX model and the
+    /// library is not loaded.
     pub fn load(path: &Path) -> Result<Model, RuntimeError> {
         Model::load_with(path, NonZero::<usize>::MIN)
     }
 
-    /// Loads an ONNX file with `sessions` single-threaded sessions, so that as many threads can run it at once.
+    /// Loads a model file so that `sessions` threads can run it at once. Trees have no sessions: any number of threads can.
     ///
     /// # Errors
     /// As [`Model::load`].
     pub fn load_with(path: &Path, sessions: NonZero<usize>) -> Result<Model, RuntimeError> {
-        let (info, environment) = loaded().ok_or_else(|| RuntimeError::NotInitialised { path: path.to_owned() })?;
         let bytes = read(path)?;
-        let open = || -> ort::Result<Session> {
-            Session::builder(environment)?
-                .with_intra_threads(1)?
-                .with_inter_threads(1)?
-                .with_log_level(LogLevel::Error)?
-                .commit_from_memory(&bytes)
+        let unfit = |why: String| RuntimeError::ModelUnsupported { path: path.to_owned(), why };
+        let format = Format::of(&bytes).map_err(unfit)?;
+        let (backend, signature) = match format {
+            Format::Onnx => {
+                let (onnx, signature) = Onnx::load(path, &bytes, sessions)?;
+                (Backend::Onnx(onnx), signature)
+            }
+            Format::XgboostJson | Format::XgboostUbjson | Format::LightgbmText => {
+                let trees = Trees::read(format, &bytes).map_err(unfit)?;
+                let signature = trees.signature();
+                (Backend::Trees(trees), signature)
+            }
         };
-        let invalid =
-            |error: ort::Error| RuntimeError::ModelInvalid { path: path.to_owned(), version: info.version.clone(), why: error.to_string() };
-        let first = open().map_err(invalid)?;
-        let signature = signature(&first).map_err(|why| RuntimeError::ModelUnsupported { path: path.to_owned(), why })?;
-        let mut all = vec![Mutex::new(first)];
-        for _ in 1..sessions.get().min(SESSIONS_MAX) {
-            all.push(Mutex::new(open().map_err(invalid)?));
-        }
-        Ok(Model { path: path.to_owned(), signature, sessions: all, next: AtomicUsize::new(0) })
+        Ok(Model { path: path.to_owned(), format, signature, backend })
     }
 
     /// Inputs and outputs: names, datatypes, shapes with -1 for a dimension of any length.
@@ -72,45 +75,36 @@ impl Model {
         &self.path
     }
 
+    /// What kind of file it is.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
     /// Runs the model; several threads may do so.
     ///
     /// # Errors
     /// When an input has a wrong name, datatype or shape, or the model fails.
     pub fn run(&self, inputs: &[Tensor]) -> Result<Vec<Tensor>, RuntimeError> {
         self.check(inputs)?;
-        let failed = |error: ort::Error| RuntimeError::Run { path: self.path.clone(), why: error.to_string() };
-        let values: Vec<(&str, SessionInputValue<'_>)> = inputs
-            .iter()
-            .map(|tensor| Ok((tensor.name.as_str(), convert::to_runtime(tensor)?)))
-            .collect::<ort::Result<_>>()
-            .map_err(failed)?;
-        let mut session = self.session();
-        let outputs = session.run(values).map_err(|error| match inputs.iter().find(|tensor| tensor.data.is_empty()) {
-            Some(empty) => InputFault::Empty { name: empty.name.clone(), why: error.to_string() }.into(),
-            None => failed(error),
-        })?;
-        let mut copied = Vec::with_capacity(self.signature.outputs.len());
-        for spec in &self.signature.outputs {
-            let value = outputs
-                .get(&spec.name)
-                .ok_or_else(|| RuntimeError::Run { path: self.path.clone(), why: format!("it gave no output `{}`", spec.name) })?;
-            copied.push(convert::from_runtime(spec, value).map_err(failed)?);
+        match (&self.backend, inputs) {
+            (Backend::Trees(trees), [input]) => Ok(trees.run(input)?),
+            (Backend::Trees(_), _) => Err(RuntimeError::Run { path: self.path.clone(), why: "it takes one input".to_owned() }),
+            (Backend::Onnx(onnx), _) => onnx.run(&self.signature, inputs),
         }
-        Ok(copied)
     }
 
-    /// A free session, else the next in turn.
-    fn session(&self) -> MutexGuard<'_, Session> {
-        let start = if self.sessions.len() > 1 { self.next.fetch_add(1, Ordering::Relaxed) } else { 0 };
-        let count = self.sessions.len();
-        for offset in 0..count {
-            if let Some(Ok(session)) = self.sessions.get((start.wrapping_add(offset)) % count).map(Mutex::try_lock) {
-                return session;
-            }
+    /// What each feature adds to a row's prediction before the link of the objective, exactly: `features + 1` values for each output, the
+    /// last one what is expected of no row in particular. They sum to what the link is given.
+    ///
+    /// # Errors
+    /// When the model is none of trees, or one that is not explained, or the row has another length.
+    pub fn contributions(&self, row: &[f64]) -> Result<Vec<f64>, RuntimeError> {
+        let failed = |why: String| RuntimeError::Run { path: self.path.clone(), why: format!("explain a row: {why}") };
+        match &self.backend {
+            Backend::Trees(trees) => trees.contributions(row).map_err(failed),
+            Backend::Onnx(_) => Err(failed("models of ONNX are not explained".to_owned())),
         }
-        // A session holds no state of ours that a panic could leave half-written.
-        #[expect(clippy::indexing_slicing, reason = "`load_with` makes at least one session; a remainder is below the count")]
-        self.sessions[start % count].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn check(&self, inputs: &[Tensor]) -> Result<(), InputFault> {
@@ -125,6 +119,10 @@ impl Model {
                 return Err(InputFault::Repeated { name: tensor.name.clone() });
             }
             fits(tensor, spec)?;
+            // Trees know what to do where a value is missing; ONNX has no way to say it.
+            if let Backend::Onnx(_) = self.backend {
+                whole(tensor)?;
+            }
         }
         match self.signature.inputs.iter().find(|spec| !inputs.iter().any(|tensor| tensor.name == spec.name)) {
             None => Ok(()),
@@ -154,7 +152,12 @@ fn fits(tensor: &Tensor, spec: &TensorSpec) -> Result<(), InputFault> {
     if wrong {
         return Err(InputFault::Shape { name: name(), expected: spec.shape.clone(), got: tensor.shape.clone() });
     }
-    tensor.check()?;
+    tensor.check()
+}
+
+/// That nothing is missing.
+fn whole(tensor: &Tensor) -> Result<(), InputFault> {
+    let name = || tensor.name.clone();
     if let Some(index) = tensor.missing.iter().position(|missing| *missing) {
         return Err(InputFault::Null { name: name(), index });
     }
@@ -166,23 +169,22 @@ fn fits(tensor: &Tensor, spec: &TensorSpec) -> Result<(), InputFault> {
     Ok(())
 }
 
-fn signature(session: &Session) -> Result<Signature, String> {
-    let inputs = session.inputs().iter().map(|input| convert::spec(input.name(), input.dtype())).collect::<Result<Vec<_>, _>>();
-    let outputs = session.outputs().iter().map(|output| convert::spec(output.name(), output.dtype())).collect::<Result<Vec<_>, _>>();
-    Ok(Signature { inputs: inputs.map_err(|why| format!("input {why}"))?, outputs: outputs.map_err(|why| format!("output {why}"))? })
+/// What kind of model a file is, by its first bytes.
+pub(crate) fn format(path: &Path) -> Result<Format, RuntimeError> {
+    let failed = |source| RuntimeError::Read { path: path.to_owned(), source };
+    let mut start = Vec::new();
+    std::fs::File::open(path).map_err(failed)?.take(START_BYTES).read_to_end(&mut start).map_err(failed)?;
+    Format::of(&start).map_err(|why| RuntimeError::ModelUnsupported { path: path.to_owned(), why })
 }
 
-/// Reads the file first, so that a directory, an empty or a huge file gets a sentence of its own.
+/// Reads the file first, so that a directory or a huge file gets a sentence of its own.
 fn read(path: &Path) -> Result<Vec<u8>, RuntimeError> {
     let failed = |source| RuntimeError::Read { path: path.to_owned(), source };
-    let unfit = |why: String| RuntimeError::ModelUnsupported { path: path.to_owned(), why };
     let mut bytes = Vec::new();
     std::fs::File::open(path).map_err(failed)?.take(MODEL_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if bytes.is_empty() {
-        return Err(unfit("the file is empty".to_owned()));
-    }
     if bytes.len() as u64 > MODEL_BYTES_MAX {
-        return Err(unfit(format!("the file is longer than {MODEL_BYTES_MAX} bytes")));
+        let why = format!("the file is longer than {MODEL_BYTES_MAX} bytes");
+        return Err(RuntimeError::ModelUnsupported { path: path.to_owned(), why });
     }
     Ok(bytes)
 }

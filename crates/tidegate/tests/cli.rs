@@ -106,6 +106,8 @@ mod train;
 mod train_fit;
 #[path = "cli/train_order.rs"]
 mod train_order;
+#[path = "cli/tree_models.rs"]
+mod tree_models;
 #[path = "cli/up.rs"]
 mod up;
 #[path = "cli/upstreams.rs"]

@@ -1,5 +1,5 @@
-//! A version as a directory: `model.onnx`, `transform.json` where it takes raw records, `golden.json` where it
-//! has golden requests. It answers requests; what it is called and whether it is released it does not know.
+//! A version as a directory: a model under a name of [`Format::file_name`], `transform.json` where it takes raw records,
+//! `golden.json` where it has golden requests. It answers requests; what it is called and whether it is released it does not know.
 
 mod bulk;
 mod golden;
@@ -11,8 +11,8 @@ pub use golden::{Expect, GOLDEN_REQUESTS_MAX, Golden, GoldenMiss, GoldenReport, 
 pub use observe::Observed;
 pub use rows::ROWS_MAX;
 
-use crate::model::names;
-use crate::{Model, RuntimeError, Tensor, oip};
+use crate::model::{format, names};
+use crate::{Format, Model, RuntimeError, Tensor, oip};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use tidegate_core::model::{Datatype, Signature, TensorSpec};
@@ -90,7 +90,7 @@ impl Version {
             let what = "an upstream answers it: what is computed from the model itself, as scores of reference rows and times, is not to be had here";
             return Err(RuntimeError::VersionUnfit { path: elsewhere, what: what.to_owned() });
         }
-        let model = Model::load_with(&directory.join("model.onnx"), sessions)?;
+        let model = Model::load_with(&Version::model_file(directory)?, sessions)?;
         let path = directory.join("transform.json");
         let transform = match read_optional(&path)? {
             None => None,
@@ -107,6 +107,39 @@ impl Version {
             outputs.push(TensorSpec { name: SCORE.to_owned(), datatype: Datatype::Fp64, shape: vec![-1] });
         }
         Ok(Version { directory: directory.to_owned(), model, transform, golden, inputs, outputs })
+    }
+
+    /// The model file of a directory, whatever its kind.
+    ///
+    /// # Errors
+    /// When there is none, or more than one.
+    pub fn model_file(directory: &Path) -> Result<PathBuf, RuntimeError> {
+        let mut there = Format::ALL.into_iter().map(|format| directory.join(format.file_name())).filter(|path| path.is_file());
+        match (there.next(), there.next()) {
+            (Some(path), None) => Ok(path),
+            (None, _) => {
+                let what = format!("it holds no model: none of {}", Format::ALL.map(Format::file_name).join(", "));
+                Err(RuntimeError::VersionUnfit { path: directory.to_owned(), what })
+            }
+            (Some(one), Some(other)) => {
+                let what = format!("it holds two models, {} and {}", one.display(), other.display());
+                Err(RuntimeError::VersionUnfit { path: directory.to_owned(), what })
+            }
+        }
+    }
+
+    /// Whether the model of a directory is run by ONNX Runtime, so that [`crate::init`] must come first.
+    ///
+    /// # Errors
+    /// When there is no model, or none that is served.
+    pub fn needs_library(directory: &Path) -> Result<bool, RuntimeError> {
+        Ok(format(&Version::model_file(directory)?)?.needs_library())
+    }
+
+    /// What kind of model it has.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.model.format()
     }
 
     /// The directory.

@@ -120,7 +120,10 @@ fn files_that_are_no_models_are_refused() {
     let missing = load("missing.onnx", None);
     assert!(missing.starts_with("read `DIR/missing.onnx`: No such file"), "{missing}");
     let text = load("text.onnx", Some(b"import onnx\nprint('not a model')\n"));
-    assert!(text.starts_with("load model `DIR/text.onnx`: it is not an ONNX model that ONNX Runtime 1."), "{text}");
+    let none = "load model `DIR/text.onnx`: it is not an ONNX model, nor one of XGBoost (JSON or UBJSON) or LightGBM (text)";
+    assert_eq!(text, none);
+    let field = load("field.onnx", Some(b"\x08\x09 and then no field"));
+    assert!(field.starts_with("load model `DIR/field.onnx`: it is not an ONNX model that ONNX Runtime 1."), "{field}");
     let whole = std::fs::read(fixture("boosted.onnx")).unwrap();
     let cut = load("cut.onnx", Some(&whole[..whole.len() / 2]));
     assert!(cut.contains("it is not an ONNX model"), "{cut}");

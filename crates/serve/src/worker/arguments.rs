@@ -6,9 +6,9 @@ use tidegate_core::route::Role;
 /// What a worker is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerArguments {
-    /// Directory of the version: `model.onnx`, `transform.json`, `golden.json`.
+    /// Directory of the version: a model file, `transform.json`, `golden.json`.
     pub dir: PathBuf,
-    /// ONNX Runtime's shared library.
+    /// ONNX Runtime's shared library; loaded where the model is of ONNX.
     pub library: PathBuf,
     /// The model's name in the protocol.
     pub model: String,

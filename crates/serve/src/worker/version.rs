@@ -22,16 +22,19 @@ pub struct LoadedVersion {
 }
 
 impl LoadedVersion {
-    /// Loads the library and the version and asks the golden requests; a sentence for the operator when that fails.
+    /// Loads the version, and the library where its model needs it, and asks the golden requests; a sentence for the operator
+    /// when that fails.
     pub fn open(arguments: &WorkerArguments) -> Result<LoadedVersion, String> {
-        tidegate_runtime::init(&arguments.library).map_err(|error| error.to_string())?;
+        if Version::needs_library(&arguments.dir).map_err(|error| error.to_string())? {
+            tidegate_runtime::init(&arguments.library).map_err(|error| error.to_string())?;
+        }
         let version = Version::open(&arguments.dir).map_err(|error| error.to_string())?;
         let answering = Answering { model_name: arguments.model.clone(), model_version: Some(arguments.version.clone()) };
         let report = version.check_golden();
         let hello = Hello {
             ready: report.is_right(),
             why: why(&report),
-            platform: "onnx_onnxv1".to_owned(),
+            platform: version.format().platform().to_owned(),
             inputs: version.inputs_metadata().to_vec(),
             outputs: version.outputs_metadata().to_vec(),
         };

@@ -19,14 +19,14 @@ use tokio::net::TcpStream;
 const SERVICE: &str = "/inference.GRPCInferenceService";
 
 /// A connection, and the token that it shows.
-struct Caller(SendRequest<Full<Bytes>>, Option<&'static str>);
+pub struct Caller(SendRequest<Full<Bytes>>, Option<&'static str>);
 
 /// What came back: status, its words, and messages.
 #[derive(Debug, PartialEq)]
-struct Came(u32, String, Vec<Bytes>);
+pub struct Came(pub u32, pub String, pub Vec<Bytes>);
 
 impl Caller {
-    async fn new(address: SocketAddr) -> Caller {
+    pub async fn new(address: SocketAddr) -> Caller {
         let stream = TcpStream::connect(address).await.unwrap();
         let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
         tokio::spawn(connection);
@@ -34,7 +34,7 @@ impl Caller {
     }
 
     /// None when the connection takes no request any more.
-    async fn call(&mut self, path: &str, headers: &[(&str, &str)], messages: &[Bytes]) -> Option<Came> {
+    pub async fn call(&mut self, path: &str, headers: &[(&str, &str)], messages: &[Bytes]) -> Option<Came> {
         let mut body = BytesMut::new();
         for message in messages {
             body.put_u8(0);

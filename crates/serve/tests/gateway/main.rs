@@ -13,6 +13,7 @@ mod protocol;
 mod remote;
 mod repository;
 mod split;
+mod tree_models;
 mod tritonclient;
 mod upstream;
 mod workers;

@@ -57,7 +57,7 @@ pub fn gate(context: &Context, args: &GateArgs) -> Result<u8> {
     let env = start::environment(&opened, &bus)?;
     let recorder = Recorder::new(&opened, bus.clone());
     if recorder.up().is_none() {
-        start::runtime_if_needed(&opened, env.as_ref())?;
+        start::runtime(&opened, env.as_ref())?;
         // Taken before the pipeline runs: who cannot record must not begin.
         recorder.control()?;
     }

@@ -26,6 +26,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tidegate_build::env::{self, Env};
 use tidegate_engine::rollouts::Output;
+use tidegate_runtime::RuntimeError;
 use tidegate_serve::{Gateway, GatewaySettings, Outputs, PoolEvent, PoolSettings, WorkerPool};
 use tidegate_store::disk::Guard;
 use tidegate_store::tlog::LogSigner;
@@ -97,27 +98,25 @@ pub fn environment(opened: &Opened, bus: &Bus) -> Result<Option<Env>> {
     Ok(Some(env::ensure(&opened.places.root.join(lock), &environments()?, &mut hear)?))
 }
 
-/// ONNX Runtime's library, loaded into this process.
+/// ONNX Runtime's library, loaded into this process. Where there is none and no model of the workspace is called as one of ONNX
+/// is, work goes on without: trees are run by ourselves, and a model that needs the library after all says so when it is loaded.
 ///
 /// # Errors
 /// When none is found or it cannot be loaded.
-pub fn runtime(env: Option<&Env>) -> Result<PathBuf> {
+pub fn runtime(opened: &Opened, env: Option<&Env>) -> Result<PathBuf> {
     let mut candidates: Vec<PathBuf> = std::env::var_os("TIDEGATE_ONNXRUNTIME").map(PathBuf::from).into_iter().collect();
     candidates.extend(env.and_then(|e| e.bin.parent()).map(Path::to_owned));
     candidates.extend(std::env::var_os("VIRTUAL_ENV").map(PathBuf::from));
-    let library = tidegate_runtime::find_library(&candidates)?;
-    tidegate_runtime::init(&library)?;
-    Ok(library)
-}
-
-/// The same, and an empty path where there is none and others run every model: a version that needs it will say so.
-///
-/// # Errors
-/// As [`runtime`].
-pub fn runtime_if_needed(opened: &Opened, env: Option<&Env>) -> Result<PathBuf> {
-    match runtime(env) {
-        Err(_) if upstreams::answer_all(&opened.config, &opened.places.root) => Ok(PathBuf::new()),
-        found => found,
+    let is_onnx = |artifact: &str| Path::new(artifact).extension().is_some_and(|extension| extension == "onnx");
+    match tidegate_runtime::find_library(&candidates) {
+        Ok(library) => {
+            tidegate_runtime::init(&library)?;
+            Ok(library)
+        }
+        Err(RuntimeError::LibraryMissing { .. }) if !opened.config.models.values().any(|model| is_onnx(&model.artifact)) => {
+            Ok(PathBuf::from("libonnxruntime.so"))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -228,7 +227,7 @@ async fn environment_and_library(opened: Opened, bus: Bus) -> Result<(Option<Env
     bus.progress("looking for the Python environment");
     tokio::task::spawn_blocking(move || {
         let env = environment(&opened, &bus)?;
-        let library = runtime_if_needed(&opened, env.as_ref())?;
+        let library = runtime(&opened, env.as_ref())?;
         Ok((env, library))
     })
     .await?

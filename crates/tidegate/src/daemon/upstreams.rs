@@ -4,7 +4,7 @@ use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
 use std::path::Path;
-use tidegate_serve::remote::{Address, RemoteModel, Secret, Upstream};
+use tidegate_serve::remote::{Address, Secret, Upstream};
 use tidegate_wire::config::Workspace;
 
 /// Upstreams by their names.
@@ -49,10 +49,4 @@ pub fn named(config: &Workspace, root: &Path, name: &str) -> Result<Upstream> {
         golden_every_ms: written.golden_ms,
         ..Upstream::new(name, addresses(&written.servers)?)
     })
-}
-
-/// Whether every model of the workspace that has its file is answered by an upstream, so that no library runs models here.
-pub fn answer_all(config: &Workspace, root: &Path) -> bool {
-    let remote = |artifact: &str| std::fs::read(root.join(artifact)).is_ok_and(|bytes| RemoteModel::is_one(&bytes));
-    !config.upstreams.is_empty() && !config.models.is_empty() && config.models.values().all(|model| remote(&model.artifact))
 }

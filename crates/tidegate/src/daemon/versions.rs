@@ -2,13 +2,13 @@
 
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
+use tidegate_core::id::Digest;
 use tidegate_core::model::ModelVersion;
 use tidegate_port::Blobs as _;
+use tidegate_runtime::Format;
 use tidegate_serve::remote::{REMOTE_FILE, RemoteModel};
 use tidegate_store::FsBlobs;
 
-/// The model file's name, where a worker of ours runs it.
-pub const MODEL: &str = "model.onnx";
 /// The transform's name.
 pub const TRANSFORM: &str = "transform.json";
 /// The golden requests' name.
@@ -30,8 +30,8 @@ pub fn directory(versions: &Path, blobs: &FsBlobs, version: &ModelVersion) -> Re
     let write = |name: &str, bytes: &[u8]| {
         std::fs::write(making.join(name), bytes).with_context(|| format!("write {}", making.join(name).display()))
     };
-    let artifact = blobs.get(&version.artifact)?;
-    write(if RemoteModel::is_one(&artifact) { REMOTE_FILE } else { MODEL }, &artifact)?;
+    let model = blobs.get(&version.artifact)?;
+    write(name(&version.artifact, &model)?, &model)?;
     for (name, digest) in [(TRANSFORM, version.transform.as_ref()), (GOLDEN, version.golden.as_ref())] {
         if let Some(digest) = digest {
             write(name, &blobs.get(digest)?)?;
@@ -59,6 +59,15 @@ pub fn upstream(dir: &Path) -> Result<Option<String>> {
     }
     let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
     Ok(Some(RemoteModel::parse(&bytes).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?.upstream))
+}
+
+/// The name of a model file, by its kind: of an artefact only its bytes are known.
+fn name(artifact: &Digest, bytes: &[u8]) -> Result<&'static str> {
+    if RemoteModel::is_one(bytes) {
+        return Ok(REMOTE_FILE);
+    }
+    let format = Format::of(bytes).map_err(|why| anyhow::anyhow!("lay out the artefact {artifact}: {why}"))?;
+    Ok(format.file_name())
 }
 
 fn tempfile_in(parent: &Path, version: &str) -> Result<PathBuf> {

@@ -11,7 +11,7 @@ use tidegate_core::id::Digest;
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::{Command, Declared, FIELDS_MAX, Field, Interface, Lineage, ModelVersion, Models, Signature};
 use tidegate_port::Blobs as _;
-use tidegate_runtime::{Golden, Version};
+use tidegate_runtime::{Format, Golden, Version};
 use tidegate_serve::remote::{RemoteModel, describe};
 use tidegate_store::FsBlobs;
 use tidegate_wire::config::{Model, Workspace, Written};
@@ -68,7 +68,7 @@ pub fn register(offer: &Offer<'_>, control: &Control, blobs: &FsBlobs) -> Result
     }
     let (signature, golden) = match remote {
         Some(remote) => described(offer, remote)?,
-        None => tried(offer, &artifact_path, transform.as_deref())?,
+        None => tried(offer, &artifact_path, &bytes, transform.as_deref())?,
     };
     blobs.put(&bytes)?;
     let put = |text: &Option<String>| text.as_ref().map(|t| blobs.put(t.as_bytes())).transpose();
@@ -164,8 +164,8 @@ fn described(offer: &Offer<'_>, remote: RemoteModel) -> Result<(Signature, Optio
 }
 
 /// Signature and golden answers of a version whose file is here.
-fn tried(offer: &Offer<'_>, artifact: &Path, transform: Option<&str>) -> Result<(Signature, Option<String>)> {
-    let trial = Trial::make(artifact, transform)?;
+fn tried(offer: &Offer<'_>, artifact: &Path, bytes: &[u8], transform: Option<&str>) -> Result<(Signature, Option<String>)> {
+    let trial = Trial::make(artifact, bytes, transform)?;
     let record = |file: &String| {
         let recorded =
             trial.version.record_golden(&golden_of(offer.root, file)?).with_context(|| format!("answer the golden requests {file}"))?;
@@ -182,17 +182,18 @@ struct Trial {
 }
 
 impl Trial {
-    fn make(artifact: &Path, transform: Option<&str>) -> Result<Trial> {
+    fn make(artifact: &Path, bytes: &[u8], transform: Option<&str>) -> Result<Trial> {
+        let unfit = |why: String| failure(exit::USAGE, format!("register {}: {why}", artifact.display()));
+        let format = Format::of(bytes).map_err(unfit)?;
         let folder = tempfile::tempdir().context("make a folder for a version")?;
-        std::fs::copy(artifact, folder.path().join("model.onnx")).with_context(|| format!("copy {}", artifact.display()))?;
+        let copy = folder.path().join(format.file_name());
+        std::fs::write(&copy, bytes).with_context(|| format!("copy {}", artifact.display()))?;
         if let Some(json) = transform {
             std::fs::write(folder.path().join("transform.json"), json).context("write a transform")?;
         }
-        let copy = folder.path().join("model.onnx");
         let version = Version::open(folder.path()).map_err(|e| {
             // Named by the file that the user has, not by our copy of it.
-            let why = e.to_string().replace(&copy.display().to_string(), &artifact.display().to_string());
-            failure(exit::USAGE, format!("register {}: {why}", artifact.display()))
+            unfit(e.to_string().replace(&copy.display().to_string(), &artifact.display().to_string()))
         })?;
         Ok(Trial { version, _folder: folder })
     }

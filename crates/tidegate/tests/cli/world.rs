@@ -163,11 +163,11 @@ impl World {
         command.args(args).current_dir(self.root()).stdin(Stdio::null()).process_group(0);
         command.env("TMPDIR", self.beside("tmp")).env("XDG_CACHE_HOME", self.beside("cache")).env("HOME", self.beside("home"));
         command.env_remove("VIRTUAL_ENV").env_remove("TIDEGATE_TOKEN");
-        command.envs(self.variables.lock().unwrap().iter().cloned());
         match library() {
             Some(library) => command.env("TIDEGATE_ONNXRUNTIME", library),
             None => command.env_remove("TIDEGATE_ONNXRUNTIME"),
         };
+        command.envs(self.variables.lock().unwrap().iter().cloned());
         command
     }
 

@@ -67,10 +67,11 @@ impl RepoScan {
         found.into_iter().collect()
     }
 
-    fn onnx_files(&self) -> Vec<String> {
+    /// Its model files, as far as their names tell.
+    fn model_files(&self) -> Vec<String> {
         let outs = self.stages.values().flat_map(|s| &s.outs).cloned();
-        let found: BTreeSet<String> =
-            self.files.iter().cloned().chain(outs).filter(|f| f.ends_with(".onnx") && !f.contains("${")).collect();
+        let model = |f: &String| [".onnx", ".ubj"].iter().any(|end| f.ends_with(end)) && !f.contains("${");
+        let found: BTreeSet<String> = self.files.iter().cloned().chain(outs).filter(model).collect();
         found.into_iter().collect()
     }
 }
@@ -181,7 +182,7 @@ fn init_data(repo: &RepoScan, text: &mut String) {
 }
 
 fn init_models(repo: &RepoScan, text: &mut String) {
-    let models = with_names(&repo.onnx_files());
+    let models = with_names(&repo.model_files());
     if models.is_empty() {
         text.push_str(
             "\n# models:\n#   NAME:\n#     artifact: model/model.onnx\n#     gates:\n#       quality: { metric: accuracy, min: 0.9 }\n",

@@ -117,7 +117,7 @@ pub enum Pipeline {
 /// A model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Model {
-    /// The ONNX file.
+    /// The model file.
     pub artifact: String,
     /// From a raw record to its inputs.
     pub transform: Option<String>,

@@ -15,7 +15,12 @@ pub(super) static MODEL: Table = Table {
     title: "models.NAME",
     doc: "A model that the pipeline writes. Each run makes a version of it.",
     keys: &[
-        key("artifact", Shape::ProductPath, Need::Required, "The ONNX file."),
+        key(
+            "artifact",
+            Shape::ProductPath,
+            Need::Required,
+            "The model file: ONNX, XGBoost as JSON or UBJSON, LightGBM as text. Its bytes tell which, not its name.",
+        ),
         key(
             "transform",
             Shape::ProductPath,

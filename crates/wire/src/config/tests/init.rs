@@ -30,7 +30,7 @@ fn an_empty_repository() {
 
 #[test]
 fn a_repository_with_a_pipeline() {
-    let dvc = "stages:\n  fetch:\n    cmd: x\n    outs: [data/flights.parquet]\n  train:\n    cmd: x\n    wdir: ml\n    outs: [model/model.onnx]\n    metrics: [metrics.json]\n  sweep:\n    foreach: [a, b]\n    do:\n      cmd: x\n      outs: ['${item}.onnx']\n";
+    let dvc = "stages:\n  fetch:\n    cmd: x\n    outs: [data/flights.parquet]\n  train:\n    cmd: x\n    wdir: ml\n    outs: [model/model.onnx, model/trees.ubj]\n    metrics: [metrics.json]\n  sweep:\n    foreach: [a, b]\n    do:\n      cmd: x\n      outs: ['${item}.onnx']\n";
     let there = repo(&[
         ("dvc.yaml", dvc),
         ("requirements.lock", ""),
@@ -59,8 +59,16 @@ fn a_repository_with_a_pipeline() {
               auc: { metric: auc, min: 0.91 }
               test-log_loss: { metric: test.log_loss, max: 0.3 }
               test-f1: { metric: test.f1, min: 0.5 }
+          trees:
+            artifact: ml/model/trees.ubj
+            # bounds at today's values: set what you would refuse
+            gates:
+              auc: { metric: auc, min: 0.91 }
+              test-log_loss: { metric: test.log_loss, max: 0.3 }
+              test-f1: { metric: test.f1, min: 0.5 }
         services:
           model: { model: model }
+          trees: { model: trees }
         environments: { production: {} }
     "#]]
     .assert_eq(&text);
