@@ -46,9 +46,14 @@ async fn said(said: Said, headers: &HeaderMap) -> Reply {
 }
 
 /// What a body of so many bytes is made of: JSON alone, unless the client says how much of it is.
-pub fn form(headers: &HeaderMap, bytes: usize) -> Result<Form, String> {
-    let Some(value) = headers.get(X_JSON_BYTES) else { return Ok(Form::Json) };
-    let text = String::from_utf8_lossy(value.as_bytes());
+fn form(headers: &HeaderMap, bytes: usize) -> Result<Form, String> {
+    form_said(headers.get(X_JSON_BYTES).map(HeaderValue::as_bytes), bytes)
+}
+
+/// The same, by what the header says.
+pub fn form_said(said: Option<&[u8]>, bytes: usize) -> Result<Form, String> {
+    let Some(value) = said else { return Ok(Form::Json) };
+    let text = String::from_utf8_lossy(value);
     let said: i128 = text.trim().parse().map_err(|_| format!("unable to parse Inference-Header-Content-Length, got: {text}"))?;
     match u32::try_from(said) {
         Ok(said) if said as usize <= bytes => Ok(Form::Mixed(said)),

@@ -41,7 +41,7 @@ use tokio::task::JoinHandle;
 pub use drain::DrainReport;
 pub use endpoints::{ENDPOINTS, Endpoint, EndpointRow};
 pub use grpc::{METHODS, Method, MethodRow};
-pub(crate) use infer::form as form_of;
+pub(crate) use infer::form_said;
 pub use listen::GatewayError;
 pub(crate) use reply::status_of;
 pub use settings::{GatewaySettings, Timings};

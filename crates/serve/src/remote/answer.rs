@@ -3,7 +3,7 @@
 use super::connection::Reply;
 use super::model::RemoteScore;
 use crate::frame::{Answer, Body, Form, Outcome};
-use crate::gateway::form_of;
+use crate::gateway::form_said;
 use hyper::StatusCode;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -12,6 +12,8 @@ use tidegate_runtime::oip::{self, read_infer_request, read_infer_response};
 
 /// Longest answer of which the identifier, and the score where one is named, are read.
 const READ_BYTES_MAX: usize = 64 * 1024;
+/// An identifier's name.
+const ID: &[u8] = b"\"id\"";
 /// Characters of an upstream's error that are passed on.
 const ERROR_CHARS_MAX: usize = 1_000;
 
@@ -88,7 +90,7 @@ fn fault(asked: &Body, inputs: &[TensorSpec]) -> Option<String> {
 }
 
 fn good(reply: Reply, score: Option<&RemoteScore>) -> Meant {
-    let form = match form_of(&reply.headers, reply.body.len()) {
+    let form = match form_said(reply.json_bytes.as_deref(), reply.body.len()) {
         Ok(form) => form,
         Err(why) => return Meant::Failed(Answer::error(Outcome::Failed, &format!("the upstream's answer cannot be read: {why}"))),
     };
@@ -117,6 +119,10 @@ fn seen(body: &Body, score: Option<&RemoteScore>) -> Seen {
             id: Option<Cow<'b, str>>,
         }
         let json = body.bytes.get(..json_bytes.unwrap_or(body.bytes.len())).unwrap_or_default();
+        // Most answers have none, and are not read for it.
+        if !json.windows(ID.len()).any(|four| four == ID) {
+            return Seen::default();
+        }
         let id = serde_json::from_slice::<Head<'_>>(json).ok().and_then(|head| head.id).map(Cow::into_owned);
         return Seen { id: id.unwrap_or_default(), score: None };
     };

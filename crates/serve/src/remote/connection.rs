@@ -1,26 +1,34 @@
-//! Connections to one server: kept open between requests, one request at a time on each.
+//! Connections to one server: HTTP/1.1, one request at a time on each, kept open between requests.
+//!
+//! Written by hand and not by a client library, because a request then costs one write and one read and no task of its own; what is read
+//! is held to the same limits as what clients send.
 
 use super::upstream::{Address, Upstream};
 use crate::limits;
-use crate::task;
-use bytes::Bytes;
-use http_body_util::{BodyExt as _, Full, Limited};
-use hyper::client::conn::http1::{SendRequest, handshake};
-use hyper::{HeaderMap, Request, StatusCode};
-use hyper_util::rt::TokioIo;
+use bytes::{Buf as _, Bytes, BytesMut};
+use hyper::StatusCode;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
-type Sender = SendRequest<Full<Bytes>>;
+/// A request as it goes out: its head, to the empty line, and its body.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    pub head: Bytes,
+    pub body: Bytes,
+}
 
 /// An answer, read whole.
 #[derive(Debug)]
 pub struct Reply {
     pub status: StatusCode,
-    pub headers: HeaderMap,
+    /// What it says of the length of its JSON.
+    pub json_bytes: Option<Vec<u8>>,
     pub body: Bytes,
 }
 
@@ -35,11 +43,19 @@ pub enum Lost {
     Long { address: String },
 }
 
+/// What became of one exchange.
+enum Failure {
+    /// The connection ended before one byte of an answer.
+    Unanswered(io::Error),
+    Broken(io::Error),
+    Long,
+}
+
 /// The way to one server.
 pub struct Connections {
     address: Address,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-    idle: Mutex<Vec<Sender>>,
+    idle: Mutex<Vec<Open>>,
 }
 
 /// What TLS connections of an upstream go by; none where no address wants it.
@@ -95,62 +111,42 @@ impl Connections {
         &self.address
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<Sender>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<Open>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sends a request and reads the answer. Dropped before its end it closes its connection, so that the server may stop too.
     ///
-    /// A connection that was kept may have been closed by the server meanwhile: then the request goes out once more on a new one.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Result<Reply, Lost> {
-        while let Some(mut sender) = self.take() {
-            // Its last answer was read, and it takes the next request in a moment, or it was closed.
-            if sender.ready().await.is_err() {
-                continue;
-            }
-            match sender.try_send_request(clone(&request)).await {
-                Ok(response) => return self.read(response, sender).await,
-                // Not sent at all, or closed before one byte of an answer: the server had let go of the connection.
-                Err(mut error) => {
-                    if error.take_message().is_none() && !error.error().is_incomplete_message() {
-                        return Err(self.broken(error.error()));
+    /// A connection that was kept may have been closed by the server meanwhile: then the request goes out once more, at last on a new one.
+    pub async fn send(&self, request: &Outgoing) -> Result<Reply, Lost> {
+        loop {
+            let kept = self.idle().pop();
+            let again = kept.is_some();
+            let mut open = match kept {
+                Some(open) => open,
+                None => self.connect().await?,
+            };
+            match open.exchange(request).await {
+                Ok((reply, keep)) => {
+                    if keep {
+                        self.keep(open);
                     }
+                    return Ok(reply);
                 }
+                Err(Failure::Unanswered(_)) if again => {}
+                Err(Failure::Unanswered(error) | Failure::Broken(error)) => {
+                    return Err(Lost::Broken { address: self.address.to_string(), why: error.to_string() });
+                }
+                Err(Failure::Long) => return Err(Lost::Long { address: self.address.to_string() }),
             }
         }
-        let mut sender = self.connect().await?;
-        match sender.send_request(request).await {
-            Ok(response) => self.read(response, sender).await,
-            Err(error) => Err(self.broken(&error)),
-        }
-    }
-
-    fn take(&self) -> Option<Sender> {
-        let mut idle = self.idle();
-        while let Some(sender) = idle.pop() {
-            if !sender.is_closed() {
-                return Some(sender);
-            }
-        }
-        None
-    }
-
-    async fn read(&self, response: hyper::Response<hyper::body::Incoming>, sender: Sender) -> Result<Reply, Lost> {
-        let (head, body) = response.into_parts();
-        let body = match Limited::new(body, limits::FRAME_BYTES_MAX).collect().await {
-            Ok(collected) => collected.to_bytes(),
-            Err(error) if error.is::<http_body_util::LengthLimitError>() => return Err(Lost::Long { address: self.address.to_string() }),
-            Err(error) => return Err(Lost::Broken { address: self.address.to_string(), why: error.to_string() }),
-        };
-        self.keep(sender);
-        Ok(Reply { status: head.status, headers: head.headers, body })
     }
 
     /// Keeps a connection for the next request.
-    fn keep(&self, sender: Sender) {
+    fn keep(&self, open: Open) {
         let mut idle = self.idle();
-        if !sender.is_closed() && idle.len() < limits::REPLICA_CONNECTIONS_KEPT_MAX {
-            idle.push(sender);
+        if idle.len() < limits::REPLICA_CONNECTIONS_KEPT_MAX {
+            idle.push(open);
         }
     }
 
@@ -159,42 +155,221 @@ impl Connections {
         self.idle().clear();
     }
 
-    fn broken(&self, error: &hyper::Error) -> Lost {
-        Lost::Broken { address: self.address.to_string(), why: error.to_string() }
+    async fn connect(&self) -> Result<Open, Lost> {
+        let failed = |error: io::Error| Lost::Connect { address: self.address.to_string(), why: error.to_string() };
+        let connected = async {
+            let stream = TcpStream::connect((self.address.host.as_str(), self.address.port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(Open::new(match &self.tls {
+                None => Stream::Plain(stream),
+                Some((connector, name)) => Stream::Tls(Box::new(connector.connect(name.clone(), stream).await?)),
+            }))
+        };
+        match tokio::time::timeout(Duration::from_millis(limits::CONNECT_MS_MAX), connected).await {
+            Ok(connected) => connected.map_err(failed),
+            Err(_) => Err(failed(io::Error::other(format!("not within {} ms", limits::CONNECT_MS_MAX)))),
+        }
+    }
+}
+
+enum Stream {
+    Plain(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// One connection; what was read and not used yet is nothing between two requests.
+struct Open {
+    stream: Stream,
+    buffer: BytesMut,
+}
+
+/// How the body of an answer ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Length {
+    Known(usize),
+    Chunked,
+    /// With the connection.
+    UntilClosed,
+}
+
+struct Head {
+    status: StatusCode,
+    json_bytes: Option<Vec<u8>>,
+    length: Length,
+    keep: bool,
+}
+
+impl Open {
+    fn new(stream: Stream) -> Open {
+        Open { stream, buffer: BytesMut::new() }
     }
 
-    async fn connect(&self) -> Result<Sender, Lost> {
-        let failed = |why: String| Lost::Connect { address: self.address.to_string(), why };
-        let within = Duration::from_millis(limits::CONNECT_MS_MAX);
-        let connected = async {
-            let stream = TcpStream::connect((self.address.host.as_str(), self.address.port)).await.map_err(|e| failed(e.to_string()))?;
-            stream.set_nodelay(true).map_err(|e| failed(e.to_string()))?;
-            match &self.tls {
-                None => run(stream).await.map_err(|e| failed(e.to_string())),
-                Some((connector, name)) => {
-                    let stream = connector.connect(name.clone(), stream).await.map_err(|e| failed(e.to_string()))?;
-                    run(stream).await.map_err(|e| failed(e.to_string()))
+    /// One request, one answer; and whether the connection may be used again.
+    async fn exchange(&mut self, request: &Outgoing) -> Result<(Reply, bool), Failure> {
+        let Open { stream, buffer } = self;
+        match stream {
+            Stream::Plain(stream) => exchange(stream, buffer, request).await,
+            Stream::Tls(stream) => exchange(stream.as_mut(), buffer, request).await,
+        }
+    }
+}
+
+async fn exchange<S>(stream: &mut S, buffer: &mut BytesMut, request: &Outgoing) -> Result<(Reply, bool), Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    // A server may refuse a request before it has read all of it, and close: then its answer is there to be read.
+    let written = write(stream, request).await;
+    let head = loop {
+        match parse(buffer)? {
+            Some(head) if head.status.is_informational() => {}
+            Some(head) => break head,
+            None => match stream.read_buf(buffer).await {
+                Ok(0) if buffer.is_empty() => {
+                    let closed = || io::Error::new(io::ErrorKind::UnexpectedEof, "it closed the connection without an answer");
+                    return Err(Failure::Unanswered(written.err().unwrap_or_else(closed)));
+                }
+                Ok(0) => return Err(cut()),
+                Ok(_) => {}
+                Err(error) if buffer.is_empty() => return Err(Failure::Unanswered(error)),
+                Err(error) => return Err(Failure::Broken(error)),
+            },
+        }
+    };
+    let body = match head.length {
+        Length::Known(bytes) if bytes > limits::FRAME_BYTES_MAX => return Err(Failure::Long),
+        Length::Known(bytes) => {
+            fill(stream, buffer, bytes).await?;
+            buffer.split_to(bytes).freeze()
+        }
+        Length::Chunked => chunks(stream, buffer).await?,
+        Length::UntilClosed => {
+            while stream.read_buf(buffer).await.map_err(Failure::Broken)? > 0 {
+                if buffer.len() > limits::FRAME_BYTES_MAX {
+                    return Err(Failure::Long);
                 }
             }
+            buffer.split().freeze()
+        }
+    };
+    // What follows an answer that nobody asked for would be taken for the next one.
+    let keep = head.keep && written.is_ok() && buffer.is_empty() && head.length != Length::UntilClosed;
+    Ok((Reply { status: head.status, json_bytes: head.json_bytes, body }, keep))
+}
+
+async fn write<S: AsyncWrite + Unpin>(stream: &mut S, request: &Outgoing) -> io::Result<()> {
+    let (mut head, mut body) = (request.head.clone(), request.body.clone());
+    while !head.is_empty() || !body.is_empty() {
+        match stream.write_vectored(&[IoSlice::new(&head), IoSlice::new(&body)]).await? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            written => {
+                let of_head = written.min(head.len());
+                head.advance(of_head);
+                body.advance(written - of_head);
+            }
+        }
+    }
+    stream.flush().await
+}
+
+fn cut() -> Failure {
+    Failure::Broken(io::Error::new(io::ErrorKind::UnexpectedEof, "its answer is cut short"))
+}
+
+fn unreadable(why: impl std::fmt::Display) -> Failure {
+    Failure::Broken(io::Error::new(io::ErrorKind::InvalidData, format!("its answer cannot be read: {why}")))
+}
+
+/// Reads until so many bytes are there.
+async fn fill<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut, bytes: usize) -> Result<(), Failure> {
+    buffer.reserve(bytes.saturating_sub(buffer.len()));
+    while buffer.len() < bytes {
+        if stream.read_buf(buffer).await.map_err(Failure::Broken)? == 0 {
+            return Err(cut());
+        }
+    }
+    Ok(())
+}
+
+/// Takes the head of an answer off the buffer; none when it is not all there.
+fn parse(buffer: &mut BytesMut) -> Result<Option<Head>, Failure> {
+    let mut headers = [httparse::EMPTY_HEADER; limits::HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut headers);
+    let bytes = match response.parse(buffer).map_err(unreadable)? {
+        httparse::Status::Complete(bytes) => bytes,
+        httparse::Status::Partial if buffer.len() > limits::HEADER_BYTES_MAX => return Err(unreadable("its head is too long")),
+        httparse::Status::Partial => return Ok(None),
+    };
+    let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or_else(|| unreadable("it has no status"))?;
+    let mut head = Head { status, json_bytes: None, length: Length::UntilClosed, keep: response.version == Some(1) };
+    for header in response.headers.iter() {
+        let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+        if is("content-length") {
+            let said = std::str::from_utf8(header.value).ok().and_then(|text| text.trim().parse().ok());
+            let said = said.ok_or_else(|| unreadable("its content-length is no number"))?;
+            if head.length == Length::UntilClosed {
+                head.length = Length::Known(said);
+            }
+        } else if is("transfer-encoding") {
+            if !header.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
+                return Err(unreadable("its transfer-encoding is not `chunked`"));
+            }
+            head.length = Length::Chunked;
+        } else if is("connection") {
+            head.keep &= !header.value.trim_ascii().eq_ignore_ascii_case(b"close");
+        } else if is("inference-header-content-length") {
+            head.json_bytes = Some(header.value.to_vec());
+        }
+    }
+    if status.is_informational() || status == StatusCode::NO_CONTENT || status == StatusCode::NOT_MODIFIED {
+        head.length = Length::Known(0);
+    }
+    buffer.advance(bytes);
+    Ok(Some(head))
+}
+
+/// A body in chunks (RFC 9112, section 7.1); trailers are passed over.
+async fn chunks<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> Result<Bytes, Failure> {
+    const LINE_BYTES_MAX: usize = 4_096;
+    let mut body = BytesMut::new();
+    loop {
+        let (start, bytes) = match httparse::parse_chunk_size(buffer) {
+            Ok(httparse::Status::Complete(found)) => found,
+            Ok(httparse::Status::Partial) if buffer.len() <= LINE_BYTES_MAX => {
+                fill(stream, buffer, buffer.len() + 1).await?;
+                continue;
+            }
+            _ => return Err(unreadable("a chunk has no length")),
         };
-        let late = |_| failed(format!("not within {} ms", limits::CONNECT_MS_MAX));
-        tokio::time::timeout(within, connected).await.map_err(late)?
+        buffer.advance(start);
+        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+        if bytes.saturating_add(body.len()) > limits::FRAME_BYTES_MAX {
+            return Err(Failure::Long);
+        }
+        if bytes == 0 {
+            break;
+        }
+        fill(stream, buffer, bytes + 2).await?;
+        body.extend_from_slice(&buffer.split_to(bytes));
+        if buffer.split_to(2).as_ref() != b"\r\n" {
+            return Err(unreadable("a chunk is longer than it says"));
+        }
+    }
+    // Trailers end with an empty line, as a head does.
+    loop {
+        let line = buffer.windows(2).position(|two| two == b"\r\n");
+        match line {
+            Some(at) => {
+                buffer.advance(at + 2);
+                if at == 0 {
+                    return Ok(body.freeze());
+                }
+            }
+            None if buffer.len() > limits::HEADER_BYTES_MAX => return Err(unreadable("its trailers are too long")),
+            None => fill(stream, buffer, buffer.len() + 1).await?,
+        }
     }
 }
 
-async fn run(stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static) -> hyper::Result<Sender> {
-    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-    task::spawn(async move {
-        // Whoever waits for an answer is told why there is none.
-        let _ = connection.await;
-    });
-    Ok(sender)
-}
-
-fn clone(request: &Request<Full<Bytes>>) -> Request<Full<Bytes>> {
-    let mut copy = Request::new(request.body().clone());
-    *copy.method_mut() = request.method().clone();
-    *copy.uri_mut() = request.uri().clone();
-    *copy.headers_mut() = request.headers().clone();
-    copy
-}
+#[cfg(test)]
+mod tests;

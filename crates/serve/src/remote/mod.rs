@@ -28,22 +28,17 @@ use crate::limits;
 use crate::pool::NoAnswer;
 use answer::Meant;
 use budget::Budget;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use choice::{Nobody, Rules, View, choose};
-use connection::{Connections, Lost};
+use connection::{Connections, Lost, Outgoing};
 use health::Health;
-use http_body_util::Full;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName, HeaderValue};
-use hyper::{Method, Request};
+use hyper::header::HeaderValue;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tidegate_runtime::InferRequest;
 use tidegate_runtime::oip::{self, Answering};
 use tokio::time::Instant;
-
-/// Length of the JSON of a body with tensors behind it.
-const JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-content-length");
 
 /// A version's servers.
 pub(crate) struct Remote {
@@ -52,7 +47,7 @@ pub(crate) struct Remote {
     /// As answers name it that are not passed on but written here.
     answering: Answering,
     path: String,
-    token: Option<HeaderValue>,
+    token: Option<Secret>,
     pub(crate) replicas: Vec<Replica>,
     budget: Mutex<Budget>,
     turn: AtomicUsize,
@@ -73,25 +68,23 @@ impl Remote {
     /// A sentence, when the upstream cannot be spoken to as it is configured.
     pub fn new(upstream: Upstream, model: RemoteModel, answering: Answering) -> Result<Remote, String> {
         let tls = connection::connector(&upstream)?;
+        let servers = upstream.active.len() + upstream.standby.len();
+        if !(1..=limits::REPLICAS_MAX).contains(&servers) {
+            return Err(format!("upstream {}: it has {} servers, 1 to {} are needed", upstream.name, servers, limits::REPLICAS_MAX));
+        }
+        // It stands in a head that is written by hand.
+        if upstream.token.as_ref().is_some_and(|t| HeaderValue::try_from(&t.0).is_err()) {
+            return Err(format!("upstream {}: its token holds characters that no header can", upstream.name));
+        }
+        let path = model.path();
+        let token = upstream.token.clone();
         let every = upstream.active.iter().map(|a| (a, false)).chain(upstream.standby.iter().map(|a| (a, true)));
         let replica = |(address, standby): (&Address, bool)| {
             let health = Health::new(upstream.breaker, limits::PROBES_MISSED_MAX);
-            Ok(Replica::new(Connections::new(address.clone(), tls.as_ref())?, standby, health))
+            let predict = head(address, token.as_ref(), "POST", &format!("{path}/infer"), "content-length: ");
+            Ok(Replica::new(Connections::new(address.clone(), tls.as_ref())?, standby, predict, health))
         };
         let replicas = every.map(replica).collect::<Result<Vec<_>, String>>()?;
-        if !(1..=limits::REPLICAS_MAX).contains(&replicas.len()) {
-            return Err(format!("upstream {}: it has {} servers, 1 to {} are needed", upstream.name, replicas.len(), limits::REPLICAS_MAX));
-        }
-        let token = match &upstream.token {
-            None => None,
-            Some(secret) => {
-                let mut value = HeaderValue::try_from(format!("Bearer {}", secret.0))
-                    .map_err(|_| format!("upstream {}: its token holds characters that no header can", upstream.name))?;
-                value.set_sensitive(true);
-                Some(value)
-            }
-        };
-        let path = model.path();
         let (budget, turn, described) = (Mutex::default(), AtomicUsize::new(0), OnceLock::new());
         Ok(Remote { upstream, model, answering, path, token, replicas, budget, turn, described })
     }
@@ -148,7 +141,7 @@ impl Remote {
     /// One server, once. Where the client goes away meanwhile, that says nothing of the server.
     async fn ask_one(&self, replica: &Replica, body: &Body, until: Instant) -> One {
         let under_way = replica.begin();
-        let Ok(reply) = tokio::time::timeout_at(until, replica.send(self.request(replica, body))).await else {
+        let Ok(reply) = tokio::time::timeout_at(until, replica.send(&outgoing(replica, body))).await else {
             under_way.was(false);
             return One::Late;
         };
@@ -205,35 +198,8 @@ impl Remote {
         choose(views, rules, self.turn.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// A request to a server.
-    fn request(&self, replica: &Replica, body: &Body) -> Request<Full<Bytes>> {
-        let path = format!("{}/infer", self.path);
-        let mut request = self.bare(replica, Method::POST, &path, body.bytes.clone());
-        let headers = request.headers_mut();
-        match body.form {
-            Form::Mixed(json_bytes) => {
-                headers.insert(JSON_BYTES, HeaderValue::from(json_bytes));
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
-            }
-            Form::Json | Form::Grpc => {
-                headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-            }
-        }
-        request
-    }
-
-    fn bare(&self, replica: &Replica, method: Method, path: &str, body: Bytes) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        // Our own paths are made of unreserved characters.
-        *request.uri_mut() = path.parse().unwrap_or_default();
-        if let Ok(host) = HeaderValue::try_from(replica.connections.address().authority()) {
-            request.headers_mut().insert(HOST, host);
-        }
-        if let Some(token) = &self.token {
-            request.headers_mut().insert(AUTHORIZATION, token.clone());
-        }
-        request
+    fn head(&self, address: &Address, method: &str, path: &str, end: &str) -> Bytes {
+        head(address, self.token.as_ref(), method, path, end)
     }
 
     /// A body as it goes out: what came over gRPC is written for HTTP, everything else stays as it is.
@@ -279,4 +245,27 @@ enum One {
     Busy,
     Failed(Answer),
     Gone,
+}
+
+/// The head of a request, up to and with `end`.
+fn head(address: &Address, token: Option<&Secret>, method: &str, path: &str, end: &str) -> Bytes {
+    let token = token.map_or_else(String::new, |t| format!("authorization: Bearer {}\r\n", t.0));
+    format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n{token}{end}", address.authority()).into()
+}
+
+/// A prediction as it goes out.
+fn outgoing(replica: &Replica, body: &Body) -> Outgoing {
+    use std::fmt::Write as _;
+    let mut head = BytesMut::with_capacity(replica.predict.len() + 128);
+    head.extend_from_slice(&replica.predict);
+    // Writing into memory does not fail.
+    let _ = match body.form {
+        Form::Mixed(json_bytes) => write!(
+            head,
+            "{}\r\ncontent-type: application/octet-stream\r\ninference-header-content-length: {json_bytes}\r\n\r\n",
+            body.bytes.len()
+        ),
+        Form::Json | Form::Grpc => write!(head, "{}\r\ncontent-type: application/json\r\n\r\n", body.bytes.len()),
+    };
+    Outgoing { head: head.freeze(), body: body.bytes.clone() }
 }

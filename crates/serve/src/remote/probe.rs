@@ -1,11 +1,11 @@
 //! Looking at one server: whether it is there, what it says of the model, and whether it answers right.
 
-use super::connection::Reply;
-use super::{Remote, Replica};
+use super::connection::{Outgoing, Reply};
+use super::{Remote, Replica, outgoing};
 use crate::frame::Body;
 use crate::limits;
 use bytes::Bytes;
-use hyper::{Method, StatusCode};
+use hyper::StatusCode;
 use serde::Deserialize;
 use std::time::Duration;
 use tidegate_core::model::{Datatype, Signature, TensorSpec};
@@ -35,7 +35,8 @@ pub enum Miss {
 impl Remote {
     async fn get(&self, replica: &Replica, path: &str) -> Result<Reply, Miss> {
         let within = Duration::from_millis(limits::PROBE_MS_MAX);
-        let asked = replica.connections.send(self.bare(replica, Method::GET, path, Bytes::new()));
+        let asked = Outgoing { head: self.head(replica.connections.address(), "GET", path, "\r\n"), body: Bytes::new() };
+        let asked = replica.connections.send(&asked);
         match tokio::time::timeout(within, asked).await {
             Ok(Ok(reply)) if reply.status == StatusCode::OK => Ok(reply),
             Ok(Ok(reply)) => {
@@ -94,7 +95,7 @@ impl Remote {
         let body: Body = self.written(&mut asked);
         let within = Duration::from_millis(limits::GOLDEN_MS_MAX);
         let address = replica.connections.address();
-        let reply = match tokio::time::timeout(within, replica.connections.send(self.request(replica, &body))).await {
+        let reply = match tokio::time::timeout(within, replica.connections.send(&outgoing(replica, &body))).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(lost)) => return Err(Miss::Away(lost.to_string())),
             Err(_) => {
@@ -112,7 +113,7 @@ impl Remote {
                 return Err(Miss::Wrong(format!("{address} answers {} to golden request `{}`", status.as_u16(), request.id)));
             }
         }
-        let json_bytes = match crate::gateway::form_of(&reply.headers, reply.body.len()) {
+        let json_bytes = match crate::gateway::form_said(reply.json_bytes.as_deref(), reply.body.len()) {
             Ok(crate::frame::Form::Mixed(n)) => Some(n as usize),
             Ok(_) => None,
             Err(why) => {

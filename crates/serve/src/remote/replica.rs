@@ -1,12 +1,10 @@
 //! One server of an upstream: asked over its connections, left when it goes away.
 
-use super::connection::{Connections, Lost, Reply};
+use super::connection::{Connections, Lost, Outgoing, Reply};
 use super::health::Health;
 use crate::breaker::Admission;
 use crate::clock;
 use bytes::Bytes;
-use http_body_util::Full;
-use hyper::Request;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
@@ -15,6 +13,8 @@ use tokio::sync::Notify;
 pub struct Replica {
     pub connections: Connections,
     pub standby: bool,
+    /// The head of a prediction, to the number of bytes of its body.
+    pub predict: Bytes,
     health: Mutex<Health>,
     in_flight: AtomicUsize,
     /// Told when it is taken out: who waits for it need not wait longer.
@@ -71,10 +71,11 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Replica {
-    pub fn new(connections: Connections, standby: bool, health: Health) -> Replica {
+    pub fn new(connections: Connections, standby: bool, predict: Bytes, health: Health) -> Replica {
         Replica {
             connections,
             standby,
+            predict,
             health: Mutex::new(health),
             in_flight: AtomicUsize::new(0),
             left: Notify::new(),
@@ -119,7 +120,7 @@ impl Replica {
     }
 
     /// Sends a request; none when the server was taken out before it answered.
-    pub async fn send(&self, request: Request<Full<Bytes>>) -> Option<Result<Reply, Lost>> {
+    pub async fn send(&self, request: &Outgoing) -> Option<Result<Reply, Lost>> {
         let left = self.left.notified();
         tokio::pin!(left);
         // Registered before the request goes out, so that no notice is missed.
