@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Serving beside nginx, Envoy, FastAPI and MLServer, each in an environment of its own, with the release profile: arguments go to
+# Serving beside nginx, Envoy, FastAPI and MLServer, each in an environment of its own, with the profile that is shipped (`dist`): arguments go to
 # scripts/serve/bench_serve.py (`--rounds N --seconds S --parts proxy,model,memory,scale`).
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -13,6 +13,6 @@ for peer in envoy fastapi mlserver; do
 done
 environment test
 onnxruntime_library
-cargo build --locked --release --package tidegate-serve --example gateway --example proxy --example send
+cargo build --locked --profile dist --package tidegate-serve --example gateway --example proxy --example send
 PYTHONDONTWRITEBYTECODE=1 exec "$python" scripts/serve/bench_serve.py \
-    "$CARGO_TARGET_DIR/release/examples" "$TIDEGATE_ONNXRUNTIME" "$@"
+    "$CARGO_TARGET_DIR/dist/examples" "$TIDEGATE_ONNXRUNTIME" "$@"

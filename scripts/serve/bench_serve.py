@@ -2,7 +2,7 @@
 
     bench_serve.py EXAMPLES LIBRARY [--rounds 5] [--seconds 10] [--parts proxy,model,memory,scale]
 
-EXAMPLES is the folder of the examples of crates/serve with the release profile (`gateway`, `proxy`, `send`), LIBRARY is ONNX Runtime's; the peers'
+EXAMPLES is the folder of the examples of crates/serve with the profile that is shipped (`gateway`, `proxy`, `send`), LIBRARY is ONNX Runtime's; the peers'
 programs come by the environment (`scripts/bench-serve.sh` sets it). All servers of a part run at once and are asked in turn, round
 after round, so that what else the machine does falls on all of them. Their configurations lie in docs/benchmarks/serve. Prints Markdown; the exit code is 1 where an answer was wrong.
 """

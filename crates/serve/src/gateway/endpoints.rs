@@ -104,18 +104,26 @@ pub fn find(method: &Method, path: &str) -> Found {
 /// The names in `path`, when it has the form of `pattern`.
 fn matches(pattern: &str, path: &str) -> Option<(String, Option<String>)> {
     let path = path.strip_suffix('/').unwrap_or(path);
-    let (mut model, mut version) = (String::new(), None);
+    let (mut model, mut version) = (None, None);
     let mut parts = path.split('/');
     for expected in pattern.split('/') {
         let part = parts.next()?;
         match expected {
-            "{model}" => model = decoded(part)?,
-            "{version}" => version = Some(decoded(part)?),
+            "{model}" => model = Some(part),
+            "{version}" => version = Some(part),
             _ if expected == part => {}
             _ => return None,
         }
     }
-    parts.next().is_none().then_some((model, version))
+    // Names are read when everything else fits: most rows do not.
+    if parts.next().is_some() {
+        return None;
+    }
+    let version = match version {
+        Some(part) => Some(decoded(part)?),
+        None => None,
+    };
+    Some((model.map_or_else(|| Some(String::new()), decoded)?, version))
 }
 
 /// A part of a path without its percent signs; none when they are wrong or the part is empty.

@@ -125,7 +125,6 @@ async fn connection(stream: TcpStream, shared: Arc<Shared>, mut phase: watch::Re
             .timer(TokioTimer::new())
             .header_read_timeout(Duration::from_millis(limits::HEADER_READ_MS_MAX))
             .max_buf_size(limits::HEADER_BYTES_MAX)
-            .max_headers(limits::HEADERS_MAX)
             .serve_connection(TokioIo::new(stream), service);
         until_closed(serving, phase).await;
     }

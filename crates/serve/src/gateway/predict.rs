@@ -121,7 +121,9 @@ fn choose<'a>(route: &'a PlanRoute, version: Option<&str>, headers: &HeaderMap, 
 impl Ask<'_> {
     /// The reply; none when the target is being unloaded and another choice must be made.
     async fn first(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>) -> Option<Said> {
-        let (result, again) = match route.keeps().filter(|_| choice.kind == Kind::First).zip(question(self.asked.body)) {
+        // A body is read for what it asks only where an answer may be kept.
+        let kept = route.keeps().filter(|_| choice.kind == Kind::First).and_then(|lasts| Some((lasts, question(self.asked.body)?)));
+        let (result, again) = match kept {
             Some((lasts, question)) => self.kept(route, choice, lasts, &question).await,
             None => (self.attempt(route, choice).await, false),
         };

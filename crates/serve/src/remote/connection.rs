@@ -9,6 +9,7 @@ use bytes::{Buf as _, Bytes, BytesMut};
 use hyper::StatusCode;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
 use std::io::{self, IoSlice};
+use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
@@ -293,9 +294,10 @@ async fn fill<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut, bytes
 
 /// Takes the head of an answer off the buffer; none when it is not all there.
 fn parse(buffer: &mut BytesMut) -> Result<Option<Head>, Failure> {
-    let mut headers = [httparse::EMPTY_HEADER; limits::HEADERS_MAX];
-    let mut response = httparse::Response::new(&mut headers);
-    let bytes = match response.parse(buffer).map_err(unreadable)? {
+    let mut headers = [const { MaybeUninit::uninit() }; limits::HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut []);
+    let parser = httparse::ParserConfig::default();
+    let bytes = match parser.parse_response_with_uninit_headers(&mut response, buffer, &mut headers).map_err(unreadable)? {
         httparse::Status::Complete(bytes) => bytes,
         httparse::Status::Partial if buffer.len() > limits::HEADER_BYTES_MAX => return Err(unreadable("its head is too long")),
         httparse::Status::Partial => return Ok(None),

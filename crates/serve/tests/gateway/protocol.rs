@@ -140,3 +140,14 @@ async fn a_taken_port_is_named() {
     let port = first.gateway.address().port();
     assert!(error.contains(&format!("port {port} is already taken")) && error.contains("choose another port"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_headers_than_are_read_are_refused() {
+    let world = World::with_stable().await;
+    for (more, status) in [(0, StatusCode::OK), (40, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE)] {
+        let mut client = world.client();
+        // Host and token beside them.
+        client.headers = (0..60 + more).map(|n| (&*Box::leak(format!("x-{n}").into_boxed_str()), n.to_string())).collect();
+        assert_eq!(client.ask("GET", "/v2", Bytes::new()).await.unwrap().status, status);
+    }
+}
