@@ -185,8 +185,11 @@ impl<'de> Deserialize<'de> for Members<'de> {
 #[derive(Deserialize)]
 struct Name<'b>(#[serde(borrow)] Cow<'b, str>);
 
-/// The fields of a message: number, whole field, and its value where it has a length.
-fn fields(message: &[u8]) -> Option<Vec<(u64, &[u8], &[u8])>> {
+/// A field of a message: its number, all of it, and its value where it has a length.
+type Field<'m> = (u64, &'m [u8], &'m [u8]);
+
+/// The fields of a message.
+fn fields(message: &[u8]) -> Option<Vec<Field<'_>>> {
     let mut found = Vec::new();
     let mut rest = message;
     while !rest.is_empty() {

@@ -7,8 +7,11 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
+/// Status, body, what is said of the JSON's length, and whether the connection may be kept.
+type Got = (u16, Vec<u8>, Option<Vec<u8>>, bool);
+
 /// What an exchange gives when the server says `answer`, so many bytes at a time, and then closes.
-fn exchanged(answer: &[u8], piece: usize) -> Result<(u16, Vec<u8>, Option<Vec<u8>>, bool), String> {
+fn exchanged(answer: &[u8], piece: usize) -> Result<Got, String> {
     runtime().block_on(async {
         let mut mock = tokio_test(answer, piece);
         let request = Outgoing { head: Bytes::from_static(b"POST / HTTP/1.1\r\n\r\n"), body: Bytes::from_static(b"{}") };
@@ -63,7 +66,8 @@ impl AsyncWrite for Pieces {
 
 #[test]
 fn answers_are_read_in_any_pieces_and_say_whether_the_connection_may_be_kept() {
-    let cases: [(&[u8], u16, &[u8], Option<&[u8]>, bool); 8] = [
+    type Case = (&'static [u8], u16, &'static [u8], Option<&'static [u8]>, bool);
+    let cases: [Case; 8] = [
         (b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello", 200, b"hello", None, true),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nInference-Header-Content-Length: 1\r\n\r\n{}", 200, b"{}", Some(b"1"), true),
         (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nt: v\r\n\r\n", 200, b"abcde", None, true),
