@@ -55,6 +55,8 @@ pub const STALL_MS_MAX: u64 = 30_000;
 pub const UNLOAD_MS_MAX: u64 = 15_000;
 /// Time for a worker to end by itself when its connection is closed, in milliseconds.
 pub const EXIT_MS_MAX: u64 = 2_000;
+/// Time for the last words of a worker that has ended to be read, in milliseconds.
+pub const LAST_WORDS_MS_MAX: u64 = 500;
 /// First wait before a dead worker is started again, in milliseconds; it doubles with each death in the window.
 pub const RESTART_MS_MIN: u64 = 50;
 /// Longest wait before a dead worker is started again, in milliseconds.

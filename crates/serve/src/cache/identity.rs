@@ -44,19 +44,23 @@ pub fn question(body: &Body) -> Option<Question> {
             for (number, whole, value) in fields(&body.bytes)? {
                 match number {
                     ID => id = Some(std::str::from_utf8(value).ok()?.to_owned()),
-                    PARAMETERS if holds_sequence(value) => return None,
+                    PARAMETERS if may_be_of_sequence(value) => return None,
                     _ => put(whole),
                 }
             }
         }
         Form::Json | Form::Mixed(_) => {
             let (json, tensors) = parts(body)?;
-            put(if tensors.is_some() { b"mixed" } else { b"json" });
+            put(match tensors {
+                Some(_) if json.is_empty() => b"raw",
+                Some(_) => b"mixed",
+                None => b"json",
+            });
             if !json.is_empty() || tensors.is_none() {
                 for (name, value) in &members(json)?.0 {
                     match &**name {
                         "id" => id = Some(serde_json::from_str(value.get()).ok()?),
-                        "parameters" if holds_sequence(value.get().as_bytes()) => return None,
+                        "parameters" if may_be_of_sequence(value.get().as_bytes()) => return None,
                         _ => {
                             put(name.as_bytes());
                             put(value.get().as_bytes());
@@ -70,10 +74,10 @@ pub fn question(body: &Body) -> Option<Question> {
     Some(Question { id: id.filter(|id: &String| !id.is_empty()), digest: *hasher.finalize().as_bytes() })
 }
 
-/// Requests of a sequence are answered by what came before them.
-fn holds_sequence(parameters: &[u8]) -> bool {
-    const WORD: &[u8] = b"sequence_";
-    parameters.windows(WORD.len()).any(|window| window == WORD)
+/// Whether a request may be one of a sequence, which is answered by what came before it. Of one that is not, its texts may make it look
+/// so: by the parameter's word, or by escapes that may spell it.
+pub fn may_be_of_sequence(bytes: &[u8]) -> bool {
+    [&b"sequence_"[..], b"\\u"].iter().any(|word| memchr::memmem::find(bytes, word).is_some())
 }
 
 impl Anonymous {
@@ -249,12 +253,20 @@ mod tests {
             |json: &str, tail: &str| Body { bytes: format!("{json}{tail}").into_bytes().into(), form: Form::Mixed(json.len() as u32) };
         assert_ne!(digest(&mixed(r#"{"inputs":[1]}"#, "")), digest(&a));
         assert_ne!(digest(&mixed("{}", "ab")), digest(&mixed("{}", "ac")));
+        assert_ne!(digest(&mixed("", "ab")), digest(&mixed("{}", "ab")));
         assert_ne!(digest(&mixed("", "{}")), digest(&mixed("{}", "")), "the bytes of one tensor are no JSON");
     }
 
     #[test]
     fn what_depends_on_more_than_the_body_is_not_kept() {
-        for none in ["", "[1]", r#"{"id":7}"#, r#"{"inputs":[1],"parameters":{"sequence_id":4}}"#, "{\"inputs\":"] {
+        for none in [
+            "",
+            "[1]",
+            r#"{"id":7}"#,
+            r#"{"inputs":[1],"parameters":{"sequence_id":4}}"#,
+            r#"{"inputs":[1],"parameters":{"sequence\u005fid":4}}"#,
+            "{\"inputs\":",
+        ] {
             assert_eq!(question(&json(none)), None, "{none}");
         }
     }

@@ -9,15 +9,16 @@
 
 mod identity;
 
-pub use identity::{Question, question};
+pub use identity::{Question, may_be_of_sequence, question};
 
 use crate::frame::{Answer, Outcome};
 use crate::limits;
+use crate::task;
 use identity::Anonymous;
 use moka::Expiry;
 use moka::future::Cache as Kept;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tidegate_core::route::TargetId;
 
@@ -26,6 +27,8 @@ use tidegate_core::route::TargetId;
 pub struct Key {
     /// The generation of the routes since which its route's targets stand.
     pub since: u64,
+    /// How often answers of its target turned out to be wrong.
+    pub epoch: u64,
     /// Who answers.
     pub target: TargetId,
     /// What is asked.
@@ -84,31 +87,42 @@ impl Cache {
         Cache(Kept::builder().max_capacity(bytes_max).weigher(weigh).expire_after(Lasts).build())
     }
 
-    /// What is kept under `key`, or what `ask` gives, which is kept for `lasts` where it is an answer. Whether it was kept is told second.
+    /// What is kept under `key`, or what `ask` gives, which is kept for `lasts` where it is an answer. Whether it was somebody else's is told
+    /// second. None where an answer to somebody else cannot be made one to this request: then it has to be carried out.
+    ///
+    /// What is carried out goes on when its client hangs up, for others may wait for it.
     pub async fn answer<E: Clone + Send + Sync + 'static>(
         &self,
         key: Key,
         question: &Question,
         lasts: Duration,
         counts: &CacheCounts,
-        ask: impl Future<Output = Result<Answer, E>> + Send,
-    ) -> Result<(Answer, bool), E> {
-        let made = async {
+        ask: impl Future<Output = Result<Answer, E>> + Send + 'static,
+    ) -> Option<Result<(Answer, bool), E>> {
+        if let Some(entry) = self.0.get(&key).await {
+            counts.hits.fetch_add(1, Ordering::Relaxed);
+            return Some(Ok((entry.answer(question), true)));
+        }
+        let (kept, first, asked) = (self.0.clone(), Arc::<AtomicBool>::default(), question.clone());
+        let leads = Arc::clone(&first);
+        let made = async move {
+            first.store(true, Ordering::SeqCst);
             let answer = ask.await.map_err(Unkept::Error)?;
-            match Entry::of(&answer, question, lasts) {
+            match Entry::of(&answer, &asked, lasts) {
                 Some(entry) => Ok(Arc::new(entry)),
                 None => Err(Unkept::Answer(Box::new(answer))),
             }
         };
-        let found = self.0.entry(key).or_try_insert_with(made).await;
-        let again = found.as_ref().is_ok_and(|entry| !entry.is_fresh());
+        let found = task::spawn(async move { kept.try_get_with(key, made).await }).await.ok()?;
+        let again = !leads.load(Ordering::SeqCst);
         let counter = if again { &counts.hits } else { &counts.misses };
         counter.fetch_add(1, Ordering::Relaxed);
         match found {
-            Ok(entry) => Ok((entry.value().answer(question), again)),
+            Ok(entry) => Some(Ok((entry.answer(question), again))),
             Err(unkept) => match &*unkept {
-                Unkept::Answer(answer) => Ok(((**answer).clone(), false)),
-                Unkept::Error(error) => Err(error.clone()),
+                Unkept::Answer(answer) if again && answer.outcome == Outcome::Answered => None,
+                Unkept::Answer(answer) => Some(Ok(((**answer).clone(), again))),
+                Unkept::Error(error) => Some(Err(error.clone())),
             },
         }
     }

@@ -156,11 +156,18 @@ impl Ask<'_> {
         question: &Question,
     ) -> (Result<Timed, Unanswered>, bool) {
         let start = clock::now();
-        let key = Key { since: route.since, target: choice.target.id.clone(), digest: question.digest };
-        let ask = async { self.attempt(route, choice).await.map(|timed| timed.answer) };
+        let epoch = choice.target.slot.epoch.load(Ordering::SeqCst);
+        let key = Key { since: route.since, epoch, target: choice.target.id.clone(), digest: question.digest };
+        let (target, others) = (Arc::clone(choice.target), Arc::clone(route));
+        let (body, deadline) = (self.asked.body.clone(), self.asked.deadline);
+        let ask = async move {
+            let timed = attempt_or_divert(&target, &body, deadline, || others.has_well(&target)).await;
+            timed.map(|timed| timed.answer)
+        };
         match self.shared.cache.answer(key, question, lasts, &route.cached, ask).await {
-            Ok((answer, again)) => (Ok(Timed { answer, latency_us: clock::elapsed_us(start) }), again),
-            Err(why) => (Err(why), false),
+            Some(Ok((answer, again))) => (Ok(Timed { answer, latency_us: clock::elapsed_us(start) }), again),
+            Some(Err(why)) => (Err(why), false),
+            None => (self.attempt(route, choice).await, false),
         }
     }
 

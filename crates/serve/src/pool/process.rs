@@ -1,6 +1,6 @@
 //! One worker process: started with its connection as standard input, its last words kept, ended for certain.
 
-use crate::limits::{EXIT_MS_MAX, WORKER_LINE_CHARS_MAX, WORKER_LINES_MAX};
+use crate::limits::{EXIT_MS_MAX, LAST_WORDS_MS_MAX, WORKER_LINE_CHARS_MAX, WORKER_LINES_MAX};
 use crate::pool::{PoolSettings, TargetSpec};
 use crate::task;
 use std::collections::VecDeque;
@@ -12,12 +12,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 
 /// A running worker.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
     words: Arc<Mutex<VecDeque<String>>>,
+    listeners: Vec<JoinHandle<()>>,
 }
 
 impl Process {
@@ -33,14 +35,14 @@ impl Process {
         let mut child = command.spawn()?;
         // Closes our copy of the worker's end: from here on its end is noticed.
         drop(command);
-        let words = Arc::default();
+        let (words, mut listeners) = (Arc::default(), Vec::new());
         if let Some(stdout) = child.stdout.take() {
-            task::spawn(listen(stdout, Arc::clone(&words), spec.target.to_string()));
+            listeners.push(task::spawn(listen(stdout, Arc::clone(&words), spec.target.to_string())));
         }
         if let Some(stderr) = child.stderr.take() {
-            task::spawn(listen(stderr, Arc::clone(&words), spec.target.to_string()));
+            listeners.push(task::spawn(listen(stderr, Arc::clone(&words), spec.target.to_string())));
         }
-        Ok((Process { child, words }, ours))
+        Ok((Process { child, words, listeners }, ours))
     }
 
     /// The process; 0 when it has ended.
@@ -54,6 +56,10 @@ impl Process {
             Ok(status) => describe(status),
             Err(error) => format!("its end cannot be read: {error}"),
         };
+        // Its last words may still be on their way; whoever else holds its pipes open is not waited for.
+        for listener in self.listeners.drain(..) {
+            let _ = tokio::time::timeout(Duration::from_millis(LAST_WORDS_MS_MAX), listener).await;
+        }
         let words = self.words.lock().unwrap_or_else(PoisonError::into_inner);
         if words.is_empty() { how } else { format!("{how}; it said: {}", words.iter().cloned().collect::<Vec<_>>().join(" | ")) }
     }

@@ -101,6 +101,8 @@ pub struct Slot {
     pub(crate) restarts: AtomicU64,
     /// The worker's process; 0 when none runs.
     pub(crate) process: AtomicU32,
+    /// Raised when answers that it gave may have been wrong: none of before is given again.
+    pub(crate) epoch: AtomicU64,
     breaker: Mutex<Breaker>,
     /// Requests that its breaker let others answer.
     pub(crate) diverted: AtomicU64,
@@ -134,6 +136,7 @@ impl Slot {
             stop: watch::Sender::new(false),
             restarts: AtomicU64::new(0),
             process: AtomicU32::new(0),
+            epoch: AtomicU64::new(0),
             breaker: Mutex::new(Breaker::new(breaker)),
             diverted: AtomicU64::new(0),
         })

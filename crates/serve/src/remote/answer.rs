@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use tidegate_core::model::TensorSpec;
 use tidegate_runtime::oip::{self, read_infer_request, read_infer_response};
 
-/// Longest answer of which the identifier, and the score where one is named, are read.
+/// Longest answer of which the identifier, and the score where one is named, are read: of longer ones records have neither.
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// An identifier's name.
 const ID: &[u8] = b"\"id\"";
@@ -29,22 +29,33 @@ pub enum Meant {
 
 /// Reads a reply to a request; `inputs` is what the model takes.
 pub fn read(asked: &Body, reply: Reply, inputs: &[TensorSpec], score: Option<&RemoteScore>) -> Meant {
+    if reply.status == StatusCode::OK {
+        return good(reply, score);
+    }
+    // The client asked for what is there; it is the upstream that lacks the model, does not let us in, or did not wait for the body.
+    let its_own = [
+        StatusCode::NOT_FOUND,
+        StatusCode::UNAUTHORIZED,
+        StatusCode::FORBIDDEN,
+        StatusCode::METHOD_NOT_ALLOWED,
+        StatusCode::REQUEST_TIMEOUT,
+    ];
     match reply.status {
-        StatusCode::OK => good(reply, score),
         StatusCode::TOO_MANY_REQUESTS => Meant::Busy,
-        StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => Meant::Failed(failed(&reply)),
-        // Servers of this protocol answer 500 to bodies that they cannot read: whose doing it is, the request itself says.
-        status if status.is_server_error() => match fault(asked, inputs) {
+        status if status.is_client_error() && !its_own.contains(&status) => {
+            Meant::Answer(Answer::error(Outcome::ClientFault, &words(&reply)), None)
+        }
+        // Servers of this protocol answer 500, 404 or 501 to bodies that they cannot read or carry out: whose doing it is, the request says.
+        _ => match fault(asked, inputs) {
             Some(why) => Meant::Answer(Answer::error(Outcome::ClientFault, &why), None),
             None => Meant::Failed(failed(&reply)),
         },
-        // The client asked for what is there; it is the upstream that lacks the model, or does not let us in.
-        StatusCode::NOT_FOUND | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::METHOD_NOT_ALLOWED => {
-            Meant::Failed(failed(&reply))
-        }
-        status if status.is_client_error() => Meant::Answer(Answer::error(Outcome::ClientFault, &words(&reply)), None),
-        _ => Meant::Failed(failed(&reply)),
     }
+}
+
+/// Whether a request may name shared memory: by its word, or by one that is spelt with escapes.
+pub fn may_name_memory(body: &Body) -> bool {
+    body.form != Form::Grpc && [&b"shared_memory"[..], b"\\u"].iter().any(|word| memchr::memmem::find(&body.bytes, word).is_some())
 }
 
 fn failed(reply: &Reply) -> Answer {
@@ -63,7 +74,7 @@ fn words(reply: &Reply) -> String {
 }
 
 /// What is wrong with a request as such; none where nothing is.
-fn fault(asked: &Body, inputs: &[TensorSpec]) -> Option<String> {
+pub fn fault(asked: &Body, inputs: &[TensorSpec]) -> Option<String> {
     let json_bytes = match asked.form {
         Form::Grpc => return oip::grpc::read_request(&asked.bytes).err().map(|e| e.message),
         Form::Mixed(json_bytes) => Some(json_bytes as usize),
@@ -120,7 +131,7 @@ fn seen(body: &Body, score: Option<&RemoteScore>) -> Seen {
         }
         let json = body.bytes.get(..json_bytes.unwrap_or(body.bytes.len())).unwrap_or_default();
         // Most answers have none, and are not read for it.
-        if !json.windows(ID.len()).any(|four| four == ID) {
+        if memchr::memmem::find(json, ID).is_none() {
             return Seen::default();
         }
         let id = serde_json::from_slice::<Head<'_>>(json).ok().and_then(|head| head.id).map(Cow::into_owned);

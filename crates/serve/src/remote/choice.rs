@@ -5,10 +5,10 @@
 pub struct View {
     /// It is asked only when the active ones cannot be, or have no room.
     pub standby: bool,
-    /// Its probes succeed and its breaker lets requests pass.
+    /// It is fit, and its breaker lets requests pass.
     pub well: bool,
-    /// It gave a wrong answer to a golden request: it is never asked.
-    pub wrong: bool,
+    /// It is not there, was never right, or answered a golden request otherwise: it is never asked.
+    pub unfit: bool,
     /// Requests that it answers now.
     pub in_flight: usize,
     /// This request was sent to it before.
@@ -20,7 +20,7 @@ pub struct View {
 pub struct Rules {
     /// Requests that one replica answers at a time.
     pub in_flight_max: usize,
-    /// Where fewer of the active ones are well than this share of them, all but wrong ones are asked, in basis points.
+    /// Where fewer of the active ones are well than this share of them, those are asked too whose breaker is open, in basis points.
     pub panic_bp: usize,
     /// Standby replicas also answer what the active ones have no room for.
     pub burst: bool,
@@ -37,15 +37,15 @@ pub enum Nobody {
 
 /// The replica with the fewest requests of those that may be asked; `turn` breaks ties.
 ///
-/// Active ones that are well come first, then standby ones. Where nobody is well, one that is not is asked all the same: what is sure
-/// to fail otherwise has nothing to lose. One that answers wrong is never asked.
+/// Active ones that are well come first, then standby ones. Where nobody is well, one whose breaker is open is asked all the same:
+/// what is sure to fail otherwise has nothing to lose. One that is away, or may answer wrong, is never asked.
 pub fn choose(views: &[View], rules: Rules, turn: usize) -> Result<usize, Nobody> {
-    let active = |v: &View| !v.standby && !v.wrong;
+    let active = |v: &View| !v.standby && !v.unfit;
     let count = |is: &dyn Fn(&View) -> bool| views.iter().filter(|v| is(v)).count();
     let (all, well) = (count(&|v| !v.standby), count(&|v| active(v) && v.well));
     let panics = well * 10_000 < all * rules.panic_bp;
     let room = |v: &View| v.in_flight < rules.in_flight_max;
-    let standby = |v: &View| v.standby && !v.wrong && v.well;
+    let standby = |v: &View| v.standby && !v.unfit && v.well;
     let first = |v: &View| active(v) && (v.well || panics);
     let found = least(views, turn, |v| first(v) && room(v));
     // Without burst, a standby replica is for when no active one can be asked, however busy they are.
@@ -57,7 +57,7 @@ pub fn choose(views: &[View], rules: Rules, turn: usize) -> Result<usize, Nobody
     if views.iter().any(|v| !v.tried && (first(v) || relief && standby(v))) {
         return Err(Nobody::Full);
     }
-    least(views, turn, |v| !v.wrong && room(v)).ok_or(Nobody::Away)
+    least(views, turn, |v| !v.unfit && room(v)).ok_or(Nobody::Away)
 }
 
 fn least(views: &[View], turn: usize, may: impl Fn(&View) -> bool) -> Option<usize> {
@@ -98,14 +98,14 @@ mod tests {
     }
 
     #[test]
-    fn panic_spreads_over_all_but_those_that_answer_wrong() {
-        let away = View { well: false, ..well(0) };
-        let wrong = View { wrong: true, ..well(0) };
-        let views = [well(2), away, away, wrong];
+    fn panic_spreads_over_all_but_those_that_are_unfit() {
+        let failing = View { well: false, ..well(0) };
+        let unfit = View { unfit: true, ..well(0) };
+        let views = [well(2), failing, failing, unfit];
         assert_eq!(choose(&views, RULES, 0), Ok(0));
         assert_eq!(choose(&views, Rules { panic_bp: 5_000, ..RULES }, 0), Ok(1));
-        assert_eq!(choose(&[away, wrong], RULES, 0), Ok(0), "nobody is well: one that is away has nothing to lose");
-        assert_eq!(choose(&[wrong, wrong], RULES, 0), Err(Nobody::Away));
+        assert_eq!(choose(&[failing, unfit], RULES, 0), Ok(0), "nobody is well: one that fails often has nothing to lose");
+        assert_eq!(choose(&[unfit, unfit], RULES, 0), Err(Nobody::Away));
     }
 
     proptest! {
@@ -115,13 +115,13 @@ mod tests {
             panic_bp in 0..10_001_usize, burst in any::<bool>(), turn in any::<usize>(),
         ) {
             let views: Vec<View> = views.into_iter()
-                .map(|(standby, well, wrong, n, tried)| View { standby, well, wrong, in_flight: usize::from(n % 6), tried }).collect();
+                .map(|(standby, well, unfit, n, tried)| View { standby, well, unfit, in_flight: usize::from(n % 6), tried }).collect();
             let rules = Rules { panic_bp, burst, ..RULES };
-            let good = |v: &View| v.well && !v.wrong && !v.tried && v.in_flight < rules.in_flight_max;
+            let good = |v: &View| v.well && !v.unfit && !v.tried && v.in_flight < rules.in_flight_max;
             match choose(&views, rules, turn % 1_000) {
                 Ok(i) => {
                     let v = views[i];
-                    prop_assert!(!v.wrong && !v.tried && v.in_flight < rules.in_flight_max);
+                    prop_assert!(!v.unfit && !v.tried && v.in_flight < rules.in_flight_max);
                     prop_assert!(v.well || panic_bp > 0 || !views.iter().any(|v| good(v) && !v.standby));
                 }
                 Err(_) => prop_assert!(!views.iter().any(|v| good(v) && !v.standby)),

@@ -4,10 +4,12 @@
 //! is held to the same limits as what clients send.
 
 use super::upstream::{Address, Upstream};
+use crate::cache::may_be_of_sequence;
 use crate::limits;
 use bytes::{Buf as _, Bytes, BytesMut};
 use hyper::StatusCode;
 use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+use socket2::SockRef;
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +18,11 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
+
+/// Bytes that are made room for before an answer is read.
+const READ_BYTES: usize = 8 * 1024;
+/// Room for answers that an idle connection keeps.
+const BUFFER_KEPT_BYTES_MAX: usize = 64 * 1024;
 
 /// A request as it goes out: its head, to the empty line, and its body.
 #[derive(Clone, Debug)]
@@ -118,33 +125,51 @@ impl Connections {
 
     /// Sends a request and reads the answer. Dropped before its end it closes its connection, so that the server may stop too.
     ///
-    /// A connection that was kept may have been closed by the server meanwhile: then the request goes out once more, at last on a new one.
+    /// A connection that was kept may have been closed by the server just now: then the request goes out once more, on a new one. Not one of
+    /// a sequence: it may have been carried out.
     pub async fn send(&self, request: &Outgoing) -> Result<Reply, Lost> {
+        if let Some(open) = self.kept() {
+            match self.exchange(open, request).await {
+                Err(Failure::Unanswered(_)) if !may_be_of_sequence(&request.body) => self.forget(),
+                ended => return ended.map_err(|failure| self.lost(failure)),
+            }
+        }
+        let open = self.connect().await?;
+        self.exchange(open, request).await.map_err(|failure| self.lost(failure))
+    }
+
+    /// A connection on which nothing came since its last answer: what did would be taken for the next one.
+    fn kept(&self) -> Option<Open> {
         loop {
-            let kept = self.idle().pop();
-            let again = kept.is_some();
-            let mut open = match kept {
-                Some(open) => open,
-                None => self.connect().await?,
-            };
-            match open.exchange(request).await {
-                Ok((reply, keep)) => {
-                    if keep {
-                        self.keep(open);
-                    }
-                    return Ok(reply);
-                }
-                Err(Failure::Unanswered(_)) if again => {}
-                Err(Failure::Unanswered(error) | Failure::Broken(error)) => {
-                    return Err(Lost::Broken { address: self.address.to_string(), why: error.to_string() });
-                }
-                Err(Failure::Long) => return Err(Lost::Long { address: self.address.to_string() }),
+            let open = self.idle().pop()?;
+            if open.is_quiet() {
+                return Some(open);
             }
         }
     }
 
+    async fn exchange(&self, mut open: Open, request: &Outgoing) -> Result<Reply, Failure> {
+        let (reply, keep) = open.exchange(request).await?;
+        if keep {
+            self.keep(open);
+        }
+        Ok(reply)
+    }
+
+    fn lost(&self, failure: Failure) -> Lost {
+        let address = self.address.to_string();
+        match failure {
+            Failure::Unanswered(error) | Failure::Broken(error) => Lost::Broken { address, why: error.to_string() },
+            Failure::Long => Lost::Long { address },
+        }
+    }
+
     /// Keeps a connection for the next request.
-    fn keep(&self, open: Open) {
+    fn keep(&self, mut open: Open) {
+        // One long answer must not take its memory for as long as the connection lives.
+        if open.buffer.capacity() > BUFFER_KEPT_BYTES_MAX {
+            open.buffer = BytesMut::new();
+        }
         let mut idle = self.idle();
         if idle.len() < limits::REPLICA_CONNECTIONS_KEPT_MAX {
             idle.push(open);
@@ -205,6 +230,17 @@ impl Open {
         Open { stream, buffer: BytesMut::new() }
     }
 
+    /// Whether nothing was sent by the server, not even the end.
+    fn is_quiet(&self) -> bool {
+        let stream = match &self.stream {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(stream) => stream.get_ref().0,
+        };
+        // The socket does not block: where nothing waits to be read, it says so.
+        let waiting = SockRef::from(stream).peek(&mut [MaybeUninit::uninit()]);
+        self.buffer.is_empty() && waiting.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
     /// One request, one answer; and whether the connection may be used again.
     async fn exchange(&mut self, request: &Outgoing) -> Result<(Reply, bool), Failure> {
         let Open { stream, buffer } = self;
@@ -219,6 +255,7 @@ async fn exchange<S>(stream: &mut S, buffer: &mut BytesMut, request: &Outgoing) 
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
+    buffer.reserve(READ_BYTES);
     // A server may refuse a request before it has read all of it, and close: then its answer is there to be read.
     let written = write(stream, request).await;
     let head = loop {
@@ -309,8 +346,10 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<Head>, Failure> {
         if is("content-length") {
             let said = std::str::from_utf8(header.value).ok().and_then(|text| text.trim().parse().ok());
             let said = said.ok_or_else(|| unreadable("its content-length is no number"))?;
-            if head.length == Length::UntilClosed {
-                head.length = Length::Known(said);
+            match head.length {
+                Length::Known(before) if before != said => return Err(unreadable("it has two lengths")),
+                Length::Chunked => {}
+                _ => head.length = Length::Known(said),
             }
         } else if is("transfer-encoding") {
             if !header.value.trim_ascii().eq_ignore_ascii_case(b"chunked") {
@@ -318,7 +357,8 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<Head>, Failure> {
             }
             head.length = Length::Chunked;
         } else if is("connection") {
-            head.keep &= !header.value.trim_ascii().eq_ignore_ascii_case(b"close");
+            let mut words = header.value.split(|byte| *byte == b',');
+            head.keep &= !words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"));
         } else if is("inference-header-content-length") {
             head.json_bytes = Some(header.value.to_vec());
         }
@@ -335,6 +375,9 @@ async fn chunks<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> 
     const LINE_BYTES_MAX: usize = 4_096;
     let mut body = BytesMut::new();
     loop {
+        if buffer.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) {
+            return Err(unreadable("a chunk has no length"));
+        }
         let (start, bytes) = match httparse::parse_chunk_size(buffer) {
             Ok(httparse::Status::Complete(found)) => found,
             Ok(httparse::Status::Partial) if buffer.len() <= LINE_BYTES_MAX => {

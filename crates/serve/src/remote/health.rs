@@ -43,6 +43,11 @@ impl Health {
         self.ejected + self.breaker.opened()
     }
 
+    /// Whether it is there, and was right whenever it was asked; what users' requests came to is not looked at.
+    pub fn right_so_far(&self) -> bool {
+        self.standing == Standing::Well
+    }
+
     /// Whether it answered a golden request otherwise.
     pub fn wrong(&self) -> bool {
         matches!(self.standing, Standing::Wrong(_))

@@ -22,6 +22,7 @@ pub(crate) use replica::{Replica, Server};
 pub(crate) use supervise::supervise;
 pub use upstream::{Address, Secret, Upstream};
 
+use crate::cache::may_be_of_sequence;
 use crate::clock;
 use crate::frame::{Answer, Body, Form, Outcome};
 use crate::limits;
@@ -36,6 +37,7 @@ use hyper::header::HeaderValue;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
+use tidegate_core::model::TensorSpec;
 use tidegate_runtime::InferRequest;
 use tidegate_runtime::oip::{self, Answering};
 use tokio::time::Instant;
@@ -98,6 +100,12 @@ impl Remote {
     pub async fn ask(&self, body: &Body, deadline: Duration) -> Result<Answer, NoAnswer> {
         self.budget().asked(clock::steady_ms());
         let until = tokio::time::Instant::now() + deadline;
+        // Memory of the upstream's machine is nobody's here.
+        if answer::may_name_memory(body)
+            && let Some(why) = answer::fault(body, self.inputs())
+        {
+            return Ok(Answer::error(Outcome::ClientFault, &why));
+        }
         let asked = match self.outgoing(body) {
             Ok(asked) => asked,
             Err(why) => return Ok(Answer::error(Outcome::ClientFault, &why)),
@@ -119,8 +127,15 @@ impl Remote {
                 Err(Nobody::Full) if attempt == 0 => return Err(NoAnswer::Full),
                 Err(_) => return last,
             };
-            if attempt > 0 && !self.budget().retry(clock::steady_ms()) {
-                return last;
+            if attempt > 0 {
+                // A body that a server broke over is not sent to the next one before it was read.
+                if let Some(why) = answer::fault(body, self.inputs()) {
+                    return Ok(Answer::error(Outcome::ClientFault, &why));
+                }
+                // What another server knows of a sequence, this one does not.
+                if may_be_of_sequence(&body.bytes) || !self.budget().retry(clock::steady_ms()) {
+                    return last;
+                }
             }
             let Some(replica) = self.replicas.get(at) else { return last };
             tried |= 1 << at;
@@ -157,23 +172,25 @@ impl Remote {
                 under_way.was(false);
                 One::Gone
             }
-            Some(Ok(reply)) => {
-                let inputs = self.described.get().map(|d| d.signature.inputs.as_slice()).unwrap_or_default();
-                match answer::read(body, reply, inputs, self.model.score.as_ref()) {
-                    Meant::Answer(answer, good) => {
-                        if let Some(good) = good {
-                            under_way.was(good);
-                        }
-                        One::Answer(answer)
+            Some(Ok(reply)) => match answer::read(body, reply, self.inputs(), self.model.score.as_ref()) {
+                Meant::Answer(answer, good) => {
+                    if let Some(good) = good {
+                        under_way.was(good);
                     }
-                    Meant::Busy => One::Busy,
-                    Meant::Failed(answer) => {
-                        under_way.was(false);
-                        One::Failed(answer)
-                    }
+                    One::Answer(answer)
                 }
-            }
+                Meant::Busy => One::Busy,
+                Meant::Failed(answer) => {
+                    under_way.was(false);
+                    One::Failed(answer)
+                }
+            },
         }
+    }
+
+    /// What the model takes, as servers say.
+    fn inputs(&self) -> &[TensorSpec] {
+        self.described.get().map(|d| d.signature.inputs.as_slice()).unwrap_or_default()
     }
 
     fn choose(&self, tried: u64) -> Result<usize, Nobody> {
@@ -184,7 +201,7 @@ impl Remote {
             *view = View {
                 standby: replica.standby,
                 well: health.well(now_ms),
-                wrong: health.wrong() || *health.standing() == health::Standing::Unknown,
+                unfit: !health.right_so_far(),
                 in_flight: replica.in_flight(),
                 tried: tried >> at & 1 == 1,
             };

@@ -125,6 +125,10 @@ impl Replica {
         tokio::pin!(left);
         // Registered before the request goes out, so that no notice is missed.
         left.as_mut().enable();
+        // Taken out between the choice and now: the notice was for others.
+        if !self.health().right_so_far() {
+            return None;
+        }
         tokio::select! {
             reply = self.connections.send(request) => Some(reply),
             () = left => None,

@@ -8,6 +8,7 @@ use crate::frame::Hello;
 use crate::pool::{PoolEvent, PoolSettings, Slot, TargetState, Way, set, stopped};
 use futures::future::join_all;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_runtime::Golden;
 use tokio::sync::{Notify, mpsc};
@@ -15,7 +16,7 @@ use tokio::sync::{Notify, mpsc};
 /// Runs a version whose servers are elsewhere until it is unloaded.
 pub async fn supervise(slot: Arc<Slot>, remote: Arc<Remote>, golden: Golden, settings: PoolSettings, events: mpsc::Sender<PoolEvent>) {
     let changed = Notify::new();
-    let watches = remote.replicas.iter().map(|replica| watch(&remote, replica, &golden, &changed));
+    let watches = remote.replicas.iter().map(|replica| watch(&slot, &remote, replica, &golden, &changed));
     tokio::select! {
         () = stopped(&slot) => {}
         _ = join_all(watches) => {}
@@ -40,7 +41,7 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
         let standings: Vec<Standing> = remote.replicas.iter().map(|r| r.health().standing().clone()).collect();
         let state = slot.state.borrow().clone();
         if standings.contains(&Standing::Well) {
-            if state != TargetState::Ready {
+            if matches!(state, TargetState::Starting | TargetState::Away { .. }) {
                 slot.hello.store(remote.described.get().map(|d| {
                     let (inputs, outputs) = (d.signature.inputs.clone(), d.signature.outputs.clone());
                     Arc::new(Hello { ready: true, why: String::new(), platform: d.platform.clone(), inputs, outputs })
@@ -69,6 +70,8 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
     }
 }
 
+/// How soon a server is looked at again that was missed, in milliseconds.
+const AGAIN_MS: u64 = 50;
 /// How often the version is looked at where nothing changes, in milliseconds.
 const LOOK_MS: u64 = 500;
 /// Servers whose trouble is told; of further ones it is alike.
@@ -84,11 +87,13 @@ fn told(standings: &[Standing]) -> String {
 }
 
 /// Watches one server, for ever.
-async fn watch(remote: &Remote, replica: &Replica, golden: &Golden, changed: &Notify) {
+async fn watch(slot: &Slot, remote: &Remote, replica: &Replica, golden: &Golden, changed: &Notify) {
     let every = Duration::from_millis(remote.upstream.probe_every_ms);
     let golden_every_ms = remote.upstream.golden_every_ms;
     let mut golden_at = 0;
     let mut turn = 0_usize;
+    // Requests that it had answered when it was looked at last.
+    let mut answered = 0;
     loop {
         let before = replica.health().standing().clone();
         let was_well = before == Standing::Well;
@@ -108,6 +113,8 @@ async fn watch(remote: &Remote, replica: &Replica, golden: &Golden, changed: &No
         if due || !was_well {
             golden_at = clock::steady_ms().saturating_add(golden_every_ms);
         }
+        let mut missed = false;
+        let before_now = std::mem::replace(&mut answered, replica.counted.answered.load(Ordering::Relaxed));
         let out = {
             let mut health = replica.health();
             match &found {
@@ -119,7 +126,15 @@ async fn watch(remote: &Remote, replica: &Replica, golden: &Golden, changed: &No
                     health.right();
                     false
                 }
-                Err(Miss::Away(why)) => health.miss(why),
+                // One that answers users is there, however long a probe waits among them.
+                Err(Miss::Away(_)) if was_well && answered > before_now => {
+                    health.there();
+                    false
+                }
+                Err(Miss::Away(why)) => {
+                    missed = true;
+                    health.miss(why)
+                }
                 Err(Miss::Wrong(why)) => health.answered_wrong(why),
             }
         };
@@ -129,14 +144,17 @@ async fn watch(remote: &Remote, replica: &Replica, golden: &Golden, changed: &No
                 Ok(()) => "",
             };
             tracing::warn!(upstream = remote.upstream(), %why, "a server is left out");
+            if matches!(found, Err(Miss::Wrong(_))) {
+                // What it answered lately is not given again.
+                slot.epoch.fetch_add(1, Ordering::SeqCst);
+            }
             replica.leave();
         }
         if *replica.health().standing() != before {
             changed.notify_one();
         }
-        // One that was well and was missed is looked at again at once.
-        if found.is_ok() || !was_well || out {
-            tokio::time::sleep(every).await;
-        }
+        // One that was well and was missed is looked at again soon.
+        let soon = was_well && missed && !out;
+        tokio::time::sleep(if soon { every.min(Duration::from_millis(AGAIN_MS)) } else { every }).await;
     }
 }

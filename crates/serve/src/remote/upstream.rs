@@ -22,7 +22,9 @@ impl Address {
     /// # Errors
     /// A sentence, when it is no such address: with a path, a user, or another scheme.
     pub fn parse(text: &str) -> Result<Address, String> {
-        let wrong = || format!("`{text}` is no address of a server: write `http://127.0.0.1:8000`, without a path");
+        // What has a user may have a password too.
+        let shown = if text.contains('@') { "***" } else { text };
+        let wrong = || format!("`{shown}` is no address of a server: write `http://127.0.0.1:8000`, without a path");
         let uri: hyper::Uri = text.trim_end_matches('/').parse().map_err(|_| wrong())?;
         let tls = match uri.scheme_str() {
             Some("http") => false,
@@ -31,15 +33,15 @@ impl Address {
         };
         let authority = uri.authority().ok_or_else(wrong)?;
         // One that is no number of 16 bits must not become the scheme's own.
-        let port = match authority.as_str().rsplit_once(authority.host()) {
-            Some((_, "")) | None => {
+        let port = match authority.as_str().strip_prefix(authority.host()) {
+            Some("") | None => {
                 if tls {
                     443
                 } else {
                     80
                 }
             }
-            Some((_, port)) => port.trim_start_matches(':').parse().map_err(|_| wrong())?,
+            Some(port) => port.trim_start_matches(':').parse().map_err(|_| wrong())?,
         };
         if authority.as_str().contains('@') || uri.path() != "/" || uri.query().is_some() {
             return Err(wrong());
@@ -126,6 +128,8 @@ mod tests {
         let of = |text: &str| Address::parse(text).map(|a| (a.tls, a.host.clone(), a.port, a.to_string()));
         assert_eq!(of("http://127.0.0.1:8000/"), Ok((false, "127.0.0.1".into(), 8_000, "http://127.0.0.1:8000".into())));
         assert_eq!(of("https://triton"), Ok((true, "triton".into(), 443, "https://triton:443".into())));
+        assert_eq!(of("http://10:10"), Ok((false, "10".into(), 10, "http://10:10".into())));
+        assert!(!of("http://u:hunter2@h").unwrap_err().contains("hunter2"));
         assert_eq!(of("http://[::1]:9"), Ok((false, "::1".into(), 9, "http://[::1]:9".into())));
         for bad in ["", "triton:8000", "ftp://a", "http://", "http://u:p@h", "http://h/path", "http://h?x=1", "http://h:99999", "unix:/x"] {
             assert!(of(bad).is_err(), "{bad}");

@@ -138,3 +138,36 @@ async fn an_answer_lasts_as_long_as_it_may() {
         assert_eq!(client.post(INFER, &ask).await.header("x-tidegate-cache"), "");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_is_too_long_to_keep_is_nobody_elses() {
+    let world = world(60_000).await;
+    let all: Vec<_> = (0..3)
+        .map(|n| {
+            let mut client = world.client();
+            tokio::spawn(async move { client.post(INFER, &json!({ "id": n.to_string(), "x": 3, "do": "sleep", "pad": 2_000_000 })).await })
+        })
+        .collect();
+    for (n, one) in all.into_iter().enumerate() {
+        let got = one.await.unwrap();
+        // The worker of these tests says no identifier: whoever gets one was given another's.
+        assert_eq!((got.status, got.json()["id"].clone()), (StatusCode::OK, Json::Null), "{n}");
+    }
+    assert_eq!(asked(&world), 3, "each is carried out");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_hangs_up_leaves_the_answer_to_those_who_wait() {
+    let world = world(60_000).await;
+    let ask = json!({ "x": 4, "do": "sleep" });
+    let (mut first, body) = (world.client(), ask.clone());
+    let hung_up = tokio::spawn(async move { first.post(INFER, &body).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut second = world.client();
+    let body = ask.clone();
+    let waits = tokio::spawn(async move { second.post(INFER, &body).await });
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    hung_up.abort();
+    assert_eq!(waits.await.unwrap().status, StatusCode::OK);
+    assert_eq!(asked(&world), 1);
+}

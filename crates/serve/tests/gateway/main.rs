@@ -7,6 +7,7 @@ mod cache;
 mod client;
 mod drain;
 mod grpc;
+mod hostile_upstream;
 mod mirror;
 mod onnx;
 mod protocol;

@@ -28,7 +28,7 @@ fn directory(dir: &Path) {
 }
 
 /// Quick to notice, so that a test is quick too.
-fn quick(active: &[&Upstream]) -> remote::Upstream {
+pub fn quick(active: &[&Upstream]) -> remote::Upstream {
     remote::Upstream {
         probe_every_ms: 20,
         golden_every_ms: 50,
@@ -36,16 +36,22 @@ fn quick(active: &[&Upstream]) -> remote::Upstream {
     }
 }
 
-struct Setting {
-    world: World,
+pub struct Setting {
+    pub world: World,
     _dir: tempfile::TempDir,
+}
+
+/// The version in `dir`, which is written there.
+pub fn spec_of(dir: &Path, upstream: remote::Upstream) -> TargetSpec {
+    directory(dir);
+    spec(dir, upstream)
 }
 
 fn spec(dir: &Path, upstream: remote::Upstream) -> TargetSpec {
     TargetSpec { target: stable(), model: "late".to_owned(), dir: dir.to_owned(), upstream: Some(upstream) }
 }
 
-async fn serving(upstream: remote::Upstream) -> Setting {
+pub async fn serving(upstream: remote::Upstream) -> Setting {
     let mut world = World::new().await;
     let dir = tempfile::tempdir().unwrap();
     directory(dir.path());
@@ -55,7 +61,7 @@ async fn serving(upstream: remote::Upstream) -> Setting {
     Setting { world, _dir: dir }
 }
 
-fn asking(x: f64) -> serde_json::Value {
+pub fn asking(x: f64) -> serde_json::Value {
     json!({ "id": "u", "inputs": [{ "name": "x", "datatype": "FP64", "shape": [1], "data": [x] }] })
 }
 
@@ -318,6 +324,37 @@ async fn a_total_outage_is_not_made_worse_by_asking_again() {
     // A fifth of the requests, and ten a second over ten seconds.
     assert!(attempts <= sent + sent / 5 + 100, "{attempts} attempts for {sent} requests");
     assert!(attempts > sent && right > sent / 2 && other > 0 && wrong == 0, "{attempts} {right} {other}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_of_a_sequence_are_asked_once() {
+    let (a, b) = (Upstream::start().await, Upstream::start().await);
+    let setting = serving(remote::Upstream { golden_every_ms: 3_600_000, ..quick(&[&a, &b]) }).await;
+    until("both are well", || a.golden() >= 2 && b.golden() >= 2).await;
+    a.become_(Mode::Failing);
+    b.become_(Mode::Failing);
+    let mut client = setting.world.client();
+    let mut asked = asking(1.0);
+    asked["parameters"] = json!({ "sequence_id": 7 });
+    assert_eq!(client.post(INFER, &asked).await.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(a.users() + b.users(), 1);
+    assert_eq!(client.post(INFER, &asking(1.0)).await.status, StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(a.users() + b.users(), 3, "any other is asked of both");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_answers_users_is_there_however_long_its_probes_wait() {
+    let a = Upstream::start().await;
+    let setting = serving(quick(&[&a])).await;
+    a.become_(Mode::Crowded);
+    let load = Load::start(&setting.world, 4, 1);
+    // Several probes are refused meanwhile.
+    let refused = a.golden();
+    until("probes were refused", || a.golden() >= refused + 6).await;
+    let [sent, right, ..] = load.end().await;
+    assert_eq!(sent, right);
+    assert_eq!(setting.world.pool.state(&stable()), Some(TargetState::Ready));
+    assert_eq!(count(&page(&setting.world).await, "tidegate_server_ejected_total", &a), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

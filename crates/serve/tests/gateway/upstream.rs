@@ -28,6 +28,8 @@ pub enum Mode {
     /// Half of what users ask fails.
     Half,
     Busy,
+    /// Golden requests find no room among those of users.
+    Crowded,
     NotReady,
     /// Takes connections and says nothing.
     Silent,
@@ -171,6 +173,7 @@ async fn infer(inner: &Inner, mode: Mode, request: Request<Incoming>) -> Result<
         Mode::Half if !golden && number.is_multiple_of(2) => {
             return reply(StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": "sometimes" }));
         }
+        Mode::Crowded if golden => return reply(StatusCode::SERVICE_UNAVAILABLE, json!({ "error": "crowded" })),
         Mode::Busy if !golden => return reply(StatusCode::TOO_MANY_REQUESTS, json!({ "error": "busy" })),
         Mode::Slow(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
         _ => {}

@@ -42,7 +42,7 @@ pub(super) static UPSTREAM: Table = Table {
             "panic_below",
             Shape::Percent { min_bp: 0, max_bp: 10_000 },
             Need::Default("0"),
-            "Where fewer of `servers` are well than this percentage, all are asked but those that answer wrong, so that those which are left are not run over.",
+            "Where fewer of `servers` are well than this percentage, those are asked too that fail too often, so that the ones which are left are not run over. One that is away or answers wrong never is.",
         ),
         key(
             "probe",
