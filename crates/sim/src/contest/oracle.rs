@@ -17,7 +17,9 @@ pub const DAYS_MAX: usize = 7;
 /// Ticks that the oracle's own time has at least: a delay that is rounded up to one tick, or two, says nothing of a ratio.
 const TICKS_MIN: f64 = 30.0;
 /// Seconds of a tick: the first of these that gives as many.
-const TICK_SECONDS: [f64; 4] = [10.0, 1.0, 0.1, 0.01];
+const TICK_SECONDS: [f64; 10] = [10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01];
+/// Requests of the candidate that a shorter tick than the judge's own has at least: an arm that is empty in a tick tells nothing.
+const TICK_REQUESTS_MIN: f64 = 5.0;
 /// Alternatives that the oracle looks at before it chooses, and the largest multiple of the null's ratio among them.
 const ALTERNATIVES: i32 = 600;
 const MULTIPLE_MAX: f64 = 400.0;
@@ -147,7 +149,15 @@ impl Oracle {
     fn tick_seconds(&self, cell: Cell) -> f64 {
         let growth = self.alternative.growth(cell, super::world::SHARE) * cell.per_minute / 60.0;
         let expected = -libm::log(ALPHA) / growth;
-        TICK_SECONDS.into_iter().find(|tick| tick * TICKS_MIN <= expected).unwrap_or(TICK_SECONDS[TICK_SECONDS.len() - 1])
+        let enough = |tick: &f64| tick * cell.per_minute / 60.0 * super::world::SHARE >= TICK_REQUESTS_MIN;
+        let mut shortest = TICK_SECONDS[0];
+        for tick in TICK_SECONDS.into_iter().filter(enough) {
+            shortest = tick;
+            if tick * TICKS_MIN <= expected {
+                break;
+            }
+        }
+        shortest
     }
 
     pub(super) fn observe(&mut self, counted: &Counted, cell: Cell) {
