@@ -25,6 +25,6 @@ pub use library::{RuntimeInfo, find_library, init};
 pub use model::{MODEL_BYTES_MAX, Model, SESSIONS_MAX};
 pub use tensor::{ELEMENTS_MAX, RANK_MAX, Tensor, TensorData};
 pub use version::{
-    Expect, GOLDEN_REQUESTS_MAX, Golden, GoldenMiss, GoldenReport, GoldenRequest, InferRequest, InferResponse, Observed, ROWS_MAX,
-    Tolerance, Version,
+    Expect, GOLDEN_REQUESTS_MAX, Golden, GoldenMiss, GoldenReport, GoldenRequest, InferRequest, InferResponse, Observed, REMOTE_FILE,
+    ROWS_MAX, Tolerance, Version,
 };

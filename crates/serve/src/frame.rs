@@ -8,6 +8,7 @@ use crate::work::Work;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use tidegate_core::model::TensorSpec;
+use tidegate_runtime::oip;
 
 /// Bytes before a frame's payload: length (4), kind (1), number (8).
 pub const HEAD_BYTES: usize = 13;
@@ -44,6 +45,14 @@ impl Form {
         }
     }
 
+    /// Length of the JSON where tensors follow it as bytes.
+    pub(crate) fn json_bytes(self) -> Option<usize> {
+        match self {
+            Form::Mixed(json_bytes) => Some(json_bytes as usize),
+            Form::Json | Form::Grpc => None,
+        }
+    }
+
     fn of_number(number: u32) -> Form {
         match number {
             ALL_JSON => Form::Json,
@@ -67,6 +76,18 @@ impl Body {
     #[must_use]
     pub fn json(bytes: impl Into<Bytes>) -> Body {
         Body { bytes: bytes.into(), form: Form::Json }
+    }
+
+    /// As readers of the protocol over HTTP take it.
+    pub(crate) fn over_http(&self) -> oip::Body<'_> {
+        oip::Body { bytes: &self.bytes, json_bytes: self.form.json_bytes() }
+    }
+}
+
+impl From<oip::Written> for Body {
+    fn from(written: oip::Written) -> Body {
+        let form = written.json_bytes.and_then(|n| u32::try_from(n).ok()).map_or(Form::Json, Form::Mixed);
+        Body { bytes: written.bytes.into(), form }
     }
 }
 

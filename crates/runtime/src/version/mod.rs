@@ -18,6 +18,8 @@ use std::path::{Path, PathBuf};
 use tidegate_core::model::{Datatype, Signature, TensorSpec};
 use tidegate_core::transform::{Compiled, Score, Transform};
 
+/// Name of the file that stands in a version's directory in place of a model, where an upstream answers for it.
+pub const REMOTE_FILE: &str = "remote.json";
 /// Name of the output that carries the score.
 const SCORE: &str = "score";
 
@@ -85,7 +87,7 @@ impl Version {
     /// # Errors
     /// As [`Version::open`].
     pub fn open_with(directory: &Path, sessions: NonZero<usize>) -> Result<Version, RuntimeError> {
-        let elsewhere = directory.join("remote.json");
+        let elsewhere = directory.join(REMOTE_FILE);
         if elsewhere.exists() {
             let what = "an upstream answers it: what is computed from the model itself, as scores of reference rows and times, is not to be had here";
             return Err(RuntimeError::VersionUnfit { path: elsewhere, what: what.to_owned() });

@@ -30,20 +30,22 @@ enum End {
 
 /// Runs a target until it is unloaded, by a worker or by servers elsewhere.
 pub async fn supervise(slot: Arc<Slot>, settings: PoolSettings, events: mpsc::Sender<PoolEvent>) {
+    let tell = |event| {
+        if events.try_send(event).is_err() {
+            tracing::warn!("nobody reads pool events; the targets' states tell what happened");
+        }
+    };
     match elsewhere(&slot.spec) {
-        Ok(None) => work(slot, settings, events).await,
+        Ok(None) => work(&slot, &settings, &tell).await,
         Ok(Some((remote, golden))) => {
-            let remote = Arc::clone(slot.remote.get_or_init(|| Arc::new(remote)));
-            remote::supervise(slot, remote, golden, settings, events).await;
+            let remote = slot.remote.get_or_init(|| Arc::new(remote));
+            remote::supervise(&slot, remote, &golden, &settings, &tell).await;
         }
-        Err(why) => {
-            let target = slot.spec.target.clone();
-            let tell = |event| drop(events.try_send(event));
-            fail(&slot, why, &tell).await;
-            slot.state.send_replace(TargetState::Unloaded);
-            tell(PoolEvent::Unloaded { target });
-        }
+        Err(why) => fail(&slot, why, &tell).await,
     }
+    slot.way.store(None);
+    slot.state.send_replace(TargetState::Unloaded);
+    tell(PoolEvent::Unloaded { target: slot.spec.target.clone() });
 }
 
 /// The servers and golden requests of a version that an upstream answers.
@@ -69,19 +71,14 @@ fn elsewhere(spec: &TargetSpec) -> Result<Option<(Remote, Golden)>, String> {
 }
 
 /// Runs a worker until its target is unloaded.
-async fn work(slot: Arc<Slot>, settings: PoolSettings, events: mpsc::Sender<PoolEvent>) {
+async fn work(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEvent)) {
     let target = slot.spec.target.clone();
-    let tell = |event| {
-        if events.try_send(event).is_err() {
-            tracing::warn!("nobody reads pool events; the targets' states tell what happened");
-        }
-    };
     let mut deaths = Deaths::default();
     loop {
-        match run(&slot, &settings, &tell).await {
+        match run(slot, settings, tell).await {
             End::Stopped => break,
             End::Refused(why) => {
-                fail(&slot, why, &tell).await;
+                fail(slot, why, tell).await;
                 break;
             }
             End::Died(why) => {
@@ -90,19 +87,17 @@ async fn work(slot: Arc<Slot>, settings: PoolSettings, events: mpsc::Sender<Pool
                 tell(PoolEvent::Died { target: target.clone(), why: why.clone() });
                 if count >= settings.crashes_max {
                     let window_s = CRASH_WINDOW_MS / 1_000;
-                    fail(&slot, format!("its worker died {count} times within {window_s} s, the last time because {why}"), &tell).await;
+                    fail(slot, format!("its worker died {count} times within {window_s} s, the last time because {why}"), tell).await;
                     break;
                 }
-                set(&slot, TargetState::Restarting { why, deaths: count });
-                if !wait(&slot, restart_ms(settings.restart_ms_min, count)).await {
+                set(slot, TargetState::Restarting { why, deaths: count });
+                if !wait(slot, restart_ms(settings.restart_ms_min, count)).await {
                     break;
                 }
                 slot.restarts.fetch_add(1, Ordering::SeqCst);
             }
         }
     }
-    slot.state.send_replace(TargetState::Unloaded);
-    tell(PoolEvent::Unloaded { target });
 }
 
 /// Stays failed, visibly, until it is unloaded.

@@ -75,12 +75,10 @@ fn words(reply: &Reply) -> String {
 
 /// What is wrong with a request as such; none where nothing is.
 pub fn fault(asked: &Body, inputs: &[TensorSpec]) -> Option<String> {
-    let json_bytes = match asked.form {
-        Form::Grpc => return oip::grpc::read_request(&asked.bytes).err().map(|e| e.message),
-        Form::Mixed(json_bytes) => Some(json_bytes as usize),
-        Form::Json => None,
-    };
-    let (request, _) = match read_infer_request(oip::Body { bytes: &asked.bytes, json_bytes }, inputs) {
+    if asked.form == Form::Grpc {
+        return oip::grpc::read_request(&asked.bytes).err().map(|e| e.message);
+    }
+    let (request, _) = match read_infer_request(asked.over_http(), inputs) {
         Ok(read) => read,
         Err(error) => return Some(error.message),
     };
@@ -119,17 +117,13 @@ struct Seen {
 
 /// The identifier, and the first row's score. An answer that cannot be read is the client's to see: it is passed on as it is.
 fn seen(body: &Body, score: Option<&RemoteScore>) -> Seen {
-    let json_bytes = match body.form {
-        Form::Mixed(json_bytes) => Some(json_bytes as usize),
-        Form::Json | Form::Grpc => None,
-    };
     let Some(score) = score else {
         #[derive(Deserialize)]
         struct Head<'b> {
             #[serde(default, borrow)]
             id: Option<Cow<'b, str>>,
         }
-        let json = body.bytes.get(..json_bytes.unwrap_or(body.bytes.len())).unwrap_or_default();
+        let json = body.bytes.get(..body.form.json_bytes().unwrap_or(body.bytes.len())).unwrap_or_default();
         // Most answers have none, and are not read for it.
         if memchr::memmem::find(json, ID).is_none() {
             return Seen::default();
@@ -137,7 +131,7 @@ fn seen(body: &Body, score: Option<&RemoteScore>) -> Seen {
         let id = serde_json::from_slice::<Head<'_>>(json).ok().and_then(|head| head.id).map(Cow::into_owned);
         return Seen { id: id.unwrap_or_default(), score: None };
     };
-    let Ok((_, response)) = read_infer_response(oip::Body { bytes: &body.bytes, json_bytes }) else { return Seen::default() };
+    let Ok((_, response)) = read_infer_response(body.over_http()) else { return Seen::default() };
     let score = response.output(&score.output).and_then(|tensor| tensor.data.number(score.column));
     Seen { id: response.id.unwrap_or_default(), score }
 }

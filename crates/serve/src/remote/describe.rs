@@ -1,7 +1,7 @@
 //! What an upstream says of a model before it is registered, and its answers to golden requests.
 
 use super::probe::Miss;
-use super::{Remote, RemoteModel, Upstream};
+use super::{Remote, RemoteModel, Replica, Upstream};
 use crate::clock;
 use tidegate_runtime::Golden;
 use tidegate_runtime::oip::Answering;
@@ -39,25 +39,41 @@ pub enum DescribeError {
 /// # Errors
 /// When no server is there, or one of them is not answered.
 pub async fn time(upstream: Upstream, model: RemoteModel, golden: &Golden, count: usize) -> Result<Vec<f64>, DescribeError> {
+    let remote = remote(upstream, model)?;
+    let (replica, _) = first(&remote).await?;
+    let mut times = Vec::with_capacity(count);
+    for request in golden.requests.iter().cycle().take(count) {
+        let start = clock::now();
+        let answer = remote.golden_answer(replica, request).await;
+        times.push(clock::elapsed_us(start));
+        answer.map_err(|(Miss::Away(why) | Miss::Wrong(why))| away(&remote, why))?;
+    }
+    Ok(times)
+}
+
+fn remote(upstream: Upstream, model: RemoteModel) -> Result<Remote, DescribeError> {
     let answering = Answering { model_name: model.model.clone(), model_version: model.version.clone() };
-    let remote = Remote::new(upstream, model, answering).map_err(DescribeError::Configured)?;
-    let away = |why: String| DescribeError::Away { upstream: remote.upstream.name.clone(), model: remote.model.model.clone(), why };
+    Remote::new(upstream, model, answering).map_err(DescribeError::Configured)
+}
+
+fn away(remote: &Remote, why: String) -> DescribeError {
+    DescribeError::Away { upstream: remote.upstream.name.clone(), model: remote.model.model.clone(), why }
+}
+
+/// The first server that tells of the model, and what it tells.
+async fn first(remote: &Remote) -> Result<(&Replica, Described), DescribeError> {
     let mut last = String::new();
     for replica in &remote.replicas {
-        if let Err(Miss::Away(why) | Miss::Wrong(why)) = remote.is_there(replica).await {
-            last = why;
-            continue;
+        let found = match remote.is_there(replica).await {
+            Ok(()) => remote.described_by(replica).await,
+            Err(miss) => Err(miss),
+        };
+        match found {
+            Ok(described) => return Ok((replica, remote.described.get_or_init(|| described).clone())),
+            Err(Miss::Away(why) | Miss::Wrong(why)) => last = why,
         }
-        let mut times = Vec::with_capacity(count);
-        for request in golden.requests.iter().cycle().take(count) {
-            let start = clock::now();
-            let answer = remote.golden_answer(replica, request).await;
-            times.push(clock::elapsed_us(start));
-            answer.map_err(|(Miss::Away(why) | Miss::Wrong(why))| away(why))?;
-        }
-        return Ok(times);
     }
-    Err(away(last))
+    Err(away(remote, last))
 }
 
 /// Asks the servers of an upstream in their order until one tells of the model; and records its answers to `golden`.
@@ -69,38 +85,23 @@ pub async fn describe(
     model: RemoteModel,
     golden: Option<&Golden>,
 ) -> Result<(Described, Option<Golden>), DescribeError> {
-    let answering = Answering { model_name: model.model.clone(), model_version: model.version.clone() };
-    let remote = Remote::new(upstream, model, answering).map_err(DescribeError::Configured)?;
-    let mut last = String::new();
-    for replica in &remote.replicas {
-        let found = match remote.is_there(replica).await {
-            Ok(()) => remote.described_by(replica).await,
-            Err(miss) => Err(miss),
-        };
-        match found {
-            Err(Miss::Away(why) | Miss::Wrong(why)) => last = why,
-            Ok(described) => {
-                let described = remote.described.get_or_init(|| described).clone();
-                let Some(golden) = golden else { return Ok((described, None)) };
-                let mut recorded = golden.clone();
-                for request in &mut recorded.requests {
-                    let unfit = |why: String| DescribeError::Golden { id: request.id.clone(), why };
-                    if request.record.is_some() {
-                        return Err(unfit("it is a record, and an upstream takes tensors: write `inputs`".to_owned()));
-                    }
-                    let outputs = match remote.golden_answer(replica, request).await {
-                        Ok(outputs) => outputs,
-                        Err(Miss::Away(why) | Miss::Wrong(why)) => return Err(unfit(why)),
-                    };
-                    if let Some(why) = request.differs(&outputs) {
-                        return Err(unfit(why));
-                    }
-                    request.expect.outputs = outputs;
-                }
-                return Ok((described, Some(recorded)));
-            }
+    let remote = remote(upstream, model)?;
+    let (replica, described) = first(&remote).await?;
+    let Some(golden) = golden else { return Ok((described, None)) };
+    let mut recorded = golden.clone();
+    for request in &mut recorded.requests {
+        let unfit = |why: String| DescribeError::Golden { id: request.id.clone(), why };
+        if request.record.is_some() {
+            return Err(unfit("it is a record, and an upstream takes tensors: write `inputs`".to_owned()));
         }
+        let outputs = match remote.golden_answer(replica, request).await {
+            Ok(outputs) => outputs,
+            Err(Miss::Away(why) | Miss::Wrong(why)) => return Err(unfit(why)),
+        };
+        if let Some(why) = request.differs(&outputs) {
+            return Err(unfit(why));
+        }
+        request.expect.outputs = outputs;
     }
-    let (upstream, model) = (remote.upstream.name.clone(), remote.model.model.clone());
-    Err(DescribeError::Away { upstream, model, why: last })
+    Ok((described, Some(recorded)))
 }

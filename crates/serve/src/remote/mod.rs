@@ -99,7 +99,7 @@ impl Remote {
     /// Asks until `deadline` has passed: one server, and others where it does not answer and the budget allows.
     pub async fn ask(&self, body: &Body, deadline: Duration) -> Result<Answer, NoAnswer> {
         self.budget().asked(clock::steady_ms());
-        let until = tokio::time::Instant::now() + deadline;
+        let until = Instant::from_std(clock::now()) + deadline;
         // Memory of the upstream's machine is nobody's here.
         if answer::may_name_memory(body)
             && let Some(why) = answer::fault(body, self.inputs())
@@ -234,9 +234,7 @@ impl Remote {
             return Body::json(oip::write_infer_request(request));
         }
         request.parameters.insert("binary_data_output".to_owned(), true.into());
-        let written = oip::write_infer_request_as_bytes(request);
-        let form = written.json_bytes.and_then(|n| u32::try_from(n).ok()).map_or(Form::Json, Form::Mixed);
-        Body { bytes: written.bytes.into(), form }
+        oip::write_infer_request_as_bytes(request).into()
     }
 
     /// An answer in the form of its request.
@@ -244,8 +242,7 @@ impl Remote {
         if asked.form != Form::Grpc || answer.outcome != Outcome::Answered {
             return answer;
         }
-        let json_bytes = if let Form::Mixed(json_bytes) = answer.body.form { Some(json_bytes as usize) } else { None };
-        match oip::read_infer_response(oip::Body { bytes: &answer.body.bytes, json_bytes }) {
+        match oip::read_infer_response(answer.body.over_http()) {
             Ok((_, response)) => {
                 let bytes = oip::grpc::write_response(&self.answering, &response).into();
                 Answer { body: Body { bytes, form: Form::Grpc }, ..answer }

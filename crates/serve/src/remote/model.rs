@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The file that says it, in a version's directory.
-pub const REMOTE_FILE: &str = "remote.json";
+pub use tidegate_runtime::REMOTE_FILE;
+
 /// Longest such file.
 pub const REMOTE_FILE_BYTES_MAX: usize = 64 * 1024;
 const NAME_CHARS_MAX: usize = 256;

@@ -114,8 +114,7 @@ impl Remote {
             }
         }
         let json_bytes = match crate::gateway::form_said(reply.json_bytes.as_deref(), reply.body.len()) {
-            Ok(crate::frame::Form::Mixed(n)) => Some(n as usize),
-            Ok(_) => None,
+            Ok(form) => form.json_bytes(),
             Err(why) => {
                 return Err(Miss::Wrong(format!("{address} answers golden request `{}` with what cannot be read: {why}", request.id)));
             }

@@ -11,30 +11,21 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_runtime::Golden;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::Notify;
 
 /// Runs a version whose servers are elsewhere until it is unloaded.
-pub async fn supervise(slot: Arc<Slot>, remote: Arc<Remote>, golden: Golden, settings: PoolSettings, events: mpsc::Sender<PoolEvent>) {
+pub async fn supervise(slot: &Arc<Slot>, remote: &Arc<Remote>, golden: &Golden, settings: &PoolSettings, tell: &impl Fn(PoolEvent)) {
     let changed = Notify::new();
-    let watches = remote.replicas.iter().map(|replica| watch(&slot, &remote, replica, &golden, &changed));
+    let watches = remote.replicas.iter().map(|replica| watch(slot, remote, replica, golden, &changed));
     tokio::select! {
-        () = stopped(&slot) => {}
+        () = stopped(slot) => {}
         _ = join_all(watches) => {}
-        () = decide(&slot, &remote, &settings, &events, &changed) => {}
-    }
-    slot.way.store(None);
-    slot.state.send_replace(TargetState::Unloaded);
-    tell(&events, PoolEvent::Unloaded { target: slot.spec.target.clone() });
-}
-
-fn tell(events: &mpsc::Sender<PoolEvent>, event: PoolEvent) {
-    if events.try_send(event).is_err() {
-        tracing::warn!("nobody reads pool events; the targets' states tell what happened");
+        () = decide(slot, remote, settings, tell, &changed) => {}
     }
 }
 
 /// Says of the version what its servers are together.
-async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings, events: &mpsc::Sender<PoolEvent>, changed: &Notify) {
+async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings, tell: &impl Fn(PoolEvent), changed: &Notify) {
     let target = &slot.spec.target;
     let since = clock::steady_ms();
     loop {
@@ -48,21 +39,21 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
                 }));
                 slot.begin(Way::Remote(Arc::clone(remote)));
                 set(slot, TargetState::Ready);
-                tell(events, PoolEvent::Ready { target: target.clone() });
+                tell(PoolEvent::Ready { target: target.clone() });
             }
         } else if state == TargetState::Ready {
             let why = format!("no server of upstream {} is well: {}", remote.upstream(), told(&standings));
             slot.way.store(None);
             tracing::warn!(%target, %why, "nobody answers for a version");
             set(slot, TargetState::Away { why: why.clone() });
-            tell(events, PoolEvent::Away { target: target.clone(), why });
+            tell(PoolEvent::Away { target: target.clone(), why });
         } else if state == TargetState::Starting {
             let wrong = !standings.iter().any(|s| matches!(s, Standing::Unknown | Standing::Away(_)));
             let late = clock::steady_ms().saturating_sub(since) >= settings.start_ms_max;
             if wrong || late {
                 let why = told(&standings);
                 set(slot, TargetState::Failed { why: why.clone() });
-                tell(events, PoolEvent::Failed { target: target.clone(), why });
+                tell(PoolEvent::Failed { target: target.clone(), why });
             }
         }
         // Woken by any change; the time is for a start that nothing changes in.

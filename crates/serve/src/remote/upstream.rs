@@ -89,7 +89,7 @@ pub struct Upstream {
     pub ca: Option<PathBuf>,
     /// Requests that one server answers at a time.
     pub in_flight_max: usize,
-    /// Where fewer of the active servers are well than this share, all are asked, in basis points.
+    /// Where fewer of the active servers are well than this share, those are asked too that fail too often, in basis points.
     pub panic_bp: u32,
     /// How often each server is asked whether it is there, in milliseconds.
     pub probe_every_ms: u64,

@@ -103,12 +103,10 @@ impl Answerer for LoadedVersion {
 
 /// Reads a request, and how its outputs are wanted where that can be said.
 fn read(body: &Body, inputs: &[TensorSpec]) -> Result<(InferRequest, Option<Wanted>), OipError> {
-    let json_bytes = match body.form {
-        Form::Grpc => return Ok((oip::grpc::read_request(&body.bytes)?, None)),
-        Form::Mixed(json_bytes) => Some(json_bytes as usize),
-        Form::Json => None,
-    };
-    let (request, wanted) = oip::read_infer_request(oip::Body { bytes: &body.bytes, json_bytes }, inputs)?;
+    if body.form == Form::Grpc {
+        return Ok((oip::grpc::read_request(&body.bytes)?, None));
+    }
+    let (request, wanted) = oip::read_infer_request(body.over_http(), inputs)?;
     Ok((request, Some(wanted)))
 }
 
@@ -118,9 +116,7 @@ impl LoadedVersion {
         let Some(wanted) = wanted else {
             return Ok(Body { bytes: oip::grpc::write_response(&self.answering, response).into(), form: Form::Grpc });
         };
-        let written = oip::answer(&self.answering, response, wanted)?;
-        let form = written.json_bytes.and_then(|n| u32::try_from(n).ok()).map_or(Form::Json, Form::Mixed);
-        Ok(Body { bytes: written.bytes.into(), form })
+        Ok(oip::answer(&self.answering, response, wanted)?.into())
     }
 
     /// An error in the words that clients of the protocol look for.

@@ -82,6 +82,11 @@ impl<'a> View<'a> {
         self.0.and_then(Node::as_seq).unwrap_or(&[]).iter().map(|n| View(Some(n))).collect()
     }
 
+    /// One text, or a list of them.
+    pub(super) fn texts(self) -> Vec<String> {
+        self.text().map_or_else(|| self.items().into_iter().filter_map(View::text).collect(), |one| vec![one])
+    }
+
     pub(super) fn named<T>(self, each: impl Fn(&str, View<'a>) -> T) -> IndexMap<String, T> {
         let entries = self.0.and_then(Node::as_map).unwrap_or(&[]);
         let text = |k: &'a Node| k.text().unwrap_or_default().into_owned();
@@ -411,20 +416,18 @@ fn named_breaker(file: View<'_>, view: View<'_>) -> NamedBreaker {
 }
 
 fn channel(view: View<'_>) -> Channel {
-    let texts = |key: &str| -> Vec<String> {
-        let value = view.at(key);
-        value.text().map_or_else(|| value.items().into_iter().filter_map(View::text).collect(), |one| vec![one])
-    };
     let way = match (view.at("slack").text(), view.at("webhook").text()) {
         (Some(address), _) => Way::Slack { address },
         (None, Some(url)) => Way::Webhook { url, secret: view.at("secret").text() },
-        (None, None) => Way::Email { smtp: view.owned("smtp"), from: view.owned("from"), to: texts("to"), login: view.at("login").text() },
+        (None, None) => {
+            Way::Email { smtp: view.owned("smtp"), from: view.owned("from"), to: view.at("to").texts(), login: view.at("login").text() }
+        }
     };
-    let on: Vec<Topic> = texts("on").iter().filter_map(|name| Topic::named(name)).collect();
+    let on: Vec<Topic> = view.at("on").texts().iter().filter_map(|name| Topic::named(name)).collect();
     Channel {
         way,
         on: if on.is_empty() { Topic::ALL.to_vec() } else { on },
-        services: texts("services"),
+        services: view.at("services").texts(),
         person: view.at("person").text(),
         limits: Limits { most: view.at("most").whole(), within_ms: view.at("within").ms().unwrap_or_default() },
     }
@@ -454,10 +457,7 @@ fn named_judge(view: View<'_>) -> NamedJudge {
 }
 
 fn retrain(view: View<'_>) -> Retrain {
-    let words: Vec<String> = match view.at("on").items() {
-        list if list.is_empty() => view.at("on").text().into_iter().collect(),
-        list => list.into_iter().filter_map(View::text).collect(),
-    };
+    let words = view.at("on").texts();
     let budget = view.at("budget");
     let ms = |v: View<'_>, key: &str| v.at(key).ms().unwrap_or_default();
     Retrain {

@@ -22,7 +22,7 @@ pub struct Upstream {
     pub ca: Option<PathBuf>,
     /// Requests that one server answers at a time.
     pub requests: u32,
-    /// Where fewer are well than this share, all are asked, in basis points.
+    /// Where fewer are well than this share, those are asked too that fail too often, in basis points.
     pub panic_below_bp: u32,
     /// How often each is asked whether it is there, in milliseconds.
     pub probe_ms: u64,
@@ -31,13 +31,9 @@ pub struct Upstream {
 }
 
 pub(super) fn upstream(view: View<'_>) -> Upstream {
-    let texts = |key: &str| match view.at(key).items() {
-        items if items.is_empty() => view.at(key).text().into_iter().collect(),
-        items => items.into_iter().filter_map(View::text).collect(),
-    };
     Upstream {
-        servers: texts("servers"),
-        standby: texts("standby"),
+        servers: view.at("servers").texts(),
+        standby: view.at("standby").texts(),
         burst: view.at("burst").word("true"),
         token: view.at("token").text(),
         ca: view.at("ca").text().map(PathBuf::from),
