@@ -32,6 +32,7 @@ pub mod risk;
 pub mod rollout;
 pub mod route;
 pub mod run;
+pub mod scan;
 pub mod tests;
 pub mod train;
 pub mod transform;

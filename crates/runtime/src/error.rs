@@ -203,6 +203,9 @@ pub enum InputFault {
         /// What ONNX Runtime says.
         why: String,
     },
+    /// It asks for reasons that are not to be had.
+    #[error("explain: {0}")]
+    Explain(String),
     /// No such output.
     #[error("unexpected inference output '{name}': the outputs are {}", expected.join(", "))]
     UnknownOutput {

@@ -15,6 +15,7 @@ mod library;
 mod model;
 pub mod oip;
 mod onnx;
+pub mod quantise;
 mod tensor;
 mod trees;
 mod version;
@@ -25,6 +26,6 @@ pub use library::{RuntimeInfo, find_library, init};
 pub use model::{MODEL_BYTES_MAX, Model, SESSIONS_MAX};
 pub use tensor::{ELEMENTS_MAX, RANK_MAX, Tensor, TensorData};
 pub use version::{
-    Expect, GOLDEN_REQUESTS_MAX, Golden, GoldenMiss, GoldenReport, GoldenRequest, InferRequest, InferResponse, Observed, REMOTE_FILE,
-    ROWS_MAX, Tolerance, Version,
+    Comparison, EXPLAINED_FEATURES_MAX, EXPLAINED_OUTPUTS_MAX, EXPLAINED_ROWS_MAX, Expect, Explanation, GOLDEN_REQUESTS_MAX, Golden,
+    GoldenMiss, GoldenReport, GoldenRequest, InferRequest, InferResponse, Method, Observed, REMOTE_FILE, ROWS_MAX, Tolerance, Version,
 };

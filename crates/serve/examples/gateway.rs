@@ -54,7 +54,7 @@ async fn serve(wanted: Wanted) {
     for (model, dir) in &wanted.versions {
         let targets = models.entry(model.clone()).or_default();
         let target = TargetId::new(model, (targets.len() + 1).to_string(), Role::Stable);
-        pool.ensure(TargetSpec { target: target.clone(), model: model.clone(), dir: dir.into(), upstream: None }).unwrap();
+        pool.ensure(TargetSpec::new(target.clone(), model.clone(), dir)).unwrap();
         targets.push(target);
     }
     let mut processes = Vec::new();

@@ -26,7 +26,7 @@ async fn main() {
     let program = std::env::current_exe().unwrap();
     let (pool, _events) = WorkerPool::new(PoolSettings::new(program, vec!["worker".into()], arguments[1].clone().into()));
     let target = TargetId::new("load", "1", Role::Stable);
-    pool.ensure(TargetSpec { target: target.clone(), model: "load".to_owned(), dir: arguments[0].clone().into(), upstream: None }).unwrap();
+    pool.ensure(TargetSpec::new(target.clone(), "load", arguments[0].clone())).unwrap();
     println!("worker: {:?}", pool.settled(&target).await);
     let settings = GatewaySettings::new("127.0.0.1:0".parse().unwrap(), vec!["token".to_owned()], 1);
     let (gateway, mut outputs) = Gateway::start(settings, pool.clone()).await.unwrap();

@@ -8,7 +8,7 @@ use std::io::Read;
 use tidegate_core::route::{Role, Route, RouteTable, TargetId};
 use tidegate_runtime::Golden;
 use tidegate_serve::remote::{Address, RemoteModel, Upstream, describe};
-use tidegate_serve::{Gateway, GatewaySettings, PoolSettings, TargetSpec, TargetState, WorkerPool};
+use tidegate_serve::{Conduct, Gateway, GatewaySettings, PoolSettings, TargetSpec, TargetState, WorkerPool};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -30,7 +30,14 @@ async fn serve(server: &str, listen: &str) {
     std::fs::write(dir.join("golden.json"), recorded.unwrap().to_json().unwrap()).unwrap();
     let (pool, _events) = WorkerPool::new(PoolSettings::new("none".into(), vec![], "none".into()));
     let target = TargetId::new("m", "1", Role::Stable);
-    pool.ensure(TargetSpec { target: target.clone(), model: "m".to_owned(), dir: dir.clone(), upstream: Some(upstream) }).unwrap();
+    pool.ensure(TargetSpec {
+        target: target.clone(),
+        model: "m".to_owned(),
+        dir: dir.clone(),
+        upstream: Some(upstream),
+        conduct: Conduct::default(),
+    })
+    .unwrap();
     assert_eq!(pool.settled(&target).await, Some(TargetState::Ready));
     let settings = GatewaySettings::new(listen.parse().unwrap(), vec!["token".to_owned()], 1);
     let (gateway, mut outputs) = Gateway::start(settings, pool.clone()).await.unwrap();

@@ -8,6 +8,7 @@ use crate::work::Work;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use serde::{Deserialize, Serialize};
 use tidegate_core::model::TensorSpec;
+use tidegate_core::scan::{Findings, Kind};
 use tidegate_runtime::oip;
 
 /// Bytes before a frame's payload: length (4), kind (1), number (8).
@@ -23,6 +24,8 @@ const NO_TIME: i64 = i64::MIN;
 const ALL_JSON: u32 = u32::MAX;
 /// [`Form`] of a body over gRPC.
 const GRPC: u32 = u32::MAX - 1;
+/// [`Form`] of a question of the gateway itself.
+const GOLDEN: u32 = u32::MAX - 2;
 
 /// What a body is made of, as the client said it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,6 +37,8 @@ pub enum Form {
     Mixed(u32),
     /// A message of the protocol over gRPC.
     Grpc,
+    /// No body of a client: which golden request is to be asked now, as a number of 8 bytes.
+    Golden,
 }
 
 impl Form {
@@ -42,6 +47,7 @@ impl Form {
             Form::Json => ALL_JSON,
             Form::Mixed(json_bytes) => json_bytes,
             Form::Grpc => GRPC,
+            Form::Golden => GOLDEN,
         }
     }
 
@@ -49,7 +55,7 @@ impl Form {
     pub(crate) fn json_bytes(self) -> Option<usize> {
         match self {
             Form::Mixed(json_bytes) => Some(json_bytes as usize),
-            Form::Json | Form::Grpc => None,
+            Form::Json | Form::Grpc | Form::Golden => None,
         }
     }
 
@@ -57,6 +63,7 @@ impl Form {
         match number {
             ALL_JSON => Form::Json,
             GRPC => Form::Grpc,
+            GOLDEN => Form::Golden,
             json_bytes => Form::Mixed(json_bytes),
         }
     }
@@ -76,6 +83,17 @@ impl Body {
     #[must_use]
     pub fn json(bytes: impl Into<Bytes>) -> Body {
         Body { bytes: bytes.into(), form: Form::Json }
+    }
+
+    /// The gateway's own question: whether the golden request of this turn is still answered right.
+    #[must_use]
+    pub fn golden(turn: u64) -> Body {
+        Body { bytes: Bytes::copy_from_slice(&turn.to_le_bytes()), form: Form::Golden }
+    }
+
+    /// The turn of that question.
+    pub(crate) fn golden_turn(&self) -> Option<u64> {
+        (self.form == Form::Golden).then(|| self.bytes.first_chunk().map(|bytes| u64::from_le_bytes(*bytes)))?
     }
 
     /// As readers of the protocol over HTTP take it.
@@ -134,6 +152,8 @@ pub struct Answer {
     pub inputs: Vec<f32>,
     /// What it took.
     pub work: Work,
+    /// What was looked for in its texts and found.
+    pub found: Findings,
     /// The response, or `{"error": ..}`.
     pub body: Body,
 }
@@ -149,8 +169,19 @@ impl Answer {
             record_id: String::new(),
             inputs: Vec::new(),
             work: Work::default(),
+            found: Findings::default(),
             body: Body::default(),
         }
+    }
+
+    /// What an answer that is an error says.
+    #[must_use]
+    pub fn told(&self) -> String {
+        #[derive(Deserialize)]
+        struct Said {
+            error: String,
+        }
+        serde_json::from_slice(&self.body.bytes).map_or_else(|_| String::new(), |said: Said| said.error)
     }
 
     /// An answer that is an error.
@@ -231,13 +262,16 @@ pub fn put_hello(out: &mut Vec<u8>, hello: &Hello) -> Result<(), FrameError> {
 
 /// Bytes of an answer's [`Work`].
 const WORK_BYTES: usize = 4 + 3 * 8;
+/// Bytes of how often one kind was found.
+const FOUND_BYTES: usize = 1 + 4;
 
 /// Appends the answer to `number`; when it is too long, nothing.
 pub fn put_answer(out: &mut Vec<u8>, number: u64, answer: &Answer) -> Result<(), FrameError> {
     // A longer identifier than a record can hold is cut at the limit of its length field.
     let id = answer.record_id.as_bytes().get(..usize::from(u16::MAX)).unwrap_or(answer.record_id.as_bytes());
     let inputs = u32::try_from(answer.inputs.len()).unwrap_or(u32::MAX) as usize;
-    let payload = 1 + 8 + 8 + 2 + id.len() + 4 + 4 * inputs + WORK_BYTES + 4 + answer.body.bytes.len();
+    let payload =
+        1 + 8 + 8 + 2 + id.len() + 4 + 4 * inputs + WORK_BYTES + 1 + FOUND_BYTES * answer.found.0.len() + 4 + answer.body.bytes.len();
     out.extend_from_slice(&head(KIND_ANSWER, number, payload)?);
     out.put_u8(match answer.outcome {
         Outcome::Answered => 0,
@@ -257,6 +291,11 @@ pub fn put_answer(out: &mut Vec<u8>, number: u64, answer: &Answer) -> Result<(),
     out.put_u32_le(rows);
     for ns in [input_ns, infer_ns, output_ns] {
         out.put_u64_le(ns);
+    }
+    out.put_u8(answer.found.0.len() as u8);
+    for (kind, count) in &answer.found.0 {
+        out.put_u8(*kind as u8);
+        out.put_u32_le(*count);
     }
     out.put_u32_le(answer.body.form.number());
     out.extend_from_slice(&answer.body.bytes);
@@ -319,7 +358,13 @@ fn parse_answer(mut frame: Bytes) -> Result<Answer, FrameError> {
     let rows = frame.try_get_u32_le().map_err(short("number of rows"))?;
     let mut ns = || frame.try_get_u64_le().map_err(short("time"));
     let work = Work { rows, input_ns: ns()?, infer_ns: ns()?, output_ns: ns()? };
-    Ok(Answer { outcome, score, event_time_ms, record_id, inputs, work, body: parse_body(frame)? })
+    let mut found = Findings::default();
+    for _ in 0..frame.try_get_u8().map_err(short("number of findings"))? {
+        let value = frame.try_get_u8().map_err(short("finding"))?;
+        let kind = Kind::ALL.get(usize::from(value)).copied().ok_or(FrameError::Unknown { what: "finding", value })?;
+        found.0.insert(kind, frame.try_get_u32_le().map_err(short("finding"))?);
+    }
+    Ok(Answer { outcome, score, event_time_ms, record_id, inputs, work, found, body: parse_body(frame)? })
 }
 
 #[cfg(test)]
@@ -333,14 +378,16 @@ mod tests {
         let inputs = prop::collection::vec(-1e9..1e9_f32, 0..40);
         let work = any::<(u32, u64, u64, u64)>();
         let work = work.prop_map(|(rows, input_ns, infer_ns, output_ns)| Work { rows, input_ns, infer_ns, output_ns });
-        (outcome, score, prop::option::of(0..i64::MAX), ".{0,40}", inputs, work, bodies()).prop_map(
-            |(outcome, score, event_time_ms, record_id, inputs, work, body)| Answer {
+        let found = prop::collection::btree_map(prop::sample::select(Kind::ALL.to_vec()), any::<u32>(), 0..5).prop_map(Findings);
+        (outcome, score, prop::option::of(0..i64::MAX), ".{0,40}", inputs, work, found, bodies()).prop_map(
+            |(outcome, score, event_time_ms, record_id, inputs, work, found, body)| Answer {
                 outcome,
                 score,
                 event_time_ms,
                 record_id,
                 inputs,
                 work,
+                found,
                 body,
             },
         )

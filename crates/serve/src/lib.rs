@@ -10,9 +10,11 @@
 //! signatures; not here: releases, journals, where telemetry is kept.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod allowance;
 mod breaker;
 mod cache;
 mod clock;
+mod conduct;
 mod counts;
 mod frame;
 mod gateway;
@@ -26,13 +28,15 @@ mod task;
 mod work;
 pub mod worker;
 
+pub use allowance::Allowance;
 pub use breaker::BreakerSettings;
+pub use conduct::{Batching, Conduct};
 pub use counts::{LiveTotals, TargetCounts};
 pub use frame::{Answer, Body, Form, Hello, Outcome};
 pub use gateway::{
-    ApplyError, DrainReport, ENDPOINTS, Endpoint, EndpointRow, Gateway, GatewayError, GatewaySettings, METHODS, Method, MethodRow, Outputs,
-    Timings,
+    ApplyError, DrainReport, ENDPOINTS, Endpoint, EndpointRow, Gateway, GatewayError, GatewaySettings, Key, METHODS, Method, MethodRow,
+    Outputs, Timings, TlsFiles, Tokens,
 };
-pub use pool::{EnsureError, PoolEvent, PoolSettings, TargetSpec, TargetState, UnloadError, WorkerPool};
+pub use pool::{EnsureError, PoolEvent, PoolSettings, Priority, TargetSpec, TargetState, UnloadError, WorkerPool};
 pub use record::{ArmAnswer, Exposure, FeedbackRecord, Pair, PredictionRecord};
 pub use work::Work;

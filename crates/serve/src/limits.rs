@@ -24,6 +24,10 @@ pub const HTTP2_STREAMS_MAX: u32 = 256;
 pub const HTTP2_PING_MS: u64 = 30_000;
 /// Time for the answer to that, in milliseconds.
 pub const HTTP2_PING_ANSWER_MS_MAX: u64 = 20_000;
+/// Time for a client to shake hands over TLS, in milliseconds.
+pub const TLS_HANDSHAKE_MS_MAX: u64 = 10_000;
+/// How often it is looked whether the gateway's certificate has changed, in milliseconds; a connection must come for it.
+pub const TLS_LOOK_MS: u64 = 1_000;
 /// Time for a client to send a request's body, in milliseconds.
 pub const BODY_READ_MS_MAX: u64 = 30_000;
 /// Open connections; further ones wait to be accepted.
@@ -32,6 +36,10 @@ pub const CONNECTIONS_MAX: usize = 4_096;
 pub const REQUESTS_MAX: usize = 1_024;
 /// Characters of a request identifier given by the client; longer ones are replaced.
 pub const REQUEST_ID_CHARS_MAX: usize = 128;
+/// Milliseconds of a day, over which a key's quota is counted.
+pub const DAY_MS: i64 = 86_400_000;
+/// Of the requests that are answered at a time, those of batch priority, in basis points: the rest is kept for interactive ones.
+pub const BATCH_PLACES_BP: usize = 7_500;
 /// Bearer tokens.
 pub const TOKENS_MAX: usize = 64;
 /// Labels in one feedback request.
@@ -43,6 +51,26 @@ pub const FEEDBACK_CHARS_MAX: usize = 1_024;
 pub const ANSWER_MS_MAX: u64 = 10_000;
 /// Requests waiting in one worker; further ones are not sent to it.
 pub const WORKER_QUEUE_MAX: usize = 256;
+/// Longest that a request waits for its turn in one target, in milliseconds; one that would wait longer is refused at once.
+pub const QUEUE_MS_MAX: u64 = 2_000;
+/// Work that is handed to a worker ahead of its answers, in microseconds: what waits behind it can still be overtaken.
+pub const WORKER_AHEAD_US: u64 = 2_000;
+/// Requests that are handed to a worker ahead of its answers, at least.
+pub const WORKER_AHEAD_MIN: usize = 2;
+/// Of the requests that a worker is handed while both kinds wait, each one in so many is of batch priority.
+pub const BATCH_TURN: u64 = 10;
+/// Time that a version may take on the gateway's own threads, in microseconds; a slower one gets threads of its own.
+pub const IN_PLACE_US_MAX: u64 = 1_000;
+/// Bytes of a request that is answered there.
+pub const IN_PLACE_BYTES_MAX: usize = 32 * 1024;
+/// Requests that one call of a model answers together, at most.
+pub const BATCH_REQUESTS_MAX: usize = 256;
+/// Rows that one call of a model answers together, at most; a single request may have more.
+pub const BATCH_ROWS_MAX: usize = 4_096;
+/// Time that is spent on the reasons for one answer where the request says nothing, in milliseconds.
+pub const EXPLAIN_MS: u64 = 200;
+/// Time that a request may ask for, in milliseconds.
+pub const EXPLAIN_MS_MAX: u64 = 5_000;
 /// Bytes of one frame between gateway and worker.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes waiting to be written to one worker.

@@ -9,7 +9,7 @@ use crate::counts::{Kind, Result as Counted};
 use crate::frame::{Answer, Body, Outcome};
 use crate::limits::{MIRROR_ACTIVE_MAX, MIRROR_QUEUE_MAX};
 use crate::plan::{PlanMirror, PlanRoute, PlanTarget};
-use crate::pool::NoAnswer;
+use crate::pool::{NoAnswer, Priority};
 use crate::record::{ArmAnswer, Pair, PredictionRecord};
 use crate::task;
 use std::sync::Arc;
@@ -139,7 +139,7 @@ impl Arm {
 /// One arm's answer; none when the arm is being unloaded.
 async fn ask(target: &PlanTarget, body: &Body, deadline: Duration) -> Option<Arm> {
     let start = clock::now();
-    let result = target.slot.ask(body, deadline).await;
+    let result = target.slot.ask(body, Priority::Interactive, deadline).await;
     let latency_us = clock::elapsed_us(start);
     let version = Arc::clone(&target.version);
     Some(match result {

@@ -46,6 +46,7 @@ mod environments;
 mod exp;
 #[cfg(feature = "data")]
 #[path = "cli/freeze.rs"]
+mod follow;
 mod freeze;
 #[path = "cli/gate.rs"]
 mod gate;

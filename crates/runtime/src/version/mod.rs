@@ -2,11 +2,16 @@
 //! `golden.json` where it has golden requests. It answers requests; what it is called and whether it is released it does not know.
 
 mod bulk;
+mod compare;
+mod explain;
 mod golden;
 mod infer;
 mod observe;
 mod rows;
+mod together;
 
+pub use compare::Comparison;
+pub use explain::{EXPLAINED_FEATURES_MAX, EXPLAINED_OUTPUTS_MAX, EXPLAINED_ROWS_MAX, Explanation, Method};
 pub use golden::{Expect, GOLDEN_REQUESTS_MAX, Golden, GoldenMiss, GoldenReport, GoldenRequest, Tolerance};
 pub use observe::Observed;
 pub use rows::ROWS_MAX;

@@ -28,7 +28,7 @@ impl Version {
     }
 
     /// Id and time of the first record.
-    fn about(&self, request: &InferRequest) -> Observed {
+    pub(super) fn about(&self, request: &InferRequest) -> Observed {
         let mut observed = Observed { record_id: request.id.clone(), ..Observed::default() };
         let Some(transform) = &self.transform else { return observed };
         let Ok(rows) = Rows::new(transform.fields(), &request.inputs) else { return observed };
@@ -44,7 +44,7 @@ impl Version {
     }
 
     /// The first row of tensors that went to the model as they came.
-    fn given(&self, request: &InferRequest) -> Vec<f32> {
+    pub(super) fn given(&self, request: &InferRequest) -> Vec<f32> {
         let specs = &self.model.signature().inputs;
         let tensors = specs.iter().filter_map(|spec| request.inputs.iter().find(|tensor| tensor.name == spec.name));
         let mut numbers = Vec::new();
@@ -61,6 +61,6 @@ fn first_row(rows: &InputRows) -> Vec<f32> {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "telemetry keeps single precision, which is what models are given")]
-fn narrow(number: f64) -> f32 {
+pub(super) fn narrow(number: f64) -> f32 {
     number as f32
 }

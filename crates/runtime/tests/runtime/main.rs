@@ -6,5 +6,7 @@ mod support;
 
 mod answers;
 mod bodies;
+mod explain;
 mod golden;
 mod models;
+mod quantised;

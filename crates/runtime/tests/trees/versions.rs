@@ -5,7 +5,7 @@ use crate::fixture;
 use serde_json::json;
 use std::path::Path;
 use tidegate_core::transform::Transform;
-use tidegate_runtime::{Format, Golden, Version};
+use tidegate_runtime::{Format, Golden, Method, Version};
 
 const MODELS: [(&str, &str, Format); 3] = [
     ("xgboost-3.2.0-binary.json", "xgboost-3.2.0", Format::XgboostJson),
@@ -80,4 +80,27 @@ fn one_model_answers_several_threads() {
             scope.spawn(|| (0..50).for_each(|_| assert_eq!(model.run(&[tensor(&model, &expected["rows"])]).unwrap(), wanted)));
         }
     });
+}
+
+#[test]
+fn reasons_of_trees_sum_to_what_the_link_is_given() {
+    for (model, made_by, format) in MODELS {
+        let directory = tempfile::tempdir().unwrap();
+        let datatype = if format == Format::LightgbmText { "FP64" } else { "FP32" };
+        lay_out(directory.path(), model, format.file_name(), datatype);
+        let version = Version::open(directory.path()).unwrap();
+        let rows = expected(made_by)["rows"].as_array().unwrap().clone();
+        let record =
+            |row: &serde_json::Value| json!({ "id": "r", "a": row[0], "b": row[1], "c": row[2], "d": row[3] }).as_object().unwrap().clone();
+        let request = version.request_of(&rows.iter().map(record).collect::<Vec<_>>()).unwrap();
+        let scores = version.infer(&request).unwrap().scores().unwrap().to_vec();
+        let explained = version.explain(&request, &mut || true).unwrap();
+        assert_eq!((explained.method, explained.features.as_slice()), (Method::Trees, ["a", "b", "c", "d"].map(str::to_owned).as_slice()));
+        for (row, score) in scores.iter().enumerate() {
+            let margin = explained.values[row * 4..(row + 1) * 4].iter().sum::<f64>() + explained.expected[row];
+            assert!((1.0 / (1.0 + (-margin).exp()) - score).abs() < 1e-6, "{model}, row {row}: {margin} {score}");
+        }
+        let told = version.explain(&request, &mut || false).unwrap_err().to_string();
+        assert_eq!(told, "explain: 1 of 12 rows were explained in the time given: raise `explain_ms` or send fewer rows");
+    }
 }

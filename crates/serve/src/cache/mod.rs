@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tidegate_core::route::TargetId;
+use tidegate_core::scan::Findings;
 
 /// By what an answer is known.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -42,6 +43,7 @@ struct Entry {
     score: Option<f64>,
     event_time_ms: Option<i64>,
     inputs: Vec<f32>,
+    found: Findings,
     /// The record's own identifier, where the request had none.
     record_id: String,
     lasts: Duration,
@@ -149,6 +151,7 @@ impl Entry {
             score: answer.score,
             event_time_ms: answer.event_time_ms,
             inputs: answer.inputs.clone(),
+            found: answer.found.clone(),
             record_id: if question.id.is_none() { answer.record_id.clone() } else { String::new() },
             lasts,
         })
@@ -159,6 +162,7 @@ impl Entry {
             score: self.score,
             event_time_ms: self.event_time_ms,
             inputs: self.inputs.clone(),
+            found: self.found.clone(),
             record_id: question.id.clone().unwrap_or_else(|| self.record_id.clone()),
             body: self.body.with(question.id.as_deref()),
             ..Answer::empty()

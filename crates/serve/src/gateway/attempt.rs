@@ -5,7 +5,7 @@ use crate::clock;
 use crate::counts::{Kind, Result as Counted};
 use crate::frame::{Answer, Body, Outcome};
 use crate::plan::PlanTarget;
-use crate::pool::NoAnswer;
+use crate::pool::{NoAnswer, Priority};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -19,6 +19,14 @@ pub struct Attempt<'a> {
     admission: Admission,
     /// What the target's breaker is told: a good answer, a failure, or nothing.
     good: Option<bool>,
+}
+
+/// What a target is asked.
+#[derive(Clone, Copy)]
+pub struct Wish<'a> {
+    pub body: &'a Body,
+    pub priority: Priority,
+    pub deadline: Duration,
 }
 
 /// An answer with the time it took.
@@ -45,30 +53,25 @@ pub enum Unanswered {
 }
 
 /// Asks `target` and counts what came of it. An open breaker is passed over: whoever calls knows that nobody else can answer.
-pub async fn attempt(target: &PlanTarget, kind: Kind, body: &Body, deadline: Duration) -> Result<Timed, Unanswered> {
-    admitted(target, kind, body, deadline, target.slot.admit()).await
+pub async fn attempt(target: &PlanTarget, kind: Kind, wish: Wish<'_>) -> Result<Timed, Unanswered> {
+    admitted(target, kind, wish, target.slot.admit()).await
 }
 
 /// As [`attempt`]; where the target's breaker is open and `others` can answer, it is not asked. That counts as an error of the target
 /// all the same: it was drawn and could not answer, and a version must not look better because its users are spared it.
-pub async fn attempt_or_divert(
-    target: &PlanTarget,
-    body: &Body,
-    deadline: Duration,
-    others: impl FnOnce() -> bool,
-) -> Result<Timed, Unanswered> {
+pub async fn attempt_or_divert(target: &PlanTarget, wish: Wish<'_>, others: impl FnOnce() -> bool) -> Result<Timed, Unanswered> {
     let admission = target.slot.admit();
     if matches!(admission, Admission::Refused { .. }) && others() {
         target.slot.diverted.fetch_add(1, Ordering::Relaxed);
         target.counts.add(Kind::First, Counted::Error);
         return Err(Unanswered::Broken);
     }
-    admitted(target, Kind::First, body, deadline, admission).await
+    admitted(target, Kind::First, wish, admission).await
 }
 
-async fn admitted(target: &PlanTarget, kind: Kind, body: &Body, deadline: Duration, admission: Admission) -> Result<Timed, Unanswered> {
+async fn admitted(target: &PlanTarget, kind: Kind, wish: Wish<'_>, admission: Admission) -> Result<Timed, Unanswered> {
     let mut attempt = Attempt { target, kind, start: clock::now(), open: true, admission, good: None };
-    let result = target.slot.ask(body, deadline).await;
+    let result = target.slot.ask(wish.body, wish.priority, wish.deadline).await;
     let latency_us = clock::elapsed_us(attempt.start);
     match result {
         Ok(answer) => {

@@ -1,5 +1,6 @@
 //! One request: who asks, what for, and the headers that every answer carries.
 
+use crate::gateway::access::Key;
 use crate::gateway::coding::{self, Fault};
 use crate::gateway::endpoints::{Endpoint, Found, find};
 use crate::gateway::reply::{Reply, X_REQUEST_ID, error, wrong_method};
@@ -27,21 +28,24 @@ pub struct Call {
     pub headers: HeaderMap,
     pub body: Incoming,
     pub request_id: Arc<str>,
+    /// Who asks; none only where everybody may.
+    pub key: Option<Arc<Key>>,
 }
 
 /// Answers one request.
 pub async fn handle(shared: &Arc<Shared>, request: Request<Incoming>) -> Reply {
     let (parts, body) = request.into_parts();
     let request_id = request_id(shared, &parts.headers);
+    let key = shared.settings.tokens.admit(&parts.headers).map(Arc::clone);
     let mut answer = match find(&parts.method, parts.uri.path()) {
-        Found::Row { row, .. } if !row.public && !shared.settings.tokens.admit(&parts.headers) => unauthorised(),
+        Found::Row { row, .. } if !row.public && key.is_none() => unauthorised(),
         Found::Row { row, model, version } => {
             let named = Named { model, version };
-            let call = Call { named, headers: parts.headers, body, request_id: Arc::clone(&request_id) };
+            let call = Call { named, headers: parts.headers, body, request_id: Arc::clone(&request_id), key };
             run(shared, row.endpoint, call).await
         }
         // Whoever has no token learns nothing about what exists.
-        Found::Method { .. } | Found::Nothing if !shared.settings.tokens.admit(&parts.headers) => unauthorised(),
+        Found::Method { .. } | Found::Nothing if key.is_none() => unauthorised(),
         Found::Method { allow } => wrong_method(allow),
         Found::Nothing => error(StatusCode::NOT_FOUND, &format!("nothing is at {}", parts.uri.path())),
     };
@@ -74,7 +78,7 @@ async fn run(shared: &Arc<Shared>, endpoint: Endpoint, call: Call) -> Reply {
     }
 }
 
-fn unauthorised() -> Reply {
+pub fn unauthorised() -> Reply {
     error(StatusCode::UNAUTHORIZED, "a token is needed: send `authorization: Bearer <token>`")
 }
 

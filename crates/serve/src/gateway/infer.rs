@@ -3,9 +3,9 @@
 use crate::frame::{Body, Form};
 use crate::gateway::Shared;
 use crate::gateway::coding;
-use crate::gateway::handle::{Call, read_body};
+use crate::gateway::handle::{Call, read_body, unauthorised};
 use crate::gateway::predict::{Asked, Place, Said, predict};
-use crate::gateway::reply::{self, Reply, X_CACHE, X_JSON_BYTES, X_VERSION, error};
+use crate::gateway::reply::{self, Reply, X_CACHE, X_FINDINGS, X_JSON_BYTES, X_VERSION, error};
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
 use std::sync::Arc;
@@ -13,11 +13,13 @@ use std::time::Duration;
 
 /// Answers `POST .../infer`.
 pub async fn infer(shared: &Arc<Shared>, call: Call) -> Reply {
-    let _place = match Place::take(shared) {
+    // Nobody comes here without a key: the endpoint is not public.
+    let Some(key) = &call.key else { return unauthorised() };
+    let (_place, priority) = match Place::take(shared, key, &call.headers) {
         Ok(place) => place,
         Err(shed) => return said(shed, &call.headers).await,
     };
-    let Call { named, headers, body, request_id } = call;
+    let Call { named, headers, body, request_id, .. } = call;
     let body = match read_body(shared, &headers, body).await {
         Ok(bytes) => match form(&headers, bytes.len()) {
             Ok(form) => Body { bytes, form },
@@ -27,21 +29,24 @@ pub async fn infer(shared: &Arc<Shared>, call: Call) -> Reply {
     };
     let deadline = Duration::from_millis(shared.settings.timings.answer_ms_max);
     let (model, version) = (&named.model, named.version.as_deref());
-    let asked = Asked { model, version, headers: &headers, request_id: &request_id, body: &body, deadline };
+    let asked = Asked { model, version, headers: &headers, request_id: &request_id, body: &body, priority, deadline };
     said(predict(shared, asked).await, &headers).await
 }
 
 async fn said(said: Said, headers: &HeaderMap) -> Reply {
     match said {
-        Said::Answer { status, body, version, again } => {
+        Said::Answer { status, body, version, again, found } => {
             let mut reply = reply::answer(status, body, coding::of_answer(headers)).await;
             reply.headers_mut().insert(X_VERSION, version);
             if again {
                 reply.headers_mut().insert(X_CACHE, HeaderValue::from_static("hit"));
             }
+            if let Some(found) = (!found.is_empty()).then(|| HeaderValue::try_from(reply::findings_words(&found)).ok()).flatten() {
+                reply.headers_mut().insert(X_FINDINGS, found);
+            }
             reply
         }
-        Said::Error { status, message } => error(status, &message),
+        Said::Error { status, message, wait_ms } => reply::error_for(status, &message, wait_ms),
     }
 }
 

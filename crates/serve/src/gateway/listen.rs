@@ -1,5 +1,7 @@
-//! The listener and its connections: HTTP/1.1, and HTTP/2 without TLS for clients that begin with its preface, as those of gRPC do.
+//! The listener and its connections: HTTP/1.1, and HTTP/2 for clients that begin with its preface, as those of gRPC do, or that agree on it
+//! over TLS.
 
+use crate::gateway::tls::Door;
 use crate::gateway::{GatewaySettings, Phase, Shared, grpc, handle};
 use crate::limits;
 use http_body_util::Either;
@@ -11,6 +13,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -36,6 +39,12 @@ pub enum GatewayError {
         /// Why.
         source: std::io::Error,
     },
+    /// It cannot speak TLS.
+    #[error("start the gateway with TLS: {why}")]
+    Tls {
+        /// Why.
+        why: String,
+    },
     /// Too many tokens.
     #[error("start the gateway: {count} tokens, at most {}", limits::TOKENS_MAX)]
     Tokens {
@@ -58,14 +67,14 @@ pub async fn bind(settings: &GatewaySettings) -> Result<TcpListener, GatewayErro
 }
 
 /// Accepts until told to stop, then waits for connections; returns how many were cut.
-pub async fn serve(listener: TcpListener, shared: Arc<Shared>, mut phase: watch::Receiver<Phase>) -> usize {
+pub async fn serve(listener: TcpListener, door: Option<Arc<Door>>, shared: Arc<Shared>, mut phase: watch::Receiver<Phase>) -> usize {
     let mut connections = JoinSet::new();
     loop {
         let room = connections.len() < limits::CONNECTIONS_MAX;
         tokio::select! {
             accepted = listener.accept(), if room => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection(stream, Arc::clone(&shared), phase.clone()));
+                    connections.spawn(connection(stream, door.clone(), Arc::clone(&shared), phase.clone()));
                 }
                 Err(error) => {
                     // Out of file handles, most likely: closing connections gives some back.
@@ -93,14 +102,36 @@ async fn reached(phase: &mut watch::Receiver<Phase>, wanted: Phase) {
 }
 
 /// One connection, until either side ends it.
-async fn connection(stream: TcpStream, shared: Arc<Shared>, mut phase: watch::Receiver<Phase>) {
+async fn connection(stream: TcpStream, door: Option<Arc<Door>>, shared: Arc<Shared>, mut phase: watch::Receiver<Phase>) {
     // Without it small answers would wait for acknowledgements; a socket that cannot is only slower.
     let _ = stream.set_nodelay(true);
-    let began = tokio::select! {
-        began = begins_with_preface(&stream) => began,
+    let Some(door) = door else {
+        let began = tokio::select! {
+            began = begins_with_preface(&stream) => began,
+            () = reached(&mut phase, Phase::Closing) => None,
+        };
+        if let Some(http2) = began {
+            serve_on(stream, http2, shared, phase).await;
+        }
+        return;
+    };
+    let opened = tokio::select! {
+        opened = door.open(stream) => opened,
         () = reached(&mut phase, Phase::Closing) => None,
     };
-    let Some(http2) = began else { return };
+    if let Some(stream) = opened {
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        serve_on(stream, http2, shared, phase).await;
+    }
+}
+
+/// Answers the requests of one connection.
+async fn serve_on(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    http2: bool,
+    shared: Arc<Shared>,
+    phase: watch::Receiver<Phase>,
+) {
     let service = service_fn(move |request| {
         let shared = Arc::clone(&shared);
         async move {

@@ -19,6 +19,7 @@ mod reply;
 mod repository;
 mod settings;
 mod statistics;
+mod tls;
 
 use crate::cache::Cache;
 use crate::counts::Book;
@@ -44,7 +45,7 @@ pub use grpc::{METHODS, Method, MethodRow};
 pub(crate) use infer::form_said;
 pub use listen::GatewayError;
 pub(crate) use reply::status_of;
-pub use settings::{GatewaySettings, Timings};
+pub use settings::{GatewaySettings, Key, Timings, TlsFiles, Tokens};
 
 use drain::Phase;
 
@@ -146,6 +147,7 @@ impl Gateway {
     /// # Errors
     /// When the port is taken or the settings cannot be served by.
     pub async fn start(settings: GatewaySettings, pool: WorkerPool) -> Result<(Gateway, Outputs), GatewayError> {
+        let door = settings.tls.clone().map(tls::Door::new).transpose().map_err(|why| GatewayError::Tls { why })?;
         let listener = listen::bind(&settings).await?;
         let address = listener.local_addr().map_err(|source| GatewayError::Listen { address: settings.listen, source })?;
         let (records, records_out) = mpsc::channel(limits::RECORDS_MAX);
@@ -169,7 +171,7 @@ impl Gateway {
             requests: AtomicU64::new(0),
         });
         let phase = watch::Sender::new(Phase::Serving);
-        let server = task::spawn(listen::serve(listener, Arc::clone(&shared), phase.subscribe()));
+        let server = task::spawn(listen::serve(listener, door.map(Arc::new), Arc::clone(&shared), phase.subscribe()));
         let outputs = Outputs { records: records_out, feedback: feedback_out, pairs: pairs_out };
         Ok((Gateway { shared, address, phase, server: Mutex::new(Some(server)), applying: Mutex::default() }, outputs))
     }

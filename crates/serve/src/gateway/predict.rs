@@ -1,21 +1,26 @@
 //! A prediction, whatever protocol it is asked in: choose a target, ask it, once more elsewhere if it died, answer; the rest beside the
 //! path.
 
+use crate::allowance::Beyond;
 use crate::cache::{Key, Question, question};
 use crate::clock;
 use crate::counts::Kind;
 use crate::frame::{Body, Outcome};
 use crate::gateway::Shared;
-use crate::gateway::attempt::{Timed, Unanswered, attempt, attempt_or_divert};
-use crate::gateway::reply::{status_of, unknown_words};
+use crate::gateway::access::Key as Caller;
+use crate::gateway::attempt::{Timed, Unanswered, Wish, attempt, attempt_or_divert};
+use crate::gateway::reply::{X_PRIORITY, status_of, unknown_words};
+use crate::limits::BATCH_PLACES_BP;
 use crate::mirror::Copy;
 use crate::plan::{PlanRoute, PlanTarget};
+use crate::pool::Priority;
 use crate::record::{ArmAnswer, Exposure, PredictionRecord};
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+use tidegate_core::scan::Findings;
 
 /// Choices for one request while targets are being unloaded under it; each goes by the newest table.
 const CHOICES_MAX: usize = 4;
@@ -24,12 +29,29 @@ const CHOICES_MAX: usize = 4;
 pub struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {
-    /// A place; where there is none the request is shed.
-    pub fn take(shared: &'a Shared) -> Result<Place<'a>, Said> {
+    /// A place for a request of this key, which says itself how soon it is wanted or leaves that to the key. Where there is none, or the
+    /// key has asked for more than it may, the request is shed.
+    pub fn take(shared: &'a Shared, caller: &Caller, headers: &HeaderMap) -> Result<(Place<'a>, Priority), Said> {
+        if let Err(beyond) = caller.take() {
+            return Err(Said::Error {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                message: beyond_words(caller.name(), beyond),
+                wait_ms: beyond.wait_ms(),
+            });
+        }
+        let priority = match headers.get(&X_PRIORITY).map(|value| value.to_str().ok().and_then(Priority::parse)) {
+            None => caller.priority(),
+            // A key of batch priority does not come before others by saying so.
+            Some(Some(said)) => said.max(caller.priority()),
+            Some(None) => return Err(Said::error(StatusCode::BAD_REQUEST, "x-tidegate-priority must be `interactive` or `batch`")),
+        };
         let place = Place(&shared.active);
-        let most = shared.settings.requests_max;
+        let most = match (priority, shared.settings.requests_max) {
+            (Priority::Interactive, most) => most,
+            (Priority::Batch, most) => most.saturating_mul(BATCH_PLACES_BP) / 10_000,
+        };
         if shared.active.fetch_add(1, Ordering::Relaxed) < most {
-            return Ok(place);
+            return Ok((place, priority));
         }
         shared.shed.fetch_add(1, Ordering::Relaxed);
         Err(Said::error(StatusCode::TOO_MANY_REQUESTS, format!("{most} requests are being answered, at most that many")))
@@ -51,21 +73,29 @@ pub struct Asked<'a> {
     pub headers: &'a HeaderMap,
     pub request_id: &'a Arc<str>,
     pub body: &'a Body,
+    /// How soon the answer is wanted.
+    pub priority: Priority,
     /// How long the answer may take.
     pub deadline: Duration,
 }
 
+impl<'a> Asked<'a> {
+    fn wish(&self) -> Wish<'a> {
+        Wish { body: self.body, priority: self.priority, deadline: self.deadline }
+    }
+}
+
 /// What came of it.
 pub enum Said {
-    /// A worker's answer, good or not, the version that gave it, and whether it was given before.
-    Answer { status: StatusCode, body: Body, version: HeaderValue, again: bool },
-    /// No worker's.
-    Error { status: StatusCode, message: String },
+    /// A worker's answer, good or not, the version that gave it, whether it was given before, and what was found in its texts.
+    Answer { status: StatusCode, body: Body, version: HeaderValue, again: bool, found: Findings },
+    /// No worker's, and after how long it may be asked again, where that makes sense; 0: soon.
+    Error { status: StatusCode, message: String, wait_ms: u64 },
 }
 
 impl Said {
     fn error(status: StatusCode, message: impl Into<String>) -> Said {
-        Said::Error { status, message: message.into() }
+        Said::Error { status, message: message.into(), wait_ms: 0 }
     }
 }
 
@@ -140,10 +170,10 @@ impl Ask<'_> {
     }
 
     async fn attempt(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>) -> Result<Timed, Unanswered> {
-        let Asked { body, deadline, .. } = *self.asked;
+        let wish = self.asked.wish();
         match choice.kind {
-            Kind::First => attempt_or_divert(choice.target, body, deadline, || route.has_well(choice.target)).await,
-            kind => attempt(choice.target, kind, body, deadline).await,
+            Kind::First => attempt_or_divert(choice.target, wish, || route.has_well(choice.target)).await,
+            kind => attempt(choice.target, kind, wish).await,
         }
     }
 
@@ -159,9 +189,10 @@ impl Ask<'_> {
         let epoch = choice.target.slot.epoch.load(Ordering::SeqCst);
         let key = Key { since: route.since, epoch, target: choice.target.id.clone(), digest: question.digest };
         let (target, others) = (Arc::clone(choice.target), Arc::clone(route));
-        let (body, deadline) = (self.asked.body.clone(), self.asked.deadline);
+        let (body, priority, deadline) = (self.asked.body.clone(), self.asked.priority, self.asked.deadline);
         let ask = async move {
-            let timed = attempt_or_divert(&target, &body, deadline, || others.has_well(&target)).await;
+            let wish = Wish { body: &body, priority, deadline };
+            let timed = attempt_or_divert(&target, wish, || others.has_well(&target)).await;
             timed.map(|timed| timed.answer)
         };
         match self.shared.cache.answer(key, question, lasts, &route.cached, ask).await {
@@ -179,7 +210,7 @@ impl Ask<'_> {
             return self.unanswered(route, first, why);
         };
         let choice = Choice { target: other, kind: Kind::Retry, exposure: first.exposure.clone() };
-        match attempt(other, Kind::Retry, self.asked.body, self.asked.deadline).await {
+        match attempt(other, Kind::Retry, self.asked.wish()).await {
             Ok(timed) => self.answered(now, &choice, timed, false),
             Err(why) => self.unanswered(now, &choice, &why),
         }
@@ -192,7 +223,7 @@ impl Ask<'_> {
         let status = status_of(answer.outcome);
         let version = target.header.clone();
         if answer.outcome == Outcome::ClientFault {
-            return Said::Answer { status, body: answer.body, version, again };
+            return Said::Answer { status, body: answer.body, version, again, found: answer.found };
         }
         // Who asks for a version is not drawn by lot: their requests are not compared.
         let compared = route.mirror.as_ref().filter(|_| choice.kind != Kind::Direct);
@@ -222,7 +253,7 @@ impl Ask<'_> {
             ..record
         };
         self.shared.records.offer(said);
-        Said::Answer { status, body: answer.body, version, again }
+        Said::Answer { status, body: answer.body, version, again, found: answer.found }
     }
 
     fn unanswered(&self, route: &PlanRoute, choice: &Choice<'_>, why: &Unanswered) -> Said {
@@ -260,6 +291,13 @@ impl Ask<'_> {
             inputs: Vec::new(),
             exposure: choice.exposure.clone(),
         }
+    }
+}
+
+fn beyond_words(key: &str, beyond: Beyond) -> String {
+    match beyond {
+        Beyond::Rate { wait_ms } => format!("key '{key}' asks for more a second than it may: wait {wait_ms} ms"),
+        Beyond::Day { .. } => format!("key '{key}' has asked for as much as it may today: its quota begins anew at midnight UTC"),
     }
 }
 

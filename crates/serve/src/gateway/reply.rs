@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
+use tidegate_core::scan::Findings;
 
 /// The response's type throughout.
 pub type Reply = Response<Full<Bytes>>;
@@ -18,6 +19,11 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 pub const X_VERSION: HeaderName = HeaderName::from_static("x-tidegate-version");
 /// `hit` where an answer was given before.
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-tidegate-cache");
+
+/// How soon an answer is wanted: `interactive` or `batch`.
+pub const X_PRIORITY: HeaderName = HeaderName::from_static("x-tidegate-priority");
+/// What was found in the texts of an answer, as `card=1,email=2`.
+pub const X_FINDINGS: HeaderName = HeaderName::from_static("x-tidegate-findings");
 
 /// Length of a body's JSON where tensors follow as bytes; of an unpacked body, also when it is packed.
 pub const X_JSON_BYTES: HeaderName = HeaderName::from_static("inference-header-content-length");
@@ -91,6 +97,21 @@ pub fn error(status: StatusCode, message: &str) -> Reply {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
     reply
+}
+
+/// An error after which it makes sense to wait for so long; 0: as errors say otherwise.
+pub fn error_for(status: StatusCode, message: &str, wait_ms: u64) -> Reply {
+    let mut reply = error(status, message);
+    if wait_ms > 0 {
+        reply.headers_mut().insert(RETRY_AFTER, HeaderValue::from(wait_ms.div_ceil(1_000)));
+    }
+    reply
+}
+
+/// What was found, for a header.
+pub fn findings_words(found: &Findings) -> String {
+    let each: Vec<String> = found.0.iter().map(|(kind, count)| format!("{}={count}", kind.as_str())).collect();
+    each.join(",")
 }
 
 /// 405, with the method that is allowed.

@@ -3,13 +3,16 @@
 use crate::limits;
 use std::net::SocketAddr;
 
-pub use super::access::Tokens;
+pub use super::access::{Key, Tokens};
+pub use super::tls::TlsFiles;
 
 /// How the gateway is run.
 #[derive(Clone, Debug)]
 pub struct GatewaySettings {
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Files, where it speaks TLS.
+    pub tls: Option<TlsFiles>,
     /// Who may ask; without any, only the public endpoints answer.
     pub tokens: Tokens,
     /// What `/v2` says.
@@ -49,6 +52,7 @@ impl GatewaySettings {
     pub fn new(listen: SocketAddr, tokens: Vec<String>, seed: u64) -> GatewaySettings {
         GatewaySettings {
             listen,
+            tls: None,
             tokens: Tokens::new(tokens),
             server_name: "tidegate".to_owned(),
             seed,

@@ -1,12 +1,13 @@
 //! The gateway's end of one worker's connection: many requests in flight, each waiting for its own answer.
 //!
-//! A request is written by the task that asks, straight into the socket; only what the socket does not take at once
-//! is left to the writing task. One reading task hands answers to those who wait. When the connection ends, everyone
-//! who waits learns it at once.
+//! A request is written by the task that asks, straight into the socket, as long as the worker has not enough to do; then it waits for
+//! its turn ([`super::queue`]). What the socket does not take at once is left to the writing task. One reading task hands answers to those
+//! who wait, and the worker what is next. When the connection ends, everyone who waits learns it at once.
 
 use crate::clock;
-use crate::frame::{Answer, Body, Frame, FrameError, Hello, ask_head, take};
-use crate::limits::{WORKER_BACKLOG_BYTES_MAX, WORKER_QUEUE_MAX};
+use crate::frame::{ASK_HEAD_BYTES, Answer, Body, Frame, FrameError, Hello, ask_head, take};
+use crate::limits::{FRAME_BYTES_MAX, WORKER_BACKLOG_BYTES_MAX};
+use crate::pool::queue::{Priority, Queue, Waiting};
 use bytes::{Buf, BytesMut};
 use std::collections::HashMap;
 use std::io::{ErrorKind, IoSlice};
@@ -20,7 +21,7 @@ use tokio::sync::{Notify, oneshot};
 pub enum NotSent {
     /// The connection has ended.
     Closed,
-    /// Too many requests wait in this worker.
+    /// Too many requests wait for this worker, or too long.
     Full,
     /// The request is longer than a frame.
     Long,
@@ -30,7 +31,10 @@ pub enum NotSent {
 struct Shared {
     open: bool,
     next: u64,
+    /// Those whose request the worker has.
     waiting: HashMap<u64, oneshot::Sender<Answer>>,
+    /// Those whose request it has not.
+    queue: Queue,
     backlog: BytesMut,
     /// Requests sent and not answered, those included whose asker has given up.
     owed: u64,
@@ -42,6 +46,8 @@ struct Shared {
 #[derive(Debug)]
 pub struct Link {
     stream: UnixStream,
+    /// Requests that the worker can put together: so many it is always handed.
+    together: u64,
     /// A second handle to the same socket, to end it while others read and write.
     socket: std::os::unix::net::UnixStream,
     shared: Mutex<Shared>,
@@ -66,18 +72,37 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        // Whoever stops waiting frees the place; a late answer finds nobody.
-        self.link.shared().waiting.remove(&self.number);
+        // Whoever stops waiting frees the place: it is not asked any more, or a late answer finds nobody.
+        let mut shared = self.link.shared();
+        if shared.waiting.remove(&self.number).is_none() {
+            shared.queue.forget(self.number);
+        }
     }
 }
 
 impl Link {
-    /// A link over `socket`, whose two tasks the caller runs: [`Link::read`] and [`Link::write`].
-    pub fn new(socket: std::os::unix::net::UnixStream) -> std::io::Result<Arc<Link>> {
+    /// A link over `socket`, whose two tasks the caller runs: [`Link::read`] and [`Link::write`]. The worker puts up to `together`
+    /// requests together.
+    pub fn new(socket: std::os::unix::net::UnixStream, together: usize) -> std::io::Result<Arc<Link>> {
         socket.set_nonblocking(true)?;
         let stream = UnixStream::from_std(socket.try_clone()?)?;
-        let shared = Shared { open: true, next: 0, waiting: HashMap::new(), backlog: BytesMut::new(), owed: 0, progress: clock::now() };
-        Ok(Arc::new(Link { stream, socket, shared: Mutex::new(shared), write: Notify::new(), ended: Notify::new() }))
+        let shared = Shared {
+            open: true,
+            next: 0,
+            waiting: HashMap::new(),
+            queue: Queue::default(),
+            backlog: BytesMut::new(),
+            owed: 0,
+            progress: clock::now(),
+        };
+        Ok(Arc::new(Link {
+            stream,
+            together: together as u64,
+            socket,
+            shared: Mutex::new(shared),
+            write: Notify::new(),
+            ended: Notify::new(),
+        }))
     }
 
     /// The state is sound between any two lines that hold the lock, so a panic elsewhere does not spoil it.
@@ -85,20 +110,43 @@ impl Link {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sends one request.
-    pub fn ask(self: &Arc<Self>, body: &Body) -> Result<Ticket, NotSent> {
+    /// Sends one request, or lets it wait for its turn, at most so long.
+    pub fn ask(self: &Arc<Self>, body: &Body, priority: Priority, within: Duration) -> Result<Ticket, NotSent> {
+        if body.bytes.len() + ASK_HEAD_BYTES > FRAME_BYTES_MAX {
+            return Err(NotSent::Long);
+        }
         let (sender, answer) = oneshot::channel();
         let mut shared = self.shared();
         if !shared.open {
             return Err(NotSent::Closed);
         }
-        if shared.waiting.len() >= WORKER_QUEUE_MAX || shared.backlog.len() > WORKER_BACKLOG_BYTES_MAX {
+        let full = !shared.queue.has_room(priority, shared.waiting.len()) || shared.backlog.len() > WORKER_BACKLOG_BYTES_MAX;
+        let late = || shared.queue.wait_us(priority, shared.owed) > within.as_secs_f64() * 1e6;
+        if full || shared.owed > 0 && late() {
             return Err(NotSent::Full);
         }
         let number = shared.next;
-        let head = ask_head(number, body).map_err(|_| NotSent::Long)?;
-        let body = &body.bytes;
         shared.next += 1;
+        let waiting = Waiting { number, body: body.clone(), sender };
+        if shared.queue.len() == 0 && self.wants(&shared) {
+            self.hand(&mut shared, waiting);
+        } else {
+            shared.queue.push(priority, waiting);
+        }
+        Ok(Ticket { link: Arc::clone(self), number, answer })
+    }
+
+    /// Whether the worker should be handed another request.
+    fn wants(&self, shared: &Shared) -> bool {
+        shared.owed < self.together.max(shared.queue.ahead() as u64)
+    }
+
+    /// Hands a request to the worker.
+    fn hand(&self, shared: &mut Shared, waiting: Waiting) {
+        let Waiting { number, body, sender } = waiting;
+        // What does not fit a frame did not come this far; its asker would learn that no answer comes.
+        let Ok(head) = ask_head(number, &body) else { return };
+        let body = &body.bytes;
         if shared.owed == 0 {
             shared.progress = clock::now();
         }
@@ -110,7 +158,6 @@ impl Link {
             shared.backlog.extend_from_slice(body.get(written.saturating_sub(head.len())..).unwrap_or_default());
             self.write.notify_one();
         }
-        Ok(Ticket { link: Arc::clone(self), number, answer })
     }
 
     /// Bytes that the socket took at once; a broken socket takes none, and the reading task notices why.
@@ -177,8 +224,15 @@ impl Link {
 
     fn hand_over(&self, number: u64, answer: Answer) {
         let mut shared = self.shared();
-        shared.progress = clock::now();
+        let now = clock::now();
+        let after = now.saturating_duration_since(shared.progress);
+        shared.queue.answered(after.as_secs_f64() * 1e6);
+        shared.progress = now;
         shared.owed = shared.owed.saturating_sub(1);
+        while self.wants(&shared) {
+            let Some(next) = shared.queue.pop() else { break };
+            self.hand(&mut shared, next);
+        }
         if let Some(sender) = shared.waiting.remove(&number) {
             // Nobody waits any more: the deadline passed while the answer was on its way.
             let _ = sender.send(answer);
@@ -206,6 +260,7 @@ impl Link {
         let mut shared = self.shared();
         shared.open = false;
         shared.waiting.clear();
+        shared.queue.clear();
         drop(shared);
         // An already broken stream needs no end.
         let _ = self.socket.shutdown(std::net::Shutdown::Both);

@@ -4,7 +4,9 @@
 //! [`PoolEvent`]s and always readable as [`TargetState`]. Not here: which target gets which request.
 
 mod link;
+mod local;
 mod process;
+mod queue;
 mod slot;
 mod supervise;
 
@@ -20,6 +22,7 @@ use std::time::Duration;
 use tidegate_core::route::TargetId;
 use tokio::sync::mpsc;
 
+pub use queue::Priority;
 pub(crate) use slot::{NoAnswer, Slot, Way};
 pub use slot::{TargetSpec, TargetState};
 pub(crate) use supervise::{set, stopped};
@@ -208,6 +211,12 @@ impl WorkerPool {
     #[must_use]
     pub fn process(&self, target: &TargetId) -> Option<u32> {
         self.slot(target).map(|s| s.process.load(Ordering::SeqCst)).filter(|p| *p != 0)
+    }
+
+    /// Requests that a target has been asked and has not answered.
+    #[must_use]
+    pub fn in_flight(&self, target: &TargetId) -> u64 {
+        self.slot(target).map_or(0, |s| s.in_flight.load(Ordering::SeqCst))
     }
 
     /// How often a target's worker was started again.

@@ -25,11 +25,21 @@ pub struct Process {
 impl Process {
     /// Starts a worker; the stream is the gateway's end of its connection.
     pub fn start(spec: &TargetSpec, settings: &PoolSettings) -> std::io::Result<(Process, UnixStream)> {
+        let conduct = serde_json::to_string(&spec.conduct)?;
         let (ours, theirs) = UnixStream::pair()?;
         let mut command = Command::new(&settings.program);
         command.args(&settings.arguments);
         command.arg("--dir").arg(&spec.dir).arg("--library").arg(&settings.library);
-        command.args(["--model", &spec.model, "--version", &spec.target.version, "--role", spec.target.role.as_str()]);
+        command.args([
+            "--model",
+            &spec.model,
+            "--version",
+            &spec.target.version,
+            "--role",
+            spec.target.role.as_str(),
+            "--conduct",
+            &conduct,
+        ]);
         // A group of its own: the terminal's Ctrl-C goes to the gateway, which drains before it ends its workers.
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         let mut child = command.spawn()?;

@@ -2,8 +2,11 @@
 
 use crate::breaker::{Admission, Breaker, BreakerSettings, BreakerState};
 use crate::clock;
+use crate::conduct::Conduct;
 use crate::frame::{Answer, Body, Hello};
 use crate::pool::link::{Link, NotSent};
+use crate::pool::local::Local;
+use crate::pool::queue::Priority;
 use crate::remote::{Remote, Upstream};
 use arc_swap::ArcSwapOption;
 use std::path::PathBuf;
@@ -11,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 use tidegate_core::route::TargetId;
+use tidegate_core::scan::Kind;
 use tokio::sync::{Notify, watch};
 
 /// What is to run.
@@ -24,6 +28,16 @@ pub struct TargetSpec {
     pub dir: PathBuf,
     /// Who answers, where no worker of ours does: the upstream that `remote.json` names.
     pub upstream: Option<Upstream>,
+    /// How it answers.
+    pub conduct: Conduct,
+}
+
+impl TargetSpec {
+    /// A version in a directory that a worker of ours answers, as services do that say nothing else.
+    #[must_use]
+    pub fn new(target: TargetId, model: impl Into<String>, dir: impl Into<PathBuf>) -> TargetSpec {
+        TargetSpec { target, model: model.into(), dir: dir.into(), upstream: None, conduct: Conduct::default() }
+    }
 }
 
 /// The way to whoever answers.
@@ -31,6 +45,8 @@ pub struct TargetSpec {
 pub enum Way {
     /// A worker of ours.
     Worker(Arc<Link>),
+    /// This process.
+    Local(Arc<Local>),
     /// Servers elsewhere.
     Remote(Arc<Remote>),
 }
@@ -106,6 +122,8 @@ pub struct Slot {
     breaker: Mutex<Breaker>,
     /// Requests that its breaker let others answer.
     pub(crate) diverted: AtomicU64,
+    /// How often each kind was found in its texts, in the order of [`Kind::ALL`].
+    pub(crate) found: [AtomicU64; Kind::ALL.len()],
 }
 
 /// A request that a draining target waits for.
@@ -139,6 +157,7 @@ impl Slot {
             epoch: AtomicU64::new(0),
             breaker: Mutex::new(Breaker::new(breaker)),
             diverted: AtomicU64::new(0),
+            found: Default::default(),
         })
     }
 
@@ -186,8 +205,8 @@ impl Slot {
         (breaker.state() != BreakerState::Closed, breaker.opened())
     }
 
-    /// Asks the worker, until `deadline` has passed.
-    pub async fn ask(&self, body: &Body, deadline: Duration) -> Result<Answer, NoAnswer> {
+    /// Asks whoever answers, until `deadline` has passed.
+    pub async fn ask(&self, body: &Body, priority: Priority, deadline: Duration) -> Result<Answer, NoAnswer> {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         let _in_flight = InFlight(self);
         // After the count was raised: whoever drains either sees the count or is seen here.
@@ -195,11 +214,27 @@ impl Slot {
             return Err(NoAnswer::Draining);
         }
         let Some(way) = self.way.load_full() else { return Err(NoAnswer::NotReady) };
-        let link = match &*way {
-            Way::Worker(link) => link,
-            Way::Remote(remote) => return remote.ask(body, deadline).await,
-        };
-        let ticket = link.ask(body).map_err(|why| match why {
+        let answer = match &*way {
+            Way::Worker(link) => self.ask_worker(link, body, priority, deadline).await,
+            Way::Local(local) => local.ask(body, deadline).await,
+            Way::Remote(remote) => remote.ask(body, deadline).await,
+        }?;
+        for (kind, count) in &answer.found.0 {
+            self.found.get(*kind as usize).into_iter().for_each(|found| {
+                found.fetch_add(u64::from(*count), Ordering::Relaxed);
+            });
+        }
+        Ok(answer)
+    }
+
+    /// Asks a worker whether a golden request is still answered right.
+    pub async fn ask_worker_golden(&self, link: &Arc<Link>, turn: u64, within: Duration) -> Result<Answer, NoAnswer> {
+        self.ask_worker(link, &Body::golden(turn), Priority::Interactive, within).await
+    }
+
+    async fn ask_worker(&self, link: &Arc<Link>, body: &Body, priority: Priority, deadline: Duration) -> Result<Answer, NoAnswer> {
+        let wait = deadline.min(Duration::from_millis(self.spec.conduct.queue_ms_max));
+        let ticket = link.ask(body, priority, wait).map_err(|why| match why {
             NotSent::Closed => NoAnswer::NotReady,
             NotSent::Full => NoAnswer::Full,
             NotSent::Long => NoAnswer::Long,

@@ -1,19 +1,23 @@
 //! Keeps one target running: start, greet, watch, start again after a wait, give up when it dies too often.
 
 use crate::clock;
-use crate::limits::{CRASH_WINDOW_MS, RESTART_MS_MAX};
+use crate::frame::{Answer, Outcome};
+use crate::limits::{CRASH_WINDOW_MS, GOLDEN_MS_MAX, RESTART_MS_MAX};
 use crate::pool::link::Link;
+use crate::pool::local::Local;
 use crate::pool::process::Process;
+use crate::pool::slot::NoAnswer;
 use crate::pool::{PoolEvent, PoolSettings, Slot, TargetSpec, TargetState, Way};
 use crate::remote::{self, REMOTE_FILE, Remote, RemoteModel};
 use crate::task;
-use crate::worker::NO_GOLDEN;
+use crate::worker::{NO_GOLDEN, WorkerArguments};
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+use tidegate_core::route::Role;
 use tidegate_runtime::Golden;
 use tidegate_runtime::oip::Answering;
 use tokio::sync::mpsc;
@@ -67,7 +71,7 @@ fn elsewhere(spec: &TargetSpec) -> Result<Option<(Remote, Golden)>, String> {
     }
     let golden = Golden::parse(&read("golden.json")?)?;
     let answering = Answering { model_name: spec.model.clone(), model_version: Some(spec.target.version.clone()) };
-    Ok(Some((Remote::new(upstream, model, answering)?, golden)))
+    Ok(Some((Remote::new(upstream, model, answering, spec.conduct.scan.clone())?, golden)))
 }
 
 /// Runs a worker until its target is unloaded.
@@ -149,9 +153,14 @@ async fn wait(slot: &Slot, ms: u64) -> bool {
     tokio::time::timeout(Duration::from_millis(ms), stopped(slot)).await.is_err()
 }
 
-/// One worker from start to end.
+/// One worker from start to end, or one stay in this process.
 async fn run(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEvent)) -> End {
     set(slot, TargetState::Starting);
+    if slot.spec.conduct.in_process && slot.spec.target.role == Role::Stable {
+        let end = stay(slot, settings, tell).await;
+        slot.way.store(None);
+        return end;
+    }
     let (mut process, stream) = match Process::start(&slot.spec, settings) {
         Ok(started) => started,
         Err(error) => return End::Refused(format!("start {}: {error}", settings.program.display())),
@@ -163,8 +172,54 @@ async fn run(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEvent
     end
 }
 
+/// A version in this process, from loading to its end.
+async fn stay(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEvent)) -> End {
+    let TargetSpec { target, model, dir, conduct, .. } = slot.spec.clone();
+    let (version, role, library) = (target.version.clone(), target.role, settings.library.clone());
+    let arguments = WorkerArguments { dir, library, model, version, role, conduct };
+    let local = tokio::select! {
+        () = stopped(slot) => return End::Stopped,
+        opened = task::aside(move || Local::open(&arguments)) => match opened {
+            Ok(Ok(local)) => Arc::new(local),
+            Ok(Err(why)) => return End::Refused(why),
+            Err(why) => return End::Refused(format!("it could not be loaded: {why}")),
+        },
+    };
+    slot.hello.store(Some(Arc::new(local.hello())));
+    slot.begin(Way::Local(Arc::clone(&local)));
+    set(slot, TargetState::Ready);
+    tell(PoolEvent::Ready { target });
+    tokio::select! {
+        () = stopped(slot) => End::Stopped,
+        why = goes_wrong(slot, |turn| local.golden(turn)) => End::Died(why),
+    }
+}
+
+/// Asks one golden request after the other; returns what differs when one is answered otherwise twice in a row. Without an answer, as
+/// when there is much to do, nothing is shown.
+async fn goes_wrong<F: Future<Output = Result<Answer, NoAnswer>>>(slot: &Slot, ask: impl Fn(u64) -> F) -> String {
+    let every_ms = slot.spec.conduct.golden_every_ms;
+    if every_ms == 0 {
+        return std::future::pending().await;
+    }
+    let mut turn = 0_u64;
+    loop {
+        tokio::time::sleep(Duration::from_millis(every_ms)).await;
+        let wrong = |answer: Result<Answer, NoAnswer>| answer.ok().filter(|answer| answer.outcome != Outcome::Answered);
+        if wrong(ask(turn).await).is_some()
+            && let Some(answer) = wrong(ask(turn).await)
+        {
+            // What it answered lately is not given again.
+            slot.epoch.fetch_add(1, Ordering::SeqCst);
+            return answer.told();
+        }
+        turn = turn.wrapping_add(1);
+    }
+}
+
 async fn live(slot: &Arc<Slot>, settings: &PoolSettings, process: &mut Process, stream: UnixStream, tell: &impl Fn(PoolEvent)) -> End {
-    let link = match Link::new(stream) {
+    let together = slot.spec.conduct.batch.map_or(1, |batch| batch.requests_max);
+    let link = match Link::new(stream, together) {
         Ok(link) => link,
         Err(error) => {
             process.kill().await;
@@ -207,11 +262,19 @@ async fn live(slot: &Arc<Slot>, settings: &PoolSettings, process: &mut Process, 
 }
 
 /// Watches a ready worker to its end.
-async fn watch(slot: &Slot, settings: &PoolSettings, process: &mut Process, link: &Link) -> End {
+async fn watch(slot: &Slot, settings: &PoolSettings, process: &mut Process, link: &Arc<Link>) -> End {
     const LOOK_MS: u64 = 500;
     let stall = Duration::from_millis(settings.stall_ms_max);
+    let within = Duration::from_millis(GOLDEN_MS_MAX);
+    let wrong = goes_wrong(slot, |turn| slot.ask_worker_golden(link, turn, within));
+    tokio::pin!(wrong);
     loop {
         tokio::select! {
+            why = &mut wrong => {
+                slot.way.store(None);
+                process.kill().await;
+                return End::Died(why);
+            }
             () = stopped(slot) => {
                 link.end();
                 process.end().await;

@@ -53,7 +53,7 @@ pub async fn time(upstream: Upstream, model: RemoteModel, golden: &Golden, count
 
 fn remote(upstream: Upstream, model: RemoteModel) -> Result<Remote, DescribeError> {
     let answering = Answering { model_name: model.model.clone(), model_version: model.version.clone() };
-    Remote::new(upstream, model, answering).map_err(DescribeError::Configured)
+    Remote::new(upstream, model, answering, Default::default()).map_err(DescribeError::Configured)
 }
 
 fn away(remote: &Remote, why: String) -> DescribeError {

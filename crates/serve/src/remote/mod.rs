@@ -13,12 +13,14 @@ mod health;
 mod model;
 mod probe;
 mod replica;
+mod scan;
 mod supervise;
 mod upstream;
 
 pub use describe::{DescribeError, Described, describe, time};
 pub use model::{REMOTE_FILE, RemoteModel, RemoteScore};
 pub(crate) use replica::{Replica, Server};
+pub(crate) use scan::blocked;
 pub(crate) use supervise::supervise;
 pub use upstream::{Address, Secret, Upstream};
 
@@ -48,6 +50,8 @@ pub(crate) struct Remote {
     model: RemoteModel,
     /// As answers name it that are not passed on but written here.
     answering: Answering,
+    /// What is looked for in texts of answers.
+    scan: scan::Rules,
     path: String,
     token: Option<Secret>,
     pub(crate) replicas: Vec<Replica>,
@@ -68,7 +72,7 @@ impl Remote {
     ///
     /// # Errors
     /// A sentence, when the upstream cannot be spoken to as it is configured.
-    pub fn new(upstream: Upstream, model: RemoteModel, answering: Answering) -> Result<Remote, String> {
+    pub fn new(upstream: Upstream, model: RemoteModel, answering: Answering, scan: scan::Rules) -> Result<Remote, String> {
         let tls = connection::connector(&upstream)?;
         let servers = upstream.active.len() + upstream.standby.len();
         if !(1..=limits::REPLICAS_MAX).contains(&servers) {
@@ -88,7 +92,7 @@ impl Remote {
         };
         let replicas = every.map(replica).collect::<Result<Vec<_>, String>>()?;
         let (budget, turn, described) = (Mutex::default(), AtomicUsize::new(0), OnceLock::new());
-        Ok(Remote { upstream, model, answering, path, token, replicas, budget, turn, described })
+        Ok(Remote { upstream, model, answering, scan, path, token, replicas, budget, turn, described })
     }
 
     /// Name of the upstream.
@@ -177,7 +181,7 @@ impl Remote {
                     if let Some(good) = good {
                         under_way.was(good);
                     }
-                    One::Answer(answer)
+                    One::Answer(scan::scanned(answer, &self.scan, &self.answering))
                 }
                 Meant::Busy => One::Busy,
                 Meant::Failed(answer) => {
@@ -279,7 +283,7 @@ fn outgoing(replica: &Replica, body: &Body) -> Outgoing {
             "{}\r\ncontent-type: application/octet-stream\r\ninference-header-content-length: {json_bytes}\r\n\r\n",
             body.bytes.len()
         ),
-        Form::Json | Form::Grpc => write!(head, "{}\r\ncontent-type: application/json\r\n\r\n", body.bytes.len()),
+        Form::Json | Form::Grpc | Form::Golden => write!(head, "{}\r\ncontent-type: application/json\r\n\r\n", body.bytes.len()),
     };
     Outgoing { head: head.freeze(), body: body.bytes.clone() }
 }

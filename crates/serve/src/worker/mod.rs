@@ -8,14 +8,19 @@
 mod arguments;
 mod version;
 
-use crate::frame::{Answer, Body, Frame, FrameError, Hello, Outcome, put_answer, put_hello, take};
+use crate::clock;
+use crate::conduct::Batching;
+use crate::frame::{Answer, Body, Form, Frame, FrameError, Hello, Outcome, put_answer, put_hello, take};
+use crate::limits::BATCH_REQUESTS_MAX;
 use bytes::BytesMut;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
+use std::num::NonZero;
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 pub use arguments::{ArgumentsError, WorkerArguments};
-pub(crate) use version::NO_GOLDEN;
+pub(crate) use version::{LoadedVersion, NO_GOLDEN};
 
 /// What a worker runs.
 pub trait Answerer {
@@ -23,6 +28,18 @@ pub trait Answerer {
     fn hello(&self) -> Hello;
     /// The answer to one request's body.
     fn answer(&self, body: &Body) -> Answer;
+    /// The answers to several, in their order.
+    fn answer_all(&self, bodies: &[Body]) -> Vec<Answer> {
+        bodies.iter().map(|body| self.answer(body)).collect()
+    }
+    /// How requests are put together; none where they are not.
+    fn batching(&self) -> Option<Batching> {
+        None
+    }
+    /// Whether a golden request is still answered right; which one, the turn says. A failure says what differs.
+    fn golden(&self, _turn: u64) -> Answer {
+        Answer::empty()
+    }
 }
 
 /// A worker that cannot go on.
@@ -53,7 +70,7 @@ pub fn main(arguments: impl IntoIterator<Item = String>) -> Result<(), WorkerErr
     let arguments = WorkerArguments::parse(arguments)?;
     let connection = connection_of_parent()?;
     end_with_parent();
-    match version::LoadedVersion::open(&arguments) {
+    match LoadedVersion::open(&arguments, NonZero::<usize>::MIN) {
         Ok(version) => serve(&connection, &version),
         Err(why) => refuse(&connection, why),
     }
@@ -99,33 +116,106 @@ fn too_long(error: &FrameError) -> Answer {
 /// # Errors
 /// When the version is not ready or the connection breaks.
 pub fn serve(connection: &UnixStream, answerer: &impl Answerer) -> Result<(), WorkerError> {
-    const READ_BYTES: usize = 64 * 1024;
-    let mut connection = connection;
     let hello = answerer.hello();
     let mut out = Vec::with_capacity(READ_BYTES);
     put_hello(&mut out, &hello)?;
-    connection.write_all(&out)?;
+    let mut writer = connection;
+    writer.write_all(&out)?;
     if !hello.ready {
         return Err(WorkerError::NotReady(hello.why));
     }
-    let mut buffer = BytesMut::with_capacity(READ_BYTES);
-    let mut chunk = vec![0; READ_BYTES];
-    loop {
-        while let Some(frame) = take(&mut buffer)? {
-            if let Frame::Ask(number, body) = frame {
-                out.clear();
-                match put_answer(&mut out, number, &answerer.answer(&body)) {
-                    // Others wait in this worker: one answer that is too long ends none of them.
-                    Err(error @ FrameError::Long { .. }) => put_answer(&mut out, number, &too_long(&error))?,
-                    put => put?,
-                }
-                connection.write_all(&out)?;
+    let mut requests = Requests { connection, buffer: BytesMut::with_capacity(READ_BYTES), chunk: vec![0; READ_BYTES] };
+    let batching = answerer.batching();
+    while let Some(asked) = requests.next(batching)? {
+        out.clear();
+        let (numbers, bodies): (Vec<u64>, Vec<Body>) = asked.into_iter().unzip();
+        let answers = match bodies.as_slice() {
+            [body] => vec![one(answerer, body)],
+            _ => answerer.answer_all(&bodies),
+        };
+        for (number, answer) in numbers.into_iter().zip(&answers) {
+            match put_answer(&mut out, number, answer) {
+                // Others wait in this worker: one answer that is too long ends none of them.
+                Err(error @ FrameError::Long { .. }) => put_answer(&mut out, number, &too_long(&error))?,
+                put => put?,
             }
         }
-        let read = connection.read(&mut chunk)?;
-        if read == 0 {
-            return Ok(());
-        }
-        buffer.extend_from_slice(chunk.get(..read).unwrap_or_default());
+        writer.write_all(&out)?;
     }
+    Ok(())
+}
+
+fn one(answerer: &impl Answerer, body: &Body) -> Answer {
+    body.golden_turn().map_or_else(|| answerer.answer(body), |turn| answerer.golden(turn))
+}
+
+/// Bytes that are read at a time.
+const READ_BYTES: usize = 64 * 1024;
+
+/// Requests as they come over the connection.
+struct Requests<'c> {
+    connection: &'c UnixStream,
+    buffer: BytesMut,
+    chunk: Vec<u8>,
+}
+
+impl Requests<'_> {
+    /// The next request, or those that are put together; none when the connection has ended.
+    fn next(&mut self, batching: Option<Batching>) -> Result<Option<Vec<(u64, Body)>>, WorkerError> {
+        let first = loop {
+            match self.whole()? {
+                Some(first) => break first,
+                None if self.read(None)? == Came::End => return Ok(None),
+                None => {}
+            }
+        };
+        let mut asked = vec![first];
+        let Some(batching) = batching else { return Ok(Some(asked)) };
+        let until = clock::now() + Duration::from_micros(batching.wait_us.max(1));
+        // The gateway's own question is answered alone, and so is what came with it.
+        while asked.len() < batching.requests_max.min(BATCH_REQUESTS_MAX) && asked.iter().all(|(_, body)| body.form != Form::Golden) {
+            if let Some(next) = self.whole()? {
+                asked.push(next);
+                continue;
+            }
+            let left = until.saturating_duration_since(clock::now());
+            if left.is_zero() || self.read(Some(left))? != Came::Bytes {
+                break;
+            }
+        }
+        Ok(Some(asked))
+    }
+
+    /// A request that has come wholly.
+    fn whole(&mut self) -> Result<Option<(u64, Body)>, WorkerError> {
+        while let Some(frame) = take(&mut self.buffer)? {
+            if let Frame::Ask(number, body) = frame {
+                return Ok(Some((number, body)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Reads what comes, at most so long.
+    fn read(&mut self, within: Option<Duration>) -> Result<Came, WorkerError> {
+        self.connection.set_read_timeout(within)?;
+        let mut connection = self.connection;
+        let read = match connection.read(&mut self.chunk) {
+            Ok(read) => read,
+            Err(error) if within.is_some() && matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                return Ok(Came::Nothing);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.buffer.extend_from_slice(self.chunk.get(..read).unwrap_or_default());
+        Ok(if read == 0 { Came::End } else { Came::Bytes })
+    }
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Came {
+    Bytes,
+    Nothing,
+    End,
 }

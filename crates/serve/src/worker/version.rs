@@ -1,34 +1,44 @@
-//! A version as a worker runs it: loaded, its golden requests asked once, then bodies in and bodies out.
+//! A version as it answers: loaded, its golden requests asked once, then bodies in and bodies out.
 
 use crate::clock;
+use crate::conduct::{Batching, Conduct};
 use crate::frame::{Answer, Body, Form, Hello, Outcome};
+use crate::limits::{BATCH_ROWS_MAX, EXPLAIN_MS, EXPLAIN_MS_MAX};
+use crate::remote::blocked;
 use crate::work::Work;
 use crate::worker::{Answerer, WorkerArguments};
-use std::time::Instant;
+use std::num::NonZero;
+use std::time::{Duration, Instant};
 use tidegate_core::model::TensorSpec;
+use tidegate_core::scan::Findings;
 use tidegate_runtime::oip::{self, Answering, OipError, Wanted};
-use tidegate_runtime::{GoldenReport, InferError, InferRequest, InferResponse, InputFault, Version};
+use tidegate_runtime::{GoldenReport, InferError, InferRequest, InferResponse, InputFault, Observed, TensorData, Version};
 
 /// Why a version without golden requests never becomes ready.
 pub const NO_GOLDEN: &str = "it has no golden requests, so nothing shows that it answers right: record some with the version";
 /// Golden requests named in a message; further ones are counted.
 const MISSES_SHOWN_MAX: usize = 3;
+/// The parameter of a request that asks for reasons, and the one that says how long they may take.
+const EXPLAIN: &str = "explain";
+const EXPLAIN_FOR: &str = "explain_ms";
 
 /// A loaded version.
+#[derive(Debug)]
 pub struct LoadedVersion {
     version: Version,
     answering: Answering,
     hello: Hello,
+    conduct: Conduct,
 }
 
 impl LoadedVersion {
-    /// Loads the version, and the library where its model needs it, and asks the golden requests; a sentence for the operator
-    /// when that fails.
-    pub fn open(arguments: &WorkerArguments) -> Result<LoadedVersion, String> {
+    /// Loads the version so that `sessions` threads can ask at once, and the library where its model needs it, and asks the golden
+    /// requests; a sentence for the operator when that fails.
+    pub fn open(arguments: &WorkerArguments, sessions: NonZero<usize>) -> Result<LoadedVersion, String> {
         if Version::needs_library(&arguments.dir).map_err(|error| error.to_string())? {
             tidegate_runtime::init(&arguments.library).map_err(|error| error.to_string())?;
         }
-        let version = Version::open(&arguments.dir).map_err(|error| error.to_string())?;
+        let version = Version::open_with(&arguments.dir, sessions).map_err(|error| error.to_string())?;
         let answering = Answering { model_name: arguments.model.clone(), model_version: Some(arguments.version.clone()) };
         let report = version.check_golden();
         let hello = Hello {
@@ -38,7 +48,7 @@ impl LoadedVersion {
             inputs: version.inputs_metadata().to_vec(),
             outputs: version.outputs_metadata().to_vec(),
         };
-        Ok(LoadedVersion { version, answering, hello })
+        Ok(LoadedVersion { version, answering, hello, conduct: arguments.conduct.clone() })
     }
 }
 
@@ -58,61 +68,170 @@ fn why(report: &GoldenReport) -> String {
     format!("{} of {} golden requests were answered otherwise: {}{more}", report.misses.len(), report.asked, shown.join("; "))
 }
 
+/// A request that was read.
+struct Asked {
+    request: InferRequest,
+    /// How its outputs are wanted, where that can be said.
+    wanted: Option<Wanted>,
+    /// How long reasons may take, where they are asked for.
+    explain: Option<Duration>,
+    read_ns: u64,
+}
+
+/// What the model said, and how long it took.
+struct Inferred {
+    result: Result<InferResponse, InferError>,
+    observed: Observed,
+    took_ns: u64,
+}
+
 impl Answerer for LoadedVersion {
     fn hello(&self) -> Hello {
         self.hello.clone()
     }
 
     fn answer(&self, body: &Body) -> Answer {
+        match self.asked(body) {
+            Ok(asked) => self.alone(&asked),
+            Err(refused) => refused,
+        }
+    }
+
+    fn answer_all(&self, bodies: &[Body]) -> Vec<Answer> {
+        let mut answers: Vec<Option<Answer>> = Vec::with_capacity(bodies.len());
+        // Those that can be put together, with their places.
+        let (mut places, mut together) = (Vec::new(), Vec::new());
+        for (place, body) in bodies.iter().enumerate() {
+            answers.push(match self.asked(body) {
+                Ok(asked) if asked.explain.is_some() => Some(self.alone(&asked)),
+                Ok(asked) => {
+                    places.push(place);
+                    together.push(asked);
+                    None
+                }
+                Err(refused) => Some(refused),
+            });
+        }
+        let answered = self.together(together);
+        for (place, answer) in places.into_iter().zip(answered) {
+            answers.get_mut(place).into_iter().for_each(|slot| *slot = Some(answer.clone()));
+        }
+        answers.into_iter().map(|answer| answer.unwrap_or_else(Answer::empty)).collect()
+    }
+
+    fn batching(&self) -> Option<Batching> {
+        self.conduct.batch.filter(|_| self.version.takes_batches())
+    }
+
+    fn golden(&self, turn: u64) -> Answer {
+        let requests = self.version.golden().map(|golden| golden.requests.as_slice()).unwrap_or_default();
+        let place = usize::try_from(turn).unwrap_or_default() % requests.len().max(1);
+        let Some(request) = requests.get(place) else { return Answer::error(Outcome::Failed, NO_GOLDEN) };
+        let answered = self.version.golden_request(request).and_then(|asked| self.version.infer(&asked));
+        let why = answered.map_or_else(|error| Some(error.to_string()), |response| request.differs(&response.outputs));
+        match why {
+            None => Answer::empty(),
+            Some(why) => Answer::error(Outcome::Failed, &format!("golden request `{}` is answered otherwise: {why}", request.id)),
+        }
+    }
+}
+
+impl LoadedVersion {
+    /// Reads a request, or says why it is none.
+    fn asked(&self, body: &Body) -> Result<Asked, Answer> {
         let started = clock::now();
-        let inputs = self.version.inputs_metadata();
-        let (request, wanted) = match read(body, inputs) {
-            Ok(read) => read,
-            Err(error) => return Answer::error(Outcome::ClientFault, &error.message),
-        };
-        let read = clock::now();
-        let (result, observed) = self.version.infer_observed(&request);
-        let inferred = clock::now();
+        let read = read(body, self.version.inputs_metadata()).and_then(|(request, wanted)| {
+            let explain = explain(&request)?;
+            Ok((request, wanted, explain))
+        });
+        let (request, wanted, explain) = read.map_err(|error| Answer::error(Outcome::ClientFault, &error.message))?;
+        Ok(Asked { request, wanted, explain, read_ns: since(started) })
+    }
+
+    fn alone(&self, asked: &Asked) -> Answer {
+        let started = clock::now();
+        let (mut result, observed) = self.version.infer_observed(&asked.request);
+        if let (Ok(response), Some(within)) = (&mut result, asked.explain) {
+            let mut more = || clock::now().saturating_duration_since(started) < within;
+            match self.version.explain(&asked.request, &mut more) {
+                Ok(explanation) => response.outputs.extend(explanation.tensors()),
+                Err(error) => result = Err(error),
+            }
+        }
+        self.written(asked, Inferred { result, observed, took_ns: since(started) })
+    }
+
+    /// Puts as many together as one call may hold; where that does not work each is asked alone.
+    fn together(&self, all: Vec<Asked>) -> Vec<Answer> {
+        let mut answers = Vec::with_capacity(all.len());
+        let mut rest = all.as_slice();
+        while !rest.is_empty() {
+            let mut rows = 0;
+            let fits = |asked: &&Asked| {
+                rows += asked.request.inputs.first().and_then(|tensor| tensor.rows()).unwrap_or(1);
+                rows <= BATCH_ROWS_MAX
+            };
+            let (batch, others) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+            rest = others;
+            let started = clock::now();
+            let requests: Vec<InferRequest> = batch.iter().map(|asked| asked.request.clone()).collect();
+            let inferred = if batch.len() > 1 { self.version.infer_together(&requests) } else { None };
+            let share_ns = since(started) / batch.len() as u64;
+            match inferred {
+                Some(inferred) => answers.extend(batch.iter().zip(inferred).map(|(asked, (response, observed))| {
+                    self.written(asked, Inferred { result: Ok(response), observed, took_ns: share_ns })
+                })),
+                None => answers.extend(batch.iter().map(|asked| self.alone(asked))),
+            }
+        }
+        answers
+    }
+
+    /// The answer in the form of its request.
+    fn written(&self, asked: &Asked, inferred: Inferred) -> Answer {
+        let started = clock::now();
+        let Inferred { result, observed, took_ns } = inferred;
         // Score and inputs are taken from values and not from the body: they are the same however a client wants it.
         let mut answer = match result {
             Err(error) => Answer::error(outcome(&error), &self.told(&error)),
-            Ok(response) => match self.written(&response, wanted.as_ref()) {
-                Err(error) => Answer::error(Outcome::ClientFault, &error.message),
-                Ok(written) => Answer {
-                    outcome: Outcome::Answered,
-                    score: response.scores().and_then(|s| s.first().copied()),
-                    body: written,
-                    ..Answer::empty()
-                },
-            },
+            Ok(mut response) => {
+                let found = self.scanned(&mut response);
+                let answer = match found.blocked(&self.conduct.scan) {
+                    Some(kind) => blocked(kind),
+                    None => match self.body(&response, asked.wanted.as_ref()) {
+                        Err(error) => Answer::error(Outcome::ClientFault, &error.message),
+                        Ok(body) => Answer { score: response.scores().and_then(|s| s.first().copied()), body, ..Answer::empty() },
+                    },
+                };
+                Answer { found, ..answer }
+            }
         };
         answer.record_id = observed.record_id.unwrap_or_default();
         answer.event_time_ms = observed.event_time_ms;
         answer.inputs = observed.inputs;
-        let since = |from: Instant, to: Instant| u64::try_from(to.saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX);
-        let written = clock::now();
-        answer.work = Work {
-            rows: rows(&request, inputs),
-            input_ns: since(started, read),
-            infer_ns: since(read, inferred),
-            output_ns: since(inferred, written),
-        };
+        let rows = rows(&asked.request, self.version.inputs_metadata());
+        answer.work = Work { rows, input_ns: asked.read_ns, infer_ns: took_ns, output_ns: since(started) };
         answer
     }
-}
 
-/// Reads a request, and how its outputs are wanted where that can be said.
-fn read(body: &Body, inputs: &[TensorSpec]) -> Result<(InferRequest, Option<Wanted>), OipError> {
-    if body.form == Form::Grpc {
-        return Ok((oip::grpc::read_request(&body.bytes)?, None));
+    /// What its texts give away; what is to be masked is.
+    fn scanned(&self, response: &mut InferResponse) -> Findings {
+        let mut found = Findings::default();
+        if self.conduct.scan.is_empty() {
+            return found;
+        }
+        for output in &mut response.outputs {
+            let TensorData::Bytes(texts) = &mut output.data else { continue };
+            for text in texts {
+                if let Some(masked) = self.conduct.scan.scan(text, &mut found) {
+                    *text = masked;
+                }
+            }
+        }
+        found
     }
-    let (request, wanted) = oip::read_infer_request(body.over_http(), inputs)?;
-    Ok((request, Some(wanted)))
-}
 
-impl LoadedVersion {
-    /// The answer in the form of its request.
-    fn written(&self, response: &InferResponse, wanted: Option<&Wanted>) -> Result<Body, OipError> {
+    fn body(&self, response: &InferResponse, wanted: Option<&Wanted>) -> Result<Body, OipError> {
         let Some(wanted) = wanted else {
             return Ok(Body { bytes: oip::grpc::write_response(&self.answering, response).into(), form: Form::Grpc });
         };
@@ -129,6 +248,37 @@ impl LoadedVersion {
             InferError::Request(_) | InferError::Refused(_) | InferError::Failed(_) => error.to_string(),
         }
     }
+}
+
+fn since(from: Instant) -> u64 {
+    u64::try_from(clock::now().saturating_duration_since(from).as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// Reads a request, and how its outputs are wanted where that can be said.
+fn read(body: &Body, inputs: &[TensorSpec]) -> Result<(InferRequest, Option<Wanted>), OipError> {
+    if body.form == Form::Grpc {
+        return Ok((oip::grpc::read_request(&body.bytes)?, None));
+    }
+    let (request, wanted) = oip::read_infer_request(body.over_http(), inputs)?;
+    Ok((request, Some(wanted)))
+}
+
+/// Whether reasons are asked for, and how long they may take.
+fn explain(request: &InferRequest) -> Result<Option<Duration>, OipError> {
+    let wrong = |what: String| OipError { message: what };
+    match request.parameters.get(EXPLAIN) {
+        None | Some(serde_json::Value::Bool(false)) => return Ok(None),
+        Some(serde_json::Value::Bool(true)) => {}
+        Some(other) => return Err(wrong(format!("parameter `{EXPLAIN}` must be true or false, got {other}"))),
+    }
+    let within_ms = match request.parameters.get(EXPLAIN_FOR) {
+        None => EXPLAIN_MS,
+        Some(value) => match value.as_u64().filter(|ms| (1..=EXPLAIN_MS_MAX).contains(ms)) {
+            Some(ms) => ms,
+            None => return Err(wrong(format!("parameter `{EXPLAIN_FOR}` must be 1 to {EXPLAIN_MS_MAX} milliseconds, got {value}"))),
+        },
+    };
+    Ok(Some(Duration::from_millis(within_ms)))
 }
 
 /// Rows of a request: the first dimension of its first input, where the model takes any there.

@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tidegate_core::route::Role;
-use tidegate_serve::{PoolSettings, TargetSpec, TargetState};
+use tidegate_serve::{Conduct, PoolSettings, TargetSpec, TargetState};
 
 /// A gateway whose workers are the real ones; none, and a word that says so, without ONNX Runtime.
 pub async fn real() -> Option<World> {
@@ -63,7 +63,7 @@ fn tensor(name: &str, value: i64) -> serde_json::Value {
 async fn a_real_model_is_served_and_a_wrong_golden_answer_keeps_it_out() {
     let Some(mut world) = real().await else { return };
     let dir = tempfile::tempdir().unwrap();
-    let spec = |target, dir| TargetSpec { target, model: "late".to_owned(), dir, upstream: None };
+    let spec = |target, dir| TargetSpec::new(target, "late", dir);
     world.pool.ensure(spec(stable(), version(&dir.path().join("1"), 3))).unwrap();
     let wrong = target("2", Role::Candidate);
     world.pool.ensure(spec(wrong.clone(), version(&dir.path().join("2"), 4))).unwrap();
@@ -128,7 +128,7 @@ async fn ask(client: &mut Client, model: &str, json_bytes: usize, body: Vec<u8>)
 async fn tensors_travel_as_bytes_and_are_recorded_as_ever() {
     let Some(mut world) = real().await else { return };
     let dir = tempfile::tempdir().unwrap();
-    let spec = TargetSpec { target: stable(), model: "late".to_owned(), dir: version(&dir.path().join("1"), 3), upstream: None };
+    let spec = TargetSpec::new(stable(), "late", version(&dir.path().join("1"), 3));
     world.pool.ensure(spec).unwrap();
     assert_eq!(world.pool.settled(&stable()).await, Some(TargetState::Ready));
     world.apply(route(&[(stable(), 10_000)], 0));
@@ -188,6 +188,7 @@ async fn half_precision_is_bytes_alone() {
             model: "late".to_owned(),
             dir: same(&dir.path().join(datatype), element, golden),
             upstream: None,
+            conduct: Conduct::default(),
         };
         world.pool.ensure(spec).unwrap();
         assert_eq!(world.pool.settled(&target).await, Some(TargetState::Ready), "{datatype}");

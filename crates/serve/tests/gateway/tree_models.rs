@@ -53,7 +53,7 @@ async fn files_of_xgboost_and_lightgbm_are_served_as_ever() {
     ] {
         let (rows, wanted) = truth(made_by, form);
         let served = target(made_by, Role::Stable);
-        let spec = |target, dir| TargetSpec { target, model: "late".to_owned(), dir, upstream: None };
+        let spec = |target, dir| TargetSpec::new(target, "late", dir);
         let directory = version(&dir.path().join(made_by), made_by, form, datatype, &wanted);
         world.pool.ensure(spec(served.clone(), directory)).unwrap();
         let wrong = target(&format!("{made_by}-wrong"), Role::Candidate);
@@ -114,10 +114,7 @@ async fn what_is_no_model_or_needs_the_library_fails_with_a_sentence() {
         let served = if name == "1" { stable() } else { target(name, Role::Candidate) };
         std::fs::create_dir_all(dir.path().join(name)).unwrap();
         std::fs::write(dir.path().join(name).join(file), bytes).unwrap();
-        world
-            .pool
-            .ensure(TargetSpec { target: served.clone(), model: "late".to_owned(), dir: dir.path().join(name), upstream: None })
-            .unwrap();
+        world.pool.ensure(TargetSpec::new(served.clone(), "late", dir.path().join(name))).unwrap();
         let state = world.pool.settled(&served).await.unwrap();
         assert!(matches!(&state, TargetState::Failed { why } if why.contains(says)), "{says}: {state:?}");
     }

@@ -80,7 +80,7 @@ impl World {
     }
 
     pub fn spec(&self, target: &TargetId, mode: &str) -> TargetSpec {
-        TargetSpec { target: target.clone(), model: "late".to_owned(), dir: self.mode(target, mode), upstream: None }
+        TargetSpec::new(target.clone(), "late", self.mode(target, mode))
     }
 
     /// Loads targets and waits until they are ready.

@@ -56,6 +56,7 @@ impl Answerer for Fake {
         let mine = who.is_empty() || who == self.arguments.version || who == self.arguments.role.as_str();
         match what {
             "sleep" if mine => std::thread::sleep(Duration::from_millis(300)),
+            "nap" if mine => std::thread::sleep(Duration::from_millis(10)),
             "die" if mine => std::process::abort(),
             "refuse" if mine => return Answer::error(Outcome::Refused, "refused by this version: no weather"),
             "fail" if mine => return Answer::error(Outcome::Failed, "the model failed"),
@@ -81,6 +82,15 @@ impl Answerer for Fake {
             inputs: x.map(|x| x as f32).into_iter().collect(),
             work: Work { rows: 2, input_ns: 1_000, infer_ns: 5_000, output_ns: 2_000 },
             body,
+            ..Answer::empty()
+        }
+    }
+
+    /// Answers otherwise from when a file `changed` lies in its directory.
+    fn golden(&self, turn: u64) -> Answer {
+        match self.arguments.dir.join("changed").exists() {
+            false => Answer::empty(),
+            true => Answer::error(Outcome::Failed, &format!("golden request `g{turn}` is answered otherwise")),
         }
     }
 }

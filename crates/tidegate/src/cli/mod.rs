@@ -14,6 +14,7 @@ mod dvc;
 mod exp;
 mod freeze;
 mod gate;
+mod gateway;
 mod gating;
 mod init;
 mod journal;
@@ -23,6 +24,7 @@ mod model;
 mod notify;
 mod people;
 mod profile;
+mod quantise;
 mod recorder;
 mod release;
 mod report;
@@ -131,6 +133,9 @@ enum Command {
     Audit(audit::AuditCommand),
     /// Shows the newest records of the journal
     Journal(journal::JournalArgs),
+    /// Runs a gateway that follows a control plane elsewhere; lists those that do
+    #[command(subcommand)]
+    Gateway(gateway::GatewayCommand),
     /// Makes, lists and ends credentials for the API
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -183,6 +188,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Dvc(command) => dvc::dvc(&context, &command),
         Command::Audit(command) => audit::audit(&context, &command),
         Command::Journal(args) => journal::journal(&context, &args),
+        Command::Gateway(command) => gateway::gateway(&context, &command),
         Command::Token(command) => token::token(&context, &command),
         Command::Sim(args) => sim::sim(&context, &args),
     }

@@ -1,6 +1,6 @@
 //! `tidegate model`: versions with their lineage and gates, read from the journal.
 
-use super::Context;
+use super::{Context, quantise};
 use crate::exit::{self, failure};
 use crate::show;
 use crate::workspace;
@@ -23,9 +23,11 @@ pub enum ModelCommand {
         /// Version, or an alias such as `champion`
         version: String,
     },
+    /// Writes a smaller ONNX model, weights and inputs of matrix products as int8, if its answers stay near enough
+    Quantise(quantise::QuantiseArgs),
 }
 
-fn states(context: &Context) -> Result<Vec<(String, State)>> {
+pub(super) fn states(context: &Context) -> Result<Vec<(String, State)>> {
     let places = workspace::places(&context.dir)?;
     if !places.may_have_journal() {
         return Err(failure(exit::NOT_FOUND, "list models: there is no journal yet: `tidegate up` begins one"));
@@ -41,6 +43,9 @@ fn states(context: &Context) -> Result<Vec<(String, State)>> {
 
 /// Carries it out.
 pub fn model(context: &Context, command: &ModelCommand) -> Result<u8> {
+    if let ModelCommand::Quantise(args) = command {
+        return quantise::quantise(context, args);
+    }
     let states = states(context)?;
     match command {
         ModelCommand::List => {
@@ -86,6 +91,8 @@ pub fn model(context: &Context, command: &ModelCommand) -> Result<u8> {
                 }
             }
         }
+        // Answered above.
+        ModelCommand::Quantise(_) => {}
     }
     Ok(exit::OK)
 }

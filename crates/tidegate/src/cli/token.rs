@@ -36,7 +36,7 @@ pub struct CreateArgs {
     #[arg(long)]
     label: String,
     /// What it allows: `console` is the API, pages and releases, as for somebody who signed in; `judge` lets Argo Rollouts,
-    /// Flagger, Kayenta and Spinnaker ask for verdicts
+    /// Flagger, Kayenta and Spinnaker ask for verdicts; `gateway` lets `tidegate gateway follow` take routes and versions
     #[arg(long, value_enum, default_value = "console")]
     scope: Scope,
     /// Whose it is, of `people` in tidegate.yaml: what is done with it is done in their name
@@ -54,6 +54,8 @@ enum Scope {
     Console,
     /// Verdicts for other release tools
     Judge,
+    /// Routes and versions for gateways that follow
+    Gateway,
 }
 
 /// Carries it out.
@@ -98,6 +100,7 @@ impl Scope {
         match self {
             Scope::Console => "console",
             Scope::Judge => "judge",
+            Scope::Gateway => "gateway",
         }
     }
 }
@@ -118,6 +121,7 @@ fn create(context: &Context, tokens: &Tokens, args: &CreateArgs) -> Result<()> {
     show::line(&text)?;
     show::note(match args.scope {
         Scope::Console => "keep it now: it is not shown again; send it as `authorization: Bearer TOKEN`",
+        Scope::Gateway => "keep it now: it is not shown again; put it in a file for `tidegate gateway follow --token-file`",
         Scope::Judge => "keep it now: it is not shown again; it stands in the path, as `http://HOST:PORT/hooks/TOKEN/argo/JUDGE/SUBJECT`",
     });
     Ok(())

@@ -55,7 +55,8 @@ pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
         let running = start::start(opened, bus.clone(), options, started).await?;
         if !json {
             bus.done(format!("{} {}", style::strong("console"), running.login));
-            bus.done(format!("{} http://{}", style::strong("gateway"), running.plane.gateway().address()));
+            let scheme = if running.opened.config.gateway_tls.is_some() { "https" } else { "http" };
+            bus.done(format!("{} {scheme}://{}", style::strong("gateway"), running.plane.gateway().address()));
         }
         let ending = tokio::select! {
             ending = round(&running) => ending,
@@ -72,7 +73,7 @@ pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
 }
 
 /// Ctrl-C, or the signal by which service managers end a process.
-async fn asked_to_end() {
+pub(super) async fn asked_to_end() {
     match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! {
             _ = tokio::signal::ctrl_c() => {}

@@ -1,6 +1,7 @@
 //! The console's door: a token signs in once and becomes a session; every route but the public ones asks for it.
 
 use super::api::{PUBLIC, SIGNED, html};
+use super::follow::FOLLOW;
 use crate::clock;
 use crate::exit;
 use axum::Extension;
@@ -176,6 +177,13 @@ pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>,
             return refused("the token in the path is not known: `tidegate token create --scope judge`");
         }
         request.extensions_mut().insert(Principal(Person::holding("judge", &[Role::Viewer])));
+        return next.run(request).await;
+    }
+    if path.starts_with(FOLLOW) {
+        // Programs alone come here: no cookie is looked at.
+        if bearer(&request).and_then(|token| sessions.allows(token, &["gateway"])).is_none() {
+            return refused("a token of the scope `gateway` is needed: `tidegate token create --scope gateway`");
+        }
         return next.run(request).await;
     }
     if SIGNED.contains(&path.as_str()) && request.method() == Method::POST {

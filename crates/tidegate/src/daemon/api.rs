@@ -4,6 +4,7 @@
 //! credential. The socket lies in a folder that only its owner can enter.
 
 use super::events::Bus;
+use super::follow::board;
 use super::hooks::{self, Hooks};
 use super::plane::Plane;
 use super::ticks::Ticks;
@@ -68,6 +69,7 @@ pub struct Api {
     pub paths: gating::Looked,
     pub breakers: breaker::Seen,
     pub board: notifier::Board,
+    pub followers: board::Board,
 }
 
 /// A failure as an answer: JSON with the words and the exit code of a command that meets it.
@@ -139,6 +141,9 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/ab", get(ab::all)),
         ("/api/v1/ab/{name}", get(ab::one)),
         ("/api/v1/ab/{name}/{word}", post(ab::command)),
+        ("/api/v1/gateways", get(board::all)),
+        ("/follow/{name}/routes", get(board::routes)),
+        ("/follow/{name}/files/{digest}", get(board::file)),
         ("/api/v1/notify", get(notifier::all)),
         ("/api/v1/notify/{name}/test", post(notifier::test)),
         ("/api/v1/glass/{service}", post(people::break_glass)),
@@ -189,6 +194,7 @@ pub async fn start(parts: Parts) -> Result<(SocketAddr, String, Api)> {
         paths,
         breakers,
         board,
+        followers: board::Board::default(),
     };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
         let advice = "end the other program, or name another address as `console: { listen: ... }` in tidegate.yaml";

@@ -3,6 +3,7 @@
 //! Everything wanted names an end state and a generation, so doing it twice is harmless. A rollout's roles become
 //! targets of the gateway; what no route and no rollout needs any more is unloaded.
 
+use super::conduct;
 use super::control::Control;
 use super::drivers::{Asked, Driven, Drivers};
 use super::events::{Bus, Happening};
@@ -15,6 +16,7 @@ use anyhow::{Context as _, Result, anyhow};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tidegate_core::id::At;
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::{ModelVersion, Models};
 use tidegate_core::rollout::{Command, Effect, Role, Rollout, State, Traffic};
@@ -23,6 +25,7 @@ use tidegate_engine::rollouts::{DriverError, Input, Output, RolloutId};
 use tidegate_serve::{Gateway, TargetSpec, TargetState, WorkerPool};
 use tidegate_store::FsBlobs;
 use tidegate_wire::config::Workspace;
+use tokio::sync::watch;
 
 mod lost;
 mod restore;
@@ -54,6 +57,10 @@ struct Inner {
     bus: Bus,
     /// The standing table, and of each service the rollout and generation that it stands by.
     table: Mutex<(RouteTable, Fences)>,
+    /// Generation of the routes and since when they stand; none before what stood at the last end stands again.
+    standing: watch::Sender<Option<(u64, At)>>,
+    /// Which run this is.
+    epoch: u64,
     /// Of each service the A/B test whose clients are drawn.
     lots: Mutex<BTreeMap<String, Lot>>,
     /// Effects that a task works on now.
@@ -97,6 +104,8 @@ impl Plane {
             upstreams,
             bus,
             table,
+            standing: watch::Sender::new(None),
+            epoch: u64::try_from(clock::now().0).unwrap_or(0),
             lots: Mutex::default(),
             under_way: Mutex::default(),
             paged: Mutex::default(),
@@ -352,7 +361,8 @@ impl Plane {
     async fn ready(&self, target: &TargetId, dir: PathBuf) -> Result<bool> {
         let upstream = versions::upstream(&dir)?.and_then(|name| self.0.upstreams.get(&name).cloned());
         let model = endpoint_model(&self.0.config, &target.service);
-        self.0.pool.ensure(TargetSpec { target: target.clone(), model, dir, upstream })?;
+        let conduct = conduct::of(&self.0.config, &target.service);
+        self.0.pool.ensure(TargetSpec { target: target.clone(), model, dir, upstream, conduct })?;
         match self.0.pool.settled(target).await {
             Some(TargetState::Ready) => Ok(true),
             Some(TargetState::Failed { why }) => {
@@ -395,6 +405,7 @@ impl Plane {
             self.0.gateway.apply(next.clone())?;
         }
         *table = next;
+        self.stands(table.generation);
         *fence = (open.spec.number, generation);
         Ok(())
     }
@@ -416,6 +427,7 @@ impl Plane {
             next.routes.insert(service.to_owned(), route);
             self.0.gateway.apply(next.clone())?;
             *table = next;
+            self.stands(table.generation);
         }
         let mut lots = lock(&self.0.lots);
         match lot {
@@ -423,6 +435,30 @@ impl Plane {
             None => lots.remove(service),
         };
         Ok(())
+    }
+
+    /// Tells followers that other routes stand; not before all of them stand again that did at the last end.
+    fn stands(&self, generation: u64) {
+        self.0.standing.send_modify(|now| {
+            if now.is_some() {
+                *now = Some((generation, clock::now()));
+            }
+        });
+    }
+
+    /// Tells followers from now on.
+    fn restored(&self) {
+        self.0.standing.send_replace(Some((lock(&self.0.table).0.generation, clock::now())));
+    }
+
+    /// Generation of the routes and since when they stand.
+    pub fn standing(&self) -> watch::Receiver<Option<(u64, At)>> {
+        self.0.standing.subscribe()
+    }
+
+    /// Which run of the control plane this is: generations of another one say nothing here.
+    pub fn epoch(&self) -> u64 {
+        self.0.epoch
     }
 
     /// The test whose clients are drawn.

@@ -12,7 +12,7 @@ use super::standby::{self, Seat};
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{ab, api, deployments, duty, notifier, passage, telemetry, train, upstreams};
+use super::{ab, api, conduct, deployments, duty, notifier, passage, telemetry, train, upstreams};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -31,10 +31,11 @@ use tidegate_serve::{Gateway, GatewaySettings, Outputs, PoolEvent, PoolSettings,
 use tidegate_store::disk::Guard;
 use tidegate_store::tlog::LogSigner;
 use tidegate_store::{FsBlobs, Keys, Lake, disk};
+use tidegate_wire::config::Workspace;
 use tokio::sync::mpsc;
 
 /// Seed of the splits: any constant; sequences differ by service and generation.
-const SPLIT_SEED: u64 = 0x7469_6465_6761_7465;
+pub const SPLIT_SEED: u64 = 0x7469_6465_6761_7465;
 
 /// A running workspace.
 pub struct Running {
@@ -136,7 +137,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let gateway_token = gateway_token(&places.keys())?;
     let (pool, pool_events) = workers(library)?;
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
-    let settings = settings(any(opened.config.gateway), &opened.config.server_name, &gateway_token, &places.keys())?;
+    let settings = settings(any(opened.config.gateway), &opened.config, &gateway_token, &places)?;
     let (gateway, outputs_of_gateway) = listen(settings, pool.clone()).await?;
     let gateway = Arc::new(gateway);
     let plane = Plane::new(Parts {
@@ -208,7 +209,7 @@ fn tell(places: &Places, gateway: &Gateway, console: SocketAddr, seat: Option<&S
     seat.map_or(Ok(()), |seat| seat.tell(places, &console.to_string()))
 }
 
-fn workers(library: PathBuf) -> Result<(WorkerPool, mpsc::Receiver<PoolEvent>)> {
+pub fn workers(library: PathBuf) -> Result<(WorkerPool, mpsc::Receiver<PoolEvent>)> {
     let program = std::env::current_exe().context("find this program, which workers run too")?;
     Ok(WorkerPool::new(PoolSettings::new(program, vec![OsString::from("worker")], library)))
 }
@@ -234,13 +235,19 @@ async fn environment_and_library(opened: Opened, bus: Bus) -> Result<(Option<Env
 }
 
 /// The token that the gateway asks for, made once, for the owner alone.
-fn gateway_token(keys: &Path) -> Result<String> {
+pub fn gateway_token(keys: &Path) -> Result<String> {
     made_once(&keys.join("gateway.token"), "tdg_gateway_", 24)
 }
 
-fn settings(listen: SocketAddr, name: &str, token: &str, keys: &Path) -> Result<GatewaySettings> {
+fn settings(listen: SocketAddr, config: &Workspace, token: &str, places: &Places) -> Result<GatewaySettings> {
     let settings = GatewaySettings::new(listen, vec![token.to_owned()], SPLIT_SEED);
-    Ok(GatewaySettings { client_secret: client_secret(&keys.join("clients.key"))?, server_name: name.to_owned(), ..settings })
+    Ok(GatewaySettings {
+        client_secret: client_secret(&places.keys().join("clients.key"))?,
+        tls: conduct::tls(config, &places.root),
+        server_name: config.server_name.clone(),
+        tokens: settings.tokens.with(conduct::keys(config)?),
+        ..settings
+    })
 }
 
 /// What pseudonyms of clients in A/B tests are made with: another one, and every client is a new one.

@@ -11,6 +11,7 @@ use super::duty::duty;
 use super::environments::{self, named_services};
 use super::guardrail;
 use super::origin::Origins;
+use super::serving::{gateway_key, gateway_tls, serving};
 use super::stores::stores;
 use super::trains;
 use super::types::{
@@ -130,6 +131,8 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         upstreams: file.at("upstreams").named(|_, v| upstream(v)),
         gateway: listen(file.at("gateway")),
         server_name: file.at("gateway").owned("server_name"),
+        gateway_tls: file.at("gateway").at("tls").there().map(gateway_tls),
+        gateway_keys: file.at("gateway").at("keys").named(|_, v| gateway_key(v)),
         console: listen(file.at("console")),
         origins: Origins::of(root),
     }
@@ -226,6 +229,7 @@ pub(super) fn service(name: &str, view: View<'_>) -> Service {
             share_bp: v.at("share").bp().unwrap_or_default(),
         }),
         cache_ms: view.at("cache").ms(),
+        serving: serving(view.at("serving")),
         affinity: view.at("affinity").there().and_then(carrier),
         calls: view.at("calls").items().into_iter().filter_map(View::text).collect(),
         approvals: view.at("approvals").whole(),

@@ -5,6 +5,7 @@ use super::deployments::Deployment;
 use super::driver::{Driver, Telemetry};
 use super::duty::Duty;
 use super::origin::Origins;
+use super::serving::{GatewayKey, GatewayTls, Serving};
 use super::stores::Stores;
 use super::trains::{Interfaces, NamedTrain};
 use super::upstreams::Upstream;
@@ -73,6 +74,10 @@ pub struct Workspace {
     pub upstreams: IndexMap<String, Upstream>,
     /// Address of the gateway.
     pub gateway: SocketAddr,
+    /// Files of TLS towards its clients.
+    pub gateway_tls: Option<GatewayTls>,
+    /// Tokens of some clients, by name.
+    pub gateway_keys: IndexMap<String, GatewayKey>,
     /// What the gateway calls itself.
     pub server_name: String,
     /// Address of the console.
@@ -222,6 +227,8 @@ pub struct Service {
     pub affinity: Option<Carrier>,
     /// How long an answer may be given again, in milliseconds.
     pub cache_ms: Option<u64>,
+    /// How its requests are answered.
+    pub serving: Serving,
     /// Services that it calls.
     pub calls: Vec<String>,
     /// How many others must approve a release of it.

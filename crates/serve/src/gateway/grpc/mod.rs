@@ -5,6 +5,7 @@ mod codec;
 mod status;
 
 use crate::frame::{Body, Form};
+use crate::gateway::access::Key;
 use crate::gateway::handle::{Named, request_id};
 use crate::gateway::predict::{Asked, Place, Said, predict};
 use crate::gateway::reply::{Reply, X_REQUEST_ID};
@@ -83,17 +84,21 @@ pub fn is_grpc<B>(request: &Request<B>) -> bool {
 }
 
 /// Answers one call.
-pub async fn handle(shared: &Arc<Shared>, request: Request<Incoming>) -> Http<body::Body> {
+pub async fn handle(shared: &Arc<Shared>, mut request: Request<Incoming>) -> Http<body::Body> {
     let path = request.uri().path();
     let row = METHODS.iter().find(|row| row.path == path);
     // Whoever has no token learns nothing about what exists.
-    if !row.is_some_and(|row| row.public) && !shared.settings.tokens.admit(request.headers()) {
-        return Status::unauthenticated("a token is needed: send the metadata `authorization: Bearer <token>`").into_http();
+    let key = shared.settings.tokens.admit(request.headers()).map(Arc::clone);
+    if !row.is_some_and(|row| row.public) && key.is_none() {
+        return unauthenticated().into_http();
     }
     let Some(row) = row else {
         return Status::unimplemented(format!("{path} is not answered here")).into_http();
     };
     let ids = request_id(shared, request.headers());
+    if let Some(key) = key {
+        request.extensions_mut().insert(key);
+    }
     let mut grpc = Grpc::new(Raw)
         .max_decoding_message_size(shared.settings.body_bytes_max)
         .accept_compressed(CompressionEncoding::Gzip)
@@ -119,12 +124,16 @@ pub async fn handle(shared: &Arc<Shared>, request: Request<Incoming>) -> Http<bo
     answer
 }
 
+fn unauthenticated() -> Status {
+    Status::unauthenticated("a token is needed: send the metadata `authorization: Bearer <token>`")
+}
+
 async fn unary(shared: &Shared, method: Method, request_id: &Arc<str>, call: Called<Bytes>) -> Result<Response<Bytes>, Status> {
-    let (metadata, _, body) = call.into_parts();
+    let (metadata, mut extensions, body) = call.into_parts();
     let model = || read::<m::NamedModel>(&body).map(|of| Named { model: of.name, version: some(of.version) });
     match method {
         Method::ModelInfer => {
-            let (body, version) = infer(shared, request_id, metadata.into_headers(), body).await?;
+            let (body, version) = infer(shared, request_id, extensions.remove(), metadata.into_headers(), body).await?;
             let mut response = Response::new(body);
             if let Ok(version) = version.to_str().unwrap_or_default().parse() {
                 response.metadata_mut().insert("x-tidegate-version", version);
@@ -177,12 +186,13 @@ fn streamed(
     request_id: Arc<str>,
     call: Called<Streaming<Bytes>>,
 ) -> impl futures::Stream<Item = Result<Bytes, Status>> + Send + 'static {
-    let (metadata, _, requests) = call.into_parts();
+    let (metadata, mut extensions, requests) = call.into_parts();
+    let key: Option<Arc<Key>> = extensions.remove();
     let headers = metadata.into_headers();
     requests.then(move |request| {
-        let (shared, request_id, headers) = (Arc::clone(&shared), Arc::clone(&request_id), headers.clone());
+        let (shared, request_id, key, headers) = (Arc::clone(&shared), Arc::clone(&request_id), key.clone(), headers.clone());
         async move {
-            let answer = match infer(&shared, &request_id, headers, request?).await {
+            let answer = match infer(&shared, &request_id, key, headers, request?).await {
                 Ok((body, _)) => m::WrittenStreamResponse { error_message: String::new(), infer_response: Some(body) },
                 Err(status) => m::WrittenStreamResponse { error_message: status.message().to_owned(), infer_response: None },
             };
@@ -192,8 +202,16 @@ fn streamed(
 }
 
 /// A prediction: the answer's message, and the version that gave it.
-async fn infer(shared: &Shared, request_id: &Arc<str>, headers: HeaderMap, bytes: Bytes) -> Result<(Bytes, HeaderValue), Status> {
-    let _place = match Place::take(shared) {
+async fn infer(
+    shared: &Shared,
+    request_id: &Arc<str>,
+    key: Option<Arc<Key>>,
+    headers: HeaderMap,
+    bytes: Bytes,
+) -> Result<(Bytes, HeaderValue), Status> {
+    // Nobody comes here without a key: the method is not public.
+    let key = key.ok_or_else(unauthenticated)?;
+    let (_place, priority) = match Place::take(shared, &key, &headers) {
         Ok(place) => place,
         Err(shed) => return Err(of_said(shed)),
     };
@@ -202,7 +220,7 @@ async fn infer(shared: &Shared, request_id: &Arc<str>, headers: HeaderMap, bytes
     let longest = Duration::from_millis(shared.settings.timings.answer_ms_max);
     let deadline = status::timeout(&headers).map_or(longest, |asked| asked.min(longest));
     let body = Body { bytes, form: Form::Grpc };
-    let asked = Asked { model: &model_name, version: version.as_deref(), headers: &headers, request_id, body: &body, deadline };
+    let asked = Asked { model: &model_name, version: version.as_deref(), headers: &headers, request_id, body: &body, priority, deadline };
     match predict(shared, asked).await {
         Said::Answer { status: StatusCode::OK, body, version, .. } => Ok((body.bytes, version)),
         said => Err(of_said(said)),

@@ -26,7 +26,7 @@ fn code(status: StatusCode) -> Code {
 pub fn of_said(said: Said) -> Status {
     match said {
         Said::Answer { status, body, .. } => Status::new(code(status), words(&body.bytes)),
-        Said::Error { status, message } => Status::new(code(status), message),
+        Said::Error { status, message, .. } => Status::new(code(status), message),
     }
 }
 
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn errors_keep_their_words() {
-        let said = of_said(Said::Error { status: StatusCode::TOO_MANY_REQUESTS, message: "full".to_owned() });
+        let said = of_said(Said::Error { status: StatusCode::TOO_MANY_REQUESTS, message: "full".to_owned(), wait_ms: 0 });
         assert_eq!((said.code(), said.message()), (Code::ResourceExhausted, "full"));
         assert_eq!((words(br#"{"error":"no"}"#), words(b"no")), ("no".to_owned(), "no".to_owned()));
     }

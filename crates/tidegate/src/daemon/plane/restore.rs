@@ -30,6 +30,7 @@ impl Plane {
                 }
             }
         }
+        self.restored();
         Ok(())
     }
 

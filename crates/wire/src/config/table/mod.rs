@@ -14,6 +14,7 @@ mod notify;
 mod people;
 mod release;
 mod retrain;
+mod serving;
 mod sources;
 mod stores;
 mod trains;
@@ -190,6 +191,7 @@ static SERVICE: Table = Table {
             Need::Optional,
             "How long an answer may be given again to requests that ask the same of the same version. Without it each request is carried out. Never while versions are compared.",
         ),
+        key("serving", Shape::Table(&serving::SERVING), Need::Default("{}"), "How requests to it are answered."),
         key("affinity", Shape::Table(&AFFINITY), Need::Optional, "What keeps a client with one version."),
         key(
             "calls",
@@ -275,6 +277,13 @@ static GATEWAY: Table = Table {
             Shape::Text,
             Need::Default("tidegate"),
             "Name that `GET /v2` tells. Some clients' own examples ask for `triton`: nothing else changes with it.",
+        ),
+        key("tls", Shape::Table(&serving::GATEWAY_TLS), Need::Optional, "TLS towards clients."),
+        key(
+            "keys",
+            names("key", &Shape::Table(&serving::GATEWAY_KEY)),
+            Need::Optional,
+            "Tokens of some clients, by a name that metrics tell, with what they may ask for.",
         ),
     ],
 };

@@ -1,9 +1,13 @@
 //! The metrics page, in the text format of Prometheus.
 
+mod triton;
+
 use crate::cache::CacheCounts;
 use crate::counts::Totals;
 use crate::gateway::Shared;
+use crate::gateway::access::Key;
 use crate::remote::Server;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_core::judge::LatencyHistogram;
@@ -43,6 +47,9 @@ pub fn text(shared: &Shared) -> String {
     servers(&mut page, shared);
     cache(&mut page, shared);
     routes(&mut page, shared);
+    findings(&mut page, shared);
+    keys(&mut page, shared);
+    triton::metrics(&mut page, shared, &totals);
     let load = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
     let mirror = &shared.mirror.totals;
     page.single("tidegate_mirror_dropped_total", "counter", "Copies dropped because the mirror's queue was full.", load(&mirror.dropped));
@@ -182,6 +189,35 @@ fn cache(page: &mut Page, shared: &Shared) {
     each("tidegate_cache_misses_total", "Requests of services with a cache that were carried out.", |c| &c.misses);
     page.single("tidegate_cache_bytes", "gauge", "Bytes of answers that are kept, roughly.", shared.cache.bytes());
     page.single("tidegate_cache_entries", "gauge", "Answers that are kept, roughly.", shared.cache.entries());
+}
+
+/// What was found in texts of answers.
+fn findings(page: &mut Page, shared: &Shared) {
+    let name = "tidegate_output_findings_total";
+    page.head(name, "counter", "Times that personal data or secrets were found in texts of answers, copies included.");
+    for slot in shared.pool.all() {
+        for (kind, action) in &slot.spec.conduct.scan.0 {
+            let labels = format!("{},kind=\"{}\",action=\"{}\"", labels(&slot.spec.target), kind.as_str(), action.as_str());
+            let found = slot.found.get(*kind as usize).map_or(0, |count| count.load(Ordering::Relaxed));
+            page.line(name, &labels, found);
+        }
+    }
+}
+
+/// What each key asked for; keys without a name of their own are one.
+fn keys(page: &mut Page, shared: &Shared) {
+    let mut each = |name: &str, help: &str, of: fn(&Key) -> &AtomicU64| {
+        page.head(name, "counter", help);
+        let mut sums: BTreeMap<&str, u64> = BTreeMap::new();
+        for key in shared.settings.tokens.all() {
+            *sums.entry(key.name()).or_default() += of(key).load(Ordering::Relaxed);
+        }
+        for (key, sum) in sums {
+            page.line(name, &format!("key=\"{}\"", escaped(key)), sum);
+        }
+    };
+    each("tidegate_key_requests_total", "Predictions that a key asked for.", |k| &k.asked);
+    each("tidegate_key_refused_total", "Those of them that were more than it may ask for.", |k| &k.refused);
 }
 
 fn routes(page: &mut Page, shared: &Shared) {

@@ -64,6 +64,31 @@ macro_rules! each_type {
     };
 }
 
+mod rows;
+
+/// Values of each type as [`TensorData`], and values of one put behind those of another.
+macro_rules! of_values {
+    ($($kind:ident: $value:ty),*) => {
+        $(impl From<Vec<$value>> for TensorData {
+            fn from(values: Vec<$value>) -> TensorData {
+                TensorData::$kind(values)
+            }
+        })*
+
+        impl TensorData {
+            /// Puts values behind its own; of another type nothing.
+            fn append(&mut self, other: &TensorData) {
+                match (self, other) {
+                    $((TensorData::$kind(values), TensorData::$kind(more)) => values.extend_from_slice(more),)*
+                    _ => {}
+                }
+            }
+        }
+    };
+}
+
+of_values!(Bool: bool, Uint8: u8, Uint16: u16, Uint32: u32, Uint64: u64, Int8: i8, Int16: i16, Int32: i32, Int64: i64, Fp16: f16, Bf16: bf16, Fp32: f32, Fp64: f64, Bytes: String);
+
 impl TensorData {
     /// The datatype.
     #[must_use]

@@ -1,0 +1,43 @@
+//! How a version is served, as its service's configuration says: the same for each of its workers.
+
+use crate::limits;
+use serde::{Deserialize, Serialize};
+use tidegate_core::scan::Rules;
+
+/// How a version is served.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Conduct {
+    /// What is looked for in texts that it answers with.
+    pub scan: Rules,
+    /// How requests are put together; none: each is carried out alone.
+    pub batch: Option<Batching>,
+    /// Longest that a request may wait for its turn, in milliseconds: one that would wait longer is refused at once.
+    pub queue_ms_max: u64,
+    /// How often a golden request is asked again while it serves, in milliseconds; 0 for never.
+    pub golden_every_ms: u64,
+    /// Whether the stable version answers in the gateway's own process.
+    pub in_process: bool,
+}
+
+/// How requests are put together into one call of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Batching {
+    /// Requests in one call, at most.
+    pub requests_max: usize,
+    /// How long the first of them may wait for others, in microseconds; 0: only those that wait already are put together.
+    pub wait_us: u64,
+}
+
+impl Default for Conduct {
+    fn default() -> Conduct {
+        Conduct {
+            scan: Rules::default(),
+            batch: None,
+            queue_ms_max: limits::QUEUE_MS_MAX,
+            golden_every_ms: limits::GOLDEN_MS,
+            in_process: false,
+        }
+    }
+}

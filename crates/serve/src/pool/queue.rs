@@ -1,0 +1,201 @@
+//! Requests that wait for their turn with one worker: interactive ones before those of batch priority, which keep a share.
+//!
+//! Pure: what waits and what was measured in, who is next and how long a newcomer would wait out.
+
+use crate::frame::{Answer, Body};
+use crate::limits::{BATCH_TURN, WORKER_AHEAD_MIN, WORKER_AHEAD_US, WORKER_QUEUE_MAX};
+use std::collections::VecDeque;
+use tokio::sync::oneshot;
+
+/// How soon a request is wanted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Priority {
+    /// Somebody waits for it.
+    #[default]
+    Interactive,
+    /// It may wait while others do.
+    Batch,
+}
+
+impl Priority {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Priority::Interactive => "interactive",
+            Priority::Batch => "batch",
+        }
+    }
+
+    /// By its name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Priority> {
+        [Priority::Interactive, Priority::Batch].into_iter().find(|priority| priority.as_str() == name)
+    }
+}
+
+/// A request that waits.
+#[derive(Debug)]
+pub struct Waiting {
+    pub number: u64,
+    pub body: Body,
+    pub sender: oneshot::Sender<Answer>,
+}
+
+/// The queue of one worker.
+#[derive(Debug, Default)]
+pub struct Queue {
+    interactive: VecDeque<Waiting>,
+    batch: VecDeque<Waiting>,
+    /// Turns taken while both kinds waited.
+    turns: u64,
+    /// Microseconds from one answer to the next while some are owed, smoothed.
+    mean_us: f64,
+}
+
+/// Weight of a new measurement in the mean: one request that takes long says little of the next, one that is quick shows what is possible.
+const SMOOTHING_UP: f64 = 1.0 / 16.0;
+const SMOOTHING_DOWN: f64 = 1.0 / 4.0;
+/// Longest time that is measured, in microseconds.
+const MEASURED_US_MAX: f64 = 60e6;
+
+impl Queue {
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.interactive.len() + self.batch.len()
+    }
+
+    /// Requests that may be handed to the worker ahead of its answers: as many as keep it busy while the next one is on its way, and no
+    /// more, for what it has been handed nobody can overtake. Before the first answer nothing is known, and it is handed the fewest.
+    pub fn ahead(&self) -> usize {
+        let work_us = if self.mean_us > 0.0 { self.mean_us } else { f64::INFINITY };
+        // A float beyond the range of the integer becomes its end.
+        ((WORKER_AHEAD_US as f64 / work_us) as usize).clamp(WORKER_AHEAD_MIN, WORKER_QUEUE_MAX)
+    }
+
+    /// Takes note of the time from one answer to the next.
+    pub fn answered(&mut self, after_us: f64) {
+        let weight = match self.mean_us {
+            0.0 => 1.0,
+            mean_us if after_us < mean_us => SMOOTHING_DOWN,
+            _ => SMOOTHING_UP,
+        };
+        self.mean_us += (after_us.min(MEASURED_US_MAX) - self.mean_us) * weight;
+    }
+
+    /// How long a newcomer would wait, in microseconds, while the worker owes so many answers.
+    pub fn wait_us(&self, priority: Priority, owed: u64) -> f64 {
+        let before = match priority {
+            Priority::Interactive => self.interactive.len() + self.batch.len().min(self.interactive.len() / (BATCH_TURN as usize - 1)),
+            Priority::Batch => self.len(),
+        };
+        self.mean_us * (before as f64 + owed as f64)
+    }
+
+    /// Whether there is room for one more; those of batch priority leave a quarter to others.
+    pub fn has_room(&self, priority: Priority, handed: usize) -> bool {
+        match priority {
+            Priority::Interactive => self.len() + handed < WORKER_QUEUE_MAX,
+            Priority::Batch => self.batch.len() < WORKER_QUEUE_MAX / 4 * 3 && self.len() + handed < WORKER_QUEUE_MAX,
+        }
+    }
+
+    /// Lets a request wait.
+    pub fn push(&mut self, priority: Priority, waiting: Waiting) {
+        match priority {
+            Priority::Interactive => self.interactive.push_back(waiting),
+            Priority::Batch => self.batch.push_back(waiting),
+        }
+    }
+
+    /// Who is next.
+    pub fn pop(&mut self) -> Option<Waiting> {
+        if !self.interactive.is_empty() && !self.batch.is_empty() {
+            self.turns += 1;
+            if self.turns.is_multiple_of(BATCH_TURN) {
+                return self.batch.pop_front();
+            }
+        }
+        self.interactive.pop_front().or_else(|| self.batch.pop_front())
+    }
+
+    /// Forgets a request whose asker has given up.
+    pub fn forget(&mut self, number: u64) {
+        self.interactive.retain(|waiting| waiting.number != number);
+        self.batch.retain(|waiting| waiting.number != number);
+    }
+
+    /// Forgets all: their askers learn that no answer comes.
+    pub fn clear(&mut self) {
+        self.interactive.clear();
+        self.batch.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(order: &[Priority]) -> Queue {
+        let mut queue = Queue::default();
+        for (number, priority) in order.iter().enumerate() {
+            let (sender, _) = oneshot::channel();
+            queue.push(*priority, Waiting { number: number as u64, body: Body::default(), sender });
+        }
+        queue
+    }
+
+    fn order(queue: &mut Queue) -> Vec<u64> {
+        std::iter::from_fn(|| queue.pop()).map(|waiting| waiting.number).collect()
+    }
+
+    #[test]
+    fn interactive_requests_are_first_and_batch_ones_keep_their_share() {
+        use Priority::{Batch, Interactive};
+        assert_eq!(order(&mut queue(&[Batch, Interactive, Batch, Interactive])), [1, 3, 0, 2]);
+        let many: Vec<Priority> = [[Batch; 40], [Interactive; 40]].concat();
+        let order = order(&mut queue(&many));
+        let batch_in_first = |n: usize| order.iter().take(n).filter(|number| **number < 40).count();
+        assert_eq!((batch_in_first(10), batch_in_first(20), batch_in_first(40)), (1, 2, 4));
+        assert_eq!(order.len(), 80);
+    }
+
+    #[test]
+    fn what_is_handed_ahead_is_about_as_much_work_as_can_be_overtaken_late() {
+        let mut queue = Queue::default();
+        assert_eq!(queue.ahead(), WORKER_AHEAD_MIN);
+        queue.answered(10_000.0);
+        assert_eq!((queue.ahead(), queue.wait_us(Priority::Interactive, 3)), (WORKER_AHEAD_MIN, 30_000.0));
+        for _ in 0..200 {
+            queue.answered(50.0);
+        }
+        assert_eq!(queue.ahead(), 39);
+        // One that takes long is no rule, and is forgotten soon.
+        queue.answered(f64::INFINITY);
+        assert_eq!(queue.ahead(), WORKER_AHEAD_MIN);
+        for _ in 0..60 {
+            queue.answered(50.0);
+        }
+        assert!(queue.ahead() > 30, "{}", queue.ahead());
+    }
+
+    #[test]
+    fn a_newcomer_waits_for_those_who_come_first_only() {
+        use Priority::{Batch, Interactive};
+        let mut queue = queue(&[[Batch; 100].as_slice(), &[Interactive; 2]].concat());
+        queue.answered(1_000.0);
+        assert_eq!(queue.wait_us(Interactive, 2), 4_000.0);
+        assert_eq!(queue.wait_us(Batch, 2), 104_000.0);
+        assert!(queue.has_room(Batch, 2) && queue.has_room(Interactive, 2) && !queue.has_room(Interactive, 154));
+    }
+
+    #[test]
+    fn whoever_gives_up_is_not_asked_for() {
+        use Priority::{Batch, Interactive};
+        let mut queue = queue(&[Batch, Interactive, Interactive]);
+        queue.forget(1);
+        queue.forget(0);
+        queue.forget(9);
+        assert_eq!(order(&mut queue), [2]);
+    }
+}

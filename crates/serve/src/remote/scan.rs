@@ -1,0 +1,88 @@
+//! Looks through the texts of an upstream's answer. Its bytes are passed on as they came unless something in them is to be masked.
+
+use crate::frame::{Answer, Body, Outcome};
+use tidegate_core::scan::{Action, Findings};
+use tidegate_runtime::TensorData;
+use tidegate_runtime::oip::{self, Answering, Wanted, read_infer_response};
+
+pub use tidegate_core::scan::Rules;
+
+/// The answer as it may be given out.
+pub fn scanned(answer: Answer, rules: &Rules, answering: &Answering) -> Answer {
+    if rules.is_empty() || answer.outcome != Outcome::Answered {
+        return answer;
+    }
+    let (_, mut response) = match read_infer_response(answer.body.over_http()) {
+        Ok(read) => read,
+        // What cannot be looked through is given out only where nothing would be kept back.
+        Err(_) if rules.0.values().all(|action| *action == Action::Flag) => return answer,
+        Err(why) => {
+            let why = format!(
+                "the upstream's answer is not given out: it cannot be looked through, which `scan` of this service asks for: {why}"
+            );
+            return Answer { body: Answer::error(Outcome::Failed, &why).body, outcome: Outcome::Failed, ..answer };
+        }
+    };
+    let (mut found, mut changed) = (Findings::default(), false);
+    for output in &mut response.outputs {
+        let TensorData::Bytes(texts) = &mut output.data else { continue };
+        for text in texts {
+            if let Some(masked) = rules.scan(text, &mut found) {
+                (*text, changed) = (masked, true);
+            }
+        }
+    }
+    if let Some(kind) = found.blocked(rules) {
+        let refused = blocked(kind);
+        return Answer { found, body: refused.body, outcome: refused.outcome, ..answer };
+    }
+    if !changed {
+        return Answer { found, ..answer };
+    }
+    let wanted = Wanted::binary(answer.body.form.json_bytes().is_some());
+    match oip::answer(answering, &response, &wanted) {
+        Ok(written) => Answer { found, body: Body::from(written), ..answer },
+        Err(why) => Answer { found, body: Answer::error(Outcome::Failed, &why.message).body, outcome: Outcome::Failed, ..answer },
+    }
+}
+
+/// What is said of an answer that is kept back.
+pub fn blocked(kind: tidegate_core::scan::Kind) -> Answer {
+    let kind = kind.as_str();
+    Answer::error(Outcome::Refused, &format!("the answer is not given out: it holds {kind}, which `scan` of this service blocks"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+    use tidegate_core::scan::Kind;
+
+    fn scan(body: &str, action: Action) -> (String, Answer) {
+        let rules = Rules(BTreeMap::from([(Kind::Card, action)]));
+        let answer = Answer { body: Body::json(body.to_owned()), ..Answer::empty() };
+        let answer = scanned(answer, &rules, &Answering { model_name: "m".to_owned(), model_version: Some("1".to_owned()) });
+        (String::from_utf8(answer.body.bytes.to_vec()).unwrap(), answer)
+    }
+
+    #[test]
+    fn a_card_number_in_an_upstreams_text_is_kept_back() {
+        let body = r#"{"model_name":"m","model_version":"1","id":"7","outputs":[{"name":"t","datatype":"BYTES","shape":[1],"data":["4111111111111111"]}]}"#;
+        let (text, answer) = scan(body, Action::Mask);
+        assert!(text.contains(r#""************1111""#) && text.contains(r#""id":"7""#), "{text}");
+        assert_eq!(answer.found.0, BTreeMap::from([(Kind::Card, 1)]));
+        let (text, answer) = scan(body, Action::Block);
+        assert!(!text.contains("4111") && answer.outcome == Outcome::Refused, "{text}");
+        assert_eq!(scan(body, Action::Flag).0, body);
+        // Numbers that are no texts are no card numbers.
+        let numbers = r#"{"model_name":"m","outputs":[{"name":"t","datatype":"INT64","shape":[1],"data":[4111111111111111]}]}"#;
+        assert_eq!(scan(numbers, Action::Mask).0, numbers);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_through_is_given_out_only_where_nothing_is_kept_back() {
+        assert_eq!(scan("no json 4111111111111111", Action::Flag).0, "no json 4111111111111111");
+        let (text, answer) = scan("no json 4111111111111111", Action::Mask);
+        assert!(!text.contains("4111111111111111") && answer.outcome == Outcome::Failed, "{text}");
+    }
+}

@@ -1,0 +1,52 @@
+//! How the gateway answers, from the configuration: for each service, and for each key.
+
+use crate::exit::{self, failure};
+use anyhow::Result;
+use std::path::{Path, PathBuf};
+use tidegate_serve::{Allowance, Batching, Conduct, Key, Priority, TlsFiles};
+use tidegate_wire::config::{GatewayKey, GatewayTls, Workspace};
+
+/// How a service's versions answer.
+pub fn of(config: &Workspace, service: &str) -> Conduct {
+    let Some(serving) = config.services.get(service).map(|s| &s.serving) else { return Conduct::default() };
+    Conduct {
+        scan: serving.scan.clone(),
+        batch: serving
+            .batch
+            .map(|batch| Batching { requests_max: usize::try_from(batch.requests).unwrap_or(usize::MAX), wait_us: batch.wait_us.into() }),
+        queue_ms_max: serving.queue_ms,
+        golden_every_ms: serving.golden_ms,
+        in_process: serving.in_process,
+    }
+}
+
+/// Files of TLS towards clients.
+pub fn tls(config: &Workspace, root: &Path) -> Option<TlsFiles> {
+    let GatewayTls { certificate, key, clients } = config.gateway_tls.as_ref()?;
+    let at = |path: &PathBuf| root.join(path);
+    Some(TlsFiles { certificate: at(certificate), key: at(key), clients: clients.as_ref().map(at) })
+}
+
+/// Keys of some clients, their tokens from the environment.
+///
+/// # Errors
+/// When a token's variable is not set, or two keys have one token: whose requests they are could not be told.
+pub fn keys(config: &Workspace) -> Result<Vec<Key>> {
+    let mut seen: Vec<(&str, String)> = Vec::new();
+    let mut keys = Vec::with_capacity(config.gateway_keys.len());
+    for (name, key) in &config.gateway_keys {
+        let GatewayKey { token, rate, burst, daily, batch } = key;
+        let Some(secret) = std::env::var(token).ok().filter(|secret| !secret.is_empty()) else {
+            return Err(failure(exit::USAGE, format!("key {name} of the gateway: the variable {token} with its token is not set")));
+        };
+        if let Some((other, _)) = seen.iter().find(|(_, known)| *known == secret) {
+            return Err(failure(exit::USAGE, format!("keys {other} and {name} of the gateway have the same token: give each its own")));
+        }
+        let allowance =
+            Allowance { per_second: rate.map(f64::from), burst: burst.or(*rate).unwrap_or_default(), per_day: daily.map(u64::from) };
+        let priority = if *batch { Priority::Batch } else { Priority::Interactive };
+        keys.push(Key::new(name, &secret, priority, allowance));
+        seen.push((name, secret));
+    }
+    Ok(keys)
+}

@@ -1,0 +1,86 @@
+//! How requests are answered and who may ask for how much, as values.
+
+use super::read::View;
+use std::path::PathBuf;
+use tidegate_core::scan::{Action, Kind, Rules};
+
+/// How a service's requests are answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Serving {
+    /// What is looked for in texts of answers.
+    pub scan: Rules,
+    /// How requests are put together.
+    pub batch: Option<Batch>,
+    /// Longest that a request waits for its turn, in milliseconds.
+    pub queue_ms: u64,
+    /// How often a golden request is asked, in milliseconds.
+    pub golden_ms: u64,
+    /// Whether the stable version answers in the gateway's process.
+    pub in_process: bool,
+}
+
+/// How requests are put together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// Requests in one call, at most.
+    pub requests: u32,
+    /// How long the first waits for others, in microseconds.
+    pub wait_us: u32,
+}
+
+/// Files of TLS towards clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayTls {
+    /// The gateway's certificate.
+    pub certificate: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
+    /// Certificates of authorities that vouch for clients.
+    pub clients: Option<PathBuf>,
+}
+
+/// A token of some clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GatewayKey {
+    /// Name of the environment variable that holds it.
+    pub token: String,
+    /// Predictions a second in the long run.
+    pub rate: Option<u32>,
+    /// Predictions at once.
+    pub burst: Option<u32>,
+    /// Predictions a day.
+    pub daily: Option<u32>,
+    /// Whether its requests wait while others do.
+    pub batch: bool,
+}
+
+pub(super) fn serving(view: View<'_>) -> Serving {
+    let scan = view.at("scan");
+    let rule = |kind: Kind| Some((kind, Action::parse(&scan.at(kind.as_str()).text()?)?));
+    Serving {
+        scan: Rules(Kind::ALL.into_iter().filter_map(rule).collect()),
+        batch: view.at("batch").there().map(|v| Batch { requests: v.at("requests").whole(), wait_us: v.at("wait_us").whole() }),
+        queue_ms: view.at("queue").ms().unwrap_or_default(),
+        golden_ms: view.at("golden").ms().unwrap_or_default(),
+        in_process: view.at("in_process").word("true"),
+    }
+}
+
+pub(super) fn gateway_tls(view: View<'_>) -> GatewayTls {
+    GatewayTls {
+        certificate: view.owned("certificate").into(),
+        key: view.owned("key").into(),
+        clients: view.at("clients").text().map(PathBuf::from),
+    }
+}
+
+pub(super) fn gateway_key(view: View<'_>) -> GatewayKey {
+    let whole = |name: &str| view.at(name).there().map(|v| v.whole());
+    GatewayKey {
+        token: view.owned("token"),
+        rate: whole("rate"),
+        burst: whole("burst"),
+        daily: whole("daily"),
+        batch: view.at("priority").word("batch"),
+    }
+}

@@ -1,0 +1,116 @@
+//! Keys of `services.NAME.serving` and `gateway.keys`: how requests are answered, and who may ask for how much.
+
+use super::key;
+use crate::config::shape::{Need, Shape, Table};
+
+pub(super) static SERVING: Table = Table {
+    title: "services.NAME.serving",
+    doc: "How requests to it are answered.",
+    keys: &[
+        key(
+            "scan",
+            Shape::Table(&SCAN),
+            Need::Optional,
+            "What is looked for in texts of answers, and what is done with it: `flag` counts it and tells of it in a header, `mask` replaces it, `block` answers 422 instead.",
+        ),
+        key("batch", Shape::Table(&BATCH), Need::Optional, "Puts requests that wait together into one call of the model."),
+        key(
+            "queue",
+            Shape::Duration { min_ms: 1, max_ms: 60_000 },
+            Need::Default("2s"),
+            "Longest that a request waits for its turn. One that would wait longer is answered 429 at once.",
+        ),
+        key(
+            "golden",
+            Shape::Duration { min_ms: 100, max_ms: 3_600_000 },
+            Need::Default("5s"),
+            "How often each worker answers one of the model's golden requests while it serves. One that answers otherwise twice in a row is ended and started again.",
+        ),
+        key(
+            "in_process",
+            Shape::Word(&["true", "false"]),
+            Need::Default("false"),
+            "Whether the stable version answers in the gateway's own process: quicker for small models, and a crash of the model is one of the gateway.",
+        ),
+    ],
+};
+
+const ACTION: Shape = Shape::Word(&["flag", "mask", "block"]);
+
+static SCAN: Table = Table {
+    title: "services.NAME.serving.scan",
+    doc: "Each kind is looked for where it is named.",
+    keys: &[
+        key("card", ACTION, Need::Optional, "Payment card numbers, by issuer, length and check digit; the last four digits stay."),
+        key("iban", ACTION, Need::Optional, "International bank account numbers, by their check digits."),
+        key("us_ssn", ACTION, Need::Optional, "Social security numbers of the United States, written `123-45-6789`."),
+        key("email", ACTION, Need::Optional, "E-mail addresses."),
+        key(
+            "secret",
+            ACTION,
+            Need::Optional,
+            "Private keys, JSON web tokens, access keys of AWS, Google, GitHub, GitLab and Slack, bearer tokens.",
+        ),
+    ],
+};
+
+static BATCH: Table = Table {
+    title: "services.NAME.serving.batch",
+    doc: "Only requests to the same version are put together, and only where every input and output of the model has rows of any number.",
+    keys: &[
+        key("requests", Shape::Whole { min: 2, max: 256 }, Need::Default("32"), "Requests in one call, at most."),
+        key(
+            "wait_us",
+            Shape::Whole { min: 0, max: 1_000_000 },
+            Need::Default("0"),
+            "How long the first of them waits for others, in microseconds. With 0 those are put together that wait already.",
+        ),
+    ],
+};
+
+pub(super) static GATEWAY_TLS: Table = Table {
+    title: "gateway.tls",
+    doc: "TLS towards clients. Files are PEM and lie in the workspace or anywhere; ones that change are taken up within a second of the next connection.",
+    keys: &[
+        key("certificate", Shape::Text, Need::Required, "File with the gateway's certificate, and those between it and an authority."),
+        key("key", Shape::Text, Need::Required, "File with its private key."),
+        key(
+            "clients",
+            Shape::Text,
+            Need::Optional,
+            "File with the certificates of authorities that vouch for clients. With it, who shows no certificate of them is not let in; a token is needed all the same.",
+        ),
+    ],
+};
+
+pub(super) static GATEWAY_KEY: Table = Table {
+    title: "gateway.keys.NAME",
+    doc: "A bearer token of its own for some clients, with what they may ask for. The token in `.tidegate/keys/gateway.token` may ask for anything.",
+    keys: &[
+        key("token", Shape::Variable, Need::Required, "Name of the environment variable that holds the token."),
+        key(
+            "rate",
+            Shape::Whole { min: 1, max: 1_000_000 },
+            Need::Optional,
+            "Predictions a second in the long run; further ones are answered 429.",
+        ),
+        key(
+            "burst",
+            Shape::Whole { min: 1, max: 1_000_000 },
+            Need::Optional,
+            "Predictions at once before that counts; as many as a second's when not given.",
+        ),
+        key(
+            "daily",
+            Shape::Whole { min: 1, max: 4_000_000_000 },
+            Need::Optional,
+            "Predictions from one midnight UTC to the next, counted since the gateway started.",
+        ),
+        key(
+            "priority",
+            Shape::Word(&["interactive", "batch"]),
+            Need::Default("interactive"),
+            "`batch`: its requests wait while others do, but for a tenth of the turns. A request may say so itself in `x-tidegate-priority`.",
+        ),
+    ],
+};
