@@ -88,11 +88,11 @@ class Bench:
 # --- who is asked -----------------------------------------------------------------------------------------------------
 
 
-def tidegate(bench, name, versions, threads="1"):
-    """The gateway with a worker process for each version; (model, folder) each."""
+def tidegate(bench, name, versions, *more, threads="1"):
+    """The gateway with a worker process for each version, unless more is said; (model, folder) each."""
     port = free_port()
     command = [bench.wanted.examples / "gateway", bench.wanted.library, f"127.0.0.1:{port}", "--threads", threads]
-    return bench.start(name, [*command, *(f"{model}={folder}" for model, folder in versions)], port)
+    return bench.start(name, [*command, *more, *(f"{model}={folder}" for model, folder in versions)], port)
 
 
 def fastapi(bench, model):
@@ -152,6 +152,7 @@ def models(bench):
     row = lambda name, server, headers=(): Row(name, server, "/v2/models/m/infer", body, expected, list(headers))
     return [
         row("Tidegate", tidegate(bench, "Tidegate", [("m", folder)]), [TOKEN]),
+        row("Tidegate, in its process", tidegate(bench, "Tidegate-in-process", [("m", folder)], "--in-process"), [TOKEN]),
         row("FastAPI and ONNX Runtime", fastapi(bench, folder / "model.onnx")),
         row("MLServer and ONNX Runtime", mlserver(bench, folder / "model.onnx")),
     ]
@@ -194,7 +195,7 @@ def proxy(bench):
 def model(bench):
     rows = models(bench)
     bench.rounds(rows, MODEL_RATES)
-    yield from ("## A small model", "", "16 floats to 64 to 2, JSON, one row a request; Tidegate's CPU is of gateway and worker.", "")
+    yield from ("## A small model", "", "16 floats to 64 to 2, JSON, one row a request; Tidegate's CPU is of gateway and worker; with `in_process` they are one.", "")
     yield from of_rates(rows, MODEL_RATES)
     bench.all_rows += rows
 

@@ -1,6 +1,6 @@
 //! A gateway over given version directories, for clients and load from outside: `scripts/serve` starts it beside peers.
 //!
-//! `gateway LIBRARY ADDRESS [--name NAME] [--threads N] MODEL=DIR..` serves each model's first directory as version 1, further ones
+//! `gateway LIBRARY ADDRESS [--name NAME] [--threads N] [--in-process] MODEL=DIR..` serves each model's first directory as version 1, further ones
 //! of the same model as 2, 3, .. with equal shares, and says where and in which processes. The token is `token`. It ends when
 //! standard input does.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
@@ -8,13 +8,14 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use tidegate_core::route::{Role, Route, RouteTable, TargetId, WEIGHT_TOTAL_BP, WeightedTarget};
-use tidegate_serve::{Gateway, GatewaySettings, PoolSettings, TargetSpec, TargetState, WorkerPool, worker};
+use tidegate_serve::{Conduct, Gateway, GatewaySettings, PoolSettings, TargetSpec, TargetState, WorkerPool, worker};
 
 struct Wanted {
     library: String,
     address: String,
     name: String,
     threads: usize,
+    in_process: bool,
     /// Model and directory.
     versions: Vec<(String, String)>,
 }
@@ -33,10 +34,11 @@ fn main() {
 fn wanted(mut arguments: impl Iterator<Item = String>) -> Wanted {
     let mut next = || arguments.next();
     let (library, address) = (next().unwrap(), next().unwrap());
-    let mut wanted = Wanted { library, address, name: "tidegate".to_owned(), threads: 2, versions: Vec::new() };
+    let mut wanted = Wanted { library, address, name: "tidegate".to_owned(), threads: 2, in_process: false, versions: Vec::new() };
     while let Some(word) = next() {
         match word.as_str() {
             "--name" => wanted.name = next().unwrap(),
+            "--in-process" => wanted.in_process = true,
             "--threads" => wanted.threads = next().unwrap().parse().unwrap(),
             _ => match word.split_once('=') {
                 Some((model, dir)) => wanted.versions.push((model.to_owned(), dir.to_owned())),
@@ -54,7 +56,8 @@ async fn serve(wanted: Wanted) {
     for (model, dir) in &wanted.versions {
         let targets = models.entry(model.clone()).or_default();
         let target = TargetId::new(model, (targets.len() + 1).to_string(), Role::Stable);
-        pool.ensure(TargetSpec::new(target.clone(), model.clone(), dir)).unwrap();
+        let conduct = Conduct { in_process: wanted.in_process, ..Conduct::default() };
+        pool.ensure(TargetSpec { conduct, ..TargetSpec::new(target.clone(), model.clone(), dir) }).unwrap();
         targets.push(target);
     }
     let mut processes = Vec::new();

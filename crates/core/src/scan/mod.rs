@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(masked("IBAN GB82 WEST 1234 5698 7654 32."), "IBAN ***************************.");
         assert_eq!(masked("to DE89370400440532013000 today"), "to ********************** today");
         assert_eq!(masked("ssn 078-05-1120"), "ssn ***********");
-        assert_eq!(masked("write to ada.l+x@mail.example.org, please"), "write to ***********************, please");
+        assert_eq!(masked("write to ada.l+x@mail.example.org, please"), "write to ************************, please");
         assert_eq!(masked("key AKIAIOSFODNN7EXAMPLE"), format!("key {}", "*".repeat(20)));
         assert_eq!(masked(&format!("t=ghp_{}!", "a1B2".repeat(9))), format!("t={}!", "*".repeat(40)));
         let pem = "-----BEGIN RSA PRIVATE KEY-----\nMIIB\n-----END RSA PRIVATE KEY-----";
