@@ -22,6 +22,7 @@ pub struct Model {
     format: Format,
     signature: Signature,
     backend: Backend,
+    scales_batches: bool,
 }
 
 /// What runs it.
@@ -60,13 +61,21 @@ impl Model {
                 (Backend::Trees(trees), signature)
             }
         };
-        Ok(Model { path: path.to_owned(), format, signature, backend })
+        // An operator's name in the file: one that is only called so costs no more than batches.
+        let scales_batches = format == Format::Onnx && memchr::memmem::find(&bytes, crate::quantise::SCALES).is_some();
+        Ok(Model { path: path.to_owned(), format, signature, backend, scales_batches })
     }
 
     /// Inputs and outputs: names, datatypes, shapes with -1 for a dimension of any length.
     #[must_use]
     pub fn signature(&self) -> &Signature {
         &self.signature
+    }
+
+    /// Whether it scales numbers by all that is asked together, so that the rows of one request change the answer to another's.
+    #[must_use]
+    pub fn scales_batches(&self) -> bool {
+        self.scales_batches
     }
 
     /// The file.

@@ -62,7 +62,9 @@ impl Allowance {
     /// # Errors
     /// When it is beyond what the key may ask for; nothing is taken then.
     pub fn take(&self, used: &mut Used, steady_ms: u64, wall_ms: i64) -> Result<(), Beyond> {
+        // A wall clock that jumps ahead renews one quota and not the next ones with it.
         let day = wall_ms.div_euclid(DAY_MS);
+        let day = if used.day == 0 { day } else { day.min(used.day + 1) };
         // A wall clock that is set back counts on; a quota is not given twice.
         let today = if day > used.day { 0 } else { used.today };
         if self.per_day.is_some_and(|most| today >= most) {

@@ -6,7 +6,7 @@ use tidegate_core::scan::Rules;
 
 /// How a version is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default)]
 pub struct Conduct {
     /// What is looked for in texts that it answers with.
     pub scan: Rules,
@@ -18,11 +18,12 @@ pub struct Conduct {
     pub golden_every_ms: u64,
     /// Whether the stable version answers in the gateway's own process.
     pub in_process: bool,
+    /// Whether reasons are given to who asks for them.
+    pub explain: bool,
 }
 
 /// How requests are put together into one call of the model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Batching {
     /// Requests in one call, at most.
     pub requests_max: usize,
@@ -38,6 +39,7 @@ impl Default for Conduct {
             queue_ms_max: limits::QUEUE_MS_MAX,
             golden_every_ms: limits::GOLDEN_MS,
             in_process: false,
+            explain: true,
         }
     }
 }

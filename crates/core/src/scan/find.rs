@@ -1,6 +1,6 @@
 //! Finds what a text gives away: one walk over its bytes, each form tried where its first character may stand.
 
-use super::{Kind, Span};
+use super::{Action, Kind, Span};
 
 /// Digits of the shortest and longest card number.
 const CARD_DIGITS: std::ops::RangeInclusive<usize> = 12..=19;
@@ -30,12 +30,12 @@ const TOKENS: [(&str, usize); 16] = [
 ];
 
 /// Everything that is found, in the order of the text, none over another.
-pub fn spans(text: &str, wanted: impl Fn(Kind) -> bool) -> Vec<Span> {
+pub fn spans(text: &str, action: impl Fn(Kind) -> Option<Action>) -> Vec<Span> {
     let bytes = text.as_bytes();
     let mut found = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        match longest_at(bytes, at, &wanted) {
+        match strongest_at(bytes, at, &action) {
             Some(span) => {
                 at = span.to;
                 found.push(span);
@@ -46,8 +46,8 @@ pub fn spans(text: &str, wanted: impl Fn(Kind) -> bool) -> Vec<Span> {
     found
 }
 
-/// What begins here; of several the longest.
-fn longest_at(bytes: &[u8], at: usize, wanted: &impl Fn(Kind) -> bool) -> Option<Span> {
+/// What begins here; of several the one with which most is done, of those the longest.
+fn strongest_at(bytes: &[u8], at: usize, action: &impl Fn(Kind) -> Option<Action>) -> Option<Span> {
     let first = *bytes.get(at)?;
     // A finding is a word of its own.
     if !first.is_ascii_graphic() || at.checked_sub(1).and_then(|before| bytes.get(before)).is_some_and(u8::is_ascii_alphanumeric) {
@@ -60,11 +60,11 @@ fn longest_at(bytes: &[u8], at: usize, wanted: &impl Fn(Kind) -> bool) -> Option
         Kind::UsSsn if first.is_ascii_digit() => us_ssn(before, rest),
         Kind::Iban if first.is_ascii_uppercase() => iban(rest),
         Kind::Email if is_local(first) => email(before, rest),
-        Kind::Secret => secret(rest),
+        Kind::Secret => secret(before, rest),
         _ => None,
     };
-    let kinds = Kind::ALL.into_iter().filter(|kind| wanted(*kind));
-    let (kind, length) = kinds.filter_map(|kind| Some((kind, length(kind)?))).max_by_key(|(_, length)| *length)?;
+    let found = Kind::ALL.into_iter().filter_map(|kind| Some((action(kind)?, length(kind)?, kind)));
+    let (_, length, kind) = found.max_by_key(|(action, length, _)| (*action, *length))?;
     Some(Span { kind, from: at, to: at + length })
 }
 
@@ -85,7 +85,11 @@ fn card(rest: &[u8]) -> Option<usize> {
                 at += 1;
                 end = at;
                 if digits.len() > *CARD_DIGITS.end() {
-                    return None;
+                    // Others follow, as when it expires: the group that is too much is left off. A number without groups is none.
+                    let group = rest.get(..end)?.iter().rposition(|b| !b.is_ascii_digit())?;
+                    digits.truncate(digits.len().saturating_sub(end - group - 1));
+                    end = group;
+                    break;
                 }
             }
             b' ' | b'-' if rest.get(at + 1).is_some_and(u8::is_ascii_digit) => at += 1,
@@ -206,8 +210,8 @@ fn is_token(byte: &u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b'~' | b'+' | b'/' | b'=')
 }
 
-fn secret(rest: &[u8]) -> Option<usize> {
-    private_key(rest).or_else(|| web_token(rest)).or_else(|| {
+fn secret(before: &[u8], rest: &[u8]) -> Option<usize> {
+    private_key(rest).or_else(|| web_token(before, rest)).or_else(|| {
         let (start, least) = TOKENS.iter().find(|(start, _)| rest.starts_with(start.as_bytes()))?;
         let tail = rest.get(start.len()..)?;
         let length = tail.iter().take_while(|b| is_token(b)).count();
@@ -234,10 +238,14 @@ fn private_key(rest: &[u8]) -> Option<usize> {
 }
 
 /// A JSON web token (RFC 7519): two objects and a signature in base64url.
-fn web_token(rest: &[u8]) -> Option<usize> {
-    let part = |from: usize| {
-        rest.get(from..).map_or(0, |tail| tail.iter().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-')).count())
-    };
+fn web_token(before: &[u8], rest: &[u8]) -> Option<usize> {
+    const PART_BYTES_MAX: usize = 16 * 1024;
+    let is_part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-');
+    // The middle of one that was looked at from its start.
+    if before.last().is_some_and(is_part) {
+        return None;
+    }
+    let part = |from: usize| rest.get(from..).map_or(0, |tail| tail.iter().take(PART_BYTES_MAX).take_while(|b| is_part(b)).count());
     if !rest.starts_with(b"eyJ") {
         return None;
     }

@@ -126,11 +126,11 @@ impl Rules {
     }
 
     /// Looks through a text and counts what is there; the text with what is to be masked replaced, character by character, where that
-    /// changes it. Where two findings overlap the one that begins first counts, of those the longest.
+    /// changes it. Where two findings overlap the one that begins first counts; of those the one with which most is done, then the longest.
     pub fn scan(&self, text: &str, findings: &mut Findings) -> Option<String> {
         let head = text.get(..TEXT_BYTES_MAX).or_else(|| (0..4).find_map(|back| text.get(..TEXT_BYTES_MAX - back)));
         let (head, rest) = head.map_or((text, ""), |head| text.split_at(head.len()));
-        let spans = find::spans(head, |kind| self.0.contains_key(&kind));
+        let spans = find::spans(head, |kind| self.0.get(&kind).copied());
         for span in &spans {
             *findings.0.entry(span.kind).or_default() += 1;
         }
@@ -187,6 +187,9 @@ mod tests {
         assert_eq!(masked("5500-0055-5555-5559,378282246310005"), "****-****-****-5559,***********0005");
         assert_eq!(masked("IBAN GB82 WEST 1234 5698 7654 32."), "IBAN ***************************.");
         assert_eq!(masked("to DE89370400440532013000 today"), "to ********************** today");
+        // What stands behind a number is not part of it.
+        assert_eq!(masked("4111 1111 1111 1111 09 26 123"), "**** **** **** 1111 09 26 123");
+        assert_eq!(masked("4111 1111 1111 1111 0926"), "**** **** **** 1111 0926");
         assert_eq!(masked("ssn 078-05-1120"), "ssn ***********");
         assert_eq!(masked("write to ada.l+x@mail.example.org, please"), "write to ************************, please");
         assert_eq!(masked("key AKIAIOSFODNN7EXAMPLE"), format!("key {}", "*".repeat(20)));
@@ -227,6 +230,10 @@ mod tests {
         let mut findings = Findings::default();
         assert_eq!(rules(Action::Flag).scan(text, &mut findings), None);
         assert_eq!(findings.0, BTreeMap::from([(Kind::Card, 1), (Kind::Email, 1)]));
+        // The one that is to be masked is, though the other is longer.
+        let both = Rules(BTreeMap::from([(Kind::Card, Action::Mask), (Kind::Email, Action::Flag)]));
+        let scanned = both.scan("4111111111111111@x.org", &mut Findings::default());
+        assert_eq!(scanned.as_deref(), Some("************1111@x.org"));
         assert_eq!(findings.blocked(&rules(Action::Flag)), None);
         assert_eq!(findings.blocked(&Rules(BTreeMap::from([(Kind::Email, Action::Block)]))), Some(Kind::Email));
         let only = Rules(BTreeMap::from([(Kind::Secret, Action::Mask)]));

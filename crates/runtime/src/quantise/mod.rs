@@ -9,6 +9,8 @@ mod message;
 use message::{Field, Value, numbers, read, write};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The operator that scales a tensor by what all of its rows hold.
+pub(crate) const SCALES: &[u8] = b"DynamicQuantizeLinear";
 /// Weights with fewer values stay as they are: they cost nothing.
 pub const WEIGHT_VALUES_MIN: usize = 64;
 /// The opset that has the operators.

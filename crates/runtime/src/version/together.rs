@@ -5,12 +5,33 @@ use super::{InferRequest, InferResponse, Observed, Version};
 use crate::Tensor;
 use tidegate_core::model::TensorSpec;
 
+/// Golden requests that are tried together.
+const TRIED_TOGETHER_MAX: usize = 64;
+
 impl Version {
-    /// Whether requests can be put together at all: every input has rows of any number.
+    /// Whether requests can be put together at all: every input and output has rows of any number, and none is scaled by what the others
+    /// hold.
     #[must_use]
     pub fn takes_batches(&self) -> bool {
-        self.inputs.iter().all(|spec| spec.shape.first().is_some_and(|rows| *rows < 0))
+        !self.model.scales_batches()
+            && self.inputs.iter().all(|spec| spec.shape.first().is_some_and(|rows| *rows < 0))
             && self.outputs.iter().all(|spec| spec.shape.first().is_some_and(|rows| *rows < 0))
+    }
+
+    /// Why requests should not be put together: golden requests are answered otherwise then. None where nothing speaks against it.
+    #[must_use]
+    pub fn differs_together(&self) -> Option<String> {
+        let golden = self.golden()?.requests.iter().take(TRIED_TOGETHER_MAX);
+        // A single one is tried beside itself.
+        let tried: Vec<_> = golden.clone().chain(golden.take(1)).collect();
+        let requests: Vec<InferRequest> = tried.iter().map(|one| self.golden_request(one)).collect::<Result<_, _>>().ok()?;
+        match self.infer_together(&requests) {
+            None => Some("golden requests cannot be put together".to_owned()),
+            Some(answers) => tried.iter().zip(&answers).find_map(|(one, (answer, _))| {
+                let why = one.differs(&answer.outputs)?;
+                Some(format!("golden request `{}` is answered otherwise beside others: {why}", one.id))
+            }),
+        }
     }
 
     /// Answers to all of these requests, in their order; none where they do not fit together or one of them has no answer: then each
@@ -73,8 +94,9 @@ impl Version {
     }
 }
 
-/// Rows of a request; none where its inputs differ in that, or there is no row.
+/// Rows of a request; none where its inputs differ in that, one is there twice, or there is no row.
 fn rows_of(request: &InferRequest) -> Option<usize> {
     let rows = request.inputs.first()?.rows().filter(|rows| *rows > 0)?;
-    request.inputs.iter().all(|tensor| tensor.rows() == Some(rows) && tensor.check().is_ok()).then_some(rows)
+    let once = |tensor: &Tensor| request.inputs.iter().filter(|other| other.name == tensor.name).count() == 1;
+    request.inputs.iter().all(|tensor| tensor.rows() == Some(rows) && tensor.check().is_ok() && once(tensor)).then_some(rows)
 }

@@ -32,13 +32,6 @@ impl<'a> Place<'a> {
     /// A place for a request of this key, which says itself how soon it is wanted or leaves that to the key. Where there is none, or the
     /// key has asked for more than it may, the request is shed.
     pub fn take(shared: &'a Shared, caller: &Caller, headers: &HeaderMap) -> Result<(Place<'a>, Priority), Said> {
-        if let Err(beyond) = caller.take() {
-            return Err(Said::Error {
-                status: StatusCode::TOO_MANY_REQUESTS,
-                message: beyond_words(caller.name(), beyond),
-                wait_ms: beyond.wait_ms(),
-            });
-        }
         let priority = match headers.get(&X_PRIORITY).map(|value| value.to_str().ok().and_then(Priority::parse)) {
             None => caller.priority(),
             // A key of batch priority does not come before others by saying so.
@@ -51,7 +44,15 @@ impl<'a> Place<'a> {
             (Priority::Batch, most) => most.saturating_mul(BATCH_PLACES_BP) / 10_000,
         };
         if shared.active.fetch_add(1, Ordering::Relaxed) < most {
-            return Ok((place, priority));
+            // Last: what is shed for the sake of others is not held against the key.
+            return match caller.take() {
+                Ok(()) => Ok((place, priority)),
+                Err(beyond) => Err(Said::Error {
+                    status: StatusCode::TOO_MANY_REQUESTS,
+                    message: beyond_words(caller.name(), beyond),
+                    wait_ms: beyond.wait_ms(),
+                }),
+            };
         }
         shared.shed.fetch_add(1, Ordering::Relaxed);
         Err(Said::error(StatusCode::TOO_MANY_REQUESTS, format!("{most} requests are being answered, at most that many")))

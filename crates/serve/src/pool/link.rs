@@ -65,8 +65,13 @@ pub struct Ticket {
 
 impl Ticket {
     /// The answer; none when the connection ended before it came.
-    pub async fn answer(mut self) -> Option<Answer> {
+    pub async fn answer(&mut self) -> Option<Answer> {
         (&mut self.answer).await.ok()
+    }
+
+    /// Whether the worker has not been handed the request.
+    pub fn waits(&self) -> bool {
+        self.link.shared().queue.holds(self.number)
     }
 }
 
@@ -207,13 +212,19 @@ impl Link {
 
     /// Hands answers to those who wait, until the connection ends; then everyone learns it.
     pub async fn read(self: Arc<Self>, mut buffer: BytesMut) {
+        let mut came = Vec::new();
         loop {
             match take(&mut buffer) {
-                Ok(Some(Frame::Answer(number, answer))) => self.hand_over(number, *answer),
+                Ok(Some(Frame::Answer(number, answer))) => came.push((number, *answer)),
                 Ok(Some(Frame::Ask(..) | Frame::Hello(_))) => {}
-                Ok(None) if self.fill(&mut buffer).await => {}
-                Ok(None) => break,
+                Ok(None) => {
+                    self.hand_over(&mut came);
+                    if !self.fill(&mut buffer).await {
+                        break;
+                    }
+                }
                 Err(error) => {
+                    self.hand_over(&mut came);
                     tracing::error!(%error, "a worker's answer cannot be read; its connection is closed");
                     break;
                 }
@@ -222,20 +233,26 @@ impl Link {
         self.end();
     }
 
-    fn hand_over(&self, number: u64, answer: Answer) {
+    /// Hands over answers that came together, and the worker what is next.
+    fn hand_over(&self, came: &mut Vec<(u64, Answer)>) {
+        if came.is_empty() {
+            return;
+        }
         let mut shared = self.shared();
         let now = clock::now();
         let after = now.saturating_duration_since(shared.progress);
-        shared.queue.answered(after.as_secs_f64() * 1e6);
+        shared.queue.answered(came.len(), after.as_secs_f64() * 1e6);
         shared.progress = now;
-        shared.owed = shared.owed.saturating_sub(1);
+        shared.owed = shared.owed.saturating_sub(came.len() as u64);
         while self.wants(&shared) {
             let Some(next) = shared.queue.pop() else { break };
             self.hand(&mut shared, next);
         }
-        if let Some(sender) = shared.waiting.remove(&number) {
-            // Nobody waits any more: the deadline passed while the answer was on its way.
-            let _ = sender.send(answer);
+        for (number, answer) in came.drain(..) {
+            if let Some(sender) = shared.waiting.remove(&number) {
+                // Nobody waits any more: the deadline passed while the answer was on its way.
+                let _ = sender.send(answer);
+            }
         }
     }
 

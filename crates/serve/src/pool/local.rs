@@ -21,8 +21,9 @@ use tokio::sync::Semaphore;
 pub struct Local {
     version: LoadedVersion,
     /// Threads that may be in the model at a time.
-    turns: Semaphore,
-    waiting: AtomicU64,
+    turns: Arc<Semaphore>,
+    /// Requests that wait or are in the model, also those whose askers have given up.
+    places: Arc<Semaphore>,
     /// What a request takes, in microseconds.
     typical_us: AtomicU64,
 }
@@ -36,7 +37,8 @@ impl Local {
         if !hello.ready {
             return Err(hello.why);
         }
-        Ok(Local { version, turns: Semaphore::new(threads.get()), waiting: AtomicU64::new(0), typical_us: AtomicU64::new(IN_PLACE_US_MAX) })
+        let (turns, places) = (Arc::new(Semaphore::new(threads.get())), Arc::new(Semaphore::new(WORKER_QUEUE_MAX)));
+        Ok(Local { version, turns, places, typical_us: AtomicU64::new(IN_PLACE_US_MAX) })
     }
 
     /// What it says of itself.
@@ -46,35 +48,43 @@ impl Local {
 
     /// Answers a request: on the spot where that takes no time to speak of, else on a thread of its own.
     pub async fn ask(self: &Arc<Self>, body: &Body, deadline: Duration) -> Result<Answer, NoAnswer> {
-        if self.waiting.fetch_add(1, Ordering::SeqCst) >= WORKER_QUEUE_MAX as u64 {
-            self.waiting.fetch_sub(1, Ordering::SeqCst);
-            return Err(NoAnswer::Full);
-        }
-        let place = Place(&self.waiting);
-        // Whoever is a thread of the model waits for no other: there are as many sessions as threads.
-        let turn = tokio::time::timeout(deadline, self.turns.acquire()).await.map_err(|_| NoAnswer::Late)?;
-        // The semaphore is never closed.
-        let _turn = turn.map_err(|_| NoAnswer::NotReady)?;
-        let answer = if self.is_quick(body) {
-            self.answer(body)
-        } else {
+        let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| NoAnswer::Full)?;
+        let answered = async {
+            // As many as there are sessions: nobody in the model waits for another. The semaphore is never closed.
+            let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| NoAnswer::NotReady)?;
+            if self.is_quick(body) {
+                return Ok(self.answer(body));
+            }
             let (local, body) = (Arc::clone(self), body.clone());
-            let answered = tokio::time::timeout(deadline, task::aside(move || local.answer(&body))).await;
-            answered.map_err(|_| NoAnswer::Late)?.map_err(|_| NoAnswer::Died)?
+            let answer = task::aside(move || {
+                // Given back when the model is done, whoever still waits: no more threads are in it than there are turns.
+                let _held = (place, turn);
+                local.answer(&body)
+            });
+            answer.await.map_err(|_| NoAnswer::Died)
         };
-        drop(place);
-        Ok(answer)
+        tokio::time::timeout(deadline, answered).await.map_err(|_| NoAnswer::Late)?
     }
 
-    /// Whether a golden request is still answered right.
-    pub async fn golden(self: &Arc<Self>, turn: u64) -> Result<Answer, NoAnswer> {
-        let local = Arc::clone(self);
-        task::aside(move || caught(|| local.version.golden(turn))).await.map_err(|_| NoAnswer::Died)
+    /// Whether a golden request is still answered right. One that gets no turn within `within` shows that the model is stuck.
+    pub async fn golden(self: &Arc<Self>, turn: u64, within: Duration) -> Result<Answer, NoAnswer> {
+        let asked = async {
+            let held = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| NoAnswer::NotReady)?;
+            let local = Arc::clone(self);
+            let answer = task::aside(move || {
+                let _held = held;
+                caught(|| local.version.golden(turn))
+            });
+            answer.await.map_err(|_| NoAnswer::Died)
+        };
+        let stuck = || Answer::error(Outcome::Failed, &format!("it gave no answer to a golden request for {} ms", within.as_millis()));
+        tokio::time::timeout(within, asked).await.unwrap_or_else(|_| Ok(stuck()))
     }
 
+    /// Who asks for reasons is not quick; the word may be spelt with escapes.
     fn is_quick(&self, body: &Body) -> bool {
         let short = body.bytes.len() <= IN_PLACE_BYTES_MAX && self.typical_us.load(Ordering::Relaxed) < IN_PLACE_US_MAX;
-        short && memmem::find(&body.bytes, b"explain").is_none()
+        short && [&b"explain"[..], b"\\u"].iter().all(|word| memmem::find(&body.bytes, word).is_none())
     }
 
     fn answer(&self, body: &Body) -> Answer {
@@ -91,13 +101,4 @@ impl Local {
 /// What panics has failed; the gateway goes on.
 fn caught(answer: impl FnOnce() -> Answer) -> Answer {
     catch_unwind(AssertUnwindSafe(answer)).unwrap_or_else(|_| Answer::error(Outcome::Failed, "the version failed"))
-}
-
-/// A place among those that wait.
-struct Place<'w>(&'w AtomicU64);
-
-impl Drop for Place<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
-    }
 }

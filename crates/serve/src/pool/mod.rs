@@ -15,7 +15,7 @@ use crate::limits;
 use crate::task;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -193,6 +193,27 @@ impl WorkerPool {
         slots.insert(target, Arc::clone(&slot));
         task::spawn(supervise::supervise(slot, self.0.settings.clone(), self.0.events.clone()));
         Ok(())
+    }
+
+    /// Tries a target that has failed anew, from the start; one that has not is left alone.
+    pub fn revive(&self, target: &TargetId) {
+        let Some(slot) = self.slot(target) else { return };
+        let failed = slot.state.send_if_modified(|state| {
+            let failed = matches!(state, TargetState::Failed { .. });
+            if failed {
+                *state = TargetState::Starting;
+            }
+            failed
+        });
+        if failed {
+            slot.again.notify_one();
+        }
+    }
+
+    /// Whether a target is loaded from this directory.
+    #[must_use]
+    pub fn is_loaded(&self, target: &TargetId, dir: &Path) -> bool {
+        self.slot(target).is_some_and(|slot| slot.spec.dir == dir && !slot.draining.load(Ordering::SeqCst))
     }
 
     /// Where a target stands; none when it was never ensured or is gone.

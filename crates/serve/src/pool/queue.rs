@@ -49,11 +49,14 @@ pub struct Queue {
     batch: VecDeque<Waiting>,
     /// Turns taken while both kinds waited.
     turns: u64,
-    /// Microseconds from one answer to the next while some are owed, smoothed.
+    /// Microseconds from one answer to the next while some are owed: in the mean, and as quick as they have been lately.
     mean_us: f64,
+    quick_us: f64,
 }
 
-/// Weight of a new measurement in the mean: one request that takes long says little of the next, one that is quick shows what is possible.
+/// Weight of a new measurement in the mean.
+const SMOOTHING: f64 = 1.0 / 8.0;
+/// Its weight in what is quick: one request that takes long says little of the next, one that is quick shows what is possible.
 const SMOOTHING_UP: f64 = 1.0 / 16.0;
 const SMOOTHING_DOWN: f64 = 1.0 / 4.0;
 /// Longest time that is measured, in microseconds.
@@ -68,25 +71,28 @@ impl Queue {
     /// Requests that may be handed to the worker ahead of its answers: as many as keep it busy while the next one is on its way, and no
     /// more, for what it has been handed nobody can overtake. Before the first answer nothing is known, and it is handed the fewest.
     pub fn ahead(&self) -> usize {
-        let work_us = if self.mean_us > 0.0 { self.mean_us } else { f64::INFINITY };
+        let work_us = if self.quick_us > 0.0 { self.quick_us } else { f64::INFINITY };
         // A float beyond the range of the integer becomes its end.
         ((WORKER_AHEAD_US as f64 / work_us) as usize).clamp(WORKER_AHEAD_MIN, WORKER_QUEUE_MAX)
     }
 
-    /// Takes note of the time from one answer to the next.
-    pub fn answered(&mut self, after_us: f64) {
-        let weight = match self.mean_us {
-            0.0 => 1.0,
-            mean_us if after_us < mean_us => SMOOTHING_DOWN,
-            _ => SMOOTHING_UP,
-        };
-        self.mean_us += (after_us.min(MEASURED_US_MAX) - self.mean_us) * weight;
+    /// Takes note of answers that came together, and of the time since those before them.
+    pub fn answered(&mut self, answers: usize, after_us: f64) {
+        let each_us = after_us.min(MEASURED_US_MAX) / answers.max(1) as f64;
+        for _ in 0..answers {
+            let known = self.mean_us > 0.0;
+            let up = if each_us < self.quick_us { SMOOTHING_DOWN } else { SMOOTHING_UP };
+            self.mean_us += (each_us - self.mean_us) * if known { SMOOTHING } else { 1.0 };
+            self.quick_us += (each_us - self.quick_us) * if known { up } else { 1.0 };
+        }
     }
 
     /// How long a newcomer would wait, in microseconds, while the worker owes so many answers.
     pub fn wait_us(&self, priority: Priority, owed: u64) -> f64 {
         let before = match priority {
             Priority::Interactive => self.interactive.len() + self.batch.len().min(self.interactive.len() / (BATCH_TURN as usize - 1)),
+            // While interactive ones wait it is each tenth turn.
+            Priority::Batch if !self.interactive.is_empty() => self.len().max((self.batch.len() + 1).saturating_mul(BATCH_TURN as usize)),
             Priority::Batch => self.len(),
         };
         self.mean_us * (before as f64 + owed as f64)
@@ -117,6 +123,11 @@ impl Queue {
             }
         }
         self.interactive.pop_front().or_else(|| self.batch.pop_front())
+    }
+
+    /// Whether a request waits.
+    pub fn holds(&self, number: u64) -> bool {
+        self.interactive.iter().chain(&self.batch).any(|waiting| waiting.number == number)
     }
 
     /// Forgets a request whose asker has given up.
@@ -164,17 +175,17 @@ mod tests {
     fn what_is_handed_ahead_is_about_as_much_work_as_can_be_overtaken_late() {
         let mut queue = Queue::default();
         assert_eq!(queue.ahead(), WORKER_AHEAD_MIN);
-        queue.answered(10_000.0);
+        queue.answered(1, 10_000.0);
         assert_eq!((queue.ahead(), queue.wait_us(Priority::Interactive, 3)), (WORKER_AHEAD_MIN, 30_000.0));
         for _ in 0..200 {
-            queue.answered(50.0);
+            queue.answered(1, 50.0);
         }
         assert_eq!(queue.ahead(), 39);
         // One that takes long is no rule, and is forgotten soon.
-        queue.answered(f64::INFINITY);
+        queue.answered(1, f64::INFINITY);
         assert_eq!(queue.ahead(), WORKER_AHEAD_MIN);
         for _ in 0..60 {
-            queue.answered(50.0);
+            queue.answered(1, 50.0);
         }
         assert!(queue.ahead() > 30, "{}", queue.ahead());
     }
@@ -183,9 +194,10 @@ mod tests {
     fn a_newcomer_waits_for_those_who_come_first_only() {
         use Priority::{Batch, Interactive};
         let mut queue = queue(&[[Batch; 100].as_slice(), &[Interactive; 2]].concat());
-        queue.answered(1_000.0);
+        queue.answered(4, 4_000.0);
         assert_eq!(queue.wait_us(Interactive, 2), 4_000.0);
-        assert_eq!(queue.wait_us(Batch, 2), 104_000.0);
+        // Of 101 turns of its kind each is the tenth.
+        assert_eq!(queue.wait_us(Batch, 2), 1_012_000.0);
         assert!(queue.has_room(Batch, 2) && queue.has_room(Interactive, 2) && !queue.has_room(Interactive, 154));
     }
 

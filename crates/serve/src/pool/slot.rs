@@ -114,6 +114,8 @@ pub struct Slot {
     pub(crate) in_flight: AtomicU64,
     pub(crate) idle: Notify,
     pub(crate) stop: watch::Sender<bool>,
+    /// It is to be tried again though it has failed.
+    pub(crate) again: Notify,
     pub(crate) restarts: AtomicU64,
     /// The worker's process; 0 when none runs.
     pub(crate) process: AtomicU32,
@@ -152,6 +154,7 @@ impl Slot {
             in_flight: AtomicU64::new(0),
             idle: Notify::new(),
             stop: watch::Sender::new(false),
+            again: Notify::new(),
             restarts: AtomicU64::new(0),
             process: AtomicU32::new(0),
             epoch: AtomicU64::new(0),
@@ -234,7 +237,7 @@ impl Slot {
 
     async fn ask_worker(&self, link: &Arc<Link>, body: &Body, priority: Priority, deadline: Duration) -> Result<Answer, NoAnswer> {
         let wait = deadline.min(Duration::from_millis(self.spec.conduct.queue_ms_max));
-        let ticket = link.ask(body, priority, wait).map_err(|why| match why {
+        let mut ticket = link.ask(body, priority, wait).map_err(|why| match why {
             NotSent::Closed => NoAnswer::NotReady,
             NotSent::Full => NoAnswer::Full,
             NotSent::Long => NoAnswer::Long,
@@ -242,6 +245,8 @@ impl Slot {
         match tokio::time::timeout(deadline, ticket.answer()).await {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(NoAnswer::Died),
+            // It had no turn: that says nothing about its version.
+            Err(_) if ticket.waits() => Err(NoAnswer::Full),
             Err(_) => Err(NoAnswer::Late),
         }
     }

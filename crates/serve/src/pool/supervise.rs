@@ -39,13 +39,19 @@ pub async fn supervise(slot: Arc<Slot>, settings: PoolSettings, events: mpsc::Se
             tracing::warn!("nobody reads pool events; the targets' states tell what happened");
         }
     };
-    match elsewhere(&slot.spec) {
-        Ok(None) => work(&slot, &settings, &tell).await,
-        Ok(Some((remote, golden))) => {
-            let remote = slot.remote.get_or_init(|| Arc::new(remote));
-            remote::supervise(&slot, remote, &golden, &settings, &tell).await;
+    loop {
+        match elsewhere(&slot.spec) {
+            Ok(None) => break work(&slot, &settings, &tell).await,
+            Ok(Some((remote, golden))) => {
+                let remote = slot.remote.get_or_init(|| Arc::new(remote));
+                break remote::supervise(&slot, remote, &golden, &settings, &tell).await;
+            }
+            Err(why) => {
+                if !fail(&slot, why, &tell).await {
+                    break;
+                }
+            }
         }
-        Err(why) => fail(&slot, why, &tell).await,
     }
     slot.way.store(None);
     slot.state.send_replace(TargetState::Unloaded);
@@ -82,8 +88,10 @@ async fn work(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEven
         match run(slot, settings, tell).await {
             End::Stopped => break,
             End::Refused(why) => {
-                fail(slot, why, tell).await;
-                break;
+                if !fail(slot, why, tell).await {
+                    break;
+                }
+                deaths = Deaths::default();
             }
             End::Died(why) => {
                 let count = deaths.record(clock::now());
@@ -91,8 +99,12 @@ async fn work(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEven
                 tell(PoolEvent::Died { target: target.clone(), why: why.clone() });
                 if count >= settings.crashes_max {
                     let window_s = CRASH_WINDOW_MS / 1_000;
-                    fail(slot, format!("its worker died {count} times within {window_s} s, the last time because {why}"), tell).await;
-                    break;
+                    let why = format!("its worker died {count} times within {window_s} s, the last time because {why}");
+                    if !fail(slot, why, tell).await {
+                        break;
+                    }
+                    deaths = Deaths::default();
+                    continue;
                 }
                 set(slot, TargetState::Restarting { why, deaths: count });
                 if !wait(slot, restart_ms(settings.restart_ms_min, count)).await {
@@ -104,11 +116,14 @@ async fn work(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEven
     }
 }
 
-/// Stays failed, visibly, until it is unloaded.
-async fn fail(slot: &Slot, why: String, tell: &impl Fn(PoolEvent)) {
+/// Stays failed, visibly, until it is unloaded or is to be tried again; which of them, the answer says.
+async fn fail(slot: &Slot, why: String, tell: &impl Fn(PoolEvent)) -> bool {
     set(slot, TargetState::Failed { why: why.clone() });
     tell(PoolEvent::Failed { target: slot.spec.target.clone(), why });
-    stopped(slot).await;
+    tokio::select! {
+        () = stopped(slot) => false,
+        () = slot.again.notified() => true,
+    }
 }
 
 /// Deaths within the window.
@@ -179,10 +194,11 @@ async fn stay(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEven
     let arguments = WorkerArguments { dir, library, model, version, role, conduct };
     let local = tokio::select! {
         () = stopped(slot) => return End::Stopped,
-        opened = task::aside(move || Local::open(&arguments)) => match opened {
-            Ok(Ok(local)) => Arc::new(local),
-            Ok(Err(why)) => return End::Refused(why),
-            Err(why) => return End::Refused(format!("it could not be loaded: {why}")),
+        opened = tokio::time::timeout(Duration::from_millis(settings.start_ms_max), task::aside(move || Local::open(&arguments))) => match opened {
+            Ok(Ok(Ok(local))) => Arc::new(local),
+            Ok(Ok(Err(why))) => return End::Refused(why),
+            Ok(Err(why)) => return End::Refused(format!("it could not be loaded: {why}")),
+            Err(_) => return End::Refused(format!("not ready within {} ms of its start", settings.start_ms_max)),
         },
     };
     slot.hello.store(Some(Arc::new(local.hello())));
@@ -191,7 +207,7 @@ async fn stay(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEven
     tell(PoolEvent::Ready { target });
     tokio::select! {
         () = stopped(slot) => End::Stopped,
-        why = goes_wrong(slot, |turn| local.golden(turn)) => End::Died(why),
+        why = goes_wrong(slot, |turn| local.golden(turn, Duration::from_millis(settings.stall_ms_max))) => End::Died(why),
     }
 }
 
@@ -205,7 +221,7 @@ async fn goes_wrong<F: Future<Output = Result<Answer, NoAnswer>>>(slot: &Slot, a
     let mut turn = 0_u64;
     loop {
         tokio::time::sleep(Duration::from_millis(every_ms)).await;
-        let wrong = |answer: Result<Answer, NoAnswer>| answer.ok().filter(|answer| answer.outcome != Outcome::Answered);
+        let wrong = |answer: Result<Answer, NoAnswer>| answer.ok().filter(|answer| answer.outcome == Outcome::Failed);
         if wrong(ask(turn).await).is_some()
             && let Some(answer) = wrong(ask(turn).await)
         {

@@ -9,13 +9,17 @@ pub use tidegate_core::scan::Rules;
 
 /// The answer as it may be given out.
 pub fn scanned(answer: Answer, rules: &Rules, answering: &Answering) -> Answer {
-    if rules.is_empty() || answer.outcome != Outcome::Answered {
+    if rules.is_empty() {
         return answer;
     }
+    if answer.outcome != Outcome::Answered {
+        return sentence(answer, rules);
+    }
+    let keeps = rules.0.values().any(|action| *action != Action::Flag);
     let (_, mut response) = match read_infer_response(answer.body.over_http()) {
         Ok(read) => read,
         // What cannot be looked through is given out only where nothing would be kept back.
-        Err(_) if rules.0.values().all(|action| *action == Action::Flag) => return answer,
+        Err(_) if !keeps => return answer,
         Err(why) => {
             let why = format!(
                 "the upstream's answer is not given out: it cannot be looked through, which `scan` of this service asks for: {why}"
@@ -23,12 +27,12 @@ pub fn scanned(answer: Answer, rules: &Rules, answering: &Answering) -> Answer {
             return Answer { body: Answer::error(Outcome::Failed, &why).body, outcome: Outcome::Failed, ..answer };
         }
     };
-    let (mut found, mut changed) = (Findings::default(), false);
+    let mut found = Findings::default();
     for output in &mut response.outputs {
         let TensorData::Bytes(texts) = &mut output.data else { continue };
         for text in texts {
             if let Some(masked) = rules.scan(text, &mut found) {
-                (*text, changed) = (masked, true);
+                *text = masked;
             }
         }
     }
@@ -36,13 +40,23 @@ pub fn scanned(answer: Answer, rules: &Rules, answering: &Answering) -> Answer {
         let refused = blocked(kind);
         return Answer { found, body: refused.body, outcome: refused.outcome, ..answer };
     }
-    if !changed {
+    if !keeps {
         return Answer { found, ..answer };
     }
+    // What was not read, as parameters, is not given out either.
     let wanted = Wanted::binary(answer.body.form.json_bytes().is_some());
     match oip::answer(answering, &response, &wanted) {
         Ok(written) => Answer { found, body: Body::from(written), ..answer },
         Err(why) => Answer { found, body: Answer::error(Outcome::Failed, &why.message).body, outcome: Outcome::Failed, ..answer },
+    }
+}
+
+/// An error with its sentence as it may be given out.
+fn sentence(answer: Answer, rules: &Rules) -> Answer {
+    let mut found = Findings::default();
+    match rules.scan(&answer.told(), &mut found) {
+        Some(masked) => Answer { found, body: Answer::error(answer.outcome, &masked).body, ..answer },
+        None => Answer { found, ..answer },
     }
 }
 
@@ -76,7 +90,15 @@ mod tests {
         assert_eq!(scan(body, Action::Flag).0, body);
         // Numbers that are no texts are no card numbers.
         let numbers = r#"{"model_name":"m","outputs":[{"name":"t","datatype":"INT64","shape":[1],"data":[4111111111111111]}]}"#;
-        assert_eq!(scan(numbers, Action::Mask).0, numbers);
+        assert!(scan(numbers, Action::Mask).0.contains("[4111111111111111]"));
+    }
+
+    #[test]
+    fn what_an_upstream_says_of_an_error_is_looked_through_too() {
+        let rules = Rules(BTreeMap::from([(Kind::Card, Action::Block)]));
+        let answer = Answer::error(Outcome::ClientFault, "no such customer: 4111111111111111");
+        let answer = scanned(answer, &rules, &Answering::default());
+        assert_eq!((answer.outcome, answer.told().as_str()), (Outcome::ClientFault, "no such customer: ************1111"));
     }
 
     #[test]

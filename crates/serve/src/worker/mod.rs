@@ -124,7 +124,8 @@ pub fn serve(connection: &UnixStream, answerer: &impl Answerer) -> Result<(), Wo
     if !hello.ready {
         return Err(WorkerError::NotReady(hello.why));
     }
-    let mut requests = Requests { connection, buffer: BytesMut::with_capacity(READ_BYTES), chunk: vec![0; READ_BYTES] };
+    let mut requests =
+        Requests { connection, buffer: BytesMut::with_capacity(READ_BYTES), chunk: vec![0; READ_BYTES], held: None, ended: false };
     let batching = answerer.batching();
     while let Some(asked) = requests.next(batching)? {
         out.clear();
@@ -149,6 +150,8 @@ fn one(answerer: &impl Answerer, body: &Body) -> Answer {
     body.golden_turn().map_or_else(|| answerer.answer(body), |turn| answerer.golden(turn))
 }
 
+/// How soon it is looked again whether others have come, in microseconds.
+const LOOK_AGAIN_US: u64 = 50;
 /// Bytes that are read at a time.
 const READ_BYTES: usize = 64 * 1024;
 
@@ -157,30 +160,41 @@ struct Requests<'c> {
     connection: &'c UnixStream,
     buffer: BytesMut,
     chunk: Vec<u8>,
+    /// One that is answered alone, read while others were put together.
+    held: Option<(u64, Body)>,
+    /// Nothing more will come.
+    ended: bool,
 }
 
 impl Requests<'_> {
     /// The next request, or those that are put together; none when the connection has ended.
     fn next(&mut self, batching: Option<Batching>) -> Result<Option<Vec<(u64, Body)>>, WorkerError> {
         let first = loop {
-            match self.whole()? {
+            match self.held.take().map_or_else(|| self.whole(), |held| Ok(Some(held)))? {
                 Some(first) => break first,
-                None if self.read(None)? == Came::End => return Ok(None),
+                None if self.ended || self.read()? == Came::End => return Ok(None),
                 None => {}
             }
         };
         let mut asked = vec![first];
-        let Some(batching) = batching else { return Ok(Some(asked)) };
-        let until = clock::now() + Duration::from_micros(batching.wait_us.max(1));
-        // The gateway's own question is answered alone, and so is what came with it.
-        while asked.len() < batching.requests_max.min(BATCH_REQUESTS_MAX) && asked.iter().all(|(_, body)| body.form != Form::Golden) {
-            if let Some(next) = self.whole()? {
-                asked.push(next);
-                continue;
-            }
-            let left = until.saturating_duration_since(clock::now());
-            if left.is_zero() || self.read(Some(left))? != Came::Bytes {
-                break;
+        // The gateway's own question is answered alone.
+        let Some(batching) = batching.filter(|_| asked.iter().all(|(_, body)| body.form != Form::Golden)) else { return Ok(Some(asked)) };
+        let until = clock::now() + Duration::from_micros(batching.wait_us);
+        while asked.len() < batching.requests_max.min(BATCH_REQUESTS_MAX) {
+            match self.whole()? {
+                Some(golden) if golden.1.form == Form::Golden => {
+                    self.held = Some(golden);
+                    break;
+                }
+                Some(next) => asked.push(next),
+                // What ends the connection is met again when it is read from next.
+                None if self.read_what_is_there()? != Came::Nothing => {
+                    if self.ended {
+                        break;
+                    }
+                }
+                None if clock::now() >= until => break,
+                None => std::thread::sleep(Duration::from_micros(LOOK_AGAIN_US)),
             }
         }
         Ok(Some(asked))
@@ -196,19 +210,33 @@ impl Requests<'_> {
         Ok(None)
     }
 
-    /// Reads what comes, at most so long.
-    fn read(&mut self, within: Option<Duration>) -> Result<Came, WorkerError> {
-        self.connection.set_read_timeout(within)?;
+    /// Waits for bytes and reads them.
+    fn read(&mut self) -> Result<Came, WorkerError> {
         let mut connection = self.connection;
-        let read = match connection.read(&mut self.chunk) {
-            Ok(read) => read,
-            Err(error) if within.is_some() && matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
-                return Ok(Came::Nothing);
-            }
-            Err(error) => return Err(error.into()),
-        };
-        self.buffer.extend_from_slice(self.chunk.get(..read).unwrap_or_default());
+        let read = connection.read(&mut self.chunk)?;
+        self.took(read);
         Ok(if read == 0 { Came::End } else { Came::Bytes })
+    }
+
+    /// Reads what has come already. A timeout of the socket would be rounded up to the system's tick, of several milliseconds.
+    fn read_what_is_there(&mut self) -> Result<Came, WorkerError> {
+        self.connection.set_nonblocking(true)?;
+        let mut connection = self.connection;
+        let read = connection.read(&mut self.chunk);
+        self.connection.set_nonblocking(false)?;
+        match read {
+            Ok(read) => {
+                self.took(read);
+                Ok(if read == 0 { Came::End } else { Came::Bytes })
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(Came::Nothing),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn took(&mut self, read: usize) {
+        self.ended |= read == 0;
+        self.buffer.extend_from_slice(self.chunk.get(..read).unwrap_or_default());
     }
 }
 

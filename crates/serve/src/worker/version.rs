@@ -48,7 +48,15 @@ impl LoadedVersion {
             inputs: version.inputs_metadata().to_vec(),
             outputs: version.outputs_metadata().to_vec(),
         };
-        Ok(LoadedVersion { version, answering, hello, conduct: arguments.conduct.clone() })
+        let mut conduct = arguments.conduct.clone();
+        if conduct.batch.is_some()
+            && let Some(why) = Some(()).filter(|()| version.takes_batches()).and_then(|()| version.differs_together())
+        {
+            // A worker's words are kept for the operator.
+            eprintln!("requests are not put together: {why}");
+            conduct.batch = None;
+        }
+        Ok(LoadedVersion { version, answering, hello, conduct })
     }
 }
 
@@ -101,9 +109,11 @@ impl Answerer for LoadedVersion {
         let mut answers: Vec<Option<Answer>> = Vec::with_capacity(bodies.len());
         // Those that can be put together, with their places.
         let (mut places, mut together) = (Vec::new(), Vec::new());
+        // All wait for the last of them: reasons take no longer than those of one request may.
+        let mut left = Duration::from_millis(EXPLAIN_MS_MAX);
         for (place, body) in bodies.iter().enumerate() {
             answers.push(match self.asked(body) {
-                Ok(asked) if asked.explain.is_some() => Some(self.alone(&asked)),
+                Ok(asked) if asked.explain.is_some() => Some(self.alone_within(asked, &mut left)),
                 Ok(asked) => {
                     places.push(place);
                     together.push(asked);
@@ -142,6 +152,9 @@ impl LoadedVersion {
         let started = clock::now();
         let read = read(body, self.version.inputs_metadata()).and_then(|(request, wanted)| {
             let explain = explain(&request)?;
+            if explain.is_some() && !self.conduct.explain {
+                return Err(OipError { message: "explain: reasons are not given for this service".to_owned() });
+            }
             Ok((request, wanted, explain))
         });
         let (request, wanted, explain) = read.map_err(|error| Answer::error(Outcome::ClientFault, &error.message))?;
@@ -159,6 +172,18 @@ impl LoadedVersion {
             }
         }
         self.written(asked, Inferred { result, observed, took_ns: since(started) })
+    }
+
+    /// Answers a request that asks for reasons, in the time that is left for them.
+    fn alone_within(&self, mut asked: Asked, left: &mut Duration) -> Answer {
+        asked.explain = asked.explain.map(|within| within.min(*left));
+        if asked.explain.is_some_and(|within| within.is_zero()) {
+            return Answer::error(Outcome::ClientFault, "explain: too many reasons are asked for at the same time: try again");
+        }
+        let started = clock::now();
+        let answer = self.alone(&asked);
+        *left = left.saturating_sub(clock::now().saturating_duration_since(started));
+        answer
     }
 
     /// Puts as many together as one call may hold; where that does not work each is asked alone.
@@ -193,7 +218,12 @@ impl LoadedVersion {
         let Inferred { result, observed, took_ns } = inferred;
         // Score and inputs are taken from values and not from the body: they are the same however a client wants it.
         let mut answer = match result {
-            Err(error) => Answer::error(outcome(&error), &self.told(&error)),
+            Err(error) => {
+                let mut found = Findings::default();
+                let told = self.told(&error);
+                let masked = self.conduct.scan.scan(&told, &mut found).unwrap_or(told);
+                Answer { found, ..Answer::error(outcome(&error), &masked) }
+            }
             Ok(mut response) => {
                 let found = self.scanned(&mut response);
                 let answer = match found.blocked(&self.conduct.scan) {

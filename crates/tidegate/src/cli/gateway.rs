@@ -3,8 +3,10 @@
 use super::Context;
 use super::up::asked_to_end;
 use crate::client;
+use crate::daemon::follow::ask::Asker;
 use crate::daemon::follow::follower::Follower;
 use crate::daemon::follow::is_name;
+use crate::daemon::follow::store::Store;
 use crate::daemon::start::{SPLIT_SEED, gateway_token, workers};
 use crate::exit::{self, failure};
 use crate::show;
@@ -60,12 +62,11 @@ fn follow(args: &FollowArgs) -> Result<u8> {
     if !is_name(&args.name) {
         return Err(failure(exit::USAGE, format!("follow as {}: a name is letters, digits, `-`, `_` and `.`", args.name)));
     }
-    if args.of.scheme_str() != Some("http") || args.of.host().is_none() || args.of.path() != "/" {
+    if args.of.scheme_str() != Some("http") || args.of.port().is_none() || args.of.path() != "/" {
         return Err(failure(exit::USAGE, format!("follow {}: give the console's address alone, as `http://10.0.0.1:8701`", args.of)));
     }
     let token = std::fs::read_to_string(&args.token_file).with_context(|| format!("read the token of {}", args.token_file.display()))?;
-    std::fs::create_dir_all(args.state.join("versions")).with_context(|| format!("create {}", args.state.display()))?;
-    let dir = args.state.canonicalize().with_context(|| format!("find {}", args.state.display()))?;
+    let store = Store::open(&args.state)?;
     let candidates: Vec<PathBuf> =
         args.onnxruntime.clone().into_iter().chain(std::env::var_os("TIDEGATE_ONNXRUNTIME").map(PathBuf::from)).collect();
     // Versions of trees need none; one of ONNX says so when it is loaded.
@@ -74,7 +75,7 @@ fn follow(args: &FollowArgs) -> Result<u8> {
     runtime.block_on(async {
         let (pool, mut happened) = workers(library)?;
         crate::task::spawn(async move { while happened.recv().await.is_some() {} });
-        let own = gateway_token(&dir)?;
+        let own = gateway_token(store.dir())?;
         let settings = GatewaySettings::new(args.listen, vec![own], SPLIT_SEED);
         let (gateway, outputs) = Gateway::start(settings, pool.clone()).await.map_err(|why| failure(exit::OUTSIDE, why.to_string()))?;
         crate::task::spawn(drained(outputs));
@@ -82,9 +83,10 @@ fn follow(args: &FollowArgs) -> Result<u8> {
             "gateway {} listens on http://{}; clients send the token of {}",
             args.name,
             gateway.address(),
-            dir.join("gateway.token").display()
+            store.dir().join("gateway.token").display()
         ))?;
-        let follower = Follower { of: args.of.clone(), token: token.trim().to_owned(), name: args.name.clone(), dir, gateway };
+        let asker = Asker { of: args.of.clone(), token: token.trim().to_owned(), name: args.name.clone() };
+        let follower = Follower { asker, store, gateway };
         // What cannot be printed is not worth an end.
         let say = |text: &str| drop(show::line(text));
         tokio::select! {

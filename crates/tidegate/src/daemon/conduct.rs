@@ -17,6 +17,7 @@ pub fn of(config: &Workspace, service: &str) -> Conduct {
         queue_ms_max: serving.queue_ms,
         golden_every_ms: serving.golden_ms,
         in_process: serving.in_process,
+        explain: serving.explain,
     }
 }
 

@@ -13,7 +13,7 @@ use super::upstreams::Upstreams;
 use super::versions;
 use crate::clock;
 use anyhow::{Context as _, Result, anyhow};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tidegate_core::id::At;
@@ -59,6 +59,8 @@ struct Inner {
     table: Mutex<(RouteTable, Fences)>,
     /// Generation of the routes and since when they stand; none before what stood at the last end stands again.
     standing: watch::Sender<Option<(u64, At)>>,
+    /// Services that do not stand again as they stood at the last end.
+    unrestored: Mutex<BTreeSet<String>>,
     /// Which run this is.
     epoch: u64,
     /// Of each service the A/B test whose clients are drawn.
@@ -105,6 +107,7 @@ impl Plane {
             bus,
             table,
             standing: watch::Sender::new(None),
+            unrestored: Mutex::default(),
             epoch: u64::try_from(clock::now().0).unwrap_or(0),
             lots: Mutex::default(),
             under_way: Mutex::default(),
@@ -405,6 +408,7 @@ impl Plane {
             self.0.gateway.apply(next.clone())?;
         }
         *table = next;
+        lock(&self.0.unrestored).remove(&open.spec.service);
         self.stands(table.generation);
         *fence = (open.spec.number, generation);
         Ok(())
@@ -449,6 +453,11 @@ impl Plane {
     /// Tells followers from now on.
     fn restored(&self) {
         self.0.standing.send_replace(Some((lock(&self.0.table).0.generation, clock::now())));
+    }
+
+    /// Services that do not stand again as they stood at the last end.
+    pub fn unrestored(&self) -> BTreeSet<String> {
+        lock(&self.0.unrestored).clone()
     }
 
     /// Generation of the routes and since when they stand.

@@ -17,6 +17,8 @@ pub struct Serving {
     pub golden_ms: u64,
     /// Whether the stable version answers in the gateway's process.
     pub in_process: bool,
+    /// Whether reasons are given.
+    pub explain: bool,
 }
 
 /// How requests are put together.
@@ -63,6 +65,7 @@ pub(super) fn serving(view: View<'_>) -> Serving {
         queue_ms: view.at("queue").ms().unwrap_or_default(),
         golden_ms: view.at("golden").ms().unwrap_or_default(),
         in_process: view.at("in_process").word("true"),
+        explain: view.at("explain").word("true"),
     }
 }
 

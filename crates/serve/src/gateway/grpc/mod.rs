@@ -8,7 +8,7 @@ use crate::frame::{Body, Form};
 use crate::gateway::access::Key;
 use crate::gateway::handle::{Named, request_id};
 use crate::gateway::predict::{Asked, Place, Said, predict};
-use crate::gateway::reply::{Reply, X_REQUEST_ID};
+use crate::gateway::reply::{Reply, X_REQUEST_ID, findings_words};
 use crate::gateway::{Shared, about, repository, statistics};
 use bytes::Bytes;
 use codec::Raw;
@@ -20,6 +20,7 @@ use prost::Message;
 use status::{of_said, told};
 use std::sync::Arc;
 use std::time::Duration;
+use tidegate_core::scan::Findings;
 use tidegate_runtime::oip::grpc::messages as m;
 use tonic::codec::CompressionEncoding;
 use tonic::server::Grpc;
@@ -133,8 +134,11 @@ async fn unary(shared: &Shared, method: Method, request_id: &Arc<str>, call: Cal
     let model = || read::<m::NamedModel>(&body).map(|of| Named { model: of.name, version: some(of.version) });
     match method {
         Method::ModelInfer => {
-            let (body, version) = infer(shared, request_id, extensions.remove(), metadata.into_headers(), body).await?;
+            let (body, version, found) = infer(shared, request_id, extensions.remove(), metadata.into_headers(), body).await?;
             let mut response = Response::new(body);
+            if let Some(found) = (!found.is_empty()).then(|| findings_words(&found).parse().ok()).flatten() {
+                response.metadata_mut().insert("x-tidegate-findings", found);
+            }
             if let Ok(version) = version.to_str().unwrap_or_default().parse() {
                 response.metadata_mut().insert("x-tidegate-version", version);
             }
@@ -193,7 +197,7 @@ fn streamed(
         let (shared, request_id, key, headers) = (Arc::clone(&shared), Arc::clone(&request_id), key.clone(), headers.clone());
         async move {
             let answer = match infer(&shared, &request_id, key, headers, request?).await {
-                Ok((body, _)) => m::WrittenStreamResponse { error_message: String::new(), infer_response: Some(body) },
+                Ok((body, ..)) => m::WrittenStreamResponse { error_message: String::new(), infer_response: Some(body) },
                 Err(status) => m::WrittenStreamResponse { error_message: status.message().to_owned(), infer_response: None },
             };
             Ok(answer.encode_to_vec().into())
@@ -201,14 +205,14 @@ fn streamed(
     })
 }
 
-/// A prediction: the answer's message, and the version that gave it.
+/// A prediction: the answer's message, the version that gave it, and what was found in its texts.
 async fn infer(
     shared: &Shared,
     request_id: &Arc<str>,
     key: Option<Arc<Key>>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Result<(Bytes, HeaderValue), Status> {
+) -> Result<(Bytes, HeaderValue, Findings), Status> {
     // Nobody comes here without a key: the method is not public.
     let key = key.ok_or_else(unauthenticated)?;
     let (_place, priority) = match Place::take(shared, &key, &headers) {
@@ -222,7 +226,7 @@ async fn infer(
     let body = Body { bytes, form: Form::Grpc };
     let asked = Asked { model: &model_name, version: version.as_deref(), headers: &headers, request_id, body: &body, priority, deadline };
     match predict(shared, asked).await {
-        Said::Answer { status: StatusCode::OK, body, version, .. } => Ok((body.bytes, version)),
+        Said::Answer { status: StatusCode::OK, body, version, found, .. } => Ok((body.bytes, version, found)),
         said => Err(of_said(said)),
     }
 }

@@ -26,7 +26,15 @@ fn code(status: StatusCode) -> Code {
 pub fn of_said(said: Said) -> Status {
     match said {
         Said::Answer { status, body, .. } => Status::new(code(status), words(&body.bytes)),
-        Said::Error { status, message, .. } => Status::new(code(status), message),
+        Said::Error { status, message, wait_ms } => {
+            let mut said = Status::new(code(status), message);
+            if wait_ms > 0
+                && let Ok(wait) = wait_ms.div_ceil(1_000).to_string().parse()
+            {
+                said.metadata_mut().insert("retry-after", wait);
+            }
+            said
+        }
     }
 }
 

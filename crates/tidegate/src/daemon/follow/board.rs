@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tidegate_core::id::{At, Digest};
+use tokio::sync::Semaphore;
 
 /// A follower as it showed itself last.
 #[derive(Clone, Debug, Serialize)]
@@ -29,12 +30,25 @@ pub struct Follower {
 }
 
 /// Who follows.
-#[derive(Clone, Default)]
-pub struct Board(Arc<Mutex<BTreeMap<String, Follower>>>);
+#[derive(Clone)]
+pub struct Board {
+    followers: Arc<Mutex<BTreeMap<String, Follower>>>,
+    /// Files that are in memory at a time.
+    files: Arc<Semaphore>,
+}
+
+/// Files that are sent at a time: each is in memory whole.
+const FILES_AT_A_TIME: usize = 2;
+
+impl Default for Board {
+    fn default() -> Board {
+        Board { followers: Arc::default(), files: Arc::new(Semaphore::new(FILES_AT_A_TIME)) }
+    }
+}
 
 impl Board {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Follower>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.followers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes note of who asks, and of what they have applied.
@@ -60,6 +74,7 @@ pub struct Asked {
     epoch: Option<u64>,
     applied: Option<u64>,
     trouble: Option<String>,
+    wait_ms: Option<u64>,
 }
 
 /// Routes, when there are others than the follower has applied; 204 where there are none for a while.
@@ -70,12 +85,14 @@ pub async fn routes(State(api): State<Api>, Path(name): Path<String>, Query(aske
     }
     let mut standing = api.plane.standing();
     let applied = asked.applied.filter(|_| asked.epoch == Some(api.plane.epoch()));
-    let trouble = asked.trouble.map(|text| text.chars().take(TROUBLE_CHARS_MAX).collect());
+    // It is printed: what a terminal would act on is left out.
+    let trouble = asked.trouble.map(|text| text.chars().filter(|c| !c.is_control()).take(TROUBLE_CHARS_MAX).collect());
     let since = standing.borrow().as_ref().filter(|(generation, _)| Some(*generation) == applied).map(|(_, at)| *at);
     api.followers.note(&name, applied, trouble, since);
     // Nothing is told before what stood at the last end stands again: a follower would take it for gone.
     let others = standing.wait_for(|now| now.is_some_and(|(generation, _)| Some(generation) != applied));
-    match tokio::time::timeout(Duration::from_millis(WAIT_MS), others).await {
+    let wait_ms = asked.wait_ms.unwrap_or(WAIT_MS).min(WAIT_MS);
+    match tokio::time::timeout(Duration::from_millis(wait_ms), others).await {
         Ok(Ok(_)) => {}
         Ok(Err(_)) | Err(_) => return Ok(StatusCode::NO_CONTENT.into_response()),
     }
@@ -85,6 +102,8 @@ pub async fn routes(State(api): State<Api>, Path(name): Path<String>, Query(aske
 
 /// A file of a version that the present routes need.
 pub async fn file(State(api): State<Api>, Path((_, digest)): Path<(String, String)>) -> Result<Response, Failed> {
+    // The semaphore is never closed.
+    let _one = api.followers.files.acquire().await;
     let told = source::told(&api.plane).await?;
     let wanted = told.targets.iter().flat_map(|t| t.files.values()).find(|known| known.as_str() == digest).cloned();
     let Some(wanted) = wanted else {

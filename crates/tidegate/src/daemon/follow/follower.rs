@@ -1,237 +1,231 @@
 //! The follower's side: a gateway that takes its routes from a control plane elsewhere, and from its own disk when that is gone.
 
-use super::{FOLLOW, Target, Told, WAIT_MS};
-use anyhow::{Context as _, Result, bail};
-use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
-use hyper::{Request, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
+use super::ask::Asker;
+use super::store::Store;
+use super::{Target, Told};
+use anyhow::{Result, bail};
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tidegate_core::id::Digest;
-use tidegate_core::route::{RouteTable, TargetId};
-use tidegate_runtime::MODEL_BYTES_MAX;
+use tidegate_core::route::TargetId;
 use tidegate_serve::{Gateway, TargetSpec, TargetState};
-use tidegate_store::disk;
+use tokio::time::Instant;
 
-/// What was applied last.
-const ROUTES_FILE: &str = "routes.json";
 /// Waits before a control plane that cannot be reached is asked again, in milliseconds: the first, and the longest.
 const AGAIN_MS: u64 = 200;
 const AGAIN_MS_MAX: u64 = 5_000;
-/// Time to connect, and for an answer beyond the time that it may wait, in milliseconds.
-const CONNECT_MS_MAX: u64 = 2_000;
-const ANSWER_MS_MAX: u64 = 10_000;
-/// Bytes of what is told.
-const TOLD_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// Time for one file, in milliseconds.
-const FILE_MS_MAX: u64 = 600_000;
 
 /// Whom to follow, and where.
 pub struct Follower {
-    /// The control plane, as `http://host:port`.
-    pub of: Uri,
-    pub token: String,
-    pub name: String,
-    /// Where its routes and versions lie.
-    pub dir: PathBuf,
+    pub asker: Asker,
+    pub store: Store,
     pub gateway: Gateway,
 }
 
 /// What a follower has come to.
 #[derive(Default)]
 struct Applied {
-    /// Run and generation of the control plane.
-    at: Option<(u64, u64)>,
+    /// What was told last of what stands.
+    told: Option<Told>,
     /// Generation of its own gateway: that of another control plane may be lower.
     own: u64,
+    /// Services of it that could not be brought up, while nothing else could be asked for.
+    missing: BTreeSet<String>,
     trouble: Option<String>,
+}
+
+impl Applied {
+    fn at(&self) -> Option<(u64, u64)> {
+        self.told.as_ref().map(|told| (told.epoch, told.table.generation))
+    }
 }
 
 impl Follower {
     /// Follows for ever; `say` is told what happens.
     pub async fn follow(&self, say: &(dyn Fn(&str) + Send + Sync)) {
         let mut applied = Applied::default();
-        match self.from_disk(&mut applied).await {
-            Ok(true) => say("serves by the routes on its disk"),
-            Ok(false) => {}
-            Err(why) => say(&format!("the routes on its disk cannot be taken: {why:#}")),
-        }
         let mut wait_ms = AGAIN_MS;
         let mut gone = false;
         loop {
-            let found = self.ask(&applied).await;
-            match found {
+            let asked = Instant::now();
+            match self.asker.ask(applied.at(), applied.trouble.as_deref()).await {
                 Ok(told) => {
                     if std::mem::take(&mut gone) {
-                        say(&format!("{} answers again", self.of));
+                        say(&format!("{} answers again", self.asker.of));
                     }
-                    wait_ms = AGAIN_MS;
-                    let Some(told) = told else { continue };
-                    match self.take(&told, &mut applied).await {
-                        Ok(()) => {
-                            applied.trouble = None;
-                            say(&format!("routes of generation {} are in force", told.table.generation));
+                    match told {
+                        Some(told) => {
+                            if self.taken(told, &mut applied, say).await {
+                                wait_ms = AGAIN_MS;
+                                continue;
+                            }
+                        }
+                        // It has waited; one that ends answers at once.
+                        None if asked.elapsed() > Duration::from_millis(AGAIN_MS) => {
+                            wait_ms = AGAIN_MS;
+                            self.mend(&mut applied);
                             continue;
                         }
-                        Err(why) => {
-                            let why = format!("{why:#}");
-                            say(&format!("routes of generation {} are not taken, those before stand: {why}", told.table.generation));
-                            applied.trouble = Some(why);
-                        }
+                        None => {}
+                    }
+                    if applied.told.is_none() {
+                        self.from_disk(&mut applied, say).await;
                     }
                 }
                 Err(why) => {
                     if !std::mem::replace(&mut gone, true) {
-                        say(&format!("{} does not answer, the routes stand as they are: {why:#}", self.of));
+                        say(&format!("{} does not answer, the routes stand as they are: {why:#}", self.asker.of));
+                    }
+                    // At a start, or where something of it did not come up.
+                    if applied.told.is_none() || !applied.missing.is_empty() {
+                        self.from_disk(&mut applied, say).await;
                     }
                 }
             }
+            self.mend(&mut applied);
             tokio::time::sleep(Duration::from_millis(wait_ms)).await;
             wait_ms = (wait_ms * 2).min(AGAIN_MS_MAX);
         }
     }
 
-    /// Takes what was applied last; false where there is nothing.
-    async fn from_disk(&self, applied: &mut Applied) -> Result<bool> {
-        let path = self.dir.join(ROUTES_FILE);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(false),
-            Err(why) => return Err(why).with_context(|| format!("read {}", path.display())),
-        };
-        let told: Told = serde_json::from_slice(&bytes).with_context(|| format!("read {}", path.display()))?;
-        self.load(&told, false).await?;
-        self.apply(&told, applied)?;
-        Ok(true)
-    }
-
-    /// Other routes than those that are applied; none where there are none for a while.
-    async fn ask(&self, applied: &Applied) -> Result<Option<Told>> {
-        let mut path = format!("{FOLLOW}{}/routes?", self.name);
-        if let Some((epoch, generation)) = applied.at {
-            path.push_str(&format!("epoch={epoch}&applied={generation}&"));
-        }
-        if let Some(trouble) = &applied.trouble {
-            path.push_str(&format!("trouble={}", encoded(trouble)));
-        }
-        let (status, bytes) = self.get(&path, TOLD_BYTES_MAX, WAIT_MS + ANSWER_MS_MAX).await?;
-        match status {
-            StatusCode::NO_CONTENT => Ok(None),
-            StatusCode::OK => Ok(Some(serde_json::from_slice(&bytes).context("read what is told")?)),
-            status => bail!("it answers {}: {}", status.as_u16(), said(&bytes)),
+    /// Whether what was told is in force now.
+    async fn taken(&self, told: Told, applied: &mut Applied, say: &(dyn Fn(&str) + Send + Sync)) -> bool {
+        let generation = told.table.generation;
+        match self.take(told, applied).await {
+            Ok(()) => {
+                say(&format!("routes of generation {generation} are in force"));
+                true
+            }
+            Err(why) => {
+                let why = format!("{why:#}");
+                if applied.trouble.as_ref() != Some(&why) {
+                    say(&format!("routes of generation {generation} are not taken, those before stand: {why}"));
+                }
+                applied.trouble = Some(why);
+                false
+            }
         }
     }
 
     /// Loads what the routes need and puts them in force; nothing is changed where that does not work out.
-    async fn take(&self, told: &Told, applied: &mut Applied) -> Result<()> {
-        self.load(told, true).await?;
-        let text = serde_json::to_vec(told).context("write what is told")?;
+    async fn take(&self, told: Told, applied: &mut Applied) -> Result<()> {
+        let told = keeping(told, applied.told.as_ref());
+        for of in &told.targets {
+            self.ensure(of, true).await?;
+        }
+        for of in &told.targets {
+            self.ready(of, applied.told.as_ref()).await?;
+        }
+        // Before they are in force: whatever comes between, a start goes by routes whose versions are there.
+        self.store.keep(&told)?;
         self.apply(told, applied)?;
-        disk::replace_private_file(&self.dir.join(ROUTES_FILE), &text)?;
+        applied.trouble = self.tidy(applied).await.err().map(|why| format!("{why:#}"));
+        Ok(())
+    }
+
+    fn apply(&self, told: Told, applied: &mut Applied) -> Result<()> {
+        let own = applied.own + 1;
+        let mut table = told.table.clone();
+        table.generation = own;
+        table.routes.retain(|service, _| !applied.missing.contains(service));
+        self.gateway.apply(table)?;
+        (applied.own, applied.told) = (own, Some(told));
+        Ok(())
+    }
+
+    /// Unloads what no route needs any more, and removes what lies on the disk for nothing.
+    async fn tidy(&self, applied: &Applied) -> Result<()> {
+        let Some(told) = &applied.told else { return Ok(()) };
         let needed: BTreeSet<&TargetId> = told.targets.iter().map(|t| &t.target).collect();
         let pool = self.gateway.pool();
         for (target, _) in pool.states() {
             if !needed.contains(&target) {
-                // No route needs it any more.
                 pool.unload(&target).await?;
             }
         }
-        Ok(())
+        self.store.sweep(&told.targets)
     }
 
-    fn apply(&self, told: &Told, applied: &mut Applied) -> Result<()> {
-        let own = applied.own + 1;
-        self.gateway.apply(RouteTable { generation: own, ..told.table.clone() })?;
-        (applied.own, applied.at) = (own, Some((told.epoch, told.table.generation)));
-        Ok(())
-    }
-
-    async fn load(&self, told: &Told, may_fetch: bool) -> Result<()> {
+    /// Has a version loaded. One that runs from the same files goes on as it was begun.
+    async fn ensure(&self, of: &Target, may_fetch: bool) -> Result<()> {
+        let asker = may_fetch.then_some(&self.asker);
+        let dir = self.store.directory(of, asker).await?;
         let pool = self.gateway.pool();
-        for of in &told.targets {
-            let dir = self.directory(of, may_fetch).await.with_context(|| format!("lay out {}", of.target))?;
-            pool.ensure(TargetSpec { conduct: of.conduct.clone(), ..TargetSpec::new(of.target.clone(), of.model.clone(), dir) })?;
+        if pool.is_loaded(&of.target, &dir) {
+            pool.revive(&of.target);
+            return Ok(());
         }
-        for of in &told.targets {
-            match pool.settled(&of.target).await {
-                Some(TargetState::Ready) => {}
-                Some(TargetState::Failed { why }) => {
-                    // Out of the way, so that it is tried anew.
-                    let _ = pool.unload(&of.target).await;
-                    bail!("load {}: {why}", of.target);
-                }
-                _ => bail!("load {}: it was taken away meanwhile", of.target),
-            }
-        }
+        pool.ensure(TargetSpec { conduct: of.conduct.clone(), ..TargetSpec::new(of.target.clone(), of.model.clone(), dir) })?;
         Ok(())
     }
 
-    /// The directory of a version: known by its files, so that nothing else can lie there.
-    async fn directory(&self, of: &Target, may_fetch: bool) -> Result<PathBuf> {
-        let named: Vec<String> = of.files.iter().map(|(name, digest)| format!("{name} {digest}")).collect();
-        let key = Digest::of(named.join("\n").as_bytes()).as_str().replace(':', "-");
-        let dir = self.dir.join("versions").join(key);
-        if dir.is_dir() {
-            return Ok(dir);
-        }
-        if !may_fetch {
-            bail!("its files are not there");
-        }
-        let making = dir.with_extension("making");
-        let _ = std::fs::remove_dir_all(&making);
-        std::fs::create_dir_all(&making).with_context(|| format!("create {}", making.display()))?;
-        for (name, digest) in &of.files {
-            if Path::new(name).components().count() != 1 || !super::is_name(name) {
-                bail!("`{name}` is no name of a file");
+    /// Waits until a version answers. One that stood before and has failed since holds back no other.
+    async fn ready(&self, of: &Target, before: Option<&Told>) -> Result<()> {
+        let pool = self.gateway.pool();
+        match pool.settled(&of.target).await {
+            Some(TargetState::Ready) => Ok(()),
+            Some(TargetState::Failed { .. }) if before.is_some_and(|told| told.targets.iter().any(|t| t.target == of.target)) => Ok(()),
+            Some(TargetState::Failed { why }) => {
+                // Out of the way, so that it is tried anew; no route needs it.
+                let _ = pool.unload(&of.target).await;
+                bail!("load {}: {why}", of.target)
             }
-            let limit = usize::try_from(MODEL_BYTES_MAX).unwrap_or(usize::MAX);
-            let (status, bytes) = self.get(&format!("{FOLLOW}{}/files/{digest}", self.name), limit, FILE_MS_MAX).await?;
-            if status != StatusCode::OK {
-                bail!("fetch {name}: it answers {}: {}", status.as_u16(), said(&bytes));
-            }
-            if Digest::of(&bytes) != *digest {
-                bail!("fetch {name}: what came is not {digest}: it was damaged on its way");
-            }
-            std::fs::write(making.join(name), &bytes).with_context(|| format!("write {}", making.join(name).display()))?;
+            _ => bail!("load {}: it was taken away meanwhile", of.target),
         }
-        std::fs::rename(&making, &dir).with_context(|| format!("move {} into place", dir.display()))?;
-        Ok(dir)
     }
 
-    async fn get(&self, path: &str, bytes_max: usize, within_ms: u64) -> Result<(StatusCode, Bytes)> {
-        let host = self.of.authority().map(ToString::to_string).unwrap_or_default();
-        let connect = tokio::net::TcpStream::connect(&host);
-        let stream = tokio::time::timeout(Duration::from_millis(CONNECT_MS_MAX), connect).await;
-        let stream = stream.with_context(|| format!("connect to {host} within {CONNECT_MS_MAX} ms"))?;
-        let stream = stream.with_context(|| format!("connect to {host}"))?;
-        let asked = async {
-            let (mut sender, driver) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-            let driver = crate::task::spawn(driver);
-            let request = Request::get(path)
-                .header("host", &host)
-                .header("authorization", format!("Bearer {}", self.token))
-                .body(Empty::<Bytes>::new())?;
-            let response = sender.send_request(request).await?;
-            let status = response.status();
-            let body = Limited::new(response.into_body(), bytes_max).collect().await;
-            driver.abort();
-            let body = body.map_err(|why| anyhow::anyhow!("read the answer: {why}"))?;
-            Ok::<_, anyhow::Error>((status, body.to_bytes()))
+    /// Takes what was applied last, as far as it comes up: of a service with a version that does not, the others do not wait.
+    async fn from_disk(&self, applied: &mut Applied, say: &(dyn Fn(&str) + Send + Sync)) {
+        let told = match self.store.kept() {
+            Ok(Some(told)) => told,
+            Ok(None) => return,
+            Err(why) => return say(&format!("the routes on its disk cannot be taken: {why:#}")),
         };
-        tokio::time::timeout(Duration::from_millis(within_ms), asked).await.with_context(|| format!("no answer within {within_ms} ms"))?
+        let mut missing = BTreeSet::new();
+        let mut why_not = None;
+        for of in &told.targets {
+            let up = match self.ensure(of, false).await {
+                Ok(()) => self.ready(of, None).await,
+                Err(why) => Err(why),
+            };
+            if let Err(why) = up {
+                missing.insert(of.target.service.clone());
+                why_not = Some(format!("{why:#}"));
+            }
+        }
+        if applied.told.is_some() && missing == applied.missing {
+            return;
+        }
+        applied.missing = missing;
+        match self.apply(told, applied) {
+            Ok(()) => say("serves by the routes on its disk"),
+            Err(why) => why_not = Some(format!("{why:#}")),
+        }
+        if let Some(why) = why_not {
+            say(&format!("not all of the routes on its disk can be taken: {why}"));
+            applied.trouble = Some(why);
+        }
+    }
+
+    /// Tries versions that have failed anew.
+    fn mend(&self, applied: &mut Applied) {
+        let pool = self.gateway.pool();
+        for (target, state) in pool.states() {
+            if let TargetState::Failed { why } = state {
+                applied.trouble = Some(format!("{target} has failed and is tried again: {why}"));
+                pool.revive(&target);
+            }
+        }
     }
 }
 
-/// The sentence of `{"error": ..}`.
-fn said(bytes: &[u8]) -> String {
-    let said = serde_json::from_slice::<serde_json::Value>(bytes).ok();
-    said.and_then(|said| said["error"].as_str().map(str::to_owned)).unwrap_or_default()
-}
-
-/// A text as it can stand in a query.
-fn encoded(text: &str) -> String {
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+/// What is told, with what stood before of services that do not stand again at the control plane.
+fn keeping(mut told: Told, before: Option<&Told>) -> Told {
+    let Some(before) = before else { return told };
+    for service in told.keep.clone() {
+        if let (Some(route), false) = (before.table.routes.get(&service), told.table.routes.contains_key(&service)) {
+            told.table.routes.insert(service.clone(), route.clone());
+            told.targets.extend(before.targets.iter().filter(|t| t.target.service == service).cloned());
+        }
+    }
+    told
 }

@@ -4,12 +4,14 @@
 //! that the routes need, loads them, and swaps its routes whole when all of them answer their golden requests. What it applied last lies on
 //! its disk: it starts from there, and goes on by it while nobody can be reached.
 
+pub mod ask;
 pub mod board;
 pub mod follower;
 mod source;
+pub mod store;
 
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidegate_core::id::Digest;
 use tidegate_core::route::{RouteTable, TargetId};
 use tidegate_serve::Conduct;
@@ -32,6 +34,12 @@ pub struct Told {
     pub table: RouteTable,
     /// What they need.
     pub targets: Vec<Target>,
+    /// Services that do not stand here again as they stood at the last end: what a follower has of them it keeps.
+    #[serde(default)]
+    pub keep: BTreeSet<String>,
+    /// Services that cannot be followed, for an upstream answers a version of theirs.
+    #[serde(default)]
+    pub left_out: BTreeSet<String>,
 }
 
 /// A version that is to be loaded.

@@ -5,19 +5,26 @@ use crate::daemon::conduct;
 use crate::daemon::plane::{Plane, endpoint_model};
 use crate::daemon::versions::{GOLDEN, TRANSFORM};
 use anyhow::{Result, anyhow};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidegate_core::route::TargetId;
 use tidegate_runtime::Version;
 use tidegate_serve::remote::REMOTE_FILE;
 
 /// The present routes, whole.
 pub async fn told(plane: &Plane) -> Result<Told> {
-    let table = plane.gateway().table();
-    let mut targets = Vec::new();
+    let mut table = plane.gateway().table();
+    let (mut targets, mut left_out) = (Vec::new(), BTreeSet::new());
     for id in table.routes.values().flat_map(|route| route.needed()) {
-        targets.push(target(plane, id).await?);
+        let target = target(plane, id).await?;
+        if target.files.contains_key(REMOTE_FILE) {
+            left_out.insert(id.service.clone());
+        }
+        targets.push(target);
     }
-    Ok(Told { epoch: plane.epoch(), table, targets })
+    // Addresses and secrets of upstreams stay where they are.
+    table.routes.retain(|service, _| !left_out.contains(service));
+    targets.retain(|target| !left_out.contains(&target.target.service));
+    Ok(Told { epoch: plane.epoch(), table, targets, keep: plane.unrestored(), left_out })
 }
 
 async fn target(plane: &Plane, id: &TargetId) -> Result<Target> {

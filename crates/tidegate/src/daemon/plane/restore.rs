@@ -49,6 +49,7 @@ impl Plane {
         }
         let Some(wanted) = applied else { return false };
         if let Err(error) = self.apply(open, wanted.traffic, wanted.generation) {
+            super::lock(&self.0.unrestored).insert(id.service.clone());
             self.0.bus.trouble(&format!("{id}: put the split in force again: {error:#}"));
         }
         true

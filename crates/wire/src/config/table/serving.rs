@@ -27,6 +27,12 @@ pub(super) static SERVING: Table = Table {
             "How often each worker answers one of the model's golden requests while it serves. One that answers otherwise twice in a row is ended and started again.",
         ),
         key(
+            "explain",
+            Shape::Word(&["true", "false"]),
+            Need::Default("true"),
+            "Whether who asks with the parameter `explain` is told what each feature adds to a prediction. It takes the model's time.",
+        ),
+        key(
             "in_process",
             Shape::Word(&["true", "false"]),
             Need::Default("false"),
