@@ -12,6 +12,8 @@ mod audit;
 mod breaker;
 #[path = "cli/browser.rs"]
 mod browser;
+#[path = "cli/bundle.rs"]
+mod bundle;
 #[cfg(feature = "data")]
 #[path = "cli/check.rs"]
 mod check;
@@ -57,6 +59,8 @@ mod gating;
 mod guardrails;
 #[path = "cli/hooks.rs"]
 mod hooks;
+#[path = "cli/image.rs"]
+mod image;
 #[path = "cli/judge.rs"]
 mod judge;
 #[path = "cli/killed.rs"]

@@ -25,7 +25,11 @@ pub enum ModelCommand {
     },
 }
 
-fn states(context: &Context) -> Result<Vec<(String, State)>> {
+/// Every model with what happened to it.
+///
+/// # Errors
+/// When there is no journal, or it cannot be read.
+pub(super) fn states(context: &Context) -> Result<Vec<(String, State)>> {
     let places = workspace::places(&context.dir)?;
     if !places.may_have_journal() {
         return Err(failure(exit::NOT_FOUND, "list models: there is no journal yet: `tidegate up` begins one"));

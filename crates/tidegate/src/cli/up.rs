@@ -72,7 +72,7 @@ pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
 }
 
 /// Ctrl-C, or the signal by which service managers end a process.
-async fn asked_to_end() {
+pub(super) async fn asked_to_end() {
     match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! {
             _ = tokio::signal::ctrl_c() => {}

@@ -130,6 +130,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         upstreams: file.at("upstreams").named(|_, v| upstream(v)),
         gateway: listen(file.at("gateway")),
         server_name: file.at("gateway").owned("server_name"),
+        gateway_token: file.at("gateway").at("token").text(),
         console: listen(file.at("console")),
         origins: Origins::of(root),
     }

@@ -276,6 +276,12 @@ static GATEWAY: Table = Table {
             Need::Default("tidegate"),
             "Name that `GET /v2` tells. Some clients' own examples ask for `triton`: nothing else changes with it.",
         ),
+        key(
+            "token",
+            Shape::Variable,
+            Need::Optional,
+            "Name of the environment variable that holds the token which clients send. Without it one is made and kept in `.tidegate/keys/gateway.token`.",
+        ),
     ],
 };
 
