@@ -84,7 +84,7 @@ impl Layout {
     /// When a file cannot be read or the disk refuses.
     pub fn layer(&self, folders: &[(&str, u32)], entries: &[Entry], packed: bool, time_s: u64) -> Result<Layer> {
         let file = tempfile::NamedTempFile::new_in(self.blobs()).context("write a layer")?;
-        let blob = Digested::new(BufWriter::new(file.as_file()));
+        let blob = Digested::new(BufWriter::new(file.as_file().try_clone().context("write a layer")?));
         let ((diff_id, unpacked), blob) = if packed {
             let (told, packer) = plain(GzEncoder::new(blob, Compression::default()), folders, entries, time_s)?;
             (told, packer.finish().context("write a layer")?)
