@@ -61,16 +61,9 @@ fn run_in(root: &Path, arguments: &[&str]) -> Option<Output> {
         eprintln!("skipped: an image cannot be run in a root of its own: that asks for root");
         return None;
     }
-    Some(
-        Command::new("chroot")
-            .arg("--userspec=65532:65532")
-            .arg(root)
-            .arg("/tidegate/tidegate")
-            .args(arguments)
-            .env_clear()
-            .output()
-            .unwrap(),
-    )
+    let mut command = Command::new("chroot");
+    command.arg("--userspec=65532:65532").arg(root).arg("/tidegate/tidegate").args(arguments);
+    Some(command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).output().unwrap())
 }
 
 #[test]
