@@ -163,8 +163,8 @@ def check_config(program, documents, what):
         expect(said.returncode == 0, f"{what}: tidegate config check: {said.stderr}")
 
 
-def answer(url, token=None):
-    request = urllib.request.Request(url, headers={"authorization": f"Bearer {token}"} if token else {})
+def answer(url, headers=None):
+    request = urllib.request.Request(url, headers=headers or {})
     try:
         with urllib.request.urlopen(request, timeout=5) as response:
             return response.status
@@ -174,8 +174,17 @@ def answer(url, token=None):
         return None
 
 
-def check_running(program, documents):
-    """Starts what the pod starts, on free ports, and asks what its probes ask."""
+def probed(probe, ports, container):
+    """What a probe sees, which the node sends to the pod's own address unless it names another."""
+    get = probe["httpGet"]
+    [asked] = [port["containerPort"] for port in container["ports"] if port["name"] == get["port"]]
+    host = next((h["value"] for h in get.get("httpHeaders", []) if h["name"] == "Host"), f"10.1.2.3:{asked}")
+    host = host.replace(str(asked), str(ports[get["port"]]))
+    return answer(f"http://127.0.0.1:{ports[get['port']]}{get['path']}", {"host": host})
+
+
+def check_running(program, documents, console):
+    """Starts what the pod starts, on free ports, and asks what its probes ask, also that of `readiness: console`."""
     [container] = kinds(documents, "StatefulSet")[0]["spec"]["template"]["spec"]["containers"]
     with tempfile.TemporaryDirectory() as folder:
         workspace(documents, pathlib.Path(folder))
@@ -200,11 +209,12 @@ def check_running(program, documents):
                 time.sleep(0.1)
             said.seek(0)
             expect(process.poll() is None, f"`{' '.join(arguments)}` ended: {said.read()}")
-            seen = {name: answer(url[container[name]["httpGet"]["port"]] + container[name]["httpGet"]["path"]) for name in PROBES}
+            seen = {name: probed(container[name], ports, container) for name in PROBES}
             # Nothing is released in an empty workspace: alive, and not yet ready.
             expect(seen == {"startupProbe": 200, "livenessProbe": 200, "readinessProbe": 503}, f"the probes see {seen}")
-            with_token = answer(url["gateway"] + "/metrics", "of-the-secret"), answer(url["gateway"] + "/metrics", "other")
-            expect(with_token == (200, 401), f"with the Secret's token, and with another: {with_token}")
+            expect(probed(console["readinessProbe"], ports, container) == 200, "the console's probe is refused")
+            tokens = [answer(url["gateway"] + "/metrics", {"authorization": f"Bearer {token}"}) for token in ["of-the-secret", "other"]]
+            expect(tokens == [200, 401], f"with the Secret's token, and with another: {tokens}")
             process.terminate()
             expect(process.wait(timeout=60) == 0, "SIGTERM does not end it well")
         finally:
@@ -232,7 +242,8 @@ def main():
         if program:
             check_config(program, documents, what)
             if not values:
-                check_running(program, documents)
+                console = kinds(yaml.safe_load_all(rendered("--set", "readiness=console")), "StatefulSet")
+                check_running(program, documents, console[0]["spec"]["template"]["spec"]["containers"][0])
         if values:
             check_rules(documents)
     check_schemas(list(yaml.safe_load_all(PLAIN.read_text(encoding="utf-8"))), PLAIN.name)

@@ -66,6 +66,34 @@ fn run_in(root: &Path, arguments: &[&str]) -> Option<Output> {
     Some(command.env_clear().env("PATH", std::env::var_os("PATH").unwrap()).output().unwrap())
 }
 
+/// Runs the image's own command as a pod would: nobody's user, a root that is not written to, a volume, no network but a loopback. What
+/// its gateway says of being alive; none where that cannot be made here, which is said.
+fn lives_as_in_a_pod(root: &Path) -> Option<String> {
+    const SCRIPT: &str = r#"
+        ip link set lo up
+        mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount -t tmpfs tmpfs "$1/tmp" || exit 7
+        mount -t tmpfs -o uid=65532,gid=65532,mode=2770 tmpfs "$1/workspace" && mount -o remount,ro,bind "$1" || exit 7
+        printf 'version: 1\nworkspace: pod\ngateway: { listen: "0.0.0.0:8700" }\n' >"$1/workspace/tidegate.yaml"
+        env -i PATH="$PATH" HOME=/tmp chroot --userspec=65532:65532 "$1" /tidegate/tidegate up /workspace >said 2>&1 &
+        for _ in $(seq 1200); do grep -q "serving what is released" said && break; kill -0 $! || { cat said >&2; exit 8; }; sleep 0.05; done
+        touch "$1/written" 2>/dev/null && { echo "the root is written to" >&2; exit 9; }
+        exec 3<>/dev/tcp/127.0.0.1/8700
+        printf 'GET /v2/health/live HTTP/1.1\r\nhost: pod\r\nconnection: close\r\n\r\n' >&3
+        cat <&3
+        kill -TERM $!
+        wait $!
+    "#;
+    if !Command::new("unshare").args(["-m", "-n", "true"]).output().is_ok_and(|said| said.status.success()) {
+        eprintln!("skipped: no mounts and no network of its own can be made here: that asks for root");
+        return None;
+    }
+    // A container's runtime makes the places that it mounts to.
+    fs::create_dir(root.join("proc")).unwrap();
+    let mut command = Command::new("unshare");
+    let said = well(command.args(["-m", "-n", "bash", "-c", SCRIPT, "pod"]).arg(root).current_dir(root.parent().unwrap()));
+    Some(String::from_utf8_lossy(&said.stdout).into_owned())
+}
+
 #[test]
 fn a_control_plane_is_an_image_that_others_read_and_that_runs() {
     let world = World::new();
@@ -102,6 +130,9 @@ fn a_control_plane_is_an_image_that_others_read_and_that_runs() {
     if let Some(said) = run_in(&root, &["--version"]) {
         assert!(said.status.success(), "{said:?}");
         assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), concat!("tidegate ", env!("CARGO_PKG_VERSION")));
+    }
+    if let Some(said) = lives_as_in_a_pod(&root) {
+        assert!(said.starts_with("HTTP/1.1 200"), "{said}");
     }
     if let Some(skopeo) = tool("TIDEGATE_TEST_SKOPEO", "skopeo") {
         let said = well(Command::new(skopeo).arg("inspect").arg(format!("oci:{}:latest", text(&layout))));
