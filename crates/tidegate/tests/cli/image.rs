@@ -74,8 +74,8 @@ fn lives_as_in_a_pod(root: &Path) -> Option<String> {
         mount --bind "$1" "$1" && mount -t proc proc "$1/proc" && mount -t tmpfs tmpfs "$1/tmp" || exit 7
         mount -t tmpfs -o uid=65532,gid=65532,mode=2770 tmpfs "$1/workspace" && mount -o remount,ro,bind "$1" || exit 7
         printf 'version: 1\nworkspace: pod\ngateway: { listen: "0.0.0.0:8700" }\n' >"$1/workspace/tidegate.yaml"
-        env -i PATH="$PATH" HOME=/tmp chroot --userspec=65532:65532 "$1" /tidegate/tidegate up /workspace >said 2>&1 &
-        for _ in $(seq 1200); do grep -q "serving what is released" said && break; kill -0 $! || { cat said >&2; exit 8; }; sleep 0.05; done
+        env -i PATH="$PATH" HOME=/tmp chroot --userspec=65532:65532 "$1" /tidegate/tidegate up /workspace >pod.said 2>&1 &
+        for _ in $(seq 1200); do grep -q "serving what is released" pod.said && break; kill -0 $! || { cat pod.said >&2; exit 8; }; sleep 0.05; done
         touch "$1/written" 2>/dev/null && { echo "the root is written to" >&2; exit 9; }
         exec 3<>/dev/tcp/127.0.0.1/8700
         printf 'GET /v2/health/live HTTP/1.1\r\nhost: pod\r\nconnection: close\r\n\r\n' >&3
