@@ -126,6 +126,7 @@ helm_program() {
         return 1
     fi
     folder="$cache/test-env/helm-$(cksum <"$lock" | tr -d ' ')"
+    # shellcheck disable=SC2034 # for the scripts that ask
     helm="$folder/helm"
     [ -e "$folder/.complete" ] && return
     say "getting helm into $folder: once, 40 MB"
