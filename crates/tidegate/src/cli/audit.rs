@@ -95,7 +95,8 @@ fn own_key(places: &Places) -> Result<String> {
     std::fs::read_to_string(&path).with_context(|| format!("read the log's public key {}", path.display())).map(|t| t.trim().to_owned())
 }
 
-fn key_text(given: &str) -> Result<String> {
+/// A public key as it was given: the text, or a file that holds it.
+pub(super) fn key_text(given: &str) -> Result<String> {
     if given.contains('+') && !Path::new(given).exists() {
         return Ok(given.trim().to_owned());
     }

@@ -75,7 +75,7 @@ fn follow(args: &FollowArgs) -> Result<u8> {
     runtime.block_on(async {
         let (pool, mut happened) = workers(library)?;
         crate::task::spawn(async move { while happened.recv().await.is_some() {} });
-        let own = gateway_token(store.dir())?;
+        let own = gateway_token(None, store.dir())?;
         let settings = GatewaySettings::new(args.listen, vec![own], SPLIT_SEED);
         let (gateway, outputs) = Gateway::start(settings, pool.clone()).await.map_err(|why| failure(exit::OUTSIDE, why.to_string()))?;
         crate::task::spawn(drained(outputs));

@@ -4,6 +4,7 @@ mod ab;
 mod audit;
 mod bounds;
 mod breaker;
+mod bundle;
 mod change;
 mod check;
 mod config;
@@ -16,6 +17,7 @@ mod freeze;
 mod gate;
 mod gateway;
 mod gating;
+mod image;
 mod init;
 mod journal;
 mod judge;
@@ -88,6 +90,10 @@ enum Command {
     /// Lists and shows model versions
     #[command(subcommand)]
     Model(model::ModelCommand),
+    /// Takes a version elsewhere as one file, with all that serves it; verifies and serves such a file
+    Bundle(bundle::BundleArgs),
+    /// Writes a container image as files, without a daemon
+    Image(image::ImageArgs),
     /// Starts, watches and steers releases
     #[command(subcommand)]
     Release(release::ReleaseCommand),
@@ -171,6 +177,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Init(args) => init::init(&context, &args),
         Command::Config(command) => config::config(&context, &command),
         Command::Model(command) => model::model(&context, &command),
+        Command::Bundle(args) => bundle::bundle(&context, &args),
+        Command::Image(args) => image::image(&context, &args),
         Command::Release(command) => release::release(&context, &command),
         Command::Judge(command) => judge::judge(&context, &command),
         Command::Freeze(args) => freeze::freeze(&context, &args),

@@ -27,6 +27,10 @@ pub enum ModelCommand {
     Quantise(quantise::QuantiseArgs),
 }
 
+/// Every model with what happened to it.
+///
+/// # Errors
+/// When there is no journal, or it cannot be read.
 pub(super) fn states(context: &Context) -> Result<Vec<(String, State)>> {
     let places = workspace::places(&context.dir)?;
     if !places.may_have_journal() {

@@ -17,6 +17,7 @@ use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
 use crate::steps::{build, release};
+use crate::surroundings;
 use crate::workspace::{Opened, Places};
 use anyhow::{Context as _, Result};
 use std::collections::HashMap;
@@ -134,7 +135,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let (keys, blobs) = (Keys::open(&places.keys(), &opened.config.name)?, FsBlobs::open(&places.blobs())?);
     let lake = Arc::new(Lake::open(&places.lake())?);
     let ((control, outputs), sealer) = books(&places, seat.as_ref(), keys.signer(), bus.clone()).await?;
-    let gateway_token = gateway_token(&places.keys())?;
+    let gateway_token = gateway_token(opened.config.gateway_token.as_deref(), &places.keys())?;
     let (pool, pool_events) = workers(library)?;
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
     let settings = settings(any(opened.config.gateway), &opened.config, &gateway_token, &places)?;
@@ -234,8 +235,12 @@ async fn environment_and_library(opened: Opened, bus: Bus) -> Result<(Option<Env
     .await?
 }
 
-/// The token that the gateway asks for, made once, for the owner alone.
-pub fn gateway_token(keys: &Path) -> Result<String> {
+/// The token that the gateway asks for: a variable's, or one that is made once, for the owner alone.
+pub fn gateway_token(variable: Option<&str>, keys: &Path) -> Result<String> {
+    if let Some(variable) = variable {
+        return surroundings::secret(variable)
+            .map_err(|why| failure(exit::USAGE, format!("read the gateway's token (`gateway.token`): {why}")));
+    }
     made_once(&keys.join("gateway.token"), "tdg_gateway_", 24)
 }
 

@@ -114,6 +114,11 @@ fn a_follower_takes_each_release_and_loses_no_request_when_the_control_plane_is_
     world.write("words.csv", "word\nthird\n");
     stands(&world, 2, "waits");
     world.run(&["retrain", "approve"]).well();
+    wait_for("the canary", || world.run(&["release", "status", "s/2"]).out.contains("canary").then_some(()));
+    // The follower has it too, and is the one whose clients meet it.
+    edge.answers("2");
+    edge.answers("1");
+    world.run(&["release", "promote", "s/2"]).well();
     stands(&world, 2, "promoted");
     edge.answers("2");
     wait_for("the follower to be up to date", || follows().then_some(()));

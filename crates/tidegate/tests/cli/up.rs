@@ -119,6 +119,27 @@ fn the_gateway_calls_itself_as_tidegate_yaml_says() {
 }
 
 #[test]
+fn the_gateway_takes_the_token_of_a_variable() {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    world.write("tidegate.yaml", &format!("{SERVED}gateway: {{ token: GATEWAY_TOKEN }}\n"));
+    world.run(&["up", "--any-port"]).fails(2, &["`gateway.token`", "GATEWAY_TOKEN is not set"]);
+    world.set("GATEWAY_TOKEN", "from-a-secret");
+    let _up = up(&world);
+    assert!(!world.exists(".tidegate/keys/gateway.token"), "none is made beside it");
+    let status = |token: &str| {
+        let mut stream = TcpStream::connect(owner(&world)["gateway"].as_str().unwrap()).unwrap();
+        write!(stream, "GET /metrics HTTP/1.1\r\nhost: gateway\r\nauthorization: Bearer {token}\r\nconnection: close\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text.lines().next().unwrap_or_default().to_owned()
+    };
+    assert_eq!((status("from-a-secret").as_str(), status("another").as_str()), ("HTTP/1.1 200 OK", "HTTP/1.1 401 Unauthorized"));
+}
+
+#[test]
 fn a_release_of_an_unknown_version_is_refused() {
     if !has_runtime() {
         return;

@@ -133,6 +133,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         server_name: file.at("gateway").owned("server_name"),
         gateway_tls: file.at("gateway").at("tls").there().map(gateway_tls),
         gateway_keys: file.at("gateway").at("keys").named(|_, v| gateway_key(v)),
+        gateway_token: file.at("gateway").at("token").text(),
         console: listen(file.at("console")),
         origins: Origins::of(root),
     }

@@ -80,6 +80,8 @@ pub struct Workspace {
     pub gateway_keys: IndexMap<String, GatewayKey>,
     /// What the gateway calls itself.
     pub server_name: String,
+    /// Name of the environment variable with the gateway's token; none: one is made and kept.
+    pub gateway_token: Option<String>,
     /// Address of the console.
     pub console: SocketAddr,
     /// Every value with where it came from.

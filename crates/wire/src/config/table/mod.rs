@@ -285,6 +285,12 @@ static GATEWAY: Table = Table {
             Need::Optional,
             "Tokens of some clients, by a name that metrics tell, with what they may ask for.",
         ),
+        key(
+            "token",
+            Shape::Variable,
+            Need::Optional,
+            "Name of the environment variable that holds the token which clients send. Without it one is made and kept in `.tidegate/keys/gateway.token`.",
+        ),
     ],
 };
 

@@ -88,7 +88,9 @@ fn two_keys_are_enough() {
     taken_by_the_machine(&w.releases["default"]);
     assert!(w.environments.contains_key("production"));
     assert_eq!((w.gateway.to_string().as_str(), w.server_name.as_str()), ("127.0.0.1:8700", "tidegate"));
-    assert_eq!(w.console.to_string(), "127.0.0.1:8701");
+    assert_eq!((w.console.to_string().as_str(), w.gateway_token), ("127.0.0.1:8701", None));
+    let named = loaded("version: 1\nworkspace: shop\ngateway: { token: GATEWAY_TOKEN }\n");
+    assert_eq!(named.gateway_token.as_deref(), Some("GATEWAY_TOKEN"));
 }
 
 #[test]
