@@ -85,6 +85,8 @@ mod postgres;
 #[cfg(feature = "data")]
 #[path = "cli/preview.rs"]
 mod preview;
+#[path = "cli/quantise.rs"]
+mod quantise;
 #[cfg(feature = "data")]
 #[path = "cli/replicas.rs"]
 mod replicas;

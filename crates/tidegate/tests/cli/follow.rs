@@ -118,7 +118,7 @@ fn a_follower_takes_each_release_and_loses_no_request_when_the_control_plane_is_
     // The follower has it too, and is the one whose clients meet it.
     edge.answers("2");
     edge.answers("1");
-    world.run(&["release", "promote", "s/2"]).well();
+    world.run(&["release", "promote", "s/2", "--reason", "it is right"]).well();
     stands(&world, 2, "promoted");
     edge.answers("2");
     wait_for("the follower to be up to date", || follows().then_some(()));
