@@ -15,6 +15,8 @@ mod cache;
 mod clock;
 mod counts;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod gateway;
 pub mod limits;
 mod mirror;

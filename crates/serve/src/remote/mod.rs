@@ -16,6 +16,9 @@ mod replica;
 mod supervise;
 mod upstream;
 
+#[cfg(fuzzing)]
+pub use connection::fuzz::reply as fuzz_reply;
+
 pub use describe::{DescribeError, Described, describe, time};
 pub use model::{REMOTE_FILE, RemoteModel, RemoteScore};
 pub(crate) use replica::{Replica, Server};
