@@ -307,7 +307,7 @@ fn ubjson_that_asks_for_the_world_is_refused() {
 
 /// A tree that is a chain of splits on its first feature, deeper at each right child.
 fn chain(splits: usize) -> Vec<u8> {
-    let (nodes, inner) = (2 * splits + 1, |at: usize| at % 2 == 0 && at < 2 * splits);
+    let (nodes, inner) = (2 * splits + 1, |at: usize| at.is_multiple_of(2) && at < 2 * splits);
     changed(|json| {
         let child = |at: usize, side: usize| if inner(at) { i64::try_from(at + side).unwrap() } else { -1 };
         let tree = tree(json);

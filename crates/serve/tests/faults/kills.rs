@@ -35,7 +35,7 @@ async fn where_another_version_answers_a_hundred_deaths_cost_nobody_an_answer() 
     let ledger = load.stop().await;
     ledger.is_clean();
     let totals = world.gateway.totals("late-arrival");
-    let of = |target: TargetId| totals.iter().find(|t| t.0 == target).unwrap().1.clone();
+    let of = |target: TargetId| totals.iter().find(|t| t.0 == target).unwrap().1;
     // What another one answered counts as the error of the one that was drawn.
     let again = of(stable()).retries;
     assert!(again > 0 && again == of(candidate()).errors, "{again} were asked again");

@@ -101,18 +101,3 @@ async fn a_server_that_answers_wrong_is_left_out_within_two_golden_answers() {
     let periods = liar.golden_before_user() - golden;
     assert!(periods <= 2, "users were asked of it for {periods} golden answers more");
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_is_looked_at_while_it_answers_a_golden_request() {
-    let _alone = alone().await;
-    let server = Upstream::start().await;
-    // A golden request is due whenever the server is looked at.
-    let quick = |upstream: &mut remote::Upstream| (upstream.probe_every_ms, upstream.golden_every_ms) = (50, 1);
-    let _setting = before(&[server.address], quick).await;
-    server.become_(Mode::Pondering);
-    let golden = server.golden();
-    until("a golden request is under way", || server.golden() > golden).await;
-    let (golden, looks) = (server.golden(), server.looks());
-    until("it was looked at", || server.looks() >= looks + 3).await;
-    assert_eq!(server.golden(), golden, "the golden request is still waited for");
-}

@@ -127,7 +127,7 @@ impl Upstream {
         self.inner.golden_before_user.load(Ordering::SeqCst)
     }
 
-    #[allow(dead_code, reason = "asked by the tests of faults")]
+    /// How often it was asked whether it is ready.
     pub fn looks(&self) -> u64 {
         self.inner.looks.load(Ordering::SeqCst)
     }

@@ -4,7 +4,7 @@
 //! `{"id": .., "x": .., "do": ..}` by `{"version": .., "role": .., "x": ..}`; a file `mode` in its directory says
 //! how it starts. `"pad": N` makes the answer N bytes longer, `"bytes": N` puts N bytes behind its JSON, `"ms": N` makes it take N ms.
 //! `tidegate-test-worker gateway DIR` and `.. upstream` are processes of their own, to be stopped and ended as such.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
 #[path = "processes.rs"]
 mod processes;
