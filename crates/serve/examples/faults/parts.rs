@@ -5,6 +5,9 @@ use crate::setting::{Setting, asking, told, version};
 use std::time::{Duration, Instant};
 use tidegate_serve::TargetState;
 
+/// Makes the body of a request by its number.
+type Body = fn(u64) -> String;
+
 /// Right answers a second within the time in which requests came.
 fn goodput(ledger: &Ledger, window: Duration) -> f64 {
     let window_us = window.as_micros() as u64;
@@ -19,7 +22,7 @@ fn ms(us: u64) -> f64 {
 /// Five times what a worker can answer, for models of several speeds.
 pub async fn overload() {
     println!("overload: five times the peak for 30 s; right answers a second while it lasts, beside the peak of the same worker");
-    let bodies: [(u64, fn(u64) -> String); 4] = [
+    let bodies: [(u64, Body); 4] = [
         (2, |n| format!(r#"{{"x": {n}, "ms": 2}}"#)),
         (10, |n| format!(r#"{{"x": {n}, "ms": 10}}"#)),
         (30, |n| format!(r#"{{"x": {n}, "ms": 30}}"#)),
