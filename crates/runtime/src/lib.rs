@@ -11,6 +11,8 @@
 mod convert;
 mod error;
 mod format;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod library;
 mod model;
 pub mod oip;

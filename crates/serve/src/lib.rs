@@ -17,6 +17,8 @@ mod clock;
 mod conduct;
 mod counts;
 mod frame;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod gateway;
 pub mod limits;
 mod mirror;

@@ -304,3 +304,27 @@ fn ubjson_that_asks_for_the_world_is_refused() {
     longer.push(b'}');
     assert!(refusal(&longer).contains("there is more behind the end"), "{}", refusal(&longer));
 }
+
+/// A tree that is a chain of splits on its first feature, deeper at each right child.
+fn chain(splits: usize) -> Vec<u8> {
+    let (nodes, inner) = (2 * splits + 1, |at: usize| at.is_multiple_of(2) && at < 2 * splits);
+    changed(|json| {
+        let child = |at: usize, side: usize| if inner(at) { i64::try_from(at + side).unwrap() } else { -1 };
+        let tree = tree(json);
+        tree["left_children"] = (0..nodes).map(|at| child(at, 1)).collect();
+        tree["right_children"] = (0..nodes).map(|at| child(at, 2)).collect();
+        tree["split_indices"] = vec![0; nodes].into();
+        tree["split_conditions"] = (0..nodes).map(|at| at as f64 / 1e4).collect();
+        tree["default_left"] = vec![0; nodes].into();
+        tree["split_type"] = vec![0; nodes].into();
+        tree["sum_hessian"] = (0..nodes).map(|at| (nodes - at) as f64).collect();
+    })
+}
+
+#[test]
+fn the_deepest_tree_that_is_read_is_explained_on_the_stack_of_a_thread() {
+    let model = model(&chain(4_000)).unwrap();
+    let explained = model.contributions(&[0.5, 0.0, 0.0, 0.0]).unwrap();
+    assert!(explained.iter().all(|value| value.is_finite()));
+    assert!(refusal(&chain(5_000)).ends_with("it is deeper than 4096 splits"), "{}", refusal(&chain(5_000)));
+}

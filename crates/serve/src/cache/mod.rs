@@ -14,6 +14,9 @@ pub use identity::{Question, may_be_of_sequence, question};
 use crate::frame::{Answer, Outcome};
 use crate::limits;
 use crate::task;
+#[cfg(fuzzing)]
+pub(crate) use identity::Anonymous;
+#[cfg(not(fuzzing))]
 use identity::Anonymous;
 use moka::Expiry;
 use moka::future::Cache as Kept;

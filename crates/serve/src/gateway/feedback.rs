@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Item {
+pub(crate) struct Item {
     request_id: String,
     label: serde_json::Value,
 }
@@ -41,7 +41,7 @@ pub async fn feedback(shared: &Arc<Shared>, call: Call) -> Reply {
 }
 
 /// The labels in a body, or what is wrong with it.
-fn items(body: &[u8]) -> Result<Vec<Item>, String> {
+pub(crate) fn items(body: &[u8]) -> Result<Vec<Item>, String> {
     let form = "feedback is {\"request_id\": .., \"label\": ..} or a list of them";
     let first = body.iter().find(|b| !b.is_ascii_whitespace());
     let items: Vec<Item> = match first {

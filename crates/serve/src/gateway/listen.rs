@@ -86,13 +86,22 @@ pub async fn serve(listener: TcpListener, door: Option<Arc<Door>>, shared: Arc<S
             () = reached(&mut phase, Phase::Lingering) => break,
         }
     }
-    drop(listener);
+    for stream in accepted_by_the_system(listener, limits::CONNECTIONS_MAX.saturating_sub(connections.len())) {
+        connections.spawn(connection(stream, Arc::clone(&shared), phase.clone()));
+    }
     loop {
         tokio::select! {
             last = connections.join_next() => if last.is_none() { return 0 },
             () = reached(&mut phase, Phase::Cutting) => return connections.len(),
         }
     }
+}
+
+/// Connections that nobody has taken over yet. They would be reset with the listener, and with them requests that were sent.
+fn accepted_by_the_system(listener: TcpListener, most: usize) -> Vec<TcpStream> {
+    let Ok(listener) = listener.into_std() else { return Vec::new() };
+    let taken = std::iter::from_fn(|| listener.accept().ok()).take(most);
+    taken.filter_map(|(stream, _)| stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)).ok()).collect()
 }
 
 /// Returns when `phase` has come this far, or the gateway was dropped without draining.

@@ -39,8 +39,14 @@ use tidegate_core::route::{Problem, RouteTable, TargetId, check};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
+#[cfg(fuzzing)]
+pub(crate) use coding::{Coding, Fault};
 pub use drain::DrainReport;
 pub use endpoints::{ENDPOINTS, Endpoint, EndpointRow};
+#[cfg(fuzzing)]
+pub(crate) use feedback::items as feedback_items;
+#[cfg(fuzzing)]
+pub(crate) use grpc::Raw;
 pub use grpc::{METHODS, Method, MethodRow};
 pub(crate) use infer::form_said;
 pub use listen::GatewayError;

@@ -379,7 +379,7 @@ async fn chunks<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> 
             return Err(unreadable("a chunk has no length"));
         }
         let (start, bytes) = match httparse::parse_chunk_size(buffer) {
-            Ok(httparse::Status::Complete(found)) => found,
+            Ok(httparse::Status::Complete(found)) if found.0 <= LINE_BYTES_MAX => found,
             Ok(httparse::Status::Partial) if buffer.len() <= LINE_BYTES_MAX => {
                 fill(stream, buffer, buffer.len() + 1).await?;
                 continue;
@@ -416,5 +416,7 @@ async fn chunks<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> 
     }
 }
 
+#[cfg(fuzzing)]
+pub mod fuzz;
 #[cfg(test)]
 mod tests;

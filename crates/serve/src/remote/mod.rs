@@ -17,6 +17,9 @@ mod scan;
 mod supervise;
 mod upstream;
 
+#[cfg(fuzzing)]
+pub use connection::fuzz::reply as fuzz_reply;
+
 pub use describe::{DescribeError, Described, describe, time};
 pub use model::{REMOTE_FILE, RemoteModel, RemoteScore};
 pub(crate) use replica::{Replica, Server};

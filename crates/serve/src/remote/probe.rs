@@ -137,6 +137,33 @@ impl Remote {
         }
     }
 
+    /// As [`Remote::is_there`], and whether it answered users meanwhile: such a one is there, however long the look waits among them.
+    pub async fn is_there_or_answers(&self, replica: &Replica) -> (Result<(), Miss>, bool) {
+        let before = replica.answered();
+        let found = self.is_there(replica).await;
+        (found, replica.answered() > before)
+    }
+
+    /// As [`Remote::is_right`], and whether it answered users since it had answered `before` of them. A golden answer may take long, and a
+    /// server that has stopped must not have as long: it is looked at meanwhile as at other times.
+    pub async fn is_right_and_there(&self, replica: &Replica, request: &GoldenRequest, before: u64) -> (Result<(), Miss>, bool) {
+        let every = Duration::from_millis(self.upstream.probe_every_ms);
+        let right = self.is_right(replica, request);
+        tokio::pin!(right);
+        loop {
+            let look = async {
+                tokio::time::sleep(every).await;
+                self.is_there_or_answers(replica).await
+            };
+            tokio::select! {
+                found = &mut right => return (found, replica.answered() > before),
+                looked = look => if let (Err(_), false) = looked {
+                    return looked;
+                }
+            }
+        }
+    }
+
     /// Whether a server is there, says what others said, and answers every golden request right.
     pub async fn is_all_right(&self, replica: &Replica, golden: &Golden) -> Result<(), Miss> {
         self.is_there(replica).await?;

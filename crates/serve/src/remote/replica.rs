@@ -92,6 +92,11 @@ impl Replica {
         self.in_flight.load(Ordering::Relaxed)
     }
 
+    /// Requests of users that it has answered.
+    pub fn answered(&self) -> u64 {
+        self.counted.answered.load(Ordering::Relaxed)
+    }
+
     /// What is told of it.
     pub fn told(&self) -> Server {
         let health = self.health();

@@ -89,23 +89,23 @@ async fn watch(slot: &Slot, remote: &Remote, replica: &Replica, golden: &Golden,
         let before = replica.health().standing().clone();
         let was_well = before == Standing::Well;
         let due = clock::steady_ms() >= golden_at;
-        let found = match was_well {
-            false => remote.is_all_right(replica, golden).await,
+        let (found, answers) = match was_well {
+            false => (remote.is_all_right(replica, golden).await, false),
             true if due => {
                 // One golden request at a time: each has its turn, and none of them costs what all would.
                 turn = (turn + 1) % golden.requests.len().max(1);
                 match golden.requests.get(turn) {
-                    Some(request) => remote.is_right(replica, request).await,
-                    None => Ok(()),
+                    Some(request) => remote.is_right_and_there(replica, request, answered).await,
+                    None => (Ok(()), false),
                 }
             }
-            true => remote.is_there(replica).await,
+            true => remote.is_there_or_answers(replica).await,
         };
         if due || !was_well {
             golden_at = clock::steady_ms().saturating_add(golden_every_ms);
         }
         let mut missed = false;
-        let before_now = std::mem::replace(&mut answered, replica.counted.answered.load(Ordering::Relaxed));
+        answered = replica.answered();
         let out = {
             let mut health = replica.health();
             match &found {
@@ -118,7 +118,7 @@ async fn watch(slot: &Slot, remote: &Remote, replica: &Replica, golden: &Golden,
                     false
                 }
                 // One that answers users is there, however long a probe waits among them.
-                Err(Miss::Away(_)) if was_well && answered > before_now => {
+                Err(Miss::Away(_)) if answers => {
                     health.there();
                     false
                 }

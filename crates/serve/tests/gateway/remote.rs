@@ -358,6 +358,19 @@ async fn a_server_that_answers_users_is_there_however_long_its_probes_wait() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_looked_at_while_it_answers_a_golden_request() {
+    let a = Upstream::start().await;
+    // A golden request is due whenever the server is looked at.
+    let _setting = serving(remote::Upstream { probe_every_ms: 50, golden_every_ms: 1, ..quick(&[&a]) }).await;
+    a.become_(Mode::Pondering);
+    let golden = a.golden();
+    until("a golden request is under way", || a.golden() > golden).await;
+    let (golden, looks) = (a.golden(), a.looks());
+    until("it was looked at", || a.looks() >= looks + 3).await;
+    assert_eq!(a.golden(), golden, "the golden request is still waited for");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whose_fault_an_answer_is() {
     let a = Upstream::start().await;
     let setting = serving(remote::Upstream { golden_every_ms: 3_600_000, ..quick(&[&a]) }).await;

@@ -30,6 +30,8 @@ pub enum Mode {
     Busy,
     /// Golden requests find no room among those of users.
     Crowded,
+    /// Golden requests are never answered.
+    Pondering,
     NotReady,
     /// Takes connections and says nothing.
     Silent,
@@ -49,6 +51,10 @@ struct Inner {
     /// Requests of users: golden ones are named `g...`.
     users: AtomicU64,
     golden: AtomicU64,
+    /// Golden requests that had come when the last request of a user came.
+    golden_before_user: AtomicU64,
+    /// How often it was asked whether it is ready.
+    looks: AtomicU64,
     token: Mutex<Option<String>>,
     /// Headers and body of the last request of a user.
     last: Mutex<Option<(hyper::HeaderMap, Bytes)>>,
@@ -64,6 +70,8 @@ impl Upstream {
             mode: Mutex::new(Mode::Right),
             users: AtomicU64::new(0),
             golden: AtomicU64::new(0),
+            golden_before_user: AtomicU64::new(0),
+            looks: AtomicU64::new(0),
             token: Mutex::default(),
             last: Mutex::default(),
         };
@@ -113,6 +121,17 @@ impl Upstream {
         self.inner.golden.load(Ordering::SeqCst)
     }
 
+    /// Golden requests that had come when the last request of a user came.
+    #[allow(dead_code, reason = "asked by the tests of faults")]
+    pub fn golden_before_user(&self) -> u64 {
+        self.inner.golden_before_user.load(Ordering::SeqCst)
+    }
+
+    /// How often it was asked whether it is ready.
+    pub fn looks(&self) -> u64 {
+        self.inner.looks.load(Ordering::SeqCst)
+    }
+
     /// From now on it lets nobody in without this token.
     pub fn wants(&self, token: &str) {
         *self.inner.token.lock().unwrap() = Some(format!("Bearer {token}"));
@@ -140,6 +159,7 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Respons
     if token.is_some_and(|t| request.headers().get("authorization").is_none_or(|given| given != t.as_str())) {
         return reply(StatusCode::UNAUTHORIZED, json!({ "error": "who are you" }));
     }
+    inner.looks.fetch_add(u64::from(request.uri().path().ends_with("/ready")), Ordering::SeqCst);
     let spec = |name: &str| json!([{ "name": name, "datatype": "FP64", "shape": [-1] }]);
     match request.uri().path() {
         "/v2" => reply(StatusCode::OK, json!({ "name": "other", "version": "1", "extensions": [] })),
@@ -166,6 +186,7 @@ async fn infer(inner: &Inner, mode: Mode, request: Request<Incoming>) -> Result<
     let counter = if golden { &inner.golden } else { &inner.users };
     let number = counter.fetch_add(1, Ordering::SeqCst);
     if !golden {
+        inner.golden_before_user.store(inner.golden.load(Ordering::SeqCst), Ordering::SeqCst);
         *inner.last.lock().unwrap() = Some((head.headers, body));
     }
     match mode {
@@ -174,6 +195,7 @@ async fn infer(inner: &Inner, mode: Mode, request: Request<Incoming>) -> Result<
             return reply(StatusCode::INTERNAL_SERVER_ERROR, json!({ "error": "sometimes" }));
         }
         Mode::Crowded if golden => return reply(StatusCode::SERVICE_UNAVAILABLE, json!({ "error": "crowded" })),
+        Mode::Pondering if golden => std::future::pending().await,
         Mode::Busy if !golden => return reply(StatusCode::TOO_MANY_REQUESTS, json!({ "error": "busy" })),
         Mode::Slow(ms) => tokio::time::sleep(Duration::from_millis(ms)).await,
         _ => {}

@@ -2,8 +2,15 @@
 //!
 //! `tidegate-test-worker real ...` runs the real worker. `tidegate-test-worker fake ...` answers a body
 //! `{"id": .., "x": .., "do": ..}` by `{"version": .., "role": .., "x": ..}`; a file `mode` in its directory says
-//! how it starts. `"pad": N` makes the answer N bytes longer, `"bytes": N` puts N bytes behind its JSON.
-#![allow(clippy::unwrap_used, clippy::panic, missing_docs)]
+//! how it starts. `"pad": N` makes the answer N bytes longer, `"bytes": N` puts N bytes behind its JSON, `"ms": N` makes it take N ms.
+//! `tidegate-test-worker gateway DIR` and `.. upstream` are processes of their own, to be stopped and ended as such.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
+
+#[path = "processes.rs"]
+mod processes;
+#[allow(dead_code, reason = "what misbehaves in a process of its own does so by signals")]
+#[path = "../gateway/upstream.rs"]
+mod upstream;
 
 use prost::Message;
 use std::time::Duration;
@@ -49,6 +56,9 @@ impl Answerer for Fake {
         let Ok(request) = serde_json::from_slice::<serde_json::Value>(&body.bytes[..json_bytes]) else {
             return Answer::error(Outcome::ClientFault, "not JSON");
         };
+        if let Some(ms) = request["ms"].as_u64() {
+            std::thread::sleep(Duration::from_millis(ms));
+        }
         let x = request["x"].as_f64();
         let todo = request["do"].as_str().unwrap_or_default();
         // `refuse@2` is for version 2 only, `sleep@candidate` for candidates only.
@@ -97,12 +107,17 @@ impl Answerer for Fake {
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
-    if arguments.next().as_deref() == Some("real") {
-        if let Err(error) = worker::main(arguments) {
-            eprintln!("{error}");
-            std::process::exit(1);
+    match arguments.next().as_deref() {
+        Some("real") => {
+            if let Err(error) = worker::main(arguments) {
+                eprintln!("{error}");
+                std::process::exit(1);
+            }
+            return;
         }
-        return;
+        Some("gateway") => return processes::gateway(arguments.next().unwrap().into()),
+        Some("upstream") => return processes::upstream(),
+        _ => {}
     }
     let arguments = WorkerArguments::parse(arguments).unwrap();
     let connection = worker::connection_of_parent().unwrap();

@@ -11,7 +11,7 @@ use crate::gateway::predict::{Asked, Place, Said, predict};
 use crate::gateway::reply::{Reply, X_REQUEST_ID, findings_words};
 use crate::gateway::{Shared, about, repository, statistics};
 use bytes::Bytes;
-use codec::Raw;
+pub(crate) use codec::Raw;
 use futures::StreamExt;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};

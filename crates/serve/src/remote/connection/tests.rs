@@ -112,6 +112,11 @@ fn what_is_no_whole_answer_says_so() {
     }
     assert_eq!(of("HTTP/1.1 200 OK\r\ncontent-length: 99999999999\r\n\r\n"), "long");
     assert_eq!(of("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nffffffff\r\n"), "long");
+    // However it comes in pieces.
+    let long_line = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1;{}\r\na\r\n0\r\n\r\n", "x".repeat(5_000));
+    for piece in [4, 1_000_000] {
+        assert!(exchanged(long_line.as_bytes(), piece).unwrap_err().ends_with("a chunk has no length"), "in pieces of {piece}");
+    }
     let endless = format!("HTTP/1.1 200 OK\r\nx: {}\r\n\r\n", "y".repeat(limits::HEADER_BYTES_MAX));
     assert!(of(&endless).contains("its head is too long"));
 }

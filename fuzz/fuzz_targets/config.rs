@@ -1,0 +1,4 @@
+//! tidegate.yaml.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| tidegate_fuzz::config(bytes));
