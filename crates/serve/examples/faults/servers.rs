@@ -40,7 +40,7 @@ pub async fn stopped() {
         files(&dir);
         let servers = [address, other].map(|server| Address::parse(&format!("http://{server}")).unwrap());
         let upstream = Some(Upstream::new("others", servers.to_vec()));
-        setting.pool.ensure(TargetSpec { target: version(1), model: "late".to_owned(), dir: dir.clone(), upstream }).unwrap();
+        setting.pool.ensure(TargetSpec { upstream, ..TargetSpec::new(version(1), "late", dir.clone()) }).unwrap();
         assert_eq!(setting.pool.settled(&version(1)).await, Some(TargetState::Ready));
         setting.apply(&[(version(1), 10_000)]);
         let gateway = setting.gateway.address();

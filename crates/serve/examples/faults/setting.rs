@@ -37,7 +37,7 @@ impl Setting {
 
     pub async fn load(&self, target: &TargetId) {
         let dir = PathBuf::from("none");
-        self.pool.ensure(TargetSpec { target: target.clone(), model: SERVICE.to_owned(), dir, upstream: None }).unwrap();
+        self.pool.ensure(TargetSpec::new(target.clone(), SERVICE, dir)).unwrap();
         assert_eq!(self.pool.settled(target).await, Some(TargetState::Ready));
     }
 

@@ -87,7 +87,7 @@ pub async fn serve(listener: TcpListener, door: Option<Arc<Door>>, shared: Arc<S
         }
     }
     for stream in accepted_by_the_system(listener, limits::CONNECTIONS_MAX.saturating_sub(connections.len())) {
-        connections.spawn(connection(stream, Arc::clone(&shared), phase.clone()));
+        connections.spawn(connection(stream, door.clone(), Arc::clone(&shared), phase.clone()));
     }
     loop {
         tokio::select! {

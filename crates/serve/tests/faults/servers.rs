@@ -27,7 +27,7 @@ async fn before(servers: &[SocketAddr], change: impl FnOnce(&mut remote::Upstrea
     let golden = |id: &str, x: f64| json!({ "id": id, "inputs": [tensor("x", x)], "expect": { "outputs": [tensor("y", 2.0 * x)] } });
     std::fs::write(dir.path().join("golden.json"), json!({ "requests": [golden("g1", 2.0), golden("g2", -0.5)] }).to_string()).unwrap();
     let mut world = World::new().await;
-    let spec = TargetSpec { target: stable(), model: "late".to_owned(), dir: dir.path().to_owned(), upstream: Some(upstream) };
+    let spec = TargetSpec { upstream: Some(upstream), ..TargetSpec::new(stable(), "late", dir.path()) };
     world.pool.ensure(spec).unwrap();
     assert_eq!(world.pool.settled(&stable()).await, Some(TargetState::Ready));
     world.apply(route(&[(stable(), 10_000)], 0));

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tidegate_serve::remote::{RemoteModel, Secret, describe};
-use tidegate_serve::{Conduct, PoolEvent, PoolSettings, TargetSpec, TargetState, remote};
+use tidegate_serve::{PoolEvent, PoolSettings, TargetSpec, TargetState, remote};
 
 const MODEL: &str = r#"{"upstream": "others", "model": "double", "version": "7", "score": {"output": "y"}}"#;
 
@@ -48,7 +48,7 @@ pub fn spec_of(dir: &Path, upstream: remote::Upstream) -> TargetSpec {
 }
 
 fn spec(dir: &Path, upstream: remote::Upstream) -> TargetSpec {
-    TargetSpec { target: stable(), model: "late".to_owned(), dir: dir.to_owned(), upstream: Some(upstream), conduct: Conduct::default() }
+    TargetSpec { upstream: Some(upstream), ..TargetSpec::new(stable(), "late", dir) }
 }
 
 pub async fn serving(upstream: remote::Upstream) -> Setting {
@@ -400,7 +400,7 @@ async fn what_cannot_become_ready_says_why() {
         directory(dir.path());
         change(dir.path());
         let spec =
-            TargetSpec { target: stable(), model: "late".to_owned(), dir: dir.path().to_owned(), upstream, conduct: Conduct::default() };
+            TargetSpec { upstream, ..TargetSpec::new(stable(), "late", dir.path()) };
         world.pool.ensure(spec).unwrap();
         match world.pool.settled(&stable()).await {
             Some(TargetState::Failed { why }) => why,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use tidegate_core::route::{Role, Route, RouteTable, TargetId};
 use tidegate_serve::remote::{Address, Secret, Upstream};
-use tidegate_serve::{Conduct, TargetSpec, TargetState};
+use tidegate_serve::{TargetSpec, TargetState};
 
 /// Element type of texts in ONNX.
 const STRING: u8 = 8;
@@ -39,7 +39,7 @@ async fn before(behind: &World, dirs: &[(&str, PathBuf)]) -> (World, Vec<tempfil
 
 async fn load(world: &World, model: &str, dir: PathBuf, upstream: Option<Upstream>) {
     let target = TargetId::new(model, "1", Role::Stable);
-    world.pool.ensure(TargetSpec { target: target.clone(), model: model.to_owned(), dir, upstream, conduct: Conduct::default() }).unwrap();
+    world.pool.ensure(TargetSpec { upstream, ..TargetSpec::new(target.clone(), model, dir) }).unwrap();
     assert_eq!(world.pool.settled(&target).await, Some(TargetState::Ready), "{model}");
 }
 

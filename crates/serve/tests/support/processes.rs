@@ -23,7 +23,7 @@ pub fn gateway(dir: PathBuf) {
         let mut terminate = signal(SignalKind::terminate()).unwrap();
         let (pool, _events) = WorkerPool::new(PoolSettings::new(std::env::current_exe().unwrap(), vec!["fake".into()], "none".into()));
         let target = TargetId::new("late-arrival", "1", Role::Stable);
-        pool.ensure(TargetSpec { target: target.clone(), model: "late".to_owned(), dir, upstream: None }).unwrap();
+        pool.ensure(TargetSpec::new(target.clone(), "late", dir)).unwrap();
         assert_eq!(pool.settled(&target).await, Some(TargetState::Ready));
         let settings = GatewaySettings::new("127.0.0.1:0".parse().unwrap(), vec!["let-me-in".to_owned()], 42);
         let (gateway, _outputs) = Gateway::start(settings, pool.clone()).await.unwrap();
