@@ -27,9 +27,12 @@ fn specs() -> Vec<TensorSpec> {
 
 /// A request that was read can be written, and is then read the same.
 fn survives(request: &InferRequest) {
-    let written = oip::write_infer_request(request);
-    let again = oip::parse_infer_request(&written).expect("what is written can be read");
-    assert_eq!(oip::write_infer_request(&again), written, "a request is read as it was written");
+    // Numbers of half precision are not read from JSON.
+    if request.inputs.iter().all(|tensor| !matches!(tensor.datatype(), Datatype::Fp16 | Datatype::Bf16)) {
+        let written = oip::write_infer_request(request);
+        let again = oip::parse_infer_request(&written).expect("what is written can be read");
+        assert_eq!(oip::write_infer_request(&again), written, "a request is read as it was written");
+    }
     // What is missing has no bytes; everything else is the same in either form.
     if request.inputs.iter().all(|tensor| tensor.missing.is_empty()) {
         let written = oip::write_infer_request_as_bytes(request);

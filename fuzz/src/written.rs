@@ -7,8 +7,8 @@ use tidegate_serve::remote::{Address, RemoteModel};
 use tidegate_wire::contract::{self, SuiteOptions};
 use tidegate_wire::prometheus::{Grid, LatencyUnit};
 use tidegate_wire::{
-    batches, config, dvc, foreign, gateway_api, gitops, ical, junit, kserve, kubernetes, order, prometheus, record, requests, samples, sarif,
-    scenario, sources, transform, yaml,
+    batches, config, dvc, foreign, gateway_api, gitops, ical, junit, kserve, kubernetes, order, prometheus, record, requests, samples,
+    sarif, scenario, sources, transform, yaml,
 };
 
 /// Every reader of text.
@@ -94,7 +94,10 @@ const VALUES: &[fn(&Value)] = &[
 pub fn json(which: u8, bytes: &[u8]) {
     match which % 8 {
         0 => drop(foreign::kayenta::question(bytes)),
-        1 => drop(["deployment_protection_rule", "deployment", "deployment_status", "check_run"].map(|kind| foreign::deployments::github(kind, bytes))),
+        1 => drop(
+            ["deployment_protection_rule", "deployment", "deployment_status", "check_run"]
+                .map(|kind| foreign::deployments::github(kind, bytes)),
+        ),
         2 => drop(foreign::deployments::gitlab(bytes)),
         3 => {
             if let Ok(read) = record::JournalRecord::decode(bytes) {
