@@ -15,14 +15,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("build", &["stats", "core", "wire", "port"]),
     ("console", &["stats", "core", "wire", "port"]),
     ("adapters", &["stats", "core", "wire", "port"]),
-    ("runtime", &["core"]),
+    ("runtime", &["stats", "core"]),
     ("serve", &["core", "wire", "runtime"]),
     ("sim", &["stats", "core", "wire", "port", "engine"]),
     ("tidegate", &["stats", "core", "wire", "port", "engine", "store", "data", "build", "console", "runtime", "serve", "sim", "adapters"]),
 ];
 
 /// Modules of core that a crate may name, where not all: the data plane lives on when the control plane is dead.
-const NOUNS: &[(&str, &[&str])] = &[("serve", &["route", "transform", "judge", "id", "model"]), ("runtime", &["transform", "model", "id"])];
+const NOUNS: &[(&str, &[&str])] =
+    &[("serve", &["route", "transform", "judge", "id", "model", "scan"]), ("runtime", &["transform", "model", "id"])];
 
 pub(super) fn dependencies(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();

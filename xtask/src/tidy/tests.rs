@@ -85,7 +85,7 @@ fn arrows() {
 #[test]
 fn nouns() {
     let file = "crates/serve/src/lib.rs";
-    let only = "`serve` knows of core only `route`, `transform`, `judge`, `id`, `model`; this names";
+    let only = "`serve` knows of core only `route`, `transform`, `judge`, `id`, `model`, `scan`; this names";
     for (line, named) in [
         ("use tidegate_core::rollout::State;", "rollout"),
         ("use tidegate_core::{id::At, gate::{A, B}};", "gate"),

@@ -38,7 +38,7 @@ impl Version {
     /// must be asked alone, so that it is told what is wrong with it and no other is.
     #[must_use]
     pub fn infer_together(&self, requests: &[InferRequest]) -> Option<Vec<(InferResponse, Observed)>> {
-        let counts: Vec<usize> = requests.iter().map(|request| rows_of(request)).collect::<Option<_>>()?;
+        let counts: Vec<usize> = requests.iter().map(rows_of).collect::<Option<_>>()?;
         let inputs = self.stacked(requests, &counts)?;
         let total: usize = counts.iter().sum();
         let mut firsts: Vec<Vec<f32>> = Vec::new();

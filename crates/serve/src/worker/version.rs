@@ -101,7 +101,7 @@ impl Answerer for LoadedVersion {
     fn answer(&self, body: &Body) -> Answer {
         match self.asked(body) {
             Ok(asked) => self.alone(&asked),
-            Err(refused) => refused,
+            Err(refused) => *refused,
         }
     }
 
@@ -119,7 +119,7 @@ impl Answerer for LoadedVersion {
                     together.push(asked);
                     None
                 }
-                Err(refused) => Some(refused),
+                Err(refused) => Some(*refused),
             });
         }
         let answered = self.together(together);
@@ -148,7 +148,7 @@ impl Answerer for LoadedVersion {
 
 impl LoadedVersion {
     /// Reads a request, or says why it is none.
-    fn asked(&self, body: &Body) -> Result<Asked, Answer> {
+    fn asked(&self, body: &Body) -> Result<Asked, Box<Answer>> {
         let started = clock::now();
         let read = read(body, self.version.inputs_metadata()).and_then(|(request, wanted)| {
             let explain = explain(&request)?;
@@ -157,7 +157,7 @@ impl LoadedVersion {
             }
             Ok((request, wanted, explain))
         });
-        let (request, wanted, explain) = read.map_err(|error| Answer::error(Outcome::ClientFault, &error.message))?;
+        let (request, wanted, explain) = read.map_err(|error| Box::new(Answer::error(Outcome::ClientFault, &error.message)))?;
         Ok(Asked { request, wanted, explain, read_ns: since(started) })
     }
 

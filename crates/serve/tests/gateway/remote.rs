@@ -399,8 +399,7 @@ async fn what_cannot_become_ready_says_why() {
         let dir = tempfile::tempdir().unwrap();
         directory(dir.path());
         change(dir.path());
-        let spec =
-            TargetSpec { upstream, ..TargetSpec::new(stable(), "late", dir.path()) };
+        let spec = TargetSpec { upstream, ..TargetSpec::new(stable(), "late", dir.path()) };
         world.pool.ensure(spec).unwrap();
         match world.pool.settled(&stable()).await {
             Some(TargetState::Failed { why }) => why,

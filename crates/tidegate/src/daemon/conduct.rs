@@ -1,6 +1,7 @@
 //! How the gateway answers, from the configuration: for each service, and for each key.
 
 use crate::exit::{self, failure};
+use crate::surroundings;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
 use tidegate_serve::{Allowance, Batching, Conduct, Key, Priority, TlsFiles};
@@ -37,9 +38,7 @@ pub fn keys(config: &Workspace) -> Result<Vec<Key>> {
     let mut keys = Vec::with_capacity(config.gateway_keys.len());
     for (name, key) in &config.gateway_keys {
         let GatewayKey { token, rate, burst, daily, batch } = key;
-        let Some(secret) = std::env::var(token).ok().filter(|secret| !secret.is_empty()) else {
-            return Err(failure(exit::USAGE, format!("key {name} of the gateway: the variable {token} with its token is not set")));
-        };
+        let secret = surroundings::secret(token).map_err(|why| failure(exit::USAGE, format!("key {name} of the gateway: {why}")))?;
         if let Some((other, _)) = seen.iter().find(|(_, known)| *known == secret) {
             return Err(failure(exit::USAGE, format!("keys {other} and {name} of the gateway have the same token: give each its own")));
         }

@@ -29,6 +29,7 @@ use tokio::sync::watch;
 
 mod lost;
 mod restore;
+mod standing;
 
 pub use super::routing::endpoint_model;
 
@@ -439,35 +440,6 @@ impl Plane {
             None => lots.remove(service),
         };
         Ok(())
-    }
-
-    /// Tells followers that other routes stand; not before all of them stand again that did at the last end.
-    fn stands(&self, generation: u64) {
-        self.0.standing.send_modify(|now| {
-            if now.is_some() {
-                *now = Some((generation, clock::now()));
-            }
-        });
-    }
-
-    /// Tells followers from now on.
-    fn restored(&self) {
-        self.0.standing.send_replace(Some((lock(&self.0.table).0.generation, clock::now())));
-    }
-
-    /// Services that do not stand again as they stood at the last end.
-    pub fn unrestored(&self) -> BTreeSet<String> {
-        lock(&self.0.unrestored).clone()
-    }
-
-    /// Generation of the routes and since when they stand.
-    pub fn standing(&self) -> watch::Receiver<Option<(u64, At)>> {
-        self.0.standing.subscribe()
-    }
-
-    /// Which run of the control plane this is: generations of another one say nothing here.
-    pub fn epoch(&self) -> u64 {
-        self.0.epoch
     }
 
     /// The test whose clients are drawn.

@@ -1,7 +1,8 @@
 //! Upstreams as the data plane takes them: from the configuration, with secrets from the environment.
 
 use crate::exit::{self, failure};
-use anyhow::{Context as _, Result};
+use crate::surroundings;
+use anyhow::Result;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tidegate_serve::remote::{Address, Secret, Upstream};
@@ -34,8 +35,7 @@ pub fn named(config: &Workspace, root: &Path, name: &str) -> Result<Upstream> {
     let token = match &written.token {
         None => None,
         Some(variable) => {
-            let missing = || format!("upstream {name}: the variable {variable} with its token is not set");
-            Some(Secret(std::env::var(variable).ok().filter(|v| !v.is_empty()).with_context(missing)?))
+            Some(Secret(surroundings::secret(variable).map_err(|why| failure(exit::USAGE, format!("upstream {name}: {why}")))?))
         }
     };
     Ok(Upstream {

@@ -85,7 +85,7 @@ fn a_model_of_an_upstream_that_cannot_be_asked_is_refused_by_name() {
     world.run(&["gate"]).fails(2, &["register m: m.json", "unknown field `modell`"]);
     world.write("m.json", MODEL);
     world.write("tidegate.yaml", &config(", token: NOT_SET_ANYWHERE"));
-    world.run(&["gate"]).fails(3, &["the variable NOT_SET_ANYWHERE with its token is not set"]);
+    world.run(&["gate"]).fails(2, &["upstream other: the environment variable NOT_SET_ANYWHERE is not set"]);
     world.write("tidegate.yaml", &config("/path, standby: [http://127.0.0.1:9/path]"));
     world.run(&["config", "check"]).fails(2, &["it has a path", "named twice"]);
     assert_eq!(world.events(), Vec::<String>::new(), "nothing was recorded");
