@@ -26,6 +26,7 @@ mod plan;
 mod pool;
 mod record;
 pub mod remote;
+mod scan;
 mod task;
 mod work;
 pub mod worker;

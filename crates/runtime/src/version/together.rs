@@ -25,7 +25,7 @@ impl Version {
         // A single one is tried beside itself.
         let tried: Vec<_> = golden.clone().chain(golden.take(1)).collect();
         let requests: Vec<InferRequest> = tried.iter().map(|one| self.golden_request(one)).collect::<Result<_, _>>().ok()?;
-        match self.infer_together(&requests) {
+        match self.infer_together(&requests.iter().collect::<Vec<_>>()) {
             None => Some("golden requests cannot be put together".to_owned()),
             Some(answers) => tried.iter().zip(&answers).find_map(|(one, (answer, _))| {
                 let why = one.differs(&answer.outputs)?;
@@ -37,8 +37,8 @@ impl Version {
     /// Answers to all of these requests, in their order; none where they do not fit together or one of them has no answer: then each
     /// must be asked alone, so that it is told what is wrong with it and no other is.
     #[must_use]
-    pub fn infer_together(&self, requests: &[InferRequest]) -> Option<Vec<(InferResponse, Observed)>> {
-        let counts: Vec<usize> = requests.iter().map(rows_of).collect::<Option<_>>()?;
+    pub fn infer_together(&self, requests: &[&InferRequest]) -> Option<Vec<(InferResponse, Observed)>> {
+        let counts: Vec<usize> = requests.iter().copied().map(rows_of).collect::<Option<_>>()?;
         let inputs = self.stacked(requests, &counts)?;
         let total: usize = counts.iter().sum();
         let mut firsts: Vec<Vec<f32>> = Vec::new();
@@ -75,10 +75,10 @@ impl Version {
 impl Version {
     /// The inputs of all requests, one below the other. A field that a record lacks may be left out of its request, so where another has
     /// it, it is missing there; an input of the model itself may not.
-    fn stacked(&self, requests: &[InferRequest], counts: &[usize]) -> Option<Vec<Tensor>> {
+    fn stacked(&self, requests: &[&InferRequest], counts: &[usize]) -> Option<Vec<Tensor>> {
         let named = |spec: &TensorSpec| {
             let like = requests.iter().find_map(|request| request.inputs.iter().find(|tensor| tensor.name == spec.name))?;
-            let of = |(request, count): (&InferRequest, &usize)| {
+            let of = |(request, count): (&&InferRequest, &usize)| {
                 let given = request.inputs.iter().find(|tensor| tensor.name == spec.name).cloned();
                 given.or_else(|| self.transform.is_some().then(|| like.absent_rows(*count)).flatten())
             };
@@ -89,7 +89,7 @@ impl Version {
         let wanted = self.inputs.iter().filter(|spec| requests.iter().any(|r| r.inputs.iter().any(|t| t.name == spec.name)));
         let stacked: Vec<Tensor> = wanted.map(named).collect::<Option<_>>()?;
         // What is no input of the version is for it to refuse.
-        let known = |request: &InferRequest| request.inputs.iter().all(|tensor| stacked.iter().any(|s| s.name == tensor.name));
+        let known = |request: &&InferRequest| request.inputs.iter().all(|tensor| stacked.iter().any(|s| s.name == tensor.name));
         requests.iter().all(known).then_some(stacked)
     }
 }

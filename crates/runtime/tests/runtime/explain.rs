@@ -95,15 +95,16 @@ fn requests_that_are_put_together_are_answered_as_alone() {
     let mut requests: Vec<InferRequest> = (0..10).map(|n| version.request_of(&all[n..n + 1 + n % 3]).unwrap()).collect();
     requests[3].outputs = vec!["score".to_owned()];
     requests[4].id = Some("mine".to_owned());
-    let together = version.infer_together(&requests).unwrap();
+    let ask = |requests: &[InferRequest]| version.infer_together(&requests.iter().collect::<Vec<_>>());
+    let together = ask(&requests).unwrap();
     for (request, (response, observed)) in requests.iter().zip(&together) {
         let (alone, seen) = version.infer_observed(request);
         assert_eq!((response, observed), (&alone.unwrap(), &seen));
     }
     // One that is refused spoils no other: all are asked alone then.
     requests[5].inputs.remove(0);
-    assert_eq!(version.infer_together(&requests), None);
+    assert_eq!(ask(&requests), None);
     requests[5].inputs.clear();
-    assert_eq!(version.infer_together(&requests), None);
+    assert_eq!(ask(&requests), None);
     assert_eq!(version.infer_together(&[]), None);
 }

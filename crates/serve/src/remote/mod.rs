@@ -13,7 +13,6 @@ mod health;
 mod model;
 mod probe;
 mod replica;
-mod scan;
 mod supervise;
 mod upstream;
 
@@ -23,7 +22,6 @@ pub use connection::fuzz::reply as fuzz_reply;
 pub use describe::{DescribeError, Described, describe, time};
 pub use model::{REMOTE_FILE, RemoteModel, RemoteScore};
 pub(crate) use replica::{Replica, Server};
-pub(crate) use scan::blocked;
 pub(crate) use supervise::supervise;
 pub use upstream::{Address, Secret, Upstream};
 
@@ -32,6 +30,7 @@ use crate::clock;
 use crate::frame::{Answer, Body, Form, Outcome};
 use crate::limits;
 use crate::pool::NoAnswer;
+use crate::scan::scanned;
 use answer::Meant;
 use budget::Budget;
 use bytes::{Bytes, BytesMut};
@@ -43,6 +42,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tidegate_core::model::TensorSpec;
+use tidegate_core::scan::Rules as ScanRules;
 use tidegate_runtime::InferRequest;
 use tidegate_runtime::oip::{self, Answering};
 use tokio::time::Instant;
@@ -54,7 +54,7 @@ pub(crate) struct Remote {
     /// As answers name it that are not passed on but written here.
     answering: Answering,
     /// What is looked for in texts of answers.
-    scan: scan::Rules,
+    scan: ScanRules,
     path: String,
     token: Option<Secret>,
     pub(crate) replicas: Vec<Replica>,
@@ -75,7 +75,7 @@ impl Remote {
     ///
     /// # Errors
     /// A sentence, when the upstream cannot be spoken to as it is configured.
-    pub fn new(upstream: Upstream, model: RemoteModel, answering: Answering, scan: scan::Rules) -> Result<Remote, String> {
+    pub fn new(upstream: Upstream, model: RemoteModel, answering: Answering, scan: ScanRules) -> Result<Remote, String> {
         let tls = connection::connector(&upstream)?;
         let servers = upstream.active.len() + upstream.standby.len();
         if !(1..=limits::REPLICAS_MAX).contains(&servers) {
@@ -184,7 +184,7 @@ impl Remote {
                     if let Some(good) = good {
                         under_way.was(good);
                     }
-                    One::Answer(scan::scanned(answer, &self.scan, &self.answering))
+                    One::Answer(scanned(answer, &self.scan, &self.answering))
                 }
                 Meant::Busy => One::Busy,
                 Meant::Failed(answer) => {

@@ -4,7 +4,7 @@ use crate::clock;
 use crate::conduct::{Batching, Conduct};
 use crate::frame::{Answer, Body, Form, Hello, Outcome};
 use crate::limits::{BATCH_ROWS_MAX, EXPLAIN_MS, EXPLAIN_MS_MAX};
-use crate::remote::blocked;
+use crate::scan::{blocked, look_through};
 use crate::work::Work;
 use crate::worker::{Answerer, WorkerArguments};
 use std::num::NonZero;
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use tidegate_core::model::TensorSpec;
 use tidegate_core::scan::Findings;
 use tidegate_runtime::oip::{self, Answering, OipError, Wanted};
-use tidegate_runtime::{GoldenReport, InferError, InferRequest, InferResponse, InputFault, Observed, TensorData, Version};
+use tidegate_runtime::{GoldenReport, InferError, InferRequest, InferResponse, InputFault, Observed, Version};
 
 /// Why a version without golden requests never becomes ready.
 pub const NO_GOLDEN: &str = "it has no golden requests, so nothing shows that it answers right: record some with the version";
@@ -199,7 +199,7 @@ impl LoadedVersion {
             let (batch, others) = rest.split_at(rest.iter().take_while(fits).count().max(1));
             rest = others;
             let started = clock::now();
-            let requests: Vec<InferRequest> = batch.iter().map(|asked| asked.request.clone()).collect();
+            let requests: Vec<&InferRequest> = batch.iter().map(|asked| &asked.request).collect();
             let inferred = if batch.len() > 1 { self.version.infer_together(&requests) } else { None };
             let share_ns = since(started) / batch.len() as u64;
             match inferred {
@@ -225,7 +225,7 @@ impl LoadedVersion {
                 Answer { found, ..Answer::error(outcome(&error), &masked) }
             }
             Ok(mut response) => {
-                let found = self.scanned(&mut response);
+                let found = look_through(&mut response, &self.conduct.scan);
                 let answer = match found.blocked(&self.conduct.scan) {
                     Some(kind) => blocked(kind),
                     None => match self.body(&response, asked.wanted.as_ref()) {
@@ -242,23 +242,6 @@ impl LoadedVersion {
         let rows = rows(&asked.request, self.version.inputs_metadata());
         answer.work = Work { rows, input_ns: asked.read_ns, infer_ns: took_ns, output_ns: since(started) };
         answer
-    }
-
-    /// What its texts give away; what is to be masked is.
-    fn scanned(&self, response: &mut InferResponse) -> Findings {
-        let mut found = Findings::default();
-        if self.conduct.scan.is_empty() {
-            return found;
-        }
-        for output in &mut response.outputs {
-            let TensorData::Bytes(texts) = &mut output.data else { continue };
-            for text in texts {
-                if let Some(masked) = self.conduct.scan.scan(text, &mut found) {
-                    *text = masked;
-                }
-            }
-        }
-        found
     }
 
     fn body(&self, response: &InferResponse, wanted: Option<&Wanted>) -> Result<Body, OipError> {

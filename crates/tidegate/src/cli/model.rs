@@ -7,7 +7,7 @@ use crate::workspace;
 use anyhow::Result;
 use clap::Subcommand;
 use tidegate_core::machine::Machine as _;
-use tidegate_core::model::{Models, State};
+use tidegate_core::model::{ModelVersion, Models, State};
 use tidegate_engine::Engine;
 use tidegate_port::Journal as _;
 
@@ -45,6 +45,18 @@ pub(super) fn states(context: &Context) -> Result<Vec<(String, State)>> {
         .collect()
 }
 
+/// A version by its number or an alias, with all that happened to its model; `verb` names the operation in messages.
+///
+/// # Errors
+/// When there is none.
+pub(super) fn named<'s>(states: &'s [(String, State)], verb: &str, model: &str, version: &str) -> Result<(&'s ModelVersion, &'s State)> {
+    let state = states.iter().find(|(name, _)| name == model).map(|(_, state)| state);
+    let found = state.and_then(|s| Some((s.versions.get(s.aliases.get(version).map_or(version, String::as_str))?, s)));
+    found.ok_or_else(|| {
+        failure(exit::NOT_FOUND, format!("{verb} {model} version {version}: there is none: `tidegate model list` shows those that are"))
+    })
+}
+
 /// Carries it out.
 pub fn model(context: &Context, command: &ModelCommand) -> Result<u8> {
     if let ModelCommand::Quantise(args) = command {
@@ -77,15 +89,8 @@ pub fn model(context: &Context, command: &ModelCommand) -> Result<u8> {
             }
         }
         ModelCommand::Show { model, version } => {
-            let state = states.iter().find(|(name, _)| name == model).map(|(_, s)| s);
-            let wanted = state.and_then(|s| s.aliases.get(version)).unwrap_or(version);
-            let Some((found, state)) = state.and_then(|s| Some((s.versions.get(wanted)?, s))) else {
-                return Err(failure(
-                    exit::NOT_FOUND,
-                    format!("show {model} version {version}: there is none: `tidegate model list` shows those that are"),
-                ));
-            };
-            let gates = state.gates.get(wanted);
+            let (found, state) = named(&states, "show", model, version)?;
+            let gates = state.gates.get(&found.version);
             if context.json {
                 show::json(&serde_json::json!({ "version": found, "gates": gates }))?;
             } else {

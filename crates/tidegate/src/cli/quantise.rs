@@ -54,11 +54,7 @@ pub fn quantise(context: &Context, args: &QuantiseArgs) -> Result<u8> {
     let what = format!("quantise {} version {}", args.model, args.version);
     let opened = workspace::open(&context.dir)?;
     let states = model::states(context)?;
-    let state = states.iter().find(|(name, _)| *name == args.model).map(|(_, state)| state);
-    let wanted = state.and_then(|s| s.aliases.get(&args.version)).unwrap_or(&args.version);
-    let Some(version) = state.and_then(|s| s.versions.get(wanted)) else {
-        return Err(failure(exit::NOT_FOUND, format!("{what}: there is none: `tidegate model list` shows those that are")));
-    };
+    let (version, _) = model::named(&states, "quantise", &args.model, &args.version)?;
     let dir = versions::directory(&opened.places.versions(), &FsBlobs::open(&opened.places.blobs())?, version)?;
     let file = Version::model_file(&dir)?;
     if !Version::needs_library(&dir)? {

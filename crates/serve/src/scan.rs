@@ -1,13 +1,29 @@
-//! Looks through the texts of an upstream's answer. Its bytes are passed on as they came unless something in them is to be masked.
+//! Looks through the texts of answers: of our versions before they are written, of an upstream's as they came. What is told of findings
+//! follows from the service's rules.
 
 use crate::frame::{Answer, Body, Outcome};
-use tidegate_core::scan::{Action, Findings};
-use tidegate_runtime::TensorData;
+use tidegate_core::scan::{Action, Findings, Kind, Rules};
 use tidegate_runtime::oip::{self, Answering, Wanted, read_infer_response};
+use tidegate_runtime::{InferResponse, TensorData};
 
-pub use tidegate_core::scan::Rules;
+/// What the texts of a response give away; what is to be masked is.
+pub fn look_through(response: &mut InferResponse, rules: &Rules) -> Findings {
+    let mut found = Findings::default();
+    if rules.is_empty() {
+        return found;
+    }
+    for output in &mut response.outputs {
+        let TensorData::Bytes(texts) = &mut output.data else { continue };
+        for text in texts {
+            if let Some(masked) = rules.scan(text, &mut found) {
+                *text = masked;
+            }
+        }
+    }
+    found
+}
 
-/// The answer as it may be given out.
+/// An upstream's answer as it may be given out.
 pub fn scanned(answer: Answer, rules: &Rules, answering: &Answering) -> Answer {
     if rules.is_empty() {
         return answer;
@@ -27,15 +43,7 @@ pub fn scanned(answer: Answer, rules: &Rules, answering: &Answering) -> Answer {
             return Answer { body: Answer::error(Outcome::Failed, &why).body, outcome: Outcome::Failed, ..answer };
         }
     };
-    let mut found = Findings::default();
-    for output in &mut response.outputs {
-        let TensorData::Bytes(texts) = &mut output.data else { continue };
-        for text in texts {
-            if let Some(masked) = rules.scan(text, &mut found) {
-                *text = masked;
-            }
-        }
-    }
+    let found = look_through(&mut response, rules);
     if let Some(kind) = found.blocked(rules) {
         let refused = blocked(kind);
         return Answer { found, body: refused.body, outcome: refused.outcome, ..answer };
@@ -61,7 +69,7 @@ fn sentence(answer: Answer, rules: &Rules) -> Answer {
 }
 
 /// What is said of an answer that is kept back.
-pub fn blocked(kind: tidegate_core::scan::Kind) -> Answer {
+pub fn blocked(kind: Kind) -> Answer {
     let kind = kind.as_str();
     Answer::error(Outcome::Refused, &format!("the answer is not given out: it holds {kind}, which `scan` of this service blocks"))
 }
@@ -70,7 +78,6 @@ pub fn blocked(kind: tidegate_core::scan::Kind) -> Answer {
 mod tests {
     use super::*;
     use std::collections::BTreeMap;
-    use tidegate_core::scan::Kind;
 
     fn scan(body: &str, action: Action) -> (String, Answer) {
         let rules = Rules(BTreeMap::from([(Kind::Card, action)]));
