@@ -49,13 +49,17 @@ pub struct Queue {
     batch: VecDeque<Waiting>,
     /// Turns taken while both kinds waited.
     turns: u64,
-    /// Microseconds from one answer to the next while some are owed: in the mean, and as quick as they have been lately.
+    /// Microseconds from one answer to the next while some are owed: in the mean of so many, and as quick as they have been lately.
     mean_us: f64,
+    measured: u32,
     quick_us: f64,
 }
 
-/// Weight of a new measurement in the mean.
-const SMOOTHING: f64 = 1.0 / 8.0;
+/// Answers that the mean remembers: later ones are forgotten by and by. With fewer, one request that takes half a second would speak for
+/// all that wait behind it.
+const MEAN_OF: u32 = 32;
+/// Answers that are taken to have come in no time before the first, for the same reason: it may be the one that is slow.
+const MEAN_BEFORE: u32 = 8;
 /// Its weight in what is quick: one request that takes long says little of the next, one that is quick shows what is possible.
 const SMOOTHING_UP: f64 = 1.0 / 16.0;
 const SMOOTHING_DOWN: f64 = 1.0 / 4.0;
@@ -80,10 +84,10 @@ impl Queue {
     pub fn answered(&mut self, answers: usize, after_us: f64) {
         let each_us = after_us.min(MEASURED_US_MAX) / answers.max(1) as f64;
         for _ in 0..answers {
-            let known = self.mean_us > 0.0;
+            self.measured = (self.measured + 1).min(MEAN_OF);
             let up = if each_us < self.quick_us { SMOOTHING_DOWN } else { SMOOTHING_UP };
-            self.mean_us += (each_us - self.mean_us) * if known { SMOOTHING } else { 1.0 };
-            self.quick_us += (each_us - self.quick_us) * if known { up } else { 1.0 };
+            self.mean_us += (each_us - self.mean_us) / f64::from((self.measured + MEAN_BEFORE).min(MEAN_OF));
+            self.quick_us += (each_us - self.quick_us) * if self.measured > 1 { up } else { 1.0 };
         }
     }
 
@@ -176,7 +180,7 @@ mod tests {
         let mut queue = Queue::default();
         assert_eq!(queue.ahead(), WORKER_AHEAD_MIN);
         queue.answered(1, 10_000.0);
-        assert_eq!((queue.ahead(), queue.wait_us(Priority::Interactive, 3)), (WORKER_AHEAD_MIN, 30_000.0));
+        assert_eq!(queue.ahead(), WORKER_AHEAD_MIN);
         for _ in 0..200 {
             queue.answered(1, 50.0);
         }
@@ -194,11 +198,28 @@ mod tests {
     fn a_newcomer_waits_for_those_who_come_first_only() {
         use Priority::{Batch, Interactive};
         let mut queue = queue(&[[Batch; 100].as_slice(), &[Interactive; 2]].concat());
-        queue.answered(4, 4_000.0);
-        assert_eq!(queue.wait_us(Interactive, 2), 4_000.0);
+        queue.answered(1_000, 1_000_000.0);
+        let near = |wait: f64, us: f64| assert!((wait - us).abs() < 1.0, "{wait} {us}");
+        near(queue.wait_us(Interactive, 2), 4_000.0);
         // Of 101 turns of its kind each is the tenth.
-        assert_eq!(queue.wait_us(Batch, 2), 1_012_000.0);
+        near(queue.wait_us(Batch, 2), 1_012_000.0);
         assert!(queue.has_room(Batch, 2) && queue.has_room(Interactive, 2) && !queue.has_room(Interactive, 154));
+    }
+
+    #[test]
+    fn one_slow_request_among_many_does_not_speak_for_all() {
+        let mut queue = Queue::default();
+        // Of sixteen one takes half a second, the first of all as well: a sixteenth of that is the mean, and no estimate is far above it.
+        for n in 0..160 {
+            queue.answered(1, if n % 16 == 0 { 500_000.0 } else { 100.0 });
+            let wait = queue.wait_us(Priority::Interactive, 16);
+            assert!(wait < 1_000_000.0 && (n < 32 || wait > 300_000.0), "{n}: {wait}");
+        }
+        // When all have become slow, two dozen answers are enough to know.
+        for _ in 0..24 {
+            queue.answered(1, 500_000.0);
+        }
+        assert!(queue.wait_us(Priority::Interactive, 16) > 4_000_000.0);
     }
 
     #[test]

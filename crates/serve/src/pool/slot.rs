@@ -242,7 +242,12 @@ impl Slot {
             NotSent::Full => NoAnswer::Full,
             NotSent::Long => NoAnswer::Long,
         })?;
-        match tokio::time::timeout(deadline, ticket.answer()).await {
+        let mut came = tokio::time::timeout(wait, ticket.answer()).await;
+        // Who has had no turn in so long is sent away, as one is at once whose wait can be told beforehand.
+        if came.is_err() && !ticket.waits() {
+            came = tokio::time::timeout(deadline.saturating_sub(wait), ticket.answer()).await;
+        }
+        match came {
             Ok(Some(answer)) => Ok(answer),
             Ok(None) => Err(NoAnswer::Died),
             // It had no turn: that says nothing about its version.
