@@ -5,8 +5,8 @@
 use indexmap::IndexMap;
 use tidegate_core::id::At;
 use tidegate_core::judge::{
-    ArmCounts, Assessment, Beside, By, Guardrail, GuardrailKind, HoldReason, JudgeSettings, JudgeState, LabelCounts, Metric, MetricPair,
-    Mode, Offline, OneSample, ScoreHistogram, Tick, Verdict, Worse, history, recompute,
+    ArmCounts, Assessment, Beside, By, Guardrail, GuardrailKind, HoldReason, JudgeSettings, JudgeState, LabelCounts, LatencyHistogram,
+    Measure, Metric, MetricPair, Mode, Offline, OneSample, ScoreHistogram, Tick, Verdict, Worse, history, recompute,
 };
 use tidegate_stats::rng::Rng;
 
@@ -238,4 +238,37 @@ fn they_share_one_alpha_and_old_evidence_is_read() {
     let text = serde_json::to_string(&plain).unwrap();
     assert!(!text.contains("beside"), "a tick of a release without them is written as before: {text}");
     assert_eq!(serde_json::from_str::<Tick>(&text).unwrap(), plain);
+}
+
+/// Answers of a language model: so many a tick, each of them measured; the candidate's values are those of the control times `factor`.
+fn generated(seed: u64, of: Measure, n: u64, factor: f64) -> Vec<Tick> {
+    let mut rng = Rng::new(seed);
+    (0..180)
+        .map(|seq| {
+            let mut of_ticks = tick(seq, Mode::Canary, n, Beside::default());
+            for (arm, factor) in [(&mut of_ticks.candidate, factor), (&mut of_ticks.control, 1.0)] {
+                let mut histogram = LatencyHistogram::default();
+                (0..n).for_each(|_| histogram.record(factor * 200_000.0 * libm::exp(0.4 * rng.normal())));
+                arm.generated.insert(of, histogram);
+            }
+            of_ticks
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_measured_of_generated_answers_is_guarded_like_latency() {
+    for of in Measure::ALL {
+        let kind = GuardrailKind::Generation { of, q: 0.5 };
+        let settings = settings("it", kind, (1.1, 0.02, 1.5, 0.05));
+        let (at, same) = judged(&settings, Mode::Canary, &generated(1, of, 40, 1.0));
+        assert!(at.is_none() && same.verdict == Verdict::Promote, "{of:?}: {}", same.summary);
+        let (at, found) = judged(&settings, Mode::Canary, &generated(2, of, 40, 1.8));
+        assert!(at.is_some_and(|at| at < 60), "{of:?}: {at:?} {}", found.summary);
+        assert_eq!(found.verdict, Verdict::Rollback);
+        // What nobody measured is no pass.
+        let silent: Vec<Tick> = (0..180).map(|seq| tick(seq, Mode::Canary, 40, Beside::default())).collect();
+        let found = judged(&settings, Mode::Canary, &silent).1;
+        assert!(!matches!(found.verdict, Verdict::Promote | Verdict::Rollback), "{of:?}: {:?} {}", found.verdict, found.summary);
+    }
 }

@@ -401,6 +401,7 @@ fn any_arm() -> impl Strategy<Value = ArmCounts> {
         errors,
         latency: LatencyHistogram(buckets),
         edges,
+        ..ArmCounts::default()
     })
 }
 

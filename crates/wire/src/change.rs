@@ -198,7 +198,11 @@ fn plan(plan: &Plan, text: &mut String) {
                 let what = if metric.by == By::Ratio { "a factor of " } else { "" };
                 format!("{which} by {what}{}", number(*ratio))
             }
-            GuardrailKind::Labels | GuardrailKind::Errors | GuardrailKind::Latency { .. } | GuardrailKind::Disagreement => {
+            GuardrailKind::Labels
+            | GuardrailKind::Errors
+            | GuardrailKind::Latency { .. }
+            | GuardrailKind::Generation { .. }
+            | GuardrailKind::Disagreement => {
                 format!("{} × control + {}", number(*ratio), number(*slack))
             }
         };

@@ -231,7 +231,9 @@ impl Spec {
             return Err(Problem::Window { window_ms: metric.window_ms, horizon_ms: draft.horizon_ms });
         }
         let mut judge = draft.judge;
-        judge.guardrails.retain(|_, g| matches!(g.kind, GuardrailKind::Errors | GuardrailKind::Latency { .. }));
+        judge
+            .guardrails
+            .retain(|_, g| matches!(g.kind, GuardrailKind::Errors | GuardrailKind::Latency { .. } | GuardrailKind::Generation { .. }));
         // Each variant is judged by itself: together they spend what the judge may.
         judge.alpha /= (count - 1) as f64;
         let variants = parts.into_iter().zip(shares).map(|((name, version, _), share_bp)| Variant { name, version, share_bp }).collect();

@@ -1,9 +1,11 @@
 //! The evidence: what was counted in one tick, nothing derived.
 
 use super::beside::Beside;
+use super::settings::Measure;
 use super::sparse;
 use crate::id::At;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What the rollout was doing while a tick was counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,6 +59,38 @@ pub struct ArmCounts {
     /// is counted at its bucket's end. Empty where each answer was measured.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub edges: Vec<u16>,
+    /// What was measured of answers that language models generated, in the same buckets, whatever the unit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub generated: BTreeMap<Measure, LatencyHistogram>,
+}
+
+impl ArmCounts {
+    /// Adds what was counted elsewhere, each answer measured by itself.
+    pub fn add(&mut self, other: &ArmCounts) {
+        self.requests = self.requests.saturating_add(other.requests);
+        self.errors = self.errors.saturating_add(other.errors);
+        other.latency.0.iter().for_each(|(bucket, n)| self.latency.add(*bucket, *n));
+        for (measure, histogram) in &other.generated {
+            let sum = self.generated.entry(*measure).or_default();
+            histogram.0.iter().for_each(|(bucket, n)| sum.add(*bucket, *n));
+        }
+    }
+
+    /// What was measured: of generated answers one thing, or how long answers took.
+    #[must_use]
+    pub fn measured(&self, of: Option<Measure>) -> &LatencyHistogram {
+        static NONE: LatencyHistogram = LatencyHistogram(Vec::new());
+        match of {
+            None => &self.latency,
+            Some(measure) => self.generated.get(&measure).unwrap_or(&NONE),
+        }
+    }
+
+    /// Ends of the buckets that it was counted in, where those are wider than ours.
+    #[must_use]
+    pub fn edges_of(&self, of: Option<Measure>) -> &[u16] {
+        if of.is_none() { &self.edges } else { &[] }
+    }
 }
 
 /// Counts over the fixed latency buckets of [`LatencyHistogram::upper_us`], sparse, ascending by bucket.

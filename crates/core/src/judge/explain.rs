@@ -4,7 +4,7 @@ use super::assess::Eta;
 use super::guardrails::Evidence;
 use super::labels::Labelled;
 use super::series::By;
-use super::settings::{Guardrail, GuardrailKind};
+use super::settings::{Guardrail, GuardrailKind, Measure};
 use super::shift::Shift;
 use super::state::JudgeState;
 use super::values::Values;
@@ -126,6 +126,15 @@ pub(super) fn flips(state: &JudgeState, guardrail: &Guardrail, evidence: &Eviden
                     let slow_us = (guardrail.tolerance * us).max(guardrail.floor_us as f64);
                     format!("candidate answers slower than {} ms", number(slow_us / 1_000.0))
                 }
+                (GuardrailKind::Generation { of, .. }, Some(raw)) => {
+                    let limit = guardrail.tolerance * raw;
+                    match of {
+                        Measure::FirstToken => format!("answers whose first token takes longer than {} ms", number(limit / 1_000.0)),
+                        Measure::TokenTime => format!("answers that take longer than {} ms a token", number(limit / 1_000.0)),
+                        Measure::Cost => format!("answers that cost more than {}", number(limit / 1e6)),
+                    }
+                }
+                (GuardrailKind::Generation { of, .. }, None) => format!("answers beyond the control's {}", of.as_str()),
                 (GuardrailKind::Latency { .. }, None) => "slow candidate answers".to_owned(),
                 _ => "candidate failures".to_owned(),
             };

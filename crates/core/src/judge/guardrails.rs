@@ -4,7 +4,7 @@
 
 use super::evidence::{ArmCounts, BUCKETS, BUCKETS_PER_OCTAVE, LatencyHistogram, Mode, OneSample, Tick};
 use super::labels::Labelled;
-use super::settings::{Guardrail, GuardrailKind};
+use super::settings::{Guardrail, GuardrailKind, Measure};
 use super::shift::Shift;
 use super::values::Values;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,7 @@ pub fn applies(kind: &GuardrailKind, mode: Mode) -> bool {
         GuardrailKind::Metric(_) => mode != Mode::Shadow,
         GuardrailKind::Errors
         | GuardrailKind::Latency { .. }
+        | GuardrailKind::Generation { .. }
         | GuardrailKind::SampleRatio
         | GuardrailKind::ScoreShift
         | GuardrailKind::Labels => true,
@@ -107,7 +108,10 @@ impl Evidence {
         }
         match &guardrail.kind {
             GuardrailKind::Errors => Evidence::Arms(Box::new(Arms::new(guardrail, None, mode, corrected))),
-            GuardrailKind::Latency { q } => Evidence::Arms(Box::new(Arms::new(guardrail, Some(Threshold::new(*q, guardrail)), mode, corrected))),
+            GuardrailKind::Latency { q } => Evidence::Arms(Box::new(Arms::new(guardrail, Some(Threshold::new(*q, None, guardrail)), mode, corrected))),
+            GuardrailKind::Generation { of, q } => {
+                Evidence::Arms(Box::new(Arms::new(guardrail, Some(Threshold::new(*q, Some(*of), guardrail)), mode, corrected)))
+            }
             GuardrailKind::Skew => Evidence::Rate(Rate::new(guardrail.slack, guardrail.harm_slack)),
             GuardrailKind::Disagreement => match offline.disagreement.filter(|d| d.trials > 0) {
                 Some(sample) => {
@@ -242,7 +246,7 @@ impl Arms {
             }
             Some(threshold) => {
                 let counts = threshold.counts(&tick.candidate, &tick.control);
-                threshold.learn(&tick.control.latency);
+                threshold.learn(tick.control.measured(threshold.of));
                 if let Some([rollback, promote, seen]) = counts {
                     self.fold(rollback, promote, seen);
                 }
@@ -289,6 +293,9 @@ fn arms(candidate: &ArmCounts, control: &ArmCounts) -> Counts {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(super) struct Threshold {
     q: f64,
+    /// Of what, where it is not how long answers take.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    of: Option<Measure>,
     /// Buckets above the threshold from which a candidate's answer counts against it: rounded up.
     tolerated: u16,
     /// The same for harm: rounded down.
@@ -316,9 +323,10 @@ struct Limits {
 }
 
 impl Threshold {
-    fn new(q: f64, guardrail: &Guardrail) -> Threshold {
+    fn new(q: f64, of: Option<Measure>, guardrail: &Guardrail) -> Threshold {
         Threshold {
             q,
+            of,
             tolerated: in_buckets(guardrail.tolerance, libm::ceil),
             harmful: in_buckets(guardrail.harm, libm::floor),
             floor: LatencyHistogram::bucket_of(guardrail.floor_us as f64),
@@ -347,11 +355,12 @@ impl Threshold {
     /// Counts above the threshold of earlier ticks: for rollback, for promotion, and at one threshold for the report.
     fn counts(&self, candidate: &ArmCounts, control: &ArmCounts) -> Option<[Counts; 3]> {
         let bucket = self.bucket()?;
-        let limits = self.limits(bucket, &candidate.edges, &control.edges)?;
-        let (n1, n0) = (candidate.latency.total(), control.latency.total());
+        let limits = self.limits(bucket, candidate.edges_of(self.of), control.edges_of(self.of))?;
+        let (candidate, control) = (candidate.measured(self.of), control.measured(self.of));
+        let (n1, n0) = (candidate.total(), control.total());
         // The floor holds for both arms: else a control within it would have slow answers to set against none.
-        let s0 = control.latency.above(limits.control.max(limits.floor));
-        let at = |limit: u16| Counts { n1, s1: candidate.latency.above(limit.max(limits.floor)), n0, s0 };
+        let s0 = control.above(limits.control.max(limits.floor));
+        let at = |limit: u16| Counts { n1, s1: candidate.above(limit.max(limits.floor)), n0, s0 };
         Some([at(limits.tolerated), at(limits.harmful), at(limits.control)])
     }
 

@@ -31,6 +31,6 @@ pub use history::{GuardrailPoint, History, HistoryPoint, history};
 pub use labels::{Arm, EARLY_MAX, LabelBook, REQUESTS_MAX};
 pub use reach::{SHADOW_HARM_SLACK_MIN, values_to_roll_back};
 pub use series::{By, PAIRS_MAX, SeriesAssessment, SeriesPoint, SeriesSettings, Worse, judge_series};
-pub use settings::{Guardrail, GuardrailKind, JudgeSettings, METRICS_MAX, Metric, Modes, errors_of_preset};
+pub use settings::{Guardrail, GuardrailKind, JudgeSettings, METRICS_MAX, Measure, Metric, Modes, errors_of_preset};
 pub use state::{JudgeState, alpha_of_attempt};
 pub use verdict::{Assessment, GuardrailAssessment, HoldReason, ValuesSeen, Verdict};

@@ -90,6 +90,33 @@ pub struct Metric {
     pub by: By,
 }
 
+/// What is measured of an answer that a language model generates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Measure {
+    /// From the request to the first token, in microseconds.
+    FirstToken,
+    /// From one token to the next, in the mean of one answer, in microseconds: what tokens a second are the inverse of.
+    TokenTime,
+    /// What an answer and its prompt cost, in millionths of the unit that prices are told in.
+    Cost,
+}
+
+impl Measure {
+    /// All of them.
+    pub const ALL: [Measure; 3] = [Measure::FirstToken, Measure::TokenTime, Measure::Cost];
+
+    /// Its name, as guardrails begin.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Measure::FirstToken => "first_token",
+            Measure::TokenTime => "token_time",
+            Measure::Cost => "cost",
+        }
+    }
+}
+
 /// What a guardrail watches.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -98,6 +125,13 @@ pub enum GuardrailKind {
     Errors,
     /// Share of requests slower than the control's own past quantile `q`.
     Latency {
+        /// The quantile, 0 < q < 1.
+        q: f64,
+    },
+    /// Share of generated answers that take more of something than the control's own past quantile `q`.
+    Generation {
+        /// Of what.
+        of: Measure,
         /// The quantile, 0 < q < 1.
         q: f64,
     },

@@ -227,11 +227,7 @@ fn wanted(state: &State, driven: bool) -> Option<Kind> {
 fn live(counts: &[TargetCounts], role: Role) -> ArmCounts {
     let mut sum = ArmCounts::default();
     for count in counts.iter().filter(|c| c.target.role == role) {
-        sum.requests += count.live.requests;
-        sum.errors += count.live.errors;
-        for (bucket, n) in &count.live.latency.0 {
-            sum.latency.add(*bucket, *n);
-        }
+        sum.add(&count.live);
     }
     sum
 }

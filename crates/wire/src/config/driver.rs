@@ -244,7 +244,11 @@ pub fn without_what_is_not_counted(judge: &mut JudgeSettings, latency: bool) {
         GuardrailKind::Errors | GuardrailKind::SampleRatio => true,
         GuardrailKind::Latency { .. } => latency,
         GuardrailKind::Metric(_) => true,
-        GuardrailKind::Skew | GuardrailKind::Disagreement | GuardrailKind::ScoreShift | GuardrailKind::Labels => false,
+        GuardrailKind::Skew
+        | GuardrailKind::Disagreement
+        | GuardrailKind::ScoreShift
+        | GuardrailKind::Labels
+        | GuardrailKind::Generation { .. } => false,
     });
 }
 

@@ -5,9 +5,10 @@ use super::resolve::preset_text;
 use super::shape::Preset;
 use super::unit;
 use crate::yaml::{Node, Value};
-use tidegate_core::judge::{By, Guardrail, GuardrailKind, JudgeSettings, Metric, Worse};
+use tidegate_core::judge::{By, Guardrail, GuardrailKind, JudgeSettings, Measure, Metric, Worse};
 
-/// What a name watches: `errors`, `latency_p99`, `latency_p999`, `skew`, `disagreement`, `sample_ratio`, `score_shift`, `labels`.
+/// What a name watches: `errors`, `latency_p99`, `latency_p999`, `skew`, `disagreement`, `sample_ratio`, `score_shift`, `labels`;
+/// and of generated answers `first_token_p95`, `token_time_p50`, `cost_p90`.
 pub(super) fn kind_of(name: &str) -> Option<GuardrailKind> {
     match name {
         "errors" => Some(GuardrailKind::Errors),
@@ -17,10 +18,14 @@ pub(super) fn kind_of(name: &str) -> Option<GuardrailKind> {
         "score_shift" => Some(GuardrailKind::ScoreShift),
         "labels" => Some(GuardrailKind::Labels),
         _ => {
-            let digits = name.strip_prefix("latency_p")?;
+            let (of, digits) = name.rsplit_once("_p")?;
             let shaped = (2..=4).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
             let q: f64 = if shaped { format!("0.{digits}").parse().ok()? } else { return None };
-            (q > 0.0).then_some(GuardrailKind::Latency { q })
+            match of {
+                _ if q <= 0.0 => None,
+                "latency" => Some(GuardrailKind::Latency { q }),
+                of => Measure::ALL.into_iter().find(|m| m.as_str() == of).map(|of| GuardrailKind::Generation { of, q }),
+            }
         }
     }
 }
@@ -51,6 +56,7 @@ pub(super) fn factors(kind: &GuardrailKind) -> (f64, f64, f64, f64) {
         GuardrailKind::ScoreShift => (1.0, 0.0, 1.0, 0.0),
         GuardrailKind::Errors
         | GuardrailKind::Latency { .. }
+        | GuardrailKind::Generation { .. }
         | GuardrailKind::Skew
         | GuardrailKind::Disagreement
         | GuardrailKind::SampleRatio => (1.1, 0.0, 1.5, 0.0),
@@ -58,8 +64,20 @@ pub(super) fn factors(kind: &GuardrailKind) -> (f64, f64, f64, f64) {
 }
 
 /// Names that are offered when one is unknown.
-pub(super) const NAMES: [&str; 9] =
-    ["errors", "latency_p50", "latency_p95", "latency_p99", "skew", "disagreement", "sample_ratio", "score_shift", "labels"];
+pub(super) const NAMES: [&str; 12] = [
+    "errors",
+    "latency_p50",
+    "latency_p95",
+    "latency_p99",
+    "skew",
+    "disagreement",
+    "sample_ratio",
+    "score_shift",
+    "labels",
+    "first_token_p95",
+    "token_time_p50",
+    "cost_p50",
+];
 
 /// The keys that mean something for a guardrail, with their values.
 fn keys(guardrail: &Guardrail) -> Vec<(&'static str, String)> {
@@ -90,7 +108,9 @@ pub(super) fn takes(kind: &GuardrailKind, key: &str) -> bool {
         GuardrailKind::SampleRatio => key == "weight",
         GuardrailKind::Skew => key != "floor",
         GuardrailKind::Latency { .. } => key != "differs_by",
-        GuardrailKind::Errors | GuardrailKind::Disagreement | GuardrailKind::Labels => !matches!(key, "differs_by" | "floor"),
+        GuardrailKind::Errors | GuardrailKind::Disagreement | GuardrailKind::Labels | GuardrailKind::Generation { .. } => {
+            !matches!(key, "differs_by" | "floor")
+        }
     }
 }
 
@@ -112,14 +132,15 @@ pub(super) const PRESET: Preset = Preset {
         Node { value: Value::Map(entries), line: 0, column: 0, raw: None }
     },
     other: |name| {
-        if !matches!(kind_of(name)?, GuardrailKind::Latency { .. }) {
+        let kind = kind_of(name)?;
+        if !matches!(kind, GuardrailKind::Latency { .. } | GuardrailKind::Generation { .. }) {
             return None;
         }
         let preset = JudgeSettings::preset();
         let mut base = node(preset.guardrails.get("latency_p99")?);
         if let Value::Map(entries) = &mut base.value {
             // How many requests may be slower depends on the quantile: nobody else can say it.
-            entries.retain(|(k, _)| !matches!(k.as_str(), Some("slack" | "harm_slack")));
+            entries.retain(|(k, _)| k.as_str().is_some_and(|k| takes(&kind, k) && !matches!(k, "slack" | "harm_slack")));
         }
         Some(base)
     },

@@ -30,13 +30,16 @@ impl Check<'_> {
             let help = help.or_else(|| rail.as_map().map(|_| "a metric of that name needs a `source`".to_owned()));
             return self.add(key, path, format!("there is no guardrail `{name}`"), help);
         };
-        let needs_slacks = matches!(kind, GuardrailKind::Latency { .. } | GuardrailKind::ScoreShift)
+        let needs_slacks = matches!(kind, GuardrailKind::Latency { .. } | GuardrailKind::Generation { .. } | GuardrailKind::ScoreShift)
             && rail.as_map().is_some()
             && rail.get("slack").is_none();
         if needs_slacks {
             let help = match kind {
                 GuardrailKind::ScoreShift => {
                     "give `slack` and `harm_slack`: by how much of all scores the share beyond a quantile may differ"
+                }
+                GuardrailKind::Generation { .. } => {
+                    "give `slack` and `harm_slack`: shares of generated answers that may lie above the control's quantile"
                 }
                 _ => "give `slack` and `harm_slack`: shares of requests that may be slower than the control's quantile",
             };

@@ -100,11 +100,7 @@ fn evidence_of(test: &str, variant: &str) -> String {
 fn of_variant(counts: &[TargetCounts], variant: &str) -> ArmCounts {
     let mut sum = ArmCounts::default();
     for count in counts.iter().filter(|c| c.target.variant.as_deref() == Some(variant)) {
-        sum.requests += count.live.requests;
-        sum.errors += count.live.errors;
-        for (bucket, n) in &count.live.latency.0 {
-            sum.latency.add(*bucket, *n);
-        }
+        sum.add(&count.live);
     }
     sum
 }

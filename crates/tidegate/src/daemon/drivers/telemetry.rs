@@ -118,7 +118,7 @@ impl Seen {
         for (bucket, count) in latencies.iter().flat_map(|l| &l.intervals).flat_map(|histogram| &histogram.0) {
             latency.add(*bucket, *count);
         }
-        ArmCounts { requests, errors, latency, edges: latencies.map(|l| l.edges.clone()).unwrap_or_default() }
+        ArmCounts { requests, errors, latency, edges: latencies.map(|l| l.edges.clone()).unwrap_or_default(), ..ArmCounts::default() }
     }
 }
 

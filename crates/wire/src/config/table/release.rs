@@ -183,14 +183,14 @@ static JUDGE: Table = Table {
                 preset: Some(crate::config::guardrail::PRESET),
             },
             Need::Default("{}"),
-            "`errors`, `latency_pNN`, `skew`, `disagreement`, `sample_ratio`: the preset has them all, with `latency_p50`, `latency_p95` and `latency_p99`, and `none` takes one out. `score_shift` and `labels` are judged where they are named, and so is any other name that has a `source`.",
+            "`errors`, `latency_pNN`, `skew`, `disagreement`, `sample_ratio`: the preset has them all, with `latency_p50`, `latency_p95` and `latency_p99`, and `none` takes one out. `score_shift` and `labels` are judged where they are named, and so are `first_token_pNN`, `token_time_pNN` and `cost_pNN` of answers that language models generate, and any other name that has a `source`.",
         ),
     ],
 };
 
 static GUARDRAIL: Table = Table {
     title: "releases.NAME.judge.guardrails.NAME",
-    doc: "Harmless: `p1 <= tolerance * p0 + slack`. Harmful: `p1 >= harm * p0 + harm_slack`. Here p1 is the candidate's rate and p0 the control's. For latency both factors are of latency, and the slacks are of the share of slower requests; for `score_shift` the slacks alone count, of the share of scores above or up to the control's quantiles. A guardrail with a `source` is a metric: its factors are of its values.",
+    doc: "Harmless: `p1 <= tolerance * p0 + slack`. Harmful: `p1 >= harm * p0 + harm_slack`. Here p1 is the candidate's rate and p0 the control's. For latency, and what is measured of generated answers, both factors are of what is measured, and the slacks are of the share of requests above; for `score_shift` the slacks alone count, of the share of scores above or up to the control's quantiles. A guardrail with a `source` is a metric: its factors are of its values.",
     keys: &[
         key("tolerance", FACTOR, Need::Optional, "Ratio that nobody minds, from 1; of a metric by difference: the difference, from 0."),
         key("slack", Shape::Share, Need::Optional, "Absolute difference that nobody minds."),
