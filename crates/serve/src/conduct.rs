@@ -20,6 +20,19 @@ pub struct Conduct {
     pub in_process: bool,
     /// Whether reasons are given to who asks for them.
     pub explain: bool,
+    /// How long answers of language models may take.
+    pub generate: Generating,
+}
+
+/// How long an answer of a language model may take, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Generating {
+    /// To the first token, where the answer is wanted while it comes.
+    pub first_ms_max: u64,
+    /// From one piece of it to the next.
+    pub idle_ms_max: u64,
+    /// To its end.
+    pub whole_ms_max: u64,
 }
 
 /// How requests are put together into one call of the model.
@@ -40,6 +53,17 @@ impl Default for Conduct {
             golden_every_ms: limits::GOLDEN_MS,
             in_process: false,
             explain: true,
+            generate: Generating::default(),
+        }
+    }
+}
+
+impl Default for Generating {
+    fn default() -> Generating {
+        Generating {
+            first_ms_max: limits::FIRST_TOKEN_MS_MAX,
+            idle_ms_max: limits::STREAM_IDLE_MS_MAX,
+            whole_ms_max: limits::GENERATE_MS_MAX,
         }
     }
 }

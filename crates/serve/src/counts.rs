@@ -3,10 +3,11 @@
 //! One short lock for each answer keeps requests, errors and latencies of one moment together: a delta never holds
 //! an error without its request, and every answer is in exactly one delta.
 
+use crate::language::{Generated, TokenCounts};
 use crate::work::WorkTotals;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tidegate_core::judge::{ArmCounts, LatencyHistogram};
+use tidegate_core::judge::{ArmCounts, LatencyHistogram, Measure};
 use tidegate_core::route::TargetId;
 
 /// Buckets of [`LatencyHistogram`]: the bucket of an unbounded latency is the last one.
@@ -74,11 +75,53 @@ struct Dense {
     requests: u64,
     errors: u64,
     buckets: Box<[u32; BUCKETS]>,
+    generated: Measured,
+}
+
+/// What was measured of generated answers: few a second, so kept sparse.
+type Measured = BTreeMap<Measure, LatencyHistogram>;
+
+fn measure(all: &mut Measured, generated: &Generated) {
+    let each = [(Measure::FirstToken, generated.first_token_us), (Measure::TokenTime, generated.token_us), (Measure::Cost, generated.cost)];
+    for (measure, value) in each {
+        if let Some(value) = value {
+            all.entry(measure).or_default().record(value);
+        }
+    }
+}
+
+/// What generated answers took since the gateway's start, for people.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct GeneratedTotals {
+    /// Answers.
+    pub answers: u64,
+    /// Tokens, as servers told of them or as events counted.
+    pub tokens: TokenCounts,
+    /// Sum of times to the first token and of costs; each with how many there are, in the histograms.
+    pub first_token_us: f64,
+    /// Sum of mean times between tokens.
+    pub token_us: f64,
+    /// Millionths of the unit of prices.
+    pub cost: f64,
+    /// The three as histograms.
+    pub measured: BTreeMap<Measure, LatencyHistogram>,
+}
+
+impl GeneratedTotals {
+    fn add(&mut self, generated: &Generated) {
+        self.answers += 1;
+        self.tokens.input = self.tokens.input.saturating_add(generated.tokens.input);
+        self.tokens.output = self.tokens.output.saturating_add(generated.tokens.output);
+        self.first_token_us += generated.first_token_us.unwrap_or_default();
+        self.token_us += generated.token_us.unwrap_or_default();
+        self.cost += generated.cost.unwrap_or_default();
+        measure(&mut self.measured, generated);
+    }
 }
 
 impl Default for Dense {
     fn default() -> Dense {
-        Dense { requests: 0, errors: 0, buckets: Box::new([0; BUCKETS]) }
+        Dense { requests: 0, errors: 0, buckets: Box::new([0; BUCKETS]), generated: Measured::new() }
     }
 }
 
@@ -108,6 +151,7 @@ impl Dense {
             requests: std::mem::take(&mut self.requests),
             errors: std::mem::take(&mut self.errors),
             latency,
+            generated: std::mem::take(&mut self.generated),
             ..ArmCounts::default()
         }
     }
@@ -129,6 +173,7 @@ pub struct Counts {
     pub target: TargetId,
     state: Mutex<State>,
     work: Mutex<WorkTotals>,
+    generated: Mutex<GeneratedTotals>,
 }
 
 /// One target's totals, for people.
@@ -139,6 +184,7 @@ pub struct Totals {
     pub buckets: Box<[u64; BUCKETS]>,
     pub mirrored: u64,
     pub work: WorkTotals,
+    pub generated: GeneratedTotals,
 }
 
 impl Counts {
@@ -151,7 +197,7 @@ impl Counts {
             total_buckets: Box::new([0; BUCKETS]),
             mirrored_total: 0,
         };
-        Counts { target, state: Mutex::new(state), work: Mutex::default() }
+        Counts { target, state: Mutex::new(state), work: Mutex::default(), generated: Mutex::default() }
     }
 
     /// Additions cannot panic half-way, so a poisoned lock holds sound counts.
@@ -194,6 +240,25 @@ impl Counts {
         }
     }
 
+    /// Adds what a language model took for an answer.
+    pub fn add_generated(&self, kind: Kind, generated: &Generated) {
+        {
+            let mut state = self.state();
+            match kind {
+                Kind::First => measure(&mut state.live.generated, generated),
+                Kind::Mirrored => measure(&mut state.mirrored.generated, generated),
+                Kind::Retry | Kind::Direct => {}
+            }
+        }
+        if kind != Kind::Mirrored {
+            self.generated().add(generated);
+        }
+    }
+
+    fn generated(&self) -> MutexGuard<'_, GeneratedTotals> {
+        self.generated.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn take(&self) -> TargetCounts {
         let mut state = self.state();
         TargetCounts {
@@ -206,7 +271,7 @@ impl Counts {
 
     /// Since the gateway's start.
     pub fn totals(&self) -> Totals {
-        let work = self.work().clone();
+        let (work, generated) = (self.work().clone(), self.generated().clone());
         let state = self.state();
         Totals {
             target: self.target.clone(),
@@ -214,6 +279,7 @@ impl Counts {
             buckets: state.total_buckets.clone(),
             mirrored: state.mirrored_total,
             work,
+            generated,
         }
     }
 }

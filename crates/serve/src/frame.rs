@@ -3,6 +3,7 @@
 //! Numbers let several requests be in flight on one connection; answers may come in any order. All integers are
 //! little-endian. Both ends are always the same binary, so there is no version to agree on.
 
+use crate::language::{Generated, Task};
 use crate::limits::FRAME_BYTES_MAX;
 use crate::work::Work;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -37,6 +38,8 @@ pub enum Form {
     Mixed(u32),
     /// A message of the protocol over gRPC.
     Grpc,
+    /// A request to a language model, which servers elsewhere answer.
+    Language(Task),
     /// No body of a client: which golden request is to be asked now, as a number of 8 bytes.
     Golden,
 }
@@ -48,6 +51,8 @@ impl Form {
             Form::Mixed(json_bytes) => json_bytes,
             Form::Grpc => GRPC,
             Form::Golden => GOLDEN,
+            // No worker is sent one, and takes it for JSON that is no request of the protocol.
+            Form::Language(_) => ALL_JSON,
         }
     }
 
@@ -55,7 +60,7 @@ impl Form {
     pub(crate) fn json_bytes(self) -> Option<usize> {
         match self {
             Form::Mixed(json_bytes) => Some(json_bytes as usize),
-            Form::Json | Form::Grpc | Form::Golden => None,
+            Form::Json | Form::Grpc | Form::Golden | Form::Language(_) => None,
         }
     }
 
@@ -154,7 +159,9 @@ pub struct Answer {
     pub work: Work,
     /// What was looked for in its texts and found.
     pub found: Findings,
-    /// The response, or `{"error": ..}`.
+    /// What a language model took for it.
+    pub generated: Option<Generated>,
+    /// The response, or `{"error": ..}`; empty where it went to its client while it came.
     pub body: Body,
 }
 
@@ -170,6 +177,7 @@ impl Answer {
             inputs: Vec::new(),
             work: Work::default(),
             found: Findings::default(),
+            generated: None,
             body: Body::default(),
         }
     }
@@ -364,7 +372,7 @@ fn parse_answer(mut frame: Bytes) -> Result<Answer, FrameError> {
         let kind = Kind::ALL.get(usize::from(value)).copied().ok_or(FrameError::Unknown { what: "finding", value })?;
         found.0.insert(kind, frame.try_get_u32_le().map_err(short("finding"))?);
     }
-    Ok(Answer { outcome, score, event_time_ms, record_id, inputs, work, found, body: parse_body(frame)? })
+    Ok(Answer { outcome, score, event_time_ms, record_id, inputs, work, found, generated: None, body: parse_body(frame)? })
 }
 
 #[cfg(test)]
@@ -381,6 +389,7 @@ mod tests {
         let found = prop::collection::btree_map(prop::sample::select(Kind::ALL.to_vec()), any::<u32>(), 0..5).prop_map(Findings);
         (outcome, score, prop::option::of(0..i64::MAX), ".{0,40}", inputs, work, found, bodies()).prop_map(
             |(outcome, score, event_time_ms, record_id, inputs, work, found, body)| Answer {
+                generated: None,
                 outcome,
                 score,
                 event_time_ms,

@@ -20,6 +20,7 @@ mod frame;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod gateway;
+mod language;
 pub mod limits;
 mod mirror;
 mod plan;
@@ -33,13 +34,14 @@ pub mod worker;
 
 pub use allowance::Allowance;
 pub use breaker::BreakerSettings;
-pub use conduct::{Batching, Conduct};
+pub use conduct::{Batching, Conduct, Generating};
 pub use counts::{LiveTotals, TargetCounts};
 pub use frame::{Answer, Body, Form, Hello, Outcome};
 pub use gateway::{
     ApplyError, DrainReport, ENDPOINTS, Endpoint, EndpointRow, Gateway, GatewayError, GatewaySettings, Key, METHODS, Method, MethodRow,
     Outputs, Timings, TlsFiles, Tokens,
 };
+pub use language::{Generated, OpenAi, Price, Prompt, Task, TokenCounts};
 pub use pool::{EnsureError, PoolEvent, PoolSettings, Priority, TargetSpec, TargetState, UnloadError, WorkerPool};
 pub use record::{ArmAnswer, Exposure, FeedbackRecord, Pair, PredictionRecord};
 pub use work::Work;

@@ -49,6 +49,18 @@ pub const FEEDBACK_CHARS_MAX: usize = 1_024;
 
 /// Time for a worker's answer, in milliseconds.
 pub const ANSWER_MS_MAX: u64 = 10_000;
+/// Time for the answer of a language model to a golden request, in milliseconds.
+pub const GOLDEN_GENERATE_MS_MAX: u64 = 60_000;
+/// Pieces of a stream that wait for their client; then its server waits.
+pub const STREAM_PIECES_MAX: usize = 64;
+/// Longest that a client may take for the next piece of its stream, in milliseconds; then it is given up.
+pub const STREAM_CLIENT_MS_MAX: u64 = 30_000;
+/// Time for the first token of an answer that comes as a stream, in milliseconds.
+pub const FIRST_TOKEN_MS_MAX: u64 = 30_000;
+/// Time from one piece of a stream to the next, in milliseconds.
+pub const STREAM_IDLE_MS_MAX: u64 = 30_000;
+/// Time for a whole answer of a language model, in milliseconds.
+pub const GENERATE_MS_MAX: u64 = 600_000;
 /// Requests waiting in one worker; further ones are not sent to it.
 pub const WORKER_QUEUE_MAX: usize = 256;
 /// Longest that a request waits for its turn in one target, in milliseconds; one that would wait longer is refused at once.

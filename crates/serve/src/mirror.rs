@@ -139,19 +139,24 @@ impl Arm {
 /// One arm's answer; none when the arm is being unloaded.
 async fn ask(target: &PlanTarget, body: &Body, deadline: Duration) -> Option<Arm> {
     let start = clock::now();
-    let result = target.slot.ask(body, Priority::Interactive, deadline).await;
+    let result = target.slot.ask(body, Priority::Interactive, deadline, None).await;
     let latency_us = clock::elapsed_us(start);
     let version = Arc::clone(&target.version);
     Some(match result {
         Err(NoAnswer::Draining) => return None,
-        Err(NoAnswer::NotReady | NoAnswer::Full | NoAnswer::Long | NoAnswer::Died | NoAnswer::Late) => {
+        Err(NoAnswer::NotReady | NoAnswer::Full | NoAnswer::Long | NoAnswer::Died | NoAnswer::Late | NoAnswer::Left) => {
             Arm { answer: ArmAnswer { version, ok: false, score: None, latency_us, inputs: Vec::new() }, status: 503, client_fault: false }
         }
-        Ok(Answer { outcome, score, inputs, .. }) => Arm {
-            answer: ArmAnswer { version, ok: outcome == Outcome::Answered, score, latency_us, inputs },
-            status: crate::gateway::status_of(outcome).as_u16(),
-            client_fault: outcome == Outcome::ClientFault,
-        },
+        Ok(Answer { outcome, score, inputs, generated, .. }) => {
+            if let Some(generated) = generated.filter(|_| outcome == Outcome::Answered) {
+                target.counts.add_generated(Kind::Mirrored, &generated);
+            }
+            Arm {
+                answer: ArmAnswer { version, ok: outcome == Outcome::Answered, score, latency_us, inputs },
+                status: crate::gateway::status_of(outcome).as_u16(),
+                client_fault: outcome == Outcome::ClientFault,
+            }
+        }
     })
 }
 

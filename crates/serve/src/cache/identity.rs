@@ -39,7 +39,7 @@ pub fn question(body: &Body) -> Option<Question> {
     };
     let mut id = None;
     match body.form {
-        Form::Golden => return None,
+        Form::Golden | Form::Language(_) => return None,
         Form::Grpc => {
             put(b"grpc");
             for (number, whole, value) in fields(&body.bytes)? {
@@ -86,7 +86,7 @@ impl Anonymous {
     pub fn of(body: &Body) -> Option<Anonymous> {
         let mut rest = BytesMut::with_capacity(body.bytes.len());
         match body.form {
-            Form::Golden => return None,
+            Form::Golden | Form::Language(_) => return None,
             Form::Grpc => {
                 for (_, whole, _) in fields(&body.bytes)?.into_iter().filter(|(number, ..)| *number != ID) {
                     rest.put_slice(whole);
@@ -154,7 +154,7 @@ impl Anonymous {
 fn parts(body: &Body) -> Option<(&[u8], Option<&[u8]>)> {
     match body.form {
         Form::Mixed(json_bytes) => body.bytes.split_at_checked(json_bytes as usize).map(|(json, rest)| (json, Some(rest))),
-        Form::Json | Form::Grpc | Form::Golden => Some((&body.bytes, None)),
+        Form::Json | Form::Grpc | Form::Golden | Form::Language(_) => Some((&body.bytes, None)),
     }
 }
 

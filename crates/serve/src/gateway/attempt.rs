@@ -4,6 +4,7 @@ use crate::breaker::Admission;
 use crate::clock;
 use crate::counts::{Kind, Result as Counted};
 use crate::frame::{Answer, Body, Outcome};
+use crate::language::Outlet;
 use crate::plan::PlanTarget;
 use crate::pool::{NoAnswer, Priority};
 use std::sync::atomic::Ordering;
@@ -27,6 +28,8 @@ pub struct Wish<'a> {
     pub body: &'a Body,
     pub priority: Priority,
     pub deadline: Duration,
+    /// Where what a language model answers goes while it comes.
+    pub outlet: Option<&'a Outlet>,
 }
 
 /// An answer with the time it took.
@@ -71,7 +74,10 @@ pub async fn attempt_or_divert(target: &PlanTarget, wish: Wish<'_>, others: impl
 
 async fn admitted(target: &PlanTarget, kind: Kind, wish: Wish<'_>, admission: Admission) -> Result<Timed, Unanswered> {
     let mut attempt = Attempt { target, kind, start: clock::now(), open: true, admission, good: None };
-    let result = target.slot.ask(wish.body, wish.priority, wish.deadline).await;
+    if let Some(outlet) = wish.outlet {
+        outlet.asks(&target.header);
+    }
+    let result = target.slot.ask(wish.body, wish.priority, wish.deadline, wish.outlet).await;
     let latency_us = clock::elapsed_us(attempt.start);
     match result {
         Ok(answer) => {
@@ -79,6 +85,9 @@ async fn admitted(target: &PlanTarget, kind: Kind, wish: Wish<'_>, admission: Ad
                 Outcome::Answered => {
                     attempt.good = Some(true);
                     target.counts.work().answered(&answer.work, latency_us, clock::wall_ms());
+                    if let Some(generated) = &answer.generated {
+                        target.counts.add_generated(kind, generated);
+                    }
                     attempt.count(Counted::Answered(latency_us));
                 }
                 Outcome::ClientFault => attempt.count(Counted::ClientFault),
@@ -104,7 +113,7 @@ async fn admitted(target: &PlanTarget, kind: Kind, wish: Wish<'_>, admission: Ad
             attempt.failed();
             Err(match why {
                 NoAnswer::Full => Unanswered::Full,
-                NoAnswer::Late => Unanswered::Late,
+                NoAnswer::Late | NoAnswer::Left => Unanswered::Late,
                 NoAnswer::NotReady | NoAnswer::Died | NoAnswer::Draining | NoAnswer::Long => Unanswered::Gone,
             })
         }

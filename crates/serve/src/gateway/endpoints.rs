@@ -1,5 +1,6 @@
 //! The table of endpoints: what is answered, where, and who may ask. Everything else follows from this list.
 
+use crate::language::Task;
 use hyper::Method;
 
 /// What is asked.
@@ -17,6 +18,14 @@ pub enum Endpoint {
     ModelReady,
     /// A prediction.
     Infer,
+    /// A request of OpenAI's API; its body names the model.
+    Language(Task),
+    /// Models that may be asked so.
+    LanguageModels,
+    /// Outputs by their names.
+    Generate,
+    /// The same while they come.
+    GenerateStream,
     /// A model as Triton's configuration names it.
     Configuration,
     /// Counts and times of a model's versions.
@@ -65,6 +74,19 @@ pub const ENDPOINTS: &[EndpointRow] = &[
     row(Endpoint::ModelReady, "GET", "/v2/models/{model}/versions/{version}/ready", false),
     row(Endpoint::Infer, "POST", "/v2/models/{model}/infer", false),
     row(Endpoint::Infer, "POST", "/v2/models/{model}/versions/{version}/infer", false),
+    row(Endpoint::Generate, "POST", "/v2/models/{model}/generate", false),
+    row(Endpoint::Generate, "POST", "/v2/models/{model}/versions/{version}/generate", false),
+    row(Endpoint::GenerateStream, "POST", "/v2/models/{model}/generate_stream", false),
+    row(Endpoint::GenerateStream, "POST", "/v2/models/{model}/versions/{version}/generate_stream", false),
+    row(Endpoint::Language(Task::Chat), "POST", "/v1/chat/completions", false),
+    row(Endpoint::Language(Task::Completion), "POST", "/v1/completions", false),
+    row(Endpoint::Language(Task::Embedding), "POST", "/v1/embeddings", false),
+    row(Endpoint::LanguageModels, "GET", "/v1/models", false),
+    // As KServe has them.
+    row(Endpoint::Language(Task::Chat), "POST", "/openai/v1/chat/completions", false),
+    row(Endpoint::Language(Task::Completion), "POST", "/openai/v1/completions", false),
+    row(Endpoint::Language(Task::Embedding), "POST", "/openai/v1/embeddings", false),
+    row(Endpoint::LanguageModels, "GET", "/openai/v1/models", false),
     row(Endpoint::Configuration, "GET", "/v2/models/{model}/config", false),
     row(Endpoint::Configuration, "GET", "/v2/models/{model}/versions/{version}/config", false),
     row(Endpoint::Statistics, "GET", "/v2/models/{model}/stats", false),

@@ -4,7 +4,7 @@ use crate::gateway::access::Key;
 use crate::gateway::coding::{self, Fault};
 use crate::gateway::endpoints::{Endpoint, Found, find};
 use crate::gateway::reply::{Reply, X_REQUEST_ID, error, wrong_method};
-use crate::gateway::{Shared, about, feedback, infer, metrics, reply, repository, statistics};
+use crate::gateway::{Shared, about, feedback, infer, language, metrics, reply, repository, statistics};
 use crate::limits::{BODY_READ_MS_MAX, REQUEST_ID_CHARS_MAX, UNPACK_AT_ONCE_BYTES_MAX};
 use crate::task;
 use bytes::Bytes;
@@ -67,6 +67,10 @@ async fn run(shared: &Arc<Shared>, endpoint: Endpoint, call: Call) -> Reply {
         Endpoint::Model => about::model(shared, &call.named),
         Endpoint::ModelReady => about::model_ready(shared, &call.named),
         Endpoint::Infer => infer::infer(shared, call).await,
+        Endpoint::Language(task) => language::openai(shared, task, call).await,
+        Endpoint::LanguageModels => language::models(shared),
+        Endpoint::Generate => language::generate(shared, false, call).await,
+        Endpoint::GenerateStream => language::generate(shared, true, call).await,
         Endpoint::Configuration => about::configuration(shared, &call.named),
         Endpoint::Statistics => statistics::of_model(shared, &call.named),
         Endpoint::AllStatistics => statistics::of_all(shared),

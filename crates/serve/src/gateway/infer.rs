@@ -29,11 +29,12 @@ pub async fn infer(shared: &Arc<Shared>, call: Call) -> Reply {
     };
     let deadline = Duration::from_millis(shared.settings.timings.answer_ms_max);
     let (model, version) = (&named.model, named.version.as_deref());
-    let asked = Asked { model, version, headers: &headers, request_id: &request_id, body: &body, priority, deadline };
+    let asked = Asked { model, version, headers: &headers, request_id: &request_id, body: &body, priority, deadline, outlet: None };
     said(predict(shared, asked).await, &headers).await
 }
 
-async fn said(said: Said, headers: &HeaderMap) -> Reply {
+/// An answer as HTTP says it.
+pub async fn said(said: Said, headers: &HeaderMap) -> Reply {
     match said {
         Said::Answer { status, body, version, again, found } => {
             let mut reply = reply::answer(status, body, coding::of_answer(headers)).await;

@@ -10,6 +10,7 @@ use crate::gateway::Shared;
 use crate::gateway::access::Key as Caller;
 use crate::gateway::attempt::{Timed, Unanswered, Wish, attempt, attempt_or_divert};
 use crate::gateway::reply::{X_PRIORITY, status_of, unknown_words};
+use crate::language::Outlet;
 use crate::limits::BATCH_PLACES_BP;
 use crate::mirror::Copy;
 use crate::plan::{PlanRoute, PlanTarget};
@@ -18,7 +19,7 @@ use crate::record::{ArmAnswer, Exposure, PredictionRecord};
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tidegate_core::scan::Findings;
 
@@ -26,19 +27,19 @@ use tidegate_core::scan::Findings;
 const CHOICES_MAX: usize = 4;
 
 /// A place among the requests being answered.
-pub struct Place<'a>(&'a AtomicUsize);
+pub struct Place(Arc<Shared>);
 
-impl<'a> Place<'a> {
+impl Place {
     /// A place for a request of this key, which says itself how soon it is wanted or leaves that to the key. Where there is none, or the
     /// key has asked for more than it may, the request is shed.
-    pub fn take(shared: &'a Shared, caller: &Caller, headers: &HeaderMap) -> Result<(Place<'a>, Priority), Said> {
+    pub fn take(shared: &Arc<Shared>, caller: &Caller, headers: &HeaderMap) -> Result<(Place, Priority), Said> {
         let priority = match headers.get(&X_PRIORITY).map(|value| value.to_str().ok().and_then(Priority::parse)) {
             None => caller.priority(),
             // A key of batch priority does not come before others by saying so.
             Some(Some(said)) => said.max(caller.priority()),
             Some(None) => return Err(Said::error(StatusCode::BAD_REQUEST, "x-tidegate-priority must be `interactive` or `batch`")),
         };
-        let place = Place(&shared.active);
+        let place = Place(Arc::clone(shared));
         let most = match (priority, shared.settings.requests_max) {
             (Priority::Interactive, most) => most,
             (Priority::Batch, most) => most.saturating_mul(BATCH_PLACES_BP) / 10_000,
@@ -59,9 +60,9 @@ impl<'a> Place<'a> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.active.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -78,11 +79,13 @@ pub struct Asked<'a> {
     pub priority: Priority,
     /// How long the answer may take.
     pub deadline: Duration,
+    /// Where what a language model answers goes while it comes.
+    pub outlet: Option<&'a Outlet>,
 }
 
 impl<'a> Asked<'a> {
     fn wish(&self) -> Wish<'a> {
-        Wish { body: self.body, priority: self.priority, deadline: self.deadline }
+        Wish { body: self.body, priority: self.priority, deadline: self.deadline, outlet: self.outlet }
     }
 }
 
@@ -161,13 +164,18 @@ impl Ask<'_> {
         match result {
             Ok(timed) => Some(self.answered(route, choice, timed, again)),
             Err(Unanswered::Draining) => None,
-            Err(why @ (Unanswered::Gone | Unanswered::Broken)) if choice.kind == Kind::First => {
+            Err(why @ (Unanswered::Gone | Unanswered::Broken)) if choice.kind == Kind::First && !self.begun() => {
                 Some(self.elsewhere(route, choice, &why).await)
             }
             // A variant's worker is there for the comparison alone: where it cannot keep up, the rest of the route has room.
             Err(why @ Unanswered::Full) if choice.exposure.is_some() => Some(self.elsewhere(route, choice, &why).await),
             Err(why) => Some(self.unanswered(route, choice, &why)),
         }
+    }
+
+    /// Whether some of an answer has reached the client: then nobody else can give one.
+    fn begun(&self) -> bool {
+        self.asked.outlet.is_some_and(Outlet::begun)
     }
 
     async fn attempt(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>) -> Result<Timed, Unanswered> {
@@ -192,7 +200,7 @@ impl Ask<'_> {
         let (target, others) = (Arc::clone(choice.target), Arc::clone(route));
         let (body, priority, deadline) = (self.asked.body.clone(), self.asked.priority, self.asked.deadline);
         let ask = async move {
-            let wish = Wish { body: &body, priority, deadline };
+            let wish = Wish { body: &body, priority, deadline, outlet: None };
             let timed = attempt_or_divert(&target, wish, || others.has_well(&target)).await;
             timed.map(|timed| timed.answer)
         };

@@ -2,16 +2,16 @@
 
 use crate::frame::{Body, Form, Outcome};
 use crate::gateway::coding::Coding;
+use crate::gateway::content::Content;
 use crate::limits::{PACK_AT_ONCE_BYTES_MAX, PACK_BYTES_MIN, RETRY_AFTER_S};
 use crate::task;
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderName, HeaderValue, RETRY_AFTER, VARY, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 use tidegate_core::scan::Findings;
 
 /// The response's type throughout.
-pub type Reply = Response<Full<Bytes>>;
+pub type Reply = Response<Content>;
 
 /// The request's identifier.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,7 +42,7 @@ pub fn status_of(outcome: Outcome) -> StatusCode {
 
 /// A body that is JSON already.
 pub fn json_bytes(status: StatusCode, body: Bytes) -> Reply {
-    let mut reply = Response::new(Full::new(body));
+    let mut reply = Response::new(Content::from(body));
     *reply.status_mut() = status;
     reply.headers_mut().insert(CONTENT_TYPE, JSON);
     reply
@@ -81,7 +81,7 @@ pub fn json(status: StatusCode, value: &serde_json::Value) -> Reply {
 
 /// Text in the exposition format of Prometheus.
 pub fn metrics(text: String) -> Reply {
-    let mut reply = Response::new(Full::new(text.into()));
+    let mut reply = Response::new(Content::from(Bytes::from(text)));
     reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
     reply
 }

@@ -3,7 +3,8 @@
 use crate::breaker::{Admission, Breaker, BreakerSettings, BreakerState};
 use crate::clock;
 use crate::conduct::Conduct;
-use crate::frame::{Answer, Body, Hello};
+use crate::frame::{Answer, Body, Form, Hello, Outcome};
+use crate::language::Outlet;
 use crate::pool::link::{Link, NotSent};
 use crate::pool::local::Local;
 use crate::pool::queue::Priority;
@@ -16,6 +17,9 @@ use std::time::Duration;
 use tidegate_core::route::TargetId;
 use tidegate_core::scan::Kind;
 use tokio::sync::{Notify, watch};
+
+/// What a version of ours says to a request to a language model.
+const NO_LANGUAGE: &str = "the model answers tensors alone: ask it at /v2/models";
 
 /// What is to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +100,8 @@ pub enum NoAnswer {
     Died,
     /// The deadline passed.
     Late,
+    /// Who asked has left before anything came.
+    Left,
 }
 
 /// One target.
@@ -209,7 +215,9 @@ impl Slot {
     }
 
     /// Asks whoever answers, until `deadline` has passed.
-    pub async fn ask(&self, body: &Body, priority: Priority, deadline: Duration) -> Result<Answer, NoAnswer> {
+    ///
+    /// What a language model answers goes through the `outlet` while it comes, where there is one.
+    pub async fn ask(&self, body: &Body, priority: Priority, deadline: Duration, outlet: Option<&Outlet>) -> Result<Answer, NoAnswer> {
         self.in_flight.fetch_add(1, Ordering::SeqCst);
         let _in_flight = InFlight(self);
         // After the count was raised: whoever drains either sees the count or is seen here.
@@ -218,9 +226,10 @@ impl Slot {
         }
         let Some(way) = self.way.load_full() else { return Err(NoAnswer::NotReady) };
         let answer = match &*way {
+            Way::Remote(remote) => remote.ask(body, deadline, outlet).await,
+            _ if matches!(body.form, Form::Language(_)) => Ok(Answer::error(Outcome::ClientFault, NO_LANGUAGE)),
             Way::Worker(link) => self.ask_worker(link, body, priority, deadline).await,
             Way::Local(local) => local.ask(body, deadline).await,
-            Way::Remote(remote) => remote.ask(body, deadline).await,
         }?;
         for (kind, count) in &answer.found.0 {
             self.found.get(*kind as usize).into_iter().for_each(|found| {

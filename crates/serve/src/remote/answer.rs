@@ -4,6 +4,7 @@ use super::connection::Reply;
 use super::model::RemoteScore;
 use crate::frame::{Answer, Body, Form, Outcome};
 use crate::gateway::form_said;
+use crate::language::error_words;
 use hyper::StatusCode;
 use serde::Deserialize;
 use std::borrow::Cow;
@@ -14,8 +15,6 @@ use tidegate_runtime::oip::{self, read_infer_request, read_infer_response};
 const READ_BYTES_MAX: usize = 64 * 1024;
 /// An identifier's name.
 const ID: &[u8] = b"\"id\"";
-/// Characters of an upstream's error that are passed on.
-const ERROR_CHARS_MAX: usize = 1_000;
 
 /// How a reply is meant.
 pub enum Meant {
@@ -25,11 +24,20 @@ pub enum Meant {
     Busy,
     /// The server failed: another one may answer; this is said where none does.
     Failed(Answer),
+    /// There was no answer.
+    Gone,
+    /// It was found to be away before it answered.
+    TakenOut,
+    /// The client has left before anything came.
+    Left,
 }
 
 /// Reads a reply to a request; `inputs` is what the model takes.
 pub fn read(asked: &Body, reply: Reply, inputs: &[TensorSpec], score: Option<&RemoteScore>) -> Meant {
     if reply.status == StatusCode::OK {
+        if matches!(asked.form, Form::Language(_)) {
+            return Meant::Answer(Answer { body: Body::json(reply.body), ..Answer::empty() }, Some(true));
+        }
         return good(reply, score);
     }
     // The client asked for what is there; it is the upstream that lacks the model, does not let us in, or did not wait for the body.
@@ -55,7 +63,8 @@ pub fn read(asked: &Body, reply: Reply, inputs: &[TensorSpec], score: Option<&Re
 
 /// Whether a request may name shared memory: by its word, or by one that is spelt with escapes.
 pub fn may_name_memory(body: &Body) -> bool {
-    body.form != Form::Grpc && [&b"shared_memory"[..], b"\\u"].iter().any(|word| memchr::memmem::find(&body.bytes, word).is_some())
+    matches!(body.form, Form::Json | Form::Mixed(_))
+        && [&b"shared_memory"[..], b"\\u"].iter().any(|word| memchr::memmem::find(&body.bytes, word).is_some())
 }
 
 fn failed(reply: &Reply) -> Answer {
@@ -65,16 +74,19 @@ fn failed(reply: &Reply) -> Answer {
 /// What an upstream says of an error.
 fn words(reply: &Reply) -> String {
     #[derive(Deserialize)]
-    struct Said<'b> {
-        #[serde(borrow)]
-        error: Cow<'b, str>,
+    struct Said {
+        error: serde_json::Value,
     }
-    let said = serde_json::from_slice::<Said<'_>>(&reply.body).map(|said| said.error.chars().take(ERROR_CHARS_MAX).collect());
+    let said = serde_json::from_slice::<Said>(&reply.body).map(|said| error_words(&said.error));
     said.unwrap_or_else(|_| format!("the upstream answered {}", reply.status.as_u16()))
 }
 
 /// What is wrong with a request as such; none where nothing is.
 pub fn fault(asked: &Body, inputs: &[TensorSpec]) -> Option<String> {
+    if matches!(asked.form, Form::Language(_)) {
+        // It was read when it was made ready; what a server does not like of it, it says.
+        return None;
+    }
     if asked.form == Form::Grpc {
         return oip::grpc::read_request(&asked.bytes).err().map(|e| e.message);
     }

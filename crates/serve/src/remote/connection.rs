@@ -5,6 +5,7 @@
 
 use super::upstream::{Address, Upstream};
 use crate::cache::may_be_of_sequence;
+use crate::language::{Shut, Tap};
 use crate::limits;
 use bytes::{Buf as _, Bytes, BytesMut};
 use hyper::StatusCode;
@@ -31,13 +32,15 @@ pub struct Outgoing {
     pub body: Bytes,
 }
 
-/// An answer, read whole.
+/// An answer: read whole, or passed on while it came.
 #[derive(Debug)]
 pub struct Reply {
     pub status: StatusCode,
     /// What it says of the length of its JSON.
     pub json_bytes: Option<Vec<u8>>,
+    /// Empty where it was passed on.
     pub body: Bytes,
+    pub passed_on: bool,
 }
 
 /// Why there is no whole answer.
@@ -49,6 +52,8 @@ pub enum Lost {
     Broken { address: String, why: String },
     #[error("the answer of {address} is longer than {max} bytes", max = limits::FRAME_BYTES_MAX)]
     Long { address: String },
+    #[error("the client of the stream has left")]
+    Left,
 }
 
 /// What became of one exchange.
@@ -57,6 +62,8 @@ enum Failure {
     Unanswered(io::Error),
     Broken(io::Error),
     Long,
+    /// Who the answer was passed on to is gone.
+    Left,
 }
 
 /// The way to one server.
@@ -127,15 +134,17 @@ impl Connections {
     ///
     /// A connection that was kept may have been closed by the server just now: then the request goes out once more, on a new one. Not one of
     /// a sequence: it may have been carried out.
-    pub async fn send(&self, request: &Outgoing) -> Result<Reply, Lost> {
+    ///
+    /// An answer that is a stream goes through the `tap`, where there is one.
+    pub async fn send(&self, request: &Outgoing, mut tap: Option<&mut Tap<'_>>) -> Result<Reply, Lost> {
         if let Some(open) = self.kept() {
-            match self.exchange(open, request).await {
+            match self.exchange(open, request, tap.as_deref_mut()).await {
                 Err(Failure::Unanswered(_)) if !may_be_of_sequence(&request.body) => self.forget(),
                 ended => return ended.map_err(|failure| self.lost(failure)),
             }
         }
         let open = self.connect().await?;
-        self.exchange(open, request).await.map_err(|failure| self.lost(failure))
+        self.exchange(open, request, tap).await.map_err(|failure| self.lost(failure))
     }
 
     /// A connection on which nothing came since its last answer: what did would be taken for the next one.
@@ -148,8 +157,8 @@ impl Connections {
         }
     }
 
-    async fn exchange(&self, mut open: Open, request: &Outgoing) -> Result<Reply, Failure> {
-        let (reply, keep) = open.exchange(request).await?;
+    async fn exchange(&self, mut open: Open, request: &Outgoing, tap: Option<&mut Tap<'_>>) -> Result<Reply, Failure> {
+        let (reply, keep) = open.exchange(request, tap).await?;
         if keep {
             self.keep(open);
         }
@@ -161,6 +170,7 @@ impl Connections {
         match failure {
             Failure::Unanswered(error) | Failure::Broken(error) => Lost::Broken { address, why: error.to_string() },
             Failure::Long => Lost::Long { address },
+            Failure::Left => Lost::Left,
         }
     }
 
@@ -222,6 +232,8 @@ struct Head {
     status: StatusCode,
     json_bytes: Option<Vec<u8>>,
     length: Length,
+    /// Whether it is a stream of events.
+    events: bool,
     keep: bool,
 }
 
@@ -242,16 +254,16 @@ impl Open {
     }
 
     /// One request, one answer; and whether the connection may be used again.
-    async fn exchange(&mut self, request: &Outgoing) -> Result<(Reply, bool), Failure> {
+    async fn exchange(&mut self, request: &Outgoing, tap: Option<&mut Tap<'_>>) -> Result<(Reply, bool), Failure> {
         let Open { stream, buffer } = self;
         match stream {
-            Stream::Plain(stream) => exchange(stream, buffer, request).await,
-            Stream::Tls(stream) => exchange(stream.as_mut(), buffer, request).await,
+            Stream::Plain(stream) => exchange(stream, buffer, request, tap).await,
+            Stream::Tls(stream) => exchange(stream.as_mut(), buffer, request, tap).await,
         }
     }
 }
 
-async fn exchange<S>(stream: &mut S, buffer: &mut BytesMut, request: &Outgoing) -> Result<(Reply, bool), Failure>
+async fn exchange<S>(stream: &mut S, buffer: &mut BytesMut, request: &Outgoing, tap: Option<&mut Tap<'_>>) -> Result<(Reply, bool), Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -274,25 +286,68 @@ where
             },
         }
     };
-    let body = match head.length {
-        Length::Known(bytes) if bytes > limits::FRAME_BYTES_MAX => return Err(Failure::Long),
-        Length::Known(bytes) => {
-            fill(stream, buffer, bytes).await?;
-            buffer.split_to(bytes).freeze()
-        }
-        Length::Chunked => chunks(stream, buffer).await?,
-        Length::UntilClosed => {
-            while stream.read_buf(buffer).await.map_err(Failure::Broken)? > 0 {
-                if buffer.len() > limits::FRAME_BYTES_MAX {
-                    return Err(Failure::Long);
-                }
+    let tap = tap.filter(|_| head.events && head.status == StatusCode::OK);
+    let passed_on = tap.is_some();
+    let body = match tap {
+        Some(tap) => {
+            let mut length = head.length;
+            while let Some(piece) = piece(stream, buffer, &mut length).await? {
+                tap.take(&piece).await.map_err(|shut| match shut {
+                    Shut::Left => Failure::Left,
+                    Shut::Unreadable(why) => unreadable(why),
+                })?;
             }
-            buffer.split().freeze()
+            Bytes::new()
         }
+        None => whole(stream, buffer, head.length).await?,
     };
     // What follows an answer that nobody asked for would be taken for the next one.
     let keep = head.keep && written.is_ok() && buffer.is_empty() && head.length != Length::UntilClosed;
-    Ok((Reply { status: head.status, json_bytes: head.json_bytes, body }, keep))
+    Ok((Reply { status: head.status, json_bytes: head.json_bytes, body, passed_on }, keep))
+}
+
+/// A body, read to its end.
+async fn whole<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut, mut length: Length) -> Result<Bytes, Failure> {
+    if let Length::Known(bytes) = length {
+        if bytes > limits::FRAME_BYTES_MAX {
+            return Err(Failure::Long);
+        }
+        fill(stream, buffer, bytes).await?;
+        return Ok(buffer.split_to(bytes).freeze());
+    }
+    let mut body = BytesMut::new();
+    while let Some(piece) = piece(stream, buffer, &mut length).await? {
+        if piece.len().saturating_add(body.len()) > limits::FRAME_BYTES_MAX {
+            return Err(Failure::Long);
+        }
+        body.extend_from_slice(&piece);
+    }
+    Ok(body.freeze())
+}
+
+/// The next piece of a body; none at its end.
+async fn piece<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut, length: &mut Length) -> Result<Option<Bytes>, Failure> {
+    if *length == Length::Chunked {
+        return chunk(stream, buffer).await;
+    }
+    if *length == Length::Known(0) {
+        return Ok(None);
+    }
+    if buffer.is_empty() {
+        buffer.reserve(READ_BYTES);
+        if stream.read_buf(buffer).await.map_err(Failure::Broken)? == 0 {
+            return if *length == Length::UntilClosed { Ok(None) } else { Err(cut()) };
+        }
+    }
+    let bytes = match length {
+        Length::Known(left) => {
+            let bytes = buffer.len().min(*left);
+            *left -= bytes;
+            bytes
+        }
+        Length::UntilClosed | Length::Chunked => buffer.len(),
+    };
+    Ok(Some(buffer.split_to(bytes).freeze()))
 }
 
 async fn write<S: AsyncWrite + Unpin>(stream: &mut S, request: &Outgoing) -> io::Result<()> {
@@ -340,7 +395,7 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<Head>, Failure> {
         httparse::Status::Partial => return Ok(None),
     };
     let status = response.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or_else(|| unreadable("it has no status"))?;
-    let mut head = Head { status, json_bytes: None, length: Length::UntilClosed, keep: response.version == Some(1) };
+    let mut head = Head { status, json_bytes: None, length: Length::UntilClosed, events: false, keep: response.version == Some(1) };
     for header in response.headers.iter() {
         let is = |name: &str| header.name.eq_ignore_ascii_case(name);
         if is("content-length") {
@@ -359,6 +414,9 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<Head>, Failure> {
         } else if is("connection") {
             let mut words = header.value.split(|byte| *byte == b',');
             head.keep &= !words.any(|word| word.trim_ascii().eq_ignore_ascii_case(b"close"));
+        } else if is("content-type") {
+            let kind = header.value.split(|byte| *byte == b';').next().unwrap_or_default();
+            head.events = kind.trim_ascii().eq_ignore_ascii_case(b"text/event-stream");
         } else if is("inference-header-content-length") {
             head.json_bytes = Some(header.value.to_vec());
         }
@@ -370,35 +428,28 @@ fn parse(buffer: &mut BytesMut) -> Result<Option<Head>, Failure> {
     Ok(Some(head))
 }
 
-/// A body in chunks (RFC 9112, section 7.1); trailers are passed over.
-async fn chunks<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> Result<Bytes, Failure> {
+/// The next chunk of a body (RFC 9112, section 7.1); none at its end, where trailers are passed over.
+async fn chunk<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> Result<Option<Bytes>, Failure> {
     const LINE_BYTES_MAX: usize = 4_096;
-    let mut body = BytesMut::new();
-    loop {
+    let (start, bytes) = loop {
         if buffer.first().is_some_and(|byte| !byte.is_ascii_hexdigit()) {
             return Err(unreadable("a chunk has no length"));
         }
-        let (start, bytes) = match httparse::parse_chunk_size(buffer) {
-            Ok(httparse::Status::Complete(found)) if found.0 <= LINE_BYTES_MAX => found,
-            Ok(httparse::Status::Partial) if buffer.len() <= LINE_BYTES_MAX => {
-                fill(stream, buffer, buffer.len() + 1).await?;
-                continue;
-            }
+        match httparse::parse_chunk_size(buffer) {
+            Ok(httparse::Status::Complete(found)) if found.0 <= LINE_BYTES_MAX => break found,
+            Ok(httparse::Status::Partial) if buffer.len() <= LINE_BYTES_MAX => fill(stream, buffer, buffer.len() + 1).await?,
             _ => return Err(unreadable("a chunk has no length")),
-        };
-        buffer.advance(start);
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        if bytes.saturating_add(body.len()) > limits::FRAME_BYTES_MAX {
-            return Err(Failure::Long);
         }
-        if bytes == 0 {
-            break;
-        }
+    };
+    buffer.advance(start);
+    let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
+    if bytes > limits::FRAME_BYTES_MAX {
+        return Err(Failure::Long);
+    }
+    if bytes > 0 {
         fill(stream, buffer, bytes + 2).await?;
-        body.extend_from_slice(&buffer.split_to(bytes));
-        if buffer.split_to(2).as_ref() != b"\r\n" {
-            return Err(unreadable("a chunk is longer than it says"));
-        }
+        let chunk = buffer.split_to(bytes).freeze();
+        return if buffer.split_to(2).as_ref() == b"\r\n" { Ok(Some(chunk)) } else { Err(unreadable("a chunk is longer than it says")) };
     }
     // Trailers end with an empty line, as a head does.
     loop {
@@ -407,7 +458,7 @@ async fn chunks<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut) -> 
             Some(at) => {
                 buffer.advance(at + 2);
                 if at == 0 {
-                    return Ok(body.freeze());
+                    return Ok(None);
                 }
             }
             None if buffer.len() > limits::HEADER_BYTES_MAX => return Err(unreadable("its trailers are too long")),

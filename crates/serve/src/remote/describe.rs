@@ -101,7 +101,7 @@ pub async fn describe(
         if let Some(why) = request.differs(&outputs) {
             return Err(unfit(why));
         }
-        request.expect.outputs = outputs;
+        request.record(outputs);
     }
     Ok((described, Some(recorded)))
 }

@@ -10,6 +10,7 @@ mod choice;
 mod connection;
 mod describe;
 mod health;
+mod language;
 mod model;
 mod probe;
 mod replica;
@@ -28,6 +29,7 @@ pub use upstream::{Address, Secret, Upstream};
 use crate::cache::may_be_of_sequence;
 use crate::clock;
 use crate::frame::{Answer, Body, Form, Outcome};
+use crate::language::{Outlet, Tap};
 use crate::limits;
 use crate::pool::NoAnswer;
 use crate::scan::scanned;
@@ -98,15 +100,28 @@ impl Remote {
         Ok(Remote { upstream, model, answering, scan, path, token, replicas, budget, turn, described })
     }
 
+    /// Whether its servers speak OpenAI's API.
+    pub fn speaks_openai(&self) -> bool {
+        self.model.openai.is_some()
+    }
+
     /// Name of the upstream.
     pub fn upstream(&self) -> &str {
         &self.upstream.name
     }
 
     /// Asks until `deadline` has passed: one server, and others where it does not answer and the budget allows.
-    pub async fn ask(&self, body: &Body, deadline: Duration) -> Result<Answer, NoAnswer> {
+    ///
+    /// What a language model answers goes through the `outlet` while it comes, where there is one.
+    pub async fn ask(&self, body: &Body, deadline: Duration, outlet: Option<&Outlet>) -> Result<Answer, NoAnswer> {
         self.budget().asked(clock::steady_ms());
         let until = Instant::from_std(clock::now()) + deadline;
+        if let Form::Language(task) = body.form {
+            return self.ask_language(task, &body.bytes, until, outlet).await;
+        }
+        if let Some(openai) = &self.model.openai {
+            return self.ask_by_tensors(openai, body, until).await;
+        }
         // Memory of the upstream's machine is nobody's here.
         if answer::may_name_memory(body)
             && let Some(why) = answer::fault(body, self.inputs())
@@ -117,7 +132,7 @@ impl Remote {
             Ok(asked) => asked,
             Err(why) => return Ok(Answer::error(Outcome::ClientFault, &why)),
         };
-        let answer = self.ask_all(asked.as_ref().unwrap_or(body), until).await?;
+        let answer = self.ask_all(&Question::of(asked.unwrap_or_else(|| body.clone())), until).await?;
         Ok(self.incoming(body, answer))
     }
 
@@ -125,7 +140,8 @@ impl Remote {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn ask_all(&self, body: &Body, until: Instant) -> Result<Answer, NoAnswer> {
+    async fn ask_all(&self, question: &Question<'_>, until: Instant) -> Result<Answer, NoAnswer> {
+        let body = &question.body;
         let mut tried: u64 = 0;
         let mut last = Err(NoAnswer::NotReady);
         for attempt in 0..limits::REPLICA_ATTEMPTS_MAX {
@@ -139,8 +155,8 @@ impl Remote {
                 if let Some(why) = answer::fault(body, self.inputs()) {
                     return Ok(Answer::error(Outcome::ClientFault, &why));
                 }
-                // What another server knows of a sequence, this one does not.
-                if may_be_of_sequence(&body.bytes) || !self.budget().retry(clock::steady_ms()) {
+                // What another server knows of a sequence, this one does not; and what has reached the client cannot be taken back.
+                if question.begun() || question.of_sequence() || !self.budget().retry(clock::steady_ms()) {
                     return last;
                 }
             }
@@ -149,9 +165,10 @@ impl Remote {
             if attempt > 0 {
                 replica.counted.retried.fetch_add(1, Ordering::Relaxed);
             }
-            last = match self.ask_one(replica, body, until).await {
+            last = match self.ask_one(replica, question, until).await {
                 One::Answer(answer) => return Ok(answer),
                 One::Late => return Err(NoAnswer::Late),
+                One::Left => return Err(NoAnswer::Left),
                 One::Busy => Err(NoAnswer::Full),
                 One::Failed(answer) => Ok(answer),
                 One::Gone => Err(NoAnswer::Died),
@@ -161,36 +178,79 @@ impl Remote {
     }
 
     /// One server, once. Where the client goes away meanwhile, that says nothing of the server.
-    async fn ask_one(&self, replica: &Replica, body: &Body, until: Instant) -> One {
+    async fn ask_one(&self, replica: &Replica, question: &Question<'_>, until: Instant) -> One {
         let under_way = replica.begin();
-        let Ok(reply) = tokio::time::timeout_at(until, replica.send(&outgoing(replica, body))).await else {
-            under_way.was(false);
-            return One::Late;
-        };
-        match reply {
-            // Taken out by a probe: that is known already.
-            None => One::Gone,
-            Some(Err(Lost::Long { .. })) => {
+        let meant = match self.reply(replica, question, until).await {
+            None => {
                 under_way.was(false);
-                One::Failed(Answer::error(Outcome::Failed, "the upstream's answer is longer than is passed on"))
+                return One::Late;
             }
-            Some(Err(lost)) => {
-                tracing::debug!(upstream = %self.upstream.name, %lost, "a server gave no answer");
+            Some(meant) => meant,
+        };
+        match meant {
+            Meant::Answer(answer, good) => {
+                if let Some(good) = good {
+                    under_way.was(good);
+                }
+                One::Answer(match (question.body.form, answer.outcome) {
+                    // It was looked through when it was read.
+                    (Form::Language(_), Outcome::Answered) => answer,
+                    _ => scanned(answer, &self.scan, &self.answering),
+                })
+            }
+            Meant::Busy => One::Busy,
+            Meant::Failed(answer) => {
+                under_way.was(false);
+                One::Failed(scanned(answer, &self.scan, &self.answering))
+            }
+            Meant::Gone => {
                 under_way.was(false);
                 One::Gone
             }
-            Some(Ok(reply)) => match answer::read(body, reply, self.inputs(), self.model.score.as_ref()) {
-                Meant::Answer(answer, good) => {
-                    if let Some(good) = good {
-                        under_way.was(good);
-                    }
-                    One::Answer(scanned(answer, &self.scan, &self.answering))
+            // Taken out by a probe: that is known already.
+            Meant::TakenOut => One::Gone,
+            Meant::Left => One::Left,
+        }
+    }
+
+    /// What a server replied; none where it took too long.
+    async fn reply(&self, replica: &Replica, question: &Question<'_>, until: Instant) -> Option<Meant> {
+        let outgoing = self.sent(replica, question);
+        let through = question.outlet.zip(self.meter(question));
+        let Some((outlet, meter)) = through else {
+            let reply = tokio::time::timeout_at(until, replica.send(&outgoing, None)).await.ok()?;
+            return Some(self.meant(question, reply));
+        };
+        let mut tap = Tap::new(outlet, meter);
+        let reply = tokio::select! {
+            reply = replica.send(&outgoing, Some(&mut tap)) => Some(reply),
+            () = outlet.overdue() => return None,
+            () = outlet.left() => None,
+        };
+        Some(match reply {
+            Some(Some(Ok(reply))) if reply.passed_on => self.streamed(tap.meter(), outlet.begun(), Ended::Whole),
+            None | Some(Some(Err(Lost::Left))) => self.streamed(tap.meter(), outlet.begun(), Ended::Left),
+            Some(reply) => self.meant(question, reply),
+        })
+    }
+
+    /// How a reply is meant that was not passed on.
+    fn meant(&self, question: &Question<'_>, reply: Option<Result<connection::Reply, Lost>>) -> Meant {
+        match reply {
+            None => Meant::TakenOut,
+            Some(Err(Lost::Long { .. })) => {
+                Meant::Failed(Answer::error(Outcome::Failed, "the upstream's answer is longer than is passed on"))
+            }
+            Some(Err(Lost::Left)) => Meant::Left,
+            Some(Err(lost)) => {
+                tracing::debug!(upstream = %self.upstream.name, %lost, "a server gave no answer");
+                Meant::Gone
+            }
+            Some(Ok(reply)) => match (answer::read(&question.body, reply, self.inputs(), self.model.score.as_ref()), question.body.form) {
+                (Meant::Answer(answer, good), Form::Language(_)) if answer.outcome == Outcome::Answered => {
+                    Meant::Answer(self.took(answer), good)
                 }
-                Meant::Busy => One::Busy,
-                Meant::Failed(answer) => {
-                    under_way.was(false);
-                    One::Failed(answer)
-                }
+                (meant, _) => meant,
             },
         }
     }
@@ -235,6 +295,14 @@ impl Remote {
         Ok(Some(self.written(&mut request)))
     }
 
+    /// A question as it goes out to a server.
+    fn sent(&self, replica: &Replica, question: &Question<'_>) -> Outgoing {
+        match &question.path {
+            None => outgoing(&replica.predict, &question.body),
+            Some(path) => outgoing(&self.head(replica.connections.address(), "POST", path, "content-length: "), &question.body),
+        }
+    }
+
     /// A request as this upstream reads it best.
     fn written(&self, request: &mut InferRequest) -> Body {
         if !self.described.get().is_some_and(|d| d.binary) {
@@ -259,10 +327,46 @@ impl Remote {
     }
 }
 
+/// What a server is asked.
+pub(crate) struct Question<'a> {
+    body: Body,
+    /// Where it is not a prediction of the Open Inference Protocol.
+    path: Option<String>,
+    /// Where the answer goes while it comes.
+    outlet: Option<&'a Outlet>,
+    /// Whether the client is told of tokens at the end of a stream.
+    usage_wanted: bool,
+}
+
+impl Question<'_> {
+    /// A prediction.
+    fn of(body: Body) -> Question<'static> {
+        Question { body, path: None, outlet: None, usage_wanted: false }
+    }
+
+    /// Whether some of the answer has reached its client.
+    fn begun(&self) -> bool {
+        self.outlet.is_some_and(Outlet::begun)
+    }
+
+    fn of_sequence(&self) -> bool {
+        !matches!(self.body.form, Form::Language(_)) && may_be_of_sequence(&self.body.bytes)
+    }
+}
+
+/// How a stream ended.
+enum Ended {
+    /// The server has said all.
+    Whole,
+    /// The client has left.
+    Left,
+}
+
 /// What became of one attempt.
 enum One {
     Answer(Answer),
     Late,
+    Left,
     Busy,
     Failed(Answer),
     Gone,
@@ -274,11 +378,11 @@ fn head(address: &Address, token: Option<&Secret>, method: &str, path: &str, end
     format!("{method} {path} HTTP/1.1\r\nhost: {}\r\n{token}{end}", address.authority()).into()
 }
 
-/// A prediction as it goes out.
-fn outgoing(replica: &Replica, body: &Body) -> Outgoing {
+/// The rest of a head, and the body.
+fn outgoing(start: &[u8], body: &Body) -> Outgoing {
     use std::fmt::Write as _;
-    let mut head = BytesMut::with_capacity(replica.predict.len() + 128);
-    head.extend_from_slice(&replica.predict);
+    let mut head = BytesMut::with_capacity(start.len() + 128);
+    head.extend_from_slice(start);
     // Writing into memory does not fail.
     let _ = match body.form {
         Form::Mixed(json_bytes) => write!(
@@ -286,7 +390,9 @@ fn outgoing(replica: &Replica, body: &Body) -> Outgoing {
             "{}\r\ncontent-type: application/octet-stream\r\ninference-header-content-length: {json_bytes}\r\n\r\n",
             body.bytes.len()
         ),
-        Form::Json | Form::Grpc | Form::Golden => write!(head, "{}\r\ncontent-type: application/json\r\n\r\n", body.bytes.len()),
+        Form::Json | Form::Grpc | Form::Golden | Form::Language(_) => {
+            write!(head, "{}\r\ncontent-type: application/json\r\n\r\n", body.bytes.len())
+        }
     };
     Outgoing { head: head.freeze(), body: body.bytes.clone() }
 }

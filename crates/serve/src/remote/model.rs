@@ -1,5 +1,6 @@
 //! What a version is that somebody else answers: which upstream, and which model and version there.
 
+use crate::language::OpenAi;
 use serde::{Deserialize, Serialize};
 
 pub use tidegate_runtime::REMOTE_FILE;
@@ -9,7 +10,7 @@ pub const REMOTE_FILE_BYTES_MAX: usize = 64 * 1024;
 const NAME_CHARS_MAX: usize = 256;
 
 /// A version that is answered elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RemoteModel {
     /// Name of the upstream, which knows the addresses: they may change while the version stays what it is.
@@ -22,6 +23,9 @@ pub struct RemoteModel {
     /// The output that is the score, which the judge compares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub score: Option<RemoteScore>,
+    /// How it is asked where its servers speak OpenAI's API and not the Open Inference Protocol.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub openai: Option<OpenAi>,
 }
 
 /// Where in an answer the score stands.
@@ -57,6 +61,12 @@ impl RemoteModel {
             let Some(name) = name else { continue };
             if name.is_empty() || name.chars().count() > NAME_CHARS_MAX || name.contains(char::is_control) {
                 return Err(format!("a model that an upstream answers: `{what}` must be 1 to {NAME_CHARS_MAX} printable characters"));
+            }
+        }
+        if let Some(openai) = &found.openai {
+            openai.check().map_err(|why| format!("a model that an upstream answers: {why}"))?;
+            if let Some(what) = [("version", found.version.is_some()), ("score", found.score.is_some())].iter().find(|(_, there)| *there) {
+                return Err(format!("a model that an upstream answers: `{}` means nothing where `openai` is given", what.0));
             }
         }
         Ok(found)

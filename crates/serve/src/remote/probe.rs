@@ -1,8 +1,9 @@
 //! Looking at one server: whether it is there, what it says of the model, and whether it answers right.
 
 use super::connection::{Outgoing, Reply};
-use super::{Remote, Replica, outgoing};
-use crate::frame::Body;
+use super::language::{is_away, lists};
+use super::{Question, Remote, Replica};
+use crate::language::{signature, tensors};
 use crate::limits;
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -36,7 +37,7 @@ impl Remote {
     async fn get(&self, replica: &Replica, path: &str) -> Result<Reply, Miss> {
         let within = Duration::from_millis(limits::PROBE_MS_MAX);
         let asked = Outgoing { head: self.head(replica.connections.address(), "GET", path, "\r\n"), body: Bytes::new() };
-        let asked = replica.connections.send(&asked);
+        let asked = replica.connections.send(&asked, None);
         match tokio::time::timeout(within, asked).await {
             Ok(Ok(reply)) if reply.status == StatusCode::OK => Ok(reply),
             Ok(Ok(reply)) => {
@@ -53,11 +54,20 @@ impl Remote {
 
     /// Whether the model is ready there.
     pub async fn is_there(&self, replica: &Replica) -> Result<(), Miss> {
-        self.get(replica, &format!("{}/ready", self.path)).await.map(|_| ())
+        match &self.model.openai {
+            Some(openai) => self.get(replica, &format!("{}/models", openai.base)).await.map(|_| ()),
+            None => self.get(replica, &format!("{}/ready", self.path)).await.map(|_| ()),
+        }
     }
 
     /// What a server says of the model.
     pub async fn described_by(&self, replica: &Replica) -> Result<Described, Miss> {
+        if let Some(openai) = &self.model.openai {
+            let listed = self.get(replica, &format!("{}/models", openai.base)).await?;
+            let wrong = |why: String| Miss::Wrong(format!("{}: {why}", replica.connections.address()));
+            lists(&listed.body, &self.model.model).map_err(wrong)?;
+            return Ok(Described { platform: "openai".to_owned(), signature: signature(openai), binary: false });
+        }
         #[derive(Deserialize)]
         struct Server {
             #[serde(default)]
@@ -92,26 +102,34 @@ impl Remote {
     /// What a server answers to a golden request.
     pub async fn golden_answer(&self, replica: &Replica, request: &GoldenRequest) -> Result<Vec<Tensor>, Miss> {
         let mut asked = InferRequest { id: Some(request.id.clone()), inputs: request.inputs.clone(), ..InferRequest::default() };
-        let body: Body = self.written(&mut asked);
-        let within = Duration::from_millis(limits::GOLDEN_MS_MAX);
         let address = replica.connections.address();
-        let reply = match tokio::time::timeout(within, replica.connections.send(&outgoing(replica, &body))).await {
+        let language = self.golden_question(&asked).map_err(|why| Miss::Wrong(format!("golden request `{}`: {why}", request.id)))?;
+        let (task, question) = match language {
+            Some((task, question)) => (Some(task), question),
+            None => (None, Question::of(self.written(&mut asked))),
+        };
+        let within = Duration::from_millis(if task.is_some() { limits::GOLDEN_GENERATE_MS_MAX } else { limits::GOLDEN_MS_MAX });
+        let reply = match tokio::time::timeout(within, replica.connections.send(&self.sent(replica, &question), None)).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(lost)) => return Err(Miss::Away(lost.to_string())),
             Err(_) => {
-                let why = format!("{address} gave no answer to golden request `{}` within {} ms", request.id, limits::GOLDEN_MS_MAX);
+                let why = format!("{address} gave no answer to golden request `{}` within {} ms", request.id, within.as_millis());
                 return Err(Miss::Away(why));
             }
         };
         match reply.status {
             StatusCode::OK => {}
             // It has no room, or is not there: nothing was answered.
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-                return Err(Miss::Away(format!("{address} answers {} to golden request `{}`", reply.status.as_u16(), request.id)));
+            status if is_away(status) => {
+                return Err(Miss::Away(format!("{address} answers {} to golden request `{}`", status.as_u16(), request.id)));
             }
             status => {
                 return Err(Miss::Wrong(format!("{address} answers {} to golden request `{}`", status.as_u16(), request.id)));
             }
+        }
+        if let Some(task) = task {
+            let wrong = |why: String| Miss::Wrong(format!("{address} answers golden request `{}` otherwise: {why}", request.id));
+            return tensors(task, &reply.body).map_err(wrong);
         }
         let json_bytes = match crate::gateway::form_said(reply.json_bytes.as_deref(), reply.body.len()) {
             Ok(form) => form.json_bytes(),

@@ -4,6 +4,7 @@ use super::connection::{Connections, Lost, Outgoing, Reply};
 use super::health::Health;
 use crate::breaker::Admission;
 use crate::clock;
+use crate::language::Tap;
 use bytes::Bytes;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -125,7 +126,7 @@ impl Replica {
     }
 
     /// Sends a request; none when the server was taken out before it answered.
-    pub async fn send(&self, request: &Outgoing) -> Option<Result<Reply, Lost>> {
+    pub async fn send(&self, request: &Outgoing, tap: Option<&mut Tap<'_>>) -> Option<Result<Reply, Lost>> {
         let left = self.left.notified();
         tokio::pin!(left);
         // Registered before the request goes out, so that no notice is missed.
@@ -135,7 +136,7 @@ impl Replica {
             return None;
         }
         tokio::select! {
-            reply = self.connections.send(request) => Some(reply),
+            reply = self.connections.send(request, tap) => Some(reply),
             () = left => None,
         }
     }

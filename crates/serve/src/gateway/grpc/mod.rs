@@ -4,6 +4,8 @@
 mod codec;
 mod status;
 
+pub use status::words;
+
 use crate::frame::{Body, Form};
 use crate::gateway::access::Key;
 use crate::gateway::handle::{Named, request_id};
@@ -129,7 +131,7 @@ fn unauthenticated() -> Status {
     Status::unauthenticated("a token is needed: send the metadata `authorization: Bearer <token>`")
 }
 
-async fn unary(shared: &Shared, method: Method, request_id: &Arc<str>, call: Called<Bytes>) -> Result<Response<Bytes>, Status> {
+async fn unary(shared: &Arc<Shared>, method: Method, request_id: &Arc<str>, call: Called<Bytes>) -> Result<Response<Bytes>, Status> {
     let (metadata, mut extensions, body) = call.into_parts();
     let model = || read::<m::NamedModel>(&body).map(|of| Named { model: of.name, version: some(of.version) });
     match method {
@@ -207,7 +209,7 @@ fn streamed(
 
 /// A prediction: the answer's message, the version that gave it, and what was found in its texts.
 async fn infer(
-    shared: &Shared,
+    shared: &Arc<Shared>,
     request_id: &Arc<str>,
     key: Option<Arc<Key>>,
     headers: HeaderMap,
@@ -224,7 +226,8 @@ async fn infer(
     let longest = Duration::from_millis(shared.settings.timings.answer_ms_max);
     let deadline = status::timeout(&headers).map_or(longest, |asked| asked.min(longest));
     let body = Body { bytes, form: Form::Grpc };
-    let asked = Asked { model: &model_name, version: version.as_deref(), headers: &headers, request_id, body: &body, priority, deadline };
+    let (model, version) = (model_name.as_str(), version.as_deref());
+    let asked = Asked { model, version, headers: &headers, request_id, body: &body, priority, deadline, outlet: None };
     match predict(shared, asked).await {
         Said::Answer { status: StatusCode::OK, body, version, found, .. } => Ok((body.bytes, version, found)),
         said => Err(of_said(said)),

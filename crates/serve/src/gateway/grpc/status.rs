@@ -53,7 +53,7 @@ pub async fn body(reply: Reply) -> Bytes {
 }
 
 /// The sentence of `{"error": ..}`.
-fn words(body: &[u8]) -> String {
+pub fn words(body: &[u8]) -> String {
     let said = serde_json::from_slice::<serde_json::Value>(body).ok();
     let sentence = said.as_ref().and_then(|said| said["error"].as_str()).map(str::to_owned);
     sentence.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned())

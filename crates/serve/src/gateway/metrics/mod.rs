@@ -1,5 +1,6 @@
 //! The metrics page, in the text format of Prometheus.
 
+mod language;
 mod triton;
 
 use crate::cache::CacheCounts;
@@ -49,6 +50,7 @@ pub fn text(shared: &Shared) -> String {
     routes(&mut page, shared);
     findings(&mut page, shared);
     keys(&mut page, shared);
+    language::metrics(&mut page, &totals);
     triton::metrics(&mut page, shared, &totals);
     let load = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
     let mirror = &shared.mirror.totals;

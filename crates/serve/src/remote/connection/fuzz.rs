@@ -54,7 +54,7 @@ fn all(bytes: &[u8], at_a_time: usize) -> Vec<String> {
     let request = Outgoing { head: Bytes::from_static(b"POST / HTTP/1.1\r\n\r\n"), body: Bytes::new() };
     let asked = Body { bytes: Bytes::from_static(b"{\"inputs\":[]}"), form: Form::Json };
     loop {
-        match block_on(exchange(&mut stream, &mut buffer, &request)) {
+        match block_on(exchange(&mut stream, &mut buffer, &request, None)) {
             Ok((reply, keep)) => {
                 assert!(reply.body.len() <= bytes.len(), "nothing is added");
                 found.push(format!("{} {:?} {:?}", reply.status, reply.json_bytes, reply.body));

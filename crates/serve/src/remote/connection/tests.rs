@@ -15,11 +15,12 @@ fn exchanged(answer: &[u8], piece: usize) -> Result<Got, String> {
     runtime().block_on(async {
         let mut mock = tokio_test(answer, piece);
         let request = Outgoing { head: Bytes::from_static(b"POST / HTTP/1.1\r\n\r\n"), body: Bytes::from_static(b"{}") };
-        match exchange(&mut mock, &mut BytesMut::new(), &request).await {
+        match exchange(&mut mock, &mut BytesMut::new(), &request, None).await {
             Ok((reply, keep)) => Ok((reply.status.as_u16(), reply.body.to_vec(), reply.json_bytes, keep)),
             Err(Failure::Unanswered(e)) => Err(format!("unanswered: {e}")),
             Err(Failure::Broken(e)) => Err(format!("broken: {e}")),
             Err(Failure::Long) => Err("long".to_owned()),
+            Err(Failure::Left) => Err("left".to_owned()),
         }
     })
 }
