@@ -79,6 +79,7 @@ impl WorkerArguments {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tidegate_core::scan::{Action, Kind, Rules};
 
     fn says(line: &str) -> String {
         match WorkerArguments::parse(line.split_whitespace().map(str::to_owned)) {
@@ -90,10 +91,11 @@ mod tests {
     #[test]
     fn a_command_line_is_read_or_refused_by_name() {
         let whole = says(r#"--dir d --library l --model m --version 2 --role candidate --conduct {"scan":{"card":"mask"}}"#);
-        let conduct = r#"Conduct { scan: Rules({Card: Mask}), batch: None, queue_ms_max: 2000, golden_every_ms: 5000, in_process: false, explain: true }"#;
+        let scan = Rules(std::collections::BTreeMap::from([(Kind::Card, Action::Mask)]));
+        let conduct = Conduct { scan, ..Conduct::default() };
         assert_eq!(
             whole,
-            format!(r#"WorkerArguments {{ dir: "d", library: "l", model: "m", version: "2", role: Candidate, conduct: {conduct} }}"#)
+            format!(r#"WorkerArguments {{ dir: "d", library: "l", model: "m", version: "2", role: Candidate, conduct: {conduct:?} }}"#)
         );
         let unread = says("--dir d --library l --model m --version 2 --role stable --conduct {}x");
         assert!(unread.starts_with("start a worker: `--conduct` cannot be read"), "{unread}");

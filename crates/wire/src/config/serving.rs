@@ -19,6 +19,19 @@ pub struct Serving {
     pub in_process: bool,
     /// Whether reasons are given.
     pub explain: bool,
+    /// How long answers of language models may take.
+    pub generate: Generate,
+}
+
+/// How long an answer of a language model may take, in milliseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Generate {
+    /// To its first token.
+    pub first_ms: u64,
+    /// From one piece to the next.
+    pub idle_ms: u64,
+    /// To its end.
+    pub whole_ms: u64,
 }
 
 /// How requests are put together.
@@ -66,7 +79,13 @@ pub(super) fn serving(view: View<'_>) -> Serving {
         golden_ms: view.at("golden").ms().unwrap_or_default(),
         in_process: view.at("in_process").word("true"),
         explain: view.at("explain").word("true"),
+        generate: generate(view.at("generate")),
     }
+}
+
+fn generate(view: View<'_>) -> Generate {
+    let ms = |name: &str| view.at(name).ms().unwrap_or_default();
+    Generate { first_ms: ms("first"), idle_ms: ms("idle"), whole_ms: ms("whole") }
 }
 
 pub(super) fn gateway_tls(view: View<'_>) -> GatewayTls {

@@ -32,6 +32,7 @@ pub(super) static SERVING: Table = Table {
             Need::Default("true"),
             "Whether who asks with the parameter `explain` is told what each feature adds to a prediction. It takes the model's time.",
         ),
+        key("generate", Shape::Table(&GENERATE), Need::Default("{}"), "How long answers of language models may take."),
         key(
             "in_process",
             Shape::Word(&["true", "false"]),
@@ -40,6 +41,18 @@ pub(super) static SERVING: Table = Table {
         ),
     ],
 };
+
+static GENERATE: Table = Table {
+    title: "services.NAME.serving.generate",
+    doc: "An answer that takes longer is 504, or ends with an error where some of it has reached its client. It counts as an error of its version.",
+    keys: &[
+        key("first", WAIT, Need::Default("30s"), "From the request to the first token, where the answer is wanted while it comes."),
+        key("idle", WAIT, Need::Default("30s"), "From one piece of it to the next."),
+        key("whole", WAIT, Need::Default("10m"), "To its end."),
+    ],
+};
+
+const WAIT: Shape = Shape::Duration { min_ms: 100, max_ms: 86_400_000 };
 
 const ACTION: Shape = Shape::Word(&["flag", "mask", "block"]);
 
