@@ -1,6 +1,7 @@
 //! How a version is served, as its service's configuration says: the same for each of its workers.
 
 use crate::limits;
+use crate::sequence::Sequencing;
 use serde::{Deserialize, Serialize};
 use tidegate_core::scan::Rules;
 
@@ -20,6 +21,8 @@ pub struct Conduct {
     pub in_process: bool,
     /// Whether reasons are given to who asks for them.
     pub explain: bool,
+    /// How requests follow one another, where they do.
+    pub sequence: Option<Sequencing>,
     /// How long answers of language models may take.
     pub generate: Generating,
 }
@@ -53,6 +56,7 @@ impl Default for Conduct {
             golden_every_ms: limits::GOLDEN_MS,
             in_process: false,
             explain: true,
+            sequence: None,
             generate: Generating::default(),
         }
     }

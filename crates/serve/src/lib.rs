@@ -28,6 +28,7 @@ mod pool;
 mod record;
 pub mod remote;
 mod scan;
+mod sequence;
 mod task;
 mod work;
 pub mod worker;
@@ -44,4 +45,5 @@ pub use gateway::{
 pub use language::{Generated, OpenAi, Price, Prompt, Task, TokenCounts};
 pub use pool::{EnsureError, PoolEvent, PoolSettings, Priority, TargetSpec, TargetState, UnloadError, WorkerPool};
 pub use record::{ArmAnswer, Exposure, FeedbackRecord, Pair, PredictionRecord};
+pub use sequence::{Carried, Sequencing};
 pub use work::Work;

@@ -49,6 +49,14 @@ pub const FEEDBACK_CHARS_MAX: usize = 1_024;
 
 /// Time for a worker's answer, in milliseconds.
 pub const ANSWER_MS_MAX: u64 = 10_000;
+/// Sequences that are under way at a time.
+pub const SEQUENCES_MAX: usize = 65_536;
+/// Bytes that are carried along one sequence.
+pub const SEQUENCE_STATE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that are carried along all of them.
+pub const SEQUENCES_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// How long a sequence may rest, in milliseconds.
+pub const SEQUENCE_IDLE_MS: u64 = 600_000;
 /// Time for the answer of a language model to a golden request, in milliseconds.
 pub const GOLDEN_GENERATE_MS_MAX: u64 = 60_000;
 /// Pieces of a stream that wait for their client; then its server waits.

@@ -76,6 +76,14 @@ macro_rules! of_values {
         })*
 
         impl TensorData {
+            /// So many zeros, or empty texts.
+            #[must_use]
+            pub fn zeros(datatype: Datatype, count: usize) -> TensorData {
+                match datatype {
+                    $(Datatype::$kind => TensorData::$kind(vec![<$value>::default(); count]),)*
+                }
+            }
+
             /// Puts values behind its own; of another type nothing.
             fn append(&mut self, other: &TensorData) {
                 match (self, other) {

@@ -13,6 +13,7 @@ use crate::gateway::predict::{Asked, Place, Said, predict};
 use crate::gateway::reply::{Reply, X_VERSION, error, json, unknown};
 use crate::language::{Client, Outlet, Patience, Task, asked, of_error};
 use crate::pool::Priority;
+use crate::task;
 use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
@@ -119,7 +120,7 @@ impl Wish {
             Patience { first: ms(generating.first_ms_max), idle: ms(generating.idle_ms_max), whole: ms(generating.whole_ms_max) };
         let (outlet, mut client) = Outlet::new(patience);
         let (headers, shared) = (self.headers.clone(), Arc::clone(shared));
-        let work = tokio::spawn(async move {
+        let work = task::spawn(async move {
             let _place = place;
             let body = Body { bytes: self.bytes.clone(), form: Form::Language(self.task) };
             let asked = self.asked(&body, priority, patience.first, Some(&outlet));
@@ -152,6 +153,7 @@ impl Wish {
             priority,
             deadline,
             outlet,
+            pinned: None,
         }
     }
 }

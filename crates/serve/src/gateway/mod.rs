@@ -20,6 +20,7 @@ mod metrics;
 mod predict;
 mod reply;
 mod repository;
+mod sequence;
 mod settings;
 mod statistics;
 mod tls;
@@ -31,6 +32,7 @@ use crate::mirror::{Mirror, Sinks};
 use crate::plan::{Ground, Plan};
 use crate::pool::WorkerPool;
 use crate::record::{FeedbackRecord, Pair, PredictionRecord};
+use crate::sequence::Book as Sequences;
 use crate::task;
 use crate::{LiveTotals, TargetCounts, clock};
 use arc_swap::ArcSwap;
@@ -93,6 +95,7 @@ pub(crate) struct Shared {
     pub plan: ArcSwap<Plan>,
     pub book: Book,
     pub cache: Cache,
+    pub sequences: Sequences,
     pub mirror: Mirror,
     pub records: Records,
     pub feedback: mpsc::Sender<FeedbackRecord>,
@@ -167,6 +170,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             mirror: Mirror::start(Sinks { pairs, records: records.clone(), deadline }),
             cache: Cache::new(settings.cache_bytes_max),
+            sequences: Sequences::default(),
             settings,
             pool,
             plan: ArcSwap::default(),

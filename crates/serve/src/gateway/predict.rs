@@ -2,14 +2,15 @@
 //! path.
 
 use crate::allowance::Beyond;
-use crate::cache::{Key, Question, question};
+use crate::cache::{Key, Question, may_be_of_sequence, question};
 use crate::clock;
 use crate::counts::Kind;
-use crate::frame::{Body, Outcome};
+use crate::frame::{Body, Form, Outcome};
 use crate::gateway::Shared;
 use crate::gateway::access::Key as Caller;
 use crate::gateway::attempt::{Timed, Unanswered, Wish, attempt, attempt_or_divert};
 use crate::gateway::reply::{X_PRIORITY, status_of, unknown_words};
+use crate::gateway::sequence;
 use crate::language::Outlet;
 use crate::limits::BATCH_PLACES_BP;
 use crate::mirror::Copy;
@@ -81,6 +82,16 @@ pub struct Asked<'a> {
     pub deadline: Duration,
     /// Where what a language model answers goes while it comes.
     pub outlet: Option<&'a Outlet>,
+    /// The version that its sequence is with.
+    pub pinned: Option<Pinned<'a>>,
+}
+
+/// The version that a sequence is with.
+#[derive(Clone, Copy)]
+pub struct Pinned<'a> {
+    pub version: &'a str,
+    /// No other one may go on.
+    pub alone: bool,
 }
 
 impl<'a> Asked<'a> {
@@ -98,20 +109,49 @@ pub enum Said {
 }
 
 impl Said {
-    fn error(status: StatusCode, message: impl Into<String>) -> Said {
+    pub fn error(status: StatusCode, message: impl Into<String>) -> Said {
         Said::Error { status, message: message.into(), wait_ms: 0 }
     }
 }
 
 /// Has a request answered.
 pub async fn predict(shared: &Shared, asked: Asked<'_>) -> Said {
+    if may_follow_another(asked.body)
+        && let Some(route) = shared.plan.load().by_model.get(asked.model).map(Arc::clone)
+        && let Some(sequencing) = route.targets.first().and_then(|target| target.slot.spec.conduct.sequence.clone())
+    {
+        return sequence::predict(shared, asked, &route, &sequencing).await;
+    }
+    routed(shared, asked).await
+}
+
+fn may_follow_another(body: &Body) -> bool {
+    match body.form {
+        Form::Json | Form::Mixed(_) | Form::Grpc => may_be_of_sequence(&body.bytes),
+        Form::Golden | Form::Language(_) => false,
+    }
+}
+
+/// Has a request answered by who the route says.
+pub async fn routed(shared: &Shared, asked: Asked<'_>) -> Said {
     let unknown = || Said::error(StatusCode::NOT_FOUND, unknown_words(asked.model, asked.version));
     for _ in 0..CHOICES_MAX {
         // The newest table: a body may have taken its time.
         let plan = shared.plan.load_full();
         let Some(route) = plan.by_model.get(asked.model) else { return unknown() };
         let secret = &shared.settings.client_secret;
-        let Some(choice) = choose(route, asked.version, asked.headers, secret) else { return unknown() };
+        let choice = match asked.pinned {
+            Some(pinned) => match with(route, pinned) {
+                Some(choice) => Some(choice),
+                None if pinned.alone => {
+                    let why = format!("version {} of the sequence is not served any more: begin anew", pinned.version);
+                    return Said::error(StatusCode::CONFLICT, why);
+                }
+                None => choose(route, asked.version, asked.headers, secret),
+            },
+            None => choose(route, asked.version, asked.headers, secret),
+        };
+        let Some(choice) = choice else { return unknown() };
         if let Some(said) = (Ask { shared, asked: &asked }).first(route, &choice).await {
             return said;
         }
@@ -131,6 +171,12 @@ struct Choice<'a> {
     kind: Kind,
     /// What its client was drawn for: that stays so, whoever answers in the end.
     exposure: Option<Exposure>,
+}
+
+/// Who goes on with a sequence; none where its version is gone, or away while another may go on.
+fn with<'a>(route: &'a PlanRoute, pinned: Pinned<'_>) -> Option<Choice<'a>> {
+    let target = route.of_version(pinned.version).filter(|target| pinned.alone || target.weight_bp > 0 && target.slot.ready())?;
+    Some(Choice { target, kind: Kind::First, exposure: None })
 }
 
 /// Who answers; none when the version named has no weight.
@@ -215,7 +261,8 @@ impl Ask<'_> {
     async fn elsewhere(&self, route: &Arc<PlanRoute>, first: &Choice<'_>, why: &Unanswered) -> Said {
         let plan = self.shared.plan.load_full();
         let now = plan.by_model.get(self.asked.model);
-        let Some((now, other)) = now.and_then(|now| Some((now, now.elsewhere(first.target)?))) else {
+        let may = |other: &PlanTarget| self.asked.pinned.is_none_or(|pinned| !pinned.alone || other.id.version == pinned.version);
+        let Some((now, other)) = now.and_then(|now| Some((now, now.elsewhere(first.target).filter(|other| may(other))?))) else {
             return self.unanswered(route, first, why);
         };
         let choice = Choice { target: other, kind: Kind::Retry, exposure: first.exposure.clone() };

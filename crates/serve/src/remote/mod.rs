@@ -105,6 +105,11 @@ impl Remote {
         self.model.openai.is_some()
     }
 
+    /// Whether its servers take and give tensors as bytes, as far as is known.
+    pub fn takes_bytes(&self) -> bool {
+        self.described.get().is_some_and(|described| described.binary)
+    }
+
     /// Name of the upstream.
     pub fn upstream(&self) -> &str {
         &self.upstream.name

@@ -16,6 +16,7 @@ mod onnx;
 mod protocol;
 mod remote;
 mod repository;
+mod sequence;
 mod speaker;
 mod split;
 mod tls;

@@ -164,11 +164,15 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Respons
     match request.uri().path() {
         "/v2" => reply(StatusCode::OK, json!({ "name": "other", "version": "1", "extensions": [] })),
         "/v2/models/double/versions/7/ready" if mode == Mode::NotReady => reply(StatusCode::BAD_REQUEST, json!({ "error": "no" })),
-        "/v2/models/double/versions/7/ready" => reply(StatusCode::OK, json!({})),
+        "/v2/models/double/versions/7/ready" | "/v2/models/sum/versions/7/ready" => reply(StatusCode::OK, json!({})),
         "/v2/models/double/versions/7" => {
             reply(StatusCode::OK, json!({ "name": "double", "platform": "other", "inputs": spec("x"), "outputs": spec("y") }))
         }
-        "/v2/models/double/versions/7/infer" => infer(&inner, mode, request).await,
+        "/v2/models/sum/versions/7" => {
+            let inputs = json!([spec("x")[0], spec("s")[0]]);
+            reply(StatusCode::OK, json!({ "name": "sum", "platform": "other", "inputs": inputs, "outputs": spec("y") }))
+        }
+        "/v2/models/double/versions/7/infer" | "/v2/models/sum/versions/7/infer" => infer(&inner, mode, request).await,
         path => reply(StatusCode::NOT_FOUND, json!({ "error": format!("Request for unknown model: {path}") })),
     }
 }
@@ -204,7 +208,9 @@ async fn infer(inner: &Inner, mode: Mode, request: Request<Incoming>) -> Result<
         return reply(StatusCode::BAD_REQUEST, json!({ "error": "input 'x' is missing" }));
     };
     let off = if mode == Mode::Wrong { 1.0 } else { 0.0 };
-    let ys: Vec<f64> = xs.iter().filter_map(Json::as_f64).map(|x| 2.0 * x + off).collect();
+    // `sum` has a second input.
+    let second = asked["inputs"][1]["data"][0].as_f64();
+    let ys: Vec<f64> = xs.iter().filter_map(Json::as_f64).map(|x| second.map_or(2.0 * x, |s| x + s) + off).collect();
     let ys = if mode == Mode::Empty { vec![] } else { ys };
     let output = json!({ "name": "y", "datatype": "FP64", "shape": [ys.len()], "data": ys });
     reply(StatusCode::OK, json!({ "model_name": "double", "model_version": "7", "id": id, "outputs": [output] }))

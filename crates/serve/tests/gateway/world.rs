@@ -71,6 +71,11 @@ impl World {
         World { gateway, pool, events, outputs, dir: TempDir::new().unwrap(), generation: 0 }
     }
 
+    /// Where versions are laid out.
+    pub fn folder(&self) -> &std::path::Path {
+        self.dir.path()
+    }
+
     /// A directory whose worker starts in `mode`.
     pub fn mode(&self, target: &TargetId, mode: &str) -> PathBuf {
         let dir = self.dir.path().join(format!("{}-{}", target.version, target.role));

@@ -80,6 +80,7 @@ pub fn text(shared: &Shared) -> String {
         "Requests answered 429 because too many were being answered.",
         load(&shared.shed),
     );
+    page.single("tidegate_sequences", "gauge", "Sequences whose state is kept.", shared.sequences.count());
     page.single("tidegate_requests_active", "gauge", "Predictions being answered.", shared.active.load(Ordering::Relaxed));
     page.0
 }

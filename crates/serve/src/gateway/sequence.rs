@@ -1,0 +1,183 @@
+//! A request of a sequence: told what the model is to know of those before it, and answered without what the next one is to know.
+
+use crate::clock;
+use crate::frame::{Body, Form, Outcome};
+use crate::gateway::Shared;
+use crate::gateway::predict::{Asked, Pinned, Said, routed};
+use crate::plan::PlanRoute;
+use crate::sequence::{Carried, Held, Sequence, Sequencing, zeros};
+use hyper::StatusCode;
+use std::sync::Arc;
+use tidegate_core::model::TensorSpec;
+use tidegate_runtime::oip::{self, Wanted, read_infer_request, read_infer_response};
+use tidegate_runtime::{InferRequest, InferResponse, Tensor};
+
+const ID: &str = "sequence_id";
+const START: &str = "sequence_start";
+const END: &str = "sequence_end";
+
+/// A request that was read.
+struct Read {
+    request: InferRequest,
+    /// How outputs are wanted; none over gRPC.
+    wanted: Option<Wanted>,
+    id: Option<String>,
+    start: bool,
+    end: bool,
+}
+
+fn wrong(message: impl Into<String>) -> Said {
+    Said::error(StatusCode::BAD_REQUEST, message)
+}
+
+/// Has a request answered that may be one of a sequence.
+pub async fn predict(shared: &Shared, asked: Asked<'_>, route: &Arc<PlanRoute>, sequencing: &Sequencing) -> Said {
+    let hello = route.targets.iter().find_map(|target| target.slot.hello.load_full());
+    let inputs = hello.as_ref().map(|hello| hello.inputs.as_slice()).unwrap_or_default();
+    let read = match read(asked.body, inputs) {
+        Ok(read) => read,
+        Err(why) => return wrong(why),
+    };
+    let Some(id) = read.id.clone() else { return routed(shared, asked).await };
+    let now_ms = clock::steady_ms();
+    let held = if read.start {
+        shared.sequences.begin(&route.service, &id, sequencing.idle_ms, now_ms)
+    } else {
+        shared.sequences.of(&route.service, &id, now_ms)
+    };
+    let model = asked.model;
+    let Some(held) = held else {
+        return if read.start {
+            Said::error(StatusCode::TOO_MANY_REQUESTS, format!("too many sequences of model '{model}' are under way"))
+        } else {
+            // In the words that clients of Triton look for.
+            wrong(format!(
+                "inference request for sequence {id} to model '{model}' must specify the START flag on the first request of the sequence"
+            ))
+        };
+    };
+    (Step { shared, route, sequencing, inputs, id, held }).answer(asked, read).await
+}
+
+/// One request of a sequence.
+struct Step<'a> {
+    shared: &'a Shared,
+    route: &'a Arc<PlanRoute>,
+    sequencing: &'a Sequencing,
+    inputs: &'a [TensorSpec],
+    id: String,
+    held: Held,
+}
+
+impl Step<'_> {
+    async fn answer(&self, asked: Asked<'_>, read: Read) -> Said {
+        // One after the other: each is told what came of the one before.
+        let mut sequence = self.held.lock().await;
+        if sequence.is_over() {
+            return wrong(format!("sequence {} has ended", self.id));
+        }
+        let explicit = read.request.outputs.clone();
+        let request = match self.told(read.request, &sequence) {
+            Ok(request) => request,
+            Err(why) => return wrong(why),
+        };
+        let body = self.body(request);
+        let pinned = sequence.version.clone();
+        let pinned = pinned.as_deref().map(|version| Pinned { version, alone: !self.sequencing.across_versions });
+        let said = routed(self.shared, Asked { body: &body, pinned, ..asked }).await;
+        let Said::Answer { status: StatusCode::OK, body: answered, version, again, found } = said else { return said };
+        let (answering, response) = match read_infer_response(answered.over_http()) {
+            Ok(read) => read,
+            Err(why) => return failed(&format!("the version's answer cannot be read: {}", why.message)),
+        };
+        let (next, outputs) = match self.split(response.outputs, &explicit) {
+            Ok(split) => split,
+            Err(why) => return failed(&why),
+        };
+        if read.end {
+            self.shared.sequences.end(&self.route.service, &self.id, &self.held, &mut sequence);
+        } else {
+            let next = Sequence::with(version.to_str().ok().map(str::to_owned), next);
+            let until_ms = clock::steady_ms().saturating_add(self.sequencing.idle_ms);
+            if !self.shared.sequences.keep(&self.route.service, &self.id, &self.held, &mut sequence, next, until_ms) {
+                return failed("what the next request of the sequence is to be told is too much to be kept");
+            }
+        }
+        let response = InferResponse { id: response.id, outputs };
+        let body = match &read.wanted {
+            None => Ok(Body { bytes: oip::grpc::write_response(&answering, &response).into(), form: Form::Grpc }),
+            Some(wanted) => oip::answer(&answering, &response, wanted).map(Body::from),
+        };
+        match body {
+            Ok(body) => Said::Answer { status: StatusCode::OK, body, version, again, found },
+            Err(why) => wrong(why.message),
+        }
+    }
+
+    /// The request with what is carried.
+    fn told(&self, mut request: InferRequest, sequence: &Sequence) -> Result<InferRequest, String> {
+        for carried in &self.sequencing.state {
+            let Carried { input, output } = carried;
+            if request.inputs.iter().any(|tensor| tensor.name == *input) {
+                return Err(format!("inference input '{input}' is carried along the sequence: leave it out"));
+            }
+            let tensor = match sequence.state.iter().find(|tensor| tensor.name == *input) {
+                Some(tensor) => tensor.clone(),
+                None => zeros(carried, self.inputs)?,
+            };
+            request.inputs.push(tensor);
+            if !request.outputs.is_empty() && !request.outputs.contains(output) {
+                request.outputs.push(output.clone());
+            }
+        }
+        Ok(request)
+    }
+
+    /// As whoever answers reads it best.
+    fn body(&self, mut request: InferRequest) -> Body {
+        let plain = self.route.targets.iter().any(|target| target.slot.remote.get().is_some_and(|remote| !remote.takes_bytes()));
+        if plain {
+            return Body::json(oip::write_infer_request(&request));
+        }
+        request.parameters.insert("binary_data_output".to_owned(), true.into());
+        oip::write_infer_request_as_bytes(&request).into()
+    }
+
+    /// What the next request is told, and what the client is: what is carried only where it asked for it.
+    fn split(&self, outputs: Vec<Tensor>, explicit: &[String]) -> Result<(Vec<Tensor>, Vec<Tensor>), String> {
+        let next = self.sequencing.state.iter().map(|carried| {
+            let Carried { input, output } = carried;
+            let found = outputs.iter().find(|tensor| tensor.name == *output);
+            let found = found.ok_or_else(|| format!("the version gave no output `{output}`, which `sequence` carries"))?;
+            Ok(Tensor { name: input.clone(), ..found.clone() })
+        });
+        let next = next.collect::<Result<Vec<_>, String>>()?;
+        let carried = |name: &String| self.sequencing.state.iter().any(|carried| carried.output == *name);
+        Ok((next, outputs.into_iter().filter(|tensor| !carried(&tensor.name) || explicit.contains(&tensor.name)).collect()))
+    }
+}
+
+fn failed(why: &str) -> Said {
+    Said::error(super::reply::status_of(Outcome::Failed), why)
+}
+
+fn read(body: &Body, inputs: &[TensorSpec]) -> Result<Read, String> {
+    let (mut request, wanted) = match body.form {
+        Form::Grpc => (oip::grpc::read_request(&body.bytes).map_err(|e| e.message)?, None),
+        _ => read_infer_request(body.over_http(), inputs).map(|(request, wanted)| (request, Some(wanted))).map_err(|e| e.message)?,
+    };
+    let id = match request.parameters.remove(ID) {
+        None | Some(serde_json::Value::Null) => None,
+        Some(serde_json::Value::String(id)) => Some(id).filter(|id| !id.is_empty()),
+        // As in Triton: 0 is no sequence.
+        Some(serde_json::Value::Number(id)) => Some(id.to_string()).filter(|id| id != "0"),
+        Some(_) => return Err(format!("parameter `{ID}` must be a number or a text")),
+    };
+    let mut flag = |name: &str| match request.parameters.remove(name) {
+        None | Some(serde_json::Value::Bool(false)) => Ok(false),
+        Some(serde_json::Value::Bool(true)) => Ok(true),
+        Some(_) => Err(format!("parameter `{name}` must be true or false")),
+    };
+    let (start, end) = (flag(START)?, flag(END)?);
+    Ok(Read { request, wanted, id, start, end })
+}
