@@ -4,7 +4,7 @@ use crate::exit::{self, failure};
 use crate::surroundings;
 use anyhow::Result;
 use std::path::{Path, PathBuf};
-use tidegate_serve::{Allowance, Batching, Conduct, Generating, Key, Priority, TlsFiles};
+use tidegate_serve::{Allowance, Batching, Carried, Conduct, Generating, Key, Priority, Sequencing, TlsFiles};
 use tidegate_wire::config::{GatewayKey, GatewayTls, Workspace};
 
 /// How a service's versions answer.
@@ -19,6 +19,11 @@ pub fn of(config: &Workspace, service: &str) -> Conduct {
         golden_every_ms: serving.golden_ms,
         in_process: serving.in_process,
         explain: serving.explain,
+        sequence: serving.sequence.as_ref().map(|sequence| Sequencing {
+            state: sequence.state.iter().map(|(input, output)| Carried { input: input.clone(), output: output.clone() }).collect(),
+            idle_ms: sequence.idle_ms,
+            across_versions: sequence.across_versions,
+        }),
         generate: Generating {
             first_ms_max: serving.generate.first_ms,
             idle_ms_max: serving.generate.idle_ms,

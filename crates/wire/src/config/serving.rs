@@ -21,6 +21,19 @@ pub struct Serving {
     pub explain: bool,
     /// How long answers of language models may take.
     pub generate: Generate,
+    /// How requests follow one another.
+    pub sequence: Option<Sequence>,
+}
+
+/// How requests of a stateful model follow one another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sequence {
+    /// Inputs, and the outputs that come back in them with the next request.
+    pub state: Vec<(String, String)>,
+    /// How long a sequence may rest, in milliseconds.
+    pub idle_ms: u64,
+    /// Whether another version may go on with it.
+    pub across_versions: bool,
 }
 
 /// How long an answer of a language model may take, in milliseconds.
@@ -80,6 +93,15 @@ pub(super) fn serving(view: View<'_>) -> Serving {
         in_process: view.at("in_process").word("true"),
         explain: view.at("explain").word("true"),
         generate: generate(view.at("generate")),
+        sequence: view.at("sequence").there().map(sequence),
+    }
+}
+
+fn sequence(view: View<'_>) -> Sequence {
+    Sequence {
+        state: view.at("state").items().into_iter().map(|one| (one.owned("input"), one.owned("output"))).collect(),
+        idle_ms: view.at("idle").ms().unwrap_or_default(),
+        across_versions: view.at("across_versions").word("true"),
     }
 }
 

@@ -32,6 +32,12 @@ pub(super) static SERVING: Table = Table {
             Need::Default("true"),
             "Whether who asks with the parameter `explain` is told what each feature adds to a prediction. It takes the model's time.",
         ),
+        key(
+            "sequence",
+            Shape::Table(&SEQUENCE),
+            Need::Optional,
+            "For stateful models: what requests with a `sequence_id` are told of those before them. It is kept in the gateway and goes with the request to whoever answers.",
+        ),
         key("generate", Shape::Table(&GENERATE), Need::Default("{}"), "How long answers of language models may take."),
         key(
             "in_process",
@@ -39,6 +45,30 @@ pub(super) static SERVING: Table = Table {
             Need::Default("false"),
             "Whether the stable version answers in the gateway's own process: quicker for small models, and a crash of the model is one of the gateway.",
         ),
+    ],
+};
+
+static SEQUENCE: Table = Table {
+    title: "services.NAME.serving.sequence",
+    doc: "A sequence begins with `sequence_start` and ends with `sequence_end`, as in Triton. Its requests are carried out one after the other, by one version.",
+    keys: &[
+        key("state", Shape::List { item: &Shape::Table(&CARRIED), min: 1, max: 64 }, Need::Required, "Tensors that are carried. Clients neither send nor see them."),
+        key("idle", Shape::Duration { min_ms: 1_000, max_ms: 86_400_000 }, Need::Default("10m"), "How long a sequence may rest; then it is forgotten."),
+        key(
+            "across_versions",
+            Shape::Word(&["true", "false"]),
+            Need::Default("false"),
+            "Whether another version goes on where the one of a sequence is gone: with `false` that is 409, and the sequence begins anew.",
+        ),
+    ],
+};
+
+static CARRIED: Table = Table {
+    title: "services.NAME.serving.sequence.state[]",
+    doc: "One of them.",
+    keys: &[
+        key("input", Shape::Text, Need::Required, "Input of the model: zeros with the first request."),
+        key("output", Shape::Text, Need::Required, "Output of the model that comes back in it with the next request."),
     ],
 };
 
