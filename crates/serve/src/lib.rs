@@ -39,8 +39,8 @@ pub use conduct::{Batching, Conduct, Generating};
 pub use counts::{LiveTotals, TargetCounts};
 pub use frame::{Answer, Body, Form, Hello, Outcome};
 pub use gateway::{
-    ApplyError, DrainReport, ENDPOINTS, Endpoint, EndpointRow, Gateway, GatewayError, GatewaySettings, Key, METHODS, Method, MethodRow,
-    Outputs, Timings, TlsFiles, Tokens,
+    ApplyError, DrainReport, ENDPOINTS, Endpoint, EndpointRow, Gateway, GatewayError, GatewaySettings, Given, Key, METHODS, Method,
+    MethodRow, Outputs, Timings, TlsFiles, Tokens,
 };
 pub use language::{Generated, OpenAi, Price, Prompt, Task, TokenCounts};
 pub use pool::{EnsureError, PoolEvent, PoolSettings, Priority, TargetSpec, TargetState, UnloadError, WorkerPool};

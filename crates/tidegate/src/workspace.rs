@@ -135,6 +135,11 @@ impl Places {
         self.home.join("up.lock")
     }
 
+    /// Who has taken over, written when it lets clients in.
+    pub fn handed(&self) -> PathBuf {
+        self.home.join("handed")
+    }
+
     /// Socket of the control plane.
     pub fn socket(&self) -> PathBuf {
         self.home.join("up.sock")

@@ -60,6 +60,8 @@ mod gating;
 #[cfg(feature = "data")]
 #[path = "cli/guardrails.rs"]
 mod guardrails;
+#[path = "cli/handover.rs"]
+mod handover;
 #[path = "cli/hooks.rs"]
 mod hooks;
 #[path = "cli/image.rs"]

@@ -28,11 +28,13 @@ pub struct DrainReport {
 }
 
 /// Runs the phases.
-pub async fn run(shared: &Shared, phase: &watch::Sender<Phase>, mut server: JoinHandle<usize>) -> DrainReport {
+pub async fn run(shared: &Shared, phase: &watch::Sender<Phase>, mut server: JoinHandle<usize>, announced: bool) -> DrainReport {
     let timings = shared.settings.timings;
-    // Not ready at once, and `connection: close` on every answer, while still accepting.
+    // Not ready at once, and `connection: close` on every answer, while still accepting: those who look whether it is ready go elsewhere.
     shared.draining.store(true, Ordering::SeqCst);
-    tokio::time::sleep(Duration::from_millis(timings.announce_ms)).await;
+    if announced {
+        tokio::time::sleep(Duration::from_millis(timings.announce_ms)).await;
+    }
     for (next, ms) in [(Phase::Lingering, timings.linger_ms), (Phase::Closing, timings.finish_ms)] {
         phase.send_replace(next);
         if let Ok(ended) = tokio::time::timeout(Duration::from_millis(ms), &mut server).await {

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 /// A gateway that cannot start.
@@ -54,12 +54,16 @@ pub enum GatewayError {
 }
 
 /// Takes the port.
-pub async fn bind(settings: &GatewaySettings) -> Result<TcpListener, GatewayError> {
+pub async fn bind(settings: &GatewaySettings, given: Option<std::net::TcpListener>) -> Result<TcpListener, GatewayError> {
     let count = settings.tokens.count();
     if count > limits::TOKENS_MAX {
         return Err(GatewayError::Tokens { count });
     }
     let address = settings.listen;
+    if let Some(given) = given {
+        let taken = given.set_nonblocking(true).and_then(|()| TcpListener::from_std(given));
+        return taken.map_err(|source| GatewayError::Listen { address, source });
+    }
     TcpListener::bind(address).await.map_err(|source| match source.kind() {
         std::io::ErrorKind::AddrInUse => GatewayError::Taken { address },
         _ => GatewayError::Listen { address, source },
@@ -67,7 +71,20 @@ pub async fn bind(settings: &GatewaySettings) -> Result<TcpListener, GatewayErro
 }
 
 /// Accepts until told to stop, then waits for connections; returns how many were cut.
-pub async fn serve(listener: TcpListener, door: Option<Arc<Door>>, shared: Arc<Shared>, mut phase: watch::Receiver<Phase>) -> usize {
+pub async fn serve(
+    listener: TcpListener,
+    door: Option<Arc<Door>>,
+    shared: Arc<Shared>,
+    mut phase: watch::Receiver<Phase>,
+    opened: Option<Arc<Notify>>,
+) -> usize {
+    // Where another process has the same listener, it lets them in until this one can answer.
+    if let Some(opened) = opened {
+        tokio::select! {
+            () = opened.notified() => {}
+            () = reached(&mut phase, Phase::Lingering) => return 0,
+        }
+    }
     let mut connections = JoinSet::new();
     loop {
         let room = connections.len() < limits::CONNECTIONS_MAX;

@@ -41,7 +41,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_core::route::{Problem, RouteTable, TargetId, check};
-use tokio::sync::{mpsc, watch};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 
 #[cfg(fuzzing)]
@@ -56,7 +57,7 @@ pub use grpc::{METHODS, Method, MethodRow};
 pub(crate) use infer::form_said;
 pub use listen::GatewayError;
 pub(crate) use reply::status_of;
-pub use settings::{GatewaySettings, Key, Timings, TlsFiles, Tokens};
+pub use settings::{GatewaySettings, Given, Key, Timings, TlsFiles, Tokens};
 
 use drain::Phase;
 
@@ -150,6 +151,9 @@ pub struct Gateway {
     address: SocketAddr,
     phase: watch::Sender<Phase>,
     server: Mutex<Option<JoinHandle<usize>>>,
+    /// Another handle to what it listens on, to be given to another process.
+    listener: Mutex<Option<std::net::TcpListener>>,
+    opened: Arc<Notify>,
     applying: Mutex<()>,
 }
 
@@ -160,8 +164,14 @@ impl Gateway {
     /// When the port is taken or the settings cannot be served by.
     pub async fn start(settings: GatewaySettings, pool: WorkerPool) -> Result<(Gateway, Outputs), GatewayError> {
         let door = settings.tls.clone().map(tls::Door::new).transpose().map_err(|why| GatewayError::Tls { why })?;
-        let listener = listen::bind(&settings).await?;
-        let address = listener.local_addr().map_err(|source| GatewayError::Listen { address: settings.listen, source })?;
+        let given = settings.given.as_ref().and_then(settings::Given::take);
+        let closed = given.is_some();
+        let listener = listen::bind(&settings, given).await?;
+        let listen = |source| GatewayError::Listen { address: settings.listen, source };
+        let address = listener.local_addr().map_err(listen)?;
+        let own = listener.into_std().map_err(listen)?;
+        let another = own.try_clone().map_err(listen)?;
+        let listener = TcpListener::from_std(own).map_err(listen)?;
         let (records, records_out) = mpsc::channel(limits::RECORDS_MAX);
         let (feedback, feedback_out) = mpsc::channel(limits::FEEDBACK_MAX);
         let (pairs, pairs_out) = mpsc::channel(limits::PAIRS_MAX);
@@ -183,10 +193,40 @@ impl Gateway {
             started_us: clock::wall_us(),
             requests: AtomicU64::new(0),
         });
-        let phase = watch::Sender::new(Phase::Serving);
-        let server = task::spawn(listen::serve(listener, door.map(Arc::new), Arc::clone(&shared), phase.subscribe()));
+        let (phase, opened) = (watch::Sender::new(Phase::Serving), Arc::<Notify>::default());
+        let server = task::spawn(listen::serve(
+            listener,
+            door.map(Arc::new),
+            Arc::clone(&shared),
+            phase.subscribe(),
+            closed.then(|| Arc::clone(&opened)),
+        ));
         let outputs = Outputs { records: records_out, feedback: feedback_out, pairs: pairs_out };
-        Ok((Gateway { shared, address, phase, server: Mutex::new(Some(server)), applying: Mutex::default() }, outputs))
+        Ok((
+            Gateway {
+                shared,
+                address,
+                phase,
+                server: Mutex::new(Some(server)),
+                listener: Mutex::new(Some(another)),
+                opened,
+                applying: Mutex::default(),
+            },
+            outputs,
+        ))
+    }
+
+    /// Lets clients in where the listener was given by another process, which lets them in until then.
+    pub fn open(&self) {
+        self.opened.notify_one();
+    }
+
+    /// What it listens on, to be given to a process that goes on; none once it stops.
+    ///
+    /// # Errors
+    /// When the system has no more handles.
+    pub fn listener(&self) -> std::io::Result<Option<std::net::TcpListener>> {
+        self.listener.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(std::net::TcpListener::try_clone).transpose()
     }
 
     /// Where it listens.
@@ -257,9 +297,20 @@ impl Gateway {
     /// Workers are left running: [`WorkerPool::shutdown`] ends them.
     /// A second call does nothing.
     pub async fn shutdown(&self) -> DrainReport {
+        self.end(true).await
+    }
+
+    /// Stops as [`Gateway::shutdown`] does when another process has its listener and lets clients in: nobody is told to go elsewhere, for
+    /// they come to the other one.
+    pub async fn leave(&self) -> DrainReport {
+        self.end(false).await
+    }
+
+    async fn end(&self, announced: bool) -> DrainReport {
+        drop(self.listener.lock().unwrap_or_else(PoisonError::into_inner).take());
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         match server {
-            Some(server) => drain::run(&self.shared, &self.phase, server).await,
+            Some(server) => drain::run(&self.shared, &self.phase, server, announced).await,
             None => DrainReport { cut: 0 },
         }
     }

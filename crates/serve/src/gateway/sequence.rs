@@ -82,7 +82,8 @@ impl Step<'_> {
             Err(why) => return wrong(why),
         };
         let body = self.body(request);
-        let pinned = sequence.version.clone();
+        // Who names a version goes on with that one.
+        let pinned = sequence.version.clone().filter(|_| asked.version.is_none());
         let pinned = pinned.as_deref().map(|version| Pinned { version, alone: !self.sequencing.across_versions });
         let said = routed(self.shared, Asked { body: &body, pinned, ..asked }).await;
         let Said::Answer { status: StatusCode::OK, body: answered, version, again, found } = said else { return said };

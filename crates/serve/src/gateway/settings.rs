@@ -1,16 +1,35 @@
 //! How the gateway is run.
 
 use crate::limits;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use super::access::{Key, Tokens};
 pub use super::tls::TlsFiles;
+
+/// A listener that is taken once: nobody else listens on when the gateway stops.
+#[derive(Clone, Debug)]
+pub struct Given(Arc<Mutex<Option<TcpListener>>>);
+
+impl Given {
+    /// A listener that another process gave.
+    #[must_use]
+    pub fn new(listener: TcpListener) -> Given {
+        Given(Arc::new(Mutex::new(Some(listener))))
+    }
+
+    pub(super) fn take(&self) -> Option<TcpListener> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
 
 /// How the gateway is run.
 #[derive(Clone, Debug)]
 pub struct GatewaySettings {
     /// Where it listens; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// Listens already, given by another process: then nobody is let in before [`Gateway::open`](super::Gateway::open).
+    pub given: Option<Given>,
     /// Files, where it speaks TLS.
     pub tls: Option<TlsFiles>,
     /// Who may ask; without any, only the public endpoints answer.
@@ -52,6 +71,7 @@ impl GatewaySettings {
     pub fn new(listen: SocketAddr, tokens: Vec<String>, seed: u64) -> GatewaySettings {
         GatewaySettings {
             listen,
+            given: None,
             tls: None,
             tokens: Tokens::new(tokens),
             server_name: "tidegate".to_owned(),

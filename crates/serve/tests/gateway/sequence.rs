@@ -3,7 +3,7 @@
 use crate::client::Got;
 use crate::onnx::{real, version};
 use crate::remote::quick;
-use crate::upstream::{Mode, Upstream};
+use crate::upstream::Upstream;
 use crate::world::{World, route, stable, target, until};
 use hyper::StatusCode;
 use serde_json::{Value as Json, json};

@@ -3,6 +3,7 @@
 use super::Context;
 use crate::clock;
 use crate::daemon::events::{Bus, Happening};
+use crate::daemon::handover::{self, Successor, Wish};
 use crate::daemon::play::{Ending, Player};
 use crate::daemon::start::{self, Options, Running};
 use crate::daemon::story;
@@ -32,11 +33,16 @@ pub struct UpArgs {
     /// Name of this replica, where the workspace has `replicas`; else the machine's
     #[arg(long, value_name = "NAME")]
     replica: Option<String>,
+    /// Takes over from the process that starts this one
+    #[arg(long, hide = true)]
+    handed: bool,
 }
 
 /// Carries it out.
 pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
     let started = clock::instant();
+    // While there is one thread alone: handles have their numbers.
+    let given = handover::given()?;
     let dir = args.workspace.clone().unwrap_or_else(|| context.dir.clone());
     let opened = workspace::open(&dir)?;
     if args.once && opened.scenario.is_none() {
@@ -50,8 +56,9 @@ pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
     let printer = print(bus.listen(), context.json);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
     let json = context.json;
-    let options = Options { any_port: args.any_port, replica: args.replica.clone() };
+    let options = Options { any_port: args.any_port, replica: args.replica.clone(), handed: args.handed, given };
     let done = runtime.block_on(async move {
+        let (mut wish, successor) = (Wish::listen()?, Successor::of_this()?);
         let running = start::start(opened, bus.clone(), options, started).await?;
         if !json {
             bus.done(format!("{} {}", style::strong("console"), running.login));
@@ -61,6 +68,9 @@ pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
         let ending = tokio::select! {
             ending = round(&running) => ending,
             () = asked_to_end() => { bus.done("stopping; `tidegate up` goes on from here"); Ok(None) }
+            () = may_hand_over(&running, &successor, &mut wish) => {
+                return handover::hand_over(running, &successor, &mut wish, asked_to_end).await.map(|()| exit::OK);
+            }
         };
         let ended = close(running, ending, once, json, &bus).await;
         // The printer ends when nobody can tell anything any more.
@@ -73,13 +83,32 @@ pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
 }
 
 /// Ctrl-C, or the signal by which service managers end a process.
-pub(super) async fn asked_to_end() {
+pub async fn asked_to_end() {
     match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
         Ok(mut terminate) => tokio::select! {
             _ = tokio::signal::ctrl_c() => {}
             _ = terminate.recv() => {}
         },
         Err(_) => drop(tokio::signal::ctrl_c().await),
+    }
+}
+
+/// Returns when somebody wishes that another program take over, and it could.
+async fn may_hand_over(running: &Running, successor: &Successor, wish: &mut Wish) {
+    loop {
+        wish.come().await;
+        let refused = match () {
+            () if running.opened.scenario.is_some() => Some("the loop of a scenario ends where it began: wait for its end".to_owned()),
+            () if running.seated() => Some("replicas take over from each other: start another one and end this one".to_owned()),
+            () => successor.check(&running.opened.places.root).await.err().map(|why| format!("{why:#}")),
+        };
+        match refused {
+            None => {
+                running.bus.done("handing over to the program that stands where this one was started from");
+                return;
+            }
+            Some(why) => running.bus.trouble(&format!("nothing is handed over: {why}")),
+        }
     }
 }
 

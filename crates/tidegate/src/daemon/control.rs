@@ -3,7 +3,8 @@
 use crate::clock;
 use anyhow::{Context as _, Result, anyhow};
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread::JoinHandle;
 use tidegate_core::machine::Machine;
 use tidegate_engine::rollouts::{Output, RolloutDriver};
 use tidegate_port::Fence;
@@ -15,12 +16,19 @@ pub type Driver = RolloutDriver<AnyJournal, FsBlobs>;
 /// Jobs that may wait; callers beyond wait to hand theirs in.
 const JOBS_MAX: usize = 1_024;
 
-type Job = Box<dyn FnOnce(&mut Driver) + Send>;
+type Work = Box<dyn FnOnce(&mut Driver) + Send>;
+
+enum Job {
+    Work(Work),
+    /// The last one.
+    End,
+}
 
 /// A handle to the control thread. It ends when the last handle is gone.
 #[derive(Clone)]
 pub struct Control {
     jobs: mpsc::SyncSender<Job>,
+    thread: Arc<Mutex<Option<JoinHandle<()>>>>,
 }
 
 impl Control {
@@ -34,15 +42,25 @@ impl Control {
         let blobs = FsBlobs::open(blobs)?;
         let (mut driver, outputs) = Driver::recover(journal, blobs, clock::now())?;
         let (jobs, queue) = mpsc::sync_channel::<Job>(JOBS_MAX);
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name("control".to_owned())
             .spawn(move || {
-                while let Ok(job) = queue.recv() {
-                    job(&mut driver);
+                while let Ok(Job::Work(work)) = queue.recv() {
+                    work(&mut driver);
                 }
             })
             .context("start the control thread")?;
-        Ok((Control { jobs }, outputs))
+        Ok((Control { jobs, thread: Arc::new(Mutex::new(Some(thread))) }, outputs))
+    }
+
+    /// Ends the thread, whoever still has a handle: the journal is closed then, and another process may write it. On a thread that may wait.
+    pub fn end(&self) {
+        // Where it is full it takes its turn; where it is gone there is nothing to end.
+        let _ = self.jobs.send(Job::End);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
     }
 
     /// Runs `work` on the control thread and gives back what it gives.
@@ -51,9 +69,9 @@ impl Control {
     /// When the control thread is gone.
     pub async fn call<T: Send + 'static>(&self, work: impl FnOnce(&mut Driver) -> T + Send + 'static) -> Result<T> {
         let (answer, waits) = tokio::sync::oneshot::channel();
-        let job: Job = Box::new(move |driver| {
+        let job = Job::Work(Box::new(move |driver| {
             let _ = answer.send(work(driver));
-        });
+        }));
         let jobs = self.jobs.clone();
         // A full queue blocks: never on a thread that serves requests.
         match jobs.try_send(job) {
@@ -108,9 +126,9 @@ impl Control {
     /// When the control thread is gone.
     pub fn call_blocking<T: Send + 'static>(&self, work: impl FnOnce(&mut Driver) -> T + Send + 'static) -> Result<T> {
         let (answer, waits) = mpsc::sync_channel(1);
-        let job: Job = Box::new(move |driver| {
+        let job = Job::Work(Box::new(move |driver| {
             let _ = answer.send(work(driver));
-        });
+        }));
         self.jobs.send(job).map_err(|_| gone())?;
         waits.recv().map_err(|_| gone())
     }

@@ -19,6 +19,7 @@ mod fitting;
 pub mod follow;
 mod freezer;
 mod gating;
+pub mod handover;
 mod hooks;
 mod listing;
 mod may;

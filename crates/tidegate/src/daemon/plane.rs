@@ -121,6 +121,11 @@ impl Plane {
         &self.0.gateway
     }
 
+    /// The same, for who goes on without the plane.
+    pub fn gateway_shared(&self) -> Arc<Gateway> {
+        self.0.gateway.clone()
+    }
+
     /// The control thread.
     pub fn control(&self) -> &Control {
         &self.0.control

@@ -12,7 +12,7 @@ use super::standby::{self, Seat};
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{ab, api, conduct, deployments, duty, notifier, passage, telemetry, train, upstreams};
+use super::{ab, api, conduct, deployments, duty, handover, notifier, passage, telemetry, train, upstreams};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -28,7 +28,7 @@ use std::sync::Arc;
 use tidegate_build::env::{self, Env};
 use tidegate_engine::rollouts::Output;
 use tidegate_runtime::RuntimeError;
-use tidegate_serve::{Gateway, GatewaySettings, Outputs, PoolEvent, PoolSettings, WorkerPool};
+use tidegate_serve::{Gateway, GatewaySettings, Given, Outputs, PoolEvent, PoolSettings, WorkerPool};
 use tidegate_store::disk::Guard;
 use tidegate_store::tlog::LogSigner;
 use tidegate_store::{FsBlobs, Keys, Lake, disk};
@@ -69,6 +69,10 @@ pub struct Options {
     pub any_port: bool,
     /// Name of this replica, where there are several.
     pub replica: Option<String>,
+    /// Another process hands over.
+    pub handed: bool,
+    /// The gateway's listener, where another process gave it.
+    pub given: Option<Given>,
 }
 
 /// The folder of Python environments, shared by all workspaces of the user.
@@ -139,6 +143,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let (pool, pool_events) = workers(library)?;
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
     let settings = settings(any(opened.config.gateway), &opened.config, &gateway_token, &places)?;
+    let settings = GatewaySettings { given: options.given, ..settings };
     let (gateway, outputs_of_gateway) = listen(settings, pool.clone()).await?;
     let gateway = Arc::new(gateway);
     let plane = Plane::new(Parts {
@@ -194,6 +199,11 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         _guard: guard,
     };
     running.go_on(outputs_of_gateway, pool_events, outputs).await?;
+    // What stood stands again: from here on clients are let in.
+    running.plane.gateway().open();
+    if options.handed {
+        handover::tell_ready(&running.opened.places)?;
+    }
     running.watch_and_train(&api);
     Ok(running)
 }
@@ -279,6 +289,11 @@ fn made_once(path: &Path, prefix: &str, count: usize) -> Result<String> {
 }
 
 impl Running {
+    /// Whether there are several replicas, of which this is one.
+    pub fn seated(&self) -> bool {
+        self.seat.is_some()
+    }
+
     /// What candidates are made with.
     pub fn workshop(&self) -> Workshop {
         Workshop {
@@ -383,6 +398,32 @@ impl Running {
         }
         crate::task::spawn(self.plane.clone().wake());
         Ok(())
+    }
+
+    /// Lets go of all that is written, so that another process may write it; what serves goes on with what stood.
+    ///
+    /// # Errors
+    /// When something could not be let go.
+    pub async fn let_go(self) -> Result<(Arc<Gateway>, WorkerPool, Places)> {
+        for desk in self.desks.values() {
+            desk.stop();
+        }
+        if !crate::task::end_all().await {
+            self.bus.trouble("a task goes on that was to end: what it wants to record is refused");
+        }
+        let Running { opened, control, plane, lake, sealer, pool, _guard, .. } = self;
+        let gateway = plane.gateway_shared();
+        let places = opened.places.clone();
+        tokio::task::spawn_blocking(move || {
+            control.end();
+            let sealed = lake.seal();
+            sealer.stop();
+            sealed
+        })
+        .await??;
+        owner::forget(&places);
+        drop(_guard);
+        Ok((gateway, pool, places))
     }
 
     /// Ends everything: what is in flight is answered, what was said is sealed.

@@ -42,17 +42,20 @@ pub fn infer(world: &World, headers: &str) -> String {
 pub fn post(world: &World, path: &str, headers: &str, body: &Value) -> String {
     let address = owner(world)["gateway"].as_str().unwrap().to_owned();
     let (token, body) = (world.read(".tidegate/keys/gateway.token"), body.to_string());
-    let mut stream = TcpStream::connect(&address).unwrap();
+    asked_at(&address, token.trim(), path, headers, &body).unwrap()
+}
+
+/// One request to a gateway; the whole answer, where one comes.
+pub fn asked_at(address: &str, token: &str, path: &str, headers: &str, body: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
     write!(
         stream,
-        "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\n{headers}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        token.trim(),
+        "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\n{headers}connection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .unwrap();
+    )?;
     let mut text = String::new();
-    stream.read_to_string(&mut text).unwrap();
-    text
+    stream.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// `up`, once it serves.

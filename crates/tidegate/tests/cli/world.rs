@@ -304,7 +304,7 @@ impl Started {
     }
 
     /// To the whole group, which the standard library cannot name; one that is gone already is fine.
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let kill = format!("kill -s {name} -- -{}", self.child.id());
         let _ = Command::new("sh").args(["-c", &kill]).stderr(Stdio::null()).status();
     }

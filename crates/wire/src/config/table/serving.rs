@@ -52,8 +52,18 @@ static SEQUENCE: Table = Table {
     title: "services.NAME.serving.sequence",
     doc: "A sequence begins with `sequence_start` and ends with `sequence_end`, as in Triton. Its requests are carried out one after the other, by one version.",
     keys: &[
-        key("state", Shape::List { item: &Shape::Table(&CARRIED), min: 1, max: 64 }, Need::Required, "Tensors that are carried. Clients neither send nor see them."),
-        key("idle", Shape::Duration { min_ms: 1_000, max_ms: 86_400_000 }, Need::Default("10m"), "How long a sequence may rest; then it is forgotten."),
+        key(
+            "state",
+            Shape::List { item: &Shape::Table(&CARRIED), min: 1, max: 64 },
+            Need::Required,
+            "Tensors that are carried. Clients neither send nor see them.",
+        ),
+        key(
+            "idle",
+            Shape::Duration { min_ms: 1_000, max_ms: 86_400_000 },
+            Need::Default("10m"),
+            "How long a sequence may rest; then it is forgotten.",
+        ),
         key(
             "across_versions",
             Shape::Word(&["true", "false"]),

@@ -1,0 +1,181 @@
+//! One program takes over from another without a request lost: what is listened on goes from the one to the other, clients are let in by the
+//! old one until the new one can answer, and what they have asked the old one is answered by it.
+//!
+//! In between nobody writes the journal: the old one lets it go before the new one is started, and serves what stood.
+
+use super::owner;
+use super::start::Running;
+use crate::workspace::Places;
+use anyhow::{Context as _, Result, anyhow, bail};
+use std::ffi::OsString;
+use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, OwnedFd};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+use tidegate_serve::{Gateway, Given, WorkerPool};
+use tidegate_store::disk;
+
+/// Told to a program that takes over.
+pub const HANDED: &str = "--handed";
+/// How often it is looked whether the new program is ready.
+const LOOK: Duration = Duration::from_millis(50);
+/// How long the new program may take until it can answer.
+const READY_MAX: Duration = Duration::from_secs(300);
+
+/// The listener that another process gave: one of our kind, or a service manager's socket.
+///
+/// # Errors
+/// When what was given is no listener.
+pub fn given() -> Result<Option<Given>> {
+    let what = "take the listener that another process gave";
+    let Some(given) = listenfd::ListenFd::from_env().take_tcp_listener(0).context(what)? else { return Ok(None) };
+    if given.as_fd().as_raw_fd() != 0 {
+        return Ok(Some(Given::new(given)));
+    }
+    // It came as standard input, which programs that are started here would share: they get an empty one.
+    let own = given.try_clone().context(what)?;
+    drop(given);
+    let empty = std::fs::File::open("/dev/null").context(what)?;
+    rustix::io::fcntl_setfd(&empty, rustix::io::FdFlags::empty()).context(what)?;
+    // It stays for as long as the process lives.
+    let _ = empty.into_raw_fd();
+    Ok(Some(Given::new(own)))
+}
+
+/// Says to the process before that clients may be let in here.
+///
+/// # Errors
+/// When the disk refuses.
+pub fn tell_ready(places: &Places) -> Result<()> {
+    Ok(disk::replace_private_file(&places.handed(), std::process::id().to_string().as_bytes())?)
+}
+
+/// The signal by which a person asks for a hand-over, as with other servers: SIGUSR2.
+pub struct Wish(tokio::signal::unix::Signal);
+
+impl Wish {
+    /// From now on the signal is heard.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn listen() -> Result<Wish> {
+        let signal = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::user_defined2()).context("listen for SIGUSR2")?;
+        Ok(Wish(signal))
+    }
+
+    /// Returns when somebody wishes it.
+    pub async fn come(&mut self) {
+        if self.0.recv().await.is_none() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// The program that takes over: the file that this one was started from, as it is now.
+#[derive(Debug)]
+pub struct Successor {
+    program: std::path::PathBuf,
+    arguments: Vec<OsString>,
+}
+
+impl Successor {
+    /// By how this process was started; asked at the start, for the file may be another one later.
+    ///
+    /// # Errors
+    /// When the program cannot be found.
+    pub fn of_this() -> Result<Successor> {
+        let program = std::env::current_exe().context("find this program")?;
+        let arguments = std::env::args_os().skip(1).filter(|argument| argument != HANDED).collect();
+        Ok(Successor { program, arguments })
+    }
+
+    /// Whether it runs at all, and takes what is configured: before anything is let go.
+    ///
+    /// # Errors
+    /// What it says, when it does not.
+    pub async fn check(&self, root: &Path) -> Result<()> {
+        let (program, root) = (self.program.clone(), root.to_owned());
+        let asked = move || Command::new(program).args(["config", "check"]).current_dir(root).stdin(Stdio::null()).output();
+        let said = tokio::task::spawn_blocking(asked).await?.with_context(|| format!("start {}", self.program.display()))?;
+        if !said.status.success() {
+            let words = String::from_utf8_lossy(&said.stderr);
+            bail!("{} config check ends with {}: {}", self.program.display(), said.status, words.trim());
+        }
+        Ok(())
+    }
+
+    fn start(&self, gateway: &Gateway) -> Result<Child> {
+        let listener = gateway.listener()?.ok_or_else(|| anyhow!("the gateway is being stopped"))?;
+        let mut command = Command::new(&self.program);
+        // The protocol of service managers, with the one handle that the standard library gives to another program.
+        command.args(&self.arguments).arg(HANDED).stdin(OwnedFd::from(listener));
+        command.env("LISTEN_FDS", "1").env("LISTEN_FDS_FIRST_FD", "0").env_remove("LISTEN_PID");
+        command.spawn().with_context(|| format!("start {}", self.program.display()))
+    }
+}
+
+/// What is left of a running workspace once its journal is let go: it serves what stood.
+struct Rest {
+    gateway: Arc<Gateway>,
+    pool: WorkerPool,
+    places: Places,
+}
+
+/// Hands over to `successor`. Where it does not become ready the old program serves what stood, until it is asked again or ended.
+///
+/// # Errors
+/// When what was written could not be let go.
+pub async fn hand_over(running: Running, successor: &Successor, wish: &mut Wish, ended: impl AsyncFn()) -> Result<()> {
+    let bus = running.bus.clone();
+    let (gateway, pool, places) = running.let_go().await?;
+    let rest = Rest { gateway, pool, places };
+    loop {
+        match rest.handed(successor).await {
+            Ok(process) => {
+                bus.done(format!("process {process} has taken over; what was asked here is answered here"));
+                rest.gateway.leave().await;
+                rest.pool.shutdown().await;
+                return Ok(());
+            }
+            Err(why) => bus.trouble(&format!(
+                "nobody took over: {why:#}: this process serves what stood and records nothing; SIGUSR2 tries again, or end it and start anew"
+            )),
+        }
+        tokio::select! {
+            () = wish.come() => {}
+            () = ended() => {
+                rest.gateway.shutdown().await;
+                rest.pool.shutdown().await;
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Rest {
+    /// Starts the new program and waits until it lets clients in; its process.
+    async fn handed(&self, successor: &Successor) -> Result<u32> {
+        let ready = self.places.handed();
+        let _ = std::fs::remove_file(&ready);
+        let mut child = successor.start(&self.gateway)?;
+        let process = child.id();
+        let mut waited = Duration::ZERO;
+        loop {
+            if std::fs::read_to_string(&ready).is_ok_and(|text| text == process.to_string()) {
+                return Ok(process);
+            }
+            if let Some(ended) = child.try_wait().context("look after the new program")? {
+                bail!("the new program ended with {ended}");
+            }
+            if waited >= READY_MAX {
+                let _ = child.kill();
+                let _ = child.wait();
+                owner::forget(&self.places);
+                bail!("the new program was not ready within {} s, and was ended", READY_MAX.as_secs());
+            }
+            tokio::time::sleep(LOOK).await;
+            waited += LOOK;
+        }
+    }
+}
