@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Faults of serving under open-loop load, measured: `scripts/faults.sh [stopped|overload|swaps|kills|drain ..]`, all of them where none is named;
+# Faults of serving under open-loop load, measured: `scripts/faults.sh [stopped|overload|swaps|kills|drain|weights ..]`, all of them where none is named;
 # `scripts/faults.sh soak --seconds 600` looks for what grows. What they print stands in docs/benchmarks.md.
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"

@@ -48,6 +48,12 @@ pub fn upstream(bytes: &[u8]) {
     within(BYTES_MAX, || tidegate_serve::remote::fuzz_reply(rest, usize::from(*pieces)));
 }
 
+/// What language models are asked and say: the first byte says where it is cut.
+pub fn language(bytes: &[u8]) {
+    let Some((cut, rest)) = bytes.split_first() else { return };
+    within(BYTES_MAX, || tidegate_serve::fuzz::language(rest, usize::from(*cut)));
+}
+
 /// Model files of XGBoost.
 pub fn xgboost(bytes: &[u8]) {
     within(MODEL_BYTES_MAX, || {

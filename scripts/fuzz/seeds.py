@@ -134,6 +134,20 @@ def upstream():
             yield bytes([pieces]) + head + b"inference-header-content-length: 20\r\n" + length + b"\r\n" + good
 
 
+def language():
+    chunk = b'data: {"id":"c","choices":[{"index":0,"delta":{"role":"assistant","content":"Hi"},"finish_reason":null}]}\n\n'
+    end = b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
+    usage = b'data: {"choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4}}\n\n'
+    for cut in b"\x00\x20\xff":
+        yield bytes([cut]) + chunk * 2 + end + usage + b"data: [DONE]\n\n"
+        yield bytes([cut]) + b': ping\r\n\r\nevent: x\r\ndata: {"text_output":"a"}\r\n\r\ndata: {"error":{"message":"no"}}\n\n'
+    yield b'\x00{"model":"m","messages":[{"role":"user","content":"?"}],"stream":true,"stream_options":{"include_usage":true}}'
+    yield b'\x00{"model":"m","prompt":"Once","variables":{"a":"b"},"max_tokens":4}'
+    yield b'\x00{"id":"c","choices":[{"index":0,"message":{"content":"Hi"},"text":"Hi","finish_reason":"stop"}],"usage":{"prompt_tokens":9}}'
+    yield b'\x00{"data":[{"embedding":[0.5,1]},{"embedding":[2,3]}]}'
+    yield b"\x00Say {{ a }} to {{b}}."
+
+
 def binary():
     for values, kind, shape in [(struct.pack("<4f", 1, 2, 3, 4), "FP32", "[1,4]"), (b"\x02\0\0\0ab", "BYTES", "[1]"), (b"\1\0", "BOOL", "[2]")]:
         name = {"FP32": "x", "BYTES": "t", "BOOL": "b"}[kind]
@@ -168,6 +182,7 @@ TARGETS = {
     "frames": frames,
     "bodies": bodies,
     "upstream": upstream,
+    "language": language,
     "xgboost": lambda: [*models("xgboost-*"), *texts(["runtime/tests/trees/*.rs"])],
     "lightgbm": lambda: models("lightgbm-*"),
     "config": config,

@@ -41,6 +41,34 @@ pub fn frames(bytes: &[u8]) {
     }
 }
 
+/// What a language model's server sends, in two pieces, and what clients ask of one. What passes is what came, without what nobody asked for.
+pub fn language(bytes: &[u8], cut: usize) {
+    use crate::language::{Meter, OpenAi, Prompt, Task, asked, generated, of_answer, prepared, tensors};
+    for task in Task::ALL {
+        let (first, rest) = bytes.split_at(cut.min(bytes.len()));
+        let mut meter = Meter::new(task, true, true);
+        if let (Ok(mut passed), Ok(more)) = (meter.take(first, 1.0), meter.take(rest, 2.0)) {
+            passed.extend(more);
+            assert!(bytes.starts_with(&passed), "what passes is what came");
+        }
+        let _ = (meter.fault(), meter.generated());
+        let _ = (generated(bytes), tensors(task, bytes));
+        if let Ok(answer) = serde_json::from_slice(bytes) {
+            let whole = of_answer(task, &answer, true);
+            Meter::new(task, true, false).take(&whole, 1.0).expect("what is written is a stream");
+        }
+    }
+    let _ = asked(bytes);
+    let template = String::from_utf8_lossy(bytes).into_owned();
+    let openai = OpenAi { prompt: Some(Prompt { system: None, template: Some(template) }), ..OpenAi::default() };
+    if openai.check().is_ok() {
+        let _ = prepared(br#"{"model":"m","variables":{"a":"b"}}"#, Task::Chat, "m", &openai, true);
+    }
+    if let Ok(prepared) = prepared(bytes, Task::Completion, "there", &OpenAi::default(), true) {
+        serde_json::from_slice::<serde_json::Value>(&prepared.body).expect("what is made ready is JSON");
+    }
+}
+
 /// What a body asks, without its identifier and with another one.
 pub fn identity(bytes: &[u8], form: Form) {
     let body = Body { bytes: Bytes::copy_from_slice(bytes), form };

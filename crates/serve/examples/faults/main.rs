@@ -1,6 +1,6 @@
 //! Faults, measured: what becomes of requests that come at fixed times while something breaks, and how long it takes to notice.
 //!
-//! `scripts/faults.sh [PART..] [--seconds S]`: `stopped`, `overload`, `swaps`, `kills`, `drain` (all of
+//! `scripts/faults.sh [PART..] [--seconds S]`: `stopped`, `overload`, `swaps`, `kills`, `drain`, `weights` (all of
 //! them where none is named), and `soak` for S seconds. What they print stands in docs/benchmarks.md. Gateway and load share the machine.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
 
@@ -17,8 +17,9 @@ mod soak;
 #[allow(dead_code, reason = "shared with the tests")]
 #[path = "../../tests/gateway/upstream.rs"]
 mod upstream;
+mod weights;
 
-const PARTS: [&str; 5] = ["stopped", "overload", "swaps", "kills", "drain"];
+const PARTS: [&str; 6] = ["stopped", "overload", "swaps", "kills", "drain", "weights"];
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -41,6 +42,7 @@ fn main() {
                 "swaps" => parts::swaps().await,
                 "kills" => parts::kills().await,
                 "drain" => parts::drain().await,
+                "weights" => weights::weights().await,
                 "soak" => soak::soak(seconds.unwrap_or(600)).await,
                 other => panic!("{other} is none of {}, soak", PARTS.join(", ")),
             }
