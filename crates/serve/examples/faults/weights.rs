@@ -11,8 +11,8 @@ use tidegate_core::route::TargetId;
 const CONNECTIONS: usize = 32;
 const CHANGES: u64 = 50;
 
-/// When a request was sent, and who answered.
-type Seen = (Instant, u8);
+/// When a request was sent and when it was answered, and by whom.
+type Seen = (Instant, Instant, u8);
 
 pub async fn weights() {
     let mut setting = Setting::with_one().await;
@@ -38,11 +38,11 @@ pub async fn weights() {
     let asked: usize = clients.into_iter().map(|client| client.join().unwrap()).sum();
     let seen = seen.lock().unwrap();
     assert_eq!(asked, seen.len(), "no request is lost");
-    // Of requests that were sent after a change and before the next: the last one that the old version answered.
+    // Of requests that were sent after a change and answered before the next: the last one that the old version answered.
     let mut late: Vec<Duration> = Vec::new();
     for (at, (_, changed, to)) in changes.iter().enumerate() {
         let until = changes.get(at + 1).map_or(*changed + Duration::from_millis(100), |next| next.0);
-        let old = seen.iter().filter(|(sent, who)| sent > changed && *sent < until && who != to).map(|(sent, _)| *sent - *changed);
+        let old = seen.iter().filter(|(sent, answered, who)| sent > changed && *answered < until && who != to).map(|(sent, ..)| *sent - *changed);
         late.extend(old.max());
     }
     println!(
@@ -73,7 +73,7 @@ fn ask(address: SocketAddr, stop: &AtomicBool, seen: &Mutex<Vec<Seen>>) -> usize
         let text = std::str::from_utf8(&answer[..read]).unwrap();
         assert!(text.starts_with("HTTP/1.1 200"), "{text}");
         let who = text.split("x-tidegate-version: ").nth(1).and_then(|rest| rest.bytes().next()).unwrap();
-        seen.lock().unwrap().push((sent, who));
+        seen.lock().unwrap().push((sent, Instant::now(), who));
         std::thread::sleep(Duration::from_millis(5));
     }
     count
