@@ -9,6 +9,8 @@
 //! It lives on when the control plane is dead. Of the domain it knows routes, the judge's latency buckets and
 //! signatures; not here: releases, journals, where telemetry is kept.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+// An answer is one future made of many, each within the next; what the compiler follows by itself is less.
+#![recursion_limit = "256"]
 
 mod allowance;
 mod breaker;
@@ -30,6 +32,7 @@ pub mod remote;
 mod scan;
 mod sequence;
 mod task;
+mod trace;
 mod work;
 pub mod worker;
 
@@ -46,4 +49,5 @@ pub use language::{Generated, OpenAi, Price, Prompt, Task, TokenCounts};
 pub use pool::{EnsureError, PoolEvent, PoolSettings, Priority, TargetSpec, TargetState, UnloadError, WorkerPool};
 pub use record::{ArmAnswer, Exposure, FeedbackRecord, Pair, PredictionRecord};
 pub use sequence::{Carried, Sequencing};
+pub use trace::{Endpoint as TraceEndpoint, TraceSettings, headers as trace_headers};
 pub use work::Work;

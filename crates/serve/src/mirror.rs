@@ -12,6 +12,7 @@ use crate::plan::{PlanMirror, PlanRoute, PlanTarget};
 use crate::pool::{NoAnswer, Priority};
 use crate::record::{ArmAnswer, Pair, PredictionRecord};
 use crate::task;
+use crate::trace::{self, Trace};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub struct Copy {
     pub request_id: Arc<str>,
     pub record_id: String,
     pub event_time_ms: Option<i64>,
+    /// That of the request.
+    pub trace: Trace,
     pub live: ArmAnswer,
 }
 
@@ -86,11 +89,11 @@ async fn pump(mut queue: mpsc::Receiver<Copy>, sinks: Sinks, totals: Arc<MirrorT
 async fn ask_both(copy: Copy, sinks: &Sinks, totals: &MirrorTotals) {
     let Some(mirror) = &copy.route.mirror else { return };
     let PlanMirror { candidate, control, .. } = mirror;
+    let ask = |target| ask(target, &copy, sinks.deadline);
     let (candidate_arm, control_arm) = if copy.candidate_first {
-        tokio::join!(ask(candidate, &copy.body, sinks.deadline), ask(control, &copy.body, sinks.deadline))
+        tokio::join!(ask(candidate), ask(control))
     } else {
-        let (control_arm, candidate_arm) =
-            tokio::join!(ask(control, &copy.body, sinks.deadline), ask(candidate, &copy.body, sinks.deadline));
+        let (control_arm, candidate_arm) = tokio::join!(ask(control), ask(candidate));
         (candidate_arm, control_arm)
     };
     let (Some(candidate_arm), Some(control_arm)) = (candidate_arm, control_arm) else {
@@ -137,10 +140,12 @@ impl Arm {
 }
 
 /// One arm's answer; none when the arm is being unloaded.
-async fn ask(target: &PlanTarget, body: &Body, deadline: Duration) -> Option<Arm> {
+async fn ask(target: &PlanTarget, copy: &Copy, deadline: Duration) -> Option<Arm> {
     let start = clock::now();
-    let result = target.slot.ask(body, Priority::Interactive, deadline, None).await;
+    let mut span = trace::attempt(&copy.trace, target, Kind::Mirrored);
+    let result = span.within(target.slot.ask(&copy.body, Priority::Interactive, deadline, None)).await;
     let latency_us = clock::elapsed_us(start);
+    span.came(&result);
     let version = Arc::clone(&target.version);
     Some(match result {
         Err(NoAnswer::Draining) => return None,

@@ -45,6 +45,12 @@ pub enum GatewayError {
         /// Why.
         why: String,
     },
+    /// It cannot tell of traces.
+    #[error("start the gateway with `gateway.traces`: {why}")]
+    Traces {
+        /// Why.
+        why: String,
+    },
     /// Too many tokens.
     #[error("start the gateway: {count} tokens, at most {}", limits::TOKENS_MAX)]
     Tokens {

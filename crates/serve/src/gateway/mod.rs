@@ -24,6 +24,7 @@ mod sequence;
 mod settings;
 mod statistics;
 mod tls;
+mod traced;
 
 use crate::cache::Cache;
 use crate::counts::Book;
@@ -34,6 +35,7 @@ use crate::pool::WorkerPool;
 use crate::record::{FeedbackRecord, Pair, PredictionRecord};
 use crate::sequence::Book as Sequences;
 use crate::task;
+use crate::trace::Tracer;
 use crate::{LiveTotals, TargetCounts, clock};
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
@@ -99,6 +101,8 @@ pub(crate) struct Shared {
     pub sequences: Sequences,
     pub mirror: Mirror,
     pub records: Records,
+    /// Where traces are recorded.
+    pub tracer: Option<Arc<Tracer>>,
     pub feedback: mpsc::Sender<FeedbackRecord>,
     /// Requests being answered.
     pub active: AtomicUsize,
@@ -172,6 +176,7 @@ impl Gateway {
         let own = listener.into_std().map_err(listen)?;
         let another = own.try_clone().map_err(listen)?;
         let listener = TcpListener::from_std(own).map_err(listen)?;
+        let tracer = settings.traces.clone().map(Tracer::start).transpose().map_err(|why| GatewayError::Traces { why })?;
         let (records, records_out) = mpsc::channel(limits::RECORDS_MAX);
         let (feedback, feedback_out) = mpsc::channel(limits::FEEDBACK_MAX);
         let (pairs, pairs_out) = mpsc::channel(limits::PAIRS_MAX);
@@ -186,6 +191,7 @@ impl Gateway {
             plan: ArcSwap::default(),
             book: Book::default(),
             records,
+            tracer,
             feedback,
             active: AtomicUsize::new(0),
             shed: AtomicU64::new(0),
@@ -309,9 +315,13 @@ impl Gateway {
     async fn end(&self, announced: bool) -> DrainReport {
         drop(self.listener.lock().unwrap_or_else(PoisonError::into_inner).take());
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match server {
+        let report = match server {
             Some(server) => drain::run(&self.shared, &self.phase, server, announced).await,
             None => DrainReport { cut: 0 },
+        };
+        if let Some(tracer) = &self.shared.tracer {
+            tracer.stop().await;
         }
+        report
     }
 }

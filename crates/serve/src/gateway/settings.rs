@@ -1,6 +1,7 @@
 //! How the gateway is run.
 
 use crate::limits;
+use crate::trace::TraceSettings;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -48,6 +49,8 @@ pub struct GatewaySettings {
     pub requests_max: usize,
     /// See [`limits::CACHE_BYTES_MAX`].
     pub cache_bytes_max: u64,
+    /// Where traces are told, if anywhere.
+    pub traces: Option<TraceSettings>,
     /// Deadlines.
     pub timings: Timings,
 }
@@ -81,6 +84,7 @@ impl GatewaySettings {
             unpacked_bytes_max: limits::UNPACKED_BYTES_MAX,
             requests_max: limits::REQUESTS_MAX,
             cache_bytes_max: limits::CACHE_BYTES_MAX,
+            traces: None,
             timings: Timings {
                 answer_ms_max: limits::ANSWER_MS_MAX,
                 announce_ms: limits::DRAIN_ANNOUNCE_MS,

@@ -11,6 +11,7 @@ use crate::gateway::access::Key;
 use crate::gateway::handle::{Named, request_id};
 use crate::gateway::predict::{Asked, Place, Said, predict};
 use crate::gateway::reply::{Reply, X_REQUEST_ID, findings_words};
+use crate::gateway::traced::Traced;
 use crate::gateway::{Shared, about, repository, statistics};
 use bytes::Bytes;
 pub(crate) use codec::Raw;
@@ -111,13 +112,14 @@ pub async fn handle(shared: &Arc<Shared>, mut request: Request<Incoming>) -> Htt
     let mut answer = if row.method == Method::ModelStreamInfer {
         let stream = |call: Called<Streaming<Bytes>>| {
             let (shared, ids) = (Arc::clone(shared), Arc::clone(&ids));
-            async move { Ok::<_, Status>(Response::new(streamed(shared, ids, call))) }
+            async move { Ok::<_, Status>(Response::new(streamed(shared, row, ids, call))) }
         };
         grpc.streaming(service_fn(stream), request).await
     } else {
         let one = |call: Called<Bytes>| {
             let (shared, ids) = (Arc::clone(shared), Arc::clone(&ids));
-            async move { unary(&shared, row.method, &ids, call).await }
+            let traced = Traced::over_grpc(&shared, row, call.metadata().as_ref(), &ids);
+            async move { traced.grpc(unary(&shared, row.method, &ids, call)).await }
         };
         grpc.unary(service_fn(one), request).await
     };
@@ -189,6 +191,7 @@ async fn unary(shared: &Arc<Shared>, method: Method, request_id: &Arc<str>, call
 /// Answers to the requests of a stream, each in its turn. One that fails says so in its answer, and the stream goes on.
 fn streamed(
     shared: Arc<Shared>,
+    row: &'static MethodRow,
     request_id: Arc<str>,
     call: Called<Streaming<Bytes>>,
 ) -> impl futures::Stream<Item = Result<Bytes, Status>> + Send + 'static {
@@ -198,7 +201,8 @@ fn streamed(
     requests.then(move |request| {
         let (shared, request_id, key, headers) = (Arc::clone(&shared), Arc::clone(&request_id), key.clone(), headers.clone());
         async move {
-            let answer = match infer(&shared, &request_id, key, headers, request?).await {
+            let traced = Traced::over_grpc(&shared, row, &headers, &request_id);
+            let answer = match traced.grpc(infer(&shared, &request_id, key, headers, request?)).await {
                 Ok((body, ..)) => m::WrittenStreamResponse { error_message: String::new(), infer_response: Some(body) },
                 Err(status) => m::WrittenStreamResponse { error_message: status.message().to_owned(), infer_response: None },
             };

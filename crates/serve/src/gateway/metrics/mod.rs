@@ -50,6 +50,7 @@ pub fn text(shared: &Shared) -> String {
     routes(&mut page, shared);
     findings(&mut page, shared);
     keys(&mut page, shared);
+    spans(&mut page, shared);
     language::metrics(&mut page, &totals);
     triton::metrics(&mut page, shared, &totals);
     let load = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
@@ -221,6 +222,18 @@ fn keys(page: &mut Page, shared: &Shared) {
     };
     each("tidegate_key_requests_total", "Predictions that a key asked for.", |k| &k.asked);
     each("tidegate_key_refused_total", "Those of them that were more than it may ask for.", |k| &k.refused);
+}
+
+/// What became of spans, where traces are recorded.
+fn spans(page: &mut Page, shared: &Shared) {
+    let Some(tracer) = &shared.tracer else { return };
+    let (totals, load) = (&tracer.totals, |n: &AtomicU64| n.load(Ordering::Relaxed));
+    page.single("tidegate_spans_sent_total", "counter", "Spans of traces that the receiver took.", load(&totals.sent));
+    let name = "tidegate_spans_dropped_total";
+    page.head(name, "counter", "Spans that were lost: at a full queue, refused by the receiver, given up because it was not there.");
+    for (why, count) in [("queue", &totals.unqueued), ("refused", &totals.refused), ("unreachable", &totals.unsent)] {
+        page.line(name, &format!("why=\"{why}\""), load(count));
+    }
 }
 
 fn routes(page: &mut Page, shared: &Shared) {
