@@ -18,11 +18,6 @@ impl Ratio {
         let last = u128::from_be_bytes(trace.0) as u64;
         last >> 1 < self.0
     }
-
-    /// Whether it is no trace at all.
-    pub fn is_none(self) -> bool {
-        self.0 == 0
-    }
 }
 
 #[cfg(test)]
@@ -41,6 +36,5 @@ mod tests {
         assert_eq!(taken(0.5), [true, true, true, false, false]);
         assert_eq!(taken(1.0), [true; 5]);
         assert_eq!(taken(7.0), [true; 5]);
-        assert!(Ratio::new(0.0).is_none() && !Ratio::new(0.01).is_none());
     }
 }

@@ -68,12 +68,12 @@ impl Caller {
         Some(Came(said("grpc-status").unwrap().parse().unwrap(), said("grpc-message").unwrap_or_default(), found))
     }
 
-    async fn infer(&mut self, id: &str, headers: &[(&str, &str)]) -> Option<Came> {
+    pub async fn infer(&mut self, id: &str, headers: &[(&str, &str)]) -> Option<Came> {
         self.call(&format!("{SERVICE}/ModelInfer"), headers, &[request("late", id)]).await
     }
 }
 
-fn request(model: &str, id: &str) -> Bytes {
+pub fn request(model: &str, id: &str) -> Bytes {
     ModelInferRequest { model_name: model.to_owned(), id: id.to_owned(), ..ModelInferRequest::default() }.encode_to_vec().into()
 }
 
