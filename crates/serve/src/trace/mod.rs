@@ -8,6 +8,8 @@ mod context;
 mod export;
 mod ids;
 mod limits;
+#[cfg(test)]
+mod oracle;
 mod otlp;
 mod points;
 mod retry;
