@@ -24,6 +24,7 @@ pub mod fuzz;
 mod gateway;
 mod language;
 pub mod limits;
+mod log;
 mod mirror;
 mod plan;
 mod pool;
@@ -46,8 +47,9 @@ pub use gateway::{
     MethodRow, Outputs, Timings, TlsFiles, Tokens,
 };
 pub use language::{Generated, OpenAi, Price, Prompt, Task, TokenCounts};
+pub use log::LogSettings;
 pub use pool::{EnsureError, PoolEvent, PoolSettings, Priority, TargetSpec, TargetState, UnloadError, WorkerPool};
 pub use record::{ArmAnswer, Exposure, FeedbackRecord, Pair, PredictionRecord};
 pub use sequence::{Carried, Sequencing};
-pub use trace::{Endpoint as TraceEndpoint, TraceSettings, headers as trace_headers};
+pub use trace::{Endpoint as TraceEndpoint, TraceId, TraceSettings, headers as trace_headers};
 pub use work::Work;

@@ -16,6 +16,7 @@ use crate::trace::{self, Trace};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tidegate_core::scan::Findings;
 use tokio::sync::{Semaphore, mpsc};
 
 /// One copy.
@@ -108,7 +109,7 @@ async fn ask_both(copy: Copy, sinks: &Sinks, totals: &MirrorTotals) {
     control.counts.add(Kind::Mirrored, control_arm.counted());
     let at_ms = clock::wall_ms();
     for (target, arm) in [(candidate, &candidate_arm), (control, &control_arm)] {
-        sinks.records.offer(record(&copy, target, arm, at_ms));
+        sinks.records.offer(record(&copy, target, arm, at_ms), &copy.body, &target.slot.spec.conduct.scan);
     }
     totals.pairs.fetch_add(1, Ordering::Relaxed);
     let pair = Pair {
@@ -130,6 +131,7 @@ struct Arm {
     answer: ArmAnswer,
     status: u16,
     client_fault: bool,
+    found: Findings,
 }
 
 impl Arm {
@@ -149,14 +151,18 @@ async fn ask(target: &PlanTarget, copy: &Copy, deadline: Duration) -> Option<Arm
     let version = Arc::clone(&target.version);
     Some(match result {
         Err(NoAnswer::Draining) => return None,
-        Err(NoAnswer::NotReady | NoAnswer::Full | NoAnswer::Long | NoAnswer::Died | NoAnswer::Late | NoAnswer::Left) => {
-            Arm { answer: ArmAnswer { version, ok: false, score: None, latency_us, inputs: Vec::new() }, status: 503, client_fault: false }
-        }
-        Ok(Answer { outcome, score, inputs, generated, .. }) => {
+        Err(NoAnswer::NotReady | NoAnswer::Full | NoAnswer::Long | NoAnswer::Died | NoAnswer::Late | NoAnswer::Left) => Arm {
+            answer: ArmAnswer { version, ok: false, score: None, latency_us, inputs: Vec::new() },
+            status: 503,
+            client_fault: false,
+            found: Findings::default(),
+        },
+        Ok(Answer { outcome, score, inputs, generated, found, .. }) => {
             if let Some(generated) = generated.filter(|_| outcome == Outcome::Answered) {
                 target.counts.add_generated(Kind::Mirrored, &generated);
             }
             Arm {
+                found,
                 answer: ArmAnswer { version, ok: outcome == Outcome::Answered, score, latency_us, inputs },
                 status: crate::gateway::status_of(outcome).as_u16(),
                 client_fault: outcome == Outcome::ClientFault,
@@ -183,5 +189,7 @@ fn record(copy: &Copy, target: &PlanTarget, arm: &Arm, at_ms: i64) -> Prediction
         score: arm.answer.score,
         inputs: arm.answer.inputs.clone(),
         exposure: None,
+        trace: copy.trace.recorded(),
+        found: arm.found.clone(),
     }
 }

@@ -51,6 +51,12 @@ pub enum GatewayError {
         /// Why.
         why: String,
     },
+    /// It cannot write lines of predictions.
+    #[error("start the gateway with `gateway.log`: {why}")]
+    Log {
+        /// Why.
+        why: String,
+    },
     /// Too many tokens.
     #[error("start the gateway: {count} tokens, at most {}", limits::TOKENS_MAX)]
     Tokens {

@@ -28,7 +28,9 @@ mod traced;
 
 use crate::cache::Cache;
 use crate::counts::Book;
+use crate::frame::Body;
 use crate::limits;
+use crate::log::Log;
 use crate::mirror::{Mirror, Sinks};
 use crate::plan::{Ground, Plan};
 use crate::pool::WorkerPool;
@@ -43,6 +45,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_core::route::{Problem, RouteTable, TargetId, check};
+use tidegate_core::scan::Rules;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -79,11 +82,16 @@ pub struct Outputs {
 pub(crate) struct Records {
     sender: mpsc::Sender<PredictionRecord>,
     dropped: Arc<AtomicU64>,
+    /// Where lines of them are written, if anywhere.
+    log: Option<Arc<Log>>,
 }
 
 impl Records {
-    /// Never waits.
-    pub fn offer(&self, record: PredictionRecord) {
+    /// Never waits. Of the request, which is looked through as the version's service has it, a line may tell inputs.
+    pub fn offer(&self, record: PredictionRecord, body: &Body, scan: &Rules) {
+        if let Some(log) = &self.log {
+            log.offer(&record, body, scan);
+        }
         if self.sender.try_send(record).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -180,7 +188,8 @@ impl Gateway {
         let (records, records_out) = mpsc::channel(limits::RECORDS_MAX);
         let (feedback, feedback_out) = mpsc::channel(limits::FEEDBACK_MAX);
         let (pairs, pairs_out) = mpsc::channel(limits::PAIRS_MAX);
-        let records = Records { sender: records, dropped: Arc::default() };
+        let log = settings.log.clone().map(Log::start).transpose().map_err(|why| GatewayError::Log { why })?;
+        let records = Records { sender: records, dropped: Arc::default(), log };
         let deadline = Duration::from_millis(settings.timings.answer_ms_max);
         let shared = Arc::new(Shared {
             mirror: Mirror::start(Sinks { pairs, records: records.clone(), deadline }),
@@ -321,6 +330,9 @@ impl Gateway {
         };
         if let Some(tracer) = &self.shared.tracer {
             tracer.stop().await;
+        }
+        if let Some(log) = &self.shared.records.log {
+            log.stop().await;
         }
         report
     }

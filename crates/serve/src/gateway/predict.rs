@@ -312,9 +312,10 @@ impl Ask<'_> {
             record_id: answer.record_id,
             score: answer.score,
             inputs: answer.inputs,
+            found: answer.found.clone(),
             ..record
         };
-        self.shared.records.offer(said);
+        self.shared.records.offer(said, self.asked.body, &target.slot.spec.conduct.scan);
         Said::Answer { status, body: answer.body, version, again, found: answer.found }
     }
 
@@ -329,7 +330,8 @@ impl Ask<'_> {
             }
             Unanswered::Gone | Unanswered::Draining | Unanswered::Broken => (StatusCode::SERVICE_UNAVAILABLE, unavailable_words(model)),
         };
-        self.shared.records.offer(self.record(route, choice, status, 0.0));
+        let record = self.record(route, choice, status, 0.0);
+        self.shared.records.offer(record, self.asked.body, &choice.target.slot.spec.conduct.scan);
         Said::error(status, message)
     }
 
@@ -352,6 +354,8 @@ impl Ask<'_> {
             score: None,
             inputs: Vec::new(),
             exposure: choice.exposure.clone(),
+            trace: Trace::current().recorded(),
+            found: Findings::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How the gateway is run.
 
 use crate::limits;
+use crate::log::LogSettings;
 use crate::trace::TraceSettings;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,6 +52,8 @@ pub struct GatewaySettings {
     pub cache_bytes_max: u64,
     /// Where traces are told, if anywhere.
     pub traces: Option<TraceSettings>,
+    /// Lines of predictions, if any are written.
+    pub log: Option<LogSettings>,
     /// Deadlines.
     pub timings: Timings,
 }
@@ -85,6 +88,7 @@ impl GatewaySettings {
             requests_max: limits::REQUESTS_MAX,
             cache_bytes_max: limits::CACHE_BYTES_MAX,
             traces: None,
+            log: None,
             timings: Timings {
                 answer_ms_max: limits::ANSWER_MS_MAX,
                 announce_ms: limits::DRAIN_ANNOUNCE_MS,

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT};
-use hyper::{Request, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use rustls::pki_types::ServerName;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -193,6 +193,7 @@ impl Exporter {
 /// The way to the receiver: one connection, made again when it is gone.
 struct Way {
     settings: TraceSettings,
+    headers: HeaderMap,
     tls: Option<(TlsConnector, ServerName<'static>)>,
     open: Option<SendRequest<Full<Bytes>>>,
 }
@@ -205,7 +206,16 @@ impl Way {
             None => None,
             Some(tls) => Some((tls, ServerName::try_from(address.host.clone()).map_err(|e| format!("{address}: {e}"))?)),
         };
-        Ok(Way { settings, tls, open: None })
+        let mut headers = HeaderMap::new();
+        headers.insert(HOST, HeaderValue::try_from(address.authority()).map_err(|e| format!("{address}: {e}"))?);
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION"))));
+        for (name, secret) in &settings.headers {
+            let mut value = HeaderValue::try_from(&secret.0).map_err(|_| format!("header {name} holds characters that none can"))?;
+            value.set_sensitive(true);
+            headers.insert(name.clone(), value);
+        }
+        Ok(Way { settings, headers, tls, open: None })
     }
 
     /// Sends one request, and reads what came of it.
@@ -255,16 +265,7 @@ impl Way {
     fn request(&self, body: Bytes) -> Result<Request<Full<Bytes>>, String> {
         let endpoint = &self.settings.endpoint;
         let mut request = Request::post(endpoint.path.as_str()).body(Full::new(body)).map_err(|e| format!("{}: {e}", self.to()))?;
-        let headers = request.headers_mut();
-        let host = HeaderValue::try_from(endpoint.address.authority()).map_err(|e| format!("{}: {e}", self.to()))?;
-        headers.insert(HOST, host);
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(concat!("tidegate/", env!("CARGO_PKG_VERSION"))));
-        for (name, secret) in &self.settings.headers {
-            let mut value = HeaderValue::try_from(&secret.0).map_err(|_| format!("header {name} holds characters that none can"))?;
-            value.set_sensitive(true);
-            headers.insert(name.clone(), value);
-        }
+        *request.headers_mut() = self.headers.clone();
         Ok(request)
     }
 

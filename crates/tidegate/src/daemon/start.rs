@@ -12,7 +12,7 @@ use super::standby::{self, Seat};
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{ab, api, conduct, deployments, duty, handover, notifier, passage, telemetry, train, upstreams};
+use super::{ab, api, conduct, deployments, duty, handover, notifier, observe, passage, telemetry, train, upstreams};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -259,6 +259,8 @@ fn settings(listen: SocketAddr, config: &Workspace, token: &str, places: &Places
     Ok(GatewaySettings {
         client_secret: client_secret(&places.keys().join("clients.key"))?,
         tls: conduct::tls(config, &places.root),
+        traces: observe::traces(config, &places.root)?,
+        log: observe::log(config, &places.root),
         server_name: config.server_name.clone(),
         tokens: settings.tokens.with(conduct::keys(config)?),
         ..settings

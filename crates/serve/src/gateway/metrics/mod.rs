@@ -51,6 +51,7 @@ pub fn text(shared: &Shared) -> String {
     findings(&mut page, shared);
     keys(&mut page, shared);
     spans(&mut page, shared);
+    lines(&mut page, shared);
     language::metrics(&mut page, &totals);
     triton::metrics(&mut page, shared, &totals);
     let load = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
@@ -234,6 +235,14 @@ fn spans(page: &mut Page, shared: &Shared) {
     for (why, count) in [("queue", &totals.unqueued), ("refused", &totals.refused), ("unreachable", &totals.unsent)] {
         page.line(name, &format!("why=\"{why}\""), load(count));
     }
+}
+
+/// What became of lines of predictions, where they are written.
+fn lines(page: &mut Page, shared: &Shared) {
+    let Some(log) = &shared.records.log else { return };
+    let load = |n: &AtomicU64| n.load(Ordering::Relaxed);
+    page.single("tidegate_log_lines_total", "counter", "Lines of predictions that were written.", load(&log.totals.written));
+    page.single("tidegate_log_dropped_total", "counter", "Lines of predictions that were lost.", load(&log.totals.dropped));
 }
 
 fn routes(page: &mut Page, shared: &Shared) {
