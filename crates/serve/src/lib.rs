@@ -18,6 +18,7 @@ mod cache;
 mod clock;
 mod conduct;
 mod counts;
+mod exemplars;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzz;

@@ -3,6 +3,7 @@
 use crate::breaker::Admission;
 use crate::clock;
 use crate::counts::{Kind, Result as Counted};
+use crate::exemplars::Exemplar;
 use crate::frame::{Answer, Body, Outcome};
 use crate::language::Outlet;
 use crate::plan::PlanTarget;
@@ -91,6 +92,9 @@ async fn admitted(target: &PlanTarget, kind: Kind, wish: Wish<'_>, admission: Ad
                     target.counts.work().answered(&answer.work, latency_us, clock::wall_ms());
                     if let Some(generated) = &answer.generated {
                         target.counts.add_generated(kind, generated);
+                    }
+                    if let Some(trace) = span.trace().recorded() {
+                        target.counts.exemplars.put(Exemplar { trace, latency_us, at_ms: clock::wall_ms() });
                     }
                     attempt.count(Counted::Answered(latency_us));
                 }
