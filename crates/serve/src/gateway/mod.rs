@@ -116,6 +116,8 @@ pub(crate) struct Shared {
     pub active: AtomicUsize,
     pub shed: AtomicU64,
     pub draining: AtomicBool,
+    /// Those who watch whether it is ready.
+    pub watchers: AtomicUsize,
     /// Made request identifiers: the start's time and a number.
     pub started_us: u128,
     pub requests: AtomicU64,
@@ -205,6 +207,7 @@ impl Gateway {
             active: AtomicUsize::new(0),
             shed: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            watchers: AtomicUsize::new(0),
             started_us: clock::wall_us(),
             requests: AtomicU64::new(0),
         });

@@ -27,5 +27,6 @@ mod traces;
 mod tree_models;
 mod tritonclient;
 mod upstream;
+mod watch;
 mod workers;
 mod world;
