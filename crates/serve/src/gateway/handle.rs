@@ -44,7 +44,8 @@ pub async fn handle(shared: &Arc<Shared>, request: Request<Incoming>) -> Reply {
             let traced = Traced::over_http(shared, row, &parts, &request_id);
             let named = Named { model, version };
             let call = Call { named, headers: parts.headers, body, request_id: Arc::clone(&request_id), key };
-            traced.http(run(shared, row.endpoint, call)).await
+            let reply = traced.within(run(shared, row.endpoint, call)).await;
+            traced.replied(reply)
         }
         // Whoever has no token learns nothing about what exists.
         Found::Method { .. } | Found::Nothing if key.is_none() => unauthorised(),

@@ -10,6 +10,7 @@ use hyper::http::request::Parts;
 use hyper::{HeaderMap, Version};
 use std::future::Future;
 use std::sync::Arc;
+use tokio::task::futures::TaskLocalFuture;
 use tonic::{Code, Status};
 
 /// What begins a path of gRPC, and divides it.
@@ -54,9 +55,13 @@ impl Traced {
         Traced(span)
     }
 
-    /// Has it answered over HTTP.
-    pub async fn http(mut self, answering: impl Future<Output = Reply>) -> Reply {
-        let mut reply = self.0.within(answering).await;
+    /// Has it answered.
+    pub fn within<F: Future>(&self, answering: F) -> TaskLocalFuture<Trace, F> {
+        self.0.within(answering)
+    }
+
+    /// What is answered over HTTP.
+    pub fn replied(mut self, mut reply: Reply) -> Reply {
         let status = reply.status();
         self.0.tell(|| [("http.response.status_code", status.as_u16().into())]);
         if status.is_server_error() {
@@ -67,9 +72,8 @@ impl Traced {
         reply
     }
 
-    /// Has it answered over gRPC.
-    pub async fn grpc<T>(mut self, answering: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-        let result = self.0.within(answering).await;
+    /// What is answered over gRPC.
+    pub fn came<T>(mut self, result: Result<T, Status>) -> Result<T, Status> {
         let code = result.as_ref().err().map_or(Code::Ok, Status::code);
         self.0.tell(|| [("rpc.grpc.status_code", Value::Whole(i32::from(code).into()))]);
         // As the conventions have it: what is the caller's doing is no error of a server.

@@ -72,7 +72,8 @@ fn inputs(told: &Told, allowed: &BTreeSet<String>) -> Json {
     let read = match told.body.form {
         Form::Grpc => oip::grpc::read_request(&told.body.bytes).ok(),
         Form::Json | Form::Mixed(_) => read_infer_request(told.body.over_http(), &[]).ok().map(|(request, _)| request),
-        Form::Golden => None,
+        // What is asked of a language model has no inputs by name.
+        Form::Golden | Form::Language(_) => None,
     };
     let Some(request) = read else { return Json::Null };
     let rules = Rules(told.scan.0.keys().map(|kind| (*kind, Action::Mask)).collect());

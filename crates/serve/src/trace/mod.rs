@@ -34,6 +34,7 @@ use std::fmt::Write as _;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
+use tokio::task::futures::TaskLocalFuture;
 
 tokio::task_local! {
     static CURRENT: Trace;
@@ -73,9 +74,9 @@ impl Trace {
         CURRENT.try_with(Clone::clone).unwrap_or_default()
     }
 
-    /// Does something within it.
-    pub async fn within<T>(self, future: impl Future<Output = T>) -> T {
-        if self.context.is_none() { future.await } else { CURRENT.scope(self, future).await }
+    /// Does something within it. No function that waits itself: such a one would hold what it waits for twice, and so would each around it.
+    pub fn within<F: Future>(self, future: F) -> TaskLocalFuture<Trace, F> {
+        CURRENT.scope(self, future)
     }
 
     /// The trace that a request belongs to, and the span of its answer; `tracer` where traces are recorded.
@@ -175,8 +176,8 @@ impl Span {
     }
 
     /// Does something within it.
-    pub async fn within<T>(&self, future: impl Future<Output = T>) -> T {
-        self.trace.clone().within(future).await
+    pub fn within<F: Future>(&self, future: F) -> TaskLocalFuture<Trace, F> {
+        self.trace.clone().within(future)
     }
 
     /// Tells something of it.

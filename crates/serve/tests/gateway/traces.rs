@@ -2,14 +2,16 @@
 
 use crate::collector::{Collector, Span};
 use crate::grpc::{Caller, request};
+use crate::language::{self, CHAT};
 use crate::remote::{asking, quick, spec_of};
+use crate::speaker::Speaker;
 use crate::upstream::{Mode, Upstream};
 use crate::world::{INFER, TOKEN, World, candidate, control, pool_settings, route, stable, until};
 use hyper::StatusCode;
 use serde_json::json;
 use std::collections::BTreeSet;
 use tidegate_core::route::Route;
-use tidegate_serve::{GatewaySettings, TargetState, trace_headers};
+use tidegate_serve::{GatewaySettings, TargetSpec, TargetState, remote, trace_headers};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -262,6 +264,34 @@ async fn what_is_not_recorded_is_passed_on_as_it_came() {
         }
     }
     assert!(collector.came().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_comes_in_pieces_is_told_to_its_last_one() {
+    let collector = Collector::start().await;
+    let speaker = Speaker::start().await;
+    let mut world = World::with(pool_settings(), |settings| settings.traces = Some(collector.settings(0.0))).await;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("remote.json"), language::model().to_string()).unwrap();
+    std::fs::write(dir.path().join("golden.json"), language::golden().to_string()).unwrap();
+    let upstream = remote::Upstream { probe_every_ms: 20, ..remote::Upstream::new("speakers", vec![speaker.told()]) };
+    world.pool.ensure(TargetSpec { upstream: Some(upstream), ..TargetSpec::new(stable(), "late", dir.path()) }).unwrap();
+    assert_eq!(world.pool.settled(&stable()).await, Some(TargetState::Ready));
+    world.apply(route(&[(stable(), 10_000)], 0));
+    let mut client = world.client();
+    client.headers = vec![("traceparent", PARENT.to_owned())];
+    for (at, stream) in [false, true].into_iter().enumerate() {
+        assert_eq!(client.post(CHAT, &language::asking(stream)).await.status, StatusCode::OK);
+        let all = spans(&collector, 3 * (at + 1)).await.split_off(3 * at);
+        let (whole, attempt) = (all.iter().find(|s| s.0["kind"] == 2).unwrap(), named(&all, "attempt"));
+        let call = all.iter().find(|s| s.0["kind"] == 3).unwrap();
+        assert_eq!((whole.name(), call.name()), ("POST /v1/chat/completions", "POST /v1/chat/completions"));
+        assert_eq!([whole, call].map(|s| s.of("http.response.status_code")), ["200", "200"], "{stream}");
+        assert_eq!((whole.of("tidegate.version").as_str(), call.text("parentSpanId")), ("1", attempt.text("spanId")), "{stream}");
+        assert!(whole.times().1 >= call.times().1, "{stream}");
+        assert_eq!(attempt.of("tidegate.first_token_us").is_empty(), !stream);
+        assert!(attempt.of("gen_ai.usage.output_tokens").parse::<u64>().unwrap() > 0, "{stream}");
+    }
 }
 
 /// A line of the metrics page.

@@ -126,7 +126,10 @@ pub async fn handle(shared: &Arc<Shared>, mut request: Request<Incoming>) -> Htt
         let one = |call: Called<Bytes>| {
             let (shared, ids) = (Arc::clone(shared), Arc::clone(&ids));
             let traced = Traced::over_grpc(&shared, row, call.metadata().as_ref(), &ids);
-            async move { traced.grpc(unary(&shared, row.method, &ids, call)).await }
+            async move {
+                let answer = traced.within(unary(&shared, row.method, &ids, call)).await;
+                traced.came(answer)
+            }
         };
         grpc.unary(service_fn(one), request).await
     };
@@ -209,7 +212,8 @@ fn streamed(
         let (shared, request_id, key, headers) = (Arc::clone(&shared), Arc::clone(&request_id), key.clone(), headers.clone());
         async move {
             let traced = Traced::over_grpc(&shared, row, &headers, &request_id);
-            let answer = match traced.grpc(infer(&shared, &request_id, key, headers, request?)).await {
+            let answer = traced.within(infer(&shared, &request_id, key, headers, request?)).await;
+            let answer = match traced.came(answer) {
                 Ok((body, ..)) => m::WrittenStreamResponse { error_message: String::new(), infer_response: Some(body) },
                 Err(status) => m::WrittenStreamResponse { error_message: status.message().to_owned(), infer_response: None },
             };
