@@ -24,6 +24,7 @@ neighbours() {
     environment s3
     environment notify
     environment tritonclient
+    environment otel
     environment trees
     environment deploy
     helm_program || true
@@ -43,6 +44,8 @@ introduce() {
     export TIDEGATE_TEST_NOTIFY="$environment/bin/python"
     environment tritonclient
     export TIDEGATE_TEST_TRITONCLIENT="$environment/bin/python"
+    environment otel
+    export TIDEGATE_TEST_OTEL="$environment/bin/python"
     environment trees
     export TIDEGATE_TEST_TREES="$environment/bin/python"
     environment gx

@@ -27,6 +27,12 @@ pub fn wall_us() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_micros())
 }
 
+/// Now, in nanoseconds UTC, for spans.
+#[expect(clippy::disallowed_methods, reason = "spans say when they began; the request's path has no caller that could tell it")]
+pub fn wall_ns() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
+}
+
 /// Microseconds since `start`, as the latency histogram takes them.
 pub fn elapsed_us(start: Instant) -> f64 {
     now().saturating_duration_since(start).as_secs_f64() * 1e6

@@ -3,6 +3,7 @@
 //! One short lock for each answer keeps requests, errors and latencies of one moment together: a delta never holds
 //! an error without its request, and every answer is in exactly one delta.
 
+use crate::exemplars::{self, Exemplars};
 use crate::language::{Generated, TokenCounts};
 use crate::work::WorkTotals;
 use std::collections::BTreeMap;
@@ -174,6 +175,8 @@ pub struct Counts {
     state: Mutex<State>,
     work: Mutex<WorkTotals>,
     generated: Mutex<GeneratedTotals>,
+    /// Requests whose trace is recorded, for people alone.
+    pub exemplars: Exemplars,
 }
 
 /// One target's totals, for people.
@@ -185,6 +188,7 @@ pub struct Totals {
     pub mirrored: u64,
     pub work: WorkTotals,
     pub generated: GeneratedTotals,
+    pub exemplars: exemplars::Each,
 }
 
 impl Counts {
@@ -197,7 +201,8 @@ impl Counts {
             total_buckets: Box::new([0; BUCKETS]),
             mirrored_total: 0,
         };
-        Counts { target, state: Mutex::new(state), work: Mutex::default(), generated: Mutex::default() }
+        let (work, generated, exemplars) = (Mutex::default(), Mutex::default(), Exemplars::default());
+        Counts { target, state: Mutex::new(state), work, generated, exemplars }
     }
 
     /// Additions cannot panic half-way, so a poisoned lock holds sound counts.
@@ -280,6 +285,7 @@ impl Counts {
             mirrored: state.mirrored_total,
             work,
             generated,
+            exemplars: self.exemplars.all(),
         }
     }
 }

@@ -9,6 +9,8 @@
 //! It lives on when the control plane is dead. Of the domain it knows routes, the judge's latency buckets and
 //! signatures; not here: releases, journals, where telemetry is kept.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+// An answer is one future made of many, each within the next; what the compiler follows by itself is less.
+#![recursion_limit = "256"]
 
 mod allowance;
 mod breaker;
@@ -16,12 +18,14 @@ mod cache;
 mod clock;
 mod conduct;
 mod counts;
+mod exemplars;
 mod frame;
 #[cfg(fuzzing)]
 pub mod fuzz;
 mod gateway;
 mod language;
 pub mod limits;
+mod log;
 mod mirror;
 mod plan;
 mod pool;
@@ -30,6 +34,7 @@ pub mod remote;
 mod scan;
 mod sequence;
 mod task;
+mod trace;
 mod work;
 pub mod worker;
 
@@ -43,7 +48,9 @@ pub use gateway::{
     MethodRow, Outputs, Timings, TlsFiles, Tokens,
 };
 pub use language::{Generated, OpenAi, Price, Prompt, Task, TokenCounts};
+pub use log::LogSettings;
 pub use pool::{EnsureError, PoolEvent, PoolSettings, Priority, TargetSpec, TargetState, UnloadError, WorkerPool};
 pub use record::{ArmAnswer, Exposure, FeedbackRecord, Pair, PredictionRecord};
 pub use sequence::{Carried, Sequencing};
+pub use trace::{Endpoint as TraceEndpoint, TraceId, TraceSettings, headers as trace_headers};
 pub use work::Work;

@@ -32,6 +32,10 @@ pub const TLS_LOOK_MS: u64 = 1_000;
 pub const BODY_READ_MS_MAX: u64 = 30_000;
 /// Open connections; further ones wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 4_096;
+/// Clients that watch over gRPC whether the gateway is ready; further ones are refused.
+pub const WATCHERS_MAX: usize = 256;
+/// How often it is looked for them whether that has changed, in milliseconds.
+pub const WATCH_MS: u64 = 100;
 /// Requests being answered; further ones are answered 429.
 pub const REQUESTS_MAX: usize = 1_024;
 /// Characters of a request identifier given by the client; longer ones are replaced.

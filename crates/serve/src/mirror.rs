@@ -12,9 +12,11 @@ use crate::plan::{PlanMirror, PlanRoute, PlanTarget};
 use crate::pool::{NoAnswer, Priority};
 use crate::record::{ArmAnswer, Pair, PredictionRecord};
 use crate::task;
+use crate::trace::{self, Trace};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+use tidegate_core::scan::Findings;
 use tokio::sync::{Semaphore, mpsc};
 
 /// One copy.
@@ -26,6 +28,8 @@ pub struct Copy {
     pub request_id: Arc<str>,
     pub record_id: String,
     pub event_time_ms: Option<i64>,
+    /// That of the request.
+    pub trace: Trace,
     pub live: ArmAnswer,
 }
 
@@ -86,11 +90,11 @@ async fn pump(mut queue: mpsc::Receiver<Copy>, sinks: Sinks, totals: Arc<MirrorT
 async fn ask_both(copy: Copy, sinks: &Sinks, totals: &MirrorTotals) {
     let Some(mirror) = &copy.route.mirror else { return };
     let PlanMirror { candidate, control, .. } = mirror;
+    let ask = |target| ask(target, &copy, sinks.deadline);
     let (candidate_arm, control_arm) = if copy.candidate_first {
-        tokio::join!(ask(candidate, &copy.body, sinks.deadline), ask(control, &copy.body, sinks.deadline))
+        tokio::join!(ask(candidate), ask(control))
     } else {
-        let (control_arm, candidate_arm) =
-            tokio::join!(ask(control, &copy.body, sinks.deadline), ask(candidate, &copy.body, sinks.deadline));
+        let (control_arm, candidate_arm) = tokio::join!(ask(control), ask(candidate));
         (candidate_arm, control_arm)
     };
     let (Some(candidate_arm), Some(control_arm)) = (candidate_arm, control_arm) else {
@@ -105,7 +109,7 @@ async fn ask_both(copy: Copy, sinks: &Sinks, totals: &MirrorTotals) {
     control.counts.add(Kind::Mirrored, control_arm.counted());
     let at_ms = clock::wall_ms();
     for (target, arm) in [(candidate, &candidate_arm), (control, &control_arm)] {
-        sinks.records.offer(record(&copy, target, arm, at_ms));
+        sinks.records.offer(record(&copy, target, arm, at_ms), &copy.body, &target.slot.spec.conduct.scan);
     }
     totals.pairs.fetch_add(1, Ordering::Relaxed);
     let pair = Pair {
@@ -127,6 +131,7 @@ struct Arm {
     answer: ArmAnswer,
     status: u16,
     client_fault: bool,
+    found: Findings,
 }
 
 impl Arm {
@@ -137,21 +142,27 @@ impl Arm {
 }
 
 /// One arm's answer; none when the arm is being unloaded.
-async fn ask(target: &PlanTarget, body: &Body, deadline: Duration) -> Option<Arm> {
+async fn ask(target: &PlanTarget, copy: &Copy, deadline: Duration) -> Option<Arm> {
     let start = clock::now();
-    let result = target.slot.ask(body, Priority::Interactive, deadline, None).await;
+    let mut span = trace::attempt(&copy.trace, target, Kind::Mirrored);
+    let result = span.within(target.slot.ask(&copy.body, Priority::Interactive, deadline, None)).await;
     let latency_us = clock::elapsed_us(start);
+    span.came(&result);
     let version = Arc::clone(&target.version);
     Some(match result {
         Err(NoAnswer::Draining) => return None,
-        Err(NoAnswer::NotReady | NoAnswer::Full | NoAnswer::Long | NoAnswer::Died | NoAnswer::Late | NoAnswer::Left) => {
-            Arm { answer: ArmAnswer { version, ok: false, score: None, latency_us, inputs: Vec::new() }, status: 503, client_fault: false }
-        }
-        Ok(Answer { outcome, score, inputs, generated, .. }) => {
+        Err(NoAnswer::NotReady | NoAnswer::Full | NoAnswer::Long | NoAnswer::Died | NoAnswer::Late | NoAnswer::Left) => Arm {
+            answer: ArmAnswer { version, ok: false, score: None, latency_us, inputs: Vec::new() },
+            status: 503,
+            client_fault: false,
+            found: Findings::default(),
+        },
+        Ok(Answer { outcome, score, inputs, generated, found, .. }) => {
             if let Some(generated) = generated.filter(|_| outcome == Outcome::Answered) {
                 target.counts.add_generated(Kind::Mirrored, &generated);
             }
             Arm {
+                found,
                 answer: ArmAnswer { version, ok: outcome == Outcome::Answered, score, latency_us, inputs },
                 status: crate::gateway::status_of(outcome).as_u16(),
                 client_fault: outcome == Outcome::ClientFault,
@@ -178,5 +189,7 @@ fn record(copy: &Copy, target: &PlanTarget, arm: &Arm, at_ms: i64) -> Prediction
         score: arm.answer.score,
         inputs: arm.answer.inputs.clone(),
         exposure: None,
+        trace: copy.trace.recorded(),
+        found: arm.found.clone(),
     }
 }

@@ -1,7 +1,9 @@
 //! What the gateway tells the control plane, off the request's path.
 
+use crate::trace::TraceId;
 use std::sync::Arc;
 use tidegate_core::route::Role;
+use tidegate_core::scan::Findings;
 
 /// One answered request, live or mirrored.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,6 +40,10 @@ pub struct PredictionRecord {
     pub inputs: Vec<f32>,
     /// The client's place in an A/B test, if it has one.
     pub exposure: Option<Exposure>,
+    /// The trace that it was recorded in, if it was.
+    pub trace: Option<TraceId>,
+    /// What was found in the answer's texts.
+    pub found: Findings,
 }
 
 /// What a client was drawn for in an A/B test, whoever answered it.

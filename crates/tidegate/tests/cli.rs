@@ -79,6 +79,9 @@ mod neighbours;
 #[path = "cli/notify.rs"]
 mod notify;
 #[cfg(feature = "data")]
+#[path = "cli/observe.rs"]
+mod observe;
+#[cfg(feature = "data")]
 #[path = "cli/people.rs"]
 mod people;
 #[cfg(feature = "data")]

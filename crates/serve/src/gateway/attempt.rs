@@ -3,10 +3,12 @@
 use crate::breaker::Admission;
 use crate::clock;
 use crate::counts::{Kind, Result as Counted};
+use crate::exemplars::Exemplar;
 use crate::frame::{Answer, Body, Outcome};
 use crate::language::Outlet;
 use crate::plan::PlanTarget;
 use crate::pool::{NoAnswer, Priority};
+use crate::trace::{self, Trace};
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -67,6 +69,7 @@ pub async fn attempt_or_divert(target: &PlanTarget, wish: Wish<'_>, others: impl
     if matches!(admission, Admission::Refused { .. }) && others() {
         target.slot.diverted.fetch_add(1, Ordering::Relaxed);
         target.counts.add(Kind::First, Counted::Error);
+        trace::attempt(&Trace::current(), target, Kind::First).spared();
         return Err(Unanswered::Broken);
     }
     admitted(target, Kind::First, wish, admission).await
@@ -77,8 +80,10 @@ async fn admitted(target: &PlanTarget, kind: Kind, wish: Wish<'_>, admission: Ad
     if let Some(outlet) = wish.outlet {
         outlet.asks(&target.header);
     }
-    let result = target.slot.ask(wish.body, wish.priority, wish.deadline, wish.outlet).await;
+    let mut span = trace::attempt(&Trace::current(), target, kind);
+    let result = span.within(target.slot.ask(wish.body, wish.priority, wish.deadline, wish.outlet)).await;
     let latency_us = clock::elapsed_us(attempt.start);
+    span.came(&result);
     match result {
         Ok(answer) => {
             match answer.outcome {
@@ -87,6 +92,9 @@ async fn admitted(target: &PlanTarget, kind: Kind, wish: Wish<'_>, admission: Ad
                     target.counts.work().answered(&answer.work, latency_us, clock::wall_ms());
                     if let Some(generated) = &answer.generated {
                         target.counts.add_generated(kind, generated);
+                    }
+                    if let Some(trace) = span.trace().recorded() {
+                        target.counts.exemplars.put(Exemplar { trace, latency_us, at_ms: clock::wall_ms() });
                     }
                     attempt.count(Counted::Answered(latency_us));
                 }

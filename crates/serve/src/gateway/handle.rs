@@ -4,6 +4,7 @@ use crate::gateway::access::Key;
 use crate::gateway::coding::{self, Fault};
 use crate::gateway::endpoints::{Endpoint, Found, find};
 use crate::gateway::reply::{Reply, X_REQUEST_ID, error, wrong_method};
+use crate::gateway::traced::Traced;
 use crate::gateway::{Shared, about, feedback, infer, language, metrics, reply, repository, statistics};
 use crate::limits::{BODY_READ_MS_MAX, REQUEST_ID_CHARS_MAX, UNPACK_AT_ONCE_BYTES_MAX};
 use crate::task;
@@ -40,9 +41,11 @@ pub async fn handle(shared: &Arc<Shared>, request: Request<Incoming>) -> Reply {
     let mut answer = match find(&parts.method, parts.uri.path()) {
         Found::Row { row, .. } if !row.public && key.is_none() => unauthorised(),
         Found::Row { row, model, version } => {
+            let traced = Traced::over_http(shared, row, &parts, &request_id);
             let named = Named { model, version };
             let call = Call { named, headers: parts.headers, body, request_id: Arc::clone(&request_id), key };
-            run(shared, row.endpoint, call).await
+            let reply = traced.within(run(shared, row.endpoint, call)).await;
+            traced.replied(reply)
         }
         // Whoever has no token learns nothing about what exists.
         Found::Method { .. } | Found::Nothing if key.is_none() => unauthorised(),
@@ -78,7 +81,7 @@ async fn run(shared: &Arc<Shared>, endpoint: Endpoint, call: Call) -> Reply {
         Endpoint::Load => repository::load(shared, call).await,
         Endpoint::Unload => repository::unload(shared, &call.named.model),
         Endpoint::Feedback => feedback::feedback(shared, call).await,
-        Endpoint::Metrics => reply::metrics(metrics::text(shared)),
+        Endpoint::Metrics => metrics::answer(shared, &call.headers),
     }
 }
 

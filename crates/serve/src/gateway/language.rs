@@ -14,6 +14,7 @@ use crate::gateway::reply::{Reply, X_VERSION, error, json, unknown};
 use crate::language::{Client, Outlet, Patience, Task, asked, of_error};
 use crate::pool::Priority;
 use crate::task;
+use crate::trace::Trace;
 use bytes::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
@@ -120,7 +121,7 @@ impl Wish {
             Patience { first: ms(generating.first_ms_max), idle: ms(generating.idle_ms_max), whole: ms(generating.whole_ms_max) };
         let (outlet, mut client) = Outlet::new(patience);
         let (headers, shared) = (self.headers.clone(), Arc::clone(shared));
-        let work = task::spawn(async move {
+        let work = task::spawn(Trace::current().within(async move {
             let _place = place;
             let body = Body { bytes: self.bytes.clone(), form: Form::Language(self.task) };
             let asked = self.asked(&body, priority, patience.first, Some(&outlet));
@@ -132,7 +133,7 @@ impl Wish {
                 outlet.pass(of_error(&last)).await;
             }
             said
-        });
+        }));
         match client.pieces.recv().await {
             Some(first) => coming(first, client),
             None => match work.await {

@@ -45,6 +45,18 @@ pub enum GatewayError {
         /// Why.
         why: String,
     },
+    /// It cannot tell of traces.
+    #[error("start the gateway with `gateway.traces`: {why}")]
+    Traces {
+        /// Why.
+        why: String,
+    },
+    /// It cannot write lines of predictions.
+    #[error("start the gateway with `gateway.log`: {why}")]
+    Log {
+        /// Why.
+        why: String,
+    },
     /// Too many tokens.
     #[error("start the gateway: {count} tokens, at most {}", limits::TOKENS_MAX)]
     Tokens {

@@ -24,16 +24,20 @@ mod sequence;
 mod settings;
 mod statistics;
 mod tls;
+mod traced;
 
 use crate::cache::Cache;
 use crate::counts::Book;
+use crate::frame::Body;
 use crate::limits;
+use crate::log::Log;
 use crate::mirror::{Mirror, Sinks};
 use crate::plan::{Ground, Plan};
 use crate::pool::WorkerPool;
 use crate::record::{FeedbackRecord, Pair, PredictionRecord};
 use crate::sequence::Book as Sequences;
 use crate::task;
+use crate::trace::Tracer;
 use crate::{LiveTotals, TargetCounts, clock};
 use arc_swap::ArcSwap;
 use std::net::SocketAddr;
@@ -41,6 +45,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_core::route::{Problem, RouteTable, TargetId, check};
+use tidegate_core::scan::Rules;
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -77,11 +82,16 @@ pub struct Outputs {
 pub(crate) struct Records {
     sender: mpsc::Sender<PredictionRecord>,
     dropped: Arc<AtomicU64>,
+    /// Where lines of them are written, if anywhere.
+    log: Option<Arc<Log>>,
 }
 
 impl Records {
-    /// Never waits.
-    pub fn offer(&self, record: PredictionRecord) {
+    /// Never waits. Of the request, which is looked through as the version's service has it, a line may tell inputs.
+    pub fn offer(&self, record: PredictionRecord, body: &Body, scan: &Rules) {
+        if let Some(log) = &self.log {
+            log.offer(&record, body, scan);
+        }
         if self.sender.try_send(record).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -99,11 +109,15 @@ pub(crate) struct Shared {
     pub sequences: Sequences,
     pub mirror: Mirror,
     pub records: Records,
+    /// Where traces are recorded.
+    pub tracer: Option<Arc<Tracer>>,
     pub feedback: mpsc::Sender<FeedbackRecord>,
     /// Requests being answered.
     pub active: AtomicUsize,
     pub shed: AtomicU64,
     pub draining: AtomicBool,
+    /// Those who watch whether it is ready.
+    pub watchers: AtomicUsize,
     /// Made request identifiers: the start's time and a number.
     pub started_us: u128,
     pub requests: AtomicU64,
@@ -172,10 +186,12 @@ impl Gateway {
         let own = listener.into_std().map_err(listen)?;
         let another = own.try_clone().map_err(listen)?;
         let listener = TcpListener::from_std(own).map_err(listen)?;
+        let tracer = settings.traces.clone().map(Tracer::start).transpose().map_err(|why| GatewayError::Traces { why })?;
         let (records, records_out) = mpsc::channel(limits::RECORDS_MAX);
         let (feedback, feedback_out) = mpsc::channel(limits::FEEDBACK_MAX);
         let (pairs, pairs_out) = mpsc::channel(limits::PAIRS_MAX);
-        let records = Records { sender: records, dropped: Arc::default() };
+        let log = settings.log.clone().map(Log::start).transpose().map_err(|why| GatewayError::Log { why })?;
+        let records = Records { sender: records, dropped: Arc::default(), log };
         let deadline = Duration::from_millis(settings.timings.answer_ms_max);
         let shared = Arc::new(Shared {
             mirror: Mirror::start(Sinks { pairs, records: records.clone(), deadline }),
@@ -186,10 +202,12 @@ impl Gateway {
             plan: ArcSwap::default(),
             book: Book::default(),
             records,
+            tracer,
             feedback,
             active: AtomicUsize::new(0),
             shed: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            watchers: AtomicUsize::new(0),
             started_us: clock::wall_us(),
             requests: AtomicU64::new(0),
         });
@@ -309,9 +327,16 @@ impl Gateway {
     async fn end(&self, announced: bool) -> DrainReport {
         drop(self.listener.lock().unwrap_or_else(PoisonError::into_inner).take());
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match server {
+        let report = match server {
             Some(server) => drain::run(&self.shared, &self.phase, server, announced).await,
             None => DrainReport { cut: 0 },
+        };
+        if let Some(tracer) = &self.shared.tracer {
+            tracer.stop().await;
         }
+        if let Some(log) = &self.shared.records.log {
+            log.stop().await;
+        }
+        report
     }
 }

@@ -17,6 +17,7 @@ use crate::mirror::Copy;
 use crate::plan::{PlanRoute, PlanTarget};
 use crate::pool::Priority;
 use crate::record::{ArmAnswer, Exposure, PredictionRecord};
+use crate::trace::Trace;
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
 use std::sync::Arc;
@@ -250,6 +251,8 @@ impl Ask<'_> {
             let timed = attempt_or_divert(&target, wish, || others.has_well(&target)).await;
             timed.map(|timed| timed.answer)
         };
+        // What is carried out for several belongs to the trace of the first.
+        let ask = Trace::current().within(ask);
         match self.shared.cache.answer(key, question, lasts, &route.cached, ask).await {
             Some(Ok((answer, again))) => (Ok(Timed { answer, latency_us: clock::elapsed_us(start) }), again),
             Some(Err(why)) => (Err(why), false),
@@ -278,6 +281,8 @@ impl Ask<'_> {
         let Timed { answer, latency_us } = timed;
         let status = status_of(answer.outcome);
         let version = target.header.clone();
+        let trace = Trace::current();
+        trace.answered_by(target, again);
         if answer.outcome == Outcome::ClientFault {
             return Said::Answer { status, body: answer.body, version, again, found: answer.found };
         }
@@ -291,6 +296,7 @@ impl Ask<'_> {
                 request_id: Arc::clone(self.asked.request_id),
                 record_id: answer.record_id.clone(),
                 event_time_ms: answer.event_time_ms,
+                trace,
                 live: ArmAnswer {
                     version: Arc::clone(&target.version),
                     ok: answer.outcome == Outcome::Answered,
@@ -306,9 +312,10 @@ impl Ask<'_> {
             record_id: answer.record_id,
             score: answer.score,
             inputs: answer.inputs,
+            found: answer.found.clone(),
             ..record
         };
-        self.shared.records.offer(said);
+        self.shared.records.offer(said, self.asked.body, &target.slot.spec.conduct.scan);
         Said::Answer { status, body: answer.body, version, again, found: answer.found }
     }
 
@@ -323,7 +330,8 @@ impl Ask<'_> {
             }
             Unanswered::Gone | Unanswered::Draining | Unanswered::Broken => (StatusCode::SERVICE_UNAVAILABLE, unavailable_words(model)),
         };
-        self.shared.records.offer(self.record(route, choice, status, 0.0));
+        let record = self.record(route, choice, status, 0.0);
+        self.shared.records.offer(record, self.asked.body, &choice.target.slot.spec.conduct.scan);
         Said::error(status, message)
     }
 
@@ -346,6 +354,8 @@ impl Ask<'_> {
             score: None,
             inputs: Vec::new(),
             exposure: choice.exposure.clone(),
+            trace: Trace::current().recorded(),
+            found: Findings::default(),
         }
     }
 }

@@ -79,10 +79,10 @@ pub fn json(status: StatusCode, value: &serde_json::Value) -> Reply {
     json_bytes(status, value.to_string().into())
 }
 
-/// Text in the exposition format of Prometheus.
-pub fn metrics(text: String) -> Reply {
+/// The metrics page.
+pub fn metrics(text: String, form: HeaderValue) -> Reply {
     let mut reply = Response::new(Content::from(Bytes::from(text)));
-    reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+    reply.headers_mut().insert(CONTENT_TYPE, form);
     reply
 }
 

@@ -1,6 +1,8 @@
 //! How the gateway is run.
 
 use crate::limits;
+use crate::log::LogSettings;
+use crate::trace::TraceSettings;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -48,6 +50,10 @@ pub struct GatewaySettings {
     pub requests_max: usize,
     /// See [`limits::CACHE_BYTES_MAX`].
     pub cache_bytes_max: u64,
+    /// Where traces are told, if anywhere.
+    pub traces: Option<TraceSettings>,
+    /// Lines of predictions, if any are written.
+    pub log: Option<LogSettings>,
     /// Deadlines.
     pub timings: Timings,
 }
@@ -81,6 +87,8 @@ impl GatewaySettings {
             unpacked_bytes_max: limits::UNPACKED_BYTES_MAX,
             requests_max: limits::REQUESTS_MAX,
             cache_bytes_max: limits::CACHE_BYTES_MAX,
+            traces: None,
+            log: None,
             timings: Timings {
                 answer_ms_max: limits::ANSWER_MS_MAX,
                 announce_ms: limits::DRAIN_ANNOUNCE_MS,

@@ -20,6 +20,7 @@ mod upstream;
 #[cfg(fuzzing)]
 pub use connection::fuzz::reply as fuzz_reply;
 
+pub(crate) use connection::connector;
 pub use describe::{DescribeError, Described, describe, time};
 pub use model::{REMOTE_FILE, RemoteModel, RemoteScore};
 pub(crate) use replica::{Replica, Server};
@@ -33,6 +34,7 @@ use crate::language::{Outlet, Tap};
 use crate::limits;
 use crate::pool::NoAnswer;
 use crate::scan::scanned;
+use crate::trace::{self, Span, Trace};
 use answer::Meant;
 use budget::Budget;
 use bytes::{Bytes, BytesMut};
@@ -170,7 +172,7 @@ impl Remote {
             if attempt > 0 {
                 replica.counted.retried.fetch_add(1, Ordering::Relaxed);
             }
-            last = match self.ask_one(replica, question, until).await {
+            last = match self.ask_one(replica, question, until, attempt as u64).await {
                 One::Answer(answer) => return Ok(answer),
                 One::Late => return Err(NoAnswer::Late),
                 One::Left => return Err(NoAnswer::Left),
@@ -183,10 +185,12 @@ impl Remote {
     }
 
     /// One server, once. Where the client goes away meanwhile, that says nothing of the server.
-    async fn ask_one(&self, replica: &Replica, question: &Question<'_>, until: Instant) -> One {
+    async fn ask_one(&self, replica: &Replica, question: &Question<'_>, until: Instant, before: u64) -> One {
+        let mut span = trace::upstream(&Trace::current(), self.upstream(), replica.connections.address(), question.path.as_deref(), before);
         let under_way = replica.begin();
-        let meant = match self.reply(replica, question, until).await {
+        let meant = match self.reply(replica, question, until, &mut span).await {
             None => {
+                span.said(None);
                 under_way.was(false);
                 return One::Late;
             }
@@ -219,11 +223,12 @@ impl Remote {
     }
 
     /// What a server replied; none where it took too long.
-    async fn reply(&self, replica: &Replica, question: &Question<'_>, until: Instant) -> Option<Meant> {
-        let outgoing = self.sent(replica, question);
+    async fn reply(&self, replica: &Replica, question: &Question<'_>, until: Instant, span: &mut Span) -> Option<Meant> {
+        let outgoing = self.sent(replica, question, span.trace());
         let through = question.outlet.zip(self.meter(question));
         let Some((outlet, meter)) = through else {
             let reply = tokio::time::timeout_at(until, replica.send(&outgoing, None)).await.ok()?;
+            told(span, reply.as_ref());
             return Some(self.meant(question, reply));
         };
         let mut tap = Tap::new(outlet, meter);
@@ -232,6 +237,9 @@ impl Remote {
             () = outlet.overdue() => return None,
             () = outlet.left() => None,
         };
+        if let Some(reply) = &reply {
+            told(span, reply.as_ref());
+        }
         Some(match reply {
             Some(Some(Ok(reply))) if reply.passed_on => self.streamed(tap.meter(), outlet.begun(), Ended::Whole),
             None | Some(Some(Err(Lost::Left))) => self.streamed(tap.meter(), outlet.begun(), Ended::Left),
@@ -301,10 +309,10 @@ impl Remote {
     }
 
     /// A question as it goes out to a server.
-    fn sent(&self, replica: &Replica, question: &Question<'_>) -> Outgoing {
+    fn sent(&self, replica: &Replica, question: &Question<'_>, trace: &Trace) -> Outgoing {
         match &question.path {
-            None => outgoing(&replica.predict, &question.body),
-            Some(path) => outgoing(&self.head(replica.connections.address(), "POST", path, "content-length: "), &question.body),
+            None => outgoing(&replica.predict, &question.body, trace),
+            Some(path) => outgoing(&self.head(replica.connections.address(), "POST", path, "content-length: "), &question.body, trace),
         }
     }
 
@@ -367,6 +375,15 @@ enum Ended {
     Left,
 }
 
+/// Tells of a reply. A client that has left says nothing of the server.
+fn told(span: &mut Span, reply: Option<&Result<connection::Reply, Lost>>) {
+    match reply {
+        Some(Err(Lost::Left)) => {}
+        Some(Ok(reply)) => span.said(Some(reply.status)),
+        Some(Err(_)) | None => span.said(None),
+    }
+}
+
 /// What became of one attempt.
 enum One {
     Answer(Answer),
@@ -384,20 +401,22 @@ fn head(address: &Address, token: Option<&Secret>, method: &str, path: &str, end
 }
 
 /// The rest of a head, and the body.
-fn outgoing(start: &[u8], body: &Body) -> Outgoing {
+fn outgoing(start: &[u8], body: &Body, trace: &Trace) -> Outgoing {
     use std::fmt::Write as _;
-    let mut head = BytesMut::with_capacity(start.len() + 128);
+    let mut head = BytesMut::with_capacity(start.len() + 256);
     head.extend_from_slice(start);
     // Writing into memory does not fail.
     let _ = match body.form {
         Form::Mixed(json_bytes) => write!(
             head,
-            "{}\r\ncontent-type: application/octet-stream\r\ninference-header-content-length: {json_bytes}\r\n\r\n",
+            "{}\r\ncontent-type: application/octet-stream\r\ninference-header-content-length: {json_bytes}\r\n",
             body.bytes.len()
         ),
         Form::Json | Form::Grpc | Form::Golden | Form::Language(_) => {
-            write!(head, "{}\r\ncontent-type: application/json\r\n\r\n", body.bytes.len())
+            write!(head, "{}\r\ncontent-type: application/json\r\n", body.bytes.len())
         }
     };
+    trace.write(&mut head);
+    head.extend_from_slice(b"\r\n");
     Outgoing { head: head.freeze(), body: body.bytes.clone() }
 }

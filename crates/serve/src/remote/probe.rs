@@ -5,6 +5,7 @@ use super::language::{is_away, lists};
 use super::{Question, Remote, Replica};
 use crate::language::{signature, tensors};
 use crate::limits;
+use crate::trace::Trace;
 use bytes::Bytes;
 use hyper::StatusCode;
 use serde::Deserialize;
@@ -109,14 +110,15 @@ impl Remote {
             None => (None, Question::of(self.written(&mut asked))),
         };
         let within = Duration::from_millis(if task.is_some() { limits::GOLDEN_GENERATE_MS_MAX } else { limits::GOLDEN_MS_MAX });
-        let reply = match tokio::time::timeout(within, replica.connections.send(&self.sent(replica, &question), None)).await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(lost)) => return Err(Miss::Away(lost.to_string())),
-            Err(_) => {
-                let why = format!("{address} gave no answer to golden request `{}` within {} ms", request.id, within.as_millis());
-                return Err(Miss::Away(why));
-            }
-        };
+        let reply =
+            match tokio::time::timeout(within, replica.connections.send(&self.sent(replica, &question, &Trace::default()), None)).await {
+                Ok(Ok(reply)) => reply,
+                Ok(Err(lost)) => return Err(Miss::Away(lost.to_string())),
+                Err(_) => {
+                    let why = format!("{address} gave no answer to golden request `{}` within {} ms", request.id, within.as_millis());
+                    return Err(Miss::Away(why));
+                }
+            };
         match reply.status {
             StatusCode::OK => {}
             // It has no room, or is not there: nothing was answered.

@@ -19,7 +19,7 @@ use tokio::net::TcpStream;
 const SERVICE: &str = "/inference.GRPCInferenceService";
 
 /// A connection, and the token that it shows.
-pub struct Caller(SendRequest<Full<Bytes>>, Option<&'static str>);
+pub struct Caller(pub SendRequest<Full<Bytes>>, pub Option<&'static str>);
 
 /// What came back: status, its words, and messages.
 #[derive(Debug, PartialEq)]
@@ -68,12 +68,12 @@ impl Caller {
         Some(Came(said("grpc-status").unwrap().parse().unwrap(), said("grpc-message").unwrap_or_default(), found))
     }
 
-    async fn infer(&mut self, id: &str, headers: &[(&str, &str)]) -> Option<Came> {
+    pub async fn infer(&mut self, id: &str, headers: &[(&str, &str)]) -> Option<Came> {
         self.call(&format!("{SERVICE}/ModelInfer"), headers, &[request("late", id)]).await
     }
 }
 
-fn request(model: &str, id: &str) -> Bytes {
+pub fn request(model: &str, id: &str) -> Bytes {
     ModelInferRequest { model_name: model.to_owned(), id: id.to_owned(), ..ModelInferRequest::default() }.encode_to_vec().into()
 }
 
@@ -81,12 +81,13 @@ fn request(model: &str, id: &str) -> Bytes {
 async fn every_method_but_the_public_ones_needs_a_token() {
     let world = World::with_stable().await;
     let public: Vec<Method> = METHODS.iter().filter(|row| row.public).map(|row| row.method).collect();
-    assert_eq!(public, [Method::ServerLive, Method::ServerReady, Method::ServerMetadata, Method::Check]);
+    assert_eq!(public, [Method::ServerLive, Method::ServerReady, Method::ServerMetadata, Method::Check, Method::Watch]);
     let named: Bytes = NamedModel { name: "late".to_owned(), version: String::new() }.encode_to_vec().into();
     let mut caller = Caller::new(world.gateway.address()).await;
     for token in [None, Some("wrong"), Some(""), Some(TOKEN)] {
         caller.1 = token;
-        for row in METHODS {
+        // One that watches is answered without end.
+        for row in METHODS.iter().filter(|row| row.method != Method::Watch) {
             let message = if row.public { Bytes::new() } else { named.clone() };
             let Came(status, words, _) = caller.call(row.path, &[], &[message]).await.unwrap();
             let expected = match row.method {

@@ -17,14 +17,14 @@ use tidegate_core::scan::{Action, Kind, Rules};
 use tidegate_serve::{Conduct, Generating, PoolEvent, TargetSpec, TargetState, remote};
 use tokio::net::TcpStream;
 
-const CHAT: &str = "/v1/chat/completions";
+pub const CHAT: &str = "/v1/chat/completions";
 
-fn model() -> Json {
+pub fn model() -> Json {
     json!({ "upstream": "speakers", "model": "small", "openai": {
         "prompt": { "system": "be brief" }, "parameters": { "temperature": 0.25 }, "price": { "input": 1.0, "output": 4.0 } } })
 }
 
-fn golden() -> Json {
+pub fn golden() -> Json {
     let request = json!({ "messages": [{ "role": "user", "content": "Capital of Germany?" }], "user": "golden" }).to_string();
     let tensor = json!({ "name": "request", "datatype": "BYTES", "shape": [1], "data": [request] });
     json!({ "requests": [{ "id": "g1", "inputs": [tensor], "expect": { "contains": ["Berlin"] } }] })
@@ -106,7 +106,7 @@ impl Coming {
     }
 }
 
-fn asking(stream: bool) -> Json {
+pub fn asking(stream: bool) -> Json {
     json!({ "model": "late", "stream": stream, "messages": [{ "role": "user", "content": "Capital of Germany?" }] })
 }
 

@@ -25,6 +25,7 @@ mod listing;
 mod may;
 mod metric;
 mod notifier;
+mod observe;
 pub mod offer;
 pub mod owner;
 mod passage;

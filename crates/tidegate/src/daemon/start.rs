@@ -12,7 +12,7 @@ use super::standby::{self, Seat};
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{ab, api, conduct, deployments, duty, handover, notifier, passage, telemetry, train, upstreams};
+use super::{ab, api, conduct, deployments, duty, handover, notifier, observe, passage, telemetry, train, upstreams};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -28,7 +28,7 @@ use std::sync::Arc;
 use tidegate_build::env::{self, Env};
 use tidegate_engine::rollouts::Output;
 use tidegate_runtime::RuntimeError;
-use tidegate_serve::{Gateway, GatewaySettings, Given, Outputs, PoolEvent, PoolSettings, WorkerPool};
+use tidegate_serve::{Gateway, GatewayError, GatewaySettings, Given, Outputs, PoolEvent, PoolSettings, WorkerPool};
 use tidegate_store::disk::Guard;
 use tidegate_store::tlog::LogSigner;
 use tidegate_store::{FsBlobs, Keys, Lake, disk};
@@ -210,7 +210,13 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
 
 /// The gateway, listening.
 async fn listen(settings: GatewaySettings, pool: WorkerPool) -> Result<(Gateway, Outputs)> {
-    let refused = |e| failure(exit::OUTSIDE, format!("start the gateway: {e}; or name another address as `gateway: {{ listen: ... }}`"));
+    let refused = |error: GatewayError| {
+        let other = match error {
+            GatewayError::Taken { .. } | GatewayError::Listen { .. } => "; or name another address as `gateway: { listen: ... }`",
+            _ => "",
+        };
+        failure(exit::OUTSIDE, format!("start the gateway: {error}{other}"))
+    };
     Gateway::start(settings, pool).await.map_err(refused)
 }
 
@@ -259,6 +265,8 @@ fn settings(listen: SocketAddr, config: &Workspace, token: &str, places: &Places
     Ok(GatewaySettings {
         client_secret: client_secret(&places.keys().join("clients.key"))?,
         tls: conduct::tls(config, &places.root),
+        traces: observe::traces(config, &places.root)?,
+        log: observe::log(config, &places.root),
         server_name: config.server_name.clone(),
         tokens: settings.tokens.with(conduct::keys(config)?),
         ..settings

@@ -15,6 +15,7 @@ mod guardrail;
 mod guardrail_rules;
 mod init;
 pub(crate) mod near;
+mod observe;
 mod origin;
 mod page;
 mod people_rules;
@@ -45,6 +46,7 @@ pub use driver::{
 };
 pub use duty::Duty;
 pub use init::{FACTS_BYTES_MAX, FILES_MAX, RepoScan, StageFacts, init, scan};
+pub use observe::{GatewayLog, GatewayTraces};
 pub use origin::{From, Origin, Origins};
 pub use page::docs_page;
 pub use problem::{PROBLEMS_MAX, Problem, Problems};

@@ -10,6 +10,7 @@ use super::driver;
 use super::duty::duty;
 use super::environments::{self, named_services};
 use super::guardrail;
+use super::observe::{gateway_log, gateway_traces};
 use super::origin::Origins;
 use super::serving::{gateway_key, gateway_tls, serving};
 use super::stores::stores;
@@ -133,6 +134,8 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         server_name: file.at("gateway").owned("server_name"),
         gateway_tls: file.at("gateway").at("tls").there().map(gateway_tls),
         gateway_keys: file.at("gateway").at("keys").named(|_, v| gateway_key(v)),
+        gateway_traces: file.at("gateway").at("traces").there().map(gateway_traces),
+        gateway_log: file.at("gateway").at("log").there().map(gateway_log),
         gateway_token: file.at("gateway").at("token").text(),
         console: listen(file.at("console")),
         origins: Origins::of(root),

@@ -4,6 +4,7 @@ use super::ab::AbTest;
 use super::deployments::Deployment;
 use super::driver::{Driver, Telemetry};
 use super::duty::Duty;
+use super::observe::{GatewayLog, GatewayTraces};
 use super::origin::Origins;
 use super::serving::{GatewayKey, GatewayTls, Serving};
 use super::stores::Stores;
@@ -78,6 +79,10 @@ pub struct Workspace {
     pub gateway_tls: Option<GatewayTls>,
     /// Tokens of some clients, by name.
     pub gateway_keys: IndexMap<String, GatewayKey>,
+    /// Where traces of its requests are told.
+    pub gateway_traces: Option<GatewayTraces>,
+    /// Lines of its predictions.
+    pub gateway_log: Option<GatewayLog>,
     /// What the gateway calls itself.
     pub server_name: String,
     /// Name of the environment variable with the gateway's token; none: one is made and kept.

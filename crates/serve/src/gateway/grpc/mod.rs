@@ -2,6 +2,7 @@
 //! over HTTP, as messages; predictions go the same way, and the gateway reads no more of them than whom they are for.
 
 mod codec;
+mod health;
 mod status;
 
 pub use status::words;
@@ -11,6 +12,7 @@ use crate::gateway::access::Key;
 use crate::gateway::handle::{Named, request_id};
 use crate::gateway::predict::{Asked, Place, Said, predict};
 use crate::gateway::reply::{Reply, X_REQUEST_ID, findings_words};
+use crate::gateway::traced::Traced;
 use crate::gateway::{Shared, about, repository, statistics};
 use bytes::Bytes;
 pub(crate) use codec::Raw;
@@ -47,6 +49,8 @@ pub enum Method {
     RepositoryModelUnload,
     /// Of `grpc.health.v1.Health`.
     Check,
+    /// Of `grpc.health.v1.Health`, too.
+    Watch,
 }
 
 /// One line of the table.
@@ -79,6 +83,7 @@ pub const METHODS: &[MethodRow] = &[
     row(Method::RepositoryModelLoad, "/inference.GRPCInferenceService/RepositoryModelLoad", false),
     row(Method::RepositoryModelUnload, "/inference.GRPCInferenceService/RepositoryModelUnload", false),
     row(Method::Check, "/grpc.health.v1.Health/Check", true),
+    row(Method::Watch, "/grpc.health.v1.Health/Watch", true),
 ];
 
 /// Whether a request is one of gRPC.
@@ -108,16 +113,23 @@ pub async fn handle(shared: &Arc<Shared>, mut request: Request<Incoming>) -> Htt
         .accept_compressed(CompressionEncoding::Deflate)
         .send_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Deflate);
-    let mut answer = if row.method == Method::ModelStreamInfer {
+    let mut answer = if row.method == Method::Watch {
+        let watch = |call: Called<Bytes>| std::future::ready(health::watch(shared, call));
+        grpc.server_streaming(service_fn(watch), request).await
+    } else if row.method == Method::ModelStreamInfer {
         let stream = |call: Called<Streaming<Bytes>>| {
             let (shared, ids) = (Arc::clone(shared), Arc::clone(&ids));
-            async move { Ok::<_, Status>(Response::new(streamed(shared, ids, call))) }
+            async move { Ok::<_, Status>(Response::new(streamed(shared, row, ids, call))) }
         };
         grpc.streaming(service_fn(stream), request).await
     } else {
         let one = |call: Called<Bytes>| {
             let (shared, ids) = (Arc::clone(shared), Arc::clone(&ids));
-            async move { unary(&shared, row.method, &ids, call).await }
+            let traced = Traced::over_grpc(&shared, row, call.metadata().as_ref(), &ids);
+            async move {
+                let answer = traced.within(unary(&shared, row.method, &ids, call)).await;
+                traced.came(answer)
+            }
         };
         grpc.unary(service_fn(one), request).await
     };
@@ -181,14 +193,15 @@ async fn unary(shared: &Arc<Shared>, method: Method, request_id: &Arc<str>, call
             let asked: m::RepositoryModelUnload = read(&body)?;
             done(repository::unload(shared, &asked.model_name)).await
         }
-        Method::Check => check(shared, &body),
-        Method::ModelStreamInfer => Err(Status::internal("a stream was read as one message")),
+        Method::Check => health::check(shared, &body),
+        Method::ModelStreamInfer | Method::Watch => Err(Status::internal("a stream was read as one message")),
     }
 }
 
 /// Answers to the requests of a stream, each in its turn. One that fails says so in its answer, and the stream goes on.
 fn streamed(
     shared: Arc<Shared>,
+    row: &'static MethodRow,
     request_id: Arc<str>,
     call: Called<Streaming<Bytes>>,
 ) -> impl futures::Stream<Item = Result<Bytes, Status>> + Send + 'static {
@@ -198,7 +211,9 @@ fn streamed(
     requests.then(move |request| {
         let (shared, request_id, key, headers) = (Arc::clone(&shared), Arc::clone(&request_id), key.clone(), headers.clone());
         async move {
-            let answer = match infer(&shared, &request_id, key, headers, request?).await {
+            let traced = Traced::over_grpc(&shared, row, &headers, &request_id);
+            let answer = traced.within(infer(&shared, &request_id, key, headers, request?)).await;
+            let answer = match traced.came(answer) {
                 Ok((body, ..)) => m::WrittenStreamResponse { error_message: String::new(), infer_response: Some(body) },
                 Err(status) => m::WrittenStreamResponse { error_message: status.message().to_owned(), infer_response: None },
             };
@@ -232,19 +247,6 @@ async fn infer(
         Said::Answer { status: StatusCode::OK, body, version, found, .. } => Ok((body.bytes, version, found)),
         said => Err(of_said(said)),
     }
-}
-
-/// Whether the server, the protocol's service or a model is well.
-fn check(shared: &Shared, body: &Bytes) -> Result<Response<Bytes>, Status> {
-    const SERVING: i32 = 1;
-    const NOT_SERVING: i32 = 2;
-    let m::HealthCheckRequest { service } = read(body)?;
-    let ready = match service.as_str() {
-        "" | "inference.GRPCInferenceService" => about::ready(shared).status() == StatusCode::OK,
-        // Names of models are for those alone who have a token.
-        _ => return Err(Status::not_found(format!("there is no service `{service}`"))),
-    };
-    written(&m::HealthCheckResponse { status: if ready { SERVING } else { NOT_SERVING } })
 }
 
 fn some(text: String) -> Option<String> {

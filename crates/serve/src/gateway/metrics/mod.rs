@@ -1,29 +1,30 @@
-//! The metrics page, in the text format of Prometheus.
+//! The metrics page, in the text format of Prometheus, or as OpenMetrics.
 
+mod form;
 mod language;
 mod triton;
 
 use crate::cache::CacheCounts;
 use crate::counts::Totals;
+use crate::exemplars::{BOUND_POWERS, OCTAVE};
 use crate::gateway::Shared;
 use crate::gateway::access::Key;
+use crate::gateway::reply::{self, Reply};
 use crate::remote::Server;
+use form::Form;
+use hyper::HeaderMap;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_core::judge::LatencyHistogram;
 use tidegate_core::route::TargetId;
 
-/// Bounds of the exported histogram: 2^6 to 2^24 microseconds, each a bound of the fine buckets too.
-const BOUND_POWERS: std::ops::RangeInclusive<u16> = 6..=24;
-/// Fine buckets in an octave.
-const OCTAVE: u16 = 16;
-
 /// A page under construction.
-struct Page(String);
+struct Page(String, Form);
 
 impl Page {
     fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let (name, kind) = self.1.head(name, kind);
         // Writing to a string cannot fail.
         let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
     }
@@ -38,9 +39,15 @@ impl Page {
     }
 }
 
+/// Answers `GET /metrics`.
+pub fn answer(shared: &Shared, headers: &HeaderMap) -> Reply {
+    let form = Form::asked(headers);
+    reply::metrics(text(shared, form), form.content_type())
+}
+
 /// The whole page.
-pub fn text(shared: &Shared) -> String {
-    let mut page = Page(String::with_capacity(8 * 1024));
+fn text(shared: &Shared, form: Form) -> String {
+    let mut page = Page(String::with_capacity(8 * 1024), form);
     let totals = shared.book.totals();
     requests(&mut page, &totals);
     latency(&mut page, &totals);
@@ -50,6 +57,8 @@ pub fn text(shared: &Shared) -> String {
     routes(&mut page, shared);
     findings(&mut page, shared);
     keys(&mut page, shared);
+    spans(&mut page, shared);
+    lines(&mut page, shared);
     language::metrics(&mut page, &totals);
     triton::metrics(&mut page, shared, &totals);
     let load = |n: &std::sync::atomic::AtomicU64| n.load(Ordering::Relaxed);
@@ -82,6 +91,7 @@ pub fn text(shared: &Shared) -> String {
     );
     page.single("tidegate_sequences", "gauge", "Sequences whose state is kept.", shared.sequences.count());
     page.single("tidegate_requests_active", "gauge", "Predictions being answered.", shared.active.load(Ordering::Relaxed));
+    page.0.push_str(form.end());
     page.0
 }
 
@@ -110,15 +120,18 @@ fn latency(page: &mut Page, totals: &[Totals]) {
     for t in totals {
         let labels = labels(&t.target);
         let mut rest = t.buckets.iter();
+        let mut exemplars = t.exemplars.iter().map(|exemplar| page.1.exemplar(exemplar.as_ref())).collect::<Vec<_>>().into_iter();
         let (mut below, mut next) = (0, 0);
         for power in BOUND_POWERS {
             let bucket = power * OCTAVE;
             below += rest.by_ref().take(usize::from(bucket + 1 - next)).sum::<u64>();
             next = bucket + 1;
             let bound_s = LatencyHistogram::upper_us(bucket) / 1e6;
-            page.line(&format!("{name}_bucket"), &format!("{labels},le=\"{bound_s}\""), below);
+            let value = format!("{below}{}", exemplars.next().unwrap_or_default());
+            page.line(&format!("{name}_bucket"), &format!("{labels},le=\"{bound_s}\""), value);
         }
-        page.line(&format!("{name}_bucket"), &format!("{labels},le=\"+Inf\""), below + rest.sum::<u64>());
+        let value = format!("{}{}", below + rest.sum::<u64>(), exemplars.next().unwrap_or_default());
+        page.line(&format!("{name}_bucket"), &format!("{labels},le=\"+Inf\""), value);
         page.line(&format!("{name}_sum"), &labels, t.live.latency_us as f64 / 1e6);
         page.line(&format!("{name}_count"), &labels, t.live.answered);
     }
@@ -223,6 +236,26 @@ fn keys(page: &mut Page, shared: &Shared) {
     each("tidegate_key_refused_total", "Those of them that were more than it may ask for.", |k| &k.refused);
 }
 
+/// What became of spans, where traces are recorded.
+fn spans(page: &mut Page, shared: &Shared) {
+    let Some(tracer) = &shared.tracer else { return };
+    let (totals, load) = (&tracer.totals, |n: &AtomicU64| n.load(Ordering::Relaxed));
+    page.single("tidegate_spans_sent_total", "counter", "Spans of traces that the receiver took.", load(&totals.sent));
+    let name = "tidegate_spans_dropped_total";
+    page.head(name, "counter", "Spans that were lost: at a full queue, refused by the receiver, given up because it was not there.");
+    for (why, count) in [("queue", &totals.unqueued), ("refused", &totals.refused), ("unreachable", &totals.unsent)] {
+        page.line(name, &format!("why=\"{why}\""), load(count));
+    }
+}
+
+/// What became of lines of predictions, where they are written.
+fn lines(page: &mut Page, shared: &Shared) {
+    let Some(log) = &shared.records.log else { return };
+    let load = |n: &AtomicU64| n.load(Ordering::Relaxed);
+    page.single("tidegate_log_lines_total", "counter", "Lines of predictions that were written.", load(&log.totals.written));
+    page.single("tidegate_log_dropped_total", "counter", "Lines of predictions that were lost.", load(&log.totals.dropped));
+}
+
 fn routes(page: &mut Page, shared: &Shared) {
     let plan = shared.plan.load();
     page.single("tidegate_route_generation", "gauge", "Generation of the route table that stands.", plan.table.generation);
@@ -260,7 +293,7 @@ mod tests {
         for us in [1.0, 64.0, 65.0, 128.0, 1e9] {
             book.of(&target).add(Kind::First, Result::Answered(us));
         }
-        let mut page = Page(String::new());
+        let mut page = Page(String::new(), Form::Prometheus);
         latency(&mut page, &book.totals());
         let at = |le: &str| page.0.lines().find(|l| l.contains(&format!("le=\"{le}\""))).map(|l| l.rsplit(' ').next().unwrap().to_owned());
         assert_eq!(

@@ -11,6 +11,7 @@ mod freezes;
 mod judges;
 mod model;
 mod notify;
+mod observe;
 mod people;
 mod release;
 mod retrain;
@@ -285,6 +286,8 @@ static GATEWAY: Table = Table {
             Need::Optional,
             "Tokens of some clients, by a name that metrics tell, with what they may ask for.",
         ),
+        key("traces", Shape::Table(&observe::TRACES), Need::Optional, "Traces for OpenTelemetry."),
+        key("log", Shape::Table(&observe::LOG), Need::Optional, "A line of JSON for each prediction."),
         key(
             "token",
             Shape::Variable,
