@@ -55,6 +55,10 @@ pub const FEEDBACK_CHARS_MAX: usize = 1_024;
 pub const ANSWER_MS_MAX: u64 = 10_000;
 /// Sequences that are under way at a time.
 pub const SEQUENCES_MAX: usize = 65_536;
+/// Sequences of one key.
+pub const SEQUENCES_OF_KEY_MAX: usize = 16_384;
+/// Characters of a sequence's identifier.
+pub const SEQUENCE_ID_CHARS_MAX: usize = 128;
 /// Bytes that are carried along one sequence.
 pub const SEQUENCE_STATE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Bytes that are carried along all of them.
@@ -63,6 +67,8 @@ pub const SEQUENCES_BYTES_MAX: usize = 512 * 1024 * 1024;
 pub const SEQUENCE_IDLE_MS: u64 = 600_000;
 /// Time for the answer of a language model to a golden request, in milliseconds.
 pub const GOLDEN_GENERATE_MS_MAX: u64 = 60_000;
+/// Bytes of one piece of a stream.
+pub const STREAM_PIECE_BYTES_MAX: usize = 1024 * 1024;
 /// Pieces of a stream that wait for their client; then its server waits.
 pub const STREAM_PIECES_MAX: usize = 64;
 /// Longest that a client may take for the next piece of its stream, in milliseconds; then it is given up.

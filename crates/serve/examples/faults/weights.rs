@@ -42,7 +42,8 @@ pub async fn weights() {
     let mut late: Vec<Duration> = Vec::new();
     for (at, (_, changed, to)) in changes.iter().enumerate() {
         let until = changes.get(at + 1).map_or(*changed + Duration::from_millis(100), |next| next.0);
-        let old = seen.iter().filter(|(sent, answered, who)| sent > changed && *answered < until && who != to).map(|(sent, ..)| *sent - *changed);
+        let old =
+            seen.iter().filter(|(sent, answered, who)| sent > changed && *answered < until && who != to).map(|(sent, ..)| *sent - *changed);
         late.extend(old.max());
     }
     println!(

@@ -101,8 +101,8 @@ fn flat(body: &[u8]) -> Result<Value, String> {
         _ => Vec::new(),
     };
     for mut output in outputs {
-        let (name, data) = (output["name"].as_str().unwrap_or_default().to_owned(), output["data"].take());
-        let value = match data {
+        let name = output.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let value = match output.get_mut("data").map(Value::take).unwrap_or_default() {
             Value::Array(mut all) if all.len() == 1 => all.pop().unwrap_or(Value::Null),
             data => data,
         };
@@ -135,6 +135,7 @@ mod tests {
     fn outputs_are_members_by_their_names() {
         let body = json!({ "model_name": "m", "outputs": [{ "name": "p", "datatype": "FP32", "shape": [1], "data": [0.5] }, { "name": "q", "data": [1, 2] }] });
         assert_eq!(flat(body.to_string().as_bytes()), Ok(json!({ "model_name": "m", "p": 0.5, "q": [1, 2] })));
+        assert_eq!(flat(br#"{"outputs":[1]}"#), Ok(json!({ "": null })));
         assert!(flat(b"no").is_err());
     }
 }

@@ -29,8 +29,18 @@ pub async fn infer(shared: &Arc<Shared>, call: Call) -> Reply {
     };
     let deadline = Duration::from_millis(shared.settings.timings.answer_ms_max);
     let (model, version) = (&named.model, named.version.as_deref());
-    let asked =
-        Asked { model, version, headers: &headers, request_id: &request_id, body: &body, priority, deadline, outlet: None, pinned: None };
+    let asked = Asked {
+        model,
+        version,
+        caller: key.name(),
+        headers: &headers,
+        request_id: &request_id,
+        body: &body,
+        priority,
+        deadline,
+        outlet: None,
+        pinned: None,
+    };
     said(predict(shared, asked).await, &headers).await
 }
 

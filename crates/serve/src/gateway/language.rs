@@ -124,13 +124,13 @@ impl Wish {
         let work = task::spawn(Trace::current().within(async move {
             let _place = place;
             let body = Body { bytes: self.bytes.clone(), form: Form::Language(self.task) };
-            let asked = self.asked(&body, priority, patience.first, Some(&outlet));
+            let asked = self.asked(&body, priority, patience.whole, Some(&outlet));
             let said = predict(&shared, asked).await;
             if outlet.begun()
                 && let Some((status, words)) = failed(&said)
             {
                 let last = if self.task == Task::Generate { json!({ "error": words }) } else { openai_error(status, &words) };
-                outlet.pass(of_error(&last)).await;
+                outlet.pass(of_error(&last), true).await;
             }
             said
         }));
@@ -148,6 +148,8 @@ impl Wish {
         Asked {
             model: &self.named.model,
             version: self.named.version.as_deref(),
+            // No sequence is asked this way.
+            caller: "",
             headers: &self.headers,
             request_id: &self.request_id,
             body,

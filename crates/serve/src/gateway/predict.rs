@@ -17,6 +17,7 @@ use crate::mirror::Copy;
 use crate::plan::{PlanRoute, PlanTarget};
 use crate::pool::Priority;
 use crate::record::{ArmAnswer, Exposure, PredictionRecord};
+use crate::sequence::Seat;
 use crate::trace::Trace;
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
@@ -73,6 +74,8 @@ pub struct Asked<'a> {
     pub model: &'a str,
     /// Where one in particular is meant.
     pub version: Option<&'a str>,
+    /// Name of the key that asks.
+    pub caller: &'a str,
     /// What may say who asks, and for what.
     pub headers: &'a HeaderMap,
     pub request_id: &'a Arc<str>,
@@ -83,15 +86,15 @@ pub struct Asked<'a> {
     pub deadline: Duration,
     /// Where what a language model answers goes while it comes.
     pub outlet: Option<&'a Outlet>,
-    /// The version that its sequence is with.
+    /// Who its sequence is with.
     pub pinned: Option<Pinned<'a>>,
 }
 
-/// The version that a sequence is with.
+/// The target that a sequence is with.
 #[derive(Clone, Copy)]
 pub struct Pinned<'a> {
-    pub version: &'a str,
-    /// No other one may go on.
+    pub seat: &'a Seat,
+    /// No other version may go on.
     pub alone: bool,
 }
 
@@ -145,7 +148,7 @@ pub async fn routed(shared: &Shared, asked: Asked<'_>) -> Said {
             Some(pinned) => match with(route, pinned) {
                 Some(choice) => Some(choice),
                 None if pinned.alone => {
-                    let why = format!("version {} of the sequence is not served any more: begin anew", pinned.version);
+                    let why = format!("version {} of the sequence is not served any more: begin anew", pinned.seat.target.version);
                     return Said::error(StatusCode::CONFLICT, why);
                 }
                 None => choose(route, asked.version, asked.headers, secret),
@@ -174,10 +177,20 @@ struct Choice<'a> {
     exposure: Option<Exposure>,
 }
 
-/// Who goes on with a sequence; none where its version is gone, or away while another may go on.
-fn with<'a>(route: &'a PlanRoute, pinned: Pinned<'_>) -> Option<Choice<'a>> {
-    let target = route.of_version(pinned.version).filter(|target| pinned.alone || target.weight_bp > 0 && target.slot.ready())?;
-    Some(Choice { target, kind: Kind::First, exposure: None })
+/// Who goes on with a sequence, counted as its first request was; none where its version is gone, or away while another may go on.
+fn with<'a>(route: &'a PlanRoute, Pinned { seat, alone }: Pinned<'_>) -> Option<Choice<'a>> {
+    let all =
+        route.targets.iter().chain(&route.preview).chain(route.lot.iter().flat_map(|lot| lot.variants.iter().map(|(target, _)| target)));
+    let same = all.into_iter().find(|target| target.id == seat.target);
+    let target = same.or_else(|| route.of_version(&seat.target.version)).filter(|target| alone || target.slot.ready())?;
+    Some(Choice { target, kind: seat.kind, exposure: seat.exposure.clone() })
+}
+
+/// Who is drawn for the first request of a sequence.
+pub fn seated(shared: &Shared, route: &PlanRoute, asked: &Asked<'_>) -> Option<(Seat, Arc<PlanTarget>)> {
+    let choice = choose(route, asked.version, asked.headers, &shared.settings.client_secret)?;
+    let seat = Seat { target: choice.target.id.clone(), kind: choice.kind, exposure: choice.exposure };
+    Some((seat, Arc::clone(choice.target)))
 }
 
 /// Who answers; none when the version named has no weight.
@@ -225,10 +238,20 @@ impl Ask<'_> {
         self.asked.outlet.is_some_and(Outlet::begun)
     }
 
+    /// Whether another one that is well may answer.
+    fn others(&self, route: &PlanRoute, choice: &Choice<'_>) -> bool {
+        route.has_well(choice.target) && route.elsewhere(choice.target).is_some_and(|other| self.may(other))
+    }
+
+    /// Whether this one may answer: a sequence may be with one version alone.
+    fn may(&self, other: &PlanTarget) -> bool {
+        self.asked.pinned.is_none_or(|pinned| !pinned.alone || other.id.version == pinned.seat.target.version)
+    }
+
     async fn attempt(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>) -> Result<Timed, Unanswered> {
         let wish = self.asked.wish();
         match choice.kind {
-            Kind::First => attempt_or_divert(choice.target, wish, || route.has_well(choice.target)).await,
+            Kind::First => attempt_or_divert(choice.target, wish, || self.others(route, choice)).await,
             kind => attempt(choice.target, kind, wish).await,
         }
     }
@@ -264,8 +287,7 @@ impl Ask<'_> {
     async fn elsewhere(&self, route: &Arc<PlanRoute>, first: &Choice<'_>, why: &Unanswered) -> Said {
         let plan = self.shared.plan.load_full();
         let now = plan.by_model.get(self.asked.model);
-        let may = |other: &PlanTarget| self.asked.pinned.is_none_or(|pinned| !pinned.alone || other.id.version == pinned.version);
-        let Some((now, other)) = now.and_then(|now| Some((now, now.elsewhere(first.target).filter(|other| may(other))?))) else {
+        let Some((now, other)) = now.and_then(|now| Some((now, now.elsewhere(first.target).filter(|other| self.may(other))?))) else {
             return self.unanswered(route, first, why);
         };
         let choice = Choice { target: other, kind: Kind::Retry, exposure: first.exposure.clone() };
@@ -324,6 +346,9 @@ impl Ask<'_> {
         let (status, message) = match why {
             Unanswered::Long => return Said::error(StatusCode::PAYLOAD_TOO_LARGE, "the request is longer than a worker takes"),
             Unanswered::Full => (StatusCode::TOO_MANY_REQUESTS, format!("too many requests wait for model '{model}'")),
+            Unanswered::Late if self.asked.outlet.is_some() => {
+                (StatusCode::GATEWAY_TIMEOUT, format!("model '{model}' took longer than its answers may"))
+            }
             Unanswered::Late => {
                 let within_ms = self.asked.deadline.as_millis();
                 (StatusCode::GATEWAY_TIMEOUT, format!("model '{model}' gave no answer within {within_ms} ms"))

@@ -1,16 +1,22 @@
 //! A request of a sequence: told what the model is to know of those before it, and answered without what the next one is to know.
 
 use crate::clock;
+use crate::counts::Kind;
 use crate::frame::{Body, Form, Outcome};
 use crate::gateway::Shared;
-use crate::gateway::predict::{Asked, Pinned, Said, routed};
+use crate::gateway::predict::{Asked, Pinned, Said, routed, seated};
+use crate::gateway::reply::unknown_words;
+use crate::limits::SEQUENCE_ID_CHARS_MAX;
 use crate::plan::PlanRoute;
-use crate::sequence::{Carried, Held, Sequence, Sequencing, zeros};
+use crate::sequence::{Carried, Held, Name, Seat, Sequence, Sequencing, zeros};
 use hyper::StatusCode;
+use hyper::header::HeaderValue;
 use std::sync::Arc;
 use tidegate_core::model::TensorSpec;
+use tidegate_core::route::TargetId;
 use tidegate_runtime::oip::{self, Wanted, read_infer_request, read_infer_response};
 use tidegate_runtime::{InferRequest, InferResponse, Tensor};
+use tokio::sync::OwnedMutexGuard;
 
 const ID: &str = "sequence_id";
 const START: &str = "sequence_start";
@@ -39,13 +45,10 @@ pub async fn predict(shared: &Shared, asked: Asked<'_>, route: &Arc<PlanRoute>, 
         Err(why) => return wrong(why),
     };
     let Some(id) = read.id.clone() else { return routed(shared, asked).await };
+    let name = Name { service: Arc::clone(&route.service), caller: asked.caller.to_owned(), id };
     let now_ms = clock::steady_ms();
-    let held = if read.start {
-        shared.sequences.begin(&route.service, &id, sequencing.idle_ms, now_ms)
-    } else {
-        shared.sequences.of(&route.service, &id, now_ms)
-    };
-    let model = asked.model;
+    let held = if read.start { shared.sequences.begin(&name, sequencing.idle_ms, now_ms) } else { shared.sequences.of(&name, now_ms) };
+    let (model, id) = (asked.model, &name.id);
     let Some(held) = held else {
         return if read.start {
             Said::error(StatusCode::TOO_MANY_REQUESTS, format!("too many sequences of model '{model}' are under way"))
@@ -56,36 +59,59 @@ pub async fn predict(shared: &Shared, asked: Asked<'_>, route: &Arc<PlanRoute>, 
             ))
         };
     };
-    (Step { shared, route, sequencing, inputs, id, held }).answer(asked, read).await
+    // One after the other: each is told what came of the one before.
+    let since = clock::now();
+    let Ok(sequence) = tokio::time::timeout(asked.deadline, Arc::clone(&held).lock_owned()).await else {
+        let why = format!("those before it in sequence {id} of model '{model}' took too long");
+        return Said::error(StatusCode::GATEWAY_TIMEOUT, why);
+    };
+    let asked = Asked { deadline: asked.deadline.saturating_sub(clock::now().saturating_duration_since(since)), ..asked };
+    (Step { shared, route, sequencing, name, held, sequence, answered: false }).answer(asked, read).await
 }
 
-/// One request of a sequence.
+/// One request of a sequence. Where it is the first and is not answered, whatever the reason, the sequence has not begun.
 struct Step<'a> {
     shared: &'a Shared,
     route: &'a Arc<PlanRoute>,
     sequencing: &'a Sequencing,
-    inputs: &'a [TensorSpec],
-    id: String,
+    name: Name,
     held: Held,
+    sequence: OwnedMutexGuard<Sequence>,
+    answered: bool,
+}
+
+impl Drop for Step<'_> {
+    fn drop(&mut self) {
+        if !self.answered && self.sequence.seat.is_none() {
+            self.shared.sequences.end(&self.name, &self.held, &mut self.sequence);
+        }
+    }
 }
 
 impl Step<'_> {
-    async fn answer(&self, asked: Asked<'_>, read: Read) -> Said {
-        // One after the other: each is told what came of the one before.
-        let mut sequence = self.held.lock().await;
-        if sequence.is_over() {
-            return wrong(format!("sequence {} has ended", self.id));
+    async fn answer(mut self, asked: Asked<'_>, read: Read) -> Said {
+        if self.sequence.is_over() {
+            return wrong(format!("sequence {} has ended", self.name.id));
         }
+        // Who is drawn for the first request is who the sequence is with.
+        let (seat, hello) = match &self.sequence.seat {
+            Some(seat) => (seat.clone(), None),
+            None => match seated(self.shared, self.route, &asked) {
+                Some((seat, target)) => (seat, target.slot.hello.load_full()),
+                None => return Said::error(StatusCode::NOT_FOUND, unknown_words(asked.model, asked.version)),
+            },
+        };
+        let begins = self.sequence.seat.is_none();
         let explicit = read.request.outputs.clone();
-        let request = match self.told(read.request, &sequence) {
+        let inputs = hello.as_ref().map(|hello| hello.inputs.as_slice()).unwrap_or_default();
+        let request = match self.told(read.request, inputs) {
             Ok(request) => request,
             Err(why) => return wrong(why),
         };
         let body = self.body(request);
-        // Who names a version goes on with that one.
-        let pinned = sequence.version.clone().filter(|_| asked.version.is_none());
-        let pinned = pinned.as_deref().map(|version| Pinned { version, alone: !self.sequencing.across_versions });
-        let said = routed(self.shared, Asked { body: &body, pinned, ..asked }).await;
+        // Another version may answer the first request: nothing is carried yet.
+        let pinned = Pinned { seat: &seat, alone: !begins && !self.sequencing.across_versions };
+        let said = routed(self.shared, Asked { body: &body, pinned: Some(pinned), ..asked }).await;
         let Said::Answer { status: StatusCode::OK, body: answered, version, again, found } = said else { return said };
         let (answering, response) = match read_infer_response(answered.over_http()) {
             Ok(read) => read,
@@ -95,36 +121,48 @@ impl Step<'_> {
             Ok(split) => split,
             Err(why) => return failed(&why),
         };
-        if read.end {
-            self.shared.sequences.end(&self.route.service, &self.id, &self.held, &mut sequence);
-        } else {
-            let next = Sequence::with(version.to_str().ok().map(str::to_owned), next);
-            let until_ms = clock::steady_ms().saturating_add(self.sequencing.idle_ms);
-            if !self.shared.sequences.keep(&self.route.service, &self.id, &self.held, &mut sequence, next, until_ms) {
-                return failed("what the next request of the sequence is to be told is too much to be kept");
-            }
-        }
+        // Written before anything is kept: what its client does not get has not been.
         let response = InferResponse { id: response.id, outputs };
         let body = match &read.wanted {
             None => Ok(Body { bytes: oip::grpc::write_response(&answering, &response).into(), form: Form::Grpc }),
             Some(wanted) => oip::answer(&answering, &response, wanted).map(Body::from),
         };
-        match body {
-            Ok(body) => Said::Answer { status: StatusCode::OK, body, version, again, found },
-            Err(why) => wrong(why.message),
+        let body = match body {
+            Ok(body) => body,
+            Err(why) => return wrong(why.message),
+        };
+        if read.end {
+            self.shared.sequences.end(&self.name, &self.held, &mut self.sequence);
+        } else if !self.keep(seat, &version, next) {
+            return failed("what the next request of the sequence is to be told is too much to be kept");
         }
+        self.answered = true;
+        Said::Answer { status: StatusCode::OK, body, version, again, found }
+    }
+
+    /// Keeps what the next request is told. Where another version has answered, the sequence is with that one from now on, and is no evidence.
+    fn keep(&mut self, seat: Seat, version: &HeaderValue, next: Vec<Tensor>) -> bool {
+        let seat = match version.to_str() {
+            Ok(version) if version != seat.target.version => {
+                let target = TargetId { version: version.to_owned(), ..seat.target };
+                Seat { target, kind: Kind::Direct, exposure: None }
+            }
+            _ => seat,
+        };
+        let until_ms = clock::steady_ms().saturating_add(self.sequencing.idle_ms);
+        self.shared.sequences.keep(&self.name, &self.held, &mut self.sequence, Sequence::with(seat, next), until_ms)
     }
 
     /// The request with what is carried.
-    fn told(&self, mut request: InferRequest, sequence: &Sequence) -> Result<InferRequest, String> {
+    fn told(&self, mut request: InferRequest, inputs: &[TensorSpec]) -> Result<InferRequest, String> {
         for carried in &self.sequencing.state {
             let Carried { input, output } = carried;
             if request.inputs.iter().any(|tensor| tensor.name == *input) {
                 return Err(format!("inference input '{input}' is carried along the sequence: leave it out"));
             }
-            let tensor = match sequence.state.iter().find(|tensor| tensor.name == *input) {
+            let tensor = match self.sequence.state.iter().find(|tensor| tensor.name == *input) {
                 Some(tensor) => tensor.clone(),
-                None => zeros(carried, self.inputs)?,
+                None => zeros(carried, inputs)?,
             };
             request.inputs.push(tensor);
             if !request.outputs.is_empty() && !request.outputs.contains(output) {
@@ -174,6 +212,9 @@ fn read(body: &Body, inputs: &[TensorSpec]) -> Result<Read, String> {
         Some(serde_json::Value::Number(id)) => Some(id.to_string()).filter(|id| id != "0"),
         Some(_) => return Err(format!("parameter `{ID}` must be a number or a text")),
     };
+    if id.as_ref().is_some_and(|id| id.chars().count() > SEQUENCE_ID_CHARS_MAX) {
+        return Err(format!("parameter `{ID}` must be at most {SEQUENCE_ID_CHARS_MAX} characters"));
+    }
     let mut flag = |name: &str| match request.parameters.remove(name) {
         None | Some(serde_json::Value::Bool(false)) => Ok(false),
         Some(serde_json::Value::Bool(true)) => Ok(true),

@@ -49,13 +49,30 @@ pub fn scanned(answer: Answer, rules: &Rules) -> Answer {
         return Answer { outcome: Outcome::Failed, body: Answer::error(Outcome::Failed, why).body, ..answer };
     };
     let mut found = Findings::default();
-    let masked = look_through(&mut said, rules, &mut found);
+    let masked = look_through(&mut said, rules, &mut found) | (keeps && without_tokens(&mut said));
     if let Some(kind) = found.blocked(rules) {
         let refused = blocked(kind);
         return Answer { found, body: refused.body, outcome: refused.outcome, ..answer };
     }
     let body = if masked { Body { bytes: said.to_string().into(), form: answer.body.form } } else { answer.body };
     Answer { found, body, ..answer }
+}
+
+/// Members that spell the answer once more, token by token: what is cut up is not found.
+const SPELT: [&str; 6] = ["logprobs", "top_logprobs", "prompt_logprobs", "token_ids", "prompt_token_ids", "tokens"];
+
+/// Takes them out, wherever they stand; whether any was there.
+fn without_tokens(value: &mut Value) -> bool {
+    match value {
+        Value::Array(all) => all.iter_mut().fold(false, |found, one| without_tokens(one) || found),
+        Value::Object(members) => {
+            let before = members.len();
+            members.retain(|name, _| !SPELT.contains(&name.as_str()));
+            let found = members.len() < before;
+            members.iter_mut().fold(found, |found, (_, one)| without_tokens(one) || found)
+        }
+        _ => false,
+    }
 }
 
 /// Masks what is to be masked in every text of a value, names excepted; whether anything was.
@@ -151,6 +168,10 @@ mod tests {
         assert_eq!((refused.outcome, refused.told().contains("4111")), (Outcome::Refused, false));
         let flagged = ruled(Action::Flag, "4111111111111111");
         assert_eq!((flagged.body, flagged.found.0), (chat("4111111111111111").body, BTreeMap::from([(Kind::Card, 1)])));
+        let spelt = json!({ "choices": [{ "message": { "content": "4111111111111111" }, "logprobs": { "content": [{ "token": "41111111" }, { "token": "11111111" }] } }] });
+        let spelt = Answer { body: Body::json(spelt.to_string()), ..Answer::empty() };
+        let spelt = scanned(spelt, &Rules(BTreeMap::from([(Kind::Card, Action::Mask)])));
+        assert!(!String::from_utf8_lossy(&spelt.body.bytes).contains("1111111"), "{spelt:?}");
         let unread = Answer { body: Body::json("4111111111111111 is no"), ..Answer::empty() };
         let unread = scanned(unread, &Rules(BTreeMap::from([(Kind::Card, Action::Mask)])));
         assert_eq!((unread.outcome, unread.told().contains("4111")), (Outcome::Failed, false));

@@ -28,12 +28,12 @@ impl Reader {
     pub fn take(&mut self, bytes: &[u8]) -> Result<Vec<Event>, String> {
         let mut from = self.0.len().saturating_sub(3);
         self.0.extend_from_slice(bytes);
-        let mut events = Vec::new();
+        let (mut events, mut start) = (Vec::new(), 0);
         while let Some(end) = end_of_event(&self.0, from) {
-            let whole: Vec<u8> = self.0.drain(..end).collect();
-            events.push(event(whole)?);
-            from = 0;
+            events.push(event(self.0.get(start..end).unwrap_or_default().to_vec())?);
+            (start, from) = (end, end);
         }
+        self.0.drain(..start);
         if self.0.len() > EVENT_BYTES_MAX {
             return Err(format!("an event of its stream is longer than {EVENT_BYTES_MAX} bytes"));
         }
@@ -104,7 +104,13 @@ pub fn of_answer(task: Task, answer: &Value, usage_wanted: bool) -> Bytes {
         let index = choice.get("index").cloned().unwrap_or_else(|| json!(0));
         let finish = choice.get("finish_reason").cloned().unwrap_or(Value::Null);
         if task == Task::Chat {
-            let message = choice.get("message").cloned().unwrap_or_else(|| json!({}));
+            let mut message = choice.get("message").cloned().unwrap_or_else(|| json!({}));
+            // Calls of tools are numbered in a stream.
+            for (number, call) in message.get_mut("tool_calls").and_then(Value::as_array_mut).into_iter().flatten().enumerate() {
+                if let Some(call) = call.as_object_mut() {
+                    call.insert("index".to_owned(), number.into());
+                }
+            }
             text.push_str(&written(&chunk(json!([{ "index": index, "delta": message, "finish_reason": null }]))));
             text.push_str(&written(&chunk(json!([{ "index": index, "delta": {}, "finish_reason": finish }]))));
         } else {

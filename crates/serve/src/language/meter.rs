@@ -3,6 +3,7 @@
 use super::events::Reader;
 use super::{Task, TokenCounts};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 /// What was measured of one answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -31,7 +32,9 @@ pub struct Meter {
     usage_wanted: bool,
     /// Whether the text is kept.
     keeps: bool,
-    text: String,
+    /// Texts by choice, and their bytes.
+    texts: BTreeMap<u64, String>,
+    text_bytes: usize,
     first_us: Option<f64>,
     last_us: f64,
     events: u64,
@@ -55,9 +58,11 @@ struct Chunk {
 #[derive(Deserialize)]
 struct Choice {
     #[serde(default)]
+    index: u64,
+    #[serde(default)]
     delta: Option<serde_json::Map<String, serde_json::Value>>,
     #[serde(default)]
-    text: Option<String>,
+    text: Option<serde_json::Value>,
     #[serde(default)]
     finish_reason: Option<String>,
 }
@@ -86,7 +91,8 @@ impl Meter {
             reader: Reader::default(),
             usage_wanted,
             keeps,
-            text: String::new(),
+            texts: BTreeMap::new(),
+            text_bytes: 0,
             first_us: None,
             last_us: 0.0,
             events: 0,
@@ -112,6 +118,10 @@ impl Meter {
 
     /// Whether this event is passed on.
     fn event(&mut self, data: &str, at_us: f64) -> bool {
+        // A stream that has failed is ended by who passes it on.
+        if self.failed.is_some() {
+            return false;
+        }
         if data.trim() == "[DONE]" {
             self.done = true;
             return true;
@@ -120,23 +130,22 @@ impl Meter {
         let Ok(chunk) = serde_json::from_str::<Chunk>(data) else { return true };
         if let Some(error) = chunk.error {
             self.failed = Some(super::answer::error_words(&error));
+            return false;
         }
         let mut said = chunk.text_output.is_some();
-        if let Some(serde_json::Value::String(text)) = &chunk.text_output {
-            self.keep(text);
+        if let Some(output) = &chunk.text_output {
+            self.keep(0, output);
         }
         for choice in &chunk.choices {
             self.done |= choice.finish_reason.is_some();
             let delta = choice.delta.iter().flatten().filter(|(name, value)| *name != "role" && !is_nothing(value));
             for (_, value) in delta {
                 said = true;
-                if let serde_json::Value::String(text) = value {
-                    self.keep(text);
-                }
+                self.keep(choice.index, value);
             }
-            if let Some(text) = choice.text.as_deref().filter(|text| !text.is_empty()) {
+            if let Some(text) = choice.text.as_ref().filter(|text| !is_nothing(text)) {
                 said = true;
-                self.keep(text);
+                self.keep(choice.index, text);
             }
         }
         if said {
@@ -148,16 +157,29 @@ impl Meter {
         self.usage_wanted || !(chunk.usage.is_some() && chunk.choices.is_empty())
     }
 
-    fn keep(&mut self, text: &str) {
-        if self.keeps && self.text.len() + text.len() <= TEXT_BYTES_MAX {
-            self.text.push_str(text);
+    /// Keeps every text of a value, each choice's behind its own.
+    fn keep(&mut self, choice: u64, value: &serde_json::Value) {
+        use serde_json::Value;
+        match value {
+            Value::String(text) if self.keeps && self.text_bytes + text.len() <= TEXT_BYTES_MAX => {
+                self.text_bytes += text.len();
+                self.texts.entry(choice).or_default().push_str(text);
+            }
+            Value::Array(all) => all.iter().for_each(|one| self.keep(choice, one)),
+            Value::Object(members) => members.values().for_each(|one| self.keep(choice, one)),
+            _ => {}
         }
     }
 
-    /// The text that passed, where it is kept.
+    /// The texts that passed, where they are kept.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.texts.values().map(String::as_str)
+    }
+
+    /// Whether the first token has come.
     #[must_use]
-    pub fn text(&self) -> &str {
-        &self.text
+    pub fn spoken(&self) -> bool {
+        self.first_us.is_some()
     }
 
     /// What is wrong with a stream that has ended.
@@ -217,7 +239,7 @@ mod tests {
             told: true,
             cost: None,
         };
-        assert_eq!((meter.generated(), meter.fault(), meter.text()), (expected, None, "abc"));
+        assert_eq!((meter.generated(), meter.fault(), meter.texts().collect::<String>().as_str()), (expected, None, "abc"));
     }
 
     #[test]
@@ -229,7 +251,8 @@ mod tests {
         half.take(format!("{STOP}data: [DO").as_bytes(), 1.0).unwrap();
         assert!(half.fault().is_some());
         let mut failed = Meter::new(Task::Chat, true, false);
-        failed.take(b"data: {\"error\":{\"message\":\"out of memory\"}}\n\ndata: [DONE]\n\n", 1.0).unwrap();
+        let passed = failed.take(b"data: {\"error\":{\"message\":\"out of memory\"}}\n\ndata: [DONE]\n\n", 1.0).unwrap();
+        assert!(passed.is_empty(), "the end is said by who passes it on");
         assert_eq!(failed.fault().as_deref(), Some("out of memory"));
         let mut generate = Meter::new(Task::Generate, true, false);
         assert!(generate.fault().is_some());

@@ -20,6 +20,9 @@ pub struct Patience {
     pub whole: Duration,
 }
 
+/// How often it is looked whether a client has taken what it was sent.
+const LOOK: Duration = Duration::from_millis(50);
+
 /// Where an answer goes while it comes. One answer goes through it: a second server is asked only while nothing has.
 #[derive(Debug)]
 pub struct Outlet {
@@ -33,7 +36,8 @@ pub struct Outlet {
 #[derive(Debug)]
 struct State {
     begun: bool,
-    due: Instant,
+    /// When what comes next has taken too long; none while it is the client who takes its time.
+    due: Option<Instant>,
 }
 
 /// The client's end of an outlet.
@@ -58,7 +62,7 @@ impl Outlet {
     pub fn new(patience: Patience) -> (Outlet, Client) {
         let (pieces, end) = mpsc::channel(STREAM_PIECES_MAX);
         let start = clock::now();
-        let state = Mutex::new(State { begun: false, due: start + patience.first });
+        let state = Mutex::new(State { begun: false, due: Some(start + patience.first) });
         let version = Arc::<Mutex<_>>::default();
         let client = Client { pieces: end, version: Arc::clone(&version) };
         (Outlet { pieces, patience, start, state, version }, client)
@@ -78,17 +82,22 @@ impl Outlet {
         self.state().begun
     }
 
-    /// Passes bytes on; false when the client has left, or does not take them in time.
-    pub async fn pass(&self, bytes: Bytes) -> bool {
-        if bytes.is_empty() {
-            return true;
+    /// Passes bytes on, and says whether the first token has come; false when the client has left, or does not take them in time.
+    pub async fn pass(&self, bytes: Bytes, spoken: bool) -> bool {
+        if !bytes.is_empty() {
+            {
+                let mut state = self.state();
+                state.begun = true;
+                state.due = None;
+            }
+            if self.pieces.send_timeout(bytes, Duration::from_millis(STREAM_CLIENT_MS_MAX)).await.is_err() {
+                return false;
+            }
         }
-        self.state().begun = true;
-        let sent = self.pieces.send_timeout(bytes, Duration::from_millis(STREAM_CLIENT_MS_MAX)).await.is_ok();
-        // From now on: what the client took its time for is not the server's.
-        let mut state = self.state();
-        state.due = (clock::now() + self.patience.idle).min(self.start + self.patience.whole);
-        sent
+        let (now, Patience { first, idle, whole }) = (clock::now(), self.patience);
+        let next = if spoken { now + idle } else { self.start + first };
+        self.state().due = Some(next.min(self.start + whole));
+        true
     }
 
     /// Returns when the client has left.
@@ -100,10 +109,11 @@ impl Outlet {
     pub async fn overdue(&self) {
         loop {
             let due = self.state().due;
-            if clock::now() >= due {
-                return;
+            match due {
+                Some(due) if clock::now() >= due => return,
+                Some(due) => tokio::time::sleep_until(due.into()).await,
+                None => tokio::time::sleep(LOOK).await,
             }
-            tokio::time::sleep_until(due.into()).await;
         }
     }
 }
@@ -138,7 +148,7 @@ impl<'o> Tap<'o> {
     /// When nothing more can be passed on.
     pub async fn take(&mut self, bytes: &[u8]) -> Result<(), Shut> {
         let passed = self.meter.take(bytes, clock::elapsed_us(self.asked)).map_err(Shut::Unreadable)?;
-        if self.outlet.pass(passed.into()).await { Ok(()) } else { Err(Shut::Left) }
+        if self.outlet.pass(passed.into(), self.meter.spoken()).await { Ok(()) } else { Err(Shut::Left) }
     }
 
     /// What was read.

@@ -5,6 +5,7 @@ use crate::clock;
 use crate::conduct::Conduct;
 use crate::frame::{Answer, Body, Form, Hello, Outcome};
 use crate::language::Outlet;
+use crate::limits::ANSWER_MS_MAX;
 use crate::pool::link::{Link, NotSent};
 use crate::pool::local::Local;
 use crate::pool::queue::Priority;
@@ -225,6 +226,10 @@ impl Slot {
             return Err(NoAnswer::Draining);
         }
         let Some(way) = self.way.load_full() else { return Err(NoAnswer::NotReady) };
+        let deadline = match &*way {
+            Way::Remote(remote) if remote.speaks_openai() => self.patience(body, deadline),
+            _ => deadline,
+        };
         let answer = match &*way {
             Way::Remote(remote) => remote.ask(body, deadline, outlet).await,
             _ if matches!(body.form, Form::Language(_)) => Ok(Answer::error(Outcome::ClientFault, NO_LANGUAGE)),
@@ -237,6 +242,12 @@ impl Slot {
             });
         }
         Ok(answer)
+    }
+
+    /// What a language model may take: by tensors and for a shadow too, unless who asks waits less long than anybody does.
+    fn patience(&self, body: &Body, deadline: Duration) -> Duration {
+        let usual = matches!(body.form, Form::Language(_)) || deadline >= Duration::from_millis(ANSWER_MS_MAX);
+        if usual { deadline.max(Duration::from_millis(self.spec.conduct.generate.whole_ms_max)) } else { deadline }
     }
 
     /// Asks a worker whether a golden request is still answered right.

@@ -292,6 +292,9 @@ where
         Some(tap) => {
             let mut length = head.length;
             while let Some(piece) = piece(stream, buffer, &mut length).await? {
+                if piece.len() > limits::STREAM_PIECE_BYTES_MAX {
+                    return Err(Failure::Long);
+                }
                 tap.take(&piece).await.map_err(|shut| match shut {
                     Shut::Left => Failure::Left,
                     Shut::Unreadable(why) => unreadable(why),

@@ -24,7 +24,7 @@ impl Remote {
         // What is to be kept back is looked through whole, and before any of it is given out.
         let through = outlet.filter(|_| task != Task::Embedding && !self.keeps_back());
         let question = match self.question(task, bytes, through) {
-            Ok(question) => question,
+            Ok(question) => Question { client: outlet, ..question },
             Err(why) => return Ok(Answer::error(Outcome::ClientFault, &why)),
         };
         let answer = self.ask_all(&question, until).await?;
@@ -35,7 +35,7 @@ impl Remote {
             return Ok(Answer::error(Outcome::Failed, "the upstream's answer is no JSON"));
         };
         // Where the client has left meanwhile, it was answered all the same.
-        outlet.pass(of_answer(task, &said, question.usage_wanted)).await;
+        outlet.pass(of_answer(task, &said, question.usage_wanted), true).await;
         Ok(Answer { body: Body::default(), ..answer })
     }
 
@@ -50,13 +50,13 @@ impl Remote {
         match (task, &self.model.openai) {
             (Task::Generate, None) => {
                 let path = format!("{}/generate{}", self.path, if outlet.is_some() { "_stream" } else { "" });
-                Ok(Question { path: Some(path), body: Body { bytes: bytes.clone(), form }, outlet, usage_wanted: true })
+                Ok(Question { path: Some(path), body: Body { bytes: bytes.clone(), form }, outlet, client: None, usage_wanted: true })
             }
             (Task::Chat | Task::Completion | Task::Embedding, Some(openai)) => {
                 let prepared = prepared(bytes, task, &self.model.model, openai, outlet.is_some())?;
                 let path = format!("{}{}", openai.base, task.path());
                 let body = Body { bytes: prepared.body.into(), form };
-                Ok(Question { path: Some(path), body, outlet, usage_wanted: prepared.usage_wanted })
+                Ok(Question { path: Some(path), body, outlet, client: None, usage_wanted: prepared.usage_wanted })
             }
             (Task::Generate, Some(_)) => Err("the model's servers speak OpenAI's API: ask it at /v1/chat/completions".to_owned()),
             (_, None) => Err("the model's servers speak the Open Inference Protocol: ask it at /v2/models".to_owned()),
@@ -71,12 +71,19 @@ impl Remote {
 
     /// What has passed through the outlet, as an answer.
     pub(super) fn passed(&self, meter: &Meter) -> Answer {
-        let mut found = Findings::default();
-        // Nothing is masked here: where anything is to be, the answer is not passed on while it comes.
-        let _ = self.scan.scan(meter.text(), &mut found);
+        let found = self.found(meter);
         let generated = meter.generated();
         let cost = self.price().filter(|_| generated.told).map(|price| price.of(generated.tokens));
         Answer { found, generated: Some(crate::language::Generated { cost, ..generated }), ..Answer::empty() }
+    }
+
+    /// What was found in what has passed. Nothing is masked here: where anything is to be, the answer is not passed on while it comes.
+    fn found(&self, meter: &Meter) -> Findings {
+        let mut found = Findings::default();
+        for text in meter.texts() {
+            let _ = self.scan.scan(text, &mut found);
+        }
+        found
     }
 
     fn price(&self) -> Option<Price> {
@@ -140,7 +147,7 @@ impl Remote {
             Ended::Left => Meant::Left,
             Ended::Whole => match meter.fault() {
                 None => Meant::Answer(self.passed(meter), Some(true)),
-                Some(why) => Meant::Failed(Answer::error(Outcome::Failed, &why)),
+                Some(why) => Meant::Failed(Answer { found: self.found(meter), ..Answer::error(Outcome::Failed, &why) }),
             },
         }
     }

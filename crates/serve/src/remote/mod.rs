@@ -30,7 +30,7 @@ pub use upstream::{Address, Secret, Upstream};
 use crate::cache::may_be_of_sequence;
 use crate::clock;
 use crate::frame::{Answer, Body, Form, Outcome};
-use crate::language::{Outlet, Tap};
+use crate::language::{Outlet, Tap, Task};
 use crate::limits;
 use crate::pool::NoAnswer;
 use crate::scan::scanned;
@@ -210,7 +210,9 @@ impl Remote {
             Meant::Busy => One::Busy,
             Meant::Failed(answer) => {
                 under_way.was(false);
-                One::Failed(scanned(answer, &self.scan, &self.answering))
+                let found = answer.found.clone();
+                let answer = scanned(answer, &self.scan, &self.answering);
+                One::Failed(if found.is_empty() { answer } else { Answer { found, ..answer } })
             }
             Meant::Gone => {
                 under_way.was(false);
@@ -227,7 +229,16 @@ impl Remote {
         let outgoing = self.sent(replica, question, span.trace());
         let through = question.outlet.zip(self.meter(question));
         let Some((outlet, meter)) = through else {
-            let reply = tokio::time::timeout_at(until, replica.send(&outgoing, None)).await.ok()?;
+            let left = async {
+                match question.client {
+                    Some(client) => client.left().await,
+                    None => std::future::pending().await,
+                }
+            };
+            let reply = tokio::select! {
+                reply = tokio::time::timeout_at(until, replica.send(&outgoing, None)) => reply.ok()?,
+                () = left => return Some(Meant::Left),
+            };
             told(span, reply.as_ref());
             return Some(self.meant(question, reply));
         };
@@ -347,6 +358,8 @@ pub(crate) struct Question<'a> {
     path: Option<String>,
     /// Where the answer goes while it comes.
     outlet: Option<&'a Outlet>,
+    /// Whose end is the end of the question, also where the answer is given out whole.
+    client: Option<&'a Outlet>,
     /// Whether the client is told of tokens at the end of a stream.
     usage_wanted: bool,
 }
@@ -354,7 +367,7 @@ pub(crate) struct Question<'a> {
 impl Question<'_> {
     /// A prediction.
     fn of(body: Body) -> Question<'static> {
-        Question { body, path: None, outlet: None, usage_wanted: false }
+        Question { body, path: None, outlet: None, client: None, usage_wanted: false }
     }
 
     /// Whether some of the answer has reached its client.
@@ -363,7 +376,10 @@ impl Question<'_> {
     }
 
     fn of_sequence(&self) -> bool {
-        !matches!(self.body.form, Form::Language(_)) && may_be_of_sequence(&self.body.bytes)
+        match self.body.form {
+            Form::Language(task) => task == Task::Generate && may_be_of_sequence(&self.body.bytes),
+            _ => may_be_of_sequence(&self.body.bytes),
+        }
     }
 }
 

@@ -242,7 +242,18 @@ async fn infer(
     let deadline = status::timeout(&headers).map_or(longest, |asked| asked.min(longest));
     let body = Body { bytes, form: Form::Grpc };
     let (model, version) = (model_name.as_str(), version.as_deref());
-    let asked = Asked { model, version, headers: &headers, request_id, body: &body, priority, deadline, outlet: None, pinned: None };
+    let asked = Asked {
+        model,
+        version,
+        caller: key.name(),
+        headers: &headers,
+        request_id,
+        body: &body,
+        priority,
+        deadline,
+        outlet: None,
+        pinned: None,
+    };
     match predict(shared, asked).await {
         Said::Answer { status: StatusCode::OK, body, version, found, .. } => Ok((body.bytes, version, found)),
         said => Err(of_said(said)),
