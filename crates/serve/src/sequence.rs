@@ -260,7 +260,8 @@ mod tests {
         assert!(first.try_lock().unwrap().is_over() && Arc::ptr_eq(&book.of(&a, 50).unwrap(), &second));
         assert!(second.try_lock().unwrap().state.is_empty());
         book.end(&a, &second, &mut second.try_lock().unwrap());
-        assert_eq!((book.count(), book.pages().bytes, book.pages().of_callers.len()), (0, 0, 0));
+        let pages = book.pages();
+        assert_eq!((pages.all.len(), pages.bytes, pages.of_callers.len()), (0, 0, 0));
     }
 
     #[test]

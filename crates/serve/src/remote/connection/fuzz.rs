@@ -67,6 +67,7 @@ fn all(bytes: &[u8], at_a_time: usize) -> Vec<String> {
             }
             Err(Failure::Unanswered(_)) => found.push("unanswered".to_owned()),
             Err(Failure::Broken(_)) => found.push("broken".to_owned()),
+            Err(Failure::Left) => found.push("left".to_owned()),
             Err(Failure::Long) => found.push("long".to_owned()),
         }
         if found.last().is_some_and(|last| ["unanswered", "broken", "long"].contains(&last.as_str())) {
