@@ -147,6 +147,15 @@ pub const CACHE_ENTRY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Servers of one upstream.
 pub const REPLICAS_MAX: usize = 64;
+/// Ports of the loopback that servers which the gateway starts listen on: below those that the system gives to outgoing connections, which
+/// could take one while its server is started again.
+pub const CHILD_PORTS: std::ops::RangeInclusive<u16> = 20_000..=32_767;
+/// Time for a server that the gateway starts to be ready, in milliseconds.
+pub const CHILD_READY_MS_MAX: u64 = 60_000;
+/// Time for one to end by itself before it is killed, in milliseconds.
+pub const CHILD_STOP_MS_MAX: u64 = 10_000;
+/// Times that one is started again, without having been well for [`CRASH_WINDOW_MS`] in between.
+pub const CHILD_RESTARTS_MAX: u32 = 8;
 /// Requests that one server answers at a time; further ones go to others, and where there is none are answered 429.
 pub const REPLICA_REQUESTS_MAX: usize = 256;
 /// Servers that one request is sent to at most, one after the other.

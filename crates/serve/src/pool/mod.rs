@@ -25,7 +25,8 @@ use tokio::sync::mpsc;
 pub use queue::Priority;
 pub(crate) use slot::{NoAnswer, Slot, Way};
 pub use slot::{TargetSpec, TargetState};
-pub(crate) use supervise::{set, stopped};
+pub(crate) use process::Process;
+pub(crate) use supervise::{restart_ms, set, stopped, wait};
 
 /// How workers are started and for how long they are borne with.
 #[derive(Clone, Debug)]
@@ -232,6 +233,12 @@ impl WorkerPool {
     #[must_use]
     pub fn process(&self, target: &TargetId) -> Option<u32> {
         self.slot(target).map(|s| s.process.load(Ordering::SeqCst)).filter(|p| *p != 0)
+    }
+
+    /// Every process that runs a target now: its worker's, or the servers' that were started for it.
+    #[must_use]
+    pub fn processes(&self, target: &TargetId) -> Vec<u32> {
+        self.slot(target).map(|slot| slot.processes()).unwrap_or_default()
     }
 
     /// Requests that a target has been asked and has not answered.

@@ -164,6 +164,13 @@ impl Slot {
         })
     }
 
+    /// Every process that runs it now.
+    pub fn processes(&self) -> Vec<u32> {
+        let worker = Some(self.process.load(Ordering::SeqCst)).filter(|process| *process != 0);
+        let servers = self.remote.get().and_then(|remote| remote.children.as_ref()).into_iter().flat_map(|children| children.processes());
+        worker.into_iter().chain(servers).collect()
+    }
+
     /// From now on it is asked this way.
     pub fn begin(&self, way: Way) {
         self.ever_ready.store(true, Ordering::SeqCst);

@@ -142,7 +142,7 @@ impl Deaths {
 }
 
 /// Doubles with each death in the window.
-fn restart_ms(first_ms: u64, deaths: usize) -> u64 {
+pub fn restart_ms(first_ms: u64, deaths: usize) -> u64 {
     let doublings = u32::try_from(deaths.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
     first_ms.saturating_mul(1 << doublings).min(RESTART_MS_MAX)
 }
@@ -164,7 +164,7 @@ pub async fn stopped(slot: &Slot) {
 }
 
 /// False when the target was stopped meanwhile.
-async fn wait(slot: &Slot, ms: u64) -> bool {
+pub async fn wait(slot: &Slot, ms: u64) -> bool {
     tokio::time::timeout(Duration::from_millis(ms), stopped(slot)).await.is_err()
 }
 

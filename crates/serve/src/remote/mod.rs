@@ -6,11 +6,13 @@
 
 mod answer;
 mod budget;
+mod child;
 mod choice;
 mod connection;
 mod describe;
 mod health;
 mod model;
+mod ports;
 mod probe;
 mod replica;
 mod supervise;
@@ -19,6 +21,7 @@ mod upstream;
 #[cfg(fuzzing)]
 pub use connection::fuzz::reply as fuzz_reply;
 
+pub use child::Program;
 pub use describe::{DescribeError, Described, describe, time};
 pub use model::{REMOTE_FILE, RemoteModel, RemoteScore};
 pub(crate) use replica::{Replica, Server};
@@ -34,6 +37,7 @@ use crate::scan::scanned;
 use answer::Meant;
 use budget::Budget;
 use bytes::{Bytes, BytesMut};
+use child::Children;
 use choice::{Nobody, Rules, View, choose};
 use connection::{Connections, Lost, Outgoing};
 use health::Health;
@@ -58,6 +62,8 @@ pub(crate) struct Remote {
     path: String,
     token: Option<Secret>,
     pub(crate) replicas: Vec<Replica>,
+    /// Those that are started here.
+    pub(crate) children: Option<Children>,
     budget: Mutex<Budget>,
     turn: AtomicUsize,
     /// What the first server that was there said of the model.
@@ -75,7 +81,11 @@ impl Remote {
     ///
     /// # Errors
     /// A sentence, when the upstream cannot be spoken to as it is configured.
-    pub fn new(upstream: Upstream, model: RemoteModel, answering: Answering, scan: ScanRules) -> Result<Remote, String> {
+    pub fn new(mut upstream: Upstream, model: RemoteModel, answering: Answering, scan: ScanRules) -> Result<Remote, String> {
+        let children = upstream.program.clone().map(Children::new).transpose().map_err(|why| format!("upstream {}: {why}", upstream.name))?;
+        if let Some(children) = &children {
+            upstream.active = children.ports().map(|port| Address { tls: false, host: "127.0.0.1".to_owned(), port }).collect();
+        }
         let tls = connection::connector(&upstream)?;
         let servers = upstream.active.len() + upstream.standby.len();
         if !(1..=limits::REPLICAS_MAX).contains(&servers) {
@@ -95,7 +105,7 @@ impl Remote {
         };
         let replicas = every.map(replica).collect::<Result<Vec<_>, String>>()?;
         let (budget, turn, described) = (Mutex::default(), AtomicUsize::new(0), OnceLock::new());
-        Ok(Remote { upstream, model, answering, scan, path, token, replicas, budget, turn, described })
+        Ok(Remote { upstream, model, answering, scan, path, token, replicas, children, budget, turn, described })
     }
 
     /// Name of the upstream.

@@ -1,5 +1,6 @@
 //! Keeps one version's servers under watch: who is there, who answers right, and whether anybody does.
 
+use super::child;
 use super::health::Standing;
 use super::probe::Miss;
 use super::{Remote, Replica};
@@ -17,10 +18,17 @@ use tokio::sync::Notify;
 pub async fn supervise(slot: &Arc<Slot>, remote: &Arc<Remote>, golden: &Golden, settings: &PoolSettings, tell: &impl Fn(PoolEvent)) {
     let changed = Notify::new();
     let watches = remote.replicas.iter().map(|replica| watch(slot, remote, replica, golden, &changed));
+    let children = child::keep(slot, remote, settings, &changed);
+    tokio::pin!(children);
     tokio::select! {
         () = stopped(slot) => {}
+        () = &mut children => return,
         _ = join_all(watches) => {}
         () = decide(slot, remote, settings, tell, &changed) => {}
+    }
+    // Nobody asks it any longer: what was started here has its time to end.
+    if remote.children.is_some() {
+        children.await;
     }
 }
 
@@ -31,6 +39,7 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
     loop {
         let standings: Vec<Standing> = remote.replicas.iter().map(|r| r.health().standing().clone()).collect();
         let state = slot.state.borrow().clone();
+        let given_up = remote.children.as_ref().is_some_and(|c| c.given_up());
         if standings.contains(&Standing::Well) {
             if matches!(state, TargetState::Starting | TargetState::Away { .. }) {
                 slot.hello.store(remote.described.get().map(|d| {
@@ -41,6 +50,11 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
                 set(slot, TargetState::Ready);
                 tell(PoolEvent::Ready { target: target.clone() });
             }
+        } else if given_up && matches!(state, TargetState::Ready | TargetState::Away { .. }) {
+            let why = told(&standings);
+            slot.way.store(None);
+            set(slot, TargetState::Failed { why: why.clone() });
+            tell(PoolEvent::Failed { target: target.clone(), why });
         } else if state == TargetState::Ready {
             let why = format!("no server of upstream {} is well: {}", remote.upstream(), told(&standings));
             slot.way.store(None);
@@ -49,8 +63,9 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
             tell(PoolEvent::Away { target: target.clone(), why });
         } else if state == TargetState::Starting {
             let wrong = !standings.iter().any(|s| matches!(s, Standing::Unknown | Standing::Away(_)));
-            let late = clock::steady_ms().saturating_sub(since) >= settings.start_ms_max;
-            if wrong || late {
+            let start_ms_max = remote.children.as_ref().map_or(settings.start_ms_max, |c| c.start_ms_max());
+            let late = clock::steady_ms().saturating_sub(since) >= start_ms_max;
+            if wrong || late || given_up {
                 let why = told(&standings);
                 set(slot, TargetState::Failed { why: why.clone() });
                 tell(PoolEvent::Failed { target: target.clone(), why });

@@ -4,6 +4,7 @@
 mod bodies;
 mod breaker;
 mod cache;
+mod children;
 mod client;
 mod conduct;
 mod drain;
