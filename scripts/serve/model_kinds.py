@@ -27,6 +27,7 @@ import pandas
 from scipy import sparse
 from skl2onnx import to_onnx
 from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
+from sklearn.feature_extraction.text import CountVectorizer
 
 # Longest that training, predicting and exporting one estimator may take.
 ONE_S_MAX = 90
@@ -93,15 +94,17 @@ def inputs_of(data, kind, double):
 
 
 def options_of(model):
-    """Probabilities as tensors, not as maps; texts by scikit-learn's own pattern."""
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
-    last = getattr(last, "best_estimator_", last)
-    return {id(model): {"zipmap": False}} if hasattr(last, "classes_") else None
+    """Probabilities as tensors, not as maps; and words in lower case by a locale that is everywhere, not by en_US."""
+    parts = [step for _, step in model.steps] if hasattr(model, "steps") else [model]
+    found = {id(part): {"locale": "C"} for part in parts if isinstance(part, CountVectorizer)}
+    last = getattr(parts[-1], "best_estimator_", parts[-1])
+    zipmap = {id(model): {"zipmap": False}} if hasattr(last, "classes_") else {}
+    return [found | zipmap, found, None]
 
 
-def exported(model, types, double, path):
+def exported(model, types, path):
     tried = []
-    for options in (options_of(model), None):
+    for options in options_of(model):
         try:
             made = to_onnx(model, initial_types=types, options=options, target_opset={"": 21, "ai.onnx.ml": 3})
             path.write_bytes(made.SerializeToString())
@@ -110,7 +113,7 @@ def exported(model, types, double, path):
             raise
         except Exception as error:  # whatever an exporter says is what the table tells
             tried.append(f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:160]}")
-    return f"skl2onnx: {tried[0]}"
+    return f"skl2onnx: {tried[-1]}"
 
 
 def sklearn_cases(trained, asked, truths, folder, only):
@@ -130,7 +133,7 @@ def sklearn_cases(trained, asked, truths, folder, only):
                 model.fit(rows[:, 0] if kind == "one" and hasattr(model, "increasing") else rows, truths[truth])
                 types, tensors, rows = inputs_of(asked, kind, double)
                 path = folder / f"sklearn{at}{form}.onnx"
-                why = exported(model, types, double, path)
+                why = exported(model, types, path)
                 found = {"why": why} if why else {"path": path, "inputs": tensors, "said": said_by(model, rows)}
             except Exception as error:  # it cannot be trained alone: the table says so
                 found = {"why": f"scikit-learn: {type(error).__name__}: {(str(error).splitlines() or [''])[0][:160]}"}
@@ -169,26 +172,34 @@ def by_library(path, inputs):
         parts.append(session.run(names, {key: value[at : at + step] for key, value in inputs.items()}))
     if not all(isinstance(value, np.ndarray) for value in parts[0]):
         raise ValueError("an output is no tensor")
-    one = session.run(names, {key: value[:1] for key, value in inputs.items()})
+    at = whole(inputs)
+    one = session.run(names, {key: value[at : at + 1] for key, value in inputs.items()})
     return {name: kinds_serve.join([part[i] for part in parts], min(rows, step)) for i, name in enumerate(names)}, dict(zip(names, one, strict=True))
+
+
+def whole(inputs):
+    """The first row in which nothing is missing: golden requests of ONNX models hold no missing values."""
+    lacks = [np.isnan(value.reshape(len(value), -1)).any(1) for value in inputs.values() if value.dtype.kind == "f"]
+    return int(np.argmin(np.logical_or.reduce(lacks))) if lacks else 0
 
 
 def prepared(at, found, work):
     """The version directory of a case; what the runtime alone says of it is kept beside it."""
     if "why" in found:
         return None
-    inputs, first = found["inputs"], {key: value[:1] for key, value in found["inputs"].items()}
+    inputs, row = found["inputs"], whole(found["inputs"])
+    first = {key: value[row : row + 1] for key, value in inputs.items()}
     try:
         if found["path"].suffix == ".onnx":
             found["runtime"], one = by_library(found["path"], inputs)
         else:
             truth = found["said"].get("predict_proba, second column", found["said"].get("predict_proba", found["said"]["predict"]))
-            one = {"output__0": np.asarray(truth[:1], dtype=next(iter(inputs.values())).dtype)}
+            one = {"output__0": np.asarray(truth[row : row + 1], dtype=next(iter(inputs.values())).dtype)}
         folder = work / "versions" / f"m{at}"
         kinds_serve.version(folder, found["path"], first, one)
         return (f"m{at}", folder, inputs)
     except Exception as error:  # the file is made, and the runtime itself cannot use it
-        found["why"] = f"ONNX Runtime: {(str(error).splitlines() or [''])[0][:200]}"
+        found["why"] = f"ONNX Runtime: {(str(error).splitlines() or [''])[0].replace(str(work), '')[:200]}"
         return None
 
 

@@ -35,7 +35,8 @@ fn main() {
 fn wanted(mut arguments: impl Iterator<Item = String>) -> Wanted {
     let mut next = || arguments.next();
     let (library, address) = (next().unwrap(), next().unwrap());
-    let mut wanted = Wanted { library, address, name: "tidegate".to_owned(), threads: 2, in_process: false, lenient: false, versions: Vec::new() };
+    let mut wanted =
+        Wanted { library, address, name: "tidegate".to_owned(), threads: 2, in_process: false, lenient: false, versions: Vec::new() };
     while let Some(word) = next() {
         match word.as_str() {
             "--name" => wanted.name = next().unwrap(),

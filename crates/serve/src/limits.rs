@@ -154,6 +154,8 @@ pub const CHILD_PORTS: std::ops::RangeInclusive<u16> = 20_000..=32_767;
 pub const CHILD_READY_MS_MAX: u64 = 60_000;
 /// Time for one to end by itself before it is killed, in milliseconds.
 pub const CHILD_STOP_MS_MAX: u64 = 10_000;
+/// Bytes of the file with what the servers of one upstream say, before it is put aside; one that was is kept.
+pub const CHILD_LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 /// Times that one is started again, without having been well for [`CRASH_WINDOW_MS`] in between.
 pub const CHILD_RESTARTS_MAX: u32 = 8;
 /// Requests that one server answers at a time; further ones go to others, and where there is none are answered 429.

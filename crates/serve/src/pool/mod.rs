@@ -5,6 +5,7 @@
 
 mod link;
 mod local;
+mod log;
 mod process;
 mod queue;
 mod slot;
@@ -22,10 +23,11 @@ use std::time::Duration;
 use tidegate_core::route::TargetId;
 use tokio::sync::mpsc;
 
+pub(crate) use log::LogFile;
+pub(crate) use process::Process;
 pub use queue::Priority;
 pub(crate) use slot::{NoAnswer, Slot, Way};
 pub use slot::{TargetSpec, TargetState};
-pub(crate) use process::Process;
 pub(crate) use supervise::{restart_ms, set, stopped, wait};
 
 /// How workers are started and for how long they are borne with.
@@ -202,6 +204,7 @@ impl WorkerPool {
         let failed = slot.state.send_if_modified(|state| {
             let failed = matches!(state, TargetState::Failed { .. });
             if failed {
+                slot.revivals.fetch_add(1, Ordering::SeqCst);
                 *state = TargetState::Starting;
             }
             failed

@@ -1,7 +1,7 @@
 //! One worker process: started with its connection as standard input, its last words kept, ended for certain.
 
 use crate::limits::{EXIT_MS_MAX, LAST_WORDS_MS_MAX, WORKER_LINE_CHARS_MAX, WORKER_LINES_MAX};
-use crate::pool::{PoolSettings, TargetSpec};
+use crate::pool::{LogFile, PoolSettings, TargetSpec};
 use crate::task;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -39,11 +39,11 @@ impl Process {
             "--conduct",
             &conduct,
         ]);
-        Process::connected(command, spec.target.to_string(), false)
+        Process::connected(command, spec.target.to_string(), None)
     }
 
-    /// Starts a program with a connection to us as standard input; what it says goes to the log under `name`, where `aloud` as news.
-    pub fn connected(mut command: Command, name: String, aloud: bool) -> std::io::Result<(Process, UnixStream)> {
+    /// Starts a program with a connection to us as standard input; what it says goes to `log` under `name`, where there is one.
+    pub fn connected(mut command: Command, name: String, log: Option<Arc<LogFile>>) -> std::io::Result<(Process, UnixStream)> {
         let (ours, theirs) = UnixStream::pair()?;
         // A group of its own: the terminal's Ctrl-C goes to the gateway, which drains before it ends its workers.
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
@@ -52,10 +52,10 @@ impl Process {
         drop(command);
         let (words, mut listeners) = (Arc::default(), Vec::new());
         if let Some(stdout) = child.stdout.take() {
-            listeners.push(task::spawn(listen(stdout, Arc::clone(&words), name.clone(), aloud)));
+            listeners.push(task::spawn(listen(stdout, Arc::clone(&words), name.clone(), log.clone())));
         }
         if let Some(stderr) = child.stderr.take() {
-            listeners.push(task::spawn(listen(stderr, Arc::clone(&words), name, aloud)));
+            listeners.push(task::spawn(listen(stderr, Arc::clone(&words), name, log)));
         }
         Ok((Process { child, words, listeners }, ours))
     }
@@ -109,7 +109,7 @@ fn describe(status: ExitStatus) -> String {
 }
 
 /// Keeps the last lines that a worker wrote.
-async fn listen(stream: impl AsyncRead + Unpin, words: Arc<Mutex<VecDeque<String>>>, target: String, aloud: bool) {
+async fn listen(stream: impl AsyncRead + Unpin, words: Arc<Mutex<VecDeque<String>>>, target: String, log: Option<Arc<LogFile>>) {
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
@@ -123,10 +123,11 @@ async fn listen(stream: impl AsyncRead + Unpin, words: Arc<Mutex<VecDeque<String
         if text.is_empty() {
             continue;
         }
-        if aloud {
-            tracing::info!(%target, "{text}");
-        } else {
-            tracing::debug!(%target, %text, "a worker said");
+        tracing::debug!(%target, %text, "a worker said");
+        if let Some(log) = log.clone() {
+            let (who, text) = (target.clone(), text.clone());
+            // A disk that waits must not keep requests waiting.
+            let _ = task::aside(move || log.add(&who, &text)).await;
         }
         let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
         if words.len() >= WORKER_LINES_MAX {

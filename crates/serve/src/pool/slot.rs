@@ -116,6 +116,8 @@ pub struct Slot {
     pub(crate) stop: watch::Sender<bool>,
     /// It is to be tried again though it has failed.
     pub(crate) again: Notify,
+    /// How often it was.
+    pub(crate) revivals: AtomicU64,
     pub(crate) restarts: AtomicU64,
     /// The worker's process; 0 when none runs.
     pub(crate) process: AtomicU32,
@@ -155,6 +157,7 @@ impl Slot {
             idle: Notify::new(),
             stop: watch::Sender::new(false),
             again: Notify::new(),
+            revivals: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
             process: AtomicU32::new(0),
             epoch: AtomicU64::new(0),

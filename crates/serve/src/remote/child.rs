@@ -10,13 +10,14 @@ use super::probe::Miss;
 use super::{Remote, Replica, Secret};
 use crate::clock;
 use crate::limits;
-use crate::pool::{PoolSettings, Process, Slot, TargetState, restart_ms, stopped, wait};
+use crate::pool::{LogFile, PoolEvent, PoolSettings, Process, Slot, restart_ms, stopped, wait};
 use crate::worker::{DONE, GUARD};
 use futures::future::join_all;
 use rustix::process::{Pid, Signal, kill_process_group};
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
@@ -26,7 +27,8 @@ use tokio::sync::Notify;
 /// Where the port stands in a command.
 const PORT: &str = "{port}";
 /// Variables of our environment that every server gets; further ones are named by the configuration.
-const HANDED_DOWN: [&str; 10] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"];
+const HANDED_DOWN: [&str; 10] =
+    ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE", "SSL_CERT_DIR"];
 /// How often a server is looked at, in milliseconds.
 const LOOK_MS: u64 = 100;
 
@@ -41,6 +43,8 @@ pub struct Program {
     pub dir: PathBuf,
     /// Variables of our environment that it gets besides those that all get, with their values.
     pub environment: Vec<(String, Secret)>,
+    /// The file that what it says goes to.
+    pub log: Option<PathBuf>,
     /// How many of it share the requests of one version.
     pub copies: usize,
     /// Time to be ready, in milliseconds.
@@ -60,6 +64,7 @@ impl Program {
             words,
             dir,
             environment: Vec::new(),
+            log: None,
             copies: 1,
             ready_ms_max: limits::CHILD_READY_MS_MAX,
             stop_ms_max: limits::CHILD_STOP_MS_MAX,
@@ -72,6 +77,7 @@ impl Program {
 #[derive(Debug)]
 pub struct Children {
     program: Program,
+    log: Option<Arc<LogFile>>,
     each: Vec<Place>,
 }
 
@@ -81,7 +87,8 @@ struct Place {
     port: Port,
     /// The number of its process and its group; 0 while none runs.
     process: AtomicU32,
-    given_up: AtomicBool,
+    /// With which of the version's revivals it was last started, where it is not started again before the next one; none while it is.
+    given_up: Mutex<Option<u64>>,
 }
 
 impl Children {
@@ -90,9 +97,10 @@ impl Children {
     /// # Errors
     /// A sentence, when no port is free.
     pub fn new(program: Program) -> Result<Children, String> {
-        let place = |_| Ok(Place { port: Port::free()?, process: AtomicU32::new(0), given_up: AtomicBool::new(false) });
+        let place = |_| Ok(Place { port: Port::free()?, process: AtomicU32::new(0), given_up: Mutex::default() });
         let each = (0..program.copies.clamp(1, limits::REPLICAS_MAX)).map(place).collect::<Result<_, String>>()?;
-        Ok(Children { program, each })
+        let log = program.log.clone().map(|path| Arc::new(LogFile::new(path)));
+        Ok(Children { program, log, each })
     }
 
     /// The ports that they listen on.
@@ -105,9 +113,10 @@ impl Children {
         self.each.iter().map(|place| place.process.load(Ordering::SeqCst)).filter(|process| *process != 0)
     }
 
-    /// Whether none of them is started again.
-    pub fn given_up(&self) -> bool {
-        self.each.iter().all(|place| place.given_up.load(Ordering::SeqCst))
+    /// Whether none of them is started again before the version is revived once more.
+    pub fn given_up(&self, slot: &Slot) -> bool {
+        let revivals = slot.revivals.load(Ordering::SeqCst);
+        self.each.iter().all(|place| *place.given_up.lock().unwrap_or_else(PoisonError::into_inner) == Some(revivals))
     }
 
     /// Longest that the first of them may take to be ready, with the times that it is started again, in milliseconds.
@@ -128,7 +137,8 @@ struct Running {
 
 impl Running {
     /// Starts a server. It is not ready yet.
-    async fn start(remote: &Remote, program: &Program, place: &Place) -> Result<Running, String> {
+    async fn start(remote: &Remote, children: &Children, place: &Place) -> Result<Running, String> {
+        let program = &children.program;
         let port = place.port.number().to_string();
         let mut command = Command::new(&program.guard.0);
         command.args(&program.guard.1).args([GUARD, &program.stop_ms_max.to_string(), "--"]);
@@ -139,7 +149,7 @@ impl Running {
         command.env("TIDEGATE_VERSION", remote.model.version.as_deref().unwrap_or_default());
         let name = format!("{}:{port}", remote.upstream.name);
         let failed = |error: std::io::Error| format!("start upstream {name}: {}: {error}", program.guard.0.display());
-        let (process, connection) = Process::connected(command, name.clone(), true).map_err(failed)?;
+        let (process, connection) = Process::connected(command, name.clone(), children.log.clone()).map_err(failed)?;
         connection.set_nonblocking(true).map_err(failed)?;
         let connection = UnixStream::from_std(connection).map_err(failed)?;
         let mut running = Running { process, connection: Some(connection), group: None, stop_ms_max: program.stop_ms_max };
@@ -200,20 +210,29 @@ impl Drop for Running {
 }
 
 /// Keeps the servers of a version running until it is unloaded; returns when they have ended. Servers that others start are nobody's here.
-pub async fn keep(slot: &Slot, remote: &Remote, settings: &PoolSettings, changed: &Notify) {
+pub async fn keep(slot: &Slot, remote: &Remote, settings: &PoolSettings, tell: &impl Fn(PoolEvent), changed: &Notify) {
     let Some(children) = &remote.children else { return std::future::pending().await };
-    let each = remote.replicas.iter().zip(&children.each).map(|(replica, place)| keep_one(slot, remote, replica, place, settings, changed));
+    let each =
+        remote.replicas.iter().zip(&children.each).map(|(replica, place)| keep_one(slot, remote, replica, place, settings, tell, changed));
     join_all(each).await;
 }
 
-async fn keep_one(slot: &Slot, remote: &Remote, replica: &Replica, place: &Place, settings: &PoolSettings, changed: &Notify) {
+async fn keep_one(
+    slot: &Slot,
+    remote: &Remote,
+    replica: &Replica,
+    place: &Place,
+    settings: &PoolSettings,
+    tell: &impl Fn(PoolEvent),
+    changed: &Notify,
+) {
     let Some(children) = &remote.children else { return };
     let program = &children.program;
     let address = replica.connections.address();
     let mut deaths: u32 = 0;
     loop {
-        let began = clock::steady_ms();
-        let why = match Running::start(remote, program, place).await {
+        let (began, revivals) = (clock::steady_ms(), slot.revivals.load(Ordering::SeqCst));
+        let why = match Running::start(remote, children, place).await {
             Err(why) => why,
             Ok(mut running) => tokio::select! {
                 () = stopped(slot) => {
@@ -238,15 +257,16 @@ async fn keep_one(slot: &Slot, remote: &Remote, replica: &Replica, place: &Place
         if deaths > program.restarts_max {
             let why = format!("it ended {deaths} times and is not started again; the last time: {why}");
             replica.health().ended(&why);
-            place.given_up.store(true, Ordering::SeqCst);
+            *place.given_up.lock().unwrap_or_else(PoisonError::into_inner) = Some(revivals);
             changed.notify_one();
-            if !tried_again(slot).await {
+            if !revived(slot, revivals).await {
                 return;
             }
-            place.given_up.store(false, Ordering::SeqCst);
+            *place.given_up.lock().unwrap_or_else(PoisonError::into_inner) = None;
             deaths = 0;
             continue;
         }
+        tell(PoolEvent::Died { target: slot.spec.target.clone(), why: format!("{address}: {why}") });
         if !wait(slot, restart_ms(settings.restart_ms_min, usize::try_from(deaths).unwrap_or(usize::MAX))).await {
             return;
         }
@@ -254,13 +274,12 @@ async fn keep_one(slot: &Slot, remote: &Remote, replica: &Replica, place: &Place
     }
 }
 
-/// Waits until the failed version is to be tried anew; false when it is unloaded instead.
-async fn tried_again(slot: &Slot) -> bool {
+/// Waits until the version was revived more often than `before`; false when it is unloaded instead.
+async fn revived(slot: &Slot, before: u64) -> bool {
     let mut state = slot.state.subscribe();
     let again = async {
-        // The sender lives in the slot that we hold: the channel cannot close.
-        let _ = state.wait_for(|s| matches!(s, TargetState::Failed { .. })).await;
-        let _ = state.wait_for(|s| *s == TargetState::Starting).await;
+        // Whoever revives it changes its state too. The sender lives in the slot that we hold: the channel cannot close.
+        let _ = state.wait_for(|_| slot.revivals.load(Ordering::SeqCst) > before).await;
     };
     tokio::select! {
         () = stopped(slot) => false,
@@ -298,7 +317,7 @@ pub async fn borrowed<T>(remote: &Remote, work: impl Future<Output = T>) -> Resu
     let Some((children, replica)) = remote.children.as_ref().zip(remote.replicas.first()) else { return Ok(work.await) };
     let Some(place) = children.each.first() else { return Ok(work.await) };
     let program = &children.program;
-    let mut running = Running::start(remote, program, place).await?;
+    let mut running = Running::start(remote, children, place).await?;
     let ready = async {
         loop {
             match remote.is_there(replica).await {

@@ -82,7 +82,8 @@ impl Remote {
     /// # Errors
     /// A sentence, when the upstream cannot be spoken to as it is configured.
     pub fn new(mut upstream: Upstream, model: RemoteModel, answering: Answering, scan: ScanRules) -> Result<Remote, String> {
-        let children = upstream.program.clone().map(Children::new).transpose().map_err(|why| format!("upstream {}: {why}", upstream.name))?;
+        let children =
+            upstream.program.clone().map(Children::new).transpose().map_err(|why| format!("upstream {}: {why}", upstream.name))?;
         if let Some(children) = &children {
             upstream.active = children.ports().map(|port| Address { tls: false, host: "127.0.0.1".to_owned(), port }).collect();
         }

@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 pub async fn supervise(slot: &Arc<Slot>, remote: &Arc<Remote>, golden: &Golden, settings: &PoolSettings, tell: &impl Fn(PoolEvent)) {
     let changed = Notify::new();
     let watches = remote.replicas.iter().map(|replica| watch(slot, remote, replica, golden, &changed));
-    let children = child::keep(slot, remote, settings, &changed);
+    let children = child::keep(slot, remote, settings, tell, &changed);
     tokio::pin!(children);
     tokio::select! {
         () = stopped(slot) => {}
@@ -39,7 +39,7 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
     loop {
         let standings: Vec<Standing> = remote.replicas.iter().map(|r| r.health().standing().clone()).collect();
         let state = slot.state.borrow().clone();
-        let given_up = remote.children.as_ref().is_some_and(|c| c.given_up());
+        let given_up = remote.children.as_ref().is_some_and(|c| c.given_up(slot));
         if standings.contains(&Standing::Well) {
             if matches!(state, TargetState::Starting | TargetState::Away { .. }) {
                 slot.hello.store(remote.described.get().map(|d| {

@@ -114,7 +114,9 @@ fn parent(process: u32) -> u32 {
 async fn a_server_is_started_answers_and_gets_no_variable_that_is_not_named() {
     let Some(python) = python() else { return };
     let named = vec![("MODEL_TOKEN".to_owned(), Secret("s3cret".to_owned()))];
-    let setting = serving(Program { environment: named, ..server(python, &["--say", "{port}"]) }).await;
+    let logs = tempfile::tempdir().unwrap();
+    let log = logs.path().join("servers/python.log");
+    let setting = serving(Program { environment: named, log: Some(log.clone()), ..server(python, &["--say", "{port}"]) }).await;
     let got = setting.world.client().post(INFER, &asking(3.0)).await;
     assert_eq!((got.status, got.header("x-tidegate-version")), (StatusCode::OK, "1"));
     assert_eq!(got.json()["outputs"][0]["data"], json!([6.0]));
@@ -125,6 +127,8 @@ async fn a_server_is_started_answers_and_gets_no_variable_that_is_not_named() {
     assert!(["MODEL_TOKEN", "PATH", "TIDEGATE_MODEL", "TIDEGATE_PORT", "TIDEGATE_VERSION"].iter().all(|name| variables.contains(name)));
     // Set by cargo for this process, and named by nobody.
     assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some() && !variables.contains(&"CARGO_MANIFEST_DIR"));
+    let said = format!(" python:{}: double is served\n", ports[0]);
+    until("its words are in the log", || std::fs::read_to_string(&log).unwrap_or_default().contains(&said)).await;
     let told = processes(&about);
     assert!(told.iter().all(|process| runs(*process)));
     setting.world.pool.shutdown().await;
@@ -168,6 +172,8 @@ async fn one_that_ends_again_and_again_has_failed_with_its_last_words_until_it_i
     setting.world.pool.revive(&stable());
     until("it was tried as often again", || setting.world.pool.restarts(&stable()) == 4).await;
     assert!(matches!(setting.world.pool.settled(&stable()).await, Some(TargetState::Failed { .. })));
+    assert!(matches!(setting.world.events.recv().await, Some(PoolEvent::Died { .. })));
+    assert!(matches!(setting.world.events.recv().await, Some(PoolEvent::Died { .. })));
     assert!(matches!(setting.world.events.recv().await, Some(PoolEvent::Failed { .. })));
     setting.world.pool.unload(&stable()).await.unwrap();
     assert_eq!(setting.world.pool.state(&stable()), None);

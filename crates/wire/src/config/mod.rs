@@ -56,7 +56,7 @@ pub use types::{
     AT, BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective,
     Passage, Pipeline, PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
 };
-pub use upstreams::Upstream;
+pub use upstreams::{Upstream, UpstreamProgram};
 
 use crate::yaml::{self, Node, Value};
 use shape::Shape;
