@@ -3,6 +3,7 @@
 use crate::limits;
 use serde::{Deserialize, Serialize};
 use tidegate_core::scan::Rules;
+use tidegate_runtime::Execution;
 
 /// How a version is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +21,8 @@ pub struct Conduct {
     pub in_process: bool,
     /// Whether reasons are given to who asks for them.
     pub explain: bool,
+    /// Who carries the model out, and with how many threads.
+    pub execution: Execution,
 }
 
 /// How requests are put together into one call of the model.
@@ -40,6 +43,7 @@ impl Default for Conduct {
             golden_every_ms: limits::GOLDEN_MS,
             in_process: false,
             explain: true,
+            execution: Execution::default(),
         }
     }
 }

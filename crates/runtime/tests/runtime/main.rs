@@ -9,4 +9,5 @@ mod bodies;
 mod explain;
 mod golden;
 mod models;
+mod providers;
 mod quantised;

@@ -44,7 +44,14 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
             if matches!(state, TargetState::Starting | TargetState::Away { .. }) {
                 slot.hello.store(remote.described.get().map(|d| {
                     let (inputs, outputs) = (d.signature.inputs.clone(), d.signature.outputs.clone());
-                    Arc::new(Hello { ready: true, why: String::new(), platform: d.platform.clone(), inputs, outputs })
+                    Arc::new(Hello {
+                        ready: true,
+                        why: String::new(),
+                        platform: d.platform.clone(),
+                        inputs,
+                        outputs,
+                        providers: Vec::new(),
+                    })
                 }));
                 slot.begin(Way::Remote(Arc::clone(remote)));
                 set(slot, TargetState::Ready);

@@ -38,7 +38,7 @@ impl LoadedVersion {
         if Version::needs_library(&arguments.dir).map_err(|error| error.to_string())? {
             tidegate_runtime::init(&arguments.library).map_err(|error| error.to_string())?;
         }
-        let version = Version::open_with(&arguments.dir, sessions).map_err(|error| error.to_string())?;
+        let version = Version::open_on(&arguments.dir, sessions, &arguments.conduct.execution).map_err(|error| error.to_string())?;
         let answering = Answering { model_name: arguments.model.clone(), model_version: Some(arguments.version.clone()) };
         let report = version.check_golden();
         let hello = Hello {
@@ -47,6 +47,7 @@ impl LoadedVersion {
             platform: version.format().platform().to_owned(),
             inputs: version.inputs_metadata().to_vec(),
             outputs: version.outputs_metadata().to_vec(),
+            providers: version.providers().iter().map(ToString::to_string).collect(),
         };
         let mut conduct = arguments.conduct.clone();
         if conduct.batch.is_some()

@@ -36,7 +36,14 @@ impl Answerer for Fake {
             _ => {}
         }
         let why = if self.mode == "wrong" { "1 of 1 golden requests was answered otherwise" } else { "" };
-        Hello { ready: why.is_empty(), why: why.to_owned(), platform: "fake".to_owned(), inputs: vec![], outputs: vec![] }
+        Hello {
+            ready: why.is_empty(),
+            why: why.to_owned(),
+            platform: "fake".to_owned(),
+            inputs: vec![],
+            outputs: vec![],
+            providers: vec![],
+        }
     }
 
     fn answer(&self, body: &Body) -> Answer {

@@ -3,7 +3,9 @@
 use crate::exit::{self, failure};
 use crate::surroundings;
 use anyhow::Result;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use tidegate_runtime::{Execution, Provider};
 use tidegate_serve::{Allowance, Batching, Conduct, Key, Priority, TlsFiles};
 use tidegate_wire::config::{GatewayKey, GatewayTls, Workspace};
 
@@ -19,7 +21,17 @@ pub fn of(config: &Workspace, service: &str) -> Conduct {
         golden_every_ms: serving.golden_ms,
         in_process: serving.in_process,
         explain: serving.explain,
+        execution: Execution {
+            providers: serving.providers.iter().filter_map(|name| Provider::parse(name)).collect(),
+            threads: usize::try_from(serving.threads).ok().and_then(NonZero::new).unwrap_or(NonZero::<usize>::MIN),
+        },
     }
+}
+
+/// How the services of a model carry it out, by their names.
+pub fn executions(config: &Workspace, model: &str) -> Vec<(String, Execution)> {
+    let of_model = config.services.iter().filter(|(_, service)| service.model == model);
+    of_model.map(|(name, _)| (name.clone(), of(config, name).execution)).collect()
 }
 
 /// Files of TLS towards clients.

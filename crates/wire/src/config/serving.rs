@@ -19,6 +19,10 @@ pub struct Serving {
     pub in_process: bool,
     /// Whether reasons are given.
     pub explain: bool,
+    /// Who carries models out, by their names.
+    pub providers: Vec<String>,
+    /// Threads of one call of the model.
+    pub threads: u32,
 }
 
 /// How requests are put together.
@@ -66,6 +70,8 @@ pub(super) fn serving(view: View<'_>) -> Serving {
         golden_ms: view.at("golden").ms().unwrap_or_default(),
         in_process: view.at("in_process").word("true"),
         explain: view.at("explain").word("true"),
+        providers: view.at("providers").texts(),
+        threads: view.at("threads").whole(),
     }
 }
 

@@ -131,6 +131,12 @@ fn workers(page: &mut Page, shared: &Shared) {
     for slot in &slots {
         page.line("tidegate_worker_in_flight", &labels(&slot.spec.target), slot.in_flight.load(Ordering::Relaxed));
     }
+    page.head("tidegate_worker_provider", "gauge", "1 for each of ONNX Runtime's execution providers that carries the version out.");
+    for slot in &slots {
+        for provider in slot.hello.load().iter().flat_map(|hello| &hello.providers) {
+            page.line("tidegate_worker_provider", &format!("{},provider=\"{}\"", labels(&slot.spec.target), escaped(provider)), 1);
+        }
+    }
     page.head("tidegate_worker_restarts_total", "counter", "Times that the worker was started again.");
     for slot in &slots {
         page.line("tidegate_worker_restarts_total", &labels(&slot.spec.target), slot.restarts.load(Ordering::Relaxed));

@@ -33,6 +33,13 @@ pub(super) static SERVING: Table = Table {
             "Whether who asks with the parameter `explain` is told what each feature adds to a prediction. It takes the model's time.",
         ),
         key(
+            "providers",
+            Shape::OneOrMore { item: &PROVIDER, max: 10 },
+            Need::Default("cpu"),
+            "Which of ONNX Runtime's execution providers carry a model out, in the order in which they are asked for each operator. One that the library lacks is refused, unless `cpu` is named too and stands in.",
+        ),
+        key("threads", Shape::Whole { min: 1, max: 256 }, Need::Default("1"), "Threads of one call of an ONNX model."),
+        key(
             "in_process",
             Shape::Word(&["true", "false"]),
             Need::Default("false"),
@@ -40,6 +47,8 @@ pub(super) static SERVING: Table = Table {
         ),
     ],
 };
+
+const PROVIDER: Shape = Shape::Word(&["cpu", "cuda", "tensorrt", "openvino", "coreml", "directml", "rocm", "migraphx", "qnn", "xnnpack"]);
 
 const ACTION: Shape = Shape::Word(&["flag", "mask", "block"]);
 
