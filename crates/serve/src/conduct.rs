@@ -21,6 +21,8 @@ pub struct Conduct {
     pub in_process: bool,
     /// Whether reasons are given to who asks for them.
     pub explain: bool,
+    /// Memory that one version's worker may take, in bytes; none for any.
+    pub memory_bytes_max: Option<u64>,
     /// Who carries the model out, and with how many threads.
     pub execution: Execution,
 }
@@ -43,6 +45,7 @@ impl Default for Conduct {
             golden_every_ms: limits::GOLDEN_MS,
             in_process: false,
             explain: true,
+            memory_bytes_max: None,
             execution: Execution::default(),
         }
     }

@@ -77,6 +77,10 @@ pub const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const WORKER_BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Time for a worker to load its version and answer its golden requests, in milliseconds.
 pub const START_MS_MAX: u64 = 120_000;
+/// How often the memory of a worker is looked at that has a limit, in milliseconds.
+pub const MEMORY_LOOK_MS: u64 = 5_000;
+/// How long a worker that another one has replaced is asked by nobody before it is ended, in milliseconds.
+pub const REPLACED_IDLE_MS: u64 = 100;
 /// A worker that owes answers and gives none for this long is killed, in milliseconds.
 pub const STALL_MS_MAX: u64 = 30_000;
 /// Time for requests in flight when a target is unloaded, in milliseconds.

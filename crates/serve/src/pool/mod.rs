@@ -6,6 +6,7 @@
 mod link;
 mod local;
 mod log;
+mod memory;
 mod process;
 mod queue;
 mod slot;
@@ -49,6 +50,8 @@ pub struct PoolSettings {
     pub crashes_max: usize,
     /// See [`limits::RESTART_MS_MIN`].
     pub restart_ms_min: u64,
+    /// See [`limits::MEMORY_LOOK_MS`].
+    pub memory_look_ms: u64,
     /// When others answer for a version that fails.
     pub breaker: BreakerSettings,
 }
@@ -66,6 +69,7 @@ impl PoolSettings {
             unload_ms_max: limits::UNLOAD_MS_MAX,
             crashes_max: limits::CRASHES_MAX,
             restart_ms_min: limits::RESTART_MS_MIN,
+            memory_look_ms: limits::MEMORY_LOOK_MS,
             breaker: BreakerSettings::default(),
         }
     }
@@ -98,6 +102,13 @@ pub enum PoolEvent {
         /// Which.
         target: TargetId,
         /// What they do instead.
+        why: String,
+    },
+    /// It took more memory than it may; another worker has taken its place, and it ended when it had answered.
+    Replaced {
+        /// Which.
+        target: TargetId,
+        /// How much it took.
         why: String,
     },
     /// It is gone.

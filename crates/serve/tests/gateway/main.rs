@@ -11,6 +11,7 @@ mod drain;
 mod grpc;
 mod hostile_upstream;
 mod keys;
+mod memory;
 mod mirror;
 mod onnx;
 mod protocol;

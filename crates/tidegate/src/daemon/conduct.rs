@@ -21,6 +21,7 @@ pub fn of(config: &Workspace, service: &str) -> Conduct {
         golden_every_ms: serving.golden_ms,
         in_process: serving.in_process,
         explain: serving.explain,
+        memory_bytes_max: serving.memory_mib.map(|mib| u64::from(mib) * 1024 * 1024),
         execution: Execution {
             providers: serving.providers.iter().filter_map(|name| Provider::parse(name)).collect(),
             threads: usize::try_from(serving.threads).ok().and_then(NonZero::new).unwrap_or(NonZero::<usize>::MIN),

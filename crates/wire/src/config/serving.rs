@@ -23,6 +23,8 @@ pub struct Serving {
     pub providers: Vec<String>,
     /// Threads of one call of the model.
     pub threads: u32,
+    /// Memory that a version's worker may take, in MiB.
+    pub memory_mib: Option<u32>,
 }
 
 /// How requests are put together.
@@ -72,6 +74,7 @@ pub(super) fn serving(view: View<'_>) -> Serving {
         explain: view.at("explain").word("true"),
         providers: view.at("providers").texts(),
         threads: view.at("threads").whole(),
+        memory_mib: view.at("memory_mib").there().map(|v| v.whole()),
     }
 }
 

@@ -137,6 +137,15 @@ fn workers(page: &mut Page, shared: &Shared) {
             page.line("tidegate_worker_provider", &format!("{},provider=\"{}\"", labels(&slot.spec.target), escaped(provider)), 1);
         }
     }
+    let memory: Vec<_> = slots.iter().filter_map(|slot| Some((labels(&slot.spec.target), slot.memory()?))).collect();
+    page.head("tidegate_memory_bytes", "gauge", "Memory that the version takes, shared pages divided by those who share them.");
+    for (labels, (now, _)) in &memory {
+        page.line("tidegate_memory_bytes", labels, now);
+    }
+    page.head("tidegate_memory_peak_bytes", "gauge", "The most that it took, shared pages counted whole.");
+    for (labels, (_, peak)) in &memory {
+        page.line("tidegate_memory_peak_bytes", labels, peak);
+    }
     page.head("tidegate_worker_restarts_total", "counter", "Times that the worker was started again.");
     for slot in &slots {
         page.line("tidegate_worker_restarts_total", &labels(&slot.spec.target), slot.restarts.load(Ordering::Relaxed));

@@ -40,6 +40,12 @@ pub(super) static SERVING: Table = Table {
         ),
         key("threads", Shape::Whole { min: 1, max: 256 }, Need::Default("1"), "Threads of one call of an ONNX model."),
         key(
+            "memory_mib",
+            Shape::Whole { min: 1, max: 16_777_216 },
+            Need::Optional,
+            "Memory that the worker of one version may take, in MiB. One that takes more when it is loaded gets no request; one that grows beyond is replaced by another one and ends when it has answered.",
+        ),
+        key(
             "in_process",
             Shape::Word(&["true", "false"]),
             Need::Default("false"),
