@@ -1,6 +1,7 @@
 //! How a version is served, as its service's configuration says: the same for each of its workers.
 
 use crate::limits;
+use crate::promise::Promise;
 use serde::{Deserialize, Serialize};
 use tidegate_core::scan::Rules;
 use tidegate_runtime::Execution;
@@ -11,6 +12,8 @@ use tidegate_runtime::Execution;
 pub struct Conduct {
     /// What is looked for in texts that it answers with.
     pub scan: Rules,
+    /// What answers are promised to be.
+    pub promise: Promise,
     /// How requests are put together; none: each is carried out alone.
     pub batch: Option<Batching>,
     /// Longest that a request may wait for its turn, in milliseconds: one that would wait longer is refused at once.
@@ -40,6 +43,7 @@ impl Default for Conduct {
     fn default() -> Conduct {
         Conduct {
             scan: Rules::default(),
+            promise: Promise::default(),
             batch: None,
             queue_ms_max: limits::QUEUE_MS_MAX,
             golden_every_ms: limits::GOLDEN_MS,

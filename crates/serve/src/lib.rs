@@ -24,6 +24,7 @@ pub mod limits;
 mod mirror;
 mod plan;
 mod pool;
+mod promise;
 mod record;
 pub mod remote;
 mod scan;
@@ -41,5 +42,6 @@ pub use gateway::{
     Outputs, Timings, TlsFiles, Tokens,
 };
 pub use pool::{EnsureError, PoolEvent, PoolSettings, Priority, TargetSpec, TargetState, UnloadError, WorkerPool};
+pub use promise::{Bound, Promise, Promised};
 pub use record::{ArmAnswer, Exposure, FeedbackRecord, Pair, PredictionRecord};
 pub use work::Work;

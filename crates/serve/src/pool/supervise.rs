@@ -11,7 +11,7 @@ use crate::pool::slot::NoAnswer;
 use crate::pool::{PoolEvent, PoolSettings, Slot, TargetSpec, TargetState, Way};
 use crate::remote::{self, REMOTE_FILE, Remote, RemoteModel};
 use crate::task;
-use crate::worker::{NO_GOLDEN, WorkerArguments};
+use crate::worker::{NO_GOLDEN, WorkerArguments, promised};
 use bytes::BytesMut;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -76,8 +76,12 @@ fn elsewhere(spec: &TargetSpec) -> Result<Option<(Remote, Golden)>, String> {
         return Err(NO_GOLDEN.to_owned());
     }
     let golden = Golden::parse(&read("golden.json")?)?;
+    if let Some(why) = promised(&golden, &spec.conduct.promise) {
+        return Err(why);
+    }
     let answering = Answering { model_name: spec.model.clone(), model_version: Some(spec.target.version.clone()) };
-    Ok(Some((Remote::new(upstream, model, answering, spec.conduct.scan.clone())?, golden)))
+    let remote = Remote::new(upstream, model, answering, spec.conduct.scan.clone())?;
+    Ok(Some((remote.promising(spec.conduct.promise.clone()), golden)))
 }
 
 /// Runs a worker until its target is unloaded.

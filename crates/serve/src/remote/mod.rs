@@ -33,6 +33,7 @@ use crate::clock;
 use crate::frame::{Answer, Body, Form, Outcome};
 use crate::limits;
 use crate::pool::NoAnswer;
+use crate::promise::Promise;
 use crate::scan::scanned;
 use answer::Meant;
 use budget::Budget;
@@ -59,6 +60,8 @@ pub(crate) struct Remote {
     answering: Answering,
     /// What is looked for in texts of answers.
     scan: ScanRules,
+    /// What answers are promised to be.
+    promise: Promise,
     path: String,
     token: Option<Secret>,
     pub(crate) replicas: Vec<Replica>,
@@ -106,7 +109,26 @@ impl Remote {
         };
         let replicas = every.map(replica).collect::<Result<Vec<_>, String>>()?;
         let (budget, turn, described) = (Mutex::default(), AtomicUsize::new(0), OnceLock::new());
-        Ok(Remote { upstream, model, answering, scan, path, token, replicas, children, budget, turn, described })
+        Ok(Remote {
+            upstream,
+            model,
+            answering,
+            scan,
+            promise: Promise::default(),
+            path,
+            token,
+            replicas,
+            children,
+            budget,
+            turn,
+            described,
+        })
+    }
+
+    /// Its answers are held to a promise.
+    pub fn promising(mut self, promise: Promise) -> Remote {
+        self.promise = promise;
+        self
     }
 
     /// Name of the upstream.
@@ -129,7 +151,7 @@ impl Remote {
             Err(why) => return Ok(Answer::error(Outcome::ClientFault, &why)),
         };
         let answer = self.ask_all(asked.as_ref().unwrap_or(body), until).await?;
-        Ok(self.incoming(body, answer))
+        Ok(self.incoming(body, self.promise.kept(body, answer)))
     }
 
     fn budget(&self) -> std::sync::MutexGuard<'_, Budget> {

@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_command_line_is_read_or_refused_by_name() {
         let whole = says(r#"--dir d --library l --model m --version 2 --role candidate --conduct {"scan":{"card":"mask"}}"#);
-        let conduct = r#"Conduct { scan: Rules({Card: Mask}), batch: None, queue_ms_max: 2000, golden_every_ms: 5000, in_process: false, explain: true, memory_bytes_max: None, execution: Execution { providers: [Cpu], threads: 1 } }"#;
+        let conduct = r#"Conduct { scan: Rules({Card: Mask}), promise: Promise({}), batch: None, queue_ms_max: 2000, golden_every_ms: 5000, in_process: false, explain: true, memory_bytes_max: None, execution: Execution { providers: [Cpu], threads: 1 } }"#;
         assert_eq!(
             whole,
             format!(r#"WorkerArguments {{ dir: "d", library: "l", model: "m", version: "2", role: Candidate, conduct: {conduct} }}"#)

@@ -22,7 +22,7 @@ use std::time::Duration;
 
 pub use arguments::{ArgumentsError, WorkerArguments};
 pub(crate) use guard::{DONE, GUARD};
-pub(crate) use version::{LoadedVersion, NO_GOLDEN};
+pub(crate) use version::{LoadedVersion, NO_GOLDEN, promised};
 
 /// What a worker runs.
 pub trait Answerer {

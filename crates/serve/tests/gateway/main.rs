@@ -14,6 +14,7 @@ mod keys;
 mod memory;
 mod mirror;
 mod onnx;
+mod promise;
 mod protocol;
 mod remote;
 mod repository;

@@ -5,15 +5,17 @@ use crate::surroundings;
 use anyhow::Result;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
+use tidegate_core::model::Datatype;
 use tidegate_runtime::{Execution, Provider};
-use tidegate_serve::{Allowance, Batching, Conduct, Key, Priority, TlsFiles};
-use tidegate_wire::config::{GatewayKey, GatewayTls, Workspace};
+use tidegate_serve::{Allowance, Batching, Bound, Conduct, Key, Priority, Promise, Promised, TlsFiles};
+use tidegate_wire::config::{GatewayKey, GatewayTls, PromisedOutput, Serving, Workspace};
 
 /// How a service's versions answer.
 pub fn of(config: &Workspace, service: &str) -> Conduct {
     let Some(serving) = config.services.get(service).map(|s| &s.serving) else { return Conduct::default() };
     Conduct {
         scan: serving.scan.clone(),
+        promise: promise(serving),
         batch: serving
             .batch
             .map(|batch| Batching { requests_max: usize::try_from(batch.requests).unwrap_or(usize::MAX), wait_us: batch.wait_us.into() }),
@@ -27,6 +29,17 @@ pub fn of(config: &Workspace, service: &str) -> Conduct {
             threads: usize::try_from(serving.threads).ok().and_then(NonZero::new).unwrap_or(NonZero::<usize>::MIN),
         },
     }
+}
+
+fn promise(serving: &Serving) -> Promise {
+    let promised = |of: &PromisedOutput| Promised {
+        datatype: of.datatype.as_deref().and_then(Datatype::parse),
+        shape: of.shape.clone(),
+        min: of.min.map(Bound),
+        max: of.max.map(Bound),
+        finite: of.finite,
+    };
+    Promise(serving.outputs.iter().map(|(name, of)| (name.clone(), promised(of))).collect())
 }
 
 /// How the services of a model carry it out, by their names.

@@ -49,7 +49,7 @@ pub use origin::{From, Origin, Origins};
 pub use page::docs_page;
 pub use problem::{PROBLEMS_MAX, Problem, Problems};
 pub use schema::json_schema;
-pub use serving::{Batch, GatewayKey, GatewayTls, Serving};
+pub use serving::{Batch, GatewayKey, GatewayTls, PromisedOutput, Serving};
 pub use stores::{Stores, stores_of};
 pub use trains::{Interfaces, NamedTrain, Written};
 pub use types::{

@@ -13,6 +13,12 @@ pub(super) static SERVING: Table = Table {
             Need::Optional,
             "What is looked for in texts of answers, and what is done with it: `flag` counts it and tells of it in a header, `mask` replaces it, `block` answers 422 instead.",
         ),
+        key(
+            "outputs",
+            super::names("output", &Shape::Table(&OUTPUT)),
+            Need::Optional,
+            "What answers are promised to be. One that breaks it is an error of its version and is not given out; a version whose golden answers break it gets no request.",
+        ),
         key("batch", Shape::Table(&BATCH), Need::Optional, "Puts requests that wait together into one call of the model."),
         key(
             "queue",
@@ -74,6 +80,32 @@ static SCAN: Table = Table {
         ),
     ],
 };
+
+static OUTPUT: Table = Table {
+    title: "services.NAME.serving.outputs.OUTPUT",
+    doc: "What one output is promised to be. It must be there; further outputs may be.",
+    keys: &[
+        key(
+            "datatype",
+            Shape::Word(&[
+                "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "BF16", "FP32", "FP64", "BYTES",
+            ]),
+            Need::Optional,
+            "Its element type.",
+        ),
+        key(
+            "shape",
+            Shape::List { item: &Shape::Number { min: -1.0, max: 2_147_483_647.0, open: false }, min: 0, max: 8 },
+            Need::Optional,
+            "Its dimensions; -1 is one of any length.",
+        ),
+        key("min", NUMBER, Need::Optional, "Its least value."),
+        key("max", NUMBER, Need::Optional, "Its largest value."),
+        key("finite", Shape::Word(&["true", "false"]), Need::Default("true"), "Whether each value is a number, none of them infinite."),
+    ],
+};
+
+const NUMBER: Shape = Shape::Number { min: f64::NEG_INFINITY, max: f64::INFINITY, open: true };
 
 static BATCH: Table = Table {
     title: "services.NAME.serving.batch",
