@@ -91,7 +91,9 @@ impl Promised {
         (0..output.data.len()).find_map(|at| {
             let value = output.data.number(at).filter(|_| !output.is_missing(at)).unwrap_or(f64::NAN);
             // A not-a-number is in no range.
-            let outside = self.min.is_some_and(|min| !(value >= min.0)) || self.max.is_some_and(|max| !(value <= max.0));
+            let ranged = self.min.is_some() || self.max.is_some();
+            let beyond = self.min.is_some_and(|min| value < min.0) || self.max.is_some_and(|max| value > max.0);
+            let outside = beyond || (ranged && value.is_nan());
             let said = if value.is_nan() { "not a number".to_owned() } else { value.to_string() };
             let range = |bound: Option<Bound>, none: &str| bound.map_or_else(|| none.to_owned(), |bound| bound.0.to_string());
             match () {

@@ -22,7 +22,7 @@ fn a_provider_that_the_library_lacks_is_refused_and_one_that_stands_in_is_told()
     std::fs::write(world.path("m.onnx"), fixture("simple.onnx")).unwrap();
     world.run(&["gate"]).fails(2, &["cuda is not in ONNX Runtime 1.", "which has cpu", "add `cpu` to `serving.providers`"]);
     world.write("tidegate.yaml", &config("gpu"));
-    world.run(&["config", "check"]).fails(2, &["services.s.serving.providers", "cuda"]);
+    world.run(&["config", "check"]).fails(2, &["`gpu` is not one of `cpu`, `cuda`", "services.s.serving.providers"]);
     world.write("tidegate.yaml", &config("[cuda, cpu]"));
     world.run(&["gate"]).well();
     let _daemon = up(&world);
