@@ -87,8 +87,9 @@ struct Place {
     port: Port,
     /// The number of its process and its group; 0 while none runs.
     process: AtomicU32,
-    /// With which of the version's revivals it was last started, where it is not started again before the next one; none while it is.
-    given_up: Mutex<Option<u64>>,
+    /// With which of the version's revivals it was last started, where it is not started again before the next one, and how it ended; none
+    /// while it is.
+    given_up: Mutex<Option<(u64, String)>>,
 }
 
 impl Children {
@@ -113,10 +114,15 @@ impl Children {
         self.each.iter().map(|place| place.process.load(Ordering::SeqCst)).filter(|process| *process != 0)
     }
 
-    /// Whether none of them is started again before the version is revived once more.
-    pub fn given_up(&self, slot: &Slot) -> bool {
+    /// How the last of them ended, where none is started again before the version is revived once more. What probes found since then is
+    /// only that nobody is there.
+    pub fn given_up(&self, slot: &Slot) -> Option<String> {
         let revivals = slot.revivals.load(Ordering::SeqCst);
-        self.each.iter().all(|place| *place.given_up.lock().unwrap_or_else(PoisonError::into_inner) == Some(revivals))
+        let ends = self.each.iter().map(|place| {
+            let given_up = place.given_up.lock().unwrap_or_else(PoisonError::into_inner);
+            given_up.as_ref().filter(|(of, _)| *of == revivals).map(|(_, why)| why.clone())
+        });
+        ends.collect::<Option<Vec<String>>>()?.pop()
     }
 
     /// Longest that the first of them may take to be ready, with the times that it is started again, in milliseconds.
@@ -257,7 +263,7 @@ async fn keep_one(
         if deaths > program.restarts_max {
             let why = format!("it ended {deaths} times and is not started again; the last time: {why}");
             replica.health().ended(&why);
-            *place.given_up.lock().unwrap_or_else(PoisonError::into_inner) = Some(revivals);
+            *place.given_up.lock().unwrap_or_else(PoisonError::into_inner) = Some((revivals, why));
             changed.notify_one();
             if !revived(slot, revivals).await {
                 return;

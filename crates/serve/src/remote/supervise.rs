@@ -39,7 +39,7 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
     loop {
         let standings: Vec<Standing> = remote.replicas.iter().map(|r| r.health().standing().clone()).collect();
         let state = slot.state.borrow().clone();
-        let given_up = remote.children.as_ref().is_some_and(|c| c.given_up(slot));
+        let given_up = remote.children.as_ref().and_then(|c| c.given_up(slot));
         if standings.contains(&Standing::Well) {
             if matches!(state, TargetState::Starting | TargetState::Away { .. }) {
                 slot.hello.store(remote.described.get().map(|d| {
@@ -57,8 +57,8 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
                 set(slot, TargetState::Ready);
                 tell(PoolEvent::Ready { target: target.clone() });
             }
-        } else if given_up && matches!(state, TargetState::Ready | TargetState::Away { .. }) {
-            let why = told(&standings);
+        } else if let (Some(why), TargetState::Ready | TargetState::Away { .. }) = (&given_up, &state) {
+            let why = why.clone();
             slot.way.store(None);
             set(slot, TargetState::Failed { why: why.clone() });
             tell(PoolEvent::Failed { target: target.clone(), why });
@@ -72,8 +72,8 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
             let wrong = !standings.iter().any(|s| matches!(s, Standing::Unknown | Standing::Away(_)));
             let start_ms_max = remote.children.as_ref().map_or(settings.start_ms_max, |c| c.start_ms_max());
             let late = clock::steady_ms().saturating_sub(since) >= start_ms_max;
-            if wrong || late || given_up {
-                let why = told(&standings);
+            if wrong || late || given_up.is_some() {
+                let why = given_up.unwrap_or_else(|| told(&standings));
                 set(slot, TargetState::Failed { why: why.clone() });
                 tell(PoolEvent::Failed { target: target.clone(), why });
             }
