@@ -69,6 +69,21 @@ pub enum RuntimeError {
         /// What ONNX Runtime says.
         why: String,
     },
+    /// The library was not built for a provider.
+    #[error(
+        "{provider} is not in ONNX Runtime {version} (`{}`), which has {}: install a build that has it, or add `cpu` to `serving.providers` to have the CPU stand in",
+        library.display(), crate::provider::words(there)
+    )]
+    ProviderMissing {
+        /// Which.
+        provider: crate::Provider,
+        /// The library.
+        library: PathBuf,
+        /// Its version.
+        version: String,
+        /// What it has.
+        there: Vec<crate::Provider>,
+    },
     /// The model has inputs or outputs that cannot be served.
     #[error("load model `{}`: {why}", path.display())]
     ModelUnsupported {

@@ -17,6 +17,7 @@ mod library;
 mod model;
 pub mod oip;
 mod onnx;
+mod provider;
 pub mod quantise;
 mod tensor;
 mod trees;
@@ -26,6 +27,7 @@ pub use error::{InferError, InputFault, RuntimeError};
 pub use format::Format;
 pub use library::{RuntimeInfo, find_library, init};
 pub use model::{MODEL_BYTES_MAX, Model, SESSIONS_MAX};
+pub use provider::{Execution, Provider, THREADS_MAX};
 pub use tensor::{ELEMENTS_MAX, RANK_MAX, Tensor, TensorData};
 pub use version::{
     Comparison, EXPLAINED_FEATURES_MAX, EXPLAINED_OUTPUTS_MAX, EXPLAINED_ROWS_MAX, Expect, Explanation, GOLDEN_REQUESTS_MAX, Golden,

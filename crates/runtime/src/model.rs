@@ -2,7 +2,7 @@
 
 use crate::onnx::Onnx;
 use crate::trees::Trees;
-use crate::{Format, InputFault, RuntimeError, Tensor, TensorData};
+use crate::{Execution, Format, InputFault, Provider, RuntimeError, Tensor, TensorData};
 use std::io::Read;
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
@@ -47,15 +47,24 @@ impl Model {
     /// # Errors
     /// As [`Model::load`].
     pub fn load_with(path: &Path, sessions: NonZero<usize>) -> Result<Model, RuntimeError> {
+        Model::load_on(path, sessions, &Execution::default())
+    }
+
+    /// As [`Model::load_with`], to be carried out as `execution` says.
+    ///
+    /// # Errors
+    /// As [`Model::load`], and when a provider that is asked for is not there.
+    pub fn load_on(path: &Path, sessions: NonZero<usize>, execution: &Execution) -> Result<Model, RuntimeError> {
         let bytes = read(path)?;
         let unfit = |why: String| RuntimeError::ModelUnsupported { path: path.to_owned(), why };
         let format = Format::of(&bytes).map_err(unfit)?;
         let (backend, signature) = match format {
             Format::Onnx => {
-                let (onnx, signature) = Onnx::load(path, &bytes, sessions)?;
+                let (onnx, signature) = Onnx::load(path, &bytes, sessions, execution)?;
                 (Backend::Onnx(onnx), signature)
             }
             Format::XgboostJson | Format::XgboostUbjson | Format::LightgbmText => {
+                execution.check_trees(path)?;
                 let trees = Trees::read(format, &bytes).map_err(unfit)?;
                 let signature = trees.signature();
                 (Backend::Trees(trees), signature)
@@ -82,6 +91,15 @@ impl Model {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Who carries it out, in the order in which they are asked for each operator.
+    #[must_use]
+    pub fn providers(&self) -> &[Provider] {
+        match &self.backend {
+            Backend::Onnx(onnx) => onnx.providers(),
+            Backend::Trees(_) => &[Provider::Cpu],
+        }
     }
 
     /// What kind of file it is.

@@ -2,7 +2,7 @@
 
 use crate::library::loaded;
 use crate::model::SESSIONS_MAX;
-use crate::{InputFault, RuntimeError, Tensor, convert};
+use crate::{Execution, InputFault, Provider, RuntimeError, Tensor, convert};
 use ort::logging::LogLevel;
 use ort::session::{Session, SessionInputValue};
 use std::num::NonZero;
@@ -18,28 +18,38 @@ pub(crate) struct Onnx {
     /// A session runs one call at a time; several sessions serve several threads.
     sessions: Vec<Mutex<Session>>,
     next: AtomicUsize,
+    providers: Vec<Provider>,
 }
 
 impl Onnx {
-    /// Loads a file with `sessions` single-threaded sessions, so that as many threads can run it at once.
-    pub(crate) fn load(path: &Path, bytes: &[u8], sessions: NonZero<usize>) -> Result<(Onnx, Signature), RuntimeError> {
+    /// Loads a file with `sessions` sessions, so that as many threads can run it at once.
+    pub(crate) fn load(
+        path: &Path,
+        bytes: &[u8],
+        sessions: NonZero<usize>,
+        execution: &Execution,
+    ) -> Result<(Onnx, Signature), RuntimeError> {
         let (info, environment) = loaded().ok_or_else(|| RuntimeError::NotInitialised { path: path.to_owned() })?;
-        let open = || -> ort::Result<Session> {
-            Session::builder(environment)?
-                .with_intra_threads(1)?
-                .with_inter_threads(1)?
-                .with_log_level(LogLevel::Error)?
-                .commit_from_memory(bytes)
+        let there = execution.providers_there(path)?;
+        let open = || -> ort::Result<(Session, Vec<Provider>)> {
+            let (mut builder, providers) = execution.apply(Session::builder(environment)?, &there)?;
+            builder = builder.with_log_level(LogLevel::Error)?;
+            Ok((builder.commit_from_memory(bytes)?, providers))
         };
         let invalid =
             |error: ort::Error| RuntimeError::ModelInvalid { path: path.to_owned(), version: info.version.clone(), why: error.to_string() };
-        let first = open().map_err(invalid)?;
+        let (first, providers) = open().map_err(invalid)?;
         let signature = signature(&first).map_err(|why| RuntimeError::ModelUnsupported { path: path.to_owned(), why })?;
         let mut all = vec![Mutex::new(first)];
         for _ in 1..sessions.get().min(SESSIONS_MAX) {
-            all.push(Mutex::new(open().map_err(invalid)?));
+            all.push(Mutex::new(open().map_err(invalid)?.0));
         }
-        Ok((Onnx { path: path.to_owned(), sessions: all, next: AtomicUsize::new(0) }, signature))
+        Ok((Onnx { path: path.to_owned(), sessions: all, next: AtomicUsize::new(0), providers }, signature))
+    }
+
+    /// Who carries it out, in their order.
+    pub(crate) fn providers(&self) -> &[Provider] {
+        &self.providers
     }
 
     /// Runs the model on inputs that fit its signature.

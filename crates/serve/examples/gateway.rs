@@ -1,8 +1,8 @@
 //! A gateway over given version directories, for clients and load from outside: `scripts/serve` starts it beside peers.
 //!
-//! `gateway LIBRARY ADDRESS [--name NAME] [--threads N] [--in-process] MODEL=DIR..` serves each model's first directory as version 1, further ones
+//! `gateway LIBRARY ADDRESS [--name NAME] [--threads N] [--in-process] [--lenient] MODEL=DIR..` serves each model's first directory as version 1, further ones
 //! of the same model as 2, 3, .. with equal shares, and says where and in which processes. The token is `token`. It ends when
-//! standard input does.
+//! standard input does. With `--lenient` a version that does not become ready is told and left out, where otherwise nothing is served.
 #![allow(clippy::disallowed_methods, clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
@@ -16,6 +16,7 @@ struct Wanted {
     name: String,
     threads: usize,
     in_process: bool,
+    lenient: bool,
     /// Model and directory.
     versions: Vec<(String, String)>,
 }
@@ -34,11 +35,13 @@ fn main() {
 fn wanted(mut arguments: impl Iterator<Item = String>) -> Wanted {
     let mut next = || arguments.next();
     let (library, address) = (next().unwrap(), next().unwrap());
-    let mut wanted = Wanted { library, address, name: "tidegate".to_owned(), threads: 2, in_process: false, versions: Vec::new() };
+    let mut wanted =
+        Wanted { library, address, name: "tidegate".to_owned(), threads: 2, in_process: false, lenient: false, versions: Vec::new() };
     while let Some(word) = next() {
         match word.as_str() {
             "--name" => wanted.name = next().unwrap(),
             "--in-process" => wanted.in_process = true,
+            "--lenient" => wanted.lenient = true,
             "--threads" => wanted.threads = next().unwrap().parse().unwrap(),
             _ => match word.split_once('=') {
                 Some((model, dir)) => wanted.versions.push((model.to_owned(), dir.to_owned())),
@@ -62,10 +65,16 @@ async fn serve(wanted: Wanted) {
     }
     let mut processes = Vec::new();
     for target in models.values().flatten() {
-        let state = pool.settled(target).await;
-        assert_eq!(state, Some(TargetState::Ready), "{target}");
-        processes.extend(pool.process(target));
+        match pool.settled(target).await {
+            Some(TargetState::Ready) => processes.extend(pool.process(target)),
+            Some(TargetState::Failed { why }) if wanted.lenient => println!("not ready: {}: {}", target.service, why.replace('\n', " ")),
+            state => panic!("{target}: {state:?}"),
+        }
     }
+    models.retain(|_, targets| {
+        targets.retain(|target| pool.state(target) == Some(TargetState::Ready));
+        !targets.is_empty()
+    });
     let routes: Vec<Route> = models.iter().map(|(model, targets)| route(model, targets)).collect();
     let mut settings = GatewaySettings::new(wanted.address.parse().unwrap(), vec!["token".to_owned()], 1);
     settings.server_name = wanted.name;

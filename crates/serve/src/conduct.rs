@@ -1,9 +1,11 @@
 //! How a version is served, as its service's configuration says: the same for each of its workers.
 
 use crate::limits;
+use crate::promise::Promise;
 use crate::sequence::Sequencing;
 use serde::{Deserialize, Serialize};
 use tidegate_core::scan::Rules;
+use tidegate_runtime::Execution;
 
 /// How a version is served.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -11,6 +13,8 @@ use tidegate_core::scan::Rules;
 pub struct Conduct {
     /// What is looked for in texts that it answers with.
     pub scan: Rules,
+    /// What answers are promised to be.
+    pub promise: Promise,
     /// How requests are put together; none: each is carried out alone.
     pub batch: Option<Batching>,
     /// Longest that a request may wait for its turn, in milliseconds: one that would wait longer is refused at once.
@@ -25,6 +29,10 @@ pub struct Conduct {
     pub sequence: Option<Sequencing>,
     /// How long answers of language models may take.
     pub generate: Generating,
+    /// Memory that one version's worker may take, in bytes; none for any.
+    pub memory_bytes_max: Option<u64>,
+    /// Who carries the model out, and with how many threads.
+    pub execution: Execution,
 }
 
 /// How long an answer of a language model may take, in milliseconds.
@@ -51,6 +59,7 @@ impl Default for Conduct {
     fn default() -> Conduct {
         Conduct {
             scan: Rules::default(),
+            promise: Promise::default(),
             batch: None,
             queue_ms_max: limits::QUEUE_MS_MAX,
             golden_every_ms: limits::GOLDEN_MS,
@@ -58,6 +67,8 @@ impl Default for Conduct {
             explain: true,
             sequence: None,
             generate: Generating::default(),
+            memory_bytes_max: None,
+            execution: Execution::default(),
         }
     }
 }

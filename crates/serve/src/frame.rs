@@ -127,6 +127,8 @@ pub struct Hello {
     pub inputs: Vec<TensorSpec>,
     /// What an answer holds.
     pub outputs: Vec<TensorSpec>,
+    /// Who carries the model out, in the order in which they are asked for each operator; nobody where that is not known.
+    pub providers: Vec<String>,
 }
 
 /// Whose doing an answer is.

@@ -29,6 +29,7 @@ mod log;
 mod mirror;
 mod plan;
 mod pool;
+mod promise;
 mod record;
 pub mod remote;
 mod scan;
@@ -50,6 +51,7 @@ pub use gateway::{
 pub use language::{Generated, OpenAi, Price, Prompt, Task, TokenCounts};
 pub use log::LogSettings;
 pub use pool::{EnsureError, PoolEvent, PoolSettings, Priority, TargetSpec, TargetState, UnloadError, WorkerPool};
+pub use promise::{Bound, Promise, Promised};
 pub use record::{ArmAnswer, Exposure, FeedbackRecord, Pair, PredictionRecord};
 pub use sequence::{Carried, Sequencing};
 pub use trace::{Endpoint as TraceEndpoint, TraceId, TraceSettings, headers as trace_headers};

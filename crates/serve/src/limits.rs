@@ -107,6 +107,10 @@ pub const FRAME_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub const WORKER_BACKLOG_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Time for a worker to load its version and answer its golden requests, in milliseconds.
 pub const START_MS_MAX: u64 = 120_000;
+/// How often the memory of a worker is looked at that has a limit, in milliseconds.
+pub const MEMORY_LOOK_MS: u64 = 5_000;
+/// How long a worker that another one has replaced is asked by nobody before it is ended, in milliseconds.
+pub const REPLACED_IDLE_MS: u64 = 100;
 /// A worker that owes answers and gives none for this long is killed, in milliseconds.
 pub const STALL_MS_MAX: u64 = 30_000;
 /// Time for requests in flight when a target is unloaded, in milliseconds.
@@ -177,6 +181,17 @@ pub const CACHE_ENTRY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Servers of one upstream.
 pub const REPLICAS_MAX: usize = 64;
+/// Ports of the loopback that servers which the gateway starts listen on: below those that the system gives to outgoing connections, which
+/// could take one while its server is started again.
+pub const CHILD_PORTS: std::ops::RangeInclusive<u16> = 20_000..=32_767;
+/// Time for a server that the gateway starts to be ready, in milliseconds.
+pub const CHILD_READY_MS_MAX: u64 = 60_000;
+/// Time for one to end by itself before it is killed, in milliseconds.
+pub const CHILD_STOP_MS_MAX: u64 = 10_000;
+/// Bytes of the file with what the servers of one upstream say, before it is put aside; one that was is kept.
+pub const CHILD_LOG_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Times that one is started again, without having been well for [`CRASH_WINDOW_MS`] in between.
+pub const CHILD_RESTARTS_MAX: u32 = 8;
 /// Requests that one server answers at a time; further ones go to others, and where there is none are answered 429.
 pub const REPLICA_REQUESTS_MAX: usize = 256;
 /// Servers that one request is sent to at most, one after the other.

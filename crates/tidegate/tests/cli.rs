@@ -90,6 +90,8 @@ mod postgres;
 #[cfg(feature = "data")]
 #[path = "cli/preview.rs"]
 mod preview;
+#[path = "cli/providers.rs"]
+mod providers;
 #[path = "cli/quantise.rs"]
 mod quantise;
 #[cfg(feature = "data")]

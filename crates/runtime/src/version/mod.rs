@@ -17,7 +17,7 @@ pub use observe::Observed;
 pub use rows::ROWS_MAX;
 
 use crate::model::{format, names};
-use crate::{Format, Model, RuntimeError, Tensor, oip};
+use crate::{Execution, Format, Model, Provider, RuntimeError, Tensor, oip};
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use tidegate_core::model::{Datatype, Signature, TensorSpec};
@@ -92,12 +92,20 @@ impl Version {
     /// # Errors
     /// As [`Version::open`].
     pub fn open_with(directory: &Path, sessions: NonZero<usize>) -> Result<Version, RuntimeError> {
+        Version::open_on(directory, sessions, &Execution::default())
+    }
+
+    /// As [`Version::open_with`], to be carried out as `execution` says.
+    ///
+    /// # Errors
+    /// As [`Version::open`], and when a provider that is asked for is not there.
+    pub fn open_on(directory: &Path, sessions: NonZero<usize>, execution: &Execution) -> Result<Version, RuntimeError> {
         let elsewhere = directory.join(REMOTE_FILE);
         if elsewhere.exists() {
             let what = "an upstream answers it: what is computed from the model itself, as scores of reference rows and times, is not to be had here";
             return Err(RuntimeError::VersionUnfit { path: elsewhere, what: what.to_owned() });
         }
-        let model = Model::load_with(&Version::model_file(directory)?, sessions)?;
+        let model = Model::load_on(&Version::model_file(directory)?, sessions, execution)?;
         let path = directory.join("transform.json");
         let transform = match read_optional(&path)? {
             None => None,
@@ -147,6 +155,12 @@ impl Version {
     #[must_use]
     pub fn format(&self) -> Format {
         self.model.format()
+    }
+
+    /// Who carries its model out, in the order in which they are asked for each operator.
+    #[must_use]
+    pub fn providers(&self) -> &[Provider] {
+        self.model.providers()
     }
 
     /// The directory.

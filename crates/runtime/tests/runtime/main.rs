@@ -9,4 +9,6 @@ mod bodies;
 mod explain;
 mod golden;
 mod models;
+mod networks;
+mod providers;
 mod quantised;

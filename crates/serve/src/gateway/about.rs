@@ -71,12 +71,17 @@ fn described(shared: &Shared, of: &Named, say: impl FnOnce(&PlanRoute, &Hello) -
 
 /// Answers `GET /v2/models/{model}[/versions/{version}]`.
 pub fn model(shared: &Shared, of: &Named) -> Reply {
-    described(shared, of, |route, Hello { platform, inputs, outputs, .. }| {
+    described(shared, of, |route, Hello { platform, inputs, outputs, providers, .. }| {
         let versions = match &of.version {
             Some(version) => vec![version.as_str()],
             None => route.versions(),
         };
-        json!({ "name": &*route.model, "versions": versions, "platform": platform, "inputs": tensors(inputs), "outputs": tensors(outputs) })
+        let mut told = json!({ "name": &*route.model, "versions": versions, "platform": platform, "inputs": tensors(inputs), "outputs": tensors(outputs) });
+        // Beside the protocol's own members, and only where it is known.
+        if let (Some(told), false) = (told.as_object_mut(), providers.is_empty()) {
+            told.insert("providers".to_owned(), json!(providers));
+        }
+        told
     })
 }
 

@@ -272,6 +272,12 @@ impl Link {
         }
     }
 
+    /// Whether nobody waits for an answer of it.
+    pub fn idle(&self) -> bool {
+        let shared = self.shared();
+        shared.owed == 0 && shared.waiting.is_empty() && shared.queue.len() == 0
+    }
+
     /// Ends the connection: the worker reads its end, everyone who waits learns it.
     pub fn end(&self) {
         let mut shared = self.shared();

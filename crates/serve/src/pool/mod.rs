@@ -5,6 +5,8 @@
 
 mod link;
 mod local;
+mod log;
+mod memory;
 mod process;
 mod queue;
 mod slot;
@@ -22,10 +24,12 @@ use std::time::Duration;
 use tidegate_core::route::TargetId;
 use tokio::sync::mpsc;
 
+pub(crate) use log::LogFile;
+pub(crate) use process::Process;
 pub use queue::Priority;
 pub(crate) use slot::{NoAnswer, Slot, Way};
 pub use slot::{TargetSpec, TargetState};
-pub(crate) use supervise::{set, stopped};
+pub(crate) use supervise::{restart_ms, set, stopped, wait};
 
 /// How workers are started and for how long they are borne with.
 #[derive(Clone, Debug)]
@@ -46,6 +50,8 @@ pub struct PoolSettings {
     pub crashes_max: usize,
     /// See [`limits::RESTART_MS_MIN`].
     pub restart_ms_min: u64,
+    /// See [`limits::MEMORY_LOOK_MS`].
+    pub memory_look_ms: u64,
     /// When others answer for a version that fails.
     pub breaker: BreakerSettings,
 }
@@ -63,6 +69,7 @@ impl PoolSettings {
             unload_ms_max: limits::UNLOAD_MS_MAX,
             crashes_max: limits::CRASHES_MAX,
             restart_ms_min: limits::RESTART_MS_MIN,
+            memory_look_ms: limits::MEMORY_LOOK_MS,
             breaker: BreakerSettings::default(),
         }
     }
@@ -95,6 +102,13 @@ pub enum PoolEvent {
         /// Which.
         target: TargetId,
         /// What they do instead.
+        why: String,
+    },
+    /// It took more memory than it may; another worker has taken its place, and it ended when it had answered.
+    Replaced {
+        /// Which.
+        target: TargetId,
+        /// How much it took.
         why: String,
     },
     /// It is gone.
@@ -201,6 +215,7 @@ impl WorkerPool {
         let failed = slot.state.send_if_modified(|state| {
             let failed = matches!(state, TargetState::Failed { .. });
             if failed {
+                slot.revivals.fetch_add(1, Ordering::SeqCst);
                 *state = TargetState::Starting;
             }
             failed
@@ -232,6 +247,12 @@ impl WorkerPool {
     #[must_use]
     pub fn process(&self, target: &TargetId) -> Option<u32> {
         self.slot(target).map(|s| s.process.load(Ordering::SeqCst)).filter(|p| *p != 0)
+    }
+
+    /// Every process that runs a target now: its worker's, or the servers' that were started for it.
+    #[must_use]
+    pub fn processes(&self, target: &TargetId) -> Vec<u32> {
+        self.slot(target).map(|slot| slot.processes()).unwrap_or_default()
     }
 
     /// Requests that a target has been asked and has not answered.

@@ -1,7 +1,7 @@
 //! One worker process: started with its connection as standard input, its last words kept, ended for certain.
 
 use crate::limits::{EXIT_MS_MAX, LAST_WORDS_MS_MAX, WORKER_LINE_CHARS_MAX, WORKER_LINES_MAX};
-use crate::pool::{PoolSettings, TargetSpec};
+use crate::pool::{LogFile, PoolSettings, TargetSpec};
 use crate::task;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -26,7 +26,6 @@ impl Process {
     /// Starts a worker; the stream is the gateway's end of its connection.
     pub fn start(spec: &TargetSpec, settings: &PoolSettings) -> std::io::Result<(Process, UnixStream)> {
         let conduct = serde_json::to_string(&spec.conduct)?;
-        let (ours, theirs) = UnixStream::pair()?;
         let mut command = Command::new(&settings.program);
         command.args(&settings.arguments);
         command.arg("--dir").arg(&spec.dir).arg("--library").arg(&settings.library);
@@ -40,6 +39,12 @@ impl Process {
             "--conduct",
             &conduct,
         ]);
+        Process::connected(command, spec.target.to_string(), None)
+    }
+
+    /// Starts a program with a connection to us as standard input; what it says goes to `log` under `name`, where there is one.
+    pub fn connected(mut command: Command, name: String, log: Option<Arc<LogFile>>) -> std::io::Result<(Process, UnixStream)> {
+        let (ours, theirs) = UnixStream::pair()?;
         // A group of its own: the terminal's Ctrl-C goes to the gateway, which drains before it ends its workers.
         command.stdin(OwnedFd::from(theirs)).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
         let mut child = command.spawn()?;
@@ -47,10 +52,10 @@ impl Process {
         drop(command);
         let (words, mut listeners) = (Arc::default(), Vec::new());
         if let Some(stdout) = child.stdout.take() {
-            listeners.push(task::spawn(listen(stdout, Arc::clone(&words), spec.target.to_string())));
+            listeners.push(task::spawn(listen(stdout, Arc::clone(&words), name.clone(), log.clone())));
         }
         if let Some(stderr) = child.stderr.take() {
-            listeners.push(task::spawn(listen(stderr, Arc::clone(&words), spec.target.to_string())));
+            listeners.push(task::spawn(listen(stderr, Arc::clone(&words), name, log)));
         }
         Ok((Process { child, words, listeners }, ours))
     }
@@ -76,7 +81,12 @@ impl Process {
 
     /// Waits a little for it to end by itself, then kills it; says how it ended.
     pub async fn end(&mut self) -> String {
-        if let Ok(how) = tokio::time::timeout(Duration::from_millis(EXIT_MS_MAX), self.ended()).await {
+        self.end_within(EXIT_MS_MAX).await
+    }
+
+    /// Waits so long for it to end by itself, in milliseconds, then kills it; says how it ended.
+    pub async fn end_within(&mut self, ms: u64) -> String {
+        if let Ok(how) = tokio::time::timeout(Duration::from_millis(ms), self.ended()).await {
             return how;
         }
         self.kill().await
@@ -99,7 +109,7 @@ fn describe(status: ExitStatus) -> String {
 }
 
 /// Keeps the last lines that a worker wrote.
-async fn listen(stream: impl AsyncRead + Unpin, words: Arc<Mutex<VecDeque<String>>>, target: String) {
+async fn listen(stream: impl AsyncRead + Unpin, words: Arc<Mutex<VecDeque<String>>>, target: String, log: Option<Arc<LogFile>>) {
     let mut reader = BufReader::new(stream);
     let mut line = Vec::new();
     loop {
@@ -114,6 +124,11 @@ async fn listen(stream: impl AsyncRead + Unpin, words: Arc<Mutex<VecDeque<String
             continue;
         }
         tracing::debug!(%target, %text, "a worker said");
+        if let Some(log) = log.clone() {
+            let (who, text) = (target.clone(), text.clone());
+            // A disk that waits must not keep requests waiting.
+            let _ = task::aside(move || log.add(&who, &text)).await;
+        }
         let mut words = words.lock().unwrap_or_else(PoisonError::into_inner);
         if words.len() >= WORKER_LINES_MAX {
             words.pop_front();

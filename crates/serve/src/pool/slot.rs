@@ -8,6 +8,7 @@ use crate::language::Outlet;
 use crate::limits::ANSWER_MS_MAX;
 use crate::pool::link::{Link, NotSent};
 use crate::pool::local::Local;
+use crate::pool::memory;
 use crate::pool::queue::Priority;
 use crate::remote::{Remote, Upstream};
 use arc_swap::ArcSwapOption;
@@ -123,7 +124,13 @@ pub struct Slot {
     pub(crate) stop: watch::Sender<bool>,
     /// It is to be tried again though it has failed.
     pub(crate) again: Notify,
+    /// How often it was.
+    pub(crate) revivals: AtomicU64,
     pub(crate) restarts: AtomicU64,
+    /// What loading it into this process added, in bytes; 0 where it is not in it.
+    pub(crate) loaded_bytes: AtomicU64,
+    /// The most that it was seen to take.
+    pub(crate) peak_bytes: AtomicU64,
     /// The worker's process; 0 when none runs.
     pub(crate) process: AtomicU32,
     /// Raised when answers that it gave may have been wrong: none of before is given again.
@@ -162,13 +169,38 @@ impl Slot {
             idle: Notify::new(),
             stop: watch::Sender::new(false),
             again: Notify::new(),
+            revivals: AtomicU64::new(0),
             restarts: AtomicU64::new(0),
+            loaded_bytes: AtomicU64::new(0),
+            peak_bytes: AtomicU64::new(0),
             process: AtomicU32::new(0),
             epoch: AtomicU64::new(0),
             breaker: Mutex::new(Breaker::new(breaker)),
             diverted: AtomicU64::new(0),
             found: Default::default(),
         })
+    }
+
+    /// Every process that runs it now.
+    pub fn processes(&self) -> Vec<u32> {
+        let worker = Some(self.process.load(Ordering::SeqCst)).filter(|process| *process != 0);
+        let servers = self.remote.get().and_then(|remote| remote.children.as_ref()).into_iter().flat_map(|children| children.processes());
+        worker.into_iter().chain(servers).collect()
+    }
+
+    /// Bytes that it takes now and the most that it took, of all its processes; of one in this process what loading it added.
+    pub fn memory(&self) -> Option<(u64, u64)> {
+        let in_process = self.loaded_bytes.load(Ordering::Relaxed);
+        if in_process > 0 {
+            return Some((in_process, in_process));
+        }
+        let worker = Some(self.process.load(Ordering::SeqCst)).filter(|process| *process != 0);
+        let groups: Vec<u32> =
+            self.remote.get().and_then(|remote| remote.children.as_ref()).into_iter().flat_map(|children| children.processes()).collect();
+        let all: Vec<u32> = worker.into_iter().chain(memory::of_groups(&groups)).collect();
+        let now: u64 = all.iter().filter_map(|process| memory::held(*process)).sum();
+        let peak: u64 = all.iter().filter_map(|process| memory::peak(*process)).sum();
+        (now > 0).then(|| (now, self.peak_bytes.fetch_max(peak.max(now), Ordering::Relaxed).max(peak).max(now)))
     }
 
     /// From now on it is asked this way.

@@ -2,24 +2,24 @@
 
 use crate::clock;
 use crate::frame::{Answer, Outcome};
-use crate::limits::{CRASH_WINDOW_MS, GOLDEN_MS_MAX, RESTART_MS_MAX};
+use crate::limits::{CRASH_WINDOW_MS, GOLDEN_MS_MAX, REPLACED_IDLE_MS, RESTART_MS_MAX};
 use crate::pool::link::Link;
 use crate::pool::local::Local;
+use crate::pool::memory;
 use crate::pool::process::Process;
 use crate::pool::slot::NoAnswer;
 use crate::pool::{PoolEvent, PoolSettings, Slot, TargetSpec, TargetState, Way};
 use crate::remote::{self, REMOTE_FILE, Remote, RemoteModel};
 use crate::task;
-use crate::worker::{NO_GOLDEN, WorkerArguments};
+use crate::worker::{NO_GOLDEN, WorkerArguments, promised};
 use bytes::BytesMut;
 use std::collections::VecDeque;
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 use tidegate_core::route::Role;
-use tidegate_runtime::Golden;
 use tidegate_runtime::oip::Answering;
+use tidegate_runtime::{Golden, Version};
 use tokio::sync::mpsc;
 
 /// How one run of a worker came to its end.
@@ -76,8 +76,12 @@ fn elsewhere(spec: &TargetSpec) -> Result<Option<(Remote, Golden)>, String> {
         return Err(NO_GOLDEN.to_owned());
     }
     let golden = Golden::parse(&read("golden.json")?)?;
+    if let Some(why) = promised(&golden, &spec.conduct.promise) {
+        return Err(why);
+    }
     let answering = Answering { model_name: spec.model.clone(), model_version: Some(spec.target.version.clone()) };
-    Ok(Some((Remote::new(upstream, model, answering, spec.conduct.scan.clone())?, golden)))
+    let remote = Remote::new(upstream, model, answering, spec.conduct.scan.clone())?;
+    Ok(Some((remote.promising(spec.conduct.promise.clone()), golden)))
 }
 
 /// Runs a worker until its target is unloaded.
@@ -142,7 +146,7 @@ impl Deaths {
 }
 
 /// Doubles with each death in the window.
-fn restart_ms(first_ms: u64, deaths: usize) -> u64 {
+pub fn restart_ms(first_ms: u64, deaths: usize) -> u64 {
     let doublings = u32::try_from(deaths.saturating_sub(1)).unwrap_or(u32::MAX).min(16);
     first_ms.saturating_mul(1 << doublings).min(RESTART_MS_MAX)
 }
@@ -164,7 +168,7 @@ pub async fn stopped(slot: &Slot) {
 }
 
 /// False when the target was stopped meanwhile.
-async fn wait(slot: &Slot, ms: u64) -> bool {
+pub async fn wait(slot: &Slot, ms: u64) -> bool {
     tokio::time::timeout(Duration::from_millis(ms), stopped(slot)).await.is_err()
 }
 
@@ -176,15 +180,80 @@ async fn run(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEvent
         slot.way.store(None);
         return end;
     }
-    let (mut process, stream) = match Process::start(&slot.spec, settings) {
-        Ok(started) => started,
-        Err(error) => return End::Refused(format!("start {}: {error}", settings.program.display())),
+    let mut running = match greeted(slot, settings).await {
+        Ok(running) => running,
+        Err(end) => {
+            slot.process.store(0, Ordering::SeqCst);
+            return end;
+        }
     };
-    slot.process.store(process.number(), Ordering::SeqCst);
-    let end = live(slot, settings, &mut process, stream, tell).await;
+    slot.begin(Way::Worker(Arc::clone(&running.link)));
+    set(slot, TargetState::Ready);
+    tell(PoolEvent::Ready { target: slot.spec.target.clone() });
+    let end = loop {
+        match watch(slot, settings, &mut running).await {
+            Watched::Ended(end) => break end,
+            Watched::Outgrown(why) => match replaced(slot, settings, &mut running, &why, tell).await {
+                None => {}
+                Some(end) => break end,
+            },
+        }
+    };
     slot.way.store(None);
+    running.link.end();
     slot.process.store(0, Ordering::SeqCst);
     end
+}
+
+/// Starts another worker and has it take over from one that takes too much memory, which ends when it has answered. Where no other one comes
+/// up, the one that is there stays; what ends the target is given.
+async fn replaced(slot: &Arc<Slot>, settings: &PoolSettings, running: &mut Running, why: &str, tell: &impl Fn(PoolEvent)) -> Option<End> {
+    let target = &slot.spec.target;
+    let next = tokio::select! {
+        next = greeted(slot, settings) => next,
+        why = running.process.ended() => return Some(End::Died(why)),
+    };
+    let next = match next {
+        Ok(next) => next,
+        Err(End::Stopped) => {
+            running.link.end();
+            running.process.end().await;
+            return Some(End::Stopped);
+        }
+        Err(End::Refused(failed) | End::Died(failed)) => {
+            tracing::warn!(%target, %why, %failed, "a worker takes too much memory, and no other one took its place");
+            return None;
+        }
+    };
+    slot.process.store(next.process.number(), Ordering::SeqCst);
+    slot.begin(Way::Worker(Arc::clone(&next.link)));
+    slot.restarts.fetch_add(1, Ordering::SeqCst);
+    tracing::warn!(%target, %why, "a worker was replaced");
+    tell(PoolEvent::Replaced { target: target.clone(), why: why.to_owned() });
+    let old = std::mem::replace(running, next);
+    task::spawn(retire(old, Duration::from_millis(settings.unload_ms_max)));
+    None
+}
+
+/// Ends a worker that is asked by nobody any more, once it owes nothing.
+async fn retire(mut old: Running, limit: Duration) {
+    let idle = async {
+        // Twice in a row: who had chosen it before it was replaced has asked by then.
+        let mut before = false;
+        loop {
+            tokio::time::sleep(Duration::from_millis(REPLACED_IDLE_MS)).await;
+            let now = old.link.idle();
+            if before && now {
+                return;
+            }
+            before = now;
+        }
+    };
+    if tokio::time::timeout(limit, idle).await.is_err() {
+        tracing::warn!("a worker that was replaced still owes answers at the limit; they are cut");
+    }
+    old.link.end();
+    old.process.end().await;
 }
 
 /// A version in this process, from loading to its end.
@@ -192,6 +261,7 @@ async fn stay(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEven
     let TargetSpec { target, model, dir, conduct, .. } = slot.spec.clone();
     let (version, role, library) = (target.version.clone(), target.role, settings.library.clone());
     let arguments = WorkerArguments { dir, library, model, version, role, conduct };
+    let before = memory::held(std::process::id());
     let local = tokio::select! {
         () = stopped(slot) => return End::Stopped,
         opened = tokio::time::timeout(Duration::from_millis(settings.start_ms_max), task::aside(move || Local::open(&arguments))) => match opened {
@@ -201,6 +271,14 @@ async fn stay(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEven
             Err(_) => return End::Refused(format!("not ready within {} ms of its start", settings.start_ms_max)),
         },
     };
+    // Of a process that others share it is known only what loading added, others' doing meanwhile included.
+    let added = memory::held(std::process::id()).zip(before).map_or(0, |(after, before)| after.saturating_sub(before));
+    if let Some(most) = slot.spec.conduct.memory_bytes_max.filter(|most| added > *most) {
+        return End::Refused(format!(
+            "loading it took {added} bytes of memory, and `serving.memory_mib` allows {most}: raise it, or serve a smaller model"
+        ));
+    }
+    slot.loaded_bytes.store(added, Ordering::Relaxed);
     slot.hello.store(Some(Arc::new(local.hello())));
     slot.begin(Way::Local(Arc::clone(&local)));
     set(slot, TargetState::Ready);
@@ -233,79 +311,133 @@ async fn goes_wrong<F: Future<Output = Result<Answer, NoAnswer>>>(slot: &Slot, a
     }
 }
 
-async fn live(slot: &Arc<Slot>, settings: &PoolSettings, process: &mut Process, stream: UnixStream, tell: &impl Fn(PoolEvent)) -> End {
+/// A worker that has said that it is ready.
+struct Running {
+    process: Process,
+    link: Arc<Link>,
+}
+
+/// Starts a worker and waits until it is ready.
+async fn greeted(slot: &Arc<Slot>, settings: &PoolSettings) -> Result<Running, End> {
+    if let Some(why) = too_large(slot) {
+        return Err(End::Refused(why));
+    }
+    let (mut process, stream) =
+        Process::start(&slot.spec, settings).map_err(|error| End::Refused(format!("start {}: {error}", settings.program.display())))?;
+    // While another one serves, it is that one's number that is known.
+    let _ = slot.process.compare_exchange(0, process.number(), Ordering::SeqCst, Ordering::SeqCst);
     let together = slot.spec.conduct.batch.map_or(1, |batch| batch.requests_max);
     let link = match Link::new(stream, together) {
         Ok(link) => link,
         Err(error) => {
             process.kill().await;
-            return End::Died(format!("its connection cannot be used: {error}"));
+            return Err(End::Died(format!("its connection cannot be used: {error}")));
         }
     };
     let mut buffer = BytesMut::new();
     let hello = tokio::select! {
         () = stopped(slot) => {
             process.kill().await;
-            return End::Stopped;
+            return Err(End::Stopped);
         }
         hello = tokio::time::timeout(Duration::from_millis(settings.start_ms_max), link.hello(&mut buffer)) => hello,
     };
-    match hello {
-        Ok(Ok(Some(hello))) if hello.ready => slot.hello.store(Some(Arc::new(hello))),
+    let hello = match hello {
+        Ok(Ok(Some(hello))) if hello.ready => hello,
         Ok(Ok(Some(hello))) => {
             process.end().await;
-            return End::Refused(hello.why);
+            return Err(End::Refused(hello.why));
         }
-        Ok(Ok(None)) => return End::Died(format!("it ended before it was ready: {}", process.end().await)),
+        Ok(Ok(None)) => return Err(End::Died(format!("it ended before it was ready: {}", process.end().await))),
         Ok(Err(error)) => {
             process.kill().await;
-            return End::Died(error.to_string());
+            return Err(End::Died(error.to_string()));
         }
         Err(_) => {
             process.kill().await;
-            return End::Refused(format!("not ready within {} ms of its start", settings.start_ms_max));
+            return Err(End::Refused(format!("not ready within {} ms of its start", settings.start_ms_max)));
         }
+    };
+    if let Some(why) = outgrown(slot, process.number()) {
+        process.kill().await;
+        return Err(End::Refused(format!("once loaded {why}: raise it, or serve a smaller model")));
     }
+    slot.hello.store(Some(Arc::new(hello)));
     task::spawn(Arc::clone(&link).read(buffer));
     task::spawn(Arc::clone(&link).write());
-    slot.begin(Way::Worker(Arc::clone(&link)));
-    set(slot, TargetState::Ready);
-    tell(PoolEvent::Ready { target: slot.spec.target.clone() });
-    let end = watch(slot, settings, process, &link).await;
-    slot.way.store(None);
-    link.end();
-    end
+    Ok(Running { process, link })
 }
 
-/// Watches a ready worker to its end.
-async fn watch(slot: &Slot, settings: &PoolSettings, process: &mut Process, link: &Arc<Link>) -> End {
+/// Why a version that was never loaded cannot be: its model's file alone is more than the memory that the machine has left.
+fn too_large(slot: &Slot) -> Option<String> {
+    if slot.ever_ready.load(Ordering::SeqCst) {
+        return None;
+    }
+    let file = Version::model_file(&slot.spec.dir).ok()?;
+    let bytes = std::fs::metadata(&file).ok()?.len();
+    let left = memory::available().filter(|left| *left < bytes)?;
+    Some(format!(
+        "its model is {bytes} bytes, and the machine has {left} bytes of memory left: unload other versions, or take a larger machine"
+    ))
+}
+
+/// How much more memory a worker takes than it may, in words; none where it does not, or nobody says.
+fn outgrown(slot: &Slot, process: u32) -> Option<String> {
+    let most = slot.spec.conduct.memory_bytes_max?;
+    let held = memory::held(process).filter(|held| *held > most)?;
+    Some(format!("it takes {held} bytes of memory, and `serving.memory_mib` allows {most}"))
+}
+
+/// What became of a worker that was watched.
+enum Watched {
+    Ended(End),
+    /// It takes more memory than it may.
+    Outgrown(String),
+}
+
+/// Watches a ready worker to its end, or until it takes too much memory.
+async fn watch(slot: &Slot, settings: &PoolSettings, running: &mut Running) -> Watched {
     const LOOK_MS: u64 = 500;
+    let Running { process, link } = running;
     let stall = Duration::from_millis(settings.stall_ms_max);
     let within = Duration::from_millis(GOLDEN_MS_MAX);
     let wrong = goes_wrong(slot, |turn| slot.ask_worker_golden(link, turn, within));
-    tokio::pin!(wrong);
+    let grows = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(settings.memory_look_ms)).await;
+            if let Some(why) = outgrown(slot, process_of(slot)) {
+                return why;
+            }
+        }
+    };
+    tokio::pin!(wrong, grows);
     loop {
         tokio::select! {
             why = &mut wrong => {
                 slot.way.store(None);
                 process.kill().await;
-                return End::Died(why);
+                return Watched::Ended(End::Died(why));
             }
+            why = &mut grows => return Watched::Outgrown(why),
             () = stopped(slot) => {
                 link.end();
                 process.end().await;
-                return End::Stopped;
+                return Watched::Ended(End::Stopped);
             }
-            why = process.ended() => return End::Died(why),
-            () = link.ended() => return End::Died(format!("it closed its connection: {}", process.end().await)),
+            why = process.ended() => return Watched::Ended(End::Died(why)),
+            () = link.ended() => return Watched::Ended(End::Died(format!("it closed its connection: {}", process.end().await))),
             () = tokio::time::sleep(Duration::from_millis(LOOK_MS)) => {
                 if link.stalled(stall) {
                     process.kill().await;
-                    return End::Died(format!("it gave no answer for {} ms and was killed", settings.stall_ms_max));
+                    return Watched::Ended(End::Died(format!("it gave no answer for {} ms and was killed", settings.stall_ms_max)));
                 }
             }
         }
     }
+}
+
+fn process_of(slot: &Slot) -> u32 {
+    slot.process.load(Ordering::SeqCst)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What an upstream says of a model before it is registered, and its answers to golden requests.
 
+use super::child::borrowed;
 use super::probe::Miss;
 use super::{Remote, RemoteModel, Replica, Upstream};
 use crate::clock;
@@ -40,13 +41,17 @@ pub enum DescribeError {
 /// When no server is there, or one of them is not answered.
 pub async fn time(upstream: Upstream, model: RemoteModel, golden: &Golden, count: usize) -> Result<Vec<f64>, DescribeError> {
     let remote = remote(upstream, model)?;
-    let (replica, _) = first(&remote).await?;
+    borrowed(&remote, timed(&remote, golden, count)).await.map_err(|why| away(&remote, why))?
+}
+
+async fn timed(remote: &Remote, golden: &Golden, count: usize) -> Result<Vec<f64>, DescribeError> {
+    let (replica, _) = first(remote).await?;
     let mut times = Vec::with_capacity(count);
     for request in golden.requests.iter().cycle().take(count) {
         let start = clock::now();
         let answer = remote.golden_answer(replica, request).await;
         times.push(clock::elapsed_us(start));
-        answer.map_err(|(Miss::Away(why) | Miss::Wrong(why))| away(&remote, why))?;
+        answer.map_err(|(Miss::Away(why) | Miss::Wrong(why))| away(remote, why))?;
     }
     Ok(times)
 }
@@ -86,7 +91,11 @@ pub async fn describe(
     golden: Option<&Golden>,
 ) -> Result<(Described, Option<Golden>), DescribeError> {
     let remote = remote(upstream, model)?;
-    let (replica, described) = first(&remote).await?;
+    borrowed(&remote, recorded(&remote, golden)).await.map_err(|why| away(&remote, why))?
+}
+
+async fn recorded(remote: &Remote, golden: Option<&Golden>) -> Result<(Described, Option<Golden>), DescribeError> {
+    let (replica, described) = first(remote).await?;
     let Some(golden) = golden else { return Ok((described, None)) };
     let mut recorded = golden.clone();
     for request in &mut recorded.requests {

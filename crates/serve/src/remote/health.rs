@@ -78,6 +78,12 @@ impl Health {
         self.out(Standing::Away(why.to_owned()))
     }
 
+    /// Its process has ended: what was known of it is nothing of the next one.
+    pub fn ended(&mut self, why: &str) {
+        self.missed = 0;
+        self.out(Standing::Away(why.to_owned()));
+    }
+
     /// A golden request that was answered otherwise; whether that takes it out.
     pub fn answered_wrong(&mut self, why: &str) -> bool {
         self.out(Standing::Wrong(why.to_owned()))

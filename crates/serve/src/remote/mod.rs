@@ -6,12 +6,14 @@
 
 mod answer;
 mod budget;
+mod child;
 mod choice;
 mod connection;
 mod describe;
 mod health;
 mod language;
 mod model;
+mod ports;
 mod probe;
 mod replica;
 mod supervise;
@@ -20,6 +22,7 @@ mod upstream;
 #[cfg(fuzzing)]
 pub use connection::fuzz::reply as fuzz_reply;
 
+pub use child::Program;
 pub(crate) use connection::connector;
 pub use describe::{DescribeError, Described, describe, time};
 pub use model::{REMOTE_FILE, RemoteModel, RemoteScore};
@@ -33,11 +36,13 @@ use crate::frame::{Answer, Body, Form, Outcome};
 use crate::language::{Outlet, Tap, Task};
 use crate::limits;
 use crate::pool::NoAnswer;
+use crate::promise::Promise;
 use crate::scan::scanned;
 use crate::trace::{self, Span, Trace};
 use answer::Meant;
 use budget::Budget;
 use bytes::{Bytes, BytesMut};
+use child::Children;
 use choice::{Nobody, Rules, View, choose};
 use connection::{Connections, Lost, Outgoing};
 use health::Health;
@@ -59,9 +64,13 @@ pub(crate) struct Remote {
     answering: Answering,
     /// What is looked for in texts of answers.
     scan: ScanRules,
+    /// What answers are promised to be.
+    promise: Promise,
     path: String,
     token: Option<Secret>,
     pub(crate) replicas: Vec<Replica>,
+    /// Those that are started here.
+    pub(crate) children: Option<Children>,
     budget: Mutex<Budget>,
     turn: AtomicUsize,
     /// What the first server that was there said of the model.
@@ -79,7 +88,12 @@ impl Remote {
     ///
     /// # Errors
     /// A sentence, when the upstream cannot be spoken to as it is configured.
-    pub fn new(upstream: Upstream, model: RemoteModel, answering: Answering, scan: ScanRules) -> Result<Remote, String> {
+    pub fn new(mut upstream: Upstream, model: RemoteModel, answering: Answering, scan: ScanRules) -> Result<Remote, String> {
+        let children =
+            upstream.program.clone().map(Children::new).transpose().map_err(|why| format!("upstream {}: {why}", upstream.name))?;
+        if let Some(children) = &children {
+            upstream.active = children.ports().map(|port| Address { tls: false, host: "127.0.0.1".to_owned(), port }).collect();
+        }
         let tls = connection::connector(&upstream)?;
         let servers = upstream.active.len() + upstream.standby.len();
         if !(1..=limits::REPLICAS_MAX).contains(&servers) {
@@ -99,7 +113,26 @@ impl Remote {
         };
         let replicas = every.map(replica).collect::<Result<Vec<_>, String>>()?;
         let (budget, turn, described) = (Mutex::default(), AtomicUsize::new(0), OnceLock::new());
-        Ok(Remote { upstream, model, answering, scan, path, token, replicas, budget, turn, described })
+        Ok(Remote {
+            upstream,
+            model,
+            answering,
+            scan,
+            promise: Promise::default(),
+            path,
+            token,
+            replicas,
+            children,
+            budget,
+            turn,
+            described,
+        })
+    }
+
+    /// Its answers are held to a promise.
+    pub fn promising(mut self, promise: Promise) -> Remote {
+        self.promise = promise;
+        self
     }
 
     /// Whether its servers speak OpenAI's API.
@@ -140,7 +173,7 @@ impl Remote {
             Err(why) => return Ok(Answer::error(Outcome::ClientFault, &why)),
         };
         let answer = self.ask_all(&Question::of(asked.unwrap_or_else(|| body.clone())), until).await?;
-        Ok(self.incoming(body, answer))
+        Ok(self.incoming(body, self.promise.kept(body, answer)))
     }
 
     fn budget(&self) -> std::sync::MutexGuard<'_, Budget> {

@@ -1,5 +1,6 @@
 //! Keeps one version's servers under watch: who is there, who answers right, and whether anybody does.
 
+use super::child;
 use super::health::Standing;
 use super::probe::Miss;
 use super::{Remote, Replica};
@@ -17,10 +18,17 @@ use tokio::sync::Notify;
 pub async fn supervise(slot: &Arc<Slot>, remote: &Arc<Remote>, golden: &Golden, settings: &PoolSettings, tell: &impl Fn(PoolEvent)) {
     let changed = Notify::new();
     let watches = remote.replicas.iter().map(|replica| watch(slot, remote, replica, golden, &changed));
+    let children = child::keep(slot, remote, settings, tell, &changed);
+    tokio::pin!(children);
     tokio::select! {
         () = stopped(slot) => {}
+        () = &mut children => return,
         _ = join_all(watches) => {}
         () = decide(slot, remote, settings, tell, &changed) => {}
+    }
+    // Nobody asks it any longer: what was started here has its time to end.
+    if remote.children.is_some() {
+        children.await;
     }
 }
 
@@ -31,16 +39,29 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
     loop {
         let standings: Vec<Standing> = remote.replicas.iter().map(|r| r.health().standing().clone()).collect();
         let state = slot.state.borrow().clone();
+        let given_up = remote.children.as_ref().and_then(|c| c.given_up(slot));
         if standings.contains(&Standing::Well) {
             if matches!(state, TargetState::Starting | TargetState::Away { .. }) {
                 slot.hello.store(remote.described.get().map(|d| {
                     let (inputs, outputs) = (d.signature.inputs.clone(), d.signature.outputs.clone());
-                    Arc::new(Hello { ready: true, why: String::new(), platform: d.platform.clone(), inputs, outputs })
+                    Arc::new(Hello {
+                        ready: true,
+                        why: String::new(),
+                        platform: d.platform.clone(),
+                        inputs,
+                        outputs,
+                        providers: Vec::new(),
+                    })
                 }));
                 slot.begin(Way::Remote(Arc::clone(remote)));
                 set(slot, TargetState::Ready);
                 tell(PoolEvent::Ready { target: target.clone() });
             }
+        } else if let (Some(why), TargetState::Ready | TargetState::Away { .. }) = (&given_up, &state) {
+            let why = why.clone();
+            slot.way.store(None);
+            set(slot, TargetState::Failed { why: why.clone() });
+            tell(PoolEvent::Failed { target: target.clone(), why });
         } else if state == TargetState::Ready {
             let why = format!("no server of upstream {} is well: {}", remote.upstream(), told(&standings));
             slot.way.store(None);
@@ -49,9 +70,10 @@ async fn decide(slot: &Arc<Slot>, remote: &Arc<Remote>, settings: &PoolSettings,
             tell(PoolEvent::Away { target: target.clone(), why });
         } else if state == TargetState::Starting {
             let wrong = !standings.iter().any(|s| matches!(s, Standing::Unknown | Standing::Away(_)));
-            let late = clock::steady_ms().saturating_sub(since) >= settings.start_ms_max;
-            if wrong || late {
-                let why = told(&standings);
+            let start_ms_max = remote.children.as_ref().map_or(settings.start_ms_max, |c| c.start_ms_max());
+            let late = clock::steady_ms().saturating_sub(since) >= start_ms_max;
+            if wrong || late || given_up.is_some() {
+                let why = given_up.unwrap_or_else(|| told(&standings));
                 set(slot, TargetState::Failed { why: why.clone() });
                 tell(PoolEvent::Failed { target: target.clone(), why });
             }

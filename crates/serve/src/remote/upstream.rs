@@ -1,5 +1,6 @@
 //! Servers that answer for versions: their addresses, and how they are treated. Told by the configuration and by nothing else.
 
+use super::Program;
 use crate::breaker::BreakerSettings;
 use crate::limits;
 use std::fmt;
@@ -95,6 +96,8 @@ pub struct Upstream {
     pub probe_every_ms: u64,
     /// How often each server answers its golden requests, in milliseconds.
     pub golden_every_ms: u64,
+    /// What is started to answer, in place of servers that are there.
+    pub program: Option<Program>,
     /// When a server that fails is left out.
     pub breaker: BreakerSettings,
 }
@@ -114,6 +117,7 @@ impl Upstream {
             panic_bp: 0,
             probe_every_ms: limits::PROBE_MS,
             golden_every_ms: limits::GOLDEN_MS,
+            program: None,
             breaker: BreakerSettings { in_a_row: Some(limits::REPLICA_FAILURES_IN_A_ROW), ..BreakerSettings::default() },
         }
     }

@@ -6,6 +6,7 @@
 //! Not here: restarts, routing, HTTP.
 
 mod arguments;
+mod guard;
 mod version;
 
 use crate::clock;
@@ -20,7 +21,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 pub use arguments::{ArgumentsError, WorkerArguments};
-pub(crate) use version::{LoadedVersion, NO_GOLDEN};
+pub(crate) use guard::{DONE, GUARD};
+pub(crate) use version::{LoadedVersion, NO_GOLDEN, promised};
 
 /// What a worker runs.
 pub trait Answerer {
@@ -60,6 +62,9 @@ pub enum WorkerError {
     /// The version is not ready; the gateway has been told why.
     #[error("version not ready: {0}")]
     NotReady(String),
+    /// A server of another kind that was to be started in place of a version.
+    #[error("{0}")]
+    Guard(String),
 }
 
 /// Runs a worker until its gateway ends: `tidegate worker --dir D --library L --model M --version V --role R`.
@@ -67,6 +72,10 @@ pub enum WorkerError {
 /// # Errors
 /// When the version cannot be loaded, a golden answer differs, or the connection breaks.
 pub fn main(arguments: impl IntoIterator<Item = String>) -> Result<(), WorkerError> {
+    let mut arguments = arguments.into_iter().peekable();
+    if arguments.next_if(|first| first == GUARD).is_some() {
+        return guard::guard(arguments);
+    }
     let arguments = WorkerArguments::parse(arguments)?;
     let connection = connection_of_parent()?;
     end_with_parent();

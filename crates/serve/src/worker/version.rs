@@ -4,6 +4,7 @@ use crate::clock;
 use crate::conduct::{Batching, Conduct};
 use crate::frame::{Answer, Body, Form, Hello, Outcome};
 use crate::limits::{BATCH_ROWS_MAX, EXPLAIN_MS, EXPLAIN_MS_MAX};
+use crate::promise::Promise;
 use crate::scan::{blocked, look_through};
 use crate::work::Work;
 use crate::worker::{Answerer, WorkerArguments};
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use tidegate_core::model::TensorSpec;
 use tidegate_core::scan::Findings;
 use tidegate_runtime::oip::{self, Answering, OipError, Wanted};
-use tidegate_runtime::{GoldenReport, InferError, InferRequest, InferResponse, InputFault, Observed, Version};
+use tidegate_runtime::{Golden, GoldenReport, InferError, InferRequest, InferResponse, InputFault, Observed, Version};
 
 /// Why a version without golden requests never becomes ready.
 pub const NO_GOLDEN: &str = "it has no golden requests, so nothing shows that it answers right: record some with the version";
@@ -38,15 +39,17 @@ impl LoadedVersion {
         if Version::needs_library(&arguments.dir).map_err(|error| error.to_string())? {
             tidegate_runtime::init(&arguments.library).map_err(|error| error.to_string())?;
         }
-        let version = Version::open_with(&arguments.dir, sessions).map_err(|error| error.to_string())?;
+        let version = Version::open_on(&arguments.dir, sessions, &arguments.conduct.execution).map_err(|error| error.to_string())?;
         let answering = Answering { model_name: arguments.model.clone(), model_version: Some(arguments.version.clone()) };
         let report = version.check_golden();
+        let promised = version.golden().and_then(|golden| promised(golden, &arguments.conduct.promise));
         let hello = Hello {
-            ready: report.is_right(),
-            why: why(&report),
+            ready: report.is_right() && promised.is_none(),
+            why: promised.unwrap_or_else(|| why(&report)),
             platform: version.format().platform().to_owned(),
             inputs: version.inputs_metadata().to_vec(),
             outputs: version.outputs_metadata().to_vec(),
+            providers: version.providers().iter().map(ToString::to_string).collect(),
         };
         let mut conduct = arguments.conduct.clone();
         if conduct.batch.is_some()
@@ -58,6 +61,14 @@ impl LoadedVersion {
         }
         Ok(LoadedVersion { version, answering, hello, conduct })
     }
+}
+
+/// What of a promise the known answers to golden requests break: such a version gets no request.
+pub fn promised(golden: &Golden, promise: &Promise) -> Option<String> {
+    golden.requests.iter().find_map(|request| {
+        let known = Some(&request.expect.outputs).filter(|outputs| !outputs.is_empty())?;
+        promise.broken(known, true).map(|why| format!("golden request `{}`: {why}", request.id))
+    })
 }
 
 /// Which golden requests were answered otherwise; empty when none was.
@@ -216,15 +227,17 @@ impl LoadedVersion {
     fn written(&self, asked: &Asked, inferred: Inferred) -> Answer {
         let started = clock::now();
         let Inferred { result, observed, took_ns } = inferred;
+        let broken = result.as_ref().ok().and_then(|response| self.broken(&asked.request, response));
         // Score and inputs are taken from values and not from the body: they are the same however a client wants it.
-        let mut answer = match result {
-            Err(error) => {
+        let mut answer = match (broken, result) {
+            (Some(why), _) => Answer::error(Outcome::Failed, &why),
+            (None, Err(error)) => {
                 let mut found = Findings::default();
                 let told = self.told(&error);
                 let masked = self.conduct.scan.scan(&told, &mut found).unwrap_or(told);
                 Answer { found, ..Answer::error(outcome(&error), &masked) }
             }
-            Ok(mut response) => {
+            (None, Ok(mut response)) => {
                 let found = look_through(&mut response, &self.conduct.scan);
                 let answer = match found.blocked(&self.conduct.scan) {
                     Some(kind) => blocked(kind),
@@ -242,6 +255,11 @@ impl LoadedVersion {
         let rows = rows(&asked.request, self.version.inputs_metadata());
         answer.work = Work { rows, input_ns: asked.read_ns, infer_ns: took_ns, output_ns: since(started) };
         answer
+    }
+
+    /// What of the service's promise a response breaks.
+    fn broken(&self, request: &InferRequest, response: &InferResponse) -> Option<String> {
+        self.conduct.promise.broken(&response.outputs, request.outputs.is_empty())
     }
 
     fn body(&self, response: &InferResponse, wanted: Option<&Wanted>) -> Result<Body, OipError> {

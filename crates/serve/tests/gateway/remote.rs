@@ -75,14 +75,14 @@ struct Ledger {
 }
 
 /// So many clients ask, one request every `gap_ms` each, until told to stop.
-struct Load {
+pub struct Load {
     ledger: Arc<Ledger>,
     stop: tokio::sync::watch::Sender<bool>,
     clients: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Load {
-    fn start(world: &World, clients: usize, gap_ms: u64) -> Load {
+    pub fn start(world: &World, clients: usize, gap_ms: u64) -> Load {
         let (ledger, stop) = (Arc::<Ledger>::default(), tokio::sync::watch::Sender::new(false));
         let clients = (0..clients)
             .map(|_| {
@@ -107,13 +107,13 @@ impl Load {
         Load { ledger, stop, clients }
     }
 
-    async fn until_sent(&self, more: u64) {
+    pub async fn until_sent(&self, more: u64) {
         let from = self.ledger.sent.load(Ordering::SeqCst);
         until("requests go on", || self.ledger.sent.load(Ordering::SeqCst) >= from + more).await;
     }
 
     /// Sent, right, wrong, and anything else; the first is the sum of the others.
-    async fn end(self) -> [u64; 4] {
+    pub async fn end(self) -> [u64; 4] {
         self.stop.send_replace(true);
         for client in self.clients {
             client.await.unwrap();

@@ -2,7 +2,8 @@
 //!
 //! `tidegate-test-worker real ...` runs the real worker. `tidegate-test-worker fake ...` answers a body
 //! `{"id": .., "x": .., "do": ..}` by `{"version": .., "role": .., "x": ..}`; a file `mode` in its directory says
-//! how it starts. `"pad": N` makes the answer N bytes longer, `"bytes": N` puts N bytes behind its JSON, `"ms": N` makes it take N ms.
+//! how it starts. `"pad": N` makes the answer N bytes longer, `"bytes": N` puts N bytes behind its JSON, `"ms": N` makes it take N ms,
+//! `"hold": N` makes it keep N bytes for ever.
 //! `tidegate-test-worker gateway DIR` and `.. upstream` are processes of their own, to be stopped and ended as such.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, missing_docs)]
 
@@ -36,7 +37,14 @@ impl Answerer for Fake {
             _ => {}
         }
         let why = if self.mode == "wrong" { "1 of 1 golden requests was answered otherwise" } else { "" };
-        Hello { ready: why.is_empty(), why: why.to_owned(), platform: "fake".to_owned(), inputs: vec![], outputs: vec![] }
+        Hello {
+            ready: why.is_empty(),
+            why: why.to_owned(),
+            platform: "fake".to_owned(),
+            inputs: vec![],
+            outputs: vec![],
+            providers: vec![],
+        }
     }
 
     fn answer(&self, body: &Body) -> Answer {
@@ -56,6 +64,10 @@ impl Answerer for Fake {
         let Ok(request) = serde_json::from_slice::<serde_json::Value>(&body.bytes[..json_bytes]) else {
             return Answer::error(Outcome::ClientFault, "not JSON");
         };
+        if let Some(bytes) = request["hold"].as_u64() {
+            // Written to, so that the system gives it.
+            Box::leak(vec![1_u8; usize::try_from(bytes).unwrap()].into_boxed_slice());
+        }
         if let Some(ms) = request["ms"].as_u64() {
             std::thread::sleep(Duration::from_millis(ms));
         }

@@ -3,15 +3,19 @@
 use crate::exit::{self, failure};
 use crate::surroundings;
 use anyhow::Result;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use tidegate_serve::{Allowance, Batching, Carried, Conduct, Generating, Key, Priority, Sequencing, TlsFiles};
-use tidegate_wire::config::{GatewayKey, GatewayTls, Workspace};
+use tidegate_core::model::Datatype;
+use tidegate_runtime::{Execution, Provider};
+use tidegate_serve::{Allowance, Batching, Bound, Carried, Conduct, Generating, Key, Priority, Promise, Promised, Sequencing, TlsFiles};
+use tidegate_wire::config::{GatewayKey, GatewayTls, PromisedOutput, Serving, Workspace};
 
 /// How a service's versions answer.
 pub fn of(config: &Workspace, service: &str) -> Conduct {
     let Some(serving) = config.services.get(service).map(|s| &s.serving) else { return Conduct::default() };
     Conduct {
         scan: serving.scan.clone(),
+        promise: promise(serving),
         batch: serving
             .batch
             .map(|batch| Batching { requests_max: usize::try_from(batch.requests).unwrap_or(usize::MAX), wait_us: batch.wait_us.into() }),
@@ -29,7 +33,29 @@ pub fn of(config: &Workspace, service: &str) -> Conduct {
             idle_ms_max: serving.generate.idle_ms,
             whole_ms_max: serving.generate.whole_ms,
         },
+        memory_bytes_max: serving.memory_mib.map(|mib| u64::from(mib) * 1024 * 1024),
+        execution: Execution {
+            providers: serving.providers.iter().filter_map(|name| Provider::parse(name)).collect(),
+            threads: usize::try_from(serving.threads).ok().and_then(NonZero::new).unwrap_or(NonZero::<usize>::MIN),
+        },
     }
+}
+
+fn promise(serving: &Serving) -> Promise {
+    let promised = |of: &PromisedOutput| Promised {
+        datatype: of.datatype.as_deref().and_then(Datatype::parse),
+        shape: of.shape.clone(),
+        min: of.min.map(Bound),
+        max: of.max.map(Bound),
+        finite: of.finite,
+    };
+    Promise(serving.outputs.iter().map(|(name, of)| (name.clone(), promised(of))).collect())
+}
+
+/// How the services of a model carry it out, by their names.
+pub fn executions(config: &Workspace, model: &str) -> Vec<(String, Execution)> {
+    let of_model = config.services.iter().filter(|(_, service)| service.model == model);
+    of_model.map(|(name, _)| (name.clone(), of(config, name).execution)).collect()
 }
 
 /// Files of TLS towards clients.

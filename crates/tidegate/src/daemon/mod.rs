@@ -8,7 +8,7 @@ mod blame;
 mod breaker;
 mod change;
 mod checking;
-mod conduct;
+pub mod conduct;
 pub mod control;
 mod deployments;
 pub mod drivers;

@@ -2,11 +2,12 @@
 
 use crate::exit::{self, failure};
 use crate::surroundings;
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::Path;
-use tidegate_serve::remote::{Address, Secret, Upstream};
-use tidegate_wire::config::Workspace;
+use tidegate_serve::remote::{Address, Program, Secret, Upstream};
+use tidegate_wire::config::{UpstreamProgram, Workspace};
 
 /// Upstreams by their names.
 pub type Upstreams = BTreeMap<String, Upstream>;
@@ -39,6 +40,7 @@ pub fn named(config: &Workspace, root: &Path, name: &str) -> Result<Upstream> {
         }
     };
     Ok(Upstream {
+        program: written.program.as_ref().map(|written| program(name, written, root)).transpose()?,
         standby: addresses(&written.standby)?,
         burst: written.burst,
         token,
@@ -48,5 +50,23 @@ pub fn named(config: &Workspace, root: &Path, name: &str) -> Result<Upstream> {
         probe_every_ms: written.probe_ms,
         golden_every_ms: written.golden_ms,
         ..Upstream::new(name, addresses(&written.servers)?)
+    })
+}
+
+/// What is started for an upstream. Its command is the configuration's alone; secrets are handed down where they are named.
+fn program(name: &str, written: &UpstreamProgram, root: &Path) -> Result<Program> {
+    let guard = std::env::current_exe().context("find this program, which guards the servers that it starts")?;
+    let named = |variable: &String| {
+        let value = surroundings::secret(variable).map_err(|why| failure(exit::USAGE, format!("upstream {name}: {why}")))?;
+        Ok((variable.clone(), Secret(value)))
+    };
+    Ok(Program {
+        environment: written.environment.iter().map(named).collect::<Result<_>>()?,
+        copies: usize::try_from(written.copies).unwrap_or(1),
+        ready_ms_max: written.ready_ms,
+        stop_ms_max: written.stop_ms,
+        restarts_max: written.restarts,
+        log: Some(root.join(".tidegate").join("servers").join(format!("{name}.log"))),
+        ..Program::new(guard, vec![OsString::from("worker")], written.command.clone(), root.to_owned())
     })
 }

@@ -74,6 +74,7 @@ impl Served {
             match self.events.recv().await {
                 Some(PoolEvent::Failed { target, why }) => return format!("{target} failed: {why}"),
                 Some(PoolEvent::Died { target, why }) => tell(&format!("{target} died and is started again: {why}")),
+                Some(PoolEvent::Replaced { target, why }) => tell(&format!("another worker took the place of the one of {target}: {why}")),
                 Some(PoolEvent::Ready { .. } | PoolEvent::Away { .. } | PoolEvent::Unloaded { .. }) => {}
                 None => return "its worker is gone".to_owned(),
             }

@@ -2,16 +2,17 @@
 
 use crate::clock;
 use crate::daemon::control::Control;
-use crate::daemon::upstreams;
+use crate::daemon::{conduct, upstreams};
 use crate::exit::{self, failure};
 use crate::workspace::read_text;
 use anyhow::{Context as _, Result};
+use std::num::NonZero;
 use std::path::Path;
 use tidegate_core::id::Digest;
 use tidegate_core::machine::Machine as _;
 use tidegate_core::model::{Command, Declared, FIELDS_MAX, Field, Interface, Lineage, ModelVersion, Models, Signature};
 use tidegate_port::Blobs as _;
-use tidegate_runtime::{Format, Golden, Version};
+use tidegate_runtime::{Execution, Format, Golden, Version};
 use tidegate_serve::remote::{RemoteModel, describe};
 use tidegate_store::FsBlobs;
 use tidegate_wire::config::{Model, Workspace, Written};
@@ -165,7 +166,15 @@ fn described(offer: &Offer<'_>, remote: RemoteModel) -> Result<(Signature, Optio
 
 /// Signature and golden answers of a version whose file is here.
 fn tried(offer: &Offer<'_>, artifact: &Path, bytes: &[u8], transform: Option<&str>) -> Result<(Signature, Option<String>)> {
-    let trial = Trial::make(artifact, bytes, transform)?;
+    let executions = conduct::executions(offer.config, offer.name);
+    let trial = Trial::make(artifact, bytes, transform, executions.first().map(|(_, execution)| execution))?;
+    if trial.version.format().needs_library() {
+        // Where another service could not carry it out, its release would fail: that is said now.
+        for (service, execution) in &executions {
+            let there = execution.providers_there(artifact);
+            there.map_err(|why| failure(exit::USAGE, format!("register {}: services.{service}.serving.providers: {why}", offer.name)))?;
+        }
+    }
     let record = |file: &String| {
         let recorded =
             trial.version.record_golden(&golden_of(offer.root, file)?).with_context(|| format!("answer the golden requests {file}"))?;
@@ -182,7 +191,7 @@ struct Trial {
 }
 
 impl Trial {
-    fn make(artifact: &Path, bytes: &[u8], transform: Option<&str>) -> Result<Trial> {
+    fn make(artifact: &Path, bytes: &[u8], transform: Option<&str>, execution: Option<&Execution>) -> Result<Trial> {
         let unfit = |why: String| failure(exit::USAGE, format!("register {}: {why}", artifact.display()));
         let format = Format::of(bytes).map_err(unfit)?;
         let folder = tempfile::tempdir().context("make a folder for a version")?;
@@ -191,7 +200,8 @@ impl Trial {
         if let Some(json) = transform {
             std::fs::write(folder.path().join("transform.json"), json).context("write a transform")?;
         }
-        let version = Version::open(folder.path()).map_err(|e| {
+        let execution = execution.cloned().unwrap_or_default();
+        let version = Version::open_on(folder.path(), NonZero::<usize>::MIN, &execution).map_err(|e| {
             // Named by the file that the user has, not by our copy of it.
             unfit(e.to_string().replace(&copy.display().to_string(), &artifact.display().to_string()))
         })?;

@@ -90,3 +90,46 @@ fn a_model_of_an_upstream_that_cannot_be_asked_is_refused_by_name() {
     world.run(&["config", "check"]).fails(2, &["it has a path", "named twice"]);
     assert_eq!(world.events(), Vec::<String>::new(), "nothing was recorded");
 }
+
+/// A server in Python's standard library, which the workspace has and Tidegate starts.
+const SERVER: &str = include_str!("../../../serve/tests/fixtures/children/server.py");
+
+#[test]
+fn a_server_of_another_kind_is_started_registered_released_and_ended() {
+    let Some(python) = std::env::var("TIDEGATE_TEST_PYTHON").ok() else {
+        eprintln!("skipped: no Python: set TIDEGATE_TEST_PYTHON");
+        return;
+    };
+    let config = format!(
+        "version: 1\nworkspace: own\nupstreams:\n  own: {{ command: [{python}, server.py, \"{{port}}\"], environment: MODEL_TOKEN, probe: 50ms, golden: 50ms }}\n\
+         models:\n  m: {{ artifact: m.json, golden: golden.json, gates: {{ speed: {{ latency_p99_ms: 60000 }} }} }}\nservices:\n  s: {{ model: m }}\n"
+    );
+    let inputs = json!([{ "name": "x", "datatype": "FP64", "shape": [2], "data": [1.5, -2.0] }]);
+    let golden = json!({ "requests": [{ "id": "one", "inputs": inputs }] }).to_string();
+    let model = "{\"upstream\": \"own\", \"model\": \"double\"}";
+    let world = World::with(&[("tidegate.yaml", &config), ("m.json", model), ("golden.json", &golden), ("server.py", SERVER)]);
+    world.run(&["gate"]).fails(2, &["upstream own: the environment variable MODEL_TOKEN is not set"]);
+    world.set("MODEL_TOKEN", "s3cret");
+    let gate = world.run(&["gate", "--json"]).well().json();
+    assert_eq!((&gate["version"], &gate["passed"]), (&json!("1"), &json!(true)), "{gate}");
+    let mut daemon = up(&world);
+    world.run(&["release", "start", "s", "1"]).well();
+    wait_for("the release", || world.run(&["release", "status", "s/1"]).out.contains("watching").then_some(()));
+    let answer = || post(&world, "/v2/models/s/infer", "", &json!({ "id": "r", "inputs": inputs }));
+    let first = answer();
+    assert!(first.contains("\"data\": [3.0, -4.0]"), "{first}");
+    assert!(world.read(".tidegate/servers/own.log").contains("double is served"));
+    // The daemon is killed, which says nothing to anybody: what it started ends all the same.
+    let of_workspace = |line: &str| line.contains("server.py") && line.contains(python.as_str());
+    let here = world.root().canonicalize().unwrap();
+    let servers = || {
+        let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| Some(entry.ok()?.path()));
+        let ours = |path: &std::path::PathBuf| std::fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd == here);
+        let line =
+            |path: std::path::PathBuf| std::fs::read(path.join("cmdline")).map(|line| String::from_utf8_lossy(&line).replace('\0', " "));
+        processes.filter(ours).filter_map(|path| line(path).ok()).filter(|line| of_workspace(line) && !line.contains("--guard")).count()
+    };
+    assert!(servers() >= 1);
+    daemon.kill();
+    wait_for("no server to be left", || (servers() == 0).then_some(()));
+}

@@ -51,14 +51,14 @@ pub use origin::{From, Origin, Origins};
 pub use page::docs_page;
 pub use problem::{PROBLEMS_MAX, Problem, Problems};
 pub use schema::json_schema;
-pub use serving::{Batch, GatewayKey, GatewayTls, Serving};
+pub use serving::{Batch, GatewayKey, GatewayTls, PromisedOutput, Serving};
 pub use stores::{Stores, stores_of};
 pub use trains::{Interfaces, NamedTrain, Written};
 pub use types::{
     AT, BlockedBy, Channel, Dataset, Drift, DriftMethod, Env, Environment, Evaluation, Freeze, Model, NamedBreaker, NamedJudge, Objective,
     Passage, Pipeline, PolicyGate, Reference, ReferenceFrom, Retrain, Service, Strategy, Way, When, Workspace,
 };
-pub use upstreams::Upstream;
+pub use upstreams::{Upstream, UpstreamProgram};
 
 use crate::yaml::{self, Node, Value};
 use shape::Shape;

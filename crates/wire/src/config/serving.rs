@@ -1,6 +1,7 @@
 //! How requests are answered and who may ask for how much, as values.
 
 use super::read::View;
+use indexmap::IndexMap;
 use std::path::PathBuf;
 use tidegate_core::scan::{Action, Kind, Rules};
 
@@ -17,12 +18,20 @@ pub struct Serving {
     pub golden_ms: u64,
     /// Whether the stable version answers in the gateway's process.
     pub in_process: bool,
+    /// What answers are promised to be, by the names of outputs.
+    pub outputs: IndexMap<String, PromisedOutput>,
     /// Whether reasons are given.
     pub explain: bool,
     /// How long answers of language models may take.
     pub generate: Generate,
     /// How requests follow one another.
     pub sequence: Option<Sequence>,
+    /// Who carries models out, by their names.
+    pub providers: Vec<String>,
+    /// Threads of one call of the model.
+    pub threads: u32,
+    /// Memory that a version's worker may take, in MiB.
+    pub memory_mib: Option<u32>,
 }
 
 /// How requests of a stateful model follow one another.
@@ -46,6 +55,24 @@ pub struct Generate {
     /// To its end.
     pub whole_ms: u64,
 }
+
+/// What one output is promised to be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PromisedOutput {
+    /// Its element type, as the protocol spells it.
+    pub datatype: Option<String>,
+    /// Its dimensions; -1 is one of any length.
+    pub shape: Option<Vec<i64>>,
+    /// Its least value.
+    pub min: Option<f64>,
+    /// Its largest value.
+    pub max: Option<f64>,
+    /// Whether each value is a number, none of them infinite.
+    pub finite: bool,
+}
+
+/// Configurations hold no not-a-numbers.
+impl Eq for PromisedOutput {}
 
 /// How requests are put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,9 +118,26 @@ pub(super) fn serving(view: View<'_>) -> Serving {
         queue_ms: view.at("queue").ms().unwrap_or_default(),
         golden_ms: view.at("golden").ms().unwrap_or_default(),
         in_process: view.at("in_process").word("true"),
+        outputs: view.at("outputs").named(|_, output| promised(output)),
         explain: view.at("explain").word("true"),
         generate: generate(view.at("generate")),
         sequence: view.at("sequence").there().map(sequence),
+        providers: view.at("providers").texts(),
+        threads: view.at("threads").whole(),
+        memory_mib: view.at("memory_mib").there().map(|v| v.whole()),
+    }
+}
+
+fn promised(view: View<'_>) -> PromisedOutput {
+    let number = |name: &str| view.at(name).number();
+    #[expect(clippy::cast_possible_truncation, reason = "the table holds dimensions to whole numbers of 32 bits")]
+    let dimension = |view: View<'_>| view.number().unwrap_or(-1.0) as i64;
+    PromisedOutput {
+        datatype: view.at("datatype").text(),
+        shape: view.at("shape").there().map(|v| v.items().into_iter().map(dimension).collect()),
+        min: number("min"),
+        max: number("max"),
+        finite: view.at("finite").word("true"),
     }
 }
 

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 pub struct Upstream {
     /// Addresses of those that share the requests.
     pub servers: Vec<String>,
+    /// A program that is started in their place.
+    pub program: Option<UpstreamProgram>,
     /// Addresses of those that are kept ready.
     pub standby: Vec<String>,
     /// Standby servers also answer what the others have no room for.
@@ -30,9 +32,38 @@ pub struct Upstream {
     pub golden_ms: u64,
 }
 
+/// A program that answers for versions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpstreamProgram {
+    /// The program and its arguments; `{port}` becomes the port.
+    pub command: Vec<String>,
+    /// How many share the requests to one version.
+    pub copies: u32,
+    /// Time to be ready, in milliseconds.
+    pub ready_ms: u64,
+    /// Time to end, in milliseconds.
+    pub stop_ms: u64,
+    /// Times that it is started again.
+    pub restarts: u32,
+    /// Names of variables that it gets.
+    pub environment: Vec<String>,
+}
+
+fn program(view: View<'_>) -> Option<UpstreamProgram> {
+    Some(UpstreamProgram {
+        command: view.at("command").there()?.texts(),
+        copies: view.at("copies").whole(),
+        ready_ms: view.at("ready").ms().unwrap_or_default(),
+        stop_ms: view.at("stop").ms().unwrap_or_default(),
+        restarts: view.at("restarts").whole(),
+        environment: view.at("environment").texts(),
+    })
+}
+
 pub(super) fn upstream(view: View<'_>) -> Upstream {
     Upstream {
         servers: view.at("servers").texts(),
+        program: program(view),
         standby: view.at("standby").texts(),
         burst: view.at("burst").word("true"),
         token: view.at("token").text(),
@@ -47,7 +78,16 @@ pub(super) fn upstream(view: View<'_>) -> Upstream {
 impl Check<'_> {
     pub(super) fn upstreams(&mut self) {
         let root = self.root;
-        for (name, _, upstream) in named(root, "upstreams") {
+        for (name, key, upstream) in named(root, "upstreams") {
+            let here = format!("upstreams.{name}");
+            if upstream.get("servers").is_some() == upstream.get("command").is_some() {
+                let help =
+                    "give `servers: http://127.0.0.1:8000`, or `command: [python, serve.py, --port, \"{port}\"]` to have one started";
+                self.say(key, &here, "one of `servers` and `command` says who answers", Some(help));
+            }
+            if let (Some(node), None) = (upstream.get("environment"), upstream.get("command")) {
+                self.say(node, &format!("{here}.environment"), "it is of a `command`, and there is none", None);
+            }
             let mut seen: Vec<Cow<'_, str>> = Vec::new();
             for key in ["servers", "standby"] {
                 let Some(node) = upstream.get(key) else { continue };

@@ -147,6 +147,21 @@ fn workers(page: &mut Page, shared: &Shared) {
     for slot in &slots {
         page.line("tidegate_worker_in_flight", &labels(&slot.spec.target), slot.in_flight.load(Ordering::Relaxed));
     }
+    page.head("tidegate_worker_provider", "gauge", "1 for each of ONNX Runtime's execution providers that carries the version out.");
+    for slot in &slots {
+        for provider in slot.hello.load().iter().flat_map(|hello| &hello.providers) {
+            page.line("tidegate_worker_provider", &format!("{},provider=\"{}\"", labels(&slot.spec.target), escaped(provider)), 1);
+        }
+    }
+    let memory: Vec<_> = slots.iter().filter_map(|slot| Some((labels(&slot.spec.target), slot.memory()?))).collect();
+    page.head("tidegate_memory_bytes", "gauge", "Memory that the version takes, shared pages divided by those who share them.");
+    for (labels, (now, _)) in &memory {
+        page.line("tidegate_memory_bytes", labels, now);
+    }
+    page.head("tidegate_memory_peak_bytes", "gauge", "The most that it took, shared pages counted whole.");
+    for (labels, (_, peak)) in &memory {
+        page.line("tidegate_memory_peak_bytes", labels, peak);
+    }
     page.head("tidegate_worker_restarts_total", "counter", "Times that the worker was started again.");
     for slot in &slots {
         page.line("tidegate_worker_restarts_total", &labels(&slot.spec.target), slot.restarts.load(Ordering::Relaxed));

@@ -22,6 +22,10 @@ impl Plane {
                     self.0.bus.trouble(&format!("nobody answers for {target}: {why}"));
                     continue;
                 }
+                PoolEvent::Replaced { target, why } => {
+                    self.0.bus.trouble(&format!("another worker took the place of the one of {target}: {why}"));
+                    continue;
+                }
                 PoolEvent::Failed { target, why } => (target, why),
                 PoolEvent::Ready { .. } | PoolEvent::Unloaded { .. } => continue,
             };

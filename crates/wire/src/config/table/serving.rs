@@ -13,6 +13,12 @@ pub(super) static SERVING: Table = Table {
             Need::Optional,
             "What is looked for in texts of answers, and what is done with it: `flag` counts it and tells of it in a header, `mask` replaces it, `block` answers 422 instead.",
         ),
+        key(
+            "outputs",
+            super::names("output", &Shape::Table(&OUTPUT)),
+            Need::Optional,
+            "What answers are promised to be. One that breaks it is an error of its version and is not given out; a version whose golden answers break it gets no request.",
+        ),
         key("batch", Shape::Table(&BATCH), Need::Optional, "Puts requests that wait together into one call of the model."),
         key(
             "queue",
@@ -39,6 +45,19 @@ pub(super) static SERVING: Table = Table {
             "For stateful models: what requests with a `sequence_id` are told of those before them. It is kept in the gateway and goes with the request to whoever answers.",
         ),
         key("generate", Shape::Table(&GENERATE), Need::Default("{}"), "How long answers of language models may take."),
+        key(
+            "providers",
+            Shape::OneOrMore { item: &PROVIDER, max: 10 },
+            Need::Default("cpu"),
+            "Which of ONNX Runtime's execution providers carry a model out, in the order in which they are asked for each operator. One that the library lacks is refused, unless `cpu` is named too and stands in.",
+        ),
+        key("threads", Shape::Whole { min: 1, max: 256 }, Need::Default("1"), "Threads of one call of an ONNX model."),
+        key(
+            "memory_mib",
+            Shape::Whole { min: 1, max: 16_777_216 },
+            Need::Optional,
+            "Memory that the worker of one version may take, in MiB. One that takes more when it is loaded gets no request; one that grows beyond is replaced by another one and ends when it has answered.",
+        ),
         key(
             "in_process",
             Shape::Word(&["true", "false"]),
@@ -93,6 +112,7 @@ static GENERATE: Table = Table {
 };
 
 const WAIT: Shape = Shape::Duration { min_ms: 100, max_ms: 86_400_000 };
+const PROVIDER: Shape = Shape::Word(&["cpu", "cuda", "tensorrt", "openvino", "coreml", "directml", "rocm", "migraphx", "qnn", "xnnpack"]);
 
 const ACTION: Shape = Shape::Word(&["flag", "mask", "block"]);
 
@@ -112,6 +132,32 @@ static SCAN: Table = Table {
         ),
     ],
 };
+
+static OUTPUT: Table = Table {
+    title: "services.NAME.serving.outputs.OUTPUT",
+    doc: "What one output is promised to be. It must be there; further outputs may be.",
+    keys: &[
+        key(
+            "datatype",
+            Shape::Word(&[
+                "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64", "FP16", "BF16", "FP32", "FP64", "BYTES",
+            ]),
+            Need::Optional,
+            "Its element type.",
+        ),
+        key(
+            "shape",
+            Shape::List { item: &Shape::Number { min: -1.0, max: 2_147_483_647.0, open: false }, min: 0, max: 8 },
+            Need::Optional,
+            "Its dimensions; -1 is one of any length.",
+        ),
+        key("min", NUMBER, Need::Optional, "Its least value."),
+        key("max", NUMBER, Need::Optional, "Its largest value."),
+        key("finite", Shape::Word(&["true", "false"]), Need::Default("true"), "Whether each value is a number, none of them infinite."),
+    ],
+};
+
+const NUMBER: Shape = Shape::Number { min: f64::NEG_INFINITY, max: f64::INFINITY, open: true };
 
 static BATCH: Table = Table {
     title: "services.NAME.serving.batch",

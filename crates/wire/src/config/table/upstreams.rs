@@ -10,8 +10,39 @@ pub(super) static UPSTREAM: Table = Table {
         key(
             "servers",
             Shape::OneOrMore { item: &Shape::Http, max: 32 },
-            Need::Required,
-            "Their addresses, as `http://10.0.0.1:8000`. They share the requests: each goes to the one that answers the fewest.",
+            Need::Optional,
+            "Their addresses, as `http://10.0.0.1:8000`. They share the requests: each goes to the one that answers the fewest. This or `command`.",
+        ),
+        key(
+            "command",
+            Shape::List { item: &Shape::Text, min: 1, max: 64 },
+            Need::Optional,
+            "A program that is started for each version and answers for it, and its arguments; `{port}` in them is the port of 127.0.0.1 to listen on. It is started in the workspace's folder, without a shell.",
+        ),
+        key("copies", Shape::Whole { min: 1, max: 16 }, Need::Default("1"), "How many of the program share the requests to one version."),
+        key(
+            "ready",
+            Shape::Duration { min_ms: 100, max_ms: 3_600_000 },
+            Need::Default("60s"),
+            "Time for the program to be ready. One that is not is ended and started again.",
+        ),
+        key(
+            "stop",
+            Shape::Duration { min_ms: 10, max_ms: 600_000 },
+            Need::Default("10s"),
+            "Time for the program to end when it is asked to (SIGTERM), before it and all that it started are killed.",
+        ),
+        key(
+            "restarts",
+            Shape::Whole { min: 0, max: 1_000 },
+            Need::Default("8"),
+            "Times that the program is started again, without having been well for a minute in between, before its version has failed.",
+        ),
+        key(
+            "environment",
+            Shape::OneOrMore { item: &Shape::Variable, max: 64 },
+            Need::Optional,
+            "Names of environment variables that the program gets besides PATH, HOME and the like.",
         ),
         key(
             "standby",

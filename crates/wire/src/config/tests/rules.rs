@@ -416,3 +416,32 @@ fn triggers_have_what_they_need_and_nothing_else() {
         tidegate.yaml: 2 problems"#]],
     );
 }
+
+#[test]
+fn upstreams_are_servers_or_a_command() {
+    check(
+        "upstreams:\n  none: { token: T }\n  both: { servers: http://a:1, command: [run, \"{port}\"] }\n  odd: { servers: http://a:1, environment: T }\n  fine: { command: [run, \"{port}\"], copies: 2, environment: MODEL_TOKEN }\n",
+        expect![[r#"
+            error: one of `servers` and `command` says who answers
+             --> tidegate.yaml:4:3 (upstreams.none)
+              |
+            4 |   none: { token: T }
+              |   ^^^^
+              = help: give `servers: http://127.0.0.1:8000`, or `command: [python, serve.py, --port, "{port}"]` to have one started
+
+            error: one of `servers` and `command` says who answers
+             --> tidegate.yaml:5:3 (upstreams.both)
+              |
+            5 |   both: { servers: http://a:1, command: [run, "{port}"] }
+              |   ^^^^
+              = help: give `servers: http://127.0.0.1:8000`, or `command: [python, serve.py, --port, "{port}"]` to have one started
+
+            error: it is of a `command`, and there is none
+             --> tidegate.yaml:6:44 (upstreams.odd.environment)
+              |
+            6 |   odd: { servers: http://a:1, environment: T }
+              |                                            ^
+
+            tidegate.yaml: 3 problems"#]],
+    );
+}
