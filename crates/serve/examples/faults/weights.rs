@@ -36,7 +36,7 @@ pub async fn weights() {
     tokio::time::sleep(Duration::from_millis(100)).await;
     stop.store(true, Ordering::SeqCst);
     let asked: usize = clients.into_iter().map(|client| client.join().unwrap()).sum();
-    let seen = seen.lock().unwrap();
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
     assert_eq!(asked, seen.len(), "no request is lost");
     // Of requests that were sent after a change and answered before the next: the last one that the old version answered.
     let mut late: Vec<Duration> = Vec::new();

@@ -27,15 +27,35 @@ pub struct DrainReport {
     pub cut: usize,
 }
 
+/// How a gateway stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Nobody goes on here: who looks is told so first.
+    Stops,
+    /// Another process has the listener, and lets clients in: they are not told to go elsewhere, and what is under way has all its time.
+    HandsOver,
+}
+
 /// Runs the phases.
-pub async fn run(shared: &Shared, phase: &watch::Sender<Phase>, mut server: JoinHandle<usize>, announced: bool) -> DrainReport {
+pub async fn run(shared: &Shared, phase: &watch::Sender<Phase>, mut server: JoinHandle<usize>, ending: Ending) -> DrainReport {
     let timings = shared.settings.timings;
-    // Not ready at once, and `connection: close` on every answer, while still accepting: those who look whether it is ready go elsewhere.
-    shared.draining.store(true, Ordering::SeqCst);
-    if announced {
-        tokio::time::sleep(Duration::from_millis(timings.announce_ms)).await;
+    // `connection: close` on every answer, while still accepting.
+    shared.closing.store(true, Ordering::SeqCst);
+    let mut finish_ms = timings.finish_ms;
+    match ending {
+        Ending::Stops => {
+            // Not ready at once: those who look whether it is go elsewhere.
+            shared.draining.store(true, Ordering::SeqCst);
+            tokio::time::sleep(Duration::from_millis(timings.announce_ms)).await;
+        }
+        Ending::HandsOver => {
+            let plan = shared.plan.load();
+            let targets = plan.by_model.values().flat_map(|route| &route.targets);
+            let longest_ms = targets.filter(|t| t.slot.remote.get().is_some()).map(|t| t.slot.spec.conduct.generate.whole_ms_max).max();
+            finish_ms = finish_ms.max(longest_ms.unwrap_or_default());
+        }
     }
-    for (next, ms) in [(Phase::Lingering, timings.linger_ms), (Phase::Closing, timings.finish_ms)] {
+    for (next, ms) in [(Phase::Lingering, timings.linger_ms), (Phase::Closing, finish_ms)] {
         phase.send_replace(next);
         if let Ok(ended) = tokio::time::timeout(Duration::from_millis(ms), &mut server).await {
             return DrainReport { cut: ended.unwrap_or(0) };

@@ -56,7 +56,7 @@ pub async fn handle(shared: &Arc<Shared>, request: Request<Incoming>) -> Reply {
         answer.headers_mut().insert(X_REQUEST_ID, id);
     }
     // Over HTTP/2 the connection itself says that it is being closed.
-    if shared.draining.load(Ordering::Relaxed) && parts.version < Version::HTTP_2 {
+    if shared.closing.load(Ordering::Relaxed) && parts.version < Version::HTTP_2 {
         answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     }
     answer

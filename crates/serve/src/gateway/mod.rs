@@ -64,7 +64,7 @@ pub use listen::GatewayError;
 pub(crate) use reply::status_of;
 pub use settings::{GatewaySettings, Given, Key, Timings, TlsFiles, Tokens};
 
-use drain::Phase;
+use drain::{Ending, Phase};
 
 /// What the control plane reads, each from a bounded channel.
 #[derive(Debug)]
@@ -115,7 +115,10 @@ pub(crate) struct Shared {
     /// Requests being answered.
     pub active: AtomicUsize,
     pub shed: AtomicU64,
+    /// It is being stopped: nobody should send requests here.
     pub draining: AtomicBool,
+    /// Connections are being closed after their answers.
+    pub closing: AtomicBool,
     /// Those who watch whether it is ready.
     pub watchers: AtomicUsize,
     /// Made request identifiers: the start's time and a number.
@@ -207,6 +210,7 @@ impl Gateway {
             active: AtomicUsize::new(0),
             shed: AtomicU64::new(0),
             draining: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
             watchers: AtomicUsize::new(0),
             started_us: clock::wall_us(),
             requests: AtomicU64::new(0),
@@ -315,20 +319,20 @@ impl Gateway {
     /// Workers are left running: [`WorkerPool::shutdown`] ends them.
     /// A second call does nothing.
     pub async fn shutdown(&self) -> DrainReport {
-        self.end(true).await
+        self.end(Ending::Stops).await
     }
 
     /// Stops as [`Gateway::shutdown`] does when another process has its listener and lets clients in: nobody is told to go elsewhere, for
     /// they come to the other one.
     pub async fn leave(&self) -> DrainReport {
-        self.end(false).await
+        self.end(Ending::HandsOver).await
     }
 
-    async fn end(&self, announced: bool) -> DrainReport {
+    async fn end(&self, ending: Ending) -> DrainReport {
         drop(self.listener.lock().unwrap_or_else(PoisonError::into_inner).take());
         let server = self.server.lock().unwrap_or_else(PoisonError::into_inner).take();
         let report = match server {
-            Some(server) => drain::run(&self.shared, &self.phase, server, announced).await,
+            Some(server) => drain::run(&self.shared, &self.phase, server, ending).await,
             None => DrainReport { cut: 0 },
         };
         if let Some(tracer) = &self.shared.tracer {

@@ -61,15 +61,24 @@ pub fn scanned(answer: Answer, rules: &Rules) -> Answer {
 /// Members that spell the answer once more, token by token: what is cut up is not found.
 const SPELT: [&str; 6] = ["logprobs", "top_logprobs", "prompt_logprobs", "token_ids", "prompt_token_ids", "tokens"];
 
+/// Does something with each value, whatever came of the one before; whether anything came of any.
+fn each<'v>(values: impl Iterator<Item = &'v mut Value>, mut act: impl FnMut(&mut Value) -> bool) -> bool {
+    let mut any = false;
+    for value in values {
+        any |= act(value);
+    }
+    any
+}
+
 /// Takes them out, wherever they stand; whether any was there.
 fn without_tokens(value: &mut Value) -> bool {
     match value {
-        Value::Array(all) => all.iter_mut().fold(false, |found, one| without_tokens(one) || found),
+        Value::Array(all) => each(all.iter_mut(), without_tokens),
         Value::Object(members) => {
             let before = members.len();
             members.retain(|name, _| !SPELT.contains(&name.as_str()));
             let found = members.len() < before;
-            members.iter_mut().fold(found, |found, (_, one)| without_tokens(one) || found)
+            each(members.values_mut(), without_tokens) || found
         }
         _ => false,
     }
@@ -85,9 +94,8 @@ fn look_through(value: &mut Value, rules: &Rules, found: &mut Findings) -> bool 
             }
             None => false,
         },
-        // Each of them, whatever the one before it was.
-        Value::Array(all) => all.iter_mut().fold(false, |masked, one| look_through(one, rules, found) || masked),
-        Value::Object(members) => members.iter_mut().fold(false, |masked, (_, one)| look_through(one, rules, found) || masked),
+        Value::Array(all) => each(all.iter_mut(), |one| look_through(one, rules, found)),
+        Value::Object(members) => each(members.values_mut(), |one| look_through(one, rules, found)),
         Value::Null | Value::Bool(_) | Value::Number(_) => false,
     }
 }

@@ -69,7 +69,8 @@ pub fn up(context: &Context, args: &UpArgs) -> Result<u8> {
             ending = round(&running) => ending,
             () = asked_to_end() => { bus.done("stopping; `tidegate up` goes on from here"); Ok(None) }
             () = may_hand_over(&running, &successor, &mut wish) => {
-                return handover::hand_over(running, &successor, &mut wish, asked_to_end).await.map(|()| exit::OK);
+                handover::hand_over(running, &successor, &mut wish, asked_to_end()).await;
+                return Ok(exit::OK);
             }
         };
         let ended = close(running, ending, once, json, &bus).await;

@@ -3,7 +3,7 @@
 //!
 //! In between nobody writes the journal: the old one lets it go before the new one is started, and serves what stood.
 
-use super::owner;
+use super::owner::{self, Owner};
 use super::start::Running;
 use crate::workspace::Places;
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -116,39 +116,65 @@ impl Successor {
 }
 
 /// What is left of a running workspace once its journal is let go: it serves what stood.
-struct Rest {
-    gateway: Arc<Gateway>,
-    pool: WorkerPool,
-    places: Places,
+pub struct Rest {
+    pub gateway: Arc<Gateway>,
+    pub pool: WorkerPool,
+    pub places: Places,
 }
 
-/// Hands over to `successor`. Where it does not become ready the old program serves what stood, until it is asked again or ended.
-///
-/// # Errors
-/// When what was written could not be let go.
-pub async fn hand_over(running: Running, successor: &Successor, wish: &mut Wish, ended: impl AsyncFn()) -> Result<()> {
+/// Hands over to `successor`. Where it does not become ready the old program serves what stood, until it is asked again or `ended`.
+pub async fn hand_over(running: Running, successor: &Successor, wish: &mut Wish, ended: impl Future<Output = ()>) {
     let bus = running.bus.clone();
-    let (gateway, pool, places) = running.let_go().await?;
-    let rest = Rest { gateway, pool, places };
-    loop {
-        match rest.handed(successor).await {
+    tokio::pin!(ended);
+    // Heard from here on: nothing is begun anew by who is to end.
+    let mut over = false;
+    let letting = running.let_go();
+    tokio::pin!(letting);
+    let rest = loop {
+        tokio::select! {
+            rest = &mut letting => break rest,
+            () = &mut ended, if !over => over = true,
+        }
+    };
+    while !over {
+        let handed = tokio::select! {
+            handed = rest.handed(successor) => handed,
+            () = &mut ended => break,
+        };
+        match handed {
             Ok(process) => {
                 bus.done(format!("process {process} has taken over; what was asked here is answered here"));
                 rest.gateway.leave().await;
                 rest.pool.shutdown().await;
-                return Ok(());
+                return;
             }
             Err(why) => bus.trouble(&format!(
                 "nobody took over: {why:#}: this process serves what stood and records nothing; SIGUSR2 tries again, or end it and start anew"
             )),
         }
+        // So that it is found by who sends the signal again.
+        let owner = Owner { pid: std::process::id(), gateway: rest.gateway.address().to_string(), console: String::new() };
+        if let Err(why) = owner::tell(&rest.places, &owner) {
+            bus.trouble(&format!("{why:#}"));
+        }
         tokio::select! {
             () = wish.come() => {}
-            () = ended() => {
-                rest.gateway.shutdown().await;
-                rest.pool.shutdown().await;
-                return Ok(());
-            }
+            () = &mut ended => break,
+        }
+    }
+    rest.gateway.shutdown().await;
+    rest.pool.shutdown().await;
+    owner::forget(&rest.places);
+}
+
+/// The new program while it is not ready: it ends with whoever waits for it.
+struct Starting(Option<Child>);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
         }
     }
 }
@@ -158,24 +184,22 @@ impl Rest {
     async fn handed(&self, successor: &Successor) -> Result<u32> {
         let ready = self.places.handed();
         let _ = std::fs::remove_file(&ready);
-        let mut child = successor.start(&self.gateway)?;
-        let process = child.id();
+        let mut starting = Starting(Some(successor.start(&self.gateway)?));
         let mut waited = Duration::ZERO;
-        loop {
+        while waited < READY_MAX {
+            let Some(child) = &mut starting.0 else { bail!("the new program is gone") };
+            let process = child.id();
             if std::fs::read_to_string(&ready).is_ok_and(|text| text == process.to_string()) {
+                // From here on it lives by itself.
+                let _ = starting.0.take();
                 return Ok(process);
             }
             if let Some(ended) = child.try_wait().context("look after the new program")? {
                 bail!("the new program ended with {ended}");
             }
-            if waited >= READY_MAX {
-                let _ = child.kill();
-                let _ = child.wait();
-                owner::forget(&self.places);
-                bail!("the new program was not ready within {} s, and was ended", READY_MAX.as_secs());
-            }
             tokio::time::sleep(LOOK).await;
             waited += LOOK;
         }
+        bail!("the new program was not ready within {} s, and was ended", READY_MAX.as_secs())
     }
 }

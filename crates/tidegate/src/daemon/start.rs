@@ -5,6 +5,7 @@ use super::breaker::{self, Seen};
 use super::control::Control;
 use super::drivers::{self, Drivers};
 use super::events::Bus;
+use super::handover::Rest;
 use super::owner::{self, Owner};
 use super::plane::{Parts, Plane, endpoint_model};
 use super::seal::Sealer;
@@ -38,6 +39,10 @@ use tokio::sync::mpsc;
 /// Seed of the splits: any constant; sequences differ by service and generation.
 pub const SPLIT_SEED: u64 = 0x7469_6465_6761_7465;
 
+/// How long requests to the console are waited for that hold what is to be let go: longer than a follower's question waits for news.
+const LET_GO_MAX: std::time::Duration = std::time::Duration::from_secs(30);
+const LET_GO_LOOK: std::time::Duration = std::time::Duration::from_millis(20);
+
 /// A running workspace.
 pub struct Running {
     pub opened: Arc<Opened>,
@@ -59,6 +64,7 @@ pub struct Running {
     sealer: Sealer,
     pool: WorkerPool,
     seat: Option<Seat>,
+    writers: telemetry::Writers,
     _guard: Guard,
 }
 
@@ -143,9 +149,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     let (pool, pool_events) = workers(library)?;
     let any = |address: SocketAddr| if options.any_port { SocketAddr::new(address.ip(), 0) } else { address };
     let settings = settings(any(opened.config.gateway), &opened.config, &gateway_token, &places)?;
-    let settings = GatewaySettings { given: options.given, ..settings };
-    let (gateway, outputs_of_gateway) = listen(settings, pool.clone()).await?;
-    let gateway = Arc::new(gateway);
+    let (gateway, outputs_of_gateway) = listen(GatewaySettings { given: options.given, ..settings }, pool.clone()).await?;
     let plane = Plane::new(Parts {
         control: control.clone(),
         gateway: gateway.clone(),
@@ -157,9 +161,8 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         upstreams: upstreams::all(&opened.config, &places.root)?,
         bus: bus.clone(),
     });
-    let (ticks, opened) = (Ticks::default(), Arc::new(opened));
-    let desks = Desk::all(&opened, &plane, &lake);
-    let (calendar, breakers, board) = (Calendar::new(opened.clone()), Seen::default(), notifier::Board::default());
+    let (ticks, opened, breakers, board) = (Ticks::default(), Arc::new(opened), Seen::default(), notifier::Board::default());
+    let (desks, calendar) = (Desk::all(&opened, &plane, &lake), Calendar::new(opened.clone()));
     let (console, login, api) = api::start(api::Parts {
         desks: desks.clone(),
         watchman: Watchman { opened: opened.clone(), plane: plane.clone(), lake: lake.clone(), calendar: calendar.clone() },
@@ -196,20 +199,16 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         sealer,
         pool,
         seat,
+        writers: telemetry::Writers::default(),
         _guard: guard,
     };
     running.go_on(outputs_of_gateway, pool_events, outputs).await?;
-    // What stood stands again: from here on clients are let in.
-    running.plane.gateway().open();
-    if options.handed {
-        handover::tell_ready(&running.opened.places)?;
-    }
-    running.watch_and_train(&api);
+    running.begin(&api, options.handed)?;
     Ok(running)
 }
 
 /// The gateway, listening.
-async fn listen(settings: GatewaySettings, pool: WorkerPool) -> Result<(Gateway, Outputs)> {
+async fn listen(settings: GatewaySettings, pool: WorkerPool) -> Result<(Arc<Gateway>, Outputs)> {
     let refused = |error: GatewayError| {
         let other = match error {
             GatewayError::Taken { .. } | GatewayError::Listen { .. } => "; or name another address as `gateway: { listen: ... }`",
@@ -217,7 +216,8 @@ async fn listen(settings: GatewaySettings, pool: WorkerPool) -> Result<(Gateway,
         };
         failure(exit::OUTSIDE, format!("start the gateway: {error}{other}"))
     };
-    Gateway::start(settings, pool).await.map_err(refused)
+    let (gateway, outputs) = Gateway::start(settings, pool).await.map_err(refused)?;
+    Ok((Arc::new(gateway), outputs))
 }
 
 /// Where others find what was started.
@@ -302,6 +302,16 @@ impl Running {
         self.seat.is_some()
     }
 
+    /// What stood stands again: from here on clients are let in, and what is to be done by itself is.
+    fn begin(&self, api: &Api, handed: bool) -> Result<()> {
+        self.plane.gateway().open();
+        if handed {
+            handover::tell_ready(&self.opened.places)?;
+        }
+        self.watch_and_train(api);
+        Ok(())
+    }
+
     /// What candidates are made with.
     pub fn workshop(&self) -> Workshop {
         Workshop {
@@ -360,13 +370,10 @@ impl Running {
     async fn go_on(&self, gateway: Outputs, pool_events: mpsc::Receiver<PoolEvent>, under_way: Vec<Output>) -> Result<()> {
         let config = &self.opened.config;
         let threshold: HashMap<String, f64> = config.services.keys().map(|s| (s.clone(), release::threshold(config, s))).collect();
-        crate::task::spawn(telemetry::write_predictions(
-            self.lake.clone(),
-            gateway.records,
-            threshold,
-            (self.bus.clone(), self.ticks.beside()),
-        ));
-        crate::task::spawn(telemetry::write_feedback(self.lake.clone(), gateway.feedback, (self.bus.clone(), self.ticks.beside())));
+        let told = || (self.bus.clone(), self.ticks.beside());
+        let (lake, stop) = (self.lake.clone(), self.writers.stopped());
+        self.writers.keep(crate::task::spawn(telemetry::write_predictions(lake.clone(), gateway.records, threshold, told(), stop.clone())));
+        self.writers.keep(crate::task::spawn(telemetry::write_feedback(lake, gateway.feedback, told(), stop)));
         crate::task::spawn(self.ticks.clone().take_pairs(gateway.pairs));
         crate::task::spawn(self.plane.clone().hear_pool(pool_events));
         // Before anything goes on: what happens from here is told.
@@ -408,30 +415,41 @@ impl Running {
         Ok(())
     }
 
-    /// Lets go of all that is written, so that another process may write it; what serves goes on with what stood.
-    ///
-    /// # Errors
-    /// When something could not be let go.
-    pub async fn let_go(self) -> Result<(Arc<Gateway>, WorkerPool, Places)> {
+    /// Lets go of all that is written, so that another process may write it; what serves goes on with what stood. Where something cannot be
+    /// let go that is said, and the process that takes over finds it.
+    pub async fn let_go(self) -> Rest {
         for desk in self.desks.values() {
             desk.stop();
         }
+        // What was accepted is written before anything ends.
+        self.writers.end().await;
+        let bus = self.bus.clone();
         if !crate::task::end_all().await {
-            self.bus.trouble("a task goes on that was to end: what it wants to record is refused");
+            bus.trouble("a task goes on that was to end: what it wants to record is refused");
         }
         let Running { opened, control, plane, lake, sealer, pool, _guard, .. } = self;
-        let gateway = plane.gateway_shared();
-        let places = opened.places.clone();
-        tokio::task::spawn_blocking(move || {
+        let (gateway, places) = (plane.gateway_shared(), opened.places.clone());
+        drop((plane, opened));
+        let said = bus.clone();
+        let let_go = tokio::task::spawn_blocking(move || {
             control.end();
-            let sealed = lake.seal();
+            if let Err(why) = lake.seal() {
+                said.trouble(&format!("seal the last records: {why}"));
+            }
             sealer.stop();
-            sealed
-        })
-        .await??;
+            // Requests to the console that are under way still hold the lake, as a follower's question that waits for news.
+            let mut waited = std::time::Duration::ZERO;
+            while Arc::strong_count(&lake) > 1 && waited < LET_GO_MAX {
+                std::thread::sleep(LET_GO_LOOK);
+                waited += LET_GO_LOOK;
+            }
+        });
+        if let Err(why) = let_go.await {
+            bus.trouble(&format!("let the journal go: {why}"));
+        }
         owner::forget(&places);
         drop(_guard);
-        Ok((gateway, pool, places))
+        Rest { gateway, pool, places }
     }
 
     /// Ends everything: what is in flight is answered, what was said is sealed.

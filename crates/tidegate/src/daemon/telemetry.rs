@@ -3,12 +3,13 @@
 use super::beside::Besides;
 use super::events::Bus;
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tidegate_core::id::At;
 use tidegate_serve::{Exposure, FeedbackRecord, PredictionRecord};
 use tidegate_store::{ExposureRow, FeedbackRow, Lake, PredictionRow};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 
 /// The role of copies that no user saw.
 pub const MIRRORED: &str = "shadow";
@@ -63,21 +64,54 @@ fn label(record: FeedbackRecord) -> Option<FeedbackRow> {
     Some(FeedbackRow { at: At(record.at_ms), request_id: record.request_id, service: record.service.to_string(), label })
 }
 
-/// Collects what comes until a batch is full or has waited long enough; none when nothing will come any more.
-async fn batch<T>(source: &mut mpsc::Receiver<T>) -> Option<Vec<T>> {
-    let mut rows = Vec::new();
-    if source.recv_many(&mut rows, BATCH_ROWS).await == 0 {
-        return None;
+/// The tasks that write, which end when what was accepted is written.
+#[derive(Default)]
+pub struct Writers {
+    stop: watch::Sender<bool>,
+    tasks: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl Writers {
+    /// What tells them to end.
+    pub fn stopped(&self) -> watch::Receiver<bool> {
+        self.stop.subscribe()
     }
+
+    /// One of them.
+    pub fn keep(&self, task: JoinHandle<()>) {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).push(task);
+    }
+
+    /// Has them write what is there, and returns when they have. What comes later is not taken.
+    pub async fn end(&self) {
+        self.stop.send_replace(true);
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            // One that panicked has said so.
+            let _ = task.await;
+        }
+    }
+}
+
+/// Collects what comes until a batch is full or has waited long enough; none when nothing will come any more.
+async fn batch<T>(source: &mut mpsc::Receiver<T>, stop: &mut watch::Receiver<bool>) -> Option<Vec<T>> {
+    let mut rows = Vec::new();
     let deadline = tokio::time::sleep(WAIT);
     tokio::pin!(deadline);
     while rows.len() < BATCH_ROWS {
+        let (left, waits) = (BATCH_ROWS - rows.len(), !rows.is_empty());
         tokio::select! {
-            () = &mut deadline => break,
-            more = async { let left = BATCH_ROWS - rows.len(); source.recv_many(&mut rows, left).await } => if more == 0 { break },
+            more = source.recv_many(&mut rows, left) => match more {
+                0 => break,
+                // The time counts from the first.
+                _ if !waits => deadline.as_mut().reset(tokio::time::Instant::now() + WAIT),
+                _ => {}
+            },
+            () = &mut deadline, if waits => break,
+            _ = stop.wait_for(|stop| *stop), if !source.is_closed() => source.close(),
         }
     }
-    Some(rows)
+    (!rows.is_empty()).then_some(rows)
 }
 
 /// Writes predictions for as long as they come; `thresholds` are those of the services' models.
@@ -86,8 +120,9 @@ pub async fn write_predictions(
     mut records: mpsc::Receiver<PredictionRecord>,
     thresholds: HashMap<String, f64>,
     (bus, beside): (Bus, Besides),
+    mut stop: watch::Receiver<bool>,
 ) {
-    while let Some(records) = batch(&mut records).await {
+    while let Some(records) = batch(&mut records, &mut stop).await {
         beside.answered(&records, |record| record.score.map(|score| score >= threshold_of(&thresholds, &record.service)));
         let mut exposures = vec![];
         let mut row = |mut record: PredictionRecord| {
@@ -107,8 +142,13 @@ pub async fn write_predictions(
 }
 
 /// Writes labels for as long as they come.
-pub async fn write_feedback(lake: Arc<Lake>, mut records: mpsc::Receiver<FeedbackRecord>, (bus, beside): (Bus, Besides)) {
-    while let Some(records) = batch(&mut records).await {
+pub async fn write_feedback(
+    lake: Arc<Lake>,
+    mut records: mpsc::Receiver<FeedbackRecord>,
+    (bus, beside): (Bus, Besides),
+    mut stop: watch::Receiver<bool>,
+) {
+    while let Some(records) = batch(&mut records, &mut stop).await {
         let rows: Vec<FeedbackRow> = records.into_iter().filter_map(label).collect();
         beside.labelled(&rows);
         let (lake, count) = (lake.clone(), rows.len());
@@ -139,7 +179,29 @@ mod tests {
             sender.send(n).await.unwrap();
         }
         drop(sender);
-        assert_eq!(batch(&mut source).await, Some(vec![0, 1, 2, 3, 4]));
-        assert_eq!(batch(&mut source).await, None);
+        let (_writers, mut stop) = watch::channel(false);
+        assert_eq!(batch(&mut source, &mut stop).await, Some(vec![0, 1, 2, 3, 4]));
+        assert_eq!(batch(&mut source, &mut stop).await, None);
+    }
+
+    #[tokio::test]
+    async fn what_was_accepted_is_written_before_the_end_and_nothing_after_it() {
+        let (sender, mut source) = mpsc::channel(8);
+        let writers = Writers::default();
+        let mut stop = writers.stopped();
+        let (done, written) = tokio::sync::oneshot::channel();
+        writers.keep(crate::task::spawn(async move {
+            let mut all = vec![];
+            while let Some(rows) = batch(&mut source, &mut stop).await {
+                all.extend(rows);
+            }
+            done.send(all).unwrap();
+        }));
+        for n in 0..5 {
+            sender.send(n).await.unwrap();
+        }
+        writers.end().await;
+        assert!(sender.send(5).await.is_err());
+        assert_eq!(written.await.unwrap(), [0, 1, 2, 3, 4]);
     }
 }
