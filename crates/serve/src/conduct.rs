@@ -29,6 +29,8 @@ pub struct Conduct {
     pub sequence: Option<Sequencing>,
     /// How long answers of language models may take.
     pub generate: Generating,
+    /// What clients are given where nobody can answer.
+    pub fallback: Option<Fallback>,
     /// Memory that one version's worker may take, in bytes; none for any.
     pub memory_bytes_max: Option<u64>,
     /// Who carries the model out, and with how many threads.
@@ -44,6 +46,15 @@ pub struct Generating {
     pub idle_ms_max: u64,
     /// To its end.
     pub whole_ms_max: u64,
+}
+
+/// What clients are given where nobody can answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// Whether an older version answers that is still warm.
+    pub older_version: bool,
+    /// An answer of the protocol, as JSON.
+    pub answer: Option<String>,
 }
 
 /// How requests are put together into one call of the model.
@@ -67,6 +78,7 @@ impl Default for Conduct {
             explain: true,
             sequence: None,
             generate: Generating::default(),
+            fallback: None,
             memory_bytes_max: None,
             execution: Execution::default(),
         }

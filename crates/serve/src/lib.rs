@@ -41,12 +41,12 @@ pub mod worker;
 
 pub use allowance::Allowance;
 pub use breaker::BreakerSettings;
-pub use conduct::{Batching, Conduct, Generating};
+pub use conduct::{Batching, Conduct, Fallback, Generating};
 pub use counts::{LiveTotals, TargetCounts};
 pub use frame::{Answer, Body, Form, Hello, Outcome};
 pub use gateway::{
     ApplyError, DrainReport, ENDPOINTS, Endpoint, EndpointRow, Gateway, GatewayError, GatewaySettings, Given, Key, METHODS, Method,
-    MethodRow, Outputs, Timings, TlsFiles, Tokens,
+    MethodRow, Outputs, Timings, TlsFiles, Tokens, declared_outputs,
 };
 pub use language::{Generated, OpenAi, Price, Prompt, Task, TokenCounts};
 pub use log::LogSettings;

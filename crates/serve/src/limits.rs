@@ -69,6 +69,8 @@ pub const SEQUENCE_IDLE_MS: u64 = 600_000;
 pub const GOLDEN_GENERATE_MS_MAX: u64 = 60_000;
 /// Bytes of one piece of a stream.
 pub const STREAM_PIECE_BYTES_MAX: usize = 1024 * 1024;
+/// Longest time between two looks at the memory of a worker that nobody could replace, in milliseconds.
+pub const MEMORY_LOOK_MS_MAX: u64 = 600_000;
 /// Pieces of a stream that wait for their client; then its server waits.
 pub const STREAM_PIECES_MAX: usize = 64;
 /// Longest that a client may take for the next piece of its stream, in milliseconds; then it is given up.

@@ -110,6 +110,20 @@ impl Pages {
     }
 }
 
+impl Sequencing {
+    /// What a version lacks that its service carries: it cannot be asked along a sequence.
+    pub fn lacks(&self, inputs: &[TensorSpec], outputs: &[TensorSpec]) -> Option<String> {
+        let has = |specs: &[TensorSpec], name: &str| specs.iter().any(|spec| spec.name == name);
+        self.state.iter().find_map(|Carried { input, output }| {
+            let missing = |what: &str, name: &str| Some(format!("it has no {what} `{name}`, which `sequence` of its service carries"));
+            if !has(inputs, input) {
+                return missing("input", input);
+            }
+            if has(outputs, output) { None } else { missing("output", output) }
+        })
+    }
+}
+
 impl Book {
     fn pages(&self) -> MutexGuard<'_, Pages> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)

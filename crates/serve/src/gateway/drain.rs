@@ -51,7 +51,10 @@ pub async fn run(shared: &Shared, phase: &watch::Sender<Phase>, mut server: Join
         Ending::HandsOver => {
             let plan = shared.plan.load();
             let targets = plan.by_model.values().flat_map(|route| &route.targets);
-            let longest_ms = targets.filter(|t| t.slot.remote.get().is_some()).map(|t| t.slot.spec.conduct.generate.whole_ms_max).max();
+            let longest_ms = targets
+                .filter(|t| t.slot.remote.get().is_some_and(|remote| remote.speaks_openai()))
+                .map(|t| t.slot.spec.conduct.generate.whole_ms_max)
+                .max();
             finish_ms = finish_ms.max(longest_ms.unwrap_or_default());
         }
     }

@@ -30,13 +30,13 @@ pub async fn by_tensors(
     };
     let deadline = Duration::from_millis(shared.settings.timings.answer_ms_max);
     let came = predict(shared, wish.asked(&body, priority, deadline, None)).await;
-    let Said::Answer { status: StatusCode::OK, body, version, again, found } = came else { return said(came, &wish.headers).await };
+    let Said::Answer { status: StatusCode::OK, body, version, by, found } = came else { return said(came, &wish.headers).await };
     let answer = match flat(&body.bytes) {
         Ok(answer) => answer,
         Err(why) => return error(StatusCode::INTERNAL_SERVER_ERROR, &why),
     };
     let bytes: Bytes = if streams { of_answer(Task::Generate, &answer, false) } else { answer.to_string().into() };
-    let answered = Said::Answer { status: StatusCode::OK, body: Body { bytes, form: Form::Json }, version, again, found };
+    let answered = Said::Answer { status: StatusCode::OK, body: Body { bytes, form: Form::Json }, version, by, found };
     let mut reply = said(answered, &wish.headers).await;
     if streams {
         reply.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));

@@ -4,8 +4,8 @@ use crate::frame::{Body, Form};
 use crate::gateway::Shared;
 use crate::gateway::coding;
 use crate::gateway::handle::{Call, read_body, unauthorised};
-use crate::gateway::predict::{Asked, Place, Said, predict};
-use crate::gateway::reply::{self, Reply, X_CACHE, X_FINDINGS, X_JSON_BYTES, X_VERSION, error};
+use crate::gateway::predict::{Asked, By, Place, Said, predict};
+use crate::gateway::reply::{self, Reply, X_CACHE, X_FALLBACK, X_FINDINGS, X_JSON_BYTES, X_VERSION, error};
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
 use std::sync::Arc;
@@ -47,11 +47,14 @@ pub async fn infer(shared: &Arc<Shared>, call: Call) -> Reply {
 /// An answer as HTTP says it.
 pub async fn said(said: Said, headers: &HeaderMap) -> Reply {
     match said {
-        Said::Answer { status, body, version, again, found } => {
+        Said::Answer { status, body, version, by, found } => {
             let mut reply = reply::answer(status, body, coding::of_answer(headers)).await;
             reply.headers_mut().insert(X_VERSION, version);
-            if again {
+            if by == By::Cache {
                 reply.headers_mut().insert(X_CACHE, HeaderValue::from_static("hit"));
+            }
+            if let Some(by) = by.stands_in() {
+                reply.headers_mut().insert(X_FALLBACK, HeaderValue::from_static(by));
             }
             if let Some(found) = (!found.is_empty()).then(|| HeaderValue::try_from(reply::findings_words(&found)).ok()).flatten() {
                 reply.headers_mut().insert(X_FINDINGS, found);

@@ -29,13 +29,14 @@ const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering
 pub async fn openai(shared: &Arc<Shared>, task: Task, call: Call) -> Reply {
     let reply = match taken(shared, &call).await {
         Ok(place) => {
+            let caller = caller_of(&call);
             let Call { headers, body, request_id, .. } = call;
             match read_body(shared, &headers, body).await {
                 Ok(bytes) => match asked(&bytes) {
                     Ok(wish) => {
                         let streams = wish.stream == Some(true) && task != Task::Embedding;
                         let named = Named { model: wish.model.into_owned(), version: None };
-                        let wish = Wish { task, named, headers, request_id, bytes };
+                        let wish = Wish { task, caller, named, headers, request_id, bytes };
                         wish.answer(shared, place, streams).await
                     }
                     Err(why) => error(StatusCode::BAD_REQUEST, &why),
@@ -54,12 +55,13 @@ pub async fn generate(shared: &Arc<Shared>, streams: bool, call: Call) -> Reply 
         Ok(place) => place,
         Err(reply) => return reply,
     };
+    let caller = caller_of(&call);
     let Call { named, headers, body, request_id, .. } = call;
     let bytes = match read_body(shared, &headers, body).await {
         Ok(bytes) => bytes,
         Err(reply) => return reply,
     };
-    let wish = Wish { task: Task::Generate, named, headers, request_id, bytes };
+    let wish = Wish { task: Task::Generate, caller, named, headers, request_id, bytes };
     let plan = shared.plan.load_full();
     let Some(route) = plan.by_model.get(&wish.named.model) else { return unknown(&wish.named.model, wish.named.version.as_deref()) };
     // A version of ours answers the same request as tensors.
@@ -93,9 +95,15 @@ async fn taken(shared: &Arc<Shared>, call: &Call) -> Result<(Place, Priority), R
     }
 }
 
+fn caller_of(call: &Call) -> String {
+    call.key.as_ref().map_or_else(String::new, |key| key.name().to_owned())
+}
+
 /// What is wished for.
 pub struct Wish {
     pub task: Task,
+    /// Name of the key that asks.
+    pub caller: String,
     pub named: Named,
     pub headers: HeaderMap,
     pub request_id: Arc<str>,
@@ -130,7 +138,7 @@ impl Wish {
                 && let Some((status, words)) = failed(&said)
             {
                 let last = if self.task == Task::Generate { json!({ "error": words }) } else { openai_error(status, &words) };
-                outlet.pass(of_error(&last), true).await;
+                outlet.last(of_error(&last)).await;
             }
             said
         }));
@@ -148,8 +156,7 @@ impl Wish {
         Asked {
             model: &self.named.model,
             version: self.named.version.as_deref(),
-            // No sequence is asked this way.
-            caller: "",
+            caller: &self.caller,
             headers: &self.headers,
             request_id: &self.request_id,
             body,

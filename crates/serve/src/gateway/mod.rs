@@ -9,6 +9,7 @@ mod coding;
 mod content;
 mod drain;
 mod endpoints;
+mod fallback;
 mod feedback;
 mod generate;
 mod grpc;
@@ -54,6 +55,7 @@ use tokio::task::JoinHandle;
 pub(crate) use coding::{Coding, Fault};
 pub use drain::DrainReport;
 pub use endpoints::{ENDPOINTS, Endpoint, EndpointRow};
+pub use fallback::outputs as declared_outputs;
 #[cfg(fuzzing)]
 pub(crate) use feedback::items as feedback_items;
 #[cfg(fuzzing)]

@@ -10,7 +10,7 @@ use crate::gateway::Shared;
 use crate::gateway::access::Key as Caller;
 use crate::gateway::attempt::{Timed, Unanswered, Wish, attempt, attempt_or_divert};
 use crate::gateway::reply::{X_PRIORITY, status_of, unknown_words};
-use crate::gateway::sequence;
+use crate::gateway::{fallback, sequence};
 use crate::language::Outlet;
 use crate::limits::BATCH_PLACES_BP;
 use crate::mirror::Copy;
@@ -70,6 +70,7 @@ impl Drop for Place {
 }
 
 /// What is asked.
+#[derive(Clone, Copy)]
 pub struct Asked<'a> {
     pub model: &'a str,
     /// Where one in particular is meant.
@@ -104,10 +105,34 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// How an answer came to be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// Its version was asked.
+    Asked,
+    /// It was given before.
+    Cache,
+    /// Nobody who should answer could, and an older version did.
+    OlderVersion,
+    /// Nobody could, and it was declared for that.
+    Declared,
+}
+
+impl By {
+    /// As the header says it, where somebody else stands in or what was declared does.
+    pub fn stands_in(self) -> Option<&'static str> {
+        match self {
+            By::Asked | By::Cache => None,
+            By::OlderVersion => Some("version"),
+            By::Declared => Some("declared"),
+        }
+    }
+}
+
 /// What came of it.
 pub enum Said {
-    /// A worker's answer, good or not, the version that gave it, whether it was given before, and what was found in its texts.
-    Answer { status: StatusCode, body: Body, version: HeaderValue, again: bool, found: Findings },
+    /// A worker's answer, good or not, the version that gave it, how it came to give it, and what was found in its texts.
+    Answer { status: StatusCode, body: Body, version: HeaderValue, by: By, found: Findings },
     /// No worker's, and after how long it may be asked again, where that makes sense; 0: soon.
     Error { status: StatusCode, message: String, wait_ms: u64 },
 }
@@ -126,7 +151,8 @@ pub async fn predict(shared: &Shared, asked: Asked<'_>) -> Said {
     {
         return sequence::predict(shared, asked, &route, &sequencing).await;
     }
-    routed(shared, asked).await
+    let said = routed(shared, asked).await;
+    fallback::or_what_stands_in(shared, asked, said).await
 }
 
 fn may_follow_another(body: &Body) -> bool {
@@ -305,8 +331,9 @@ impl Ask<'_> {
         let version = target.header.clone();
         let trace = Trace::current();
         trace.answered_by(target, again);
+        let by = if again { By::Cache } else { By::Asked };
         if answer.outcome == Outcome::ClientFault {
-            return Said::Answer { status, body: answer.body, version, again, found: answer.found };
+            return Said::Answer { status, body: answer.body, version, by, found: answer.found };
         }
         // Who asks for a version is not drawn by lot: their requests are not compared.
         let compared = route.mirror.as_ref().filter(|_| choice.kind != Kind::Direct);
@@ -338,7 +365,7 @@ impl Ask<'_> {
             ..record
         };
         self.shared.records.offer(said, self.asked.body, &target.slot.spec.conduct.scan);
-        Said::Answer { status, body: answer.body, version, again, found: answer.found }
+        Said::Answer { status, body: answer.body, version, by, found: answer.found }
     }
 
     fn unanswered(&self, route: &PlanRoute, choice: &Choice<'_>, why: &Unanswered) -> Said {

@@ -20,6 +20,8 @@ pub const X_VERSION: HeaderName = HeaderName::from_static("x-tidegate-version");
 /// `hit` where an answer was given before.
 pub const X_CACHE: HeaderName = HeaderName::from_static("x-tidegate-cache");
 
+/// `version` or `declared` where nobody who should answer could.
+pub const X_FALLBACK: HeaderName = HeaderName::from_static("x-tidegate-fallback");
 /// How soon an answer is wanted: `interactive` or `batch`.
 pub const X_PRIORITY: HeaderName = HeaderName::from_static("x-tidegate-priority");
 /// What was found in the texts of an answer, as `card=1,email=2`.

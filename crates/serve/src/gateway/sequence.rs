@@ -112,7 +112,7 @@ impl Step<'_> {
         // Another version may answer the first request: nothing is carried yet.
         let pinned = Pinned { seat: &seat, alone: !begins && !self.sequencing.across_versions };
         let said = routed(self.shared, Asked { body: &body, pinned: Some(pinned), ..asked }).await;
-        let Said::Answer { status: StatusCode::OK, body: answered, version, again, found } = said else { return said };
+        let Said::Answer { status: StatusCode::OK, body: answered, version, by, found } = said else { return said };
         let (answering, response) = match read_infer_response(answered.over_http()) {
             Ok(read) => read,
             Err(why) => return failed(&format!("the version's answer cannot be read: {}", why.message)),
@@ -137,7 +137,7 @@ impl Step<'_> {
             return failed("what the next request of the sequence is to be told is too much to be kept");
         }
         self.answered = true;
-        Said::Answer { status: StatusCode::OK, body, version, again, found }
+        Said::Answer { status: StatusCode::OK, body, version, by, found }
     }
 
     /// Keeps what the next request is told. Where another version has answered, the sequence is with that one from now on, and is no evidence.

@@ -90,7 +90,10 @@ impl Outlet {
                 state.begun = true;
                 state.due = None;
             }
-            if self.pieces.send_timeout(bytes, Duration::from_millis(STREAM_CLIENT_MS_MAX)).await.is_err() {
+            // However slowly it is read, it ends.
+            let left = (self.start + self.patience.whole).saturating_duration_since(clock::now());
+            let within = left.min(Duration::from_millis(STREAM_CLIENT_MS_MAX));
+            if within.is_zero() || self.pieces.send_timeout(bytes, within).await.is_err() {
                 return false;
             }
         }
@@ -98,6 +101,12 @@ impl Outlet {
         let next = if spoken { now + idle } else { self.start + first };
         self.state().due = Some(next.min(self.start + whole));
         true
+    }
+
+    /// Passes on the last word of an answer that has failed, also when its time is over.
+    pub async fn last(&self, bytes: Bytes) {
+        // A client that has left, or does not read, learns nothing more.
+        let _ = self.pieces.send_timeout(bytes, Duration::from_millis(STREAM_CLIENT_MS_MAX)).await;
     }
 
     /// Returns when the client has left.

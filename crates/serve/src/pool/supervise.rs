@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::frame::{Answer, Outcome};
-use crate::limits::{CRASH_WINDOW_MS, GOLDEN_MS_MAX, REPLACED_IDLE_MS, RESTART_MS_MAX};
+use crate::limits::{CRASH_WINDOW_MS, GOLDEN_MS_MAX, MEMORY_LOOK_MS_MAX, REPLACED_IDLE_MS, RESTART_MS_MAX};
 use crate::pool::link::Link;
 use crate::pool::local::Local;
 use crate::pool::memory;
@@ -81,7 +81,7 @@ fn elsewhere(spec: &TargetSpec) -> Result<Option<(Remote, Golden)>, String> {
     }
     let answering = Answering { model_name: spec.model.clone(), model_version: Some(spec.target.version.clone()) };
     let remote = Remote::new(upstream, model, answering, spec.conduct.scan.clone())?;
-    Ok(Some((remote.promising(spec.conduct.promise.clone()), golden)))
+    Ok(Some((remote.promising(spec.conduct.promise.clone(), spec.conduct.sequence.clone()), golden)))
 }
 
 /// Runs a worker until its target is unloaded.
@@ -190,12 +190,15 @@ async fn run(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEvent
     slot.begin(Way::Worker(Arc::clone(&running.link)));
     set(slot, TargetState::Ready);
     tell(PoolEvent::Ready { target: slot.spec.target.clone() });
+    // Where nobody could take its place, it is looked at less and less often: memory is short, and each try takes more.
+    let mut look_ms = settings.memory_look_ms;
     let end = loop {
-        match watch(slot, settings, &mut running).await {
+        match watch(slot, settings, &mut running, look_ms).await {
             Watched::Ended(end) => break end,
             Watched::Outgrown(why) => match replaced(slot, settings, &mut running, &why, tell).await {
-                None => {}
-                Some(end) => break end,
+                Ok(true) => look_ms = settings.memory_look_ms,
+                Ok(false) => look_ms = look_ms.saturating_mul(2).min(MEMORY_LOOK_MS_MAX),
+                Err(end) => break end,
             },
         }
     };
@@ -206,23 +209,30 @@ async fn run(slot: &Arc<Slot>, settings: &PoolSettings, tell: &impl Fn(PoolEvent
 }
 
 /// Starts another worker and has it take over from one that takes too much memory, which ends when it has answered. Where no other one comes
-/// up, the one that is there stays; what ends the target is given.
-async fn replaced(slot: &Arc<Slot>, settings: &PoolSettings, running: &mut Running, why: &str, tell: &impl Fn(PoolEvent)) -> Option<End> {
+/// up, the one that is there stays, and that is false; what ends the target is an error.
+async fn replaced(
+    slot: &Arc<Slot>,
+    settings: &PoolSettings,
+    running: &mut Running,
+    why: &str,
+    tell: &impl Fn(PoolEvent),
+) -> Result<bool, End> {
     let target = &slot.spec.target;
     let next = tokio::select! {
         next = greeted(slot, settings) => next,
-        why = running.process.ended() => return Some(End::Died(why)),
+        why = running.process.ended() => return Err(End::Died(why)),
+        () = running.link.ended() => return Err(End::Died("it closed its connection".to_owned())),
     };
     let next = match next {
         Ok(next) => next,
         Err(End::Stopped) => {
             running.link.end();
             running.process.end().await;
-            return Some(End::Stopped);
+            return Err(End::Stopped);
         }
         Err(End::Refused(failed) | End::Died(failed)) => {
             tracing::warn!(%target, %why, %failed, "a worker takes too much memory, and no other one took its place");
-            return None;
+            return Ok(false);
         }
     };
     slot.process.store(next.process.number(), Ordering::SeqCst);
@@ -232,7 +242,7 @@ async fn replaced(slot: &Arc<Slot>, settings: &PoolSettings, running: &mut Runni
     tell(PoolEvent::Replaced { target: target.clone(), why: why.to_owned() });
     let old = std::mem::replace(running, next);
     task::spawn(retire(old, Duration::from_millis(settings.unload_ms_max)));
-    None
+    Ok(true)
 }
 
 /// Ends a worker that is asked by nobody any more, once it owes nothing.
@@ -396,7 +406,7 @@ enum Watched {
 }
 
 /// Watches a ready worker to its end, or until it takes too much memory.
-async fn watch(slot: &Slot, settings: &PoolSettings, running: &mut Running) -> Watched {
+async fn watch(slot: &Slot, settings: &PoolSettings, running: &mut Running, memory_look_ms: u64) -> Watched {
     const LOOK_MS: u64 = 500;
     let Running { process, link } = running;
     let stall = Duration::from_millis(settings.stall_ms_max);
@@ -404,7 +414,7 @@ async fn watch(slot: &Slot, settings: &PoolSettings, running: &mut Running) -> W
     let wrong = goes_wrong(slot, |turn| slot.ask_worker_golden(link, turn, within));
     let grows = async {
         loop {
-            tokio::time::sleep(Duration::from_millis(settings.memory_look_ms)).await;
+            tokio::time::sleep(Duration::from_millis(memory_look_ms)).await;
             if let Some(why) = outgrown(slot, process_of(slot)) {
                 return why;
             }

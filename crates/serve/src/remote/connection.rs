@@ -4,7 +4,6 @@
 //! is held to the same limits as what clients send.
 
 use super::upstream::{Address, Upstream};
-use crate::cache::may_be_of_sequence;
 use crate::language::{Shut, Tap};
 use crate::limits;
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -30,6 +29,8 @@ const BUFFER_KEPT_BYTES_MAX: usize = 64 * 1024;
 pub struct Outgoing {
     pub head: Bytes,
     pub body: Bytes,
+    /// It may be one of a sequence: it is not sent again where it may have been carried out.
+    pub once: bool,
 }
 
 /// An answer: read whole, or passed on while it came.
@@ -139,7 +140,7 @@ impl Connections {
     pub async fn send(&self, request: &Outgoing, mut tap: Option<&mut Tap<'_>>) -> Result<Reply, Lost> {
         if let Some(open) = self.kept() {
             match self.exchange(open, request, tap.as_deref_mut()).await {
-                Err(Failure::Unanswered(_)) if !may_be_of_sequence(&request.body) => self.forget(),
+                Err(Failure::Unanswered(_)) if !request.once => self.forget(),
                 ended => return ended.map_err(|failure| self.lost(failure)),
             }
         }

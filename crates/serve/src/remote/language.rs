@@ -48,6 +48,10 @@ impl Remote {
     fn question<'a>(&self, task: Task, bytes: &Bytes, outlet: Option<&'a Outlet>) -> Result<Question<'a>, String> {
         let form = Form::Language(task);
         match (task, &self.model.openai) {
+            (Task::Generate, None) if !self.promise.is_empty() => {
+                Err("`serving.outputs` holds this model's answers to what they were promised to be: ask it at /v2/models/../infer"
+                    .to_owned())
+            }
             (Task::Generate, None) => {
                 let path = format!("{}/generate{}", self.path, if outlet.is_some() { "_stream" } else { "" });
                 Ok(Question { path: Some(path), body: Body { bytes: bytes.clone(), form }, outlet, client: None, usage_wanted: true })
@@ -125,10 +129,10 @@ impl Remote {
         let record_id = response.id.clone().unwrap_or_default();
         if body.form == Form::Grpc {
             let bytes = oip::grpc::write_response(&self.answering, &response).into();
-            return Ok(Answer { record_id, body: Body { bytes, form: Form::Grpc }, ..answer });
+            return Ok(self.promise.kept(body, Answer { record_id, body: Body { bytes, form: Form::Grpc }, ..answer }));
         }
         match oip::answer(&self.answering, &response, &wanted) {
-            Ok(written) => Ok(Answer { record_id, body: Body::from(written), ..answer }),
+            Ok(written) => Ok(self.promise.kept(body, Answer { record_id, body: Body::from(written), ..answer })),
             Err(why) => fault(&why.message),
         }
     }
@@ -140,10 +144,16 @@ impl Remote {
         Ok(Some((openai.task, self.question(openai.task, &Bytes::from(json), None)?)))
     }
 
+    /// A stream that broke off, or took too long, after some of it had passed.
+    pub(super) fn broken_off(&self, meter: &Meter, why: &str) -> Meant {
+        Meant::Failed(Answer { found: self.found(meter), ..Answer::error(Outcome::Failed, why) })
+    }
+
     /// How a stream ended that has passed, or not begun: `reply` is what came in place of one.
     pub(super) fn streamed(&self, meter: &Meter, begun: bool, ended: Ended) -> Meant {
         match ended {
-            Ended::Left if begun => Meant::Answer(self.passed(meter), None),
+            // A server that has said nothing yet was given up for it.
+            Ended::Left if begun && meter.spoken() => Meant::Answer(self.passed(meter), None),
             Ended::Left => Meant::Left,
             Ended::Whole => match meter.fault() {
                 None => Meant::Answer(self.passed(meter), Some(true)),

@@ -38,6 +38,7 @@ use crate::limits;
 use crate::pool::NoAnswer;
 use crate::promise::Promise;
 use crate::scan::scanned;
+use crate::sequence::Sequencing;
 use crate::trace::{self, Span, Trace};
 use answer::Meant;
 use budget::Budget;
@@ -66,6 +67,8 @@ pub(crate) struct Remote {
     scan: ScanRules,
     /// What answers are promised to be.
     promise: Promise,
+    /// What its service carries along sequences.
+    sequencing: Option<Sequencing>,
     path: String,
     token: Option<Secret>,
     pub(crate) replicas: Vec<Replica>,
@@ -119,6 +122,7 @@ impl Remote {
             answering,
             scan,
             promise: Promise::default(),
+            sequencing: None,
             path,
             token,
             replicas,
@@ -130,8 +134,9 @@ impl Remote {
     }
 
     /// Its answers are held to a promise.
-    pub fn promising(mut self, promise: Promise) -> Remote {
+    pub fn promising(mut self, promise: Promise, sequencing: Option<Sequencing>) -> Remote {
         self.promise = promise;
+        self.sequencing = sequencing;
         self
     }
 
@@ -278,7 +283,9 @@ impl Remote {
         let mut tap = Tap::new(outlet, meter);
         let reply = tokio::select! {
             reply = replica.send(&outgoing, Some(&mut tap)) => Some(reply),
-            () = outlet.overdue() => return None,
+            () = outlet.overdue() => {
+                return outlet.begun().then(|| self.broken_off(tap.meter(), "the upstream's answer took longer than it may"));
+            }
             () = outlet.left() => None,
         };
         if let Some(reply) = &reply {
@@ -287,6 +294,7 @@ impl Remote {
         Some(match reply {
             Some(Some(Ok(reply))) if reply.passed_on => self.streamed(tap.meter(), outlet.begun(), Ended::Whole),
             None | Some(Some(Err(Lost::Left))) => self.streamed(tap.meter(), outlet.begun(), Ended::Left),
+            Some(Some(Err(lost))) if outlet.begun() => self.broken_off(tap.meter(), &format!("the upstream's answer broke off: {lost}")),
             Some(reply) => self.meant(question, reply),
         })
     }
@@ -467,5 +475,9 @@ fn outgoing(start: &[u8], body: &Body, trace: &Trace) -> Outgoing {
     };
     trace.write(&mut head);
     head.extend_from_slice(b"\r\n");
-    Outgoing { head: head.freeze(), body: body.bytes.clone() }
+    let once = match body.form {
+        Form::Language(task) => task == Task::Generate && may_be_of_sequence(&body.bytes),
+        _ => may_be_of_sequence(&body.bytes),
+    };
+    Outgoing { head: head.freeze(), body: body.bytes.clone(), once }
 }

@@ -37,7 +37,7 @@ pub enum Miss {
 impl Remote {
     async fn get(&self, replica: &Replica, path: &str) -> Result<Reply, Miss> {
         let within = Duration::from_millis(limits::PROBE_MS_MAX);
-        let asked = Outgoing { head: self.head(replica.connections.address(), "GET", path, "\r\n"), body: Bytes::new() };
+        let asked = Outgoing { head: self.head(replica.connections.address(), "GET", path, "\r\n"), body: Bytes::new(), once: false };
         let asked = replica.connections.send(&asked, None);
         match tokio::time::timeout(within, asked).await {
             Ok(Ok(reply)) if reply.status == StatusCode::OK => Ok(reply),
@@ -188,6 +188,10 @@ impl Remote {
     pub async fn is_all_right(&self, replica: &Replica, golden: &Golden) -> Result<(), Miss> {
         self.is_there(replica).await?;
         let described = self.described_by(replica).await?;
+        let Signature { inputs, outputs } = &described.signature;
+        if let Some(why) = self.sequencing.as_ref().and_then(|sequencing| sequencing.lacks(inputs, outputs)) {
+            return Err(Miss::Wrong(format!("{}: {why}", replica.connections.address())));
+        }
         for request in &golden.requests {
             self.is_right(replica, request).await?;
         }

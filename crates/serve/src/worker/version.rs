@@ -42,7 +42,8 @@ impl LoadedVersion {
         let version = Version::open_on(&arguments.dir, sessions, &arguments.conduct.execution).map_err(|error| error.to_string())?;
         let answering = Answering { model_name: arguments.model.clone(), model_version: Some(arguments.version.clone()) };
         let report = version.check_golden();
-        let promised = version.golden().and_then(|golden| promised(golden, &arguments.conduct.promise));
+        let lacks = arguments.conduct.sequence.as_ref().and_then(|s| s.lacks(version.inputs_metadata(), version.outputs_metadata()));
+        let promised = version.golden().and_then(|golden| promised(golden, &arguments.conduct.promise)).or(lacks);
         let hello = Hello {
             ready: report.is_right() && promised.is_none(),
             why: promised.unwrap_or_else(|| why(&report)),

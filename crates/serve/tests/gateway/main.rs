@@ -9,6 +9,7 @@ mod client;
 mod collector;
 mod conduct;
 mod drain;
+mod fallback;
 mod grpc;
 mod hostile_upstream;
 mod keys;

@@ -7,7 +7,9 @@ use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use tidegate_core::model::Datatype;
 use tidegate_runtime::{Execution, Provider};
-use tidegate_serve::{Allowance, Batching, Bound, Carried, Conduct, Generating, Key, Priority, Promise, Promised, Sequencing, TlsFiles};
+use tidegate_serve::{
+    Allowance, Batching, Bound, Carried, Conduct, Fallback, Generating, Key, Priority, Promise, Promised, Sequencing, TlsFiles,
+};
 use tidegate_wire::config::{GatewayKey, GatewayTls, PromisedOutput, Serving, Workspace};
 
 /// How a service's versions answer.
@@ -33,6 +35,7 @@ pub fn of(config: &Workspace, service: &str) -> Conduct {
             idle_ms_max: serving.generate.idle_ms,
             whole_ms_max: serving.generate.whole_ms,
         },
+        fallback: serving.fallback.as_ref().map(|f| Fallback { older_version: f.older_version, answer: f.answer.clone() }),
         memory_bytes_max: serving.memory_mib.map(|mib| u64::from(mib) * 1024 * 1024),
         execution: Execution {
             providers: serving.providers.iter().filter_map(|name| Provider::parse(name)).collect(),
@@ -56,6 +59,19 @@ fn promise(serving: &Serving) -> Promise {
 pub fn executions(config: &Workspace, model: &str) -> Vec<(String, Execution)> {
     let of_model = config.services.iter().filter(|(_, service)| service.model == model);
     of_model.map(|(name, _)| (name.clone(), of(config, name).execution)).collect()
+}
+
+/// Whether answers that were declared can be given.
+///
+/// # Errors
+/// When one cannot, by the name of its service.
+pub fn check(config: &Workspace) -> Result<()> {
+    for (name, service) in &config.services {
+        let Some(answer) = service.serving.fallback.as_ref().and_then(|fallback| fallback.answer.as_deref()) else { continue };
+        let unfit = |why| failure(exit::USAGE, format!("services.{name}.serving.fallback.answer cannot be given: {why}"));
+        tidegate_serve::declared_outputs(answer).map_err(unfit)?;
+    }
+    Ok(())
 }
 
 /// Files of TLS towards clients.

@@ -9,7 +9,7 @@ use crate::workspace::Places;
 use anyhow::{Context as _, Result, anyhow, bail};
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -75,7 +75,7 @@ impl Wish {
 /// The program that takes over: the file that this one was started from, as it is now.
 #[derive(Debug)]
 pub struct Successor {
-    program: std::path::PathBuf,
+    program: PathBuf,
     arguments: Vec<OsString>,
 }
 
@@ -139,7 +139,14 @@ pub async fn hand_over(running: Running, successor: &Successor, wish: &mut Wish,
     while !over {
         let handed = tokio::select! {
             handed = rest.handed(successor) => handed,
-            () = &mut ended => break,
+            () = &mut ended => {
+                if rest.has_taken_over() {
+                    rest.gateway.leave().await;
+                    rest.pool.shutdown().await;
+                    return;
+                }
+                break;
+            }
         };
         match handed {
             Ok(process) => {
@@ -168,11 +175,26 @@ pub async fn hand_over(running: Running, successor: &Successor, wish: &mut Wish,
 }
 
 /// The new program while it is not ready: it ends with whoever waits for it.
-struct Starting(Option<Child>);
+struct Starting {
+    child: Option<Child>,
+    ready: PathBuf,
+}
+
+impl Starting {
+    /// Whether it lets clients in.
+    fn is_ready(&self) -> Option<u32> {
+        let process = self.child.as_ref()?.id();
+        std::fs::read_to_string(&self.ready).is_ok_and(|text| text == process.to_string()).then_some(process)
+    }
+}
 
 impl Drop for Starting {
     fn drop(&mut self) {
-        if let Some(child) = &mut self.0 {
+        // One that lets clients in lives by itself.
+        if self.is_ready().is_some() {
+            return;
+        }
+        if let Some(child) = &mut self.child {
             let _ = child.kill();
             let _ = child.wait();
         }
@@ -180,21 +202,24 @@ impl Drop for Starting {
 }
 
 impl Rest {
+    /// Whether the program that was started last lets clients in.
+    fn has_taken_over(&self) -> bool {
+        self.places.handed().exists()
+    }
+
     /// Starts the new program and waits until it lets clients in; its process.
     async fn handed(&self, successor: &Successor) -> Result<u32> {
         let ready = self.places.handed();
         let _ = std::fs::remove_file(&ready);
-        let mut starting = Starting(Some(successor.start(&self.gateway)?));
+        let mut starting = Starting { child: Some(successor.start(&self.gateway)?), ready };
         let mut waited = Duration::ZERO;
         while waited < READY_MAX {
-            let Some(child) = &mut starting.0 else { bail!("the new program is gone") };
-            let process = child.id();
-            if std::fs::read_to_string(&ready).is_ok_and(|text| text == process.to_string()) {
-                // From here on it lives by itself.
-                let _ = starting.0.take();
+            if let Some(process) = starting.is_ready() {
                 return Ok(process);
             }
-            if let Some(ended) = child.try_wait().context("look after the new program")? {
+            if let Some(child) = &mut starting.child
+                && let Some(ended) = child.try_wait().context("look after the new program")?
+            {
                 bail!("the new program ended with {ended}");
             }
             tokio::time::sleep(LOOK).await;

@@ -261,6 +261,7 @@ pub fn gateway_token(variable: Option<&str>, keys: &Path) -> Result<String> {
 }
 
 fn settings(listen: SocketAddr, config: &Workspace, token: &str, places: &Places) -> Result<GatewaySettings> {
+    conduct::check(config)?;
     let settings = GatewaySettings::new(listen, vec![token.to_owned()], SPLIT_SEED);
     Ok(GatewaySettings {
         client_secret: client_secret(&places.keys().join("clients.key"))?,
@@ -427,9 +428,10 @@ impl Running {
         if !crate::task::end_all().await {
             bus.trouble("a task goes on that was to end: what it wants to record is refused");
         }
-        let Running { opened, control, plane, lake, sealer, pool, _guard, .. } = self;
+        let Running { opened, control, plane, lake, sealer, pool, desks, ticks, calendar, board, _guard, .. } = self;
         let (gateway, places) = (plane.gateway_shared(), opened.places.clone());
-        drop((plane, opened));
+        // What holds the lake with it.
+        drop((plane, opened, desks, ticks, calendar, board));
         let said = bus.clone();
         let let_go = tokio::task::spawn_blocking(move || {
             control.end();
@@ -458,6 +460,7 @@ impl Running {
             desk.stop();
         }
         self.plane.gateway().shutdown().await;
+        self.writers.end().await;
         self.pool.shutdown().await;
         let (lake, sealer, seat) = (self.lake.clone(), self.sealer, self.seat);
         let _ = tokio::task::spawn_blocking(move || {

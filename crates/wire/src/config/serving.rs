@@ -26,6 +26,8 @@ pub struct Serving {
     pub generate: Generate,
     /// How requests follow one another.
     pub sequence: Option<Sequence>,
+    /// What clients are given where nobody can answer.
+    pub fallback: Option<Fallback>,
     /// Who carries models out, by their names.
     pub providers: Vec<String>,
     /// Threads of one call of the model.
@@ -54,6 +56,15 @@ pub struct Generate {
     pub idle_ms: u64,
     /// To its end.
     pub whole_ms: u64,
+}
+
+/// What clients are given where nobody can answer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fallback {
+    /// Whether an older version answers that is still warm.
+    pub older_version: bool,
+    /// A declared answer, as JSON of the protocol.
+    pub answer: Option<String>,
 }
 
 /// What one output is promised to be.
@@ -122,6 +133,10 @@ pub(super) fn serving(view: View<'_>) -> Serving {
         explain: view.at("explain").word("true"),
         generate: generate(view.at("generate")),
         sequence: view.at("sequence").there().map(sequence),
+        fallback: view
+            .at("fallback")
+            .there()
+            .map(|v| Fallback { older_version: v.at("older_version").word("true"), answer: v.at("answer").text() }),
         providers: view.at("providers").texts(),
         threads: view.at("threads").whole(),
         memory_mib: view.at("memory_mib").there().map(|v| v.whole()),

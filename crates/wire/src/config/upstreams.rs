@@ -75,6 +75,16 @@ pub(super) fn upstream(view: View<'_>) -> Upstream {
     }
 }
 
+/// The host of an address, without its port.
+fn host_of(address: &str) -> Option<&str> {
+    let (_, rest) = address.split_once("://")?;
+    let authority = rest.split('/').next()?;
+    match authority.rsplit_once(':') {
+        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => Some(host),
+        _ => Some(authority),
+    }
+}
+
 impl Check<'_> {
     pub(super) fn upstreams(&mut self) {
         let root = self.root;
@@ -88,6 +98,7 @@ impl Check<'_> {
             if let (Some(node), None) = (upstream.get("environment"), upstream.get("command")) {
                 self.say(node, &format!("{here}.environment"), "it is of a `command`, and there is none", None);
             }
+            let apart = upstream.get("apart").and_then(Node::text).is_some_and(|word| word == "true");
             let mut seen: Vec<Cow<'_, str>> = Vec::new();
             for key in ["servers", "standby"] {
                 let Some(node) = upstream.get(key) else { continue };
@@ -102,6 +113,18 @@ impl Check<'_> {
                     }
                     if seen.iter().any(|known| known.trim_end_matches('/') == bare) {
                         self.say(server, &path, "this server is named twice: it would get twice the requests", None);
+                    }
+                    if apart
+                        && let Some(host) = host_of(&address)
+                        && seen.iter().any(|known| host_of(known) == Some(host))
+                    {
+                        let help = "name one on another host, or leave `apart` out";
+                        self.say(
+                            server,
+                            &path,
+                            &format!("another server is on {host} too, and `apart` wants each on a host of its own"),
+                            Some(help),
+                        );
                     }
                     seen.push(address);
                 }

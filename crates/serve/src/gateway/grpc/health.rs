@@ -68,7 +68,7 @@ type State = Option<(Place, Option<i32>)>;
 async fn next(service: String, state: State) -> Option<(Result<Bytes, Status>, State)> {
     let (place, said) = state?;
     loop {
-        let draining = place.0.draining.load(Ordering::SeqCst);
+        let draining = place.0.closing.load(Ordering::SeqCst);
         let now = status(&place.0, &service);
         if said != Some(now) {
             let message = m::HealthCheckResponse { status: now }.encode_to_vec();

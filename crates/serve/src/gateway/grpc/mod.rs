@@ -10,7 +10,7 @@ pub use status::words;
 use crate::frame::{Body, Form};
 use crate::gateway::access::Key;
 use crate::gateway::handle::{Named, request_id};
-use crate::gateway::predict::{Asked, Place, Said, predict};
+use crate::gateway::predict::{Asked, By, Place, Said, predict};
 use crate::gateway::reply::{Reply, X_REQUEST_ID, findings_words};
 use crate::gateway::traced::Traced;
 use crate::gateway::{Shared, about, repository, statistics};
@@ -148,10 +148,13 @@ async fn unary(shared: &Arc<Shared>, method: Method, request_id: &Arc<str>, call
     let model = || read::<m::NamedModel>(&body).map(|of| Named { model: of.name, version: some(of.version) });
     match method {
         Method::ModelInfer => {
-            let (body, version, found) = infer(shared, request_id, extensions.remove(), metadata.into_headers(), body).await?;
+            let (body, version, found, by) = infer(shared, request_id, extensions.remove(), metadata.into_headers(), body).await?;
             let mut response = Response::new(body);
             if let Some(found) = (!found.is_empty()).then(|| findings_words(&found).parse().ok()).flatten() {
                 response.metadata_mut().insert("x-tidegate-findings", found);
+            }
+            if let Some(by) = by.stands_in() {
+                response.metadata_mut().insert("x-tidegate-fallback", tonic::metadata::MetadataValue::from_static(by));
             }
             if let Ok(version) = version.to_str().unwrap_or_default().parse() {
                 response.metadata_mut().insert("x-tidegate-version", version);
@@ -229,7 +232,7 @@ async fn infer(
     key: Option<Arc<Key>>,
     headers: HeaderMap,
     bytes: Bytes,
-) -> Result<(Bytes, HeaderValue, Findings), Status> {
+) -> Result<(Bytes, HeaderValue, Findings, By), Status> {
     // Nobody comes here without a key: the method is not public.
     let key = key.ok_or_else(unauthenticated)?;
     let (_place, priority) = match Place::take(shared, &key, &headers) {
@@ -255,7 +258,7 @@ async fn infer(
         pinned: None,
     };
     match predict(shared, asked).await {
-        Said::Answer { status: StatusCode::OK, body, version, found, .. } => Ok((body.bytes, version, found)),
+        Said::Answer { status: StatusCode::OK, body, version, found, by } => Ok((body.bytes, version, found, by)),
         said => Err(of_said(said)),
     }
 }

@@ -39,6 +39,12 @@ pub(super) static SERVING: Table = Table {
             "Whether who asks with the parameter `explain` is told what each feature adds to a prediction. It takes the model's time.",
         ),
         key(
+            "fallback",
+            Shape::Table(&FALLBACK),
+            Need::Optional,
+            "What clients are given, with `x-tidegate-fallback`, where nobody who should answer can. The failure counts as one.",
+        ),
+        key(
             "sequence",
             Shape::Table(&SEQUENCE),
             Need::Optional,
@@ -63,6 +69,25 @@ pub(super) static SERVING: Table = Table {
             Shape::Word(&["true", "false"]),
             Need::Default("false"),
             "Whether the stable version answers in the gateway's own process: quicker for small models, and a crash of the model is one of the gateway.",
+        ),
+    ],
+};
+
+static FALLBACK: Table = Table {
+    title: "services.NAME.serving.fallback",
+    doc: "In place of 503 and 504, in this order; not for who names a version, and not along a sequence.",
+    keys: &[
+        key(
+            "older_version",
+            Shape::Word(&["true", "false"]),
+            Need::Default("false"),
+            "Whether the version that stood before answers while it is kept warm without a share of its own.",
+        ),
+        key(
+            "answer",
+            Shape::Text,
+            Need::Optional,
+            "A declared answer, as JSON of the protocol: `{\"model_name\": \"m\", \"outputs\": [{\"name\": \"score\", \"datatype\": \"FP64\", \"shape\": [1], \"data\": [0.5]}]}`.",
         ),
     ],
 };

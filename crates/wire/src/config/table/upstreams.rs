@@ -51,6 +51,12 @@ pub(super) static UPSTREAM: Table = Table {
             "Servers that are kept ready and asked when none of `servers` can be.",
         ),
         key(
+            "apart",
+            Shape::Word(&["true", "false"]),
+            Need::Default("false"),
+            "Whether all its servers must be on different hosts, by the names of those: what ends one of them then leaves the others.",
+        ),
+        key(
             "burst",
             Shape::Word(&["true", "false"]),
             Need::Default("false"),

@@ -1,0 +1,47 @@
+//! Where nobody who should answer can: an older version that is warm, then a declared answer, each with its flag.
+
+use crate::remote::{asking, quick, spec_of};
+use crate::upstream::{Mode, Upstream};
+use crate::world::{INFER, World, route, stable, target, until};
+use hyper::StatusCode;
+use serde_json::json;
+use tidegate_core::route::Role;
+use tidegate_serve::{Conduct, Fallback, TargetSpec, TargetState};
+
+const DECLARED: &str = r#"{"model_name":"","outputs":[{"name":"y","datatype":"FP64","shape":[1],"data":[-7.0]}]}"#;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_version_answers_and_then_what_was_declared() {
+    let (now, before) = (Upstream::start().await, Upstream::start().await);
+    let mut world = World::new().await;
+    let older = target("0", Role::Stable);
+    let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let conduct = || Conduct { fallback: Some(Fallback { older_version: true, answer: Some(DECLARED.to_owned()) }), ..Conduct::default() };
+    for (target, upstream, dir) in [(stable(), &now, &dirs[0]), (older.clone(), &before, &dirs[1])] {
+        let spec = spec_of(dir.path(), quick(&[upstream]));
+        world.pool.ensure(TargetSpec { target: target.clone(), conduct: conduct(), ..spec }).unwrap();
+        assert_eq!(world.pool.settled(&target).await, Some(TargetState::Ready));
+    }
+    world.apply(route(&[(stable(), 10_000)], 0));
+    let got = world.client().post(INFER, &asking(4.0)).await;
+    assert_eq!((got.status, got.header("x-tidegate-fallback"), got.header("x-tidegate-version")), (StatusCode::OK, "", "1"));
+
+    now.kill().await;
+    let got = world.client().post(INFER, &asking(4.0)).await;
+    assert_eq!((got.header("x-tidegate-fallback"), got.header("x-tidegate-version")), ("version", "0"));
+    assert_eq!(got.json()["outputs"][0]["data"], json!([8.0]));
+
+    before.kill().await;
+    until("nobody answers", || world.pool.state(&older) != Some(TargetState::Ready)).await;
+    let got = world.client().post(INFER, &asking(4.0)).await;
+    assert_eq!((got.status, got.header("x-tidegate-fallback"), got.header("x-tidegate-version")), (StatusCode::OK, "declared", "none"));
+    assert_eq!((&got.json()["id"], &got.json()["outputs"][0]["data"]), (&json!("u"), &json!([-7.0])));
+    // Who names a version is told the truth, and what is no request is refused as ever.
+    let named = INFER.replace("/infer", "/versions/1/infer");
+    assert_eq!(world.client().post(&named, &asking(4.0)).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(world.client().post(INFER, &json!({ "inputs": 7 })).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    // Each failed for the judge all the same.
+    let live = world.gateway.take_counts("late-arrival").into_iter().find(|c| c.target == stable()).unwrap().live;
+    assert_eq!((live.requests - live.errors, live.errors), (1, 3));
+    now.become_(Mode::Right);
+}
