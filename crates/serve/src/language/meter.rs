@@ -109,7 +109,9 @@ impl Meter {
     pub fn take(&mut self, bytes: &[u8], at_us: f64) -> Result<Vec<u8>, String> {
         let mut passed = Vec::with_capacity(bytes.len());
         for event in self.reader.take(bytes)? {
-            if event.data.is_none_or(|data| self.event(&data, at_us)) {
+            let passes = event.data.is_none_or(|data| self.event(&data, at_us));
+            // Comments behind a failure are not passed on either.
+            if passes && self.failed.is_none() {
                 passed.extend_from_slice(&event.bytes);
             }
         }

@@ -22,7 +22,7 @@ use tidegate_serve::{Gateway, GatewaySettings};
 #[derive(Debug, Subcommand)]
 pub enum GatewayCommand {
     /// Runs a gateway that takes its routes and versions from a control plane, and goes on by them when that is gone
-    Follow(FollowArgs),
+    Follow(Box<FollowArgs>),
     /// Lists the gateways that follow this workspace's control plane, and how closely
     List,
 }

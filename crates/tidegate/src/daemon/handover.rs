@@ -3,6 +3,7 @@
 //!
 //! In between nobody writes the journal: the old one lets it go before the new one is started, and serves what stood.
 
+use super::events::Bus;
 use super::owner::{self, Owner};
 use super::start::Running;
 use crate::workspace::Places;
@@ -10,6 +11,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,42 +138,11 @@ pub async fn hand_over(running: Running, successor: &Successor, wish: &mut Wish,
             () = &mut ended, if !over => over = true,
         }
     };
-    while !over {
-        let handed = tokio::select! {
-            handed = rest.handed(successor) => handed,
-            () = &mut ended => {
-                if rest.has_taken_over() {
-                    rest.gateway.leave().await;
-                    rest.pool.shutdown().await;
-                    return;
-                }
-                break;
-            }
-        };
-        match handed {
-            Ok(process) => {
-                bus.done(format!("process {process} has taken over; what was asked here is answered here"));
-                rest.gateway.leave().await;
-                rest.pool.shutdown().await;
-                return;
-            }
-            Err(why) => bus.trouble(&format!(
-                "nobody took over: {why:#}: this process serves what stood and records nothing; SIGUSR2 tries again, or end it and start anew"
-            )),
-        }
-        // So that it is found by who sends the signal again.
-        let owner = Owner { pid: std::process::id(), gateway: rest.gateway.address().to_string(), console: String::new() };
-        if let Err(why) = owner::tell(&rest.places, &owner) {
-            bus.trouble(&format!("{why:#}"));
-        }
-        tokio::select! {
-            () = wish.come() => {}
-            () = &mut ended => break,
-        }
+    if over {
+        rest.end().await;
+    } else {
+        rest.hand_on(&bus, successor, wish, ended).await;
     }
-    rest.gateway.shutdown().await;
-    rest.pool.shutdown().await;
-    owner::forget(&rest.places);
 }
 
 /// The new program while it is not ready: it ends with whoever waits for it.
@@ -202,6 +173,47 @@ impl Drop for Starting {
 }
 
 impl Rest {
+    /// Tries until somebody takes over, or until it is to end.
+    async fn hand_on(&self, bus: &Bus, successor: &Successor, wish: &mut Wish, mut ended: Pin<&mut impl Future<Output = ()>>) {
+        loop {
+            let handed = tokio::select! {
+                handed = self.handed(successor) => handed,
+                () = &mut ended => return if self.has_taken_over() { self.leave().await } else { self.end().await },
+            };
+            match handed {
+                Ok(process) => {
+                    bus.done(format!("process {process} has taken over; what was asked here is answered here"));
+                    return self.leave().await;
+                }
+                Err(why) => bus.trouble(&format!(
+                    "nobody took over: {why:#}: this process serves what stood and records nothing; SIGUSR2 tries again, or end it and start anew"
+                )),
+            }
+            // So that it is found by who sends the signal again.
+            let owner = Owner { pid: std::process::id(), gateway: self.gateway.address().to_string(), console: String::new() };
+            if let Err(why) = owner::tell(&self.places, &owner) {
+                bus.trouble(&format!("{why:#}"));
+            }
+            tokio::select! {
+                () = wish.come() => {}
+                () = &mut ended => return self.end().await,
+            }
+        }
+    }
+
+    /// Answers what was asked here; everybody else comes to the other program.
+    async fn leave(&self) {
+        self.gateway.leave().await;
+        self.pool.shutdown().await;
+    }
+
+    /// Ends without anybody who goes on.
+    async fn end(&self) {
+        self.gateway.shutdown().await;
+        self.pool.shutdown().await;
+        owner::forget(&self.places);
+    }
+
     /// Whether the program that was started last lets clients in.
     fn has_taken_over(&self) -> bool {
         self.places.handed().exists()

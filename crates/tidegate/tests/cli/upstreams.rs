@@ -96,7 +96,7 @@ const SERVER: &str = include_str!("../../../serve/tests/fixtures/children/server
 
 #[test]
 fn a_server_of_another_kind_is_started_registered_released_and_ended() {
-    let Some(python) = std::env::var("TIDEGATE_TEST_PYTHON").ok() else {
+    let Some(python) = std::env::var_os("TIDEGATE_TEST_PYTHON").and_then(|python| python.into_string().ok()) else {
         eprintln!("skipped: no Python: set TIDEGATE_TEST_PYTHON");
         return;
     };

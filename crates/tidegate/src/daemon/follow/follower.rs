@@ -54,7 +54,8 @@ impl Follower {
                     }
                     match told {
                         Some(told) => {
-                            if self.taken(told, &mut applied, say).await {
+                            let taken = self.taken(told, &mut applied, say).await;
+                            if taken {
                                 wait_ms = AGAIN_MS;
                                 continue;
                             }
@@ -68,7 +69,7 @@ impl Follower {
                         None => {}
                     }
                     if applied.told.is_none() {
-                        self.from_disk(&mut applied, say).await;
+                        self.take_from_disk(&mut applied, say).await;
                     }
                 }
                 Err(why) => {
@@ -77,7 +78,7 @@ impl Follower {
                     }
                     // At a start, or where something of it did not come up.
                     if applied.told.is_none() || !applied.missing.is_empty() {
-                        self.from_disk(&mut applied, say).await;
+                        self.take_from_disk(&mut applied, say).await;
                     }
                 }
             }
@@ -174,7 +175,7 @@ impl Follower {
     }
 
     /// Takes what was applied last, as far as it comes up: of a service with a version that does not, the others do not wait.
-    async fn from_disk(&self, applied: &mut Applied, say: &(dyn Fn(&str) + Send + Sync)) {
+    async fn take_from_disk(&self, applied: &mut Applied, say: &(dyn Fn(&str) + Send + Sync)) {
         let told = match self.store.kept() {
             Ok(Some(told)) => told,
             Ok(None) => return,
