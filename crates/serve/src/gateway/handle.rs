@@ -81,7 +81,7 @@ async fn run(shared: &Arc<Shared>, endpoint: Endpoint, call: Call) -> Reply {
         Endpoint::Load => repository::load(shared, call).await,
         Endpoint::Unload => repository::unload(shared, &call.named.model),
         Endpoint::Feedback => feedback::feedback(shared, call).await,
-        Endpoint::Metrics => metrics::answer(shared, &call.headers),
+        Endpoint::Metrics => metrics::answer(shared, &call.headers).await,
     }
 }
 

@@ -91,6 +91,15 @@ fn values(tensor: &Tensor, rules: &Rules) -> Json {
             cut(masked.as_deref().unwrap_or(text)).into()
         }),
         TensorData::Bool(values) => values.get(at).map_or(Json::Null, |value| (*value).into()),
+        // Whole numbers as they were sent: not each of them is a number with a fraction.
+        TensorData::Uint8(v) => v.get(at).map_or(Json::Null, |n| (*n).into()),
+        TensorData::Uint16(v) => v.get(at).map_or(Json::Null, |n| (*n).into()),
+        TensorData::Uint32(v) => v.get(at).map_or(Json::Null, |n| (*n).into()),
+        TensorData::Uint64(v) => v.get(at).map_or(Json::Null, |n| (*n).into()),
+        TensorData::Int8(v) => v.get(at).map_or(Json::Null, |n| (*n).into()),
+        TensorData::Int16(v) => v.get(at).map_or(Json::Null, |n| (*n).into()),
+        TensorData::Int32(v) => v.get(at).map_or(Json::Null, |n| (*n).into()),
+        TensorData::Int64(v) => v.get(at).map_or(Json::Null, |n| (*n).into()),
         numbers => numbers.number(at).map_or(NO_NUMBER, number),
     };
     match tensor.data.len() {
@@ -161,7 +170,7 @@ mod tests {
         };
         let line = line(&more, Some(&told(body)), &allowed);
         let read: Json = serde_json::from_str(&line).unwrap();
-        assert_eq!((&read["inputs"], &read["findings"], &read["role"]), (&json!({"age": 41.0}), &json!({"card": 2}), &json!("shadow")));
+        assert_eq!((&read["inputs"], &read["findings"], &read["role"]), (&json!({"age": 41}), &json!({"card": 2}), &json!("shadow")));
         assert_eq!((&read["score"], &read["latency_ms"]), (&Json::Null, &Json::Null));
         assert!(!line.contains("salary") && read["record_id"].as_str().unwrap().len() == TEXT_CHARS_MAX && line.lines().count() == 1);
     }

@@ -4,8 +4,9 @@ use crate::clock;
 use crate::limits::CHILD_LOG_BYTES_MAX;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// A file that lines are added to. When it is full it becomes `NAME.1`, and the one before is gone.
 #[derive(Debug)]
@@ -21,9 +22,17 @@ struct Open {
 }
 
 impl LogFile {
-    /// Lines go to `path`; it is opened with the first of them.
-    pub fn new(path: PathBuf) -> LogFile {
-        LogFile { path, open: Mutex::default() }
+    /// Lines go to `path`; it is opened with the first of them. Who writes to one path has one file: a full one is put aside once.
+    pub fn of(path: PathBuf) -> Arc<LogFile> {
+        static ALL: Mutex<Vec<Weak<LogFile>>> = Mutex::new(Vec::new());
+        let mut all = ALL.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|log| log.strong_count() > 0);
+        if let Some(known) = all.iter().filter_map(Weak::upgrade).find(|log| log.path == path) {
+            return known;
+        }
+        let log = Arc::new(LogFile { path, open: Mutex::default() });
+        all.push(Arc::downgrade(&log));
+        log
     }
 
     /// Adds a line with the time in milliseconds UTC and who said it. What cannot be written is lost: no server stops for its log.
@@ -55,7 +64,8 @@ fn begin(path: &Path) -> std::io::Result<Open> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    // What servers say may be what their users asked: for the owner alone.
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     let bytes = file.metadata()?.len();
     Ok(Open { file, bytes })
 }
@@ -68,7 +78,8 @@ mod tests {
     fn a_full_file_is_put_aside_and_no_more_than_two_are_kept() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("servers/python.log");
-        let log = LogFile::new(path.clone());
+        let log = LogFile::of(path.clone());
+        assert!(Arc::ptr_eq(&log, &LogFile::of(path.clone())));
         let text = "x".repeat(64 * 1024);
         for _ in 0..3 * CHILD_LOG_BYTES_MAX / 65_536 {
             log.add("python:20000", &text);

@@ -100,7 +100,7 @@ impl Children {
     pub fn new(program: Program) -> Result<Children, String> {
         let place = |_| Ok(Place { port: Port::free()?, process: AtomicU32::new(0), given_up: Mutex::default() });
         let each = (0..program.copies.clamp(1, limits::REPLICAS_MAX)).map(place).collect::<Result<_, String>>()?;
-        let log = program.log.clone().map(|path| Arc::new(LogFile::new(path)));
+        let log = program.log.clone().map(LogFile::of);
         Ok(Children { program, log, each })
     }
 
@@ -194,10 +194,12 @@ impl Running {
 
     /// Kills what is left of the group when the guard was killed before it could.
     async fn sweep(&mut self) {
-        let Some(mut connection) = self.connection.take() else { return };
+        // Taken when it was read: until then whoever stops waiting leaves the group to `drop`.
+        let Some(connection) = self.connection.as_mut() else { return };
         let mut said = Vec::new();
         let within = Duration::from_millis(limits::LAST_WORDS_MS_MAX);
         let _ = tokio::time::timeout(within, connection.read_to_end(&mut said)).await;
+        self.connection = None;
         if let Some(group) = self.group.take().filter(|_| !said.contains(&DONE)) {
             let _ = kill_process_group(group, Signal::KILL);
         }

@@ -11,10 +11,12 @@ use crate::gateway::Shared;
 use crate::gateway::access::Key;
 use crate::gateway::reply::{self, Reply};
 use crate::remote::Server;
+use crate::task;
 use form::Form;
-use hyper::HeaderMap;
+use hyper::{HeaderMap, StatusCode};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_core::judge::LatencyHistogram;
 use tidegate_core::route::TargetId;
@@ -39,10 +41,14 @@ impl Page {
     }
 }
 
-/// Answers `GET /metrics`.
-pub fn answer(shared: &Shared, headers: &HeaderMap) -> Reply {
+/// Answers `GET /metrics`. Memory of workers is read from the system, which takes its time: no request waits for that.
+pub async fn answer(shared: &Arc<Shared>, headers: &HeaderMap) -> Reply {
     let form = Form::asked(headers);
-    reply::metrics(text(shared, form), form.content_type())
+    let of = Arc::clone(shared);
+    match task::aside(move || text(&of, form)).await {
+        Ok(text) => reply::metrics(text, form.content_type()),
+        Err(_) => reply::error(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be written: the gateway is being stopped"),
+    }
 }
 
 /// The whole page.
