@@ -3,6 +3,7 @@
 //! Numbers let several requests be in flight on one connection; answers may come in any order. All integers are
 //! little-endian. Both ends are always the same binary, so there is no version to agree on.
 
+use crate::cache::may_be_of_sequence;
 use crate::language::{Generated, Task};
 use crate::limits::FRAME_BYTES_MAX;
 use crate::work::Work;
@@ -94,6 +95,15 @@ impl Body {
     #[must_use]
     pub fn golden(turn: u64) -> Body {
         Body { bytes: Bytes::copy_from_slice(&turn.to_le_bytes()), form: Form::Golden }
+    }
+
+    /// Whether it may be of a sequence, which is answered by what came before it. The whole body is searched: ask only where it matters.
+    pub(crate) fn may_be_of_sequence(&self) -> bool {
+        match self.form {
+            // Words of a conversation are no parameters.
+            Form::Language(Task::Chat | Task::Completion | Task::Embedding) => false,
+            _ => may_be_of_sequence(&self.bytes),
+        }
     }
 
     /// The turn of that question.

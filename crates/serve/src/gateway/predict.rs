@@ -2,7 +2,7 @@
 //! path.
 
 use crate::allowance::Beyond;
-use crate::cache::{Key, Question, may_be_of_sequence, question};
+use crate::cache::{Key, Question, question};
 use crate::clock;
 use crate::counts::Kind;
 use crate::frame::{Body, Form, Outcome};
@@ -17,7 +17,7 @@ use crate::mirror::Copy;
 use crate::plan::{PlanRoute, PlanTarget};
 use crate::pool::Priority;
 use crate::record::{ArmAnswer, Exposure, PredictionRecord};
-use crate::sequence::Seat;
+use crate::sequence::{Seat, Sequencing};
 use crate::trace::Trace;
 use hyper::header::HeaderValue;
 use hyper::{HeaderMap, StatusCode};
@@ -145,21 +145,21 @@ impl Said {
 
 /// Has a request answered.
 pub async fn predict(shared: &Shared, asked: Asked<'_>) -> Said {
-    if may_follow_another(asked.body)
-        && let Some(route) = shared.plan.load().by_model.get(asked.model).map(Arc::clone)
-        && let Some(sequencing) = route.targets.first().and_then(|target| target.slot.spec.conduct.sequence.clone())
+    // A body is searched only where its service has sequences at all.
+    if let Some(route) = shared.plan.load().by_model.get(asked.model).filter(|route| sequencing(route).is_some()).map(Arc::clone)
+        && let Some(sequencing) = sequencing(&route)
+        && !matches!(asked.body.form, Form::Language(_))
+        && asked.body.may_be_of_sequence()
     {
-        return sequence::predict(shared, asked, &route, &sequencing).await;
+        return sequence::predict(shared, asked, &route, sequencing).await;
     }
     let said = routed(shared, asked).await;
     fallback::or_what_stands_in(shared, asked, said).await
 }
 
-fn may_follow_another(body: &Body) -> bool {
-    match body.form {
-        Form::Json | Form::Mixed(_) | Form::Grpc => may_be_of_sequence(&body.bytes),
-        Form::Golden | Form::Language(_) => false,
-    }
+/// How requests of a service follow one another, where they do.
+fn sequencing(route: &PlanRoute) -> Option<&Sequencing> {
+    route.targets.first()?.slot.spec.conduct.sequence.as_ref()
 }
 
 /// Has a request answered by who the route says.

@@ -4,6 +4,7 @@
 //! is held to the same limits as what clients send.
 
 use super::upstream::{Address, Upstream};
+use crate::frame::Body;
 use crate::language::{Shut, Tap};
 use crate::limits;
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -28,9 +29,7 @@ const BUFFER_KEPT_BYTES_MAX: usize = 64 * 1024;
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     pub head: Bytes,
-    pub body: Bytes,
-    /// It may be one of a sequence: it is not sent again where it may have been carried out.
-    pub once: bool,
+    pub body: Body,
 }
 
 /// An answer: read whole, or passed on while it came.
@@ -140,7 +139,7 @@ impl Connections {
     pub async fn send(&self, request: &Outgoing, mut tap: Option<&mut Tap<'_>>) -> Result<Reply, Lost> {
         if let Some(open) = self.kept() {
             match self.exchange(open, request, tap.as_deref_mut()).await {
-                Err(Failure::Unanswered(_)) if !request.once => self.forget(),
+                Err(Failure::Unanswered(_)) if !request.body.may_be_of_sequence() => self.forget(),
                 ended => return ended.map_err(|failure| self.lost(failure)),
             }
         }
@@ -355,7 +354,7 @@ async fn piece<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut BytesMut, leng
 }
 
 async fn write<S: AsyncWrite + Unpin>(stream: &mut S, request: &Outgoing) -> io::Result<()> {
-    let (mut head, mut body) = (request.head.clone(), request.body.clone());
+    let (mut head, mut body) = (request.head.clone(), request.body.bytes.clone());
     while !head.is_empty() || !body.is_empty() {
         match stream.write_vectored(&[IoSlice::new(&head), IoSlice::new(&body)]).await? {
             0 => return Err(io::ErrorKind::WriteZero.into()),

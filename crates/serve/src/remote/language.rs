@@ -3,7 +3,7 @@
 use super::answer::Meant;
 use super::{Ended, Question, Remote};
 use crate::frame::{Answer, Body, Form, Outcome};
-use crate::language::{Meter, OpenAi, Outlet, Price, Task, generated, of_answer, prepared, request_of, scanned, tensors};
+use crate::language::{Generated, Meter, OpenAi, Outlet, Task, generated, of_answer, prepared, request_of, scanned, tensors};
 use crate::pool::NoAnswer;
 use bytes::Bytes;
 use hyper::StatusCode;
@@ -76,9 +76,7 @@ impl Remote {
     /// What has passed through the outlet, as an answer.
     pub(super) fn passed(&self, meter: &Meter) -> Answer {
         let found = self.found(meter);
-        let generated = meter.generated();
-        let cost = self.price().filter(|_| generated.told).map(|price| price.of(generated.tokens));
-        Answer { found, generated: Some(crate::language::Generated { cost, ..generated }), ..Answer::empty() }
+        Answer { found, generated: Some(self.priced(meter.generated())), ..Answer::empty() }
     }
 
     /// What was found in what has passed. Nothing is masked here: where anything is to be, the answer is not passed on while it comes.
@@ -90,15 +88,15 @@ impl Remote {
         found
     }
 
-    fn price(&self) -> Option<Price> {
-        self.model.openai.as_ref()?.price
+    /// With what it costs, where the version has prices and the server told of tokens.
+    fn priced(&self, generated: Generated) -> Generated {
+        let price = self.model.openai.as_ref().and_then(|openai| openai.price).filter(|_| generated.told);
+        Generated { cost: price.map(|price| price.of(generated.tokens)), ..generated }
     }
 
     /// A whole answer of a language model, as it may be given out and with what it took.
     pub(super) fn took(&self, answer: Answer) -> Answer {
-        let mut told = generated(&answer.body.bytes);
-        told.cost = self.price().filter(|_| told.told).map(|price| price.of(told.tokens));
-        let answer = Answer { generated: Some(told), ..answer };
+        let answer = Answer { generated: Some(self.priced(generated(&answer.body.bytes))), ..answer };
         if self.scan.is_empty() { answer } else { scanned(answer, &self.scan) }
     }
 
@@ -157,7 +155,7 @@ impl Remote {
             Ended::Left => Meant::Left,
             Ended::Whole => match meter.fault() {
                 None => Meant::Answer(self.passed(meter), Some(true)),
-                Some(why) => Meant::Failed(Answer { found: self.found(meter), ..Answer::error(Outcome::Failed, &why) }),
+                Some(why) => self.broken_off(meter, &why),
             },
         }
     }

@@ -30,10 +30,9 @@ pub(crate) use replica::{Replica, Server};
 pub(crate) use supervise::supervise;
 pub use upstream::{Address, Secret, Upstream};
 
-use crate::cache::may_be_of_sequence;
 use crate::clock;
 use crate::frame::{Answer, Body, Form, Outcome};
-use crate::language::{Outlet, Tap, Task};
+use crate::language::{Outlet, Tap};
 use crate::limits;
 use crate::pool::NoAnswer;
 use crate::promise::Promise;
@@ -201,7 +200,7 @@ impl Remote {
                     return Ok(Answer::error(Outcome::ClientFault, &why));
                 }
                 // What another server knows of a sequence, this one does not; and what has reached the client cannot be taken back.
-                if question.begun() || question.of_sequence() || !self.budget().retry(clock::steady_ms()) {
+                if question.begun() || body.may_be_of_sequence() || !self.budget().retry(clock::steady_ms()) {
                     return last;
                 }
             }
@@ -415,13 +414,6 @@ impl Question<'_> {
     fn begun(&self) -> bool {
         self.outlet.is_some_and(Outlet::begun)
     }
-
-    fn of_sequence(&self) -> bool {
-        match self.body.form {
-            Form::Language(task) => task == Task::Generate && may_be_of_sequence(&self.body.bytes),
-            _ => may_be_of_sequence(&self.body.bytes),
-        }
-    }
 }
 
 /// How a stream ended.
@@ -475,9 +467,5 @@ fn outgoing(start: &[u8], body: &Body, trace: &Trace) -> Outgoing {
     };
     trace.write(&mut head);
     head.extend_from_slice(b"\r\n");
-    let once = match body.form {
-        Form::Language(task) => task == Task::Generate && may_be_of_sequence(&body.bytes),
-        _ => may_be_of_sequence(&body.bytes),
-    };
-    Outgoing { head: head.freeze(), body: body.bytes.clone(), once }
+    Outgoing { head: head.freeze(), body: body.clone() }
 }

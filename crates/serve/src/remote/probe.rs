@@ -3,10 +3,10 @@
 use super::connection::{Outgoing, Reply};
 use super::language::{is_away, lists};
 use super::{Question, Remote, Replica};
+use crate::frame::Body;
 use crate::language::{signature, tensors};
 use crate::limits;
 use crate::trace::Trace;
-use bytes::Bytes;
 use hyper::StatusCode;
 use serde::Deserialize;
 use std::time::Duration;
@@ -37,7 +37,7 @@ pub enum Miss {
 impl Remote {
     async fn get(&self, replica: &Replica, path: &str) -> Result<Reply, Miss> {
         let within = Duration::from_millis(limits::PROBE_MS_MAX);
-        let asked = Outgoing { head: self.head(replica.connections.address(), "GET", path, "\r\n"), body: Bytes::new(), once: false };
+        let asked = Outgoing { head: self.head(replica.connections.address(), "GET", path, "\r\n"), body: Body::default() };
         let asked = replica.connections.send(&asked, None);
         match tokio::time::timeout(within, asked).await {
             Ok(Ok(reply)) if reply.status == StatusCode::OK => Ok(reply),

@@ -8,26 +8,11 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::{Command, Stdio};
 
-/// Runs it; none where there is none.
-fn others(what: &str, input: &str) -> Option<String> {
-    let Some(python) = std::env::var_os("TIDEGATE_TEST_OTEL") else {
-        eprintln!("skipped: TIDEGATE_TEST_OTEL names no Python with the packages of scripts/otel-requirements.lock");
-        return None;
-    };
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/otel/check.py");
-    let mut command = Command::new(python);
-    command.args([script, what]).env("PYTHONDONTWRITEBYTECODE", "1");
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_owned());
-    let written = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
-    let out = child.wait_with_output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    written.join().unwrap().unwrap();
-    Some(String::from_utf8(out.stdout).unwrap())
-}
+#[path = "../../tests/support/otel.rs"]
+mod otel;
+
+use otel::others;
 
 #[test]
 fn parents_are_read_as_opentelemetrys_library_reads_them() {
@@ -45,7 +30,7 @@ fn parents_are_read_as_opentelemetrys_library_reads_them() {
         writeln!(out, "{}", serde_json::json!([parent, null])).unwrap();
         out
     });
-    let Some(said) = others("context", &input) else { return };
+    let Some(said) = others("context", input.as_bytes()) else { return };
     let mut right = 0;
     for (parent, said) in parents.iter().zip(said.lines()) {
         let ours = Context::parse(parent.as_bytes());
@@ -66,7 +51,7 @@ fn a_share_is_taken_as_opentelemetrys_library_takes_it() {
         writeln!(out, "{share} {id}").unwrap();
         out
     });
-    let Some(said) = others("sample", &input) else { return };
+    let Some(said) = others("sample", input.as_bytes()) else { return };
     let ours: Vec<String> = cases.iter().map(|(share, id)| Ratio::new(*share).takes(*id).to_string()).collect();
     assert_eq!(said.lines().collect::<Vec<_>>(), ours);
 }

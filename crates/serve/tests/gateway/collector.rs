@@ -1,5 +1,6 @@
 //! A receiver of OTLP over HTTP that does as it is told, and what OpenTelemetry's own packages say of what it got.
 
+use crate::otel::others;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -9,9 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value as Json;
 use std::collections::VecDeque;
 use std::convert::Infallible;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
 use tidegate_serve::{TraceEndpoint, TraceSettings};
 use tokio::net::TcpListener;
@@ -90,25 +89,6 @@ impl Collector {
         let lines: Vec<u8> = self.inner.taken.lock().unwrap().iter().flat_map(|body| [body.as_ref(), b"\n"].concat()).collect();
         Some(others("export", &lines)?.lines().count())
     }
-}
-
-/// Runs OpenTelemetry's packages; none where there are none.
-pub fn others(what: &str, input: &[u8]) -> Option<String> {
-    let Some(python) = std::env::var_os("TIDEGATE_TEST_OTEL") else {
-        eprintln!("skipped: TIDEGATE_TEST_OTEL names no Python with the packages of scripts/otel-requirements.lock");
-        return None;
-    };
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/otel/check.py");
-    let mut command = Command::new(python);
-    command.args([script, what]).env("PYTHONDONTWRITEBYTECODE", "1");
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
-    // Beside the reading: what is long fills both pipes.
-    let written = std::thread::spawn(move || stdin.write_all(&input));
-    let out = child.wait_with_output().unwrap();
-    assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
-    written.join().unwrap().unwrap();
-    Some(String::from_utf8(out.stdout).unwrap())
 }
 
 #[derive(Clone, Debug)]

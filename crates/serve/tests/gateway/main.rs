@@ -19,6 +19,8 @@ mod memory;
 mod mirror;
 mod onnx;
 mod openmetrics;
+#[path = "../support/otel.rs"]
+mod otel;
 mod promise;
 mod protocol;
 mod remote;

@@ -1,6 +1,7 @@
 //! The metrics page as OpenMetrics, with exemplars: read by Prometheus' own library, and scraped by a Prometheus.
 
-use crate::collector::{Collector, others};
+use crate::collector::Collector;
+use crate::otel::others;
 use crate::world::{INFER, TOKEN, World, pool_settings, route, stable};
 use serde_json::{Value as Json, json};
 use std::net::SocketAddr;

@@ -68,13 +68,13 @@ type State = Option<(Place, Option<i32>)>;
 async fn next(service: String, state: State) -> Option<(Result<Bytes, Status>, State)> {
     let (place, said) = state?;
     loop {
-        let draining = place.0.closing.load(Ordering::SeqCst);
+        let closing = place.0.closing.load(Ordering::SeqCst);
         let now = status(&place.0, &service);
         if said != Some(now) {
             let message = m::HealthCheckResponse { status: now }.encode_to_vec();
             return Some((Ok(message.into()), Some((place, Some(now)))));
         }
-        if draining {
+        if closing {
             // A stream without an end would hold up the connection's.
             return Some((Err(Status::unavailable("the server is being stopped")), None));
         }

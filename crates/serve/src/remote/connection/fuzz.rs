@@ -51,7 +51,7 @@ pub fn reply(bytes: &[u8], at_a_time: usize) {
 fn all(bytes: &[u8], at_a_time: usize) -> Vec<String> {
     let mut stream = Said { rest: bytes, at_a_time };
     let (mut buffer, mut found) = (BytesMut::new(), Vec::new());
-    let request = Outgoing { head: Bytes::from_static(b"POST / HTTP/1.1\r\n\r\n"), body: Bytes::new(), once: false };
+    let request = Outgoing { head: Bytes::from_static(b"POST / HTTP/1.1\r\n\r\n"), body: Body::default() };
     let asked = Body { bytes: Bytes::from_static(b"{\"inputs\":[]}"), form: Form::Json };
     loop {
         match block_on(exchange(&mut stream, &mut buffer, &request, None)) {

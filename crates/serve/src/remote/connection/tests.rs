@@ -14,7 +14,7 @@ type Got = (u16, Vec<u8>, Option<Vec<u8>>, bool);
 fn exchanged(answer: &[u8], piece: usize) -> Result<Got, String> {
     runtime().block_on(async {
         let mut mock = tokio_test(answer, piece);
-        let request = Outgoing { head: Bytes::from_static(b"POST / HTTP/1.1\r\n\r\n"), body: Bytes::from_static(b"{}"), once: false };
+        let request = Outgoing { head: Bytes::from_static(b"POST / HTTP/1.1\r\n\r\n"), body: crate::frame::Body::json(&b"{}"[..]) };
         match exchange(&mut mock, &mut BytesMut::new(), &request, None).await {
             Ok((reply, keep)) => Ok((reply.status.as_u16(), reply.body.to_vec(), reply.json_bytes, keep)),
             Err(Failure::Unanswered(e)) => Err(format!("unanswered: {e}")),
