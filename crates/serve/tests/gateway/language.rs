@@ -49,6 +49,8 @@ impl Setting {
         let spec = TargetSpec { upstream: Some(upstream), conduct, ..TargetSpec::new(stable(), "late", dir.path()) };
         world.pool.ensure(spec).unwrap();
         assert_eq!(world.pool.settled(&stable()).await, Some(TargetState::Ready));
+        // One of them is enough for the version to be ready: the others are well when they are asked a second time.
+        until("all are well", || speakers.iter().all(|s| s.golden() >= 2)).await;
         world.apply(route(&[(stable(), 10_000)], 0));
         Setting { world, _dir: dir }
     }

@@ -42,6 +42,7 @@ struct Inner {
     /// Tokens that may be said; each takes one.
     gate: Semaphore,
     users: AtomicU64,
+    golden: AtomicU64,
     /// Streams that their reader has left.
     left: AtomicU64,
     last: Mutex<Json>,
@@ -57,6 +58,7 @@ impl Speaker {
             words: Mutex::new(["Berlin", " is", " it"].map(str::to_owned).to_vec()),
             gate: Semaphore::new(1_000),
             users: AtomicU64::new(0),
+            golden: AtomicU64::new(0),
             left: AtomicU64::new(0),
             last: Mutex::default(),
         });
@@ -97,6 +99,11 @@ impl Speaker {
         self.inner.users.load(Ordering::SeqCst)
     }
 
+    /// Golden requests that it was asked.
+    pub fn golden(&self) -> u64 {
+        self.inner.golden.load(Ordering::SeqCst)
+    }
+
     pub fn left(&self) -> u64 {
         self.inner.left.load(Ordering::SeqCst)
     }
@@ -122,7 +129,9 @@ async fn answer(inner: Arc<Inner>, request: Request<Incoming>) -> Result<Said, I
     let asked: Json = serde_json::from_slice(&request.into_body().collect().await.unwrap().to_bytes()).unwrap();
     let golden = asked["user"] == "golden";
     let mode = if golden { Mode::Right } else { inner.mode.lock().unwrap().clone() };
-    if !golden {
+    if golden {
+        inner.golden.fetch_add(1, Ordering::SeqCst);
+    } else {
         inner.users.fetch_add(1, Ordering::SeqCst);
         *inner.last.lock().unwrap() = asked.clone();
     }
