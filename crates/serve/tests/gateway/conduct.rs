@@ -3,7 +3,7 @@
 
 use crate::client::Client;
 use crate::onnx::{real, same, version};
-use crate::world::{INFER, World, route, stable, until};
+use crate::world::{INFER, World, patient, route, stable, until};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -23,7 +23,7 @@ async fn serve(world: &mut World, dir: PathBuf, conduct: Conduct) -> Client {
 }
 
 fn scanning(rules: &[(Kind, Action)]) -> Conduct {
-    Conduct { scan: Rules(BTreeMap::from_iter(rules.iter().copied())), ..Conduct::default() }
+    Conduct { scan: Rules(BTreeMap::from_iter(rules.iter().copied())), ..patient() }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -79,7 +79,7 @@ fn summed(got: &Value) -> Option<i64> {
 async fn requests_that_are_put_together_are_answered_as_if_alone() {
     let Some(mut world) = real().await else { return };
     let dir = tempfile::tempdir().unwrap();
-    let conduct = Conduct { batch: Some(Batching { requests_max: 16, wait_us: 20_000 }), ..Conduct::default() };
+    let conduct = Conduct { batch: Some(Batching { requests_max: 16, wait_us: 20_000 }), ..patient() };
     serve(&mut world, version(dir.path(), 3), conduct).await;
     let tasks: Vec<_> = (0..64_i64)
         .map(|x| {
@@ -114,7 +114,7 @@ async fn requests_that_are_put_together_are_answered_as_if_alone() {
 async fn a_stable_version_can_answer_in_the_gateways_process() {
     let Some(mut world) = real().await else { return };
     let dir = tempfile::tempdir().unwrap();
-    let conduct = Conduct { in_process: true, golden_every_ms: 50, ..Conduct::default() };
+    let conduct = Conduct { in_process: true, golden_every_ms: 50, ..patient() };
     let mut client = serve(&mut world, version(dir.path(), 3), conduct.clone()).await;
     assert_eq!(world.pool.process(&stable()), None);
     for x in 0..50 {
@@ -138,7 +138,7 @@ async fn a_stable_version_can_answer_in_the_gateways_process() {
 async fn a_worker_that_begins_to_answer_otherwise_is_ended() {
     let mut world = World::new().await;
     let dir = world.mode(&stable(), "");
-    let conduct = Conduct { golden_every_ms: 20, ..Conduct::default() };
+    let conduct = Conduct { golden_every_ms: 20, ..patient() };
     let mut client = serve(&mut world, dir.clone(), conduct).await;
     let before = world.pool.process(&stable()).unwrap();
     std::fs::write(dir.join("changed"), "").unwrap();
@@ -158,7 +158,7 @@ async fn a_worker_that_begins_to_answer_otherwise_is_ended() {
 async fn the_reasons_for_an_answer_are_told_on_request() {
     let Some(mut world) = real().await else { return };
     let dir = tempfile::tempdir().unwrap();
-    let mut client = serve(&mut world, version(dir.path(), 3), Conduct::default()).await;
+    let mut client = serve(&mut world, version(dir.path(), 3), patient()).await;
     let mut asked = sums(40);
     asked["parameters"] = json!({ "explain": true, "explain_ms": 2_000 });
     let got = client.post(INFER, &asked).await;

@@ -2,7 +2,7 @@
 
 use crate::remote::{asking, quick, spec_of};
 use crate::upstream::{Mode, Upstream};
-use crate::world::{INFER, World, route, stable, target, until};
+use crate::world::{INFER, World, patient, route, stable, target, until};
 use hyper::StatusCode;
 use serde_json::json;
 use tidegate_core::route::Role;
@@ -16,7 +16,7 @@ async fn an_older_version_answers_and_then_what_was_declared() {
     let mut world = World::new().await;
     let older = target("0", Role::Stable);
     let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let conduct = || Conduct { fallback: Some(Fallback { older_version: true, answer: Some(DECLARED.to_owned()) }), ..Conduct::default() };
+    let conduct = || Conduct { fallback: Some(Fallback { older_version: true, answer: Some(DECLARED.to_owned()) }), ..patient() };
     for (target, upstream, dir) in [(stable(), &now, &dirs[0]), (older.clone(), &before, &dirs[1])] {
         let spec = spec_of(dir.path(), quick(&[upstream]));
         world.pool.ensure(TargetSpec { target: target.clone(), conduct: conduct(), ..spec }).unwrap();

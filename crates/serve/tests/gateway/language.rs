@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::speaker::{Mode, Speaker};
-use crate::world::{TOKEN, World, route, stable, until};
+use crate::world::{TOKEN, World, patient, route, stable, until};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -56,7 +56,7 @@ impl Setting {
     }
 
     async fn usual(speakers: &[&Speaker]) -> Setting {
-        Setting::new(speakers, &model(), Conduct::default()).await
+        Setting::new(speakers, &model(), patient()).await
     }
 
     fn client(&self) -> Client {
@@ -228,7 +228,7 @@ async fn another_server_is_asked_before_the_first_token_and_none_after_it() {
 async fn a_server_that_says_nothing_is_late_before_the_first_token_and_after_it() {
     let speaker = Speaker::start().await;
     let generate = Generating { first_ms_max: 300, idle_ms_max: 200, whole_ms_max: 20_000 };
-    let setting = Setting::new(&[&speaker], &model(), Conduct { generate, ..Conduct::default() }).await;
+    let setting = Setting::new(&[&speaker], &model(), Conduct { generate, ..patient() }).await;
     speaker.become_(Mode::Silent);
     let got = setting.client().post(CHAT, &asking(true)).await;
     assert_eq!((got.status, &got.json()["error"]["type"]), (StatusCode::GATEWAY_TIMEOUT, &json!("server_error")));
@@ -246,13 +246,13 @@ async fn a_server_that_says_nothing_is_late_before_the_first_token_and_after_it(
 async fn a_card_number_that_comes_token_by_token_is_masked() {
     let speaker = Speaker::start().await;
     let scan = Rules(BTreeMap::from([(Kind::Card, Action::Mask)]));
-    let setting = Setting::new(&[&speaker], &model(), Conduct { scan, ..Conduct::default() }).await;
+    let setting = Setting::new(&[&speaker], &model(), Conduct { scan, ..patient() }).await;
     speaker.says(&["pay with 4111", "1111", "1111", "1111", " now"]);
     let text = setting.open(&asking(true)).await.rest().await;
     assert_eq!(words(&text), ("pay with ************1111 now".to_owned(), true));
     // Where it is only to be told, the stream comes as it is, and what it held is counted at its end.
     let flagging = Rules(BTreeMap::from([(Kind::Card, Action::Flag)]));
-    let other = Setting::new(&[&speaker], &model(), Conduct { scan: flagging, ..Conduct::default() }).await;
+    let other = Setting::new(&[&speaker], &model(), Conduct { scan: flagging, ..patient() }).await;
     assert_eq!(words(&other.open(&asking(true)).await.rest().await), ("pay with 4111111111111111 now".to_owned(), true));
     until("it is counted", || other.world.pool.in_flight(&stable()) == 0).await;
     let page = String::from_utf8(other.client().get("/metrics").await.body.to_vec()).unwrap();

@@ -1,6 +1,6 @@
 //! Memory of versions: told, held to a limit before the first request, and given back without a request lost.
 
-use crate::world::{INFER, World, pool_settings, route, stable, until};
+use crate::world::{INFER, World, patient, pool_settings, route, stable, until};
 use hyper::StatusCode;
 use serde_json::json;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ const MIB: u64 = 1024 * 1024;
 
 async fn limited(bytes: u64) -> (World, Option<TargetState>) {
     let world = World::with(PoolSettings { memory_look_ms: 20, ..pool_settings() }, |_| {}).await;
-    let conduct = Conduct { memory_bytes_max: Some(bytes), ..Conduct::default() };
+    let conduct = Conduct { memory_bytes_max: Some(bytes), ..patient() };
     world.pool.ensure(TargetSpec { conduct, ..world.spec(&stable(), "") }).unwrap();
     let state = world.pool.settled(&stable()).await;
     (world, state)

@@ -1,12 +1,12 @@
 //! The real worker with real model files, where ONNX Runtime is installed.
 
 use crate::client::{Client, Got};
-use crate::world::{World, pool_settings, route, stable, target};
+use crate::world::{World, patient, pool_settings, route, stable, target};
 use hyper::StatusCode;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use tidegate_core::route::Role;
-use tidegate_serve::{Conduct, PoolSettings, TargetSpec, TargetState};
+use tidegate_serve::{PoolSettings, TargetSpec, TargetState};
 
 /// A gateway whose workers are the real ones; none, and a word that says so, without ONNX Runtime.
 pub async fn real() -> Option<World> {
@@ -188,7 +188,7 @@ async fn half_precision_is_bytes_alone() {
             model: "late".to_owned(),
             dir: same(&dir.path().join(datatype), element, golden),
             upstream: None,
-            conduct: Conduct::default(),
+            conduct: patient(),
         };
         world.pool.ensure(spec).unwrap();
         assert_eq!(world.pool.settled(&target).await, Some(TargetState::Ready), "{datatype}");

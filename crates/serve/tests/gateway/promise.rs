@@ -3,7 +3,7 @@
 use crate::onnx::{real, same};
 use crate::remote::{asking, quick, spec_of};
 use crate::upstream::Upstream;
-use crate::world::{INFER, World, route, stable};
+use crate::world::{INFER, World, patient, route, stable};
 use hyper::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ const DOUBLES: u8 = 11;
 fn promising(output: &str, max: f64) -> Conduct {
     let promised =
         Promised { datatype: Some(Datatype::Fp64), shape: Some(vec![-1]), min: Some(Bound(0.0)), max: Some(Bound(max)), finite: true };
-    Conduct { promise: Promise(BTreeMap::from([(output.to_owned(), promised)])), ..Conduct::default() }
+    Conduct { promise: Promise(BTreeMap::from([(output.to_owned(), promised)])), ..patient() }
 }
 
 fn doubles(x: f64) -> Value {

@@ -4,7 +4,7 @@ use crate::client::Got;
 use crate::onnx::{real, version};
 use crate::remote::quick;
 use crate::upstream::Upstream;
-use crate::world::{World, route, stable, target, until};
+use crate::world::{World, patient, route, stable, target, until};
 use hyper::StatusCode;
 use serde_json::{Value as Json, json};
 use tidegate_core::route::{Role, Route, TargetId};
@@ -14,7 +14,7 @@ const INFER: &str = "/v2/models/sum/infer";
 
 fn conduct(input: &str, output: &str, across_versions: bool) -> Conduct {
     let carried = Carried { input: input.to_owned(), output: output.to_owned() };
-    Conduct { sequence: Some(Sequencing { state: vec![carried], idle_ms: 60_000, across_versions }), ..Conduct::default() }
+    Conduct { sequence: Some(Sequencing { state: vec![carried], idle_ms: 60_000, across_versions }), ..patient() }
 }
 
 /// One step of a sequence that sums what it is given.

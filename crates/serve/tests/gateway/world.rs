@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tempfile::TempDir;
 use tidegate_core::route::{Mirror, Role, Route, RouteTable, TargetId, WeightedTarget};
-use tidegate_serve::{Gateway, GatewaySettings, Outputs, PoolEvent, PoolSettings, TargetSpec, TargetState, WorkerPool};
+use tidegate_serve::{Conduct, Gateway, GatewaySettings, Outputs, PoolEvent, PoolSettings, TargetSpec, TargetState, WorkerPool};
 use tokio::sync::mpsc::Receiver;
 
 pub const TOKEN: &str = "let-me-in";
@@ -56,6 +56,11 @@ pub fn pool_settings() -> PoolSettings {
     settings
 }
 
+/// As versions are served, but that nobody who waits for a turn on a busy machine is sent away.
+pub fn patient() -> Conduct {
+    Conduct { queue_ms_max: 60_000, ..Conduct::default() }
+}
+
 impl World {
     pub async fn new() -> World {
         World::with(pool_settings(), |_| {}).await
@@ -85,7 +90,7 @@ impl World {
     }
 
     pub fn spec(&self, target: &TargetId, mode: &str) -> TargetSpec {
-        TargetSpec::new(target.clone(), "late", self.mode(target, mode))
+        TargetSpec { conduct: patient(), ..TargetSpec::new(target.clone(), "late", self.mode(target, mode)) }
     }
 
     /// Loads targets and waits until they are ready.
