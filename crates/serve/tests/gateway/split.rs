@@ -1,12 +1,14 @@
 //! Shares over HTTP: exact, at once, and never for weight 0.
 
 use crate::client::Client;
-use crate::world::{INFER, World, candidate, control, route, stable, target};
+use crate::world::{INFER, World, candidate, control, route, stable, target, until};
 use hyper::StatusCode;
+use rustix::process::Signal;
 use serde_json::json;
 use std::collections::BTreeMap;
 use tidegate_core::route::{Carrier, Lot, Preview, Role, RouteTable, Sticky, Stretch, TargetId};
 use tidegate_serve::ApplyError;
+use tidegate_serve::limits::WORKER_QUEUE_MAX;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shares_are_exact_on_many_connections() {
@@ -167,25 +169,29 @@ async fn clients_of_a_test_stay_and_one_that_was_stopped_moves_nobody_else() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_too_many_wait_for_a_variant_the_rest_of_the_route_answers() {
-    let mut world = World::with(super::world::pool_settings(), |settings| settings.timings.answer_ms_max = 1_500).await;
+    let mut world = World::new().await;
     let stretches = vec![stretch(0, 10_000, "2", "a")];
-    world.load(&[stretches[0].target.clone(), stable()]).await;
+    let variant = stretches[0].target.clone();
+    world.load(&[variant.clone(), stable()]).await;
     let mut table = route(&[(stable(), 10_000)], 0);
     table.lot = Some(Lot { test: "t/1".to_owned(), carrier: Carrier::Header("x-user".to_owned()), salt: "t/1".to_owned(), stretches });
     world.apply(table);
     let ask = |_| {
         let mut client = world.client();
         client.headers = vec![("x-user", "user-1".to_owned())];
-        tokio::spawn(async move { client.post(INFER, &json!({ "x": 1, "do": "sleep@variant" })).await })
+        tokio::spawn(async move { client.post(INFER, &json!({ "x": 1 })).await.who() })
     };
-    let asked: Vec<_> = (0..tidegate_serve::limits::WORKER_QUEUE_MAX + 40).map(ask).collect();
-    let mut stable_answered = 0;
-    for reply in asked {
-        let reply = reply.await.unwrap();
-        assert_ne!(reply.status, 429, "{reply:?}");
-        stable_answered += u32::from(reply.status == 200 && reply.who() == "1/stable");
+    // As many wait for the variant as may.
+    world.signal(&variant, Signal::STOP);
+    let waiting: Vec<_> = (0..WORKER_QUEUE_MAX).map(ask).collect();
+    until("they wait", || world.pool.in_flight(&variant) == WORKER_QUEUE_MAX as u64).await;
+    for further in (0..40).map(ask).collect::<Vec<_>>() {
+        assert_eq!(further.await.unwrap(), "1/stable");
     }
-    assert!(stable_answered >= 20, "{stable_answered}");
+    world.signal(&variant, Signal::CONT);
+    for one in waiting {
+        assert_eq!(one.await.unwrap(), "2/variant");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
