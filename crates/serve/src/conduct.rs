@@ -53,6 +53,8 @@ pub struct Generating {
 pub struct Fallback {
     /// Whether an older version answers that is still warm.
     pub older_version: bool,
+    /// How long an answer may stand in for the one to the same request, in milliseconds; none: none is kept for that.
+    pub cached_ms: Option<u64>,
     /// An answer of the protocol, as JSON.
     pub answer: Option<String>,
 }

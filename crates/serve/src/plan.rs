@@ -3,7 +3,7 @@
 //! A plan is immutable and swapped whole. A service whose targets and weights did not change keeps its place in
 //! the split; any change starts a new sequence under a new seed.
 
-use crate::cache::CacheCounts;
+use crate::cache::{CacheCounts, Key, Question};
 use crate::counts::{Book, Counts};
 use crate::pool::{Slot, WorkerPool};
 use crate::record::Exposure;
@@ -206,6 +206,12 @@ fn new_sequence(service: &str, generation: u64, seed: u64, weights_bp: &[u32]) -
 }
 
 impl PlanRoute {
+    /// By what a target's answer is known that is kept. Nothing that was kept before a promotion, a rollback or a wrong answer is found after.
+    pub fn key(&self, target: &PlanTarget, question: &Question) -> Key {
+        let epoch = target.slot.epoch.load(Ordering::SeqCst);
+        Key { since: self.since, epoch, target: target.id.clone(), digest: question.digest }
+    }
+
     /// The next target of the exact split.
     pub fn next(&self) -> &Arc<PlanTarget> {
         &self.targets[self.sequence.next()]

@@ -72,6 +72,10 @@ impl Expiry<Key, Arc<Entry>> for Lasts {
     fn expire_after_create(&self, _: &Key, entry: &Arc<Entry>, _: Instant) -> Option<Duration> {
         Some(entry.lasts)
     }
+
+    fn expire_after_update(&self, _: &Key, entry: &Arc<Entry>, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(entry.lasts)
+    }
 }
 
 /// Why nothing was kept: what came of the request instead, for all who waited for it.
@@ -130,6 +134,18 @@ impl Cache {
                 Unkept::Error(error) => Some(Err(error.clone())),
             },
         }
+    }
+
+    /// Keeps an answer for `lasts`, in place of the one that was kept.
+    pub async fn keep(&self, key: Key, question: &Question, answer: &Answer, lasts: Duration) {
+        if let Some(entry) = Entry::of(answer, question, lasts) {
+            self.0.insert(key, Arc::new(entry)).await;
+        }
+    }
+
+    /// What is kept under `key`, as the answer to `question`.
+    pub async fn kept(&self, key: &Key, question: &Question) -> Option<Answer> {
+        Some(self.0.get(key).await?.answer(question))
     }
 
     /// Bytes that are kept, roughly.

@@ -1,9 +1,10 @@
-//! What a client is given where nobody who should answer can: an older version that is still warm, or an answer that was declared for it.
-//! Each is flagged, and the failure counts as the failure that it is.
+//! What a client is given where nobody who should answer can: an older version that is still warm, the answer that the same request had not
+//! long before, or one that was declared for it. Each is flagged, and the failure counts as the failure that it is.
 
+use crate::cache::{Key, Question, question};
 use crate::conduct::Fallback;
 use crate::counts::Kind;
-use crate::frame::{Body, Form, Outcome};
+use crate::frame::{Answer, Body, Form, Outcome};
 use crate::gateway::Shared;
 use crate::gateway::attempt::{Wish, attempt};
 use crate::gateway::predict::{Asked, By, Said};
@@ -11,14 +12,17 @@ use crate::plan::{PlanRoute, PlanTarget};
 use hyper::StatusCode;
 use hyper::header::HeaderValue;
 use std::sync::Arc;
+use std::time::Duration;
 use tidegate_core::route::Role;
 use tidegate_runtime::InferResponse;
 use tidegate_runtime::oip::{self, Answering, Body as OipBody, Wanted, read_infer_request, read_infer_response};
 
 /// The answer, or what is given in its place.
 pub async fn or_what_stands_in(shared: &Shared, asked: Asked<'_>, said: Said) -> Said {
-    let nobody =
-        matches!(&said, Said::Error { status, .. } if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT].contains(status));
+    let nobody = match &said {
+        Said::Error { status, .. } => [StatusCode::SERVICE_UNAVAILABLE, StatusCode::GATEWAY_TIMEOUT].contains(status),
+        Said::Answer { status, .. } => status.is_server_error(),
+    };
     // Who names a version wants that one and no other.
     if !nobody || asked.version.is_some() || matches!(asked.body.form, Form::Language(_) | Form::Golden) {
         return said;
@@ -31,7 +35,46 @@ pub async fn or_what_stands_in(shared: &Shared, asked: Asked<'_>, said: Said) ->
     {
         return answer;
     }
+    if fallback.cached_ms.is_some()
+        && let Some(answer) = kept(shared, asked, &route).await
+    {
+        return answer;
+    }
     declared(&fallback, asked, &route).unwrap_or(said)
+}
+
+/// Where the answer to a request is kept for the time when nobody can give it.
+pub struct Keep {
+    key: Key,
+    question: Question,
+    lasts: Duration,
+}
+
+impl Keep {
+    /// Told before `target` is asked: an answer that comes when others of it have turned out to be wrong is not given for a later one. None
+    /// where nothing is kept.
+    pub fn before(route: &PlanRoute, target: &PlanTarget, body: &Body) -> Option<Keep> {
+        let lasts_ms = target.slot.spec.conduct.fallback.as_ref()?.cached_ms?;
+        let question = question(body)?;
+        Some(Keep { key: route.key(target, &question), question, lasts: Duration::from_millis(lasts_ms) })
+    }
+
+    /// Keeps the answer, where it is one.
+    pub async fn after(self, shared: &Shared, answer: &Answer) {
+        shared.kept.keep(self.key, &self.question, answer, self.lasts).await;
+    }
+}
+
+/// What a version of the route answered to the same request.
+async fn kept(shared: &Shared, asked: Asked<'_>, route: &PlanRoute) -> Option<Said> {
+    let question = question(asked.body)?;
+    for target in &route.targets {
+        if let Some(answer) = shared.kept.kept(&route.key(target, &question), &question).await {
+            let Answer { body, found, .. } = answer;
+            return Some(Said::Answer { status: StatusCode::OK, body, version: target.header.clone(), by: By::Kept, found });
+        }
+    }
+    None
 }
 
 /// A version that is loaded and ready and has no weight: the one that stood before, kept warm.

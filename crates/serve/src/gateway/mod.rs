@@ -108,6 +108,8 @@ pub(crate) struct Shared {
     pub plan: ArcSwap<Plan>,
     pub book: Book,
     pub cache: Cache,
+    /// Answers that stand in for others where nobody can answer.
+    pub kept: Cache,
     pub sequences: Sequences,
     pub mirror: Mirror,
     pub records: Records,
@@ -201,6 +203,7 @@ impl Gateway {
         let shared = Arc::new(Shared {
             mirror: Mirror::start(Sinks { pairs, records: records.clone(), deadline }),
             cache: Cache::new(settings.cache_bytes_max),
+            kept: Cache::new(settings.cache_bytes_max),
             sequences: Sequences::default(),
             settings,
             pool,

@@ -2,15 +2,16 @@
 //! path.
 
 use crate::allowance::Beyond;
-use crate::cache::{Key, Question, question};
+use crate::cache::{Question, question};
 use crate::clock;
 use crate::counts::Kind;
 use crate::frame::{Body, Form, Outcome};
 use crate::gateway::Shared;
 use crate::gateway::access::Key as Caller;
 use crate::gateway::attempt::{Timed, Unanswered, Wish, attempt, attempt_or_divert};
+use crate::gateway::fallback::{self, Keep};
 use crate::gateway::reply::{X_PRIORITY, status_of, unknown_words};
-use crate::gateway::{fallback, sequence};
+use crate::gateway::sequence;
 use crate::language::Outlet;
 use crate::limits::BATCH_PLACES_BP;
 use crate::mirror::Copy;
@@ -114,6 +115,8 @@ pub enum By {
     Cache,
     /// Nobody who should answer could, and an older version did.
     OlderVersion,
+    /// Nobody could, and the same request had been answered not long before.
+    Kept,
     /// Nobody could, and it was declared for that.
     Declared,
 }
@@ -124,6 +127,7 @@ impl By {
         match self {
             By::Asked | By::Cache => None,
             By::OlderVersion => Some("version"),
+            By::Kept => Some("cached"),
             By::Declared => Some("declared"),
         }
     }
@@ -243,12 +247,18 @@ impl Ask<'_> {
     async fn first(&self, route: &Arc<PlanRoute>, choice: &Choice<'_>) -> Option<Said> {
         // A body is read for what it asks only where an answer may be kept.
         let kept = route.keeps().filter(|_| choice.kind == Kind::First).and_then(|lasts| Some((lasts, question(self.asked.body)?)));
+        let keep = Keep::before(route, choice.target, self.asked.body);
         let (result, again) = match kept {
             Some((lasts, question)) => self.kept(route, choice, lasts, &question).await,
             None => (self.attempt(route, choice).await, false),
         };
         match result {
-            Ok(timed) => Some(self.answered(route, choice, timed, again)),
+            Ok(timed) => {
+                if let Some(keep) = keep {
+                    keep.after(self.shared, &timed.answer).await;
+                }
+                Some(self.answered(route, choice, timed, again))
+            }
             Err(Unanswered::Draining) => None,
             Err(why @ (Unanswered::Gone | Unanswered::Broken)) if choice.kind == Kind::First && !self.begun() => {
                 Some(self.elsewhere(route, choice, &why).await)
@@ -291,8 +301,7 @@ impl Ask<'_> {
         question: &Question,
     ) -> (Result<Timed, Unanswered>, bool) {
         let start = clock::now();
-        let epoch = choice.target.slot.epoch.load(Ordering::SeqCst);
-        let key = Key { since: route.since, epoch, target: choice.target.id.clone(), digest: question.digest };
+        let key = route.key(choice.target, question);
         let (target, others) = (Arc::clone(choice.target), Arc::clone(route));
         let (body, priority, deadline) = (self.asked.body.clone(), self.asked.priority, self.asked.deadline);
         let ask = async move {
@@ -317,8 +326,14 @@ impl Ask<'_> {
             return self.unanswered(route, first, why);
         };
         let choice = Choice { target: other, kind: Kind::Retry, exposure: first.exposure.clone() };
+        let keep = Keep::before(now, other, self.asked.body);
         match attempt(other, Kind::Retry, self.asked.wish()).await {
-            Ok(timed) => self.answered(now, &choice, timed, false),
+            Ok(timed) => {
+                if let Some(keep) = keep {
+                    keep.after(self.shared, &timed.answer).await;
+                }
+                self.answered(now, &choice, timed, false)
+            }
             Err(why) => self.unanswered(now, &choice, &why),
         }
     }

@@ -35,7 +35,11 @@ pub fn of(config: &Workspace, service: &str) -> Conduct {
             idle_ms_max: serving.generate.idle_ms,
             whole_ms_max: serving.generate.whole_ms,
         },
-        fallback: serving.fallback.as_ref().map(|f| Fallback { older_version: f.older_version, answer: f.answer.clone() }),
+        fallback: serving.fallback.as_ref().map(|f| Fallback {
+            older_version: f.older_version,
+            cached_ms: f.cached_ms,
+            answer: f.answer.clone(),
+        }),
         memory_bytes_max: serving.memory_mib.map(|mib| u64::from(mib) * 1024 * 1024),
         execution: Execution {
             providers: serving.providers.iter().filter_map(|name| Provider::parse(name)).collect(),

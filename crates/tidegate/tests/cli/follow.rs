@@ -1,6 +1,6 @@
 //! Gateways that follow: routes and versions of a control plane, and their own when it is gone.
 
-use crate::retrain::{looked, stands, trained};
+use crate::retrain::{first_released, stands, trained};
 use crate::up::tensors;
 use crate::world::{Started, World, free_port, has_runtime, wait_for};
 use serde_json::json;
@@ -86,11 +86,7 @@ fn a_follower_takes_each_release_and_loses_no_request_when_the_control_plane_is_
     let listen = format!("console: {{ listen: 127.0.0.1:{console} }}\ngateway: {{ listen: 127.0.0.1:{gateway} }}\n");
     let world = trained("on: data, cool_down: 0ms", &listen);
     let mut control = up(&world);
-    looked(&world);
-    world.write("words.csv", "word\nother\n");
-    stands(&world, 1, "waits");
-    world.run(&["retrain", "approve"]).well();
-    stands(&world, 1, "promoted");
+    first_released(&world);
 
     world.run(&["gateway", "list"]).well();
     world.write("edge.token", "tdg_not_a_token");

@@ -38,14 +38,20 @@ pub fn trained(retrain: &str, strategy: &str) -> World {
     world
 }
 
-/// Version 1 is trained and released everywhere, version 2 is trained and waits for a person.
+/// Version 1 is trained and released everywhere.
 #[track_caller]
-pub fn second_waits(world: &World) {
+pub fn first_released(world: &World) {
     looked(world);
     world.write("words.csv", "word\nother\n");
     stands(world, 1, "waits");
     world.run(&["retrain", "approve"]).well();
     stands(world, 1, "promoted");
+}
+
+/// As [`first_released`], and version 2 is trained and waits for a person.
+#[track_caller]
+pub fn second_waits(world: &World) {
+    first_released(world);
     world.write("words.csv", "word\nthird\n");
     stands(world, 2, "waits");
 }

@@ -1,6 +1,6 @@
 //! A train whose versions do not fit each other does not depart, and one stands still when somebody changes what a later service meets.
 
-use crate::retrain::{looked, stands, trained};
+use crate::retrain::{first_released, stands, trained};
 use crate::train::{list, promote, waits_until};
 use crate::up::up;
 use crate::world::{Started, World, has_runtime, in_order, wait_for};
@@ -35,11 +35,7 @@ fn what_does_not_fit_does_not_depart_and_what_somebody_changes_meanwhile_stops_a
     let config = world.read("tidegate.yaml").replace("  s: { model: m }\n", "  s: { model: m }\n  t: { model: m }\n  u: { model: m }\n");
     world.write("tidegate.yaml", &config.replacen("golden", FIRST, 1));
     let mut first = up(&world);
-    looked(&world);
-    world.write("words.csv", "word\nother\n");
-    stands(&world, 1, "waits");
-    world.run(&["retrain", "approve"]).well();
-    stands(&world, 1, "promoted");
+    first_released(&world);
     let mut second = next(&world, &mut first, (FIRST, RENAMED), "third", 2);
     world.run(&["retrain", "reject", "m", "--reason", "by train"]).well();
 

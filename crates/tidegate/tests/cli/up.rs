@@ -61,7 +61,15 @@ pub fn asked_at(address: &str, token: &str, path: &str, headers: &str, body: &st
 /// `up`, once it serves.
 #[track_caller]
 pub fn up(world: &World) -> Started {
-    let mut process = world.start(&["up", "--any-port"]);
+    served_by(world.start(UP_ARGUMENTS))
+}
+
+/// How `up` is started.
+pub const UP_ARGUMENTS: &[&str] = &["up", "--any-port"];
+
+/// A process that is `up`, once it serves.
+#[track_caller]
+pub fn served_by(mut process: Started) -> Started {
     wait_for("`tidegate up`", || {
         assert!(process.status().is_none(), "it ended: {:?}", process.so_far());
         // Said last, when everything is there.

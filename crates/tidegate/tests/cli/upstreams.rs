@@ -1,6 +1,6 @@
 //! Versions that servers elsewhere answer: another Tidegate is the upstream, and is put behind this one in a few commands.
 
-use crate::retrain::{looked, stands, trained};
+use crate::retrain::{first_released, trained};
 use crate::up::{infer, owner, post, tensors, up};
 use crate::world::{World, has_runtime, wait_for};
 use serde_json::json;
@@ -27,11 +27,7 @@ fn what_others_serve_is_registered_released_and_watched() {
     }
     let behind = trained("on: data, cool_down: 0ms", "");
     let mut other = up(&behind);
-    looked(&behind);
-    behind.write("words.csv", "word\nother\n");
-    stands(&behind, 1, "waits");
-    behind.run(&["retrain", "approve"]).well();
-    stands(&behind, 1, "promoted");
+    first_released(&behind);
 
     let world = before(&behind);
     // Registered: the signature is the upstream's, the golden answers are recorded, and the gate times them over there.

@@ -159,7 +159,11 @@ impl World {
 
     /// The binary, to be run in the workspace with folders of its own for all that it keeps elsewhere.
     fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tidegate"));
+        self.command_of(Path::new(env!("CARGO_BIN_EXE_tidegate")), args)
+    }
+
+    fn command_of(&self, program: &Path, args: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command.args(args).current_dir(self.root()).stdin(Stdio::null()).process_group(0);
         command.env("TMPDIR", self.beside("tmp")).env("XDG_CACHE_HOME", self.beside("cache")).env("HOME", self.beside("home"));
         command.env_remove("VIRTUAL_ENV").env_remove("TIDEGATE_TOKEN");
@@ -174,6 +178,11 @@ impl World {
     /// Starts a command and lets it run.
     pub fn start(&self, args: &[&str]) -> Started {
         self.spawn(self.command(args))
+    }
+
+    /// As [`World::start`], from another file than the one that was built.
+    pub fn start_from(&self, program: &Path, args: &[&str]) -> Started {
+        self.spawn(self.command_of(program, args))
     }
 
     fn spawn(&self, mut command: Command) -> Started {

@@ -63,6 +63,8 @@ pub struct Generate {
 pub struct Fallback {
     /// Whether an older version answers that is still warm.
     pub older_version: bool,
+    /// How long an answer may stand in for the one to the same request, in milliseconds.
+    pub cached_ms: Option<u64>,
     /// A declared answer, as JSON of the protocol.
     pub answer: Option<String>,
 }
@@ -133,10 +135,11 @@ pub(super) fn serving(view: View<'_>) -> Serving {
         explain: view.at("explain").word("true"),
         generate: generate(view.at("generate")),
         sequence: view.at("sequence").there().map(sequence),
-        fallback: view
-            .at("fallback")
-            .there()
-            .map(|v| Fallback { older_version: v.at("older_version").word("true"), answer: v.at("answer").text() }),
+        fallback: view.at("fallback").there().map(|v| Fallback {
+            older_version: v.at("older_version").word("true"),
+            cached_ms: v.at("cached").ms(),
+            answer: v.at("answer").text(),
+        }),
         providers: view.at("providers").texts(),
         threads: view.at("threads").whole(),
         memory_mib: view.at("memory_mib").there().map(|v| v.whole()),

@@ -257,7 +257,8 @@ async fn infer(
         outlet: None,
         pinned: None,
     };
-    match predict(shared, asked).await {
+    // Held apart, as over HTTP.
+    match Box::pin(predict(shared, asked)).await {
         Said::Answer { status: StatusCode::OK, body, version, found, by } => Ok((body.bytes, version, found, by)),
         said => Err(of_said(said)),
     }

@@ -75,13 +75,19 @@ pub(super) static SERVING: Table = Table {
 
 static FALLBACK: Table = Table {
     title: "services.NAME.serving.fallback",
-    doc: "In place of 503 and 504, in this order; not for who names a version, and not along a sequence.",
+    doc: "In place of 500, 503 and 504, in this order; not for who names a version, and not along a sequence.",
     keys: &[
         key(
             "older_version",
             Shape::Word(&["true", "false"]),
             Need::Default("false"),
             "Whether the version that stood before answers while it is kept warm without a share of its own.",
+        ),
+        key(
+            "cached",
+            Shape::Duration { min_ms: 1_000, max_ms: 86_400_000 },
+            Need::Optional,
+            "How long an answer may stand in for the one to a request that asks the same of the same version. None that was given before a promotion, a rollback or a wrong golden answer is given after it.",
         ),
         key(
             "answer",
