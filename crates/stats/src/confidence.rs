@@ -4,6 +4,7 @@
 
 use crate::eprocess::{Counts, Side, rate_log_e, ratio_log_e};
 use crate::special::beta_inc_inv;
+use crate::tails::gamma_upper;
 use serde::{Deserialize, Serialize};
 
 /// Smallest and largest ratio that the inversion considers.
@@ -157,9 +158,47 @@ pub fn clopper_pearson_lower(trials: u64, hits: u64, confidence: f64) -> f64 {
     beta_inc_inv(hits as f64, (trials - hits) as f64 + 1.0, 1.0 - confidence)
 }
 
+/// Two-sided exact interval of the mean of a Poisson law of which `count` was seen (Garwood 1936).
+#[must_use]
+pub fn poisson(count: u64, confidence: f64) -> (f64, f64) {
+    let (k, tail) = (count as f64, 0.5 - 0.5 * confidence);
+    // Q(a, x) falls in x: the point where it reaches `wanted`.
+    let at = |a: f64, wanted: f64| {
+        let (mut low, mut high) = (0.0, a + 1.0);
+        while gamma_upper(a, high) > wanted && high < 1e300 {
+            high *= 2.0;
+        }
+        for _ in 0..100 {
+            let middle = 0.5 * (low + high);
+            if gamma_upper(a, middle) > wanted {
+                low = middle;
+            } else {
+                high = middle;
+            }
+        }
+        0.5 * (low + high)
+    };
+    (if count == 0 { 0.0 } else { at(k, 1.0 - tail) }, at(k + 1.0, tail))
+}
+
 /// Two-sided exact interval of a rate.
 #[must_use]
 pub fn clopper_pearson(trials: u64, hits: u64, confidence: f64) -> (f64, f64) {
     let one_sided = 0.5 + 0.5 * confidence;
     (clopper_pearson_lower(trials, hits, one_sided), clopper_pearson_upper(trials, hits, one_sided))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::poisson;
+
+    #[test]
+    fn poisson_intervals_are_garwoods() {
+        for (count, low, high) in
+            [(0, 0.0, 3.688_879), (1, 0.025_318, 5.571_643), (10, 4.795_389, 18.390_356), (100, 81.363_967, 121.627_2)]
+        {
+            let of = poisson(count, 0.95);
+            assert!((of.0 - low).abs() < 1e-4 && (of.1 - high).abs() < 1e-3, "{count}: {of:?}");
+        }
+    }
 }

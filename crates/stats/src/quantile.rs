@@ -1,5 +1,6 @@
 //! Exact quantiles of values at hand.
 
+use crate::special::beta_inc;
 use serde::{Deserialize, Serialize};
 
 /// What to answer when a quantile falls between two values.
@@ -40,6 +41,17 @@ pub fn quantile(sorted: &[f64], q: f64, interpolation: Interpolation) -> Option<
     })
 }
 
+/// An interval of the median from order statistics, which asks nothing of the law that values come from: none where so few values have none of
+/// this confidence (David and Nagaraja, Order Statistics, 2003, section 7.1).
+#[must_use]
+pub fn median_interval(sorted: &[f64], confidence: f64) -> Option<(f64, f64)> {
+    let (n, tail) = (sorted.len(), 0.5 - 0.5 * confidence);
+    // The chance that fewer than k of n values lie below the median.
+    let fewer = |k: usize| if k == 0 { 0.0 } else { beta_inc((n - k + 1) as f64, k as f64, 0.5) };
+    let k = (1..=n / 2).take_while(|k| fewer(*k) <= tail).last()?;
+    Some((*sorted.get(k - 1)?, *sorted.get(n - k)?))
+}
+
 /// Sorts ascending, with NaN left out.
 #[must_use]
 pub fn sorted(values: &[f64]) -> Vec<f64> {
@@ -77,7 +89,15 @@ pub fn bin_counts(values: &[f64], edges: &[f64]) -> Vec<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Interpolation, bin_counts, even_edges, quantile, sorted};
+    use super::{Interpolation, bin_counts, even_edges, median_interval, quantile, sorted};
+
+    #[test]
+    fn an_interval_of_the_median_is_by_order_statistics() {
+        let of = |n: u32| median_interval(&(1..=n).map(f64::from).collect::<Vec<_>>(), 0.95);
+        // Tables of order statistics: positions 1 and 6 of 6, 2 and 9 of 10, 6 and 15 of 20, 40 and 61 of 100; five have none.
+        assert_eq!((of(0), of(1), of(5)), (None, None, None));
+        assert_eq!((of(6), of(10), of(20), of(100)), (Some((1.0, 6.0)), Some((2.0, 9.0)), Some((6.0, 15.0)), Some((40.0, 61.0))));
+    }
 
     #[test]
     fn agrees_with_numpy() {

@@ -8,6 +8,7 @@ pub mod ci;
 pub mod comment;
 pub mod config;
 pub mod contract;
+pub mod delivery;
 pub mod dvc;
 pub mod elf;
 pub mod flux;

@@ -1,0 +1,159 @@
+//! Notifications of Argo CD and of Argo Rollouts. Their bodies are whatever a template makes; ours are `{"app": {{toJson .app}}}` and
+//! `{"rollout": {{toJson .rollout}}}`, so that what is read is the object as its API has it
+//! (<https://argo-cd.readthedocs.io/en/stable/operator-manual/notifications/services/webhook/>).
+
+use super::{Message, Unread, form, instant, missing, named, repository};
+use serde::Deserialize;
+use tidegate_core::delivery::{Event, Outcome, Subject, What, revision};
+
+#[derive(Deserialize)]
+struct Metadata {
+    name: String,
+    namespace: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Source {
+    #[serde(rename = "repoURL")]
+    repo_url: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Destination {
+    namespace: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Spec {
+    source: Option<Source>,
+    destination: Option<Destination>,
+}
+
+#[derive(Deserialize)]
+struct Synced {
+    revision: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Operation {
+    phase: String,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+    sync_result: Option<Synced>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AppStatus {
+    operation_state: Option<Operation>,
+}
+
+#[derive(Deserialize)]
+struct App {
+    metadata: Metadata,
+    spec: Option<Spec>,
+    status: Option<AppStatus>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Condition {
+    #[serde(rename = "type")]
+    kind: String,
+    last_update_time: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RolloutStatus {
+    phase: Option<String>,
+    #[serde(default)]
+    abort: bool,
+    aborted_at: Option<String>,
+    current_pod_hash: Option<String>,
+    #[serde(default)]
+    conditions: Vec<Condition>,
+}
+
+#[derive(Deserialize)]
+struct Rollout {
+    metadata: Metadata,
+    status: RolloutStatus,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    app: Option<App>,
+    rollout: Option<Rollout>,
+}
+
+pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
+    match form("notification of Argo", message.body)? {
+        Body { app: Some(app), .. } => synced(&app),
+        Body { rollout: Some(rollout), .. } => rolled(&rollout, message.now_ms),
+        Body { .. } => Err(missing("app, or rollout")),
+    }
+}
+
+/// An application was synchronised, or could not be.
+fn synced(app: &App) -> Result<Option<Event>, Unread> {
+    let Some(operation) = app.status.as_ref().and_then(|status| status.operation_state.as_ref()) else { return Ok(None) };
+    let what = match operation.phase.as_str() {
+        "Running" => What::DeploymentStarted,
+        "Succeeded" => What::DeploymentFinished { outcome: Outcome::Success },
+        "Failed" | "Error" => What::DeploymentFinished { outcome: Outcome::Failure },
+        _ => return Ok(None),
+    };
+    let (member, at) = match what {
+        What::DeploymentStarted => ("app.status.operationState.startedAt", operation.started_at.as_deref()),
+        _ => ("app.status.operationState.finishedAt", operation.finished_at.as_deref()),
+    };
+    let at_ms = instant(member, at.ok_or_else(|| missing(member))?)?;
+    let service = named("app.metadata.name", Some(&app.metadata.name))?;
+    let spec = app.spec.as_ref();
+    let address = spec.and_then(|spec| spec.source.as_ref()?.repo_url.as_deref());
+    let namespace = spec.and_then(|spec| spec.destination.as_ref()?.namespace.as_deref());
+    // A chart has a version and no commit.
+    let commit = operation.sync_result.as_ref().and_then(|result| result.revision.as_deref());
+    Ok(Some(Event {
+        id: format!("app/{}/{}/{at_ms}", service.as_deref().unwrap_or_default(), operation.phase),
+        at_ms,
+        what,
+        subject: Subject {
+            repository: repository("app.spec.source.repoURL", address)?,
+            revision: commit.and_then(|commit| revision("app.status.operationState.syncResult.revision", commit).ok()),
+            environment: named("app.spec.destination.namespace", namespace)?,
+            service,
+            ..Subject::default()
+        },
+    }))
+}
+
+/// A rollout is through, was given up, or is degraded.
+fn rolled(rollout: &Rollout, now_ms: i64) -> Result<Option<Event>, Unread> {
+    let status = &rollout.status;
+    let (what, member, at) = if status.abort {
+        (What::ServiceRolledBack, "rollout.status.abortedAt", status.aborted_at.as_deref())
+    } else {
+        let at = |kind: &str| status.conditions.iter().find(|c| c.kind == kind).and_then(|c| c.last_update_time.as_deref());
+        let member = "rollout.status.conditions";
+        match status.phase.as_deref() {
+            Some("Healthy") => (What::DeploymentFinished { outcome: Outcome::Success }, member, at("Healthy").or(at("Completed"))),
+            Some("Degraded") => (What::DeploymentFinished { outcome: Outcome::Failure }, member, at("Progressing")),
+            _ => return Ok(None),
+        }
+    };
+    let service = named("rollout.metadata.name", Some(&rollout.metadata.name))?;
+    let environment = named("rollout.metadata.namespace", rollout.metadata.namespace.as_deref())?;
+    let hash = named("rollout.status.currentPodHash", status.current_pod_hash.as_deref())?.unwrap_or_default();
+    let word = if status.abort { "aborted" } else { status.phase.as_deref().unwrap_or_default() };
+    let place = format!("{}/{}", environment.as_deref().unwrap_or_default(), service.as_deref().unwrap_or_default());
+    Ok(Some(Event {
+        id: format!("rollout/{place}/{hash}/{word}"),
+        at_ms: at.map(|text| instant(member, text)).transpose()?.unwrap_or(now_ms),
+        what,
+        subject: Subject { service, environment, ..Subject::default() },
+    }))
+}

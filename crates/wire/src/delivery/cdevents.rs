@@ -1,0 +1,88 @@
+//! CDEvents (<https://cdevents.dev>) of versions 0.4 and 0.5, in structured CloudEvents or by themselves.
+
+use super::{Message, Unread, form, instant, missing, named, repository};
+use serde::Deserialize;
+use serde_json::Value;
+use tidegate_core::delivery::{Event, Outcome, Subject, What, revision};
+
+#[derive(Deserialize)]
+struct Context {
+    id: String,
+    source: String,
+    #[serde(rename = "type")]
+    kind: String,
+    timestamp: String,
+}
+
+#[derive(Deserialize)]
+struct Of {
+    id: Option<String>,
+    #[serde(default)]
+    content: Value,
+}
+
+#[derive(Deserialize)]
+struct Body {
+    /// Of a CloudEvent, whose data the event is.
+    data: Option<Box<Body>>,
+    context: Option<Context>,
+    subject: Option<Of>,
+}
+
+pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
+    let mut body: Body = form("CDEvent", message.body)?;
+    if let Some(data) = body.data.take() {
+        body = *data;
+    }
+    let context = body.context.ok_or_else(|| missing("context"))?;
+    // `dev.cdevents.<subject>.<predicate>.<version>`.
+    let mut words = context.kind.strip_prefix("dev.cdevents.").unwrap_or_default().split('.');
+    let kind = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let of = body.subject.ok_or_else(|| missing("subject"))?;
+    let text = |path: &str| of.content.pointer(path).and_then(Value::as_str);
+    let outcome = || outcome(text("/outcome"));
+    let what = match kind {
+        ("change", "created") => What::ChangeCreated,
+        ("change", "merged") => What::ChangeMerged,
+        ("change", "abandoned") => What::ChangeAbandoned,
+        ("change", "reviewed") => What::ChangeReviewed { approved: true },
+        ("pipelinerun", "finished") => What::PipelineRunFinished { outcome: outcome()? },
+        ("testsuiterun", "finished") => What::TestSuiteRunFinished { outcome: outcome()? },
+        ("service", "deployed" | "upgraded") => What::DeploymentFinished { outcome: Outcome::Success },
+        ("service", "rolledback") => What::ServiceRolledBack,
+        ("incident", "detected" | "reported") => What::IncidentDetected,
+        ("incident", "resolved") => What::IncidentResolved,
+        _ => return Ok(None),
+    };
+    let source = named("context.source", Some(context.source.trim_start_matches('/')))?.unwrap_or_default();
+    let id = named("context.id", Some(&context.id))?.ok_or_else(|| missing("context.id"))?;
+    let own = named("subject.id", of.id.as_deref().map(|id| id.trim_start_matches('/')))?;
+    let service = match kind.0 {
+        "service" | "pipelinerun" => own.clone(),
+        _ => named("subject.content.service.id", text("/service/id"))?,
+    };
+    let commit = text("/revision").or_else(|| text("/change/revision"));
+    Ok(Some(Event {
+        id: format!("{source}/{id}"),
+        at_ms: instant("context.timestamp", &context.timestamp)?,
+        what,
+        subject: Subject {
+            repository: repository("subject.content.repository.id", text("/repository/id"))?,
+            change: own.as_deref().filter(|_| kind.0 == "change").and_then(|id| id.rsplit('/').next()?.parse().ok()),
+            revision: commit.and_then(|commit| revision("subject.content.revision", commit).ok()),
+            environment: named("subject.content.environment.id", text("/environment/id"))?,
+            incident: own.filter(|_| kind.0 == "incident"),
+            service,
+            actor: None,
+        },
+    }))
+}
+
+fn outcome(word: Option<&str>) -> Result<Outcome, Unread> {
+    match word {
+        Some("success" | "pass") => Ok(Outcome::Success),
+        Some("failure" | "fail" | "error") => Ok(Outcome::Failure),
+        Some("cancel" | "cancelled") => Ok(Outcome::Cancelled),
+        _ => Err(missing("subject.content.outcome")),
+    }
+}

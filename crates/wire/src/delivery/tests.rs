@@ -1,0 +1,230 @@
+//! Messages as the tools send them, with things planted in them that must go nowhere.
+
+use super::*;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tidegate_core::delivery::{Outcome, What};
+
+/// Planted wherever a tool has room for what people write.
+const PLANTED: [&str; 6] =
+    ["Ada Lovelace", "ada@example.org", "ghp_16C7e42F292c6912E7710c838347Ae178B4a", "hunter2", "+44 20 7946 0958", "ada-login"];
+/// 2026-03-01T12:00:00Z.
+const NOW_MS: i64 = 1_772_366_400_000;
+const SHA: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
+
+fn told(tool: Tool, kind: Option<&str>, body: &Value) -> Result<Vec<Event>, Unread> {
+    let text = body.to_string();
+    read(tool, Message { kind, body: text.as_bytes(), now_ms: NOW_MS }, &|login| format!("p{}", login.len()))
+}
+
+fn one(tool: Tool, kind: Option<&str>, body: &Value) -> Event {
+    let events = told(tool, kind, body).unwrap();
+    let text = serde_json::to_string(&events).unwrap();
+    for planted in PLANTED {
+        assert!(!text.contains(planted), "{planted} in {text}");
+    }
+    let [event] = <[Event; 1]>::try_from(events).unwrap();
+    event
+}
+
+fn person() -> Value {
+    json!({ "login": "ada-login", "username": "ada-login", "name": "Ada Lovelace", "email": "ada@example.org", "summary": "Ada Lovelace" })
+}
+
+fn github(action: &str) -> Value {
+    let request = json!({ "number": 42, "title": "Fix hunter2", "body": "call +44 20 7946 0958", "user": person(), "merged": true,
+        "merge_commit_sha": SHA, "created_at": "2026-02-27T08:00:00Z", "merged_at": "2026-02-28T09:30:00Z", "closed_at": "2026-02-28T09:30:00Z",
+        "head": { "ref": "ada@example.org", "sha": SHA } });
+    json!({ "action": action, "repository": { "full_name": "acme/shop", "description": "ghp_16C7e42F292c6912E7710c838347Ae178B4a" },
+        "sender": person(), "pull_request": request,
+        "review": { "id": 80, "state": "approved", "body": "hunter2", "submitted_at": "2026-02-28T08:00:00Z", "user": person() } })
+}
+
+#[test]
+fn github_tells_of_changes_reviews_deployments_and_runs() {
+    let kind = Some("pull_request");
+    let merged = one(Tool::Github, kind, &github("closed"));
+    assert_eq!((merged.what, merged.at_ms), (What::ChangeMerged, 1_772_271_000_000));
+    let subject = &merged.subject;
+    assert_eq!((subject.repository.as_deref(), subject.change, subject.revision.as_deref()), (Some("acme/shop"), Some(42), Some(SHA)));
+    assert_eq!(subject.actor.as_deref(), Some("p9"));
+    assert_eq!(one(Tool::Github, kind, &github("opened")).what, What::ChangeCreated);
+    let mut closed = github("closed");
+    closed["pull_request"]["merged"] = json!(false);
+    let closed = one(Tool::Github, kind, &closed);
+    assert_eq!((closed.what, closed.subject.revision), (What::ChangeAbandoned, None), "what was not let in has no commit");
+    assert_eq!(one(Tool::Github, Some("pull_request_review"), &github("submitted")).what, What::ChangeReviewed { approved: true });
+    assert_eq!(told(Tool::Github, kind, &github("labeled")), Ok(vec![]));
+    assert_eq!(told(Tool::Github, Some("ping"), &json!({ "zen": "hunter2" })), Ok(vec![]));
+
+    let mut body = github("created");
+    body["deployment"] = json!({ "sha": SHA, "environment": "production", "payload": { "token": "hunter2" }, "creator": person() });
+    body["deployment_status"] = json!({ "id": 9, "state": "failure", "created_at": "2026-02-28T10:00:00Z", "description": "hunter2",
+        "environment": "production", "log_url": "https://ada@example.org/x" });
+    let deployed = one(Tool::Github, Some("deployment_status"), &body);
+    assert_eq!(deployed.what, What::DeploymentFinished { outcome: Outcome::Failure });
+    assert_eq!((deployed.id.as_str(), deployed.subject.environment.as_deref()), ("acme/shop/deployment_status/9", Some("production")));
+    body = github("completed");
+    body["workflow_run"] = json!({ "id": 7, "run_attempt": 2, "head_sha": SHA, "conclusion": "timed_out", "updated_at": "2026-02-28T10:00:00Z",
+        "name": "hunter2", "actor": person(), "head_commit": { "message": "Ada Lovelace", "author": person() } });
+    let run = one(Tool::Github, Some("workflow_run"), &body);
+    assert_eq!((run.what, run.id.as_str()), (What::PipelineRunFinished { outcome: Outcome::Failure }, "acme/shop/run/7/2"));
+}
+
+#[test]
+fn gitlab_tells_of_merge_requests_pipelines_and_deployments() {
+    let project = json!({ "path_with_namespace": "acme/tools/shop", "description": "hunter2", "ci_config_path": null });
+    let attributes = json!({ "id": 99, "iid": 5, "title": "hunter2", "action": "merge", "merge_commit_sha": SHA, "created_at": "2026-02-27 08:00:00 UTC",
+        "updated_at": "2026-02-28 09:30:00 UTC", "last_commit": { "author": person() } });
+    let body = json!({ "object_kind": "merge_request", "user": person(), "project": project, "object_attributes": attributes, "assignees": [person()] });
+    let merged = one(Tool::Gitlab, None, &body);
+    assert_eq!((merged.what, merged.at_ms, merged.subject.change), (What::ChangeMerged, 1_772_271_000_000, Some(5)));
+    assert_eq!(merged.subject.repository.as_deref(), Some("acme/tools/shop"));
+
+    let body = json!({ "object_kind": "pipeline", "user": person(), "project": project, "commit": { "message": "hunter2", "author": person() },
+        "object_attributes": { "id": 31, "status": "failed", "sha": SHA, "finished_at": "2026-02-28 09:30:00 UTC", "variables": [{ "key": "K", "value": "hunter2" }] } });
+    assert_eq!(one(Tool::Gitlab, None, &body).what, What::PipelineRunFinished { outcome: Outcome::Failure });
+
+    let body = json!({ "object_kind": "deployment", "status": "success", "status_changed_at": "2026-02-28 11:30:00 +0200", "deployment_id": 15,
+        "environment": "staging", "project": project, "short_sha": "279484c0", "user": person(), "commit_title": "hunter2" });
+    let deployed = one(Tool::Gitlab, None, &body);
+    assert_eq!((deployed.what, deployed.at_ms), (What::DeploymentFinished { outcome: Outcome::Success }, 1_772_271_000_000));
+    assert_eq!((deployed.subject.revision.as_deref(), deployed.id.as_str()), (Some("279484c0"), "acme/tools/shop/deployments/15/success"));
+    assert_eq!(told(Tool::Gitlab, None, &json!({ "object_kind": "note", "object_attributes": { "note": "hunter2" } })), Ok(vec![]));
+}
+
+#[test]
+fn jenkins_tells_of_builds_once() {
+    let build = |phase: &str, status: &str| {
+        json!({ "name": "shop build", "display_name": "hunter2", "url": "job/shop/", "build": { "number": 18, "phase": phase, "status": status,
+            "timestamp": 1_772_270_000_000_i64, "duration": 1_000_000, "full_url": "https://ada@example.org/job/shop/18/", "log": "hunter2",
+            "scm": { "url": "https://ada:hunter2@git.example.org/acme/shop.git", "branch": "origin/main", "commit": SHA, "culprits": ["Ada Lovelace"] },
+            "parameters": { "TOKEN": "hunter2" } } })
+    };
+    let ended = one(Tool::Jenkins, None, &build("COMPLETED", "UNSTABLE"));
+    assert_eq!((ended.what, ended.at_ms), (What::PipelineRunFinished { outcome: Outcome::Failure }, 1_772_271_000_000));
+    assert_eq!((ended.id.as_str(), ended.subject.repository.as_deref()), ("shop build/18", Some("acme/shop")));
+    assert_eq!(one(Tool::Jenkins, None, &build("FINALIZED", "UNSTABLE")).id, ended.id);
+    assert_eq!(told(Tool::Jenkins, None, &build("STARTED", "")), Ok(vec![]));
+}
+
+#[test]
+fn argo_tells_of_applications_and_rollouts() {
+    let app = json!({ "app": { "metadata": { "name": "checkout", "annotations": { "note": "hunter2" } },
+        "spec": { "source": { "repoURL": "git@github.com:acme/deploy.git", "helm": { "values": "hunter2" } }, "destination": { "namespace": "shop-prod" } },
+        "status": { "operationState": { "phase": "Failed", "message": "hunter2", "startedAt": "2026-02-28T09:00:00Z", "finishedAt": "2026-02-28T09:30:00Z",
+            "syncResult": { "revision": SHA }, "operation": { "initiatedBy": { "username": "ada-login" } } } } } });
+    let synced = one(Tool::Argo, None, &app);
+    assert_eq!(synced.what, What::DeploymentFinished { outcome: Outcome::Failure });
+    let of = synced.subject;
+    assert_eq!(
+        (of.service.as_deref(), of.repository.as_deref(), of.environment.as_deref()),
+        (Some("checkout"), Some("acme/deploy"), Some("shop-prod"))
+    );
+
+    let rollout = |status: Value| json!({ "rollout": { "metadata": { "name": "checkout", "namespace": "prod", "managedFields": "hunter2" }, "status": status } });
+    let conditions = json!([{ "type": "Healthy", "lastUpdateTime": "2026-02-28T09:30:00Z", "message": "hunter2" }]);
+    let healthy = one(Tool::Argo, None, &rollout(json!({ "phase": "Healthy", "currentPodHash": "5f8c9", "conditions": conditions })));
+    assert_eq!((healthy.what, healthy.at_ms), (What::DeploymentFinished { outcome: Outcome::Success }, 1_772_271_000_000));
+    let aborted = one(
+        Tool::Argo,
+        None,
+        &rollout(json!({ "phase": "Degraded", "abort": true, "abortedAt": "2026-02-28T09:30:00Z", "message": "hunter2" })),
+    );
+    assert_eq!((aborted.what, aborted.id.as_str()), (What::ServiceRolledBack, "rollout/prod/checkout//aborted"));
+    assert_eq!(told(Tool::Argo, None, &rollout(json!({ "phase": "Progressing" }))), Ok(vec![]));
+}
+
+#[test]
+fn spinnaker_pagerduty_and_cdevents_tell_theirs() {
+    let body = json!({ "details": { "source": "orca", "type": "orca:pipeline:failed", "application": "hunter2" }, "content": { "execution": {
+        "id": "01HX9K", "application": "checkout", "status": "TERMINAL", "startTime": 1_772_270_000_000_i64, "endTime": 1_772_271_000_000_i64,
+        "trigger": { "user": "ada@example.org", "parameters": { "t": "hunter2" } }, "stages": [{ "context": "hunter2" }] } } });
+    let ended = one(Tool::Spinnaker, None, &body);
+    assert_eq!((ended.what, ended.at_ms), (What::DeploymentFinished { outcome: Outcome::Failure }, 1_772_271_000_000));
+
+    let incident = |kind: &str| {
+        json!({ "event": { "id": format!("01{kind}"), "event_type": kind, "occurred_at": "2026-02-28T09:30:00.123Z", "agent": person(),
+            "data": { "id": "Q1MDRCXB7Z", "type": "incident", "title": "hunter2 is down", "service": { "id": "PF9", "summary": "checkout" }, "assignees": [person()] } } })
+    };
+    let detected = one(Tool::Pagerduty, None, &incident("incident.triggered"));
+    assert_eq!((detected.what, detected.subject.incident.as_deref()), (What::IncidentDetected, Some("Q1MDRCXB7Z")));
+    assert_eq!(one(Tool::Pagerduty, None, &incident("incident.resolved")).what, What::IncidentResolved);
+    assert_eq!(told(Tool::Pagerduty, None, &incident("incident.annotated")), Ok(vec![]));
+
+    let event = json!({ "context": { "specversion": "0.5.1", "id": "e1", "source": "/ci/tool", "type": "dev.cdevents.pipelinerun.finished.0.3.0",
+        "timestamp": "2026-02-28T09:30:00Z" }, "subject": { "id": "checkout", "content": { "outcome": "failure", "errors": "hunter2", "uri": "ada@example.org" } },
+        "customData": { "who": "Ada Lovelace" } });
+    let plain = one(Tool::Cdevents, None, &event);
+    assert_eq!((plain.what, plain.id.as_str()), (What::PipelineRunFinished { outcome: Outcome::Failure }, "ci/tool/e1"));
+    let wrapped = json!({ "specversion": "1.0", "id": "x", "source": "/b", "type": "t", "data": event });
+    assert_eq!(one(Tool::Cdevents, None, &wrapped), plain);
+}
+
+/// Every message of these tests, for what is done to all of them.
+fn all() -> Vec<(Tool, Option<&'static str>, Value)> {
+    let commit = json!({ "context": { "id": "1", "source": "s", "type": "dev.cdevents.change.merged.0.3.0", "timestamp": "2026-02-28T09:30:00Z" },
+        "subject": { "id": "acme/shop/42", "content": { "repository": { "id": "acme/shop" } } } });
+    let incident =
+        json!({ "event": { "id": "1", "event_type": "incident.triggered", "occurred_at": "2026-02-28T09:30:00Z", "data": { "id": "Q" } } });
+    vec![(Tool::Github, Some("pull_request"), github("closed")), (Tool::Cdevents, None, commit), (Tool::Pagerduty, None, incident)]
+}
+
+#[test]
+fn what_is_cut_too_long_or_of_the_future_is_kept_aside_and_not_repeated() {
+    for (tool, kind, body) in all() {
+        let text = body.to_string();
+        for cut in [0, 1, text.len() / 2, text.len() - 1] {
+            let read = read(tool, Message { kind, body: &text.as_bytes()[..cut], now_ms: NOW_MS }, &|_| String::new());
+            let why = read.unwrap_err().to_string();
+            assert!(PLANTED.iter().all(|planted| !why.contains(planted)) && why.starts_with("the body is no "), "{why}");
+        }
+        let early = Message { kind, body: text.as_bytes(), now_ms: 1_000 };
+        let why = read(tool, early, &|_| String::new()).unwrap_err();
+        assert_eq!(why.to_string(), "its time is no time of the past");
+    }
+    let long = vec![b' '; BODY_BYTES_MAX + 1];
+    let why = read(Tool::Gitlab, Message { kind: None, body: &long, now_ms: NOW_MS }, &|_| String::new()).unwrap_err();
+    assert_eq!(why, Unread::Long { bytes: BODY_BYTES_MAX + 1 });
+}
+
+#[test]
+fn what_stands_where_a_name_should_is_refused_and_not_repeated() {
+    for planted in PLANTED.into_iter().filter(|planted| !["hunter2", "ada-login", "Ada Lovelace", "+44 20 7946 0958"].contains(planted)) {
+        let mut body = github("closed");
+        body["repository"]["full_name"] = json!(planted);
+        let why = told(Tool::Github, Some("pull_request"), &body).unwrap_err().to_string();
+        assert_eq!(why, "repository.full_name is no name");
+    }
+    let mut body = github("closed");
+    body["pull_request"]["merged_at"] = json!("hunter2");
+    assert_eq!(told(Tool::Github, Some("pull_request"), &body).unwrap_err().to_string(), "pull_request.merged_at is no time of the past");
+}
+
+#[test]
+fn tools_are_known_by_their_names() {
+    assert!(Tool::ALL.into_iter().all(|tool| Tool::parse(tool.as_str()) == Some(tool)));
+    assert_eq!(Tool::parse("svn"), None);
+}
+
+proptest! {
+    #[test]
+    fn no_body_is_too_strange(tool in 0..Tool::ALL.len(), kind in prop::option::of("[a-z_]{0,20}"), body in prop::collection::vec(any::<u8>(), 0..300)) {
+        let _ = read(Tool::ALL[tool], Message { kind: kind.as_deref(), body: &body, now_ms: NOW_MS }, &|_| String::new());
+    }
+
+    #[test]
+    fn a_member_of_any_kind_is_refused_or_left_out(at in 0..3_usize, number in any::<i64>(), text in ".{0,30}") {
+        let (tool, kind, body) = all().swap_remove(at);
+        for value in [json!(number), json!(text), json!(null), json!([text]), json!({ "a": number })] {
+            let whole = body.to_string();
+            // Every string of the body in its turn is something else.
+            for (from, _) in whole.match_indices("\"2026") {
+                let mut changed = whole.clone();
+                let end = changed[from + 1..].find('"').unwrap_or(0) + from + 2;
+                changed.replace_range(from..end, &value.to_string());
+                let _ = read(tool, Message { kind, body: changed.as_bytes(), now_ms: NOW_MS }, &|_| String::new());
+            }
+        }
+    }
+}
