@@ -18,6 +18,7 @@ pub mod gitops;
 pub mod kserve;
 pub mod kubernetes;
 pub mod prometheus;
+pub mod pseudonym;
 pub mod signed;
 pub mod slack;
 pub mod smtp;

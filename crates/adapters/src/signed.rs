@@ -15,6 +15,16 @@ pub fn by_hex(secret: &str, body: &[u8], hex: &str) -> bool {
     !secret.is_empty() && verify(&Key::new(HMAC_SHA256, secret.as_bytes()), body, &tag).is_ok()
 }
 
+/// Signatures as PagerDuty sends them in `X-PagerDuty-Signature`: `v1=` and the HMAC of the body in hex, one for each secret that is in use,
+/// separated by commas.
+#[must_use]
+pub fn by_pagerduty(secret: &str, body: &[u8], header: &str) -> bool {
+    header.split(',').filter_map(|one| one.trim().strip_prefix("v1=")).take(SIGNATURES_MAX).any(|hex| by_hex(secret, body, hex))
+}
+
+/// Signatures of one message that are looked at.
+const SIGNATURES_MAX: usize = 8;
+
 /// The secret itself, as GitLab sends it with webhooks in `X-Gitlab-Token`. Compared by their HMACs, so that neither their bytes
 /// nor their lengths show in the time that it takes.
 #[must_use]
@@ -53,6 +63,20 @@ mod tests {
         ] {
             assert!(!by_github(secret, body, header), "{header}");
         }
+    }
+
+    #[test]
+    fn one_of_several_signatures_is_enough() {
+        let (secret, body) = ("It's a Secret to Everybody", b"Hello, World!");
+        let good = "v1=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
+        let other = format!("v1={}", "0".repeat(64));
+        assert!(by_pagerduty(secret, body, good) && by_pagerduty(secret, body, &format!("{other},{good}")));
+        for header in
+            ["", &other, &good.replace("v1", "v2"), &good[3..], &format!("{},{good}", vec![other.as_str(); SIGNATURES_MAX].join(","))]
+        {
+            assert!(!by_pagerduty(secret, body, header), "{header}");
+        }
+        assert!(!by_pagerduty("", body, good));
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub mod tokens;
 pub use blobs::FsBlobs;
 pub use journal::{AnyJournal, JournalAddress, SqliteJournal};
 pub use keys::Keys;
-pub use lake::{ExposureFilter, ExposureRow, FeedbackFilter, FeedbackRow, Lake, PredictionFilter, PredictionRow, Row, Rows};
+pub use lake::{
+    DeliveryFilter, DeliveryRow, ExposureFilter, ExposureRow, FeedbackFilter, FeedbackRow, Lake, PredictionFilter, PredictionRow, Row, Rows,
+};
 pub use postgres::{PostgresBeats, PostgresJournal};
 pub use tlog::{Log, LogDir, Sealed};

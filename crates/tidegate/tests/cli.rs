@@ -44,6 +44,8 @@ mod empty;
 #[cfg(feature = "data")]
 #[path = "cli/environments.rs"]
 mod environments;
+#[path = "cli/events.rs"]
+mod events;
 #[path = "cli/exp.rs"]
 mod exp;
 #[cfg(feature = "data")]

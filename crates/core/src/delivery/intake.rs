@@ -1,6 +1,5 @@
 //! Which events are new: each is counted once, in the order of its source, whatever is told again or late.
 
-use super::Event;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Identifiers that are remembered of each source; who tells an older event again is believed.
@@ -33,42 +32,49 @@ struct Source {
 pub struct Intake(BTreeMap<String, Source>);
 
 impl Intake {
-    /// Takes an event of a source.
-    pub fn take(&mut self, source: &str, event: &Event) -> Taken {
-        if !self.0.contains_key(source) && self.0.len() >= SOURCES_MAX {
+    /// Whether an event is known.
+    #[must_use]
+    pub fn knows(&self, source: &str, id: &str) -> bool {
+        self.0.get(source).is_some_and(|of| of.known.contains(id))
+    }
+
+    /// Whether there is room for a source.
+    #[must_use]
+    pub fn has_room(&self, source: &str) -> bool {
+        self.0.contains_key(source) || self.0.len() < SOURCES_MAX
+    }
+
+    /// Takes an event of a source that happened at a time.
+    pub fn take(&mut self, source: &str, id: &str, at_ms: i64) -> Taken {
+        if !self.has_room(source) {
             return Taken::NoRoom;
         }
         let of = self.0.entry(source.to_owned()).or_default();
-        if !of.known.insert(event.id.clone()) {
+        if !of.known.insert(id.to_owned()) {
             return Taken::Known;
         }
-        of.order.push_back(event.id.clone());
+        of.order.push_back(id.to_owned());
         if of.order.len() > REMEMBERED_MAX
             && let Some(oldest) = of.order.pop_front()
         {
             of.known.remove(&oldest);
         }
-        let late = event.at_ms < of.newest_ms;
-        of.newest_ms = of.newest_ms.max(event.at_ms);
+        let late = at_ms < of.newest_ms;
+        of.newest_ms = of.newest_ms.max(at_ms);
         if late { Taken::Late } else { Taken::New }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Subject, What};
     use super::*;
     use proptest::prelude::*;
-
-    fn event(id: &str, at_ms: i64) -> Event {
-        Event { id: id.to_owned(), at_ms, what: What::ChangeMerged, subject: Subject::default() }
-    }
 
     #[test]
     fn told_twice_is_once_and_each_source_has_its_own_order() {
         let mut intake = Intake::default();
         let takes = [("a", "1", 10), ("a", "2", 5), ("a", "1", 99), ("b", "1", 1), ("a", "3", 10)];
-        let taken: Vec<Taken> = takes.iter().map(|(source, id, at)| intake.take(source, &event(id, *at))).collect();
+        let taken: Vec<Taken> = takes.iter().map(|(source, id, at)| intake.take(source, id, *at)).collect();
         assert_eq!(taken, [Taken::New, Taken::Late, Taken::Known, Taken::New, Taken::New]);
     }
 
@@ -76,20 +82,21 @@ mod tests {
     fn sources_and_what_is_remembered_have_limits() {
         let mut intake = Intake::default();
         for n in 0..SOURCES_MAX {
-            assert_eq!(intake.take(&n.to_string(), &event("1", 1)), Taken::New);
+            assert_eq!(intake.take(&n.to_string(), "1", 1), Taken::New);
         }
-        assert_eq!((intake.take("more", &event("1", 1)), intake.take("0", &event("1", 1))), (Taken::NoRoom, Taken::Known));
+        assert_eq!((intake.take("more", "1", 1), intake.take("0", "1", 1)), (Taken::NoRoom, Taken::Known));
         for n in 0..REMEMBERED_MAX {
-            intake.take("0", &event(&format!("e{n}"), 1));
+            intake.take("0", &format!("e{n}"), 1);
         }
-        assert_eq!(intake.take("0", &event("1", 1)), Taken::New, "forgotten");
+        assert_eq!(intake.take("0", "1", 1), Taken::New, "forgotten");
+        assert!(intake.knows("0", "1") && !intake.knows("0", "e0") && !intake.knows("more", "1"));
     }
 
     proptest! {
         #[test]
         fn any_order_and_repetition_takes_the_same_events(ids in prop::collection::vec(0..20_u32, 0..100)) {
             let mut intake = Intake::default();
-            let new = ids.iter().filter(|id| intake.take("s", &event(&id.to_string(), i64::from(**id))) != Taken::Known).count();
+            let new = ids.iter().filter(|id| intake.take("s", &id.to_string(), i64::from(**id)) != Taken::Known).count();
             let distinct: BTreeSet<u32> = ids.iter().copied().collect();
             prop_assert_eq!(new, distinct.len());
         }

@@ -5,6 +5,7 @@
 //! flushed to the disk one by one: a power cut may lose them, a crash of the process does not.
 //! Not here: what the numbers mean; and no fact lives here, facts are in the journal.
 
+mod delivery;
 mod exposure;
 mod manifest;
 mod read;
@@ -12,6 +13,7 @@ mod rows;
 mod segment;
 mod table;
 
+pub use delivery::{DeliveryFilter, DeliveryRow};
 pub use exposure::{ExposureFilter, ExposureRow};
 pub use manifest::{Manifest, SealedSegment};
 pub use read::Rows;
@@ -42,6 +44,7 @@ pub struct Lake {
     predictions: Table<PredictionRow>,
     feedback: Table<FeedbackRow>,
     exposures: Table<ExposureRow>,
+    deliveries: Table<DeliveryRow>,
     _guard: Option<Guard>,
 }
 
@@ -58,6 +61,7 @@ impl Lake {
             predictions: Table::open(dir)?,
             feedback: Table::open(dir)?,
             exposures: Table::open(dir)?,
+            deliveries: Table::open(dir)?,
             _guard: Some(guard),
         })
     }
@@ -72,6 +76,7 @@ impl Lake {
             predictions: Table::open_read_only(dir)?,
             feedback: Table::open_read_only(dir)?,
             exposures: Table::open_read_only(dir)?,
+            deliveries: Table::open_read_only(dir)?,
             _guard: None,
         })
     }
@@ -100,10 +105,17 @@ impl Lake {
         &self.exposures
     }
 
+    /// What other tools told of changes.
+    #[must_use]
+    pub fn deliveries(&self) -> &Table<DeliveryRow> {
+        &self.deliveries
+    }
+
     /// What opening found and sealed, all tables together.
     #[must_use]
     pub fn recovered(&self) -> Recovered {
-        self.predictions.recovered().and(self.feedback.recovered()).and(self.exposures.recovered())
+        let three = self.predictions.recovered().and(self.feedback.recovered()).and(self.exposures.recovered());
+        three.and(self.deliveries.recovered())
     }
 
     /// Seals the open segments of all tables.
@@ -113,7 +125,8 @@ impl Lake {
     pub fn seal(&self) -> Result<(), Failure> {
         self.predictions.seal()?;
         self.feedback.seal()?;
-        self.exposures.seal()
+        self.exposures.seal()?;
+        self.deliveries.seal()
     }
 
     /// The predictions that `filter` lets through, in the order of their segments, read as they are asked for.

@@ -12,6 +12,7 @@ mod config;
 mod drift;
 mod duty;
 mod dvc;
+mod events;
 mod exp;
 mod freeze;
 mod gate;
@@ -120,6 +121,9 @@ enum Command {
     /// Shows who is told what happens, and whether they were; tells one a test
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    /// Shows what other tools told of changes, and how delivery goes; takes such messages in from files
+    #[command(subcommand)]
+    Events(events::EventsCommand),
     /// Lets approvals and freezes of a service not count for a while, in an emergency; answers for it afterwards
     BreakGlass(people::BreakGlassArgs),
     /// Shows trainings that start by themselves; starts, approves, rejects and cancels them
@@ -188,6 +192,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Duty(command) => duty::duty(&context, &command),
         Command::Gating(command) => gating::gating(&context, &command),
         Command::Notify(command) => notify::notify(&context, &command),
+        Command::Events(command) => events::events(&context, &command),
         Command::BreakGlass(args) => people::break_glass(&context, &args),
         Command::Retrain(command) => retrain::retrain(&context, &command),
         Command::Report(args) => report::report(&context, &args),

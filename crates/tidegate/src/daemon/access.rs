@@ -1,6 +1,6 @@
 //! The console's door: a token signs in once and becomes a session; every route but the public ones asks for it.
 
-use super::api::{PUBLIC, SIGNED, html};
+use super::api::{PUBLIC, SIGNED, SIGNED_BELOW, html};
 use super::follow::FOLLOW;
 use crate::clock;
 use crate::exit;
@@ -186,7 +186,7 @@ pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>,
         }
         return next.run(request).await;
     }
-    if SIGNED.contains(&path.as_str()) && request.method() == Method::POST {
+    if (SIGNED.contains(&path.as_str()) || path.starts_with(SIGNED_BELOW)) && request.method() == Method::POST {
         // The message proves itself, or is refused unread; no cookie is looked at, and tools name this host as they like.
         return next.run(request).await;
     }

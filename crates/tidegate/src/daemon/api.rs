@@ -12,8 +12,8 @@ use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
 use super::{
-    ab, access, breaker, change, checking, deployments, duty, gating, may, notifier, people, release_view, steer, train, train_order,
-    training,
+    ab, access, breaker, change, checking, deliveries, deployments, duty, gating, may, notifier, people, release_view, steer, train,
+    train_order, training,
 };
 use crate::exit;
 use crate::workspace::Opened;
@@ -48,6 +48,7 @@ pub struct Parts {
     pub bus: Bus,
     pub breakers: breaker::Seen,
     pub board: notifier::Board,
+    pub door: deliveries::Door,
     pub listen: SocketAddr,
 }
 
@@ -70,6 +71,7 @@ pub struct Api {
     pub breakers: breaker::Seen,
     pub board: notifier::Board,
     pub followers: board::Board,
+    pub door: deliveries::Door,
 }
 
 /// A failure as an answer: JSON with the words and the exit code of a command that meets it.
@@ -103,6 +105,8 @@ const GITHUB: &str = "/webhooks/github";
 const GITLAB: &str = "/webhooks/gitlab";
 /// Routes whose credential is in the message: it proves to know a secret.
 pub const SIGNED: [&str; 2] = [GITHUB, GITLAB];
+/// And below this.
+pub const SIGNED_BELOW: &str = "/webhooks/events/";
 
 /// Every route.
 pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
@@ -161,6 +165,8 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/hooks/{token}/canary/{id}", get(hooks::execution).post(hooks::execute)),
         (GITHUB, post(deployments::github)),
         (GITLAB, post(deployments::gitlab)),
+        ("/webhooks/events/{source}", post(deliveries::receive).layer(DefaultBodyLimit::max(tidegate_wire::delivery::BODY_BYTES_MAX))),
+        ("/api/v1/events/{source}", post(deliveries::import).layer(DefaultBodyLimit::max(tidegate_wire::delivery::BODY_BYTES_MAX))),
         ("/login", get(access::form).post(access::login)),
         ("/assets/style.css", get(style)),
         ("/assets/live.js", get(script)),
@@ -174,7 +180,7 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
 /// # Errors
 /// When the port is taken or the socket cannot be made.
 pub async fn start(parts: Parts) -> Result<(SocketAddr, String, Api)> {
-    let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, breakers, board, listen } = parts;
+    let Parts { opened, desks, watchman, plane, blobs, tokens, sealed, ticks, bus, breakers, board, door, listen } = parts;
     let views = Views { opened: opened.clone(), plane: plane.clone(), blobs, sealed };
     let (hooks, trains, ab_tests) = (Hooks::default(), train::Waits::default(), ab::Board::default());
     let (deployments, calls, paths) = (deployments::Desk::default(), duty::Open::default(), gating::Looked::default());
@@ -195,6 +201,7 @@ pub async fn start(parts: Parts) -> Result<(SocketAddr, String, Api)> {
         breakers,
         board,
         followers: board::Board::default(),
+        door,
     };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
         let advice = "end the other program, or name another address as `console: { listen: ... }` in tidegate.yaml";

@@ -10,6 +10,7 @@ mod change;
 mod checking;
 pub mod conduct;
 pub mod control;
+mod deliveries;
 mod deployments;
 pub mod drivers;
 mod duty;

@@ -3,6 +3,7 @@
 use super::api::Api;
 use super::breaker::{self, Seen};
 use super::control::Control;
+use super::deliveries::Door;
 use super::drivers::{self, Drivers};
 use super::events::Bus;
 use super::handover::Rest;
@@ -175,6 +176,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         bus: bus.clone(),
         breakers: breakers.clone(),
         board: board.clone(),
+        door: Door::new(lake.clone(), client_secret(&places.keys().join("persons.key"))?),
         listen: any(opened.config.console),
     })
     .await?;
@@ -274,12 +276,12 @@ fn settings(listen: SocketAddr, config: &Workspace, token: &str, places: &Places
     })
 }
 
-/// What pseudonyms of clients in A/B tests are made with: another one, and every client is a new one.
+/// What pseudonyms are made with, of clients in A/B tests or of persons in events: another one, and everybody is a new one.
 fn client_secret(path: &Path) -> Result<[u8; 32]> {
     let text = made_once(path, "", 32)?;
     let bytes = hex::decode(&text).ok().and_then(|bytes| bytes.try_into().ok());
     bytes.with_context(|| {
-        format!("read {}: it does not hold 32 bytes in hexadecimal: remove it, when no A/B test is under way", path.display())
+        format!("read {}: it does not hold 32 bytes in hexadecimal: remove it, and everybody is somebody new", path.display())
     })
 }
 

@@ -63,7 +63,7 @@ impl Apis {
 }
 
 /// As GitHub signs, by another program; none where it is missing, which is said.
-fn signature(secret: &str, body: &str) -> Option<String> {
+pub fn signature(secret: &str, body: &str) -> Option<String> {
     let args = ["dgst", "-sha256", "-hmac", secret, "-hex"];
     let started = Command::new("openssl").args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let Ok(mut child) = started else {
@@ -76,7 +76,7 @@ fn signature(secret: &str, body: &str) -> Option<String> {
 }
 
 /// The body of an answer with its status.
-fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
+pub fn post(address: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, Value) {
     let mut stream = TcpStream::connect(address).unwrap();
     let headers: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = body.len();

@@ -11,6 +11,7 @@ mod driver;
 mod driver_rules;
 pub mod duty;
 mod environments;
+mod events;
 mod guardrail;
 mod guardrail_rules;
 mod init;
@@ -45,6 +46,7 @@ pub use driver::{
     ApiServer, ArgoCd, Driver, Flux, GatewayApi, GitOps, KServe, Slot, Telemetry, TelemetryLatency, without_what_is_not_counted,
 };
 pub use duty::Duty;
+pub use events::EventSource;
 pub use init::{FACTS_BYTES_MAX, FILES_MAX, RepoScan, StageFacts, init, scan};
 pub use observe::{GatewayLog, GatewayTraces};
 pub use origin::{From, Origin, Origins};

@@ -9,6 +9,7 @@ use super::deployments::deployment;
 use super::driver;
 use super::duty::duty;
 use super::environments::{self, named_services};
+use super::events::event_source;
 use super::guardrail;
 use super::observe::{gateway_log, gateway_traces};
 use super::origin::Origins;
@@ -128,6 +129,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         judges: file.at("judges").named(|_, v| named_judge(v)),
         duty: file.at("duty").named(|_, v| duty(v)),
         deployments: file.at("deployments").named(|_, v| deployment(v)),
+        events: file.at("events").named(|_, v| event_source(v)),
         stores: stores(file),
         upstreams: file.at("upstreams").named(|_, v| upstream(v)),
         gateway: listen(file.at("gateway")),

@@ -4,6 +4,7 @@ use super::ab::AbTest;
 use super::deployments::Deployment;
 use super::driver::{Driver, Telemetry};
 use super::duty::Duty;
+use super::events::EventSource;
 use super::observe::{GatewayLog, GatewayTraces};
 use super::origin::Origins;
 use super::serving::{GatewayKey, GatewayTls, Serving};
@@ -69,6 +70,8 @@ pub struct Workspace {
     pub duty: IndexMap<String, Duty>,
     /// Deployments that other tools hold until they are answered.
     pub deployments: IndexMap<String, Deployment>,
+    /// Other tools that tell what happens.
+    pub events: IndexMap<String, EventSource>,
     /// Where the journal lies, and what replicas share.
     pub stores: Stores,
     /// Servers elsewhere that answer for versions.

@@ -7,6 +7,7 @@ mod deployments;
 mod drivers;
 mod duty;
 mod environments;
+mod events;
 mod freezes;
 mod judges;
 mod model;
@@ -111,6 +112,12 @@ pub static ROOT: Table = Table {
             names("deployment", &deployments::DEPLOYMENT),
             Need::Optional,
             "Deployments that GitHub or GitLab hold until they are answered here.",
+        ),
+        key(
+            "events",
+            names("source", &Shape::Table(&events::EVENT_SOURCE)),
+            Need::Optional,
+            "Other tools that tell what happens to changes.",
         ),
         key("journal", Shape::Table(&stores::JOURNAL), Need::Optional, "Where decisions are recorded."),
         key("replicas", Shape::Table(&stores::REPLICAS), Need::Optional, "Several control planes on one journal."),

@@ -1,0 +1,291 @@
+//! `tidegate events`: what other tools told of changes; how delivery goes, measured from it.
+
+use super::Context;
+use super::people::part;
+use crate::client;
+use crate::clock;
+use crate::exit::{self, failure};
+use crate::show::{self, progress::Progress, style};
+use crate::workspace;
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use hyper::Method;
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read as _};
+use std::path::PathBuf;
+use tidegate_core::delivery::{Event, Interval, Measures, Span, measures};
+use tidegate_core::id::At;
+use tidegate_store::{DeliveryFilter, DeliveryRow, Lake};
+use tidegate_wire::config::unit::{duration_ms, instant_ms};
+use tidegate_wire::delivery::BODY_BYTES_MAX;
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum EventsCommand {
+    /// Shows the newest events, or what was kept aside and why
+    List(ListArgs),
+    /// Deployments a day, lead time, change failure rate and time to restore, with intervals
+    Measures(MeasuresArgs),
+    /// Takes events in from a file: a message of the tool in each line, as JSON
+    Import(ImportArgs),
+}
+
+/// Which events are shown.
+#[derive(Debug, Args)]
+pub struct ListArgs {
+    /// Of this source of `events`
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// What was kept aside, and why
+    #[arg(long)]
+    aside: bool,
+    /// At most so many, the newest
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    limit: u32,
+}
+
+/// What is measured.
+#[derive(Debug, Args)]
+pub struct MeasuresArgs {
+    /// Of this service; of each one when not given
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// Deployments to this environment alone; to all when not given
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
+    /// From this time on, as 2026-03-01 or 2026-03-01T12:00:00Z; 90 days before the end when not given
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// Up to this time; now when not given
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
+    /// Measured before this time and from then on, side by side: a policy's beginning
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// A rollback or an incident so long after a deployment is its failure
+    #[arg(long, value_name = "DURATION", default_value = "24h")]
+    failure_within: String,
+}
+
+/// What is taken in.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Source of `events`
+    source: String,
+    /// File with a message in each line
+    file: PathBuf,
+    /// What the tool's header says that the messages are, as `pull_request` of GitHub
+    #[arg(long, value_name = "KIND")]
+    kind: Option<String>,
+}
+
+/// How far back is measured where nothing is said, in milliseconds.
+const MEASURED_MS: i64 = 90 * DAY_MS;
+const DAY_MS: i64 = 86_400_000;
+/// Confidence of intervals.
+const CONFIDENCE: f64 = 0.95;
+
+/// Carries it out.
+pub fn events(context: &Context, command: &EventsCommand) -> Result<u8> {
+    match command {
+        EventsCommand::List(args) => list(context, args),
+        EventsCommand::Measures(args) => measured(context, args),
+        EventsCommand::Import(args) => import(context, args),
+    }
+}
+
+/// Rows of the lake, in the order in which they came.
+fn rows(context: &Context, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>> {
+    let places = workspace::places(&context.dir)?;
+    if !places.lake().is_dir() {
+        return Ok(vec![]);
+    }
+    let lake = Lake::open_read_only(&places.lake())?;
+    let rows = lake.deliveries().read(filter)?.collect::<Result<Vec<_>, _>>()?;
+    Ok(rows)
+}
+
+/// An event that was kept: what is in the lake was written here.
+fn event(row: &DeliveryRow) -> Result<Event> {
+    serde_json::from_str(&row.event).with_context(|| format!("read event {} of {} in the lake", row.id, row.source))
+}
+
+fn list(context: &Context, args: &ListArgs) -> Result<u8> {
+    let filter = DeliveryFilter { source: args.source.clone(), ..DeliveryFilter::default() };
+    let mut rows = rows(context, &filter)?;
+    rows.retain(|row| row.aside.is_empty() != args.aside);
+    let shown = rows.split_off(rows.len().saturating_sub(args.limit as usize));
+    if context.json {
+        let all = shown.iter().map(|row| {
+            let (came_ms, source) = (row.at.0, &row.source);
+            Ok(match args.aside {
+                true => json!({ "source": source, "came_ms": came_ms, "id": row.id, "why": row.aside }),
+                false => json!({ "source": source, "came_ms": came_ms, "event": event(row)? }),
+            })
+        });
+        show::json(&all.collect::<Result<Vec<Value>>>()?)?;
+        return Ok(exit::OK);
+    }
+    if shown.is_empty() {
+        show::line(if args.aside { "nothing was kept aside" } else { "no events: `events` of tidegate.yaml names who tells them" })?;
+        return Ok(exit::OK);
+    }
+    let lines = shown.iter().map(|row| match args.aside {
+        true => Ok(vec![row.at.to_string(), row.source.clone(), row.aside.clone(), row.id.clone()]),
+        false => line(row, &event(row)?),
+    });
+    let heads: &[&str] = if args.aside { &["Came", "Source", "Why", "Digest"] } else { &["When", "Source", "What", "Of", "Id"] };
+    show::line(&show::table(heads, lines.collect::<Result<Vec<_>>>()?))?;
+    Ok(exit::OK)
+}
+
+fn line(row: &DeliveryRow, event: &Event) -> Result<Vec<String>> {
+    let what = serde_json::to_value(event.what)?;
+    let word = |name: &str| what[name].as_str().unwrap_or_default().replace('_', " ");
+    let ended = word("outcome");
+    let what = if ended.is_empty() { word("what") } else { format!("{}: {ended}", word("what")) };
+    let of = &event.subject;
+    let change = of.change.map(|number| format!("#{number}"));
+    let parts = [of.service.clone(), of.repository.clone(), change, of.environment.clone(), of.incident.clone(), of.revision.clone()];
+    let of: Vec<String> = parts.into_iter().flatten().collect();
+    Ok(vec![At(event.at_ms).to_string(), row.source.clone(), what, of.join(" "), event.id.clone()])
+}
+
+/// Measures of one stretch of time.
+#[derive(Serialize)]
+struct Stretch {
+    from_ms: i64,
+    until_ms: i64,
+    services: BTreeMap<String, Measures>,
+}
+
+fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
+    let what = "measure delivery";
+    // A day that something begins with is whole, and so is one that it ends with.
+    let begins = |text: &Option<String>, option| time(what, text, option).map(|ms| ms.map(|ms| if dated(text) { ms - DAY_MS } else { ms }));
+    let until_ms = time(what, &args.until, "--until")?.unwrap_or_else(|| clock::now().0);
+    let from_ms = begins(&args.from, "--from")?.unwrap_or_else(|| until_ms.saturating_sub(MEASURED_MS));
+    let since = begins(&args.since, "--since")?;
+    if from_ms >= until_ms || since.is_some_and(|since| !(from_ms < since && since < until_ms)) {
+        return Err(failure(exit::USAGE, format!("{what}: the times must follow one another: --from, --since, --until")));
+    }
+    let within = duration_ms(&args.failure_within).map_err(|why| failure(exit::USAGE, format!("{what}: --failure-within: {why}")))?;
+    let failure_within_ms = i64::try_from(within).unwrap_or(i64::MAX);
+    let events =
+        rows(context, &DeliveryFilter::default())?.iter().filter(|row| row.aside.is_empty()).map(event).collect::<Result<Vec<_>>>()?;
+    let kept = events
+        .iter()
+        .filter(|e| args.environment.is_none() || e.subject.environment.is_none() || e.subject.environment == args.environment);
+    let mut of: BTreeMap<String, Vec<&Event>> = BTreeMap::new();
+    for event in kept {
+        let subject = &event.subject;
+        let name = subject.service.clone().or_else(|| subject.repository.clone()).unwrap_or_default();
+        if args.service.as_ref().is_none_or(|wanted| *wanted == name) {
+            of.entry(name).or_default().push(event);
+        }
+    }
+    let stretch = |from_ms, until_ms| {
+        let span = Span { from_ms, until_ms, failure_within_ms, confidence: CONFIDENCE };
+        let services = of.iter().map(|(name, events)| (name.clone(), measures(events.iter().copied(), span))).collect();
+        Stretch { from_ms, until_ms, services }
+    };
+    let stretches = match since {
+        Some(since) => vec![stretch(from_ms, since), stretch(since, until_ms)],
+        None => vec![stretch(from_ms, until_ms)],
+    };
+    if context.json {
+        show::json(&stretches)?;
+        return Ok(exit::OK);
+    }
+    for stretch in &stretches {
+        show::line(&style::strong(&format!("{} to {}", At(stretch.from_ms), At(stretch.until_ms))))?;
+        if stretch.services.is_empty() {
+            show::line("no events: nothing is measured")?;
+        }
+        for (name, measures) in &stretch.services {
+            show::line(&table(name, measures))?;
+        }
+    }
+    Ok(exit::OK)
+}
+
+/// An instant that was given; a day is its end.
+fn time(what: &str, text: &Option<String>, option: &str) -> Result<Option<i64>> {
+    let read = |text: &String| instant_ms(text).map_err(|why| failure(exit::USAGE, format!("{what}: {option}: {why}")));
+    text.as_ref().map(read).transpose()
+}
+
+/// Whether a day was given, and no instant of it.
+fn dated(text: &Option<String>) -> bool {
+    text.as_ref().is_some_and(|text| !text.contains('T'))
+}
+
+fn table(name: &str, measures: &Measures) -> String {
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.2}"));
+    let row = |what: &str, of: Interval| {
+        vec![what.to_owned(), number(of.value), format!("{} to {}", number(of.low), number(of.high)), of.n.to_string()]
+    };
+    let rows = vec![
+        row("deployments a day", measures.deployments_a_day),
+        row("lead time, hours (median)", measures.lead_time_hours),
+        row("change failure rate", measures.change_failure_rate),
+        row("time to restore, hours (median)", measures.time_to_restore_hours),
+    ];
+    let open = if measures.unresolved == 0 { String::new() } else { format!("\n{} incidents are not resolved", measures.unresolved) };
+    format!(
+        "{}\n{}{open}",
+        style::strong(if name.is_empty() { "of nothing that was named" } else { name }),
+        show::table(&["", "", "95 %", "Of"], rows)
+    )
+}
+
+fn import(context: &Context, args: &ImportArgs) -> Result<u8> {
+    let what = format!("take events of `{}` in", args.source);
+    let places = workspace::places(&context.dir)?;
+    let path = context.dir.join(&args.file);
+    let file = std::fs::File::open(&path).map_err(|why| failure(exit::NOT_FOUND, format!("{what}: open {}: {why}", path.display())))?;
+    let query = args.kind.as_deref().map(part).transpose()?.map_or_else(String::new, |kind| format!("?kind={kind}"));
+    let to = format!("/api/v1/events/{}{query}", part(&args.source)?);
+    let progress = Progress::new(context.json);
+    let (mut taken, mut known, mut nothing, mut aside) = (0_u64, 0_u64, 0_u64, vec![]);
+    let mut reader = BufReader::new(file);
+    for number in 1_u64.. {
+        let mut line = Vec::new();
+        // One byte more than may be, so that a longer line is seen.
+        let read = (&mut reader)
+            .take(BODY_BYTES_MAX as u64 + 2)
+            .read_until(b'\n', &mut line)
+            .with_context(|| format!("read {}", path.display()))?;
+        if read == 0 {
+            break;
+        }
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        let place = format!("{}, line {number}", args.file.display());
+        let body: Value = serde_json::from_slice(&line)
+            .map_err(|why| failure(exit::USAGE, format!("{what}: {place} is no JSON: {why}; {taken} before it were taken")))?;
+        let answer = client::ask(&places, &format!("{what}: {place}"), Method::POST, &to, Some(&body))?;
+        match answer["answer"].as_str() {
+            Some("taken") => {
+                let new = answer["events"].as_array().is_some_and(|events| events.iter().any(|event| event["new"] == true));
+                *(if new { &mut taken } else { &mut known }) += 1;
+            }
+            Some("kept aside") => aside.push(json!({ "line": number, "why": answer["why"] })),
+            _ => nothing += 1,
+        }
+        progress.now(&format!("{number} messages"));
+    }
+    progress.clear();
+    if context.json {
+        show::json(&json!({ "taken": taken, "known": known, "nothing_kept": nothing, "aside": aside }))?;
+    } else {
+        show::line(&format!("{taken} were taken, {known} were known, of {nothing} nothing is kept, {} were kept aside", aside.len()))?;
+        for one in aside.iter().take(10) {
+            show::note(&format!("line {}: {}", one["line"], one["why"].as_str().unwrap_or_default()));
+        }
+    }
+    Ok(if aside.is_empty() { exit::OK } else { exit::NOT_PASSED })
+}

@@ -1,0 +1,187 @@
+//! Where other tools tell what happens to changes: each message proves to know its source's secret, is read for the few members that are
+//! kept, and goes to the lake once. What cannot be read is kept aside with the reason and the digest of its body, and nothing of the body.
+
+use super::access::Principal;
+use super::api::{Api, Failed};
+use crate::clock;
+use crate::exit::{self, failure};
+use crate::surroundings::secret;
+use anyhow::{Context as _, Result};
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+use tidegate_adapters::pseudonym::pseudonym;
+use tidegate_adapters::signed::{by_github, by_hex, by_pagerduty, by_token};
+use tidegate_core::access::Action;
+use tidegate_core::delivery::{Event, Intake, Taken};
+use tidegate_core::id::At;
+use tidegate_store::{DeliveryFilter, DeliveryRow, Lake};
+use tidegate_wire::config::EventSource;
+use tidegate_wire::delivery::{self, Message, Tool};
+use tokio::sync::Mutex;
+
+/// The way in.
+#[derive(Clone)]
+pub struct Door {
+    lake: Arc<Lake>,
+    /// What is known already; read from the lake when the first message comes.
+    intake: Arc<Mutex<Option<Intake>>>,
+    key: [u8; 32],
+}
+
+/// What became of a message.
+enum Became {
+    /// These events were taken, the first so often before.
+    Taken(Vec<(String, Taken)>),
+    /// It is of a kind of which nothing is kept.
+    Nothing,
+    /// It was kept aside.
+    Aside(String),
+    /// There are as many sources as there may be.
+    NoRoom,
+}
+
+impl Door {
+    /// A door to the lake; persons get pseudonyms by `key`.
+    pub fn new(lake: Arc<Lake>, key: [u8; 32]) -> Door {
+        Door { lake, intake: Arc::default(), key }
+    }
+
+    async fn take(&self, name: &str, source: &EventSource, kind: Option<&str>, body: &[u8]) -> Result<Became> {
+        let now = clock::now();
+        let message = Message { kind, body, now_ms: now.0 };
+        let read = delivery::read(source.tool, message, &|login| pseudonym(&self.key, name, login));
+        let rows = match read {
+            Ok(events) if events.is_empty() => return Ok(Became::Nothing),
+            Ok(events) => events.into_iter().map(|event| row(name, source, event, now)).collect::<Result<Vec<_>>>()?,
+            Err(why) => vec![aside(name, &why.to_string(), body, now)],
+        };
+        self.keep(name, rows).await
+    }
+
+    /// Writes what is new; before anything is known of it, so that what could not be written is taken when it comes again.
+    async fn keep(&self, name: &str, rows: Vec<DeliveryRow>) -> Result<Became> {
+        let mut guard = self.intake.lock().await;
+        let intake = match &mut *guard {
+            Some(intake) => intake,
+            none => none.insert(self.known().await?),
+        };
+        if !intake.has_room(name) {
+            return Ok(Became::NoRoom);
+        }
+        let new: Vec<DeliveryRow> = rows.iter().filter(|row| !intake.knows(name, &row.id)).cloned().collect();
+        let lake = Arc::clone(&self.lake);
+        tokio::task::spawn_blocking(move || lake.deliveries().append(&new)).await?.context("keep an event")?;
+        let taken = rows.iter().map(|row| (row.id.clone(), intake.take(name, &row.id, row.happened.0))).collect();
+        Ok(match rows.into_iter().find(|row| !row.aside.is_empty()) {
+            Some(row) => Became::Aside(row.aside),
+            None => Became::Taken(taken),
+        })
+    }
+
+    async fn known(&self) -> Result<Intake> {
+        let lake = Arc::clone(&self.lake);
+        let read = move || {
+            let mut intake = Intake::default();
+            for row in lake.deliveries().read(&DeliveryFilter::default())? {
+                let row = row?;
+                intake.take(&row.source, &row.id, row.happened.0);
+            }
+            Ok::<_, tidegate_port::Failure>(intake)
+        };
+        tokio::task::spawn_blocking(read).await?.context("read what is known of events")
+    }
+}
+
+fn row(name: &str, source: &EventSource, mut event: Event, now: At) -> Result<DeliveryRow> {
+    event.subject.service = event.subject.service.or_else(|| source.service.clone());
+    let happened = At(event.at_ms);
+    let text = serde_json::to_string(&event)?;
+    Ok(DeliveryRow { at: now, happened, source: name.to_owned(), id: event.id, event: text, aside: String::new() })
+}
+
+fn aside(name: &str, why: &str, body: &[u8], now: At) -> DeliveryRow {
+    let id = format!("aside/{}", hex::encode(Sha256::digest(body)));
+    DeliveryRow { at: now, happened: now, source: name.to_owned(), id, event: String::new(), aside: why.to_owned() }
+}
+
+/// Whether a message proves to know the secret, in the way of its tool.
+fn proves(tool: Tool, secret: &str, headers: &HeaderMap, body: &[u8]) -> bool {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    match tool {
+        Tool::Github => by_github(secret, body, header("x-hub-signature-256")),
+        Tool::Gitlab if !header("x-gitlab-signature").is_empty() => by_hex(secret, body, header("x-gitlab-signature")),
+        Tool::Gitlab => by_token(secret, header("x-gitlab-token")),
+        Tool::Pagerduty => by_pagerduty(secret, body, header("x-pagerduty-signature")),
+        Tool::Jenkins | Tool::Argo | Tool::Spinnaker | Tool::Cdevents => {
+            header("authorization").strip_prefix("Bearer ").is_some_and(|token| by_token(secret, token))
+        }
+    }
+}
+
+/// A webhook.
+pub async fn receive(State(api): State<Api>, Path(name): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+    let source = api.opened.config.events.get(&name);
+    let known = source.filter(|source| secret(&source.secret).is_ok_and(|secret| proves(source.tool, &secret, &headers, &body)));
+    let Some(source) = known else {
+        // A stranger is told no more than that, whatever is configured.
+        return said(StatusCode::UNAUTHORIZED, json!({ "answer": "this message proves no secret that is known here" }));
+    };
+    let kind = source.tool.kind_header().and_then(|name| headers.get(name)).and_then(|value| value.to_str().ok());
+    match api.door.take(&name, source, kind, &body).await {
+        Ok(became) => {
+            let (status, answer) = answer(became);
+            said(status, answer)
+        }
+        Err(error) => {
+            api.bus.trouble(&format!("an event of {name} could not be kept: {error:#}"));
+            said(StatusCode::SERVICE_UNAVAILABLE, json!({ "answer": "it could not be kept: send it again" }))
+        }
+    }
+}
+
+/// Of a message that is read from a file.
+#[derive(Debug, Deserialize)]
+pub struct Told {
+    kind: Option<String>,
+}
+
+/// A message that somebody hands in who may.
+pub async fn import(
+    State(api): State<Api>,
+    Path(name): Path<String>,
+    Extension(Principal(person)): Extension<Principal>,
+    Query(told): Query<Told>,
+    body: Bytes,
+) -> Result<Response, Failed> {
+    let what = format!("take an event of `{name}` in");
+    // What is told of the past decides about releases.
+    if !person.may(Action::Release) {
+        return Err(failure(exit::REFUSED, format!("{what}: {} may not {}", person.name, Action::Release.words())).into());
+    }
+    let source = api.opened.config.events.get(&name);
+    let source = source.ok_or_else(|| exit::unknown(&what, &name, api.opened.config.events.keys()))?;
+    let (_, answer) = answer(api.door.take(&name, source, told.kind.as_deref(), &body).await?);
+    Ok(axum::Json(answer).into_response())
+}
+
+fn answer(became: Became) -> (StatusCode, Value) {
+    match became {
+        Became::Taken(events) => {
+            let events: Vec<_> = events.iter().map(|(id, taken)| json!({ "id": id, "new": *taken != Taken::Known })).collect();
+            (StatusCode::ACCEPTED, json!({ "answer": "taken", "events": events }))
+        }
+        Became::Nothing => (StatusCode::OK, json!({ "answer": "nothing is kept of such a message" })),
+        Became::Aside(why) => (StatusCode::UNPROCESSABLE_ENTITY, json!({ "answer": "kept aside", "why": why })),
+        Became::NoRoom => (StatusCode::TOO_MANY_REQUESTS, json!({ "answer": "there are as many sources as there may be" })),
+    }
+}
+
+fn said(status: StatusCode, body: Value) -> Response {
+    (status, axum::Json(body)).into_response()
+}
