@@ -3,5 +3,7 @@
 
 mod calibration;
 mod conformal;
+mod folds;
 mod oracle;
 mod scoring;
+mod threshold;
