@@ -3,6 +3,7 @@
 
 mod calibration;
 mod conformal;
+mod fairness;
 mod folds;
 mod oracle;
 mod scoring;

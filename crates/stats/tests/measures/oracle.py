@@ -4,6 +4,8 @@ import sys
 
 import numpy as np
 from betacal import BetaCalibration
+from fairlearn import metrics as fairness
+from scipy import stats
 from sklearn import metrics
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
@@ -95,7 +97,72 @@ def calibration(rng):
         put("high", pairs[:, 1])
 
 
-PARTS = {"calibration": calibration, "scoring": scoring}
+def share(part, whole):
+    return part.sum() / whole.sum() if whole.sum() else float("nan")
+
+
+def directed(labels, decisions, unprivileged, privileged):
+    """AIF360's formulas by masks over rows."""
+    select = [share((decisions == 1) & g, g) for g in (unprivileged, privileged)]
+    hits = [share((decisions == 1) & (labels == 1) & g, (labels == 1) & g) for g in (unprivileged, privileged)]
+    alarms = [share((decisions == 1) & (labels == 0) & g, (labels == 0) & g) for g in (unprivileged, privileged)]
+    return {
+        "disparate_impact": select[0] / select[1] if select[1] else float("nan"),
+        "statistical_parity_difference": select[0] - select[1],
+        "average_odds_difference": 0.5 * ((alarms[0] - alarms[1]) + (hits[0] - hits[1])),
+        "directed_opportunity_difference": hits[0] - hits[1],
+    }
+
+
+RATES = {"selection": fairness.selection_rate, "tpr": fairness.true_positive_rate, "fpr": fairness.false_positive_rate}
+
+
+def parities(labels, decisions, groups, asked):
+    """Fairlearn's measures with every method and aggregate, off one frame of its rates as its own functions take them.
+
+    Those functions make a frame each, which is most of their time; where `asked`, they are held against what is printed.
+    """
+    frame = fairness.MetricFrame(metrics=RATES, y_true=labels, y_pred=decisions, sensitive_features=groups)
+    for method in ("between_groups", "to_overall"):
+        difference, ratio = frame.difference(method=method), frame.ratio(method=method)
+        told = {}
+        for name, rate in [("demographic_parity", "selection"), ("equal_opportunity", "tpr")]:
+            told[f"{name}_difference", None], told[f"{name}_ratio", None] = difference[rate], ratio[rate]
+        odds = ["tpr", "fpr"]
+        told["equalized_odds_difference", "worst_case"] = max(difference[odds])
+        told["equalized_odds_difference", "mean"] = difference[odds].mean()
+        told["equalized_odds_ratio", "worst_case"] = min(ratio[odds])
+        told["equalized_odds_ratio", "mean"] = ratio[odds].mean()
+        for (name, agg), value in told.items():
+            put(".".join(filter(None, [method, agg, name])), value)
+            if asked:
+                more = {"agg": agg} if agg else {}
+                theirs = getattr(fairness, name)(labels, decisions, sensitive_features=groups, method=method, **more)
+                assert np.array_equal(value, theirs, equal_nan=True), (name, method, agg, value, theirs)
+
+
+def fairly(rng):
+    for case in range(500):
+        n, kinds = int(rng.integers(2, 300)), int(rng.integers(1, 6))
+        groups = rng.integers(0, kinds, n)
+        # Now and then nothing is positive, or nothing selected, in a group or at all.
+        base, chosen = rng.uniform(0, 1, kinds), rng.uniform(0, 1, kinds)
+        base[rng.random(kinds) < 0.15], chosen[rng.random(kinds) < 0.15] = 0, 0
+        labels = (rng.random(n) < base[groups] * (case % 25 > 0)).astype(int)
+        decisions = (rng.random(n) < chosen[groups] * (case % 20 > 0)).astype(int)
+        print("table")
+        for name, values in [("groups", groups), ("labels", labels), ("decisions", decisions)]:
+            put(name, values)
+        parities(labels, decisions, groups, case % 40 < 2)
+        for name, value in directed(labels, decisions, groups == 0, groups == 1).items():
+            put(name, value)
+        first, second = [[int(decisions[groups == g].sum()), int((1 - decisions[groups == g]).sum())] for g in (0, 1)]
+        put("fisher", stats.fisher_exact([first, second])[1])
+        interval = stats.binomtest(first[0], sum(first) or 1).proportion_ci(0.95, method="wilson")
+        put("wilson", [interval.low, interval.high])
+
+
+PARTS = {"calibration": calibration, "fairness": fairly, "scoring": scoring}
 
 if __name__ == "__main__":
     PARTS[sys.argv[1]](np.random.default_rng(20260401))
