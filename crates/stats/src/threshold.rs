@@ -3,7 +3,7 @@
 //! A row is held when its score is at least the threshold. Thresholds come from labelled rows that the scores were not learned
 //! from; on the rows of training every model looks cheap.
 
-use crate::scoring::runs;
+use crate::scoring::Ascending;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -63,9 +63,8 @@ pub fn cost_curve(scores: &[f64], labels: &[bool], costs: Costs) -> Option<Vec<C
         let cost = (held_negatives as f64 / n) * costs.held_negative + (passed_positives as f64 / n) * costs.passed_positive;
         CostPoint { threshold, held_negatives, passed_positives, mean_cost: cost }
     };
-    for run in runs(scores) {
-        let threshold = run.first().and_then(|row| scores.get(*row)).copied();
-        curve.push(point(threshold, held_negatives, passed_positives));
+    for (score, run) in Ascending::of(scores).runs() {
+        curve.push(point(Some(score), held_negatives, passed_positives));
         let hits = run.iter().filter(|row| labels.get(**row) == Some(&true)).count();
         passed_positives += hits;
         held_negatives -= run.len() - hits;

@@ -1,7 +1,7 @@
 //! Isotonic regression: of all curves that never fall, the one nearest to the rows.
 
 use super::{Unfit, usable};
-use crate::scoring::runs;
+use crate::scoring::Ascending;
 use serde::{Deserialize, Serialize};
 
 /// A curve that never falls: straight lines between knots, level outside them.
@@ -47,11 +47,13 @@ impl Isotonic {
             return Err(Unfit::Number { row });
         }
         let mut blocks: Vec<Block> = Vec::new();
-        for run in runs(scores) {
+        for (score, run) in Ascending::of(scores).runs() {
             let at = |column: &[f64], row: usize| column.get(row).copied().unwrap_or(0.0);
             let weight: f64 = run.iter().map(|row| at(weights, *row)).sum();
             let sum: f64 = run.iter().map(|row| at(weights, *row) * at(values, *row)).sum();
-            let Some(score) = run.first().map(|row| at(scores, *row)).filter(|_| weight > 0.0) else { continue };
+            if weight <= 0.0 {
+                continue;
+            }
             let mut block = Block { first: score, last: score, weight, sum };
             while let Some(before) = blocks.pop_if(|before| before.mean() >= block.mean()) {
                 block = Block { first: before.first, last: block.last, weight: before.weight + block.weight, sum: before.sum + block.sum };

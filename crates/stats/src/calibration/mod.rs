@@ -8,12 +8,14 @@ mod conformal;
 mod isotonic;
 mod logistic;
 mod platt;
+mod prior;
 mod venn_abers;
 
 pub use beta::Beta;
 pub use conformal::{AdaptiveLevel, Conformal, GroupCoverage, LabelSet, Thresholds, coverage};
 pub use isotonic::Isotonic;
 pub use platt::Platt;
+pub use prior::{moved_to_share, share_of_positives};
 pub use venn_abers::{ProbabilityInterval, VennAbers, merged};
 
 use serde::{Deserialize, Serialize};

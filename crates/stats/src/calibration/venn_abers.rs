@@ -1,7 +1,7 @@
 //! Venn-Abers prediction: two probabilities, one of which is calibrated whatever the law of the data is.
 
 use super::{Unfit, usable};
-use crate::scoring::runs;
+use crate::scoring::Ascending;
 use serde::{Deserialize, Serialize};
 
 /// A probability with both its ends: what isotonic regression says when the row is taken to be negative, and when positive.
@@ -74,8 +74,8 @@ impl VennAbers {
     pub fn fit(scores: &[f64], labels: &[bool]) -> Result<VennAbers, Unfit> {
         usable(scores, labels)?;
         let (mut seen, mut groups): (Vec<f64>, Vec<Point>) = (Vec::new(), Vec::new());
-        for run in runs(scores) {
-            seen.extend(run.first().and_then(|row| scores.get(*row)));
+        for (score, run) in Ascending::of(scores).runs() {
+            seen.push(score);
             let hits = run.iter().filter(|row| labels.get(**row) == Some(&true)).count();
             groups.push((run.len() as i128, hits as i128));
         }

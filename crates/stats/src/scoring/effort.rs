@@ -4,7 +4,7 @@
 //! one run; a run that fits into what is left counts whole; of the run that crosses the edge counts the part that fits, its
 //! positives taken to be spread evenly over it. For a run of rows this is the expected number over all orders of the tie.
 
-use super::{positives, ranked, runs};
+use super::{Ascending, positives, ranked};
 
 /// Recall at a share of all rows, in [0, 1]: of the positive rows, the share among the `share` of rows with the highest scores.
 ///
@@ -29,7 +29,7 @@ pub fn recall_at_effort(scores: &[f64], labels: &[bool], efforts: &[f64], share:
     if !ranked(scores, labels) || all == 0 || !measured || !(0.0..=1.0).contains(&share) {
         return None;
     }
-    let groups: Vec<(f64, usize)> = runs(scores).iter().rev().map(|run| spent(run, labels, efforts)).collect();
+    let groups: Vec<(f64, usize)> = Ascending::of(scores).runs().rev().map(|(_, run)| spent(run, labels, efforts)).collect();
     let total: f64 = groups.iter().map(|group| group.0).sum();
     if total <= 0.0 || !total.is_finite() {
         return None;

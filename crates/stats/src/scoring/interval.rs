@@ -4,7 +4,7 @@
 //! curves", Biometrics 44, 1988; by midranks, in O(n log n), as Sun and Xu, IEEE Signal Processing Letters 21, 2014. No draws,
 //! so no seed. Both are laws of large samples: below some tens of rows of the smaller class they are too narrow.
 
-use super::{positives, ranked, runs};
+use super::{Ascending, positives, ranked};
 use crate::confidence::clopper_pearson;
 use crate::special::normal_quantile;
 use crate::tails::normal_tail;
@@ -101,16 +101,16 @@ impl Placements {
         }
         let mut placed = vec![0.0; scores.len()];
         let (mut positives_below, mut negatives_below) = (0usize, 0usize);
-        for run in runs(scores) {
+        for (_, run) in Ascending::of(scores).runs() {
             let hits = run.iter().filter(|row| labels.get(**row) == Some(&true)).count();
             let misses = run.len() - hits;
             for row in run {
-                let share = if labels.get(row) == Some(&true) {
+                let share = if labels.get(*row) == Some(&true) {
                     (negatives_below as f64 + 0.5 * misses as f64) / others as f64
                 } else {
                     ((all - positives_below - hits) as f64 + 0.5 * hits as f64) / all as f64
                 };
-                if let Some(cell) = placed.get_mut(row) {
+                if let Some(cell) = placed.get_mut(*row) {
                     *cell = share;
                 }
             }

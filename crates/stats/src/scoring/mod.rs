@@ -13,13 +13,27 @@ pub use interval::{AucDifference, AucInterval, auc_difference, auc_interval};
 pub use probability::{BINS_MAX, ReliabilityBin, brier, expected_calibration_error, log_loss, reliability};
 pub use rank::{auc, average_precision};
 
-/// Rows ascending by score, one run of equal scores after another.
-pub(crate) fn runs(scores: &[f64]) -> Vec<Vec<usize>> {
-    let at = |row: usize| scores.get(row).copied().unwrap_or(0.0);
-    let mut order: Vec<usize> = (0..scores.len()).collect();
-    order.sort_by(|a, b| at(*a).total_cmp(&at(*b)));
-    // By value and not by bits: zero has two.
-    order.chunk_by(|a, b| at(*a) == at(*b)).map(<[usize]>::to_vec).collect()
+/// Rows ascending by score.
+pub(crate) struct Ascending<'a> {
+    scores: &'a [f64],
+    order: Vec<usize>,
+}
+
+impl<'a> Ascending<'a> {
+    pub(crate) fn of(scores: &'a [f64]) -> Ascending<'a> {
+        let at = |row: usize| scores.get(row).copied().unwrap_or(0.0);
+        let mut order: Vec<usize> = (0..scores.len()).collect();
+        order.sort_by(|a, b| at(*a).total_cmp(&at(*b)));
+        Ascending { scores, order }
+    }
+
+    /// One run of equal scores after another: the score and the places of its rows.
+    pub(crate) fn runs(&self) -> impl DoubleEndedIterator<Item = (f64, &[usize])> {
+        let at = |row: usize| self.scores.get(row).copied().unwrap_or(0.0);
+        // By value and not by bits: zero has two.
+        let runs = self.order.chunk_by(move |a, b| at(*a) == at(*b));
+        runs.map(move |run| (run.first().map_or(0.0, |row| at(*row)), run))
+    }
 }
 
 /// Whether there is a label for each score, at least one, and every score can be ranked.

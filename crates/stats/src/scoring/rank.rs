@@ -1,6 +1,6 @@
 //! Measures of an order: only which score is higher counts, not by how much.
 
-use super::{positives, ranked, runs};
+use super::{Ascending, positives, ranked};
 use crate::metric::Metric;
 
 /// Area under the ROC curve, in [0, 1]: the chance that a positive row scores above a negative one, a tie counting half.
@@ -25,7 +25,7 @@ pub fn average_precision(scores: &[f64], labels: &[bool]) -> Option<f64> {
         return None;
     }
     let (mut seen, mut found, mut sum) = (0usize, 0usize, 0.0);
-    for run in runs(scores).iter().rev() {
+    for (_, run) in Ascending::of(scores).runs().rev() {
         let hits = run.iter().filter(|row| labels.get(**row) == Some(&true)).count();
         seen += run.len();
         found += hits;

@@ -2,7 +2,9 @@
 
 use crate::oracle::{flags, tables};
 use proptest::prelude::*;
-use tidegate_stats::calibration::{Beta, Calibrator, Isotonic, Method, Platt, ProbabilityInterval, Unfit, VennAbers, merged};
+use tidegate_stats::calibration::{
+    Beta, Calibrator, Isotonic, Method, Platt, ProbabilityInterval, Unfit, VennAbers, merged, moved_to_share, share_of_positives,
+};
 use tidegate_stats::rng::Rng;
 
 #[test]
@@ -130,6 +132,27 @@ fn a_bent_probability_is_straightened() {
         assert!((isotonic.value(p).unwrap() - truth(p)).abs() < 0.06);
         assert!((venn_abers.interval(p).unwrap().probability() - truth(p)).abs() < 0.06);
     }
+}
+
+#[test]
+fn a_share_that_moved_is_found_and_followed() {
+    // Two normal laws: probabilities for one share of positives, rows with another.
+    let mut rng = Rng::new(14);
+    let probability = |score: f64, share: f64| 1.0 / (1.0 + (1.0 - share) / share * libm::exp(0.5 - score));
+    let labels: Vec<bool> = (0..20_000).map(|_| rng.chance(0.08)).collect();
+    let scores: Vec<f64> = labels.iter().map(|l| rng.normal() + f64::from(u8::from(*l))).collect();
+    let told: Vec<f64> = scores.iter().map(|s| probability(*s, 0.3)).collect();
+    let found = share_of_positives(&told, 0.3).unwrap();
+    assert!((found - 0.08).abs() < 0.02, "{found}");
+    for score in [-1.0, 0.5, 3.0] {
+        let moved = moved_to_share(probability(score, 0.3), 0.3, 0.08).unwrap();
+        assert!((moved - probability(score, 0.08)).abs() < 1e-12);
+    }
+    assert_eq!((moved_to_share(0.0, 0.3, 0.1), moved_to_share(1.0, 0.3, 0.1)), (Some(0.0), Some(1.0)));
+    for (p, from, to) in [(1.1, 0.3, 0.1), (0.5, 0.0, 0.1), (0.5, 0.3, 1.0), (f64::NAN, 0.3, 0.1)] {
+        assert_eq!(moved_to_share(p, from, to), None);
+    }
+    assert_eq!((share_of_positives(&[], 0.3), share_of_positives(&[2.0], 0.3), share_of_positives(&[0.0, 0.0], 0.3)), (None, None, None));
 }
 
 fn table() -> impl Strategy<Value = (Vec<f64>, Vec<bool>)> {

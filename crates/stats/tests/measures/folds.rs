@@ -96,7 +96,7 @@ fn what_cannot_be_imitated_says_why() {
     let rows = all_but_last(6);
     assert_eq!(SMOTE.rows(&table, &labels, &rows).unwrap().len(), 1);
     assert_eq!(Smote { ratio: 0.1, ..SMOTE }.rows(&table, &labels, &rows), Ok(vec![]));
-    assert_eq!(Smote { ratio: f64::NAN, ..SMOTE }.rows(&table, &labels, &rows).is_err(), true);
+    assert!(Smote { ratio: f64::NAN, ..SMOTE }.rows(&table, &labels, &rows).is_err());
     assert_eq!(Smote { neighbours: 0, ..SMOTE }.rows(&table, &labels, &rows), Err(Refused::TooFew { have: 0, need: 1 }));
     let many = Smote { neighbours: NEIGHBOURS_MAX + 1, ..SMOTE };
     assert_eq!(many.rows(&table, &labels, &rows), Err(Refused::TooMany { have: 101, most: 100 }));
