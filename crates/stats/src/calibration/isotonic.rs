@@ -35,7 +35,7 @@ impl Isotonic {
     /// the curve is the straight line from the last score of one to the first of the next, as scikit-learn's.
     ///
     /// # Errors
-    /// [`Unfit::Empty`] (no row, or no weight above 0), [`Unfit::Lengths`], [`Unfit::Number`] (not finite, or a weight below 0).
+    /// [`Unfit::Empty`] (no row, or no weight above 0), [`Unfit::Lengths`], [`Unfit::Number`] (not finite, a weight below 0, or so large that sums are not finite).
     pub fn fit(scores: &[f64], values: &[f64], weights: &[f64]) -> Result<Isotonic, Unfit> {
         for others in [values.len(), weights.len()] {
             if others != scores.len() {
@@ -66,6 +66,11 @@ impl Isotonic {
             if block.last > block.first {
                 knots.push((block.last, block.mean()));
             }
+        }
+        if knots.iter().any(|knot| !knot.1.is_finite()) {
+            let size = |row: &usize| values.get(*row).zip(weights.get(*row)).map_or(0.0, |(v, w)| libm::fabs(v * w));
+            let row = (0..scores.len()).max_by(|a, b| size(a).total_cmp(&size(b))).unwrap_or(0);
+            return Err(Unfit::Number { row });
         }
         if knots.is_empty() { Err(Unfit::Empty) } else { Ok(Isotonic { knots }) }
     }

@@ -15,7 +15,7 @@ pub use beta::Beta;
 pub use conformal::{AdaptiveLevel, Conformal, GroupCoverage, LabelSet, Thresholds, coverage};
 pub use isotonic::Isotonic;
 pub use platt::Platt;
-pub use prior::{moved_to_share, share_of_positives};
+pub use prior::moved_to_share;
 pub use venn_abers::{ProbabilityInterval, VennAbers, merged};
 
 use serde::{Deserialize, Serialize};

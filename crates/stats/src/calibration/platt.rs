@@ -4,6 +4,9 @@ use super::logistic::{fit, sigmoid};
 use super::{Unfit, usable};
 use serde::{Deserialize, Serialize};
 
+/// Scores further from 0 are refused: their squares would not be finite.
+const SCORE_MAX: f64 = 1e150;
+
 /// Probability 1 / (1 + exp(slope × score + constant)), in Platt's signs: a slope below 0 rises with the score.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Platt {
@@ -18,13 +21,16 @@ impl Platt {
     /// N negative rows (Platt, "Probabilistic outputs for support vector machines", 1999; found as Lin, Lin and Weng, "A note on
     /// Platt's probabilistic outputs", Machine Learning 68, 2007, ask).
     ///
-    /// Those targets are why it never claims to be sure, also where the score parts the labels wholly. Scores may be any finite
-    /// numbers.
+    /// Those targets are why it never claims to be sure, also where the score parts the labels wholly. Scores may be any
+    /// numbers up to 1e150.
     ///
     /// # Errors
     /// [`Unfit::Empty`], [`Unfit::Lengths`], [`Unfit::Number`], [`Unfit::OneClass`].
     pub fn fit(scores: &[f64], labels: &[bool]) -> Result<Platt, Unfit> {
         usable(scores, labels)?;
+        if let Some(row) = scores.iter().position(|score| libm::fabs(*score) > SCORE_MAX) {
+            return Err(Unfit::Number { row });
+        }
         let positives = labels.iter().filter(|label| **label).count() as f64;
         let negatives = labels.len() as f64 - positives;
         let (high, low) = ((positives + 1.0) / (positives + 2.0), 1.0 / (negatives + 2.0));

@@ -35,7 +35,8 @@ pub fn merged(intervals: &[ProbabilityInterval]) -> Option<f64> {
         return None;
     }
     if let [only] = intervals {
-        return Some(only.high / (1.0 - only.low + only.high));
+        let whole = 1.0 - only.low + only.high;
+        return (whole > 0.0).then(|| only.high / whole);
     }
     let n = intervals.len() as f64;
     let mean = |value: fn(&ProbabilityInterval) -> f64| libm::exp(intervals.iter().map(|i| libm::log(value(i))).sum::<f64>() / n);

@@ -1,6 +1,7 @@
 //! What Python's libraries say about random tables that their script makes: lines of a name and numbers, a table after another.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 
@@ -10,7 +11,9 @@ pub type Table = BTreeMap<String, Vec<f64>>;
 /// The tables of a part of the script; none, and a word that says so, without its Python.
 pub fn tables(part: &str) -> Option<Vec<Table>> {
     let Some(python) = std::env::var_os("TIDEGATE_TEST_FAIRLEARN") else {
-        eprintln!("skipped: no Python with fairlearn, scikit-learn and betacal: set TIDEGATE_TEST_FAIRLEARN");
+        let line = "SKIPPED: comparison with Fairlearn and scikit-learn: set TIDEGATE_TEST_FAIRLEARN to a Python with fairlearn, betacal and venn-abers\n";
+        // Past the capture of tests, so that it is seen.
+        let _ = std::io::stderr().write_all(line.as_bytes());
         return None;
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/measures/oracle.py");
