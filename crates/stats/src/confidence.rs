@@ -1,9 +1,9 @@
-//! Intervals: sequential ones for a ratio and for a rate, by inverting e-processes; exact ones of Clopper and Pearson.
+//! Intervals: sequential ones for a ratio and for a rate, by inverting e-processes; exact ones of Clopper and Pearson, Wilson's.
 //!
 //! A sequential interval may be looked at after every tick, and still covers at all times together.
 
 use crate::eprocess::{Counts, Side, rate_log_e, ratio_log_e};
-use crate::special::beta_inc_inv;
+use crate::special::{beta_inc_inv, normal_quantile};
 use crate::tails::gamma_upper;
 use serde::{Deserialize, Serialize};
 
@@ -186,6 +186,26 @@ pub fn poisson(count: u64, confidence: f64) -> (f64, f64) {
 pub fn clopper_pearson(trials: u64, hits: u64, confidence: f64) -> (f64, f64) {
     let one_sided = 0.5 + 0.5 * confidence;
     (clopper_pearson_lower(trials, hits, one_sided), clopper_pearson_upper(trials, hits, one_sided))
+}
+
+/// Two-sided interval of a rate by Wilson's score (Wilson, "Probable inference, the law of succession, and statistical
+/// inference", JASA 22, 1927): near what it says on average, where the exact one says more.
+///
+/// (0, 1) when nothing was tried.
+#[must_use]
+pub fn wilson(trials: u64, hits: u64, confidence: f64) -> (f64, f64) {
+    if trials == 0 {
+        return (0.0, 1.0);
+    }
+    let (n, hits) = (trials as f64, hits.min(trials));
+    let (p, z) = (hits as f64 / n, normal_quantile(0.5 + 0.5 * confidence));
+    let shrink = 1.0 + z * z / n;
+    let middle = (p + z * z / (2.0 * n)) / shrink;
+    let half = z / shrink * libm::sqrt(p * (1.0 - p) / n + z * z / (4.0 * n * n));
+    // Where all or none were hits the end is exact, and rounding must not move it.
+    let low = if hits == 0 { 0.0 } else { (middle - half).clamp(0.0, p) };
+    let high = if hits == trials { 1.0 } else { (middle + half).clamp(p, 1.0) };
+    (low, high)
 }
 
 #[cfg(test)]

@@ -5,11 +5,14 @@
 
 pub mod betting;
 pub mod bootstrap;
+pub mod calibration;
 pub mod compare;
 pub mod confidence;
 pub mod dispersion;
 pub mod distance;
 pub mod eprocess;
+pub mod fairness;
+pub mod folds;
 pub mod frequent;
 pub mod groups;
 pub mod metric;
@@ -17,6 +20,8 @@ pub mod multiple;
 pub mod paired;
 pub mod quantile;
 pub mod rng;
+pub mod scoring;
 pub mod special;
 pub mod tails;
+pub mod threshold;
 pub mod zero;

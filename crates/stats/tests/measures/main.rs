@@ -1,0 +1,10 @@
+//! Measures of scores and probabilities against scikit-learn, Fairlearn and slow definitions.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+mod calibration;
+mod conformal;
+mod fairness;
+mod folds;
+mod oracle;
+mod scoring;
+mod threshold;
