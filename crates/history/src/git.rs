@@ -73,11 +73,12 @@ const LOG: &[&str] = &[
     "--raw",
 ];
 
-/// What only the history with its patches has.
+/// What only the history with its patches has. One line of context: with none, git counts the lines of a merge wrongly at the end of a
+/// file, and leaves out a line between others.
 const PATCHES: &[&str] = &[
     "-c",
     "-p",
-    "-U0",
+    "-U1",
     "--inter-hunk-context=0",
     "--full-index",
     "-M",

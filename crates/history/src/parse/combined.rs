@@ -21,47 +21,28 @@ pub(crate) struct Combined {
     /// Its first line in the merge, counted from 0.
     pub new: u32,
     pub lines: Vec<Line>,
-    left: Vec<u32>,
-    left_new: u32,
 }
 
 impl Combined {
     /// `@@@ -a,b -c,d +e,f @@@`.
     pub(super) fn head(line: &[u8], parents: usize) -> Option<Combined> {
-        let mut words = line.split(|byte| *byte == b' ').skip(1);
-        let mut left = Vec::with_capacity(parents.min(PARENTS_MAX));
-        for _ in 0..parents {
-            left.push(range(words.next()?.strip_prefix(b"-")?)?.1);
-        }
-        let (start, left_new) = range(words.next()?.strip_prefix(b"+")?)?;
-        Some(Combined { new: start.saturating_sub(1), lines: Vec::new(), left, left_new })
-    }
-
-    pub(super) fn full(&self) -> bool {
-        self.left_new == 0 && self.left.iter().all(|left| *left == 0)
+        let start = line.split(|byte| *byte == b' ').nth(parents + 1)?.strip_prefix(b"+")?;
+        let start = start.split(|byte| *byte == b',').next()?;
+        Some(Combined { new: range(start)?.0.saturating_sub(1), lines: Vec::new() })
     }
 
     /// Takes a line; false where it does not belong.
     pub(super) fn take(&mut self, line: &[u8], parents: usize) -> bool {
-        let Some(signs) = line.get(..parents) else { return false };
+        let Some(signs) = line.get(..parents.min(PARENTS_MAX)) else { return false };
         let kept = !signs.contains(&b'-');
         let mut of: Parents = 0;
         for (parent, sign) in signs.iter().enumerate() {
-            let has = match sign {
-                b'-' => true,
-                b' ' => kept,
-                b'+' if kept => false,
+            of |= match sign {
+                b'-' => 1 << parent,
+                b' ' => Parents::from(kept) << parent,
+                b'+' if kept => 0,
                 _ => return false,
             };
-            if has {
-                let Some(left) = self.left.get_mut(parent).filter(|left| **left > 0) else { return false };
-                *left -= 1;
-                of |= 1 << parent;
-            }
-        }
-        if kept {
-            let Some(left) = self.left_new.checked_sub(1) else { return false };
-            self.left_new = left;
         }
         self.lines.push(Line { kept, of });
         true

@@ -1,6 +1,6 @@
-//! The part of a patch that is of one file: its head, and its hunks without context.
+//! The part of a patch that is of one file: its head, and its hunks.
 
-use super::{ADDED_BYTES_MAX, CHANGE_LINES_MAX, Combined, Commit, FileDiff, Hunk, Malformed, Parser};
+use super::{ADDED_BYTES_MAX, CHANGE_LINES_MAX, Combined, Commit, FileDiff, Hunk, Malformed, Mark, Parser};
 use crate::change::Id;
 use crate::language::{Family, does_something, family};
 use std::io::BufRead;
@@ -60,59 +60,81 @@ impl<R: BufRead> Parser<R> {
     }
 
     fn hunk(&mut self, file: &mut FileDiff, added: &mut Vec<u8>, unmarked: &mut bool) -> Result<(), Malformed> {
-        let Some(([old], new)) = ranges::<1>(&self.reader.line) else { return self.wrong("no head of a hunk") };
-        let first = if old.1 == 0 { old.0 } else { old.0.saturating_sub(1) };
-        let (mut minus, mut plus) = (old.1, new.1);
+        let Some((old, new)) = ranges(&self.reader.line) else { return self.wrong("no head of a hunk") };
+        let (mut left_old, mut left_new) = (old.1, new.1);
+        let mut at = Hunk { old: if old.1 == 0 { old.0 } else { old.0.saturating_sub(1) }, old_lines: 0, new_lines: 0 };
         let family = family(file.raw.path());
-        while minus > 0 || plus > 0 {
+        while left_old > 0 || left_new > 0 {
             if !self.reader.line()? {
                 return self.wrong("the end came within a hunk");
             }
-            let mut mark = self.reader.mark;
             let text = self.reader.line.get(1..).unwrap_or_default();
+            let mut mark = self.reader.mark;
             mark.does = does_something(family, text);
-            let marks = match self.reader.line.first() {
-                Some(b'-') if minus > 0 => {
-                    minus -= 1;
-                    file.deleted = file.deleted.saturating_add(1);
-                    &mut file.minus
+            match self.reader.line.first() {
+                Some(b' ') if left_old > 0 && left_new > 0 => {
+                    (left_old, left_new) = (left_old - 1, left_new - 1);
+                    at = file.end(at, 1);
                 }
-                Some(b'+') if plus > 0 => {
-                    plus -= 1;
+                Some(b'-') if left_old > 0 => {
+                    left_old -= 1;
+                    if at.new_lines > 0 {
+                        at = file.end(at, 0);
+                    }
+                    at.old_lines += 1;
+                    file.deleted = file.deleted.saturating_add(1);
+                    self.marks += usize::from(keep(&mut file.minus, mark, self.marks, unmarked));
+                }
+                Some(b'+') if left_new > 0 => {
+                    left_new -= 1;
+                    at.new_lines += 1;
                     file.added = file.added.saturating_add(1);
                     if family != Family::Lock && added.len() + text.len() < ADDED_BYTES_MAX {
                         added.extend_from_slice(text);
                         added.push(b'\n');
                     }
-                    &mut file.plus
+                    self.marks += usize::from(keep(&mut file.plus, mark, self.marks, unmarked));
                 }
-                Some(b'\\') => continue,
-                _ => return self.wrong("a line that is neither added nor deleted"),
-            };
-            self.marks += 1;
-            *unmarked = *unmarked || self.marks > CHANGE_LINES_MAX;
-            if !*unmarked {
-                marks.push(mark);
+                Some(b'\\') => {}
+                _ => return self.wrong("a line that is neither added, deleted nor context"),
             }
         }
-        file.hunks.push(Hunk { old: first, old_lines: old.1, new_lines: new.1 });
+        file.end(at, 0);
         Ok(())
     }
 
+    /// A hunk of a merge ends with the first line that has no sign for each parent; what git counts is not needed.
     fn combined_hunk(&mut self, file: &mut FileDiff) -> Result<(), Malformed> {
         let parents = file.raw.status.len();
         let Some(mut hunk) = Combined::head(&self.reader.line, parents) else { return self.wrong("no head of a hunk of a merge") };
-        while !hunk.full() {
-            if !self.reader.line()? {
-                return self.wrong("the end came within a hunk of a merge");
-            }
+        while self.in_record()? {
             if !self.reader.line.starts_with(b"\\") && !hunk.take(&self.reader.line, parents) {
-                return self.wrong("a line of a merge that is of no parent");
+                self.reader.hold();
+                break;
             }
         }
         file.added = file.added.saturating_add(hunk.own_lines());
         file.combined.push(hunk);
         Ok(())
+    }
+}
+
+/// Keeps a line apart from others, as long as there is room; says whether it did.
+fn keep(marks: &mut Vec<Mark>, mark: Mark, kept: usize, unmarked: &mut bool) -> bool {
+    *unmarked = *unmarked || kept >= CHANGE_LINES_MAX;
+    if !*unmarked {
+        marks.push(mark);
+    }
+    !*unmarked
+}
+
+impl FileDiff {
+    /// Ends a stretch of replaced lines, and begins the next one behind it and some lines of context.
+    fn end(&mut self, hunk: Hunk, context: u32) -> Hunk {
+        if hunk.old_lines > 0 || hunk.new_lines > 0 {
+            self.hunks.push(hunk);
+        }
+        Hunk { old: hunk.old.saturating_add(hunk.old_lines).saturating_add(context), old_lines: 0, new_lines: 0 }
     }
 }
 
@@ -134,13 +156,9 @@ fn index(line: &[u8]) -> Option<Vec<Id>> {
 type Range = (u32, u32);
 
 /// `@@ -a,b +c,d @@`; a count of 1 is left out.
-fn ranges<const PARENTS: usize>(line: &[u8]) -> Option<([Range; PARENTS], Range)> {
-    let mut words = line.split(|byte| *byte == b' ');
-    let _ = words.next()?;
-    let mut old = [(0, 0); PARENTS];
-    for range in &mut old {
-        *range = self::range(words.next()?.strip_prefix(b"-")?)?;
-    }
+fn ranges(line: &[u8]) -> Option<(Range, Range)> {
+    let mut words = line.split(|byte| *byte == b' ').skip(1);
+    let old = range(words.next()?.strip_prefix(b"-")?)?;
     Some((old, range(words.next()?.strip_prefix(b"+")?)?))
 }
 

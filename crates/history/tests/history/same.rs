@@ -1,0 +1,73 @@
+//! Every feature and every link of every commit equals the slow computation.
+
+use crate::oracle::{Commit, Oracle};
+use crate::world::git_in;
+use crate::worlds;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::Path;
+use tidegate_history::{Features, Id, Mined, Settings, Way, mine, said};
+
+/// Sums may be taken in another order.
+const CLOSE: f64 = 1e-9;
+
+/// Without the lines that move, of which `git blame` has another notion; `known` holds those.
+fn settings(follow_spaces: bool) -> Settings {
+    Settings { follow_spaces, follow_moves: false, ..Settings::default() }
+}
+
+fn compare_features(world: &str, mined: &Mined, oracle: &Oracle, commit: &Commit) {
+    let number = mined.number(&Id::read(commit.id.as_bytes()).unwrap()).unwrap();
+    let change = &mined.changes()[number.0 as usize];
+    let values = oracle.features(commit);
+    for (name, value) in Features::NAMES.iter().zip(change.features.values()) {
+        let Some(wanted) = values.get(name) else {
+            // What a file is a test by is a rule of names: `known` holds it.
+            assert!(["test_files", "test_lines"].contains(name), "{name}");
+            continue;
+        };
+        let message = String::from_utf8_lossy(&commit.message);
+        assert!((value - wanted).abs() < CLOSE, "{world}: {name} of {} ({message}) is {value}, and {wanted} by git", commit.id);
+    }
+}
+
+fn links(mined: &Mined) -> BTreeSet<(String, String, Vec<u8>)> {
+    let id = |number: tidegate_history::ChangeNumber| mined.changes()[number.0 as usize].id.to_string();
+    let of_lines = mined.links().iter().filter(|link| link.way == Way::Lines);
+    of_lines.map(|link| (id(link.by), id(link.of), mined.path(link.path.unwrap()).to_vec())).collect()
+}
+
+fn compare(name: &str, root: &Path, settings: &Settings) -> usize {
+    let mined = mine(root, "HEAD", settings, None, &mut |_| ()).unwrap();
+    let oracle = Oracle::new(root, settings.follow_spaces, &|message| said(message, settings).fix);
+    assert_eq!(mined.changes().len(), oracle.commits.len());
+    assert_eq!(links(&mined), oracle.links, "{name}");
+    for commit in oracle.commits.iter().filter(|commit| commit.parents.len() < 2) {
+        compare_features(name, &mined, &oracle, commit);
+    }
+    oracle.links.len()
+}
+
+#[test]
+fn five_repositories_equal_the_slow_computation() {
+    for (name, world) in worlds::all() {
+        for spaces in [false, true] {
+            assert!(compare(name, &world.root(), &settings(spaces)) > 0, "{name} has no fault");
+        }
+    }
+}
+
+#[test]
+fn the_repository_at_hand_equals_the_slow_computation() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let asked = ["rev-parse", "--is-shallow-repository"].map(OsStr::new);
+    let is_one = root.join(".git").exists() && git_in(&root, &asked, 0, "ann").trim_ascii() == b"false";
+    if !is_one {
+        eprintln!("skipped: the sources are no git repository with its whole history");
+        return;
+    }
+    // Words in whole messages find more fixes, and there are few enough.
+    let settings = Settings { whole_message: true, ..settings(false) };
+    let links = compare("the repository at hand", &root, &settings);
+    println!("{links} links");
+}
