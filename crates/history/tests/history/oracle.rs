@@ -135,7 +135,7 @@ impl Oracle {
                     let head = text(head);
                     let mut words = head.split(' ');
                     let range = |word: &str| {
-                        word.split_once(',').map_or((word.parse().unwrap(), 1), |(a, b)| (a.parse().unwrap(), b.parse().unwrap()))
+                        word.split_once(',').map_or_else(|| (word.parse().unwrap(), 1), |(a, b)| (a.parse().unwrap(), b.parse().unwrap()))
                     };
                     let old: (usize, usize) = range(words.next().unwrap());
                     let new: (usize, usize) = range(&words.next().unwrap()[1..]);
@@ -285,7 +285,12 @@ impl Oracle {
             let mut arguments = vec!["log", "--full-history", "--no-merges", "--format=%H"];
             arguments.extend(commit.parents.iter().map(String::as_str));
             let history = if commit.parents.is_empty() { Bytes::new() } else { self.git_on(&arguments, &names) };
-            let history: BTreeSet<String> = text(&history).lines().map(str::to_owned).collect();
+            // What git is given as a path may be a folder's at another time.
+            let of_file = |id: &&str| {
+                let mut all = self.commits[self.by_id[*id]].files.iter().flat_map(|file| std::iter::once(&file.path).chain(&file.from));
+                all.any(|path| names.contains(&path.as_slice()))
+            };
+            let history: BTreeSet<String> = text(&history).lines().filter(of_file).map(str::to_owned).collect();
             if let Some(newest) = history.iter().max_by_key(|id| (at(id).at_s, self.by_id[*id])) {
                 ages.push(days(at(newest).at_s));
                 last.insert(newest.clone());

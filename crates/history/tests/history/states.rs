@@ -83,7 +83,7 @@ fn a_branch_older_than_what_is_kept_is_read_with_everything() {
     for (branch, at) in [("new", 450), ("old", 3)] {
         input.push_str(&format!(
             "commit refs/heads/{branch}\nmark :{}\ncommitter b <b@example.com> 1600040000 +0000\ndata 1\nb\nfrom :{at}\nM 644 inline {branch}.rs\ndata 2\nx\n\n\
-             commit refs/heads/main\ncommitter b <b@example.com> 1600040060 +0000\ndata 1\nm\nfrom refs/heads/main^0\nmerge :{}\nM 644 inline {branch}.rs\ndata 2\nx\n\n",
+             commit refs/heads/main\ncommitter b <b@example.com> 1600040060 +0000\ndata 1\nm\nmerge :{}\nM 644 inline {branch}.rs\ndata 2\nx\n\n",
             1_000 + at, 1_000 + at
         ));
     }
