@@ -246,6 +246,12 @@ impl Oracle {
         if listed.starts_with(b"160000") {
             return 1.0;
         }
+        // Of what became text out of a binary, git shows no lines before somebody changes some: it has none that are known.
+        let last = text(&self.git_on(&["log", "-1", "--no-merges", "--format=%H", parent], &[path]));
+        let last = &self.commits[self.by_id[last.trim()]];
+        if last.files.iter().any(|file| file.path == path && file.binary) {
+            return 0.0;
+        }
         let mut name = OsString::from(format!("{parent}:"));
         name.push(OsString::from_vec(path.to_vec()));
         let content = git_in(&self.root, &[OsStr::new("cat-file"), OsStr::new("blob"), &name], 0, "ann");
