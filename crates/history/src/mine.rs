@@ -26,7 +26,7 @@ pub enum How {
     Incremental,
     /// Everything was read although there was a state: it was made with other settings.
     OtherSettings,
-    /// The same: the history was written anew since, or is another one.
+    /// The same: the history was written anew since, is another one, or is or was that of a shallow clone.
     OtherHistory,
     /// The same: something new starts at a commit too old for the state to know its lines.
     OldBranch,
@@ -141,7 +141,7 @@ pub fn mine(
     let shallow = repository.shallow()?;
     let (mut how, mut run) = (How::Full, None);
     if let Some(previous) = previous {
-        match resume(&repository, tip, settings, previous)? {
+        match resume(&repository, tip, settings, previous, shallow)? {
             Ok(resumed) => (how, run) = (How::Incremental, Some(resumed)),
             Err(why) => how = why,
         }
@@ -155,7 +155,7 @@ pub fn mine(
     let links = std::mem::take(&mut log.links);
     let maturity = label(&mut log.changes, &links, settings);
     log.links = links;
-    Ok(Mined { state: State { tip, settings: settings.digest(), log, kept }, maturity, how, read, shallow })
+    Ok(Mined { state: State { tip, shallow, settings: settings.digest(), log, kept }, maturity, how, read, shallow })
 }
 
 /// What is to be read, and what is known before.
@@ -167,11 +167,11 @@ struct Run {
 }
 
 /// Whether a state can be gone on from, or why not.
-fn resume(repository: &Repository, tip: Id, settings: &Settings, previous: State) -> Result<Result<Run, How>, NotMined> {
+fn resume(repository: &Repository, tip: Id, settings: &Settings, previous: State, shallow: bool) -> Result<Result<Run, How>, NotMined> {
     if previous.settings != settings.digest() {
         return Ok(Err(How::OtherSettings));
     }
-    if !repository.descends(previous.tip, tip)? {
+    if shallow || previous.shallow || !repository.descends(previous.tip, tip)? {
         return Ok(Err(How::OtherHistory));
     }
     let without = Some(previous.tip);

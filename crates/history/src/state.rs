@@ -28,6 +28,8 @@ const STATE_BYTES_MAX: u64 = 4 << 30;
 #[derive(Clone, Debug)]
 pub struct State {
     pub(crate) tip: Id,
+    /// Whether it was made of a shallow clone, whose beginning may lie elsewhere by now.
+    pub(crate) shallow: bool,
     pub(crate) settings: [u8; 32],
     pub(crate) log: Log,
     pub(crate) kept: Vec<(u32, Tree)>,
@@ -88,6 +90,7 @@ impl State {
         to.0.extend_from_slice(MAGIC);
         to.number(VERSION);
         to.bytes(self.tip.bytes());
+        to.number(u64::from(self.shallow));
         to.0.extend_from_slice(&self.settings);
         to.number(self.log.paths.len() as u64);
         self.log.paths.iter().for_each(|path| to.bytes(path));
@@ -169,6 +172,7 @@ fn write_change(to: &mut Writer, change: &Change, fix: bool) {
 
 fn read(from: &mut Reader<'_>) -> Option<State> {
     let tip = Id::of_bytes(from.bytes()?)?;
+    let shallow = from.below(2)? == 1;
     let settings = from.array()?;
     let mut log = Log::default();
     for _ in 0..from.count()? {
@@ -192,7 +196,7 @@ fn read(from: &mut Reader<'_>) -> Option<State> {
         log.link(Link { of, by, path, way });
     }
     let kept = read_trees(from, changes)?;
-    (from.0.len() == DIGEST_BYTES).then_some(State { tip, settings, log, kept })
+    (from.0.len() == DIGEST_BYTES).then_some(State { tip, shallow, settings, log, kept })
 }
 
 fn read_change(from: &mut Reader<'_>, log: &Log) -> Option<(Change, bool)> {
@@ -298,12 +302,17 @@ impl Places {
 /// Most lines of one file in a state, as in the folding of commits.
 const LINES_MAX: u64 = 2_000_000;
 
+/// Most lines of all files together: what a damaged count may ask for.
+const ALL_LINES_MAX: u64 = 200_000_000;
+
 fn read_trees(from: &mut Reader<'_>, changes: u32) -> Option<Vec<(u32, Tree)>> {
     let mut all_lines: Vec<Arc<Vec<u32>>> = Vec::new();
+    let mut left = ALL_LINES_MAX;
     for _ in 0..from.count()? {
         let mut lines = Vec::new();
         for _ in 0..from.count()? {
             let run = from.number().filter(|run| lines.len() as u64 + run <= LINES_MAX)?;
+            left = left.checked_sub(run)?;
             let writer = from.below(u32::MAX)?;
             lines.extend(std::iter::repeat_n(writer, usize::try_from(run).ok()?));
         }
@@ -342,3 +351,6 @@ fn picked<T: Clone>(from: &mut Reader<'_>, all: &[T]) -> Option<Option<T>> {
         place => Some(Some(all.get(place - 1)?.clone())),
     }
 }
+
+#[cfg(test)]
+mod tests;

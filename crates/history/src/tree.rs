@@ -23,6 +23,7 @@ pub(crate) struct Written {
 }
 
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "one node in sixteen is no leaf, and every node lies behind a pointer")]
 pub(crate) enum Node {
     Inner([Option<Arc<Node>>; WIDTH]),
     Leaf([Option<Written>; WIDTH]),

@@ -261,12 +261,10 @@ impl Oracle {
     /// Everything that is measured, by name.
     pub fn features(&self, commit: &Commit) -> BTreeMap<&'static str, f64> {
         let ancestors = self.ancestors(commit);
-        let at = |id: &String| &self.commits[self.by_id[id]];
         let (folder, system) = (folder as fn(&[u8]) -> Bytes, system as fn(&[u8]) -> Bytes);
         let paths: Vec<&Bytes> = commit.files.iter().map(|file| &file.path).collect();
         let lines = |file: &File| f64::from(file.added + file.deleted);
         let (nf, all): (f64, f64) = (paths.len() as f64, commit.files.iter().map(lines).sum());
-        let days = |then_s: i64| (commit.at_s - then_s).max(0) as f64 / 86_400.0;
         let mut values = BTreeMap::new();
         let mut put = |name, value: f64| values.insert(name, if value.is_nan() { 0.0 } else { value });
         put("ns", set(paths.iter().map(|path| system(path))));
@@ -284,9 +282,25 @@ impl Oracle {
         put("hour", commit.hour);
         put("weekday", commit.weekday);
         put("message_bytes", commit.message.len() as f64);
+        values.extend(self.of_files(commit, &ancestors));
+        values.extend(self.of_author_and_folders(commit, &ancestors));
+        values.extend(self.of_locks(commit));
+        let mut put = |name, value: f64| values.insert(name, if f64::is_nan(value) { 0.0 } else { value });
+        put("new_files", commit.files.iter().filter(|file| file.status == b'A').count() as f64);
+        put("deleted_files", commit.files.iter().filter(|file| file.status == b'D').count() as f64);
+        put("renamed_files", commit.files.iter().filter(|file| file.status == b'R').count() as f64);
+        put("binary_files", commit.files.iter().filter(|file| file.binary).count() as f64);
+        values
+    }
+
+    fn of_files(&self, commit: &Commit, ancestors: &BTreeSet<String>) -> BTreeMap<&'static str, f64> {
+        let at = |id: &String| &self.commits[self.by_id[id]];
+        let days = |then_s: i64| (commit.at_s - then_s).max(0) as f64 / 86_400.0;
+        let mut values = BTreeMap::new();
+        let mut put = |name, value: f64| values.insert(name, if value.is_nan() { 0.0 } else { value });
         let (mut touching, mut last, mut ages, mut faults) = (BTreeSet::new(), BTreeSet::new(), Vec::new(), BTreeSet::new());
         for file in &commit.files {
-            let names = self.names(file, &ancestors);
+            let names = self.names(file, ancestors);
             let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
             let mut arguments = vec!["log", "--full-history", "--no-merges", "--format=%H"];
             arguments.extend(commit.parents.iter().map(String::as_str));
@@ -320,6 +334,15 @@ impl Oracle {
         put("own_recency", own.map_or(0.0, |last_s| 1.0 / (1.0 + days(last_s))));
         put("file_fixes", touching.iter().filter(|id| at(id).fix).count() as f64);
         put("file_faults", faults.len() as f64);
+        values
+    }
+
+    fn of_author_and_folders(&self, commit: &Commit, ancestors: &BTreeSet<String>) -> BTreeMap<&'static str, f64> {
+        let at = |id: &String| &self.commits[self.by_id[id]];
+        let days = |then_s: i64| (commit.at_s - then_s).max(0) as f64 / 86_400.0;
+        let (folder, system) = (folder as fn(&[u8]) -> Bytes, system as fn(&[u8]) -> Bytes);
+        let mut values = BTreeMap::new();
+        let mut put = |name, value: f64| values.insert(name, if value.is_nan() { 0.0 } else { value });
         let mine: Vec<&Commit> = ancestors.iter().map(at).filter(|other| other.author == commit.author).collect();
         put("exp", mine.len() as f64);
         put("rexp", mine.iter().map(|other| 1.0 / (1.0 + (days(other.at_s) / 365.0).floor())).sum());
@@ -337,10 +360,15 @@ impl Oracle {
         let in_folders: Vec<&Commit> = ancestors.iter().map(at).filter(|other| in_any(other, folder, false)).collect();
         put("folder_changes", in_folders.len() as f64);
         put("folder_fixes", in_folders.iter().filter(|other| other.fix).count() as f64);
-        put("new_files", commit.files.iter().filter(|file| file.status == b'A').count() as f64);
-        put("deleted_files", commit.files.iter().filter(|file| file.status == b'D').count() as f64);
-        put("renamed_files", commit.files.iter().filter(|file| file.status == b'R').count() as f64);
-        put("binary_files", commit.files.iter().filter(|file| file.binary).count() as f64);
+        values
+    }
+
+    fn of_locks(&self, commit: &Commit) -> BTreeMap<&'static str, f64> {
+        let at = |id: &String| &self.commits[self.by_id[id]];
+        let days = |then_s: i64| (commit.at_s - then_s).max(0) as f64 / 86_400.0;
+        let lines = |file: &File| f64::from(file.added + file.deleted);
+        let mut values = BTreeMap::new();
+        let mut put = |name, value: f64| values.insert(name, if value.is_nan() { 0.0 } else { value });
         let locks: Vec<&File> = commit.files.iter().filter(|file| file.path.ends_with(b"Cargo.lock")).collect();
         put("lock_lines", locks.iter().map(|file| lines(file)).sum());
         let mut lock_ages = Vec::new();
