@@ -201,6 +201,10 @@ impl<'s> Fold<'s> {
             let of: Vec<PathNumber> = diff.raw.paths.iter().map(|path| number_of(path, &mut self.log)).collect::<Result<_, _>>()?;
             let before: Vec<Option<&Written>> = lives.iter().zip(&of).map(|((_, live), path)| live.tree.get(path.0)).collect();
             let written = diff.raw.ids.last().filter(|_| diff.raw.there).map(|id| {
+                // The same bytes under another name in one parent: all its lines are of that one.
+                if let Some(same) = before.iter().flatten().find(|of| of.blob == *id) {
+                    return (*same).clone();
+                }
                 let lines = if diff.binary { None } else { merged(&before, &diff.combined, number) };
                 Written { blob: *id, base: number, lines: Arc::new(lines.unwrap_or_default()) }
             });

@@ -4,6 +4,7 @@
 
 mod known;
 mod oracle;
+mod random;
 mod same;
 mod states;
 mod world;

@@ -6,6 +6,8 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
+use tidegate_history::Settings;
+
 type Bytes = Vec<u8>;
 
 #[derive(Clone, Debug)]
@@ -33,7 +35,7 @@ pub struct Commit {
 
 pub struct Oracle {
     root: PathBuf,
-    spaces: bool,
+    settings: Settings,
     pub commits: Vec<Commit>,
     by_id: HashMap<String, usize>,
     /// Fix, change, path.
@@ -49,8 +51,14 @@ fn text(bytes: &[u8]) -> String {
 }
 
 impl Oracle {
-    pub fn new(root: &Path, spaces: bool, fix: &dyn Fn(&[u8]) -> bool) -> Oracle {
-        let mut oracle = Oracle { root: root.to_owned(), spaces, commits: Vec::new(), by_id: HashMap::new(), links: BTreeSet::new() };
+    pub fn new(root: &Path, settings: &Settings, fix: &dyn Fn(&[u8]) -> bool) -> Oracle {
+        let mut oracle = Oracle {
+            root: root.to_owned(),
+            settings: settings.clone(),
+            commits: Vec::new(),
+            by_id: HashMap::new(),
+            links: BTreeSet::new(),
+        };
         for id in text(&oracle.git(&["rev-list", "--reverse", "--topo-order", "HEAD"])).lines() {
             let commit = oracle.commit(id, fix);
             oracle.by_id.insert(id.to_owned(), oracle.commits.len());
@@ -155,7 +163,7 @@ impl Oracle {
     fn blame(&self, commit: &Commit, file: &File) -> Vec<String> {
         let old = file.from.as_ref().unwrap_or(&file.path);
         let mut arguments = vec!["blame", "-l", "-s"];
-        arguments.extend(self.spaces.then_some("-w"));
+        arguments.extend(self.settings.follow_spaces.then_some("-w"));
         arguments.push(&commit.parents[0]);
         let said = self.git_on(&arguments, &[old]);
         lines_of(&said).iter().map(|line| text(&line[..line.iter().position(|byte| *byte == b' ').unwrap()])).collect::<Vec<_>>()
@@ -169,7 +177,7 @@ impl Oracle {
 
     fn trace(&mut self, fix: &Commit) {
         let lines: u32 = fix.files.iter().map(|file| file.added + file.deleted).sum();
-        if !fix.fix || fix.files.len() > 20 || lines > 2_000 {
+        if !fix.fix || fix.files.len() > self.settings.fix_files_max as usize || lines > self.settings.fix_lines_max {
             return;
         }
         for file in &fix.files {
@@ -190,7 +198,7 @@ impl Oracle {
                 _ if path.ends_with("Makefile") || path.ends_with("Dockerfile") => &["#"],
                 _ => &[],
             };
-            let deleted = self.deleted(fix, file, self.spaces);
+            let deleted = self.deleted(fix, file, self.settings.follow_spaces);
             if deleted.is_empty() || file.binary {
                 continue;
             }
@@ -203,7 +211,8 @@ impl Oracle {
                 let writer = self.writer(&blame[line]);
                 let of = &self.commits[self.by_id[&writer]];
                 let lines: u32 = of.files.iter().map(|file| file.added + file.deleted).sum();
-                if of.parents.len() < 2 && of.files.len() <= 100 && lines <= 10_000 && of.at_s <= fix.at_s {
+                let mass = of.files.len() > self.settings.mass_files_max as usize || lines > self.settings.mass_lines_max;
+                if of.parents.len() < 2 && !mass && of.at_s <= fix.at_s {
                     self.links.insert((fix.id.clone(), writer, file.path.clone()));
                 }
             }

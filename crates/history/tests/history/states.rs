@@ -3,8 +3,6 @@
 use crate::world::{World, git_in, text};
 use crate::worlds;
 use std::ffi::OsStr;
-use std::io::Write;
-use std::process::{Command, Stdio};
 use tidegate_history::{How, Mined, Settings, State, mine};
 
 fn mined(world: &World, tip: &str, previous: Option<State>) -> Mined {
@@ -87,9 +85,7 @@ fn a_branch_older_than_what_is_kept_is_read_with_everything() {
             1_000 + at, 1_000 + at
         ));
     }
-    let mut child = Command::new("git").arg("-C").arg(world.root()).args(["fast-import", "--quiet"]).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
-    assert!(child.wait().unwrap().success());
+    world.import(&input);
     let first = mined(&world, "main~2", None);
     assert_eq!((first.how, first.read), (How::Full, 500));
     let second = mined(&world, "main~1", Some(first.state));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
+use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -120,6 +121,14 @@ impl World {
         self.git(&["add", "-A"]);
         self.git(&["commit", "-q", "-m", "merge"]);
         self.name(name)
+    }
+
+    /// Takes commits as `git fast-import` reads them.
+    pub fn import(&self, commits: &str) {
+        let mut child =
+            Command::new("git").arg("-C").arg(self.root()).args(["fast-import", "--quiet"]).stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(commits.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
     }
 
     fn name(&mut self, name: &str) -> Id {
