@@ -1,0 +1,168 @@
+//! Going on from a state gives what everything at once gives, and no state is believed that is not one.
+
+use crate::world::{World, git_in, text};
+use crate::worlds;
+use std::ffi::OsStr;
+use tidegate_history::{How, Mined, Settings, State, mine};
+
+fn mined(world: &World, tip: &str, previous: Option<State>) -> Mined {
+    mine(&world.root(), tip, &Settings::default(), previous, &mut |_| ()).unwrap()
+}
+
+/// Everything that is told, by ids, whatever the order.
+fn told(mined: &Mined) -> Vec<String> {
+    let id = |number: tidegate_history::ChangeNumber| mined.changes()[number.0 as usize].id;
+    let mut all: Vec<String> =
+        mined.links().iter().map(|link| format!("{} {} {:?}", id(link.by), id(link.of), link.path.map(|path| mined.path(path)))).collect();
+    for change in mined.changes() {
+        let label = match change.label {
+            tidegate_history::Label::Fixed { by, delay_s, fixes } => format!("{} {delay_s} {fixes}", id(by)),
+            other => format!("{other:?}"),
+        };
+        let parents: Vec<_> = change.parents.iter().map(|parent| id(*parent)).collect();
+        let files: Vec<_> = change
+            .files
+            .iter()
+            .map(|file| (mined.path(file.path), file.from.map(|from| mined.path(from)), file.added, file.deleted))
+            .collect();
+        let same = mined.changes().iter().filter(|other| other.author == change.author).count();
+        all.push(format!("{} {parents:?} {} {same} {files:?} {label} {:?}", change.id, change.at_s, change.features));
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn bit_by_bit_is_the_same_as_at_once() {
+    for (name, world) in worlds::all() {
+        let full = mined(&world, "HEAD", None);
+        let line = String::from_utf8(world.git(&["rev-list", "--reverse", "--first-parent", "HEAD"])).unwrap();
+        let mut state: Option<State> = None;
+        for tip in line.lines() {
+            let state_before = state.take().map(|state| State::from_bytes(&state.to_bytes()).unwrap());
+            let expected = if state_before.is_some() { How::Incremental } else { How::Full };
+            let step = mined(&world, tip, state_before);
+            assert_eq!((step.how, told(&step)), (expected, told(&mined(&world, tip, None))), "{name} at {tip}");
+            state = Some(step.state);
+        }
+        let again = mined(&world, "HEAD", state);
+        assert_eq!((again.how, again.read, told(&again)), (How::Incremental, 0, told(&full)), "{name}");
+        assert_eq!(again.maturity, full.maturity);
+    }
+}
+
+#[test]
+fn a_state_is_for_its_settings_and_its_history() {
+    let mut world = worlds::linear();
+    let state = mined(&world, "HEAD", None).state;
+    let other = Settings { fix_files_max: 3, ..Settings::default() };
+    let step = mine(&world.root(), "HEAD", &other, Some(state.clone()), &mut |_| ()).unwrap();
+    assert_eq!((step.how, step.read), (How::OtherSettings, 8));
+    world.git(&["reset", "-q", "--hard", "HEAD~1"]);
+    world.write("src/new.rs", text(1, 3));
+    world.commit("instead", "ann", "instead");
+    let step = mined(&world, "HEAD", Some(state));
+    assert_eq!((step.how, told(&step)), (How::OtherHistory, told(&mined(&world, "HEAD", None))));
+}
+
+#[test]
+fn a_branch_older_than_what_is_kept_is_read_with_everything() {
+    let world = World::new();
+    let mut input = String::new();
+    for commit in 1..=500 {
+        let content = text(1, commit);
+        input.push_str(&format!(
+            "commit refs/heads/main\nmark :{commit}\ncommitter a <a@example.com> {} +0000\ndata 1\nx\n{}M 644 inline a.rs\ndata {}\n{content}\n",
+            1_600_000_000 + commit * 60,
+            if commit == 1 { String::new() } else { format!("from :{}\n", commit - 1) },
+            content.len(),
+        ));
+    }
+    for (branch, at) in [("new", 450), ("old", 3)] {
+        input.push_str(&format!(
+            "commit refs/heads/{branch}\nmark :{}\ncommitter b <b@example.com> 1600040000 +0000\ndata 1\nb\nfrom :{at}\nM 644 inline {branch}.rs\ndata 2\nx\n\n\
+             commit refs/heads/main\ncommitter b <b@example.com> 1600040060 +0000\ndata 1\nm\nmerge :{}\nM 644 inline {branch}.rs\ndata 2\nx\n\n",
+            1_000 + at, 1_000 + at
+        ));
+    }
+    world.import(&input);
+    let first = mined(&world, "main~2", None);
+    assert_eq!((first.how, first.read), (How::Full, 500));
+    let second = mined(&world, "main~1", Some(first.state));
+    assert_eq!((second.how, second.read, told(&second)), (How::Incremental, 2, told(&mined(&world, "main~1", None))));
+    let third = mined(&world, "main", Some(second.state));
+    assert_eq!((third.how, third.read, told(&third)), (How::OldBranch, 504, told(&mined(&world, "main", None))));
+}
+
+#[test]
+fn what_was_cut_or_changed_is_no_state() {
+    let world = worlds::linear();
+    let bytes = mined(&world, "HEAD", None).state.to_bytes();
+    assert!(State::from_bytes(&bytes).is_ok());
+    for length in 0..bytes.len() {
+        assert!(State::from_bytes(&bytes[..length]).is_err(), "{length}");
+    }
+    for at in 0..bytes.len() {
+        let mut other = bytes.clone();
+        other[at] ^= 1 << (at % 8);
+        assert!(State::from_bytes(&other).is_err(), "{at}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("state");
+    assert!(State::load(&file).unwrap_err().to_string().contains("could not be read"));
+    mined(&world, "HEAD", None).state.save(&file).unwrap();
+    assert_eq!(State::load(&file).unwrap().to_bytes(), std::fs::read(&file).unwrap());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn what_is_no_repository_is_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let refused = mine(folder.path(), "HEAD", &Settings::default(), None, &mut |_| ()).unwrap_err().to_string();
+    assert!(refused.contains("check that this is a git repository"), "{refused}");
+    let world = worlds::linear();
+    for tip in ["nothing", "--output=/tmp/x", "-c", ""] {
+        assert!(mine(&world.root(), tip, &Settings::default(), None, &mut |_| ()).is_err(), "{tip}");
+    }
+}
+
+#[test]
+fn nothing_of_the_repository_runs_or_changes_what_is_read() {
+    let world = worlds::renames();
+    let before = told(&mined(&world, "HEAD", None));
+    let ran = world.root().join("ran");
+    let program = format!("touch {}", ran.display());
+    for (key, value) in [
+        ("diff.external", program.as_str()),
+        ("diff.x.command", &program),
+        ("diff.x.textconv", &program),
+        ("core.fsmonitor", &program),
+        ("core.pager", &program),
+        ("log.showSignature", "true"),
+        ("gpg.program", &program),
+        ("diff.noprefix", "true"),
+        ("diff.mnemonicPrefix", "true"),
+        ("diff.algorithm", "patience"),
+        ("diff.renames", "false"),
+        ("diff.context", "7"),
+        ("diff.interHunkContext", "9"),
+        ("color.ui", "always"),
+        ("log.date", "relative"),
+        ("log.diffMerges", "off"),
+        ("log.follow", "true"),
+        ("diff.submodule", "log"),
+        ("diff.wordRegex", "."),
+        ("diff.relative", "true"),
+        ("core.abbrev", "5"),
+        ("i18n.logOutputEncoding", "UTF-16"),
+        ("diff.colorMoved", "zebra"),
+        ("format.pretty", "oneline"),
+        ("diff.renameLimit", "1"),
+    ] {
+        let set = ["config", key, value].map(OsStr::new);
+        git_in(&world.root(), &set, 0, "ann");
+    }
+    world.write(".gitattributes", "* diff=x\n").write(".mailmap", "One <ann@example.com> <bob@example.com>\n");
+    assert_eq!(told(&mined(&world, "HEAD", None)), before);
+    assert!(!ran.exists(), "a program of the repository ran");
+}
