@@ -26,6 +26,7 @@ neighbours() {
     environment tritonclient
     environment otel
     environment trees
+    environment fairlearn
     environment deploy
     helm_program || true
     node_environment azurite || true
@@ -48,6 +49,8 @@ introduce() {
     export TIDEGATE_TEST_OTEL="$environment/bin/python"
     environment trees
     export TIDEGATE_TEST_TREES="$environment/bin/python"
+    environment fairlearn
+    export TIDEGATE_TEST_FAIRLEARN="$environment/bin/python"
     environment gx
     export TIDEGATE_TEST_GX="$environment/bin/python"
     environment test

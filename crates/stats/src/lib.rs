@@ -17,6 +17,7 @@ pub mod multiple;
 pub mod paired;
 pub mod quantile;
 pub mod rng;
+pub mod scoring;
 pub mod special;
 pub mod tails;
 pub mod zero;
