@@ -9,10 +9,12 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod boost;
+pub mod derive;
 pub mod ensemble;
 pub mod forest;
 pub mod history;
 pub mod logistic;
+pub mod recipe;
 mod table;
 
 pub use table::{FEATURES_MAX, Feature, NotATable, ROWS_MAX, Row, Table};
