@@ -5,6 +5,7 @@
 
 pub mod betting;
 pub mod bootstrap;
+pub mod calibration;
 pub mod compare;
 pub mod confidence;
 pub mod dispersion;

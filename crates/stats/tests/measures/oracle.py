@@ -3,7 +3,11 @@
 import sys
 
 import numpy as np
+from betacal import BetaCalibration
 from sklearn import metrics
+from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression
+from venn_abers import VennAbers
 
 
 def put(name, values):
@@ -54,7 +58,44 @@ def scoring(rng):
         put("variance_of_difference", both[0, 0] + both[1, 1] - 2 * both[0, 1])
 
 
-PARTS = {"scoring": scoring}
+def platt(scores, y):
+    """Platt's targets as weighted rows of both labels, by a library that takes no soft targets."""
+    high, low = (y.sum() + 1) / (y.sum() + 2), 1 / ((1 - y).sum() + 2)
+    target = np.where(y == 1, high, low)
+    middle, spread = scores.mean(), scores.std() or 1.0
+    rows = ((np.r_[scores, scores] - middle) / spread).reshape(-1, 1)
+    fitted = LogisticRegression(C=1e13, tol=1e-12, max_iter=1000, solver="newton-cholesky")
+    fitted.fit(rows, np.r_[np.ones(len(y)), np.zeros(len(y))], sample_weight=np.r_[target, 1 - target])
+    return lambda at: fitted.predict_proba(((at - middle) / spread).reshape(-1, 1))[:, 1]
+
+
+def calibration(rng):
+    for case in range(120):
+        n = int(rng.integers(20, 300))
+        s = rng.random(n)
+        if case % 3 == 0:
+            s = np.round(s * 15) / 15 * 0.98 + 0.01
+        bend = np.exp(rng.normal(0, 0.6))
+        y = (rng.random(n) < s**bend).astype(float)
+        y[np.argmin(s)], y[np.argmax(s)] = 1, 0
+        weights = rng.integers(0, 4, n).astype(float)
+        weights[0] = 1
+        at = np.concatenate([rng.uniform(-0.1, 1.1, 20), rng.choice(s, 10)])
+        inside = np.clip(at, 0.001, 0.999)
+        print("table")
+        for name, values in [("scores", s), ("labels", y), ("weights", weights), ("at", at), ("inside", inside)]:
+            put(name, values)
+        put("isotonic", IsotonicRegression(out_of_bounds="clip").fit(s, y, sample_weight=weights).predict(at))
+        put("platt", platt(s, y)(at))
+        put("beta", BetaCalibration("abm").fit(s.reshape(-1, 1), y).predict(inside.reshape(-1, 1)))
+        venn_abers = VennAbers()
+        venn_abers.fit(np.c_[1 - s, s], y)
+        pairs = venn_abers.predict_proba(np.c_[1 - at, at])[1]
+        put("low", pairs[:, 0])
+        put("high", pairs[:, 1])
+
+
+PARTS = {"calibration": calibration, "scoring": scoring}
 
 if __name__ == "__main__":
     PARTS[sys.argv[1]](np.random.default_rng(20260401))

@@ -1,0 +1,75 @@
+//! Beta calibration: a curve of three parameters that can also be the identity.
+
+use super::logistic::{Line, fit, loss, sigmoid};
+use super::{Unfit, usable_probabilities};
+use serde::{Deserialize, Serialize};
+
+/// Probabilities are clipped this far from 0 and 1 before their logarithm is taken.
+const CLIP: f64 = f64::EPSILON;
+
+/// Log-odds a ln(p) - b ln(1 - p) + c of a probability p; a and b are at least 0, so it never falls.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Beta {
+    /// a: how the low end is bent.
+    pub a: f64,
+    /// b: how the high end is bent.
+    pub b: f64,
+    /// c: moves all log-odds.
+    pub c: f64,
+}
+
+fn columns(probability: f64) -> [f64; 2] {
+    let p = probability.clamp(CLIP, 1.0 - CLIP);
+    [libm::log(p), -libm::log1p(-p)]
+}
+
+impl Beta {
+    /// The curve of greatest likelihood with a, b ≥ 0 (Kull, Silva Filho and Flach, "Beta calibration: a well-founded and easily
+    /// implemented improvement on logistic calibration for binary classifiers", AISTATS 2017).
+    ///
+    /// A parameter that would fall below 0 is held there and the others are fitted anew; of the curves allowed the likeliest
+    /// is taken.
+    ///
+    /// # Errors
+    /// [`Unfit::Empty`], [`Unfit::Lengths`], [`Unfit::Number`] (a probability outside [0, 1]), [`Unfit::OneClass`],
+    /// [`Unfit::Apart`].
+    pub fn fit(probabilities: &[f64], labels: &[bool]) -> Result<Beta, Unfit> {
+        usable_probabilities(probabilities, labels)?;
+        let of = |class: bool| probabilities.iter().zip(labels).filter(move |(_, l)| **l == class).map(|(p, _)| *p);
+        let same = probabilities.windows(2).all(|pair| matches!(pair, [a, b] if a == b));
+        if !same && of(false).fold(0.0, f64::max) <= of(true).fold(1.0, f64::min) {
+            return Err(Unfit::Apart);
+        }
+        let rows: Vec<[f64; 2]> = probabilities.iter().map(|p| columns(*p)).collect();
+        let targets: Vec<f64> = labels.iter().map(|label| f64::from(u8::from(*label))).collect();
+        // Both bends, one of them, none. The loss is convex: the free fit is the best where it is allowed.
+        let mut best: Option<(f64, Line)> = None;
+        for used in [[1.0, 1.0], [1.0, 0.0], [0.0, 1.0], [0.0, 0.0]] {
+            let masked: Vec<[f64; 2]> = rows.iter().map(|r| [r[0] * used[0], r[1] * used[1]]).collect();
+            let line = fit(&masked, &targets);
+            if line[0] < 0.0 || line[1] < 0.0 {
+                continue;
+            }
+            let cost = loss(&line, &masked, &targets);
+            if best.is_none_or(|(least, _)| cost < least) {
+                best = Some((cost, line));
+            }
+            if used == [1.0, 1.0] {
+                break;
+            }
+        }
+        let [a, b, c] = best.map_or([0.0; 3], |(_, line)| line);
+        Ok(Beta { a, b, c })
+    }
+
+    /// The calibrated probability, in [0, 1]; none for one outside [0, 1] or NaN.
+    #[must_use]
+    pub fn probability(&self, probability: f64) -> Option<f64> {
+        if !(0.0..=1.0).contains(&probability) {
+            return None;
+        }
+        let [low, high] = columns(probability);
+        let p = sigmoid(self.a * low + self.b * high + self.c);
+        (!p.is_nan()).then_some(p)
+    }
+}
