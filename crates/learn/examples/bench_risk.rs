@@ -14,7 +14,7 @@ fn main() {
     let f = ["ns","nd","nf","entrophy","la","ld","lt","fix","ndev","age","nuc","exp","rexp","sexp"];
     let names = ["ns","nd","nf","entropy","la","ld","lt","fix","ndev","age","nuc","exp","rexp","sexp"];
     for p in ["qt","openstack","jdt","gerrit"] {
-        let (h, rows) = read(&format!("../shared/data/jit_issta21/{p}_k_feature.csv.gz"));
+        let (h, rows) = read(&format!("/work/shared/data/jit_issta21/{p}_k_feature.csv.gz"));
         let c = |n: &str| h.iter().position(|x| x == n).unwrap();
         let mut t = Table::new(names).unwrap();
         for r in &rows {
@@ -25,8 +25,14 @@ fn main() {
         let k = t.len() * 4 / 5;
         let (a, b) = (t.slice(0..k), t.slice(k..t.len()));
         let auc = |f: &dyn Fn(&[f64]) -> f64| scoring::auc(&b.rows().map(f).collect::<Vec<_>>(), b.labels()).unwrap();
-        let blend = recipe::Recipe::default().train(&a).unwrap();
+        let m = fitted::fit(&a, &fitted::Settings::default()).unwrap();
+        let blend = &m.blend;
         let raw = boost::train(&a, &vec![1.0; a.len()], &boost::Boosting::default()).unwrap();
         println!("{p} la {:.4} lr {:.4} gbt0 {:.4} trees {:.4} blend {:.4}", auc(&|r| r[4]), auc(&|r| blend.logistic.margin(r)), auc(&|r| raw.margin(r) as f64), auc(&|r| blend.trees.margin(r) as f64), auc(&|r| blend.margin(r)));
+        let pr: Vec<f64> = b.rows().map(|r| m.probability(r)).collect();
+        let r = evaluate::report(&b, &pr, true);
+        println!("   ap {:.3} brier {:.4} ece {:.4} base {:.3} mean p {:.3} {:?} on {}", r.average_precision.unwrap(), r.brier.unwrap(), r.calibration_error.unwrap(), r.base_rate, pr.iter().sum::<f64>()/pr.len() as f64, match m.curve { tidegate_stats::calibration::Calibrator::Beta(_) => "beta", _ => "iso" }, m.calibrated_on);
+        for c in evaluate::blocks(&b, &pr, &m.thresholds, 2000) { println!("   block {} cov {:.3}", c.rows, c.share); }
+        let mut i = 0; for e in &m.held.ends { println!("    held rate {:.3}", m.held.labels[i..*e].iter().filter(|x| **x).count() as f64 / (e - i) as f64); i = *e; }
     }
 }

@@ -9,12 +9,16 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 pub mod boost;
-pub mod derive;
 pub mod ensemble;
+pub mod derive;
+pub mod evaluate;
+pub mod fitted;
+
 pub mod forest;
 pub mod history;
 pub mod logistic;
 pub mod recipe;
+pub mod split;
 mod table;
 
 pub use table::{FEATURES_MAX, Feature, NotATable, ROWS_MAX, Row, Table};
