@@ -33,6 +33,7 @@ fn main() {
         let r = evaluate::report(&b, &pr, true);
         println!("   ap {:.3} brier {:.4} ece {:.4} base {:.3} mean p {:.3} {:?} on {}", r.average_precision.unwrap(), r.brier.unwrap(), r.calibration_error.unwrap(), r.base_rate, pr.iter().sum::<f64>()/pr.len() as f64, match m.curve { tidegate_stats::calibration::Calibrator::Beta(_) => "beta", _ => "iso" }, m.calibrated_on);
         for c in evaluate::blocks(&b, &pr, &m.thresholds, 2000) { println!("   block {} cov {:.3}", c.rows, c.share); }
-        let mut i = 0; for e in &m.held.ends { println!("    held rate {:.3}", m.held.labels[i..*e].iter().filter(|x| **x).count() as f64 / (e - i) as f64); i = *e; }
+        for days in [0, 30, 90] { let said = follow::replay(&m, &b, 0.1, days * 86400); let p: Vec<f64> = said.iter().map(|s| s.probability).collect(); let r = evaluate::report(&b, &p, true); println!("   follow {days}: auc {:.4} ece {:.4} brier {:.4} cov {:.3}", r.auc.unwrap().estimate, r.calibration_error.unwrap(), r.brier.unwrap(), said.iter().zip(b.labels()).filter(|(s, l)| s.labels.holds(**l)).count() as f64 / p.len() as f64); }
+
     }
 }

@@ -160,7 +160,7 @@ fn levelled(held: &Held, from: usize, to: usize) -> Result<Calibrator, Unfit> {
 }
 
 /// By how much log odds move so that as many rows are expected to hurt as did; none where no amount would do.
-fn level(curve: &Beta, scores: &[f64], labels: &[bool]) -> f64 {
+pub(crate) fn level(curve: &Beta, scores: &[f64], labels: &[bool]) -> f64 {
     let hurt = labels.iter().filter(|label| **label).count() as f64;
     let expected = |by: f64| {
         let moved = Beta { c: curve.c + by, ..*curve };

@@ -14,6 +14,7 @@ pub mod derive;
 pub mod evaluate;
 pub mod fitted;
 
+pub mod follow;
 pub mod forest;
 pub mod history;
 pub mod logistic;
