@@ -10,6 +10,7 @@
 
 pub mod boost;
 pub mod ensemble;
+pub mod counterfactual;
 pub mod derive;
 pub mod evaluate;
 pub mod fitted;
@@ -17,6 +18,8 @@ pub mod fitted;
 pub mod follow;
 pub mod forest;
 pub mod history;
+pub mod leakage;
+pub mod lime;
 pub mod logistic;
 pub mod recipe;
 pub mod split;
