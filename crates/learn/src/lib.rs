@@ -8,6 +8,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
+mod artefact;
 pub mod boost;
 pub mod ensemble;
 pub mod counterfactual;
@@ -25,4 +26,5 @@ pub mod recipe;
 pub mod split;
 mod table;
 
+pub use artefact::{BadModel, Contribution, FORMAT, MODEL_BYTES_MAX, NotAModel, RiskModel, Score, Threshold, Training, WrongRow};
 pub use table::{FEATURES_MAX, Feature, NotATable, ROWS_MAX, Row, Table};
