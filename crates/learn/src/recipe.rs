@@ -32,7 +32,7 @@ pub struct Recipe {
 impl Default for Recipe {
     fn default() -> Recipe {
         let boosting =
-            Boosting { trees: 150, rate: 0.05, depth: 6, leaves: 64, leaf_weight: 10.0, l2: 5.0, rows: 0.5, columns: 0.5, ..Boosting::default() };
+            Boosting { trees: 150, rate: 0.05, depth: 4, leaves: 16, leaf_weight: 10.0, l2: 5.0, rows: 0.5, columns: 0.5, ..Boosting::default() };
         Recipe { boosting, bags: 4, l2: 10.0, logistic_share: 0.5, half_life_days: Some(365.0), hurt_weight: 1.0 }
     }
 }
