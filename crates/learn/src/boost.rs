@@ -5,7 +5,6 @@
 
 use crate::Table;
 use crate::ensemble::{Ensemble, Meaning, Node, Tree, single};
-use forust_ml::constraints::{Constraint, ConstraintMap};
 use forust_ml::gradientbooster::GrowPolicy;
 use forust_ml::objective::ObjectiveType;
 use forust_ml::sampler::SampleMethod;
@@ -37,8 +36,6 @@ pub struct Boosting {
     pub rows: f32,
     /// Share of the features that each tree sees.
     pub columns: f64,
-    /// Features whose rise never lowers the risk.
-    pub rising: Vec<usize>,
     /// Where chance begins.
     pub seed: u64,
 }
@@ -55,7 +52,6 @@ impl Default for Boosting {
             l2: 1.0,
             rows: 1.0,
             columns: 1.0,
-            rising: Vec::new(),
             seed: 0,
         }
     }
@@ -123,7 +119,6 @@ impl Boosting {
     }
 
     fn booster(&self, features: usize) -> GradientBooster {
-        let rising: ConstraintMap = self.rising.iter().map(|feature| (*feature, Constraint::Positive)).collect();
         // The library rounds the number of features down, to none where there are few.
         let least = 1.0 / features as f64 + 1e-9;
         let mut booster = GradientBooster::default();
@@ -137,7 +132,6 @@ impl Boosting {
         booster.subsample = self.rows;
         booster.sample_method = if self.rows < 1.0 { SampleMethod::Random } else { SampleMethod::None };
         booster.colsample_bytree = self.columns.max(least).min(1.0);
-        booster.monotone_constraints = (!rising.is_empty()).then_some(rising);
         booster.grow_policy = GrowPolicy::LossGuide;
         booster.initialize_base_score = false;
         booster.parallel = false;
