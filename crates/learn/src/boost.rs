@@ -43,17 +43,7 @@ pub struct Boosting {
 impl Default for Boosting {
     /// Two hundred trees of fifteen leaves: what a boosted model is where nobody tuned it.
     fn default() -> Boosting {
-        Boosting {
-            trees: 200,
-            rate: 0.05,
-            depth: 8,
-            leaves: 15,
-            leaf_weight: 5.0,
-            l2: 1.0,
-            rows: 1.0,
-            columns: 1.0,
-            seed: 0,
-        }
+        Boosting { trees: 200, rate: 0.05, depth: 8, leaves: 15, leaf_weight: 5.0, l2: 1.0, rows: 1.0, columns: 1.0, seed: 0 }
     }
 }
 

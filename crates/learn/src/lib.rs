@@ -10,9 +10,9 @@
 
 mod artefact;
 pub mod boost;
-pub mod ensemble;
 pub mod counterfactual;
 pub mod derive;
+pub mod ensemble;
 pub mod evaluate;
 pub mod fitted;
 

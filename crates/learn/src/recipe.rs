@@ -3,10 +3,10 @@
 //!
 //! The settings below were chosen on the earlier four fifths of training parts, and are the same for every project.
 
+use crate::Table;
 use crate::boost::{self, Boosting, NotTrained};
 use crate::ensemble::Ensemble;
 use crate::logistic::{self, Logistic};
-use crate::Table;
 
 /// Times that trees are boosted.
 pub const BAGS_MAX: usize = 64;
@@ -31,8 +31,17 @@ pub struct Recipe {
 
 impl Default for Recipe {
     fn default() -> Recipe {
-        let boosting =
-            Boosting { trees: 150, rate: 0.05, depth: 4, leaves: 16, leaf_weight: 10.0, l2: 5.0, rows: 0.5, columns: 0.5, ..Boosting::default() };
+        let boosting = Boosting {
+            trees: 150,
+            rate: 0.05,
+            depth: 4,
+            leaves: 16,
+            leaf_weight: 10.0,
+            l2: 5.0,
+            rows: 0.5,
+            columns: 0.5,
+            ..Boosting::default()
+        };
         Recipe { boosting, bags: 4, l2: 10.0, logistic_share: 0.5, half_life_days: Some(365.0), hurt_weight: 1.0 }
     }
 }

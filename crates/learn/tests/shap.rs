@@ -69,7 +69,8 @@ fn values_and_interactions_are_those_of_shap() {
         let (table, file) = trees(depth);
         let (path, rows) = (folder.path().join("trees.json"), folder.path().join("rows.csv"));
         std::fs::write(&path, &file).unwrap();
-        let line = |row: &[f64]| row.iter().map(|x| if x.is_nan() { "nan".to_owned() } else { x.to_string() }).collect::<Vec<_>>().join(",");
+        let line =
+            |row: &[f64]| row.iter().map(|x| if x.is_nan() { "nan".to_owned() } else { x.to_string() }).collect::<Vec<_>>().join(",");
         std::fs::write(&rows, table.rows().take(ROWS).map(line).collect::<Vec<_>>().join("\n")).unwrap();
         let done = Command::new(&python).args(["-c", PYTHON]).arg(&path).arg(&rows).output().unwrap();
         assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));

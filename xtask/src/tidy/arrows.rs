@@ -19,7 +19,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("learn", &["stats", "core", "runtime"]),
     ("serve", &["core", "wire", "runtime"]),
     ("sim", &["stats", "core", "wire", "port", "engine"]),
-    ("tidegate", &["stats", "core", "wire", "port", "engine", "store", "data", "build", "console", "runtime", "learn", "serve", "sim", "adapters"]),
+    (
+        "tidegate",
+        &["stats", "core", "wire", "port", "engine", "store", "data", "build", "console", "runtime", "learn", "serve", "sim", "adapters"],
+    ),
 ];
 
 /// Modules of core that a crate may name, where not all: the data plane lives on when the control plane is dead.

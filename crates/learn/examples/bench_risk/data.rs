@@ -2,8 +2,9 @@
 
 use std::io::Read;
 use std::path::Path;
-use tidegate_learn::history::past;
+use tidegate_learn::history::{again, past};
 use tidegate_learn::{Row, Table, derive};
+use tidegate_stats::rng::mix;
 
 /// Kamei's features in the set's own spelling, and in ours.
 const CHANGES: [(&str, &str); 14] = [
@@ -116,12 +117,36 @@ pub fn travis(folder: &Path, project: &str) -> Option<Table> {
     // Builds of branches and of requests to merge break in their own ways.
     let kinds: Vec<bool> = order.iter().map(|row| csv.number(*row, "gh_is_pr") > 0.0).collect();
     let alike = alike(&failed, &kinds);
-    let names = BUILD.iter().copied().chain(["previous", "recent", "longer", "since_failure", "previous_alike", "recent_alike", "longer_alike"]);
+    // A change that is built again is known by its size in every count; builds of other changes of that size are rare within two days.
+    let key = |row: &usize| BUILD.iter().skip(2).fold(0, |key, name| mix(key ^ csv.number(*row, name).to_bits()));
+    let (keys, times): (Vec<u64>, Vec<i64>) = order.iter().map(|row| (key(row), at(*row))).unzip();
+    let again = again(&keys, &failed, &times, 2 * 86_400);
+    let names = BUILD.iter().copied().chain([
+        "previous",
+        "recent",
+        "longer",
+        "since_failure",
+        "previous_alike",
+        "recent_alike",
+        "longer_alike",
+        "again",
+        "again_share",
+    ]);
     let mut table = Table::new(names).unwrap();
     for (place, row) in order.iter().enumerate() {
-        let (past, alike) = (all.get(place)?, alike.get(place)?);
+        let (past, alike, again) = (all.get(place)?, alike.get(place)?, again.get(place)?);
         let mut values: Vec<f64> = BUILD.iter().map(|name| csv.number(*row, name)).collect();
-        values.extend([past.previous, past.recent, past.longer, past.since_failure, alike.previous, alike.recent, alike.longer]);
+        values.extend([
+            past.previous,
+            past.recent,
+            past.longer,
+            past.since_failure,
+            alike.previous,
+            alike.recent,
+            alike.longer,
+            again.previous,
+            again.share,
+        ]);
         let effort = csv.number(*row, "git_diff_src_churn") + csv.number(*row, "git_diff_test_churn");
         let effort = if effort.is_finite() { effort } else { 0.0 };
         table.push(&Row { at: at(*row), values: &values, label: *failed.get(place)?, effort }).unwrap();
