@@ -49,6 +49,8 @@ introduce() {
     export TIDEGATE_TEST_OTEL="$environment/bin/python"
     environment trees
     export TIDEGATE_TEST_TREES="$environment/bin/python"
+    environment shap
+    export TIDEGATE_TEST_SHAP="$environment/bin/python"
     environment fairlearn
     export TIDEGATE_TEST_FAIRLEARN="$environment/bin/python"
     environment gx

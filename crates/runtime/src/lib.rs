@@ -29,6 +29,7 @@ pub use library::{RuntimeInfo, find_library, init};
 pub use model::{MODEL_BYTES_MAX, Model, SESSIONS_MAX};
 pub use provider::{Execution, Provider, THREADS_MAX};
 pub use tensor::{ELEMENTS_MAX, RANK_MAX, Tensor, TensorData};
+pub use trees::{TreeFault, TreeModel};
 pub use version::{
     Comparison, EXPLAINED_FEATURES_MAX, EXPLAINED_OUTPUTS_MAX, EXPLAINED_ROWS_MAX, Expect, Explanation, GOLDEN_REQUESTS_MAX, Golden,
     GoldenMiss, GoldenReport, GoldenRequest, InferRequest, InferResponse, Method, Observed, REMOTE_FILE, ROWS_MAX, Tolerance, Version,

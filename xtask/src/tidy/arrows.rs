@@ -17,11 +17,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("adapters", &["stats", "core", "wire", "port"]),
     ("runtime", &["stats", "core"]),
     ("history", &["stats", "core"]),
+    ("learn", &["stats", "core", "runtime"]),
     ("serve", &["core", "wire", "runtime"]),
     ("sim", &["stats", "core", "wire", "port", "engine"]),
     (
         "tidegate",
-        &["stats", "core", "wire", "port", "engine", "store", "data", "build", "console", "runtime", "serve", "sim", "adapters", "history"],
+        &[
+            "stats", "core", "wire", "port", "engine", "store", "data", "build", "console", "runtime", "learn", "serve", "sim", "adapters",
+            "history",
+        ],
     ),
 ];
 

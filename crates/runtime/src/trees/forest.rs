@@ -89,6 +89,14 @@ pub(super) enum Step {
     Split { feature: usize, taken: usize, other: usize, taken_share: f64, other_share: f64 },
 }
 
+/// What stands at a place, whatever row comes.
+pub(super) enum Place {
+    /// The end, and its value.
+    Leaf(f64),
+    /// A split. Its left child stands right behind it.
+    Split { feature: usize, right: usize, left_share: f64, right_share: f64 },
+}
+
 impl Forest {
     /// No trees yet, over some features.
     pub(super) fn new(features: usize) -> Result<Forest, String> {
@@ -206,6 +214,26 @@ impl Forest {
         let all = cover(at).zip(cover(taken)).zip(cover(other));
         let ((whole, taken_cover), other_cover) = all.ok_or("the file does not say how much of the training each node saw")?;
         Ok(Step::Split { feature, taken, other, taken_share: taken_cover / whole, other_share: other_cover / whole })
+    }
+
+    /// What stands at a place, whatever row comes: a leaf's value, or a split's feature with its right child and the shares of
+    /// the training that went left and right.
+    pub(super) fn place(&self, at: usize) -> Result<Place, String> {
+        // A row of nothing goes either way; both shares are the same for every row.
+        Ok(match self.step(at, &[])? {
+            Step::Leaf(value) => Place::Leaf(value),
+            Step::Split { feature, taken, taken_share, other, other_share } if taken == at + 1 => {
+                Place::Split { feature, right: other, left_share: taken_share, right_share: other_share }
+            }
+            Step::Split { feature, taken, taken_share, other_share, .. } => {
+                Place::Split { feature, right: taken, left_share: other_share, right_share: taken_share }
+            }
+        })
+    }
+
+    /// Whether a row goes left at a place.
+    pub(super) fn left_at(&self, at: usize, row: &[f64]) -> bool {
+        self.nodes.get(at).is_some_and(|node| self.goes_left(node, row))
     }
 
     /// How many trees there are.

@@ -7,12 +7,15 @@ mod explain;
 mod forest;
 mod lightgbm;
 mod link;
+mod shapley;
+mod single;
 mod ubjson;
 mod xgboost;
 
 use crate::{Format, InputFault, Tensor, TensorData};
 use forest::Forest;
 use link::Link;
+pub use single::{TreeFault, TreeModel};
 use tidegate_core::model::{Datatype, Signature, TensorSpec};
 
 /// Name of the input, as Triton's backend for forests has it.
@@ -179,8 +182,8 @@ impl Trees {
         }
     }
 
-    /// Predictions of some rows, one after the other.
-    fn predict(&self, rows: &mut [f64]) -> Vec<f64> {
+    /// The sums of some rows, one after the other, before the link.
+    fn sums(&self, rows: &mut [f64]) -> Vec<f64> {
         self.settle(rows);
         let count = rows.len() / self.features;
         let mut sums: Vec<f64> = self.base.iter().copied().cycle().take(count * self.outputs).collect();
@@ -195,6 +198,12 @@ impl Trees {
         if let Some(divisor) = self.divisor {
             sums.iter_mut().for_each(|sum| *sum /= divisor);
         }
+        sums
+    }
+
+    /// Predictions of some rows, one after the other.
+    fn predict(&self, rows: &mut [f64]) -> Vec<f64> {
+        let mut sums = self.sums(rows);
         sums.chunks_exact_mut(self.outputs).for_each(|sums| self.link.apply(sums));
         if self.link.width(self.outputs) < self.outputs {
             sums = sums.into_iter().step_by(self.outputs).collect();

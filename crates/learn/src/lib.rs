@@ -1,0 +1,30 @@
+//! Models of risk that Tidegate trains itself: pure functions of a table whose rows are ordered by time, settings and a seed.
+//!
+//! [`Table`] is what is learnt from; [`boost`], [`forest`] and [`logistic`] are the trainers; [`recipe`] is how they become one
+//! model with a calibrated probability; [`evaluate`] says how good it is, on rows that come later than those it was trained
+//! on; [`leakage`] looks for what would make that figure a lie; [`RiskModel`] is the file. [`lime`] and [`counterfactual`] explain
+//! any model; trees are explained exactly by `tidegate-runtime`, which also serves them.
+//! Not here: where rows come from, files, clocks, and what is done with a score.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
+
+mod artefact;
+pub mod boost;
+pub mod counterfactual;
+pub mod derive;
+pub mod ensemble;
+pub mod evaluate;
+pub mod fitted;
+
+pub mod follow;
+pub mod forest;
+pub mod history;
+pub mod leakage;
+pub mod lime;
+pub mod logistic;
+pub mod recipe;
+pub mod split;
+mod table;
+
+pub use artefact::{BadModel, Contribution, FORMAT, MODEL_BYTES_MAX, NotAModel, RiskModel, Score, Threshold, Training, WrongRow};
+pub use table::{FEATURES_MAX, Feature, NotATable, ROWS_MAX, Row, Table};

@@ -1,0 +1,212 @@
+//! What is trained here is a model like any other: the same bytes twice, answered and explained by the runtime, kept in a file
+//! that is read strictly.
+
+use tidegate_learn::boost::{self, Boosting, NotTrained};
+use tidegate_learn::ensemble::Ensemble;
+use tidegate_learn::fitted::{self, Settings};
+use tidegate_learn::forest::{self, Growing};
+use tidegate_learn::recipe::Recipe;
+use tidegate_learn::{BadModel, NotATable, RiskModel, Row, Table, Threshold, WrongRow, derive, logistic};
+use tidegate_runtime::TreeModel;
+use tidegate_stats::rng::Rng;
+
+/// Changes whose size and author tell something of their fate; some values are missing.
+pub fn changes(rows: usize, seed: u64) -> Table {
+    let mut rng = Rng::new(seed);
+    let mut table = Table::new(["la", "ld", "nf", "exp", "age"]).unwrap();
+    for row in 0..rows {
+        let la = rng.exponential(80.0).round();
+        let exp = rng.exponential(300.0).round();
+        let (ld, nf, age) = (rng.exponential(30.0).round(), 1.0 + rng.poisson(2.0) as f64, rng.exponential(20.0));
+        let odds = -1.6 + 0.6 * ((1.0 + la).ln() - 4.0) - 0.3 * ((1.0 + exp).ln() - 5.0) + if nf > 3.0 && age < 5.0 { 1.0 } else { 0.0 };
+        let values = [la, ld, nf, exp, if rng.chance(0.1) { f64::NAN } else { age }];
+        let label = rng.chance(logistic::chance(odds));
+        table.push(&Row { at: row as i64 * 3_600, values: &values, label, effort: la + ld }).unwrap();
+    }
+    table
+}
+
+fn small() -> Settings {
+    let boosting = Boosting { trees: 40, depth: 4, rows: 0.7, columns: 0.7, ..Boosting::default() };
+    Settings { recipe: Recipe { boosting, bags: 2, ..Recipe::default() }, ..Settings::default() }
+}
+
+/// A model of some changes.
+fn model() -> (Table, RiskModel) {
+    let table = changes(3_000, 1);
+    let made = derive::of_changes(&table);
+    let fitted = fitted::fit(&derive::table(&table, &made).unwrap(), &small()).unwrap();
+    let thresholds = [Threshold { name: "careful".to_owned(), from: 0.2 }, Threshold { name: "high".to_owned(), from: 0.5 }];
+    let model = RiskModel::of(&table, &made, &fitted, 86_400, &thresholds).unwrap();
+    (table, model)
+}
+
+#[test]
+fn the_runtime_answers_as_the_trainer_does() {
+    let table = changes(2_000, 2);
+    let equal = vec![1.0; table.len()];
+    let boosted = boost::train(&table, &equal, &Boosting::default()).unwrap();
+    let drawn = boost::train(&table, &equal, &Boosting { rows: 0.6, columns: 0.5, ..Boosting::default() }).unwrap();
+    let grown = forest::train(&table, &equal, &Growing { trees: 20, ..Growing::default() }).unwrap();
+    let both = Ensemble::mean(&[boosted.clone(), drawn.clone()]).unwrap();
+    let rows: Vec<f64> = table.rows().flatten().copied().collect();
+    for ensemble in [boosted, drawn, grown, both] {
+        let served = TreeModel::read(&ensemble.to_xgboost_json()).unwrap();
+        let margins = served.margins(&rows);
+        assert_eq!(margins.len(), table.len());
+        for (row, margin) in table.rows().zip(&margins) {
+            // The logarithm of the base is taken by two libraries, which may differ in its last bit.
+            let own = f64::from(ensemble.margin(row));
+            assert!((own - margin).abs() <= 1e-6 * (1.0 + own.abs()), "{own} {margin}");
+        }
+        let values = served.contributions(&rows).unwrap();
+        for (values, margin) in values.chunks_exact(table.width() + 1).zip(&margins) {
+            let sum: f64 = values.iter().sum();
+            assert!((sum - margin).abs() < 1e-5, "{sum} {margin}");
+        }
+    }
+}
+
+#[test]
+fn training_twice_gives_the_same_bytes_and_another_seed_others() {
+    let table = changes(1_500, 3);
+    let made = derive::of_changes(&table);
+    let whole = derive::table(&table, &made).unwrap();
+    let train = |settings: &Settings| {
+        let fitted = fitted::fit(&whole, settings).unwrap();
+        RiskModel::of(&table, &made, &fitted, 0, &[]).unwrap().write().unwrap()
+    };
+    let mut other = small();
+    other.recipe.boosting.seed = 7;
+    let first = train(&small());
+    assert_eq!(first, train(&small()));
+    assert_ne!(first, train(&other));
+}
+
+#[test]
+fn regression_finds_its_own_coefficients() {
+    let mut rng = Rng::new(5);
+    let mut table = Table::new(["x", "y"]).unwrap();
+    for at in 0..20_000 {
+        let (x, y): (f64, f64) = (rng.exponential(50.0), rng.exponential(5.0));
+        let label = rng.chance(logistic::chance(-2.0 + 0.8 * x.ln_1p() - 0.5 * y.ln_1p()));
+        table.push(&Row { at, values: &[x, y], label, effort: 0.0 }).unwrap();
+    }
+    let fitted = logistic::train(&table, &vec![1.0; table.len()], 1e-3).unwrap();
+    let slopes: Vec<f64> = fitted.terms.iter().map(|term| term.coefficient / term.deviation).collect();
+    assert!((slopes[0] - 0.8).abs() < 0.08 && (slopes[1] + 0.5).abs() < 0.08, "{slopes:?}");
+    assert!((fitted.margin(&[0.0, 0.0]) + 2.0).abs() < 0.3, "{}", fitted.margin(&[0.0, 0.0]));
+}
+
+#[test]
+fn a_model_is_the_same_after_its_file() {
+    let (table, model) = model();
+    let bytes = model.write().unwrap();
+    let read = RiskModel::read(&bytes).unwrap();
+    assert_eq!(read.write().unwrap(), bytes);
+    assert_eq!(read.training(), model.training());
+    assert_eq!(read.training().digest, table.digest());
+    for row in table.rows().take(50) {
+        assert_eq!(read.score(row).unwrap(), model.score(row).unwrap());
+    }
+}
+
+#[test]
+fn a_score_is_whole() {
+    let (table, model) = model();
+    for row in table.rows().take(300) {
+        let score = model.score(row).unwrap();
+        let [low, high] = score.interval;
+        assert!(0.0 <= low && low <= score.probability && score.probability <= high && high <= 1.0, "{score:?}");
+        let sum = score.base + score.contributions.iter().map(|one| one.log_odds).sum::<f64>();
+        assert!((sum - score.margin).abs() < 1e-5, "{sum} {}", score.margin);
+        assert!((0.0..=1.0).contains(&score.rank));
+        assert_eq!(score.probability, model.probability(row).unwrap());
+    }
+    let (least, most) = (model.score(&[1.0, 0.0, 1.0, 5_000.0, 50.0]).unwrap(), model.score(&[900.0, 90.0, 9.0, 1.0, 1.0]).unwrap());
+    assert!(least.probability < most.probability && least.rank < most.rank, "{least:?} {most:?}");
+}
+
+#[test]
+fn what_is_missing_never_lowers_a_score_and_widens_its_interval() {
+    let (table, model) = model();
+    let mut known: Vec<Vec<f64>> = vec![Vec::new(); table.width()];
+    for row in table.rows() {
+        row.iter().zip(&mut known).filter(|(value, _)| !value.is_nan()).for_each(|(value, known)| known.push(*value));
+    }
+    known.iter_mut().for_each(|known| known.sort_by(f64::total_cmp));
+    for row in table.rows().filter(|row| !row.iter().any(|value| value.is_nan())).take(60) {
+        for column in 0..row.len() {
+            let with = |value: f64| {
+                let mut row = row.to_vec();
+                row[column] = value;
+                model.score(&row).unwrap()
+            };
+            let missing = with(f64::NAN);
+            assert_eq!(missing.missing, [table.features()[column].name.clone()]);
+            let width = |score: &tidegate_learn::Score| score.interval[1] - score.interval[0];
+            // Its imputation, and the least and greatest value that the training had.
+            for share in [0, known[column].len() / 2, known[column].len() - 1] {
+                let said = with(known[column][share]);
+                assert!(missing.probability >= said.probability, "{} at {share}: {missing:?} {said:?}", column);
+                assert!(missing.interval[0] <= said.probability && missing.interval[1] >= said.probability);
+                assert!(width(&missing) >= missing.probability - said.probability);
+            }
+        }
+        let nothing = model.score(&vec![f64::NAN; row.len()]).unwrap();
+        assert!(nothing.probability >= model.score(row).unwrap().probability * 0.9, "{nothing:?}");
+    }
+}
+
+#[test]
+fn a_file_is_read_strictly_and_refused_in_words() {
+    let (_, model) = model();
+    let text = String::from_utf8(model.write().unwrap()).unwrap();
+    let refused = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        RiskModel::read(text.replacen(from, to, 1).as_bytes()).unwrap_err().to_string()
+    };
+    let cases = [
+        (refused("\"format\":1", "\"format\":2"), "`format` is 2, this release reads 1"),
+        (refused("\"logistic_share\":0.5", "\"logistic_share\":1.5"), "`logistic_share` is 1.5: a share from 0 to 1"),
+        (refused("\"features\":[\"la\",", "\"features\":[\"ld\","), "`features` names `ld` twice"),
+        (refused("\"features\":[\"la\",", "\"features\":["), "`logistic` has 8 terms: one of each of the 7"),
+        (refused("\"rows\":3000", "\"rowz\":3000"), "unknown field `rowz`"),
+        (refused("\"ranks\":[", "\"ranks\":[9,"), "`ranks` must be finite scores, ascending"),
+        (refused("\"name\":\"high\",\"from\":0.5", "\"name\":\"high\",\"from\":0.1"), "`thresholds` must be"),
+        (refused("\"num_feature\":\"8\",\"num_target\"", "\"num_feature\":\"90\",\"num_target\""), "`trees` take 90 values"),
+        (refused("\"trees\":{\"learner\"", "\"trees\":{\"student\""), "`trees` it is a dump of LightGBM"),
+    ];
+    for (said, expected) in cases {
+        assert!(said.contains(expected), "{said}");
+    }
+    let cut = text.get(..text.len() / 2).unwrap();
+    assert!(matches!(RiskModel::read(cut.as_bytes()), Err(BadModel::Json(_))));
+    assert!(matches!(RiskModel::read(b""), Err(BadModel::Json(_))));
+}
+
+#[test]
+fn rows_that_are_none_are_refused() {
+    let (_, model) = model();
+    assert_eq!(model.score(&[1.0]).unwrap_err(), WrongRow::Width { got: 1, expected: 5 });
+    assert_eq!(model.score(&[1.0, f64::INFINITY, 1.0, 1.0, 1.0]).unwrap_err(), WrongRow::Infinite("ld".to_owned()));
+    let mut table = changes(3, 6);
+    let row = |at, values| Row { at, values, label: true, effort: 1.0 };
+    assert_eq!(table.push(&row(0, &[0.0; 5])), Err(NotATable::Order(3)));
+    assert_eq!(table.push(&row(9_999, &[0.0; 4])), Err(NotATable::Width { row: 3, got: 4, expected: 5 }));
+    assert_eq!(Table::new(["a", "a"]).unwrap_err(), NotATable::Name("a".to_owned()));
+}
+
+#[test]
+fn what_teaches_nothing_is_refused() {
+    let mut table = Table::new(["x"]).unwrap();
+    for at in 0..50 {
+        table.push(&Row { at, values: &[at as f64], label: false, effort: 0.0 }).unwrap();
+    }
+    let equal = vec![1.0; 50];
+    assert_eq!(boost::train(&table, &equal, &Boosting::default()), Err(NotTrained::Labels { rows: 50, hurt: 0 }));
+    let table = changes(50, 8);
+    assert_eq!(boost::train(&table, &[1.0], &Boosting::default()), Err(NotTrained::Weights { rows: 50, weights: 1 }));
+    let wrong = Boosting { depth: 99, ..Boosting::default() };
+    assert!(matches!(boost::train(&table, &equal, &wrong), Err(NotTrained::Setting { name: "depth", .. })));
+}
