@@ -33,6 +33,7 @@ mod release;
 mod report;
 mod reproduce;
 mod retrain;
+mod risk;
 mod run;
 mod sim;
 mod status;
@@ -121,6 +122,9 @@ enum Command {
     /// Shows who is told what happens, and whether they were; tells one a test
     #[command(subcommand)]
     Notify(notify::NotifyCommand),
+    /// Learns from a repository's history which changes hurt; says how likely a change is to
+    #[command(subcommand)]
+    Risk(risk::RiskCommand),
     /// Shows what other tools told of changes, and how delivery goes; takes such messages in from files
     #[command(subcommand)]
     Events(events::EventsCommand),
@@ -192,6 +196,7 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Duty(command) => duty::duty(&context, &command),
         Command::Gating(command) => gating::gating(&context, &command),
         Command::Notify(command) => notify::notify(&context, &command),
+        Command::Risk(command) => risk::risk(&context, &command),
         Command::Events(command) => events::events(&context, &command),
         Command::BreakGlass(args) => people::break_glass(&context, &args),
         Command::Retrain(command) => retrain::retrain(&context, &command),

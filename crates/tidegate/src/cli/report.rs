@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use tidegate_adapters::{CommentError, Posted, Repository, Target, bitbucket, curl::Curl, github, gitlab};
 use tidegate_wire::comment::Comment;
-use tidegate_wire::report::{Report, html, markdown};
+use tidegate_wire::report::{html, markdown};
 use tidegate_wire::{junit, sarif};
 
 /// A service that shows comments.
@@ -88,16 +88,18 @@ pub fn report(context: &Context, args: &ReportArgs) -> Result<u8> {
         let text = serde_json::to_string_pretty(&sarif::write("tidegate", env!("CARGO_PKG_VERSION"), &results))?;
         tidegate_store::disk::replace_file(&context.dir.join(file), text.as_bytes())?;
     }
-    let posted = match args.comment {
-        None => None,
-        Some(service) => Some(post(service, args, &report)?),
-    };
+    let posted = args.comment.map(|service| {
+        let revision: String = report.revision.chars().take_while(char::is_ascii_hexdigit).collect();
+        let comment = Comment { report: markdown(&report), title: args.title.clone(), revision, link: args.link.clone() };
+        send(service, args.target.as_deref(), &comment)
+    });
+    let posted = posted.transpose()?;
     if context.json {
-        show::json(&serde_json::json!({ "passed": report.passed(), "out": out, "comment": posted.as_ref().map(words), "report": report }))?;
+        show::json(&serde_json::json!({ "passed": report.passed(), "out": out, "comment": posted, "report": report }))?;
     } else {
         show::line(&format!("wrote report.md, report.html and report.json to {}", args.out.display()))?;
         if let Some(posted) = &posted {
-            show::line(&words(posted))?;
+            show::line(posted)?;
         }
         for missing in &report.missing {
             show::note(&format!("not in the report: {missing}"));
@@ -124,7 +126,11 @@ fn missing(what: &str, names: &[&str]) -> anyhow::Error {
     failure(exit::USAGE, format!("post the comment: {what} is not known: set {}", names.join(" or ")))
 }
 
-fn post(service: Service, args: &ReportArgs, report: &Report) -> Result<Posted> {
+/// Posts a comment, or brings the one that is there up to date; what was done, in words.
+///
+/// # Errors
+/// When the CI's environment does not say where, or the service refuses.
+pub fn send(service: Service, target: Option<&str>, comment: &Comment) -> Result<String> {
     let (api, default, path, token): (_, _, &[&str], &[&str]) = match service {
         Service::Github => ("GITHUB_API_URL", github::API, &["GITHUB_REPOSITORY"], &["REPO_TOKEN", "GITHUB_TOKEN"]),
         Service::Gitlab => ("CI_API_V4_URL", gitlab::API, &["CI_PROJECT_PATH"], &["REPO_TOKEN", "GITLAB_TOKEN"]),
@@ -135,21 +141,20 @@ fn post(service: Service, args: &ReportArgs, report: &Report) -> Result<Posted> 
         path: told(path).ok_or_else(|| missing("the repository", path))?,
         token: told(token).ok_or_else(|| missing("a token", token))?,
     };
-    let target = match &args.target {
+    let target = match target {
         Some(text) => given(text)?,
         None => found(service)?,
     };
-    let revision: String = report.revision.chars().take_while(char::is_ascii_hexdigit).collect();
-    let comment = Comment { report: markdown(report), title: args.title.clone(), revision, link: args.link.clone() };
     let sent = match service {
-        Service::Github => github::comment(&Curl, &repository, &target, &comment),
-        Service::Gitlab => gitlab::comment(&Curl, &repository, &target, &comment),
-        Service::Bitbucket => bitbucket::comment(&Curl, &repository, &target, &comment),
+        Service::Github => github::comment(&Curl, &repository, &target, comment),
+        Service::Gitlab => gitlab::comment(&Curl, &repository, &target, comment),
+        Service::Bitbucket => bitbucket::comment(&Curl, &repository, &target, comment),
     };
-    sent.map_err(|e| match &e {
+    let posted = sent.map_err(|e| match &e {
         CommentError::Denied { .. } => failure(exit::REFUSED, e.to_string()),
         CommentError::Http(_) | CommentError::Refused { .. } => failure(exit::OUTSIDE, e.to_string()),
-    })
+    })?;
+    Ok(words(&posted))
 }
 
 fn given(text: &str) -> Result<Target> {

@@ -19,6 +19,7 @@ pub mod register;
 pub mod release;
 pub mod report;
 pub mod reproduce;
+pub mod risk;
 pub mod sweep;
 #[cfg(feature = "data")]
 pub mod tables;

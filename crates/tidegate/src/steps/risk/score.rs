@@ -1,0 +1,150 @@
+//! What the model says of changes: of one, of a range, each with its reasons and what would lower it.
+
+use super::Folder;
+use crate::exit::{self, failure};
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use tidegate_history::{Change, Id, Mined, Services};
+use tidegate_learn::counterfactual::{Answer, Lever, search};
+use tidegate_learn::{RiskModel, Score};
+
+/// Changes of a range that are scored.
+const CHANGES_MAX: usize = 1_000;
+/// Where the owners of paths stand, as GitHub looks for them.
+const CODEOWNERS: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
+/// Largest file of owners, in bytes.
+const CODEOWNERS_BYTES_MAX: u64 = 3 * 1024 * 1024;
+/// What people can make less, to which share of it, and whether it comes in whole numbers.
+const LESS: [(&str, f64); 3] = [("la", 0.25), ("nf", 0.25), ("ld", 0.25)];
+/// Share of lines in tests that a change can be brought to.
+const TEST_LINES: f64 = 0.5;
+
+/// What is asked.
+pub struct Wanted<'a> {
+    /// A revision, or a range as `main..topic`.
+    pub what: &'a str,
+    /// What would lower the risk is looked for until it is below this.
+    pub below: f64,
+}
+
+/// A change with its risk.
+#[derive(Debug, Serialize)]
+pub struct Scored {
+    /// Its commit.
+    pub commit: String,
+    /// What the model says.
+    #[serde(flatten)]
+    pub score: Score,
+    /// What would lower it.
+    pub lower: Answer,
+    /// Names of the features, for `lower`.
+    #[serde(skip)]
+    pub names: Vec<String>,
+    /// Services or owners of its paths.
+    pub services: BTreeSet<String>,
+}
+
+/// Scores, the riskiest first.
+///
+/// # Errors
+/// When there is no model, no such revision, or nothing to score.
+pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<Vec<Scored>> {
+    let folder = Folder::of(repository);
+    let model = folder.read()?;
+    let commits = commits(repository, wanted.what)?;
+    let newest = commits.first().cloned().unwrap_or_default();
+    // What is merged is in what was mined; what is not is mined from there and not kept.
+    let mut mined = folder.mine(repository, "HEAD", true, seen, note)?;
+    if Id::read(newest.as_bytes()).is_none_or(|id| mined.number(&id).is_none()) {
+        mined = folder.mine(repository, &newest, false, seen, note)?;
+    }
+    let owners = owners(repository, note)?;
+    let mut scored = Vec::new();
+    for commit in &commits {
+        let change = Id::read(commit.as_bytes()).and_then(|id| mined.number(&id)).and_then(|number| mined.changes().get(number.0 as usize));
+        let Some(change) = change.filter(|change| !change.merge() && !change.files.is_empty()) else { continue };
+        scored.push(of(&model, &mined, change, owners.as_ref(), wanted.below)?);
+    }
+    if scored.is_empty() {
+        let why =
+            format!("score {}: there is nothing to score in it: merges and commits without files have no risk of their own", wanted.what);
+        return Err(failure(exit::NOT_FOUND, why));
+    }
+    scored.sort_by(|a, b| b.score.probability.total_cmp(&a.score.probability));
+    Ok(scored)
+}
+
+fn of(model: &RiskModel, mined: &Mined, change: &Change, owners: Option<&Services>, below: f64) -> Result<Scored> {
+    let values = change.features.values();
+    // Features that the model knows, by their names: one that another release of this program measures is missing, which never lowers a risk.
+    let value =
+        |name: &String| tidegate_history::Features::NAMES.iter().position(|known| known == name).and_then(|at| values.get(at).copied());
+    let row: Vec<f64> = model.features().iter().map(|name| value(name).unwrap_or(f64::NAN)).collect();
+    let wrong = |why: tidegate_learn::WrongRow| failure(exit::USAGE, why.to_string());
+    let score = model.score(&row).map_err(wrong)?;
+    let lower = search(&row, &levers(model, &row), below, |row| model.probability(row).unwrap_or(1.0));
+    let services = owners.map(|owners| owners.of_change(mined, change).into_iter().map(str::to_owned).collect()).unwrap_or_default();
+    Ok(Scored { commit: change.id.to_string(), score, lower, names: model.features().to_vec(), services })
+}
+
+/// What people can change: fewer lines and files, more of them tests.
+fn levers(model: &RiskModel, row: &[f64]) -> Vec<Lever> {
+    let column = |name: &str| model.features().iter().position(|feature| feature == name);
+    let less = |(name, share): &(&str, f64)| {
+        let column = column(name)?;
+        let bound = (row.get(column)? * share).max(if *name == "nf" { 1.0 } else { 0.0 });
+        Some(Lever { column, bound: bound.round(), whole: true })
+    };
+    let tests = column("test_lines").filter(|column| row.get(*column).is_some_and(|share| *share < TEST_LINES));
+    let mut levers: Vec<Lever> = LESS.iter().filter_map(less).collect();
+    levers.extend(tests.map(|column| Lever { column, bound: TEST_LINES, whole: false }));
+    levers
+}
+
+/// Whose paths are whose, where the repository says it.
+fn owners(repository: &Path, note: &dyn Fn(&str)) -> Result<Option<Services>> {
+    let Some(file) = CODEOWNERS.iter().map(|name| repository.join(name)).find(|file| file.is_file()) else { return Ok(None) };
+    let bytes = std::fs::metadata(&file).with_context(|| format!("read {}", file.display()))?.len();
+    if bytes > CODEOWNERS_BYTES_MAX {
+        note(&format!("{} is longer than {CODEOWNERS_BYTES_MAX} bytes: owners are not told", file.display()));
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&std::fs::read(&file).with_context(|| format!("read {}", file.display()))?).into_owned();
+    match Services::by_codeowners(&text) {
+        Ok(owners) => Ok(Some(owners)),
+        Err(why) => {
+            note(&format!("{}: {why}: owners are not told", file.display()));
+            Ok(None)
+        }
+    }
+}
+
+/// Commits that are meant, newest first.
+fn commits(repository: &Path, what: &str) -> Result<Vec<String>> {
+    let range = what.contains("..");
+    let unknown = |said: &str| {
+        let why = format!("score {what}: the repository {} has no such revision: {said}; fetch it first", repository.display());
+        failure(exit::NOT_FOUND, why)
+    };
+    if what.starts_with('-') {
+        return Err(unknown("a revision does not begin with a dash"));
+    }
+    let count = format!("--max-count={}", if range { CHANGES_MAX + 1 } else { 1 });
+    let mut git = Command::new("git");
+    git.arg("-C").arg(repository).args(["-c", "core.fsmonitor=false", "rev-list", &count, what, "--"]).stdin(Stdio::null());
+    let output = git.env("GIT_OPTIONAL_LOCKS", "0").output().context("run git: install it, or put it on the path")?;
+    if !output.status.success() {
+        return Err(unknown(String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default()));
+    }
+    let commits: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    if commits.len() > CHANGES_MAX {
+        return Err(failure(exit::USAGE, format!("score {what}: it has more than {CHANGES_MAX} commits: name a shorter range")));
+    }
+    if commits.is_empty() {
+        return Err(failure(exit::NOT_FOUND, format!("score {what}: the range is empty")));
+    }
+    Ok(commits)
+}

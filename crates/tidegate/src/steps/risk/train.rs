@@ -1,0 +1,127 @@
+//! A model of risk of a repository, and how good it was on changes that came after those it had learnt from.
+
+use super::Folder;
+use crate::exit::{self, failure};
+use anyhow::Result;
+use serde::Serialize;
+use std::path::Path;
+use tidegate_history::{Change, Features, Label, Mined};
+use tidegate_learn::evaluate::{Report, report};
+use tidegate_learn::fitted::{self, Settings};
+use tidegate_learn::leakage::{self, Leak, Limits};
+use tidegate_learn::{RiskModel, Row, Table, derive, split};
+use tidegate_store::disk;
+
+/// Fewest changes with a known end that are learnt from.
+const ROWS_MIN: usize = 300;
+/// Fewest of each kind among them, so that the later part has some too.
+const KIND_MIN: usize = 40;
+/// Share of the changes, the oldest, that are learnt from for the figures; the model that is kept has learnt from all.
+const TRAIN_SHARE: f64 = 0.8;
+
+/// What was trained.
+#[derive(Debug, Serialize)]
+pub struct Trained {
+    /// How many commits were read, and how many are known.
+    pub read: usize,
+    /// Of all changes.
+    pub changes: usize,
+    /// How many were fixed later, are old enough to be called clean, are too young to tell, or have no label.
+    pub fixed: usize,
+    /// See `fixed`.
+    pub clean: usize,
+    /// See `fixed`.
+    pub unlabelled: usize,
+    /// See `fixed`.
+    pub excluded: usize,
+    /// Days after which a change without a fix is called clean.
+    pub maturity_days: f64,
+    /// How many fixes tell it.
+    pub delays: usize,
+    /// Whether the clone is shallow, and the history ends early.
+    pub shallow: bool,
+    /// The model on the later changes, having learnt from the earlier ones.
+    pub model: Report,
+    /// Regression alone on the same changes.
+    pub regression: Report,
+    /// The number of lines added, on the same changes: what any model must be better than.
+    pub lines_added: Report,
+    /// What would make these figures a lie; none found is empty.
+    pub leaks: Vec<Leak>,
+}
+
+/// Mines and trains.
+///
+/// # Errors
+/// When there is no repository, or too little is known of it.
+pub fn train(repository: &Path, tip: &str, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<Trained> {
+    let folder = Folder::of(repository);
+    let mined = folder.mine(repository, tip, true, seen, note)?;
+    let table = table(&mined)?;
+    let settings = Settings { maturity_seconds: mined.maturity.age_s, ..Settings::default() };
+    now("learning from the earlier changes, judged on the later ones");
+    let (model, regression, lines_added, leaks) = judged(&table, &settings)?;
+    now("learning from all changes");
+    let made = derive::of_changes(&table);
+    let fitted = fitted::fit(&derive::table(&table, &made)?, &settings)?;
+    let kept = RiskModel::of(&table, &made, &fitted, mined.maturity.age_s, &[])?;
+    disk::replace_file(&folder.model(), &kept.write()?)?;
+    let count = |is: fn(&Label) -> bool| mined.changes().iter().filter(|change| is(&change.label)).count();
+    Ok(Trained {
+        read: mined.read,
+        changes: mined.changes().len(),
+        fixed: count(|label| matches!(label, Label::Fixed { .. })),
+        clean: count(|label| *label == Label::Clean),
+        unlabelled: count(|label| *label == Label::Unlabelled),
+        excluded: count(|label| matches!(label, Label::Excluded(_))),
+        maturity_days: mined.maturity.age_s as f64 / 86_400.0,
+        delays: mined.maturity.delays,
+        shallow: mined.shallow,
+        model,
+        regression,
+        lines_added,
+        leaks,
+    })
+}
+
+/// Changes whose end is known and would be known of each: a young one that was fixed is left out as a young one that was not.
+fn table(mined: &Mined) -> Result<Table> {
+    let last_s = mined.maturity.as_of_s.saturating_sub(mined.maturity.age_s);
+    let known = |change: &&Change| matches!(change.label, Label::Fixed { .. } | Label::Clean) && change.at_s <= last_s;
+    let mut changes: Vec<&Change> = mined.changes().iter().filter(known).collect();
+    changes.sort_by_key(|change| change.at_s);
+    let mut table = Table::new(Features::NAMES.iter().copied())?;
+    let mut hurt = 0;
+    for change in &changes {
+        let label = matches!(change.label, Label::Fixed { .. });
+        hurt += usize::from(label);
+        let features = &change.features;
+        table.push(&Row { at: change.at_s, values: &features.values(), label, effort: features.la + features.ld })?;
+    }
+    let rows = table.len();
+    if rows < ROWS_MIN || hurt.min(rows - hurt) < KIND_MIN {
+        let why = format!(
+            "train a model of risk: not enough evidence: {rows} changes have an end that is known, {hurt} of them were fixed later; {ROWS_MIN} and {KIND_MIN} of each kind are the least. Fetch the whole history (`git fetch --unshallow`), or say which words make a fix"
+        );
+        return Err(failure(exit::NOT_PASSED, why));
+    }
+    Ok(table)
+}
+
+type Judged = (Report, Report, Report, Vec<Leak>);
+
+fn judged(table: &Table, settings: &Settings) -> Result<Judged> {
+    let made = derive::of_changes(table);
+    let whole = derive::table(table, &made)?;
+    let parts = split::holdout(&whole, TRAIN_SHARE, settings.maturity_seconds);
+    let leaks = leakage::check(table, &[], &parts, &Limits::default());
+    let (earlier, later) = (whole.slice(parts.train), whole.slice(parts.test));
+    let fitted = fitted::fit(&earlier, settings)
+        .map_err(|why| failure(exit::NOT_PASSED, format!("train a model of risk: not enough evidence in the earlier changes: {why}")))?;
+    let each = |of: &dyn Fn(&[f64]) -> f64| later.rows().map(of).collect::<Vec<f64>>();
+    let model = report(&later, &each(&|row| fitted.probability(row)), true);
+    let regression = report(&later, &each(&|row| tidegate_learn::logistic::chance(fitted.blend.logistic.margin(row))), true);
+    let la = table.column("la").unwrap_or_default();
+    let lines = report(&later, &each(&|row| row.get(la).copied().unwrap_or_default()), false);
+    Ok((model, regression, lines, leaks))
+}

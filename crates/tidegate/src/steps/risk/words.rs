@@ -1,0 +1,115 @@
+//! A risk in words, the same for the terminal and for a comment.
+
+use super::Scored;
+use std::fmt::Write as _;
+use tidegate_history::Features;
+use tidegate_learn::counterfactual::{Answer, Counterfactual};
+use tidegate_stats::calibration::LabelSet;
+
+/// Reasons that are told.
+const REASONS: usize = 5;
+/// What moves the odds by less is no reason.
+const ODDS_LEAST: f64 = 1.05;
+
+/// What a feature is, without its source.
+fn meaning(feature: &str) -> &str {
+    let at = Features::NAMES.iter().position(|name| *name == feature);
+    let meaning = at.and_then(|at| Features::MEANINGS.get(at)).copied().unwrap_or(feature);
+    meaning.split(" (").next().unwrap_or(meaning).trim_end_matches('.')
+}
+
+fn number(value: f64) -> String {
+    if value.fract() == 0.0 && value.abs() < 1e9 { format!("{value:.0}") } else { format!("{value:.2}") }
+}
+
+/// The features that move the odds most, each in a sentence.
+#[must_use]
+fn reasons(scored: &Scored) -> Vec<String> {
+    let moves = scored.score.contributions.iter().filter(|c| c.log_odds.abs().exp() >= ODDS_LEAST);
+    let told = moves.take(REASONS).map(|c| {
+        let (verb, odds) = if c.log_odds > 0.0 { ("raises", c.log_odds.exp()) } else { ("lowers", (-c.log_odds).exp()) };
+        let assumed = if c.assumed { ", assumed at its worst, for it is not known," } else { "" };
+        format!("{} = {}{assumed} {verb} the odds {odds:.1} times: {}", c.feature, number(c.value), lower_first(meaning(&c.feature)))
+    });
+    told.collect()
+}
+
+fn lower_first(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}
+
+/// What would lower a risk, in a sentence.
+fn lower(scored: &Scored) -> String {
+    let changes = |of: &Counterfactual| {
+        let one = |change: &tidegate_learn::counterfactual::Change| {
+            let name = scored.names.get(change.column).map_or("?", String::as_str);
+            format!("{name} {} in place of {}", number(change.to), number(change.from))
+        };
+        of.changes.iter().map(one).collect::<Vec<_>>().join(", ")
+    };
+    match &scored.lower {
+        Answer::Below => "it is low as it is".to_owned(),
+        Answer::Change(of) => format!("with {}, all else equal, it would be {:.2}", changes(of), of.probability),
+        Answer::OutOfReach(of) if of.changes.is_empty() => "nothing that could be changed would lower it".to_owned(),
+        Answer::OutOfReach(of) => format!("no smaller change of it is low; with {} it would be {:.2}", changes(of), of.probability),
+    }
+}
+
+/// How sure the model is.
+fn sure(scored: &Scored) -> &'static str {
+    match scored.score.labels {
+        LabelSet::Positive => "like changes that were fixed later",
+        LabelSet::Negative => "like changes that were not",
+        LabelSet::Both => "it cannot be told whether it hurts: both are possible",
+        LabelSet::Neither => "like nothing that was seen before: it cannot be told",
+    }
+}
+
+/// One change, as lines.
+pub fn lines(scored: &Scored) -> Vec<String> {
+    let [low, high] = scored.score.interval;
+    let short = scored.commit.get(..12).unwrap_or(&scored.commit);
+    let mut lines = vec![format!(
+        "{short}: risk {:.2} ({low:.2} to {high:.2}), higher than {:.0} % of this repository's changes; {}",
+        scored.score.probability,
+        scored.score.rank * 100.0,
+        sure(scored)
+    )];
+    lines.extend(reasons(scored).into_iter().map(|reason| format!("  - {reason}")));
+    if !scored.score.missing.is_empty() {
+        lines.push(format!("  - not known: {}; that never lowers a risk", scored.score.missing.join(", ")));
+    }
+    lines.push(format!("  what would lower it: {}", lower(scored)));
+    if !scored.services.is_empty() {
+        let services: Vec<&str> = scored.services.iter().map(String::as_str).collect();
+        lines.push(format!("  touches: {}", services.join(", ")));
+    }
+    lines
+}
+
+/// Changes, the riskiest first, as Markdown of a comment.
+#[must_use]
+pub fn markdown(all: &[Scored]) -> String {
+    let mut text = "## Risk of this change\n\n".to_owned();
+    for (place, scored) in all.iter().enumerate() {
+        // The riskiest is read; the others are there for whoever asks.
+        if place == 1 {
+            let _ = writeln!(text, "<details><summary>{} more</summary>\n", all.len() - 1);
+        }
+        let mut lines = lines(scored).into_iter();
+        let _ = writeln!(text, "**{}**\n", lines.next().unwrap_or_default());
+        for line in lines {
+            let _ = writeln!(
+                text,
+                "{}",
+                if line.starts_with("  - ") { line.trim_start().to_owned() } else { format!("\n{}", line.trim_start()) }
+            );
+        }
+        let _ = writeln!(text);
+    }
+    if all.len() > 1 {
+        text.push_str("</details>\n");
+    }
+    text
+}
