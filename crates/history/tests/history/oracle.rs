@@ -254,8 +254,9 @@ impl Oracle {
         }
         // Of what became text out of a binary, git shows no lines before somebody changes some: it has none that are known.
         let last = text(&self.git_on(&["log", "-1", "--no-merges", "--format=%H", parent], &[path]));
-        let last = &self.commits[self.by_id[last.trim()]];
-        if last.files.iter().any(|file| file.path == path && file.binary) {
+        // A file that a merge alone made has none.
+        let last = self.by_id.get(last.trim()).map(|at| &self.commits[*at]);
+        if last.is_some_and(|last| last.files.iter().any(|file| file.path == path && file.binary)) {
             return 0.0;
         }
         let mut name = OsString::from(format!("{parent}:"));
