@@ -1,7 +1,7 @@
 //! The `git` program, which only reads: fixed arguments, no shell, nothing of the repository's own that could run, nothing fetched.
 
 use crate::change::Id;
-use std::io::{BufReader, Read};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
@@ -13,6 +13,9 @@ const COMPLAINT_BYTES_MAX: u64 = 4_096;
 pub(crate) const COMMITS_MAX: usize = 4_000_000;
 /// Largest answer of a question that is no history.
 const ANSWER_BYTES_MAX: u64 = 1 << 16;
+
+/// Largest head of one commit, its message included.
+const HEAD_BYTES_MAX: u64 = 1 << 22;
 
 /// Settings that could run a program, or that would have git say the same otherwise.
 const CONFIG: &[&str] = &[
@@ -73,22 +76,23 @@ const LOG: &[&str] = &[
     "--raw",
 ];
 
-/// What only the history with its patches has. One line of context: with none, git counts the lines of a merge wrongly at the end of a
-/// file, and leaves out a line between others.
+/// How every patch is written. One line of context: with none, git counts the lines of a merge wrongly at the end of a file, and leaves
+/// out a line between others.
 const PATCHES: &[&str] = &[
-    "-c",
     "-p",
     "-U1",
     "--inter-hunk-context=0",
     "--full-index",
     "-M",
     "-l400",
-    "--combined-all-paths",
     "--submodule=short",
     "--src-prefix=a/",
     "--dst-prefix=b/",
     "--no-relative",
 ];
+
+/// How a merge is: against each parent at once.
+const OF_MERGES: &[&str] = &["-c", "--combined-all-paths"];
 
 /// What only the history of merges has.
 const MERGES: &[&str] = &["--merges", "--diff-merges=first-parent", "--no-renames", "--no-relative"];
@@ -232,7 +236,7 @@ impl Repository {
         arguments.push("--");
         let (running, stdout) = self.start("rev-list", &arguments)?;
         let mut commits = Vec::new();
-        for line in std::io::BufRead::split(BufReader::with_capacity(BUFFER_BYTES, stdout), b'\n') {
+        for line in BufReader::with_capacity(BUFFER_BYTES, stdout).split(b'\n') {
             let Ok(line) = line else { break };
             commits.push(line.split(|byte| *byte == b' ').filter_map(Id::read).collect());
             if commits.len() > COMMITS_MAX {
@@ -247,12 +251,42 @@ impl Repository {
     pub(crate) fn history(&self, to: Id, without: Option<Id>, merges: bool) -> Result<(Running, BufReader<ChildStdout>), GitFailed> {
         let range = range(to, without);
         let mut arguments = LOG.to_vec();
-        arguments.extend(if merges { MERGES } else { PATCHES });
+        if merges {
+            arguments.extend(MERGES);
+        } else {
+            arguments.extend(PATCHES.iter().chain(OF_MERGES));
+        }
         arguments.push(if merges { FORMAT_MERGES } else { FORMAT });
         arguments.extend(range.iter().map(String::as_str));
         arguments.push("--");
         let (running, stdout) = self.start("log", &arguments)?;
         Ok((running, BufReader::with_capacity(BUFFER_BYTES, stdout)))
+    }
+}
+
+impl Repository {
+    /// Where two commits part.
+    pub(crate) fn fork(&self, one: Id, other: Id) -> Result<Id, GitFailed> {
+        let id = self.answer("merge-base", &["merge-base", &one.to_string(), &other.to_string()])?;
+        let said = format!("{one} and {other} have no commit in common");
+        Id::read(id.as_bytes()).ok_or_else(|| GitFailed::Refused { asked: "merge-base", repository: self.path.clone(), said })
+    }
+
+    /// What differs between two commits, and before it a head as of one commit: that of the later one, with the earlier one as its parent.
+    pub(crate) fn difference(&self, from: Id, to: Id) -> Result<(Running, impl BufRead), GitFailed> {
+        let format = FORMAT.replace("%P", &from.to_string());
+        let (from, to) = (from.to_string(), to.to_string());
+        let mut arguments = LOG.iter().copied().filter(|word| !["--raw", "--reverse", "--topo-order"].contains(word)).collect::<Vec<_>>();
+        arguments.extend(["-1", "--no-patch", &format, &to, "--"]);
+        let (running, stdout) = self.start("log", &arguments)?;
+        let mut head = Vec::new();
+        let _ = stdout.take(HEAD_BYTES_MAX).read_to_end(&mut head);
+        running.end()?;
+        let mut arguments = vec!["diff-tree", "-r", "--raw", "--no-abbrev", "--no-color", "--no-ext-diff", "--no-textconv"];
+        arguments.extend(PATCHES);
+        arguments.extend(["--ignore-submodules=none", &from, &to, "--"]);
+        let (running, stdout) = self.start("diff-tree", &arguments)?;
+        Ok((running, std::io::Cursor::new(head).chain(BufReader::with_capacity(BUFFER_BYTES, stdout))))
     }
 }
 

@@ -1,8 +1,8 @@
 //! What is known of the five repositories because it was written so.
 
-use crate::world::{DAY_S, World};
+use crate::world::{DAY_S, World, text};
 use crate::worlds;
-use tidegate_history::{Excluded, Kind, Label, Services, Settings};
+use tidegate_history::{Excluded, Kind, Label, Services, Settings, as_one, mine};
 
 fn label(world: &World, name: &str) -> Label {
     let mined = world.mine(&Settings::default());
@@ -123,4 +123,64 @@ fn what_people_say_goes_before_the_message() {
     let mined = world.mine(&settings);
     assert_eq!(world.traced(&mined), ["named -> other"]);
     assert_eq!([world.change(&mined, "typo").features.fix, world.change(&mined, "fix").features.fix], [1.0, 0.0]);
+}
+
+#[test]
+fn a_branch_as_one_change_is_what_a_squashed_commit_is() {
+    let mut world = worlds::branches();
+    let settings = Settings::default();
+    world.branch("topic", "main~1");
+    world.write("lib/a.rs", "now();\nother();\n").write("lib/topic.rs", text(1, 5));
+    world.commit("topic1", "bob", "one");
+    world.write("lib/topic.rs", text(1, 3)).rename("lib/c.rs", "lib/e.rs");
+    world.commit("topic2", "bob", "fix two");
+    let base = mine(&world.root(), "main", &settings, None, &mut |_| ()).unwrap();
+    let one = as_one(&world.root(), "main", "topic", None, &settings, &base.state).unwrap();
+    let (files, la) = (one.change.files.len(), one.change.features.la);
+    assert_eq!((one.change.id, files, one.change.parents.len()), (world.ids["topic2"], 3, 1));
+    world.git(&["checkout", "-q", "-B", "squashed", "main~1"]);
+    world.git(&["read-tree", "-u", "--reset", "topic"]);
+    world.git(&["commit", "-q", "-C", &world.ids["topic2"].to_string()]);
+    let squashed = world.mine(&settings);
+    let last = squashed.changes().last().unwrap();
+    assert!(la > 4.0 && last.features.exp > 0.0);
+    assert_eq!(one.change.features, last.features);
+    let named = as_one(&world.root(), "main", "squashed", Some(b"a feature"), &settings, &base.state).unwrap();
+    assert_eq!((named.change.features.fix, named.change.features.message_bytes), (0.0, 9.0));
+}
+
+#[test]
+fn longer_ids_are_read_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let arguments: Vec<&std::ffi::OsStr> = arguments.iter().map(std::ffi::OsStr::new).collect();
+        crate::world::git_with(
+            folder.path(),
+            &arguments,
+            1_600_000_000,
+            "ann",
+            "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321",
+        )
+    };
+    run(&["init", "-q", "-b", "main", "--object-format=sha256", "."]);
+    std::fs::write(folder.path().join("a.rs"), text(1, 5)).unwrap();
+    run(&["add", "-A"]);
+    run(&["commit", "-q", "-m", "first"]);
+    std::fs::write(folder.path().join("a.rs"), text(1, 4)).unwrap();
+    run(&["commit", "-q", "-a", "-m", "fix it"]);
+    let mined = mine(folder.path(), "HEAD", &Settings::default(), None, &mut |_| ()).unwrap();
+    assert_eq!((mined.changes()[1].id.to_string().len(), mined.links().len(), mined.shallow), (64, 1, false));
+}
+
+#[test]
+fn a_shallow_clone_says_so_and_is_read_anew() {
+    let world = worlds::linear();
+    let folder = tempfile::tempdir().unwrap();
+    let from = format!("file://{}", world.root().display());
+    world.git(&["clone", "-q", "--depth", "3", &from, folder.path().join("clone").to_str().unwrap()]);
+    let settings = Settings::default();
+    let first = mine(&folder.path().join("clone"), "HEAD", &settings, None, &mut |_| ()).unwrap();
+    assert_eq!((first.shallow, first.read, first.changes()[0].parents.len()), (true, 3, 0));
+    let again = mine(&folder.path().join("clone"), "HEAD", &settings, Some(first.state), &mut |_| ()).unwrap();
+    assert_eq!((again.how, again.read), (tidegate_history::How::OtherHistory, 3));
 }

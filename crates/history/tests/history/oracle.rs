@@ -183,10 +183,7 @@ impl Oracle {
         for file in &fix.files {
             let path = text(&file.path);
             let prose = [".md", ".txt", ".lock"].iter().any(|end| path.ends_with(end));
-            let test = path.starts_with("tests/") || path.contains("/tests/") || path.contains("/test/") || path.ends_with("tests.rs");
-            let named = path.rsplit('/').next().unwrap().split('.').next().unwrap().to_owned();
-            let named = named.ends_with("_test") || named.starts_with("test_") || named == "test" || named.ends_with("_tests");
-            if prose || test || named || path.contains("/testdata/") || path.contains("/e2e/") || path.contains("-test.") {
+            if prose || is_test(&file.path) {
                 continue;
             }
             let comments: &[&str] = match path.rsplit('.').next().unwrap() {
@@ -257,8 +254,9 @@ impl Oracle {
         }
         // Of what became text out of a binary, git shows no lines before somebody changes some: it has none that are known.
         let last = text(&self.git_on(&["log", "-1", "--no-merges", "--format=%H", parent], &[path]));
-        let last = &self.commits[self.by_id[last.trim()]];
-        if last.files.iter().any(|file| file.path == path && file.binary) {
+        // A file that a merge alone made has none.
+        let last = self.by_id.get(last.trim()).map(|at| &self.commits[*at]);
+        if last.is_some_and(|last| last.files.iter().any(|file| file.path == path && file.binary)) {
             return 0.0;
         }
         let mut name = OsString::from(format!("{parent}:"));
@@ -298,6 +296,9 @@ impl Oracle {
         put("new_files", commit.files.iter().filter(|file| file.status == b'A').count() as f64);
         put("deleted_files", commit.files.iter().filter(|file| file.status == b'D').count() as f64);
         put("renamed_files", commit.files.iter().filter(|file| file.status == b'R').count() as f64);
+        let tests = || commit.files.iter().filter(|file| is_test(&file.path));
+        put("test_files", tests().count() as f64 / nf);
+        put("test_lines", tests().map(lines).sum::<f64>() / all);
         put("binary_files", commit.files.iter().filter(|file| file.binary).count() as f64);
         values
     }
@@ -402,4 +403,19 @@ fn folder(path: &[u8]) -> Bytes {
 fn system(path: &[u8]) -> Bytes {
     let first = path.split(|byte| *byte == b'/').next().unwrap();
     if first.len() == path.len() { Bytes::new() } else { first.to_vec() }
+}
+
+/// By its folder or its name.
+fn is_test(path: &[u8]) -> bool {
+    let path = text(path);
+    let (folders, name) = path.rsplit_once('/').unwrap_or(("", &path));
+    let folders = format!("/{}/", folders.to_lowercase());
+    let stem = name.split('.').next().unwrap();
+    let known = ["test", "tests", "testing", "spec", "specs", "__tests__", "e2e", "testdata"];
+    known.iter().any(|folder| folders.contains(&format!("/{folder}/")))
+        || ["_test", "_tests", "_spec", "Test", "Tests", "-test"].iter().any(|end| stem.ends_with(end))
+        || stem.starts_with("test_")
+        || ["test", "tests"].contains(&stem)
+        || name.contains(".test.")
+        || name.contains(".spec.")
 }

@@ -19,6 +19,11 @@ pub struct World {
 }
 
 pub fn git_in(root: &Path, arguments: &[&OsStr], at_s: i64, author: &str) -> Vec<u8> {
+    git_with(root, arguments, at_s, author, "4b825dc642cb6eb9a060e54bf8d69288fbee4904")
+}
+
+/// With the tree that attributes are taken from: one that is empty.
+pub fn git_with(root: &Path, arguments: &[&OsStr], at_s: i64, author: &str, attributes: &str) -> Vec<u8> {
     let mut command = Command::new("git");
     let address = format!("{author}@example.com");
     let time = format!("{at_s} +0200");
@@ -31,7 +36,7 @@ pub fn git_in(root: &Path, arguments: &[&OsStr], at_s: i64, author: &str) -> Vec
         ("GIT_COMMITTER_DATE", &time),
         ("GIT_CONFIG_NOSYSTEM", "1"),
         ("GIT_CONFIG_GLOBAL", "/dev/null"),
-        ("GIT_ATTR_SOURCE", "4b825dc642cb6eb9a060e54bf8d69288fbee4904"),
+        ("GIT_ATTR_SOURCE", attributes),
     ] {
         command.env(name, value);
     }
