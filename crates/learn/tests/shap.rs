@@ -1,5 +1,7 @@
 //! Explanations beside Python's `shap`, on trees trained here: values and interactions of the same rows.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop where something is not as it should be")]
+
 use std::path::PathBuf;
 use std::process::Command;
 use tidegate_learn::boost::{self, Boosting};
