@@ -63,9 +63,9 @@ fn explain(file: &[u8], rows: &[f64]) {
     let begin = now();
     let values = trees.contributions(rows).unwrap();
     println!("TreeSHAP, read with tables in {:.2} s: {:.3} s for {count} rows on one core", read, begin.elapsed().as_secs_f64());
-    let margins = trees.margins(rows);
+    let margins = trees.exact_margins(rows);
     let off = values.chunks_exact(trees.features() + 1).zip(&margins).map(|(values, margin)| (values.iter().sum::<f64>() - margin).abs());
-    println!("sums are off the margin of 32 bits by {:.1e} at most", off.fold(0.0, f64::max));
+    println!("sums are off the margin by {:.1e} at most", off.fold(0.0, f64::max));
     let some = rows.chunks_exact(trees.features()).take(200);
     let trees = TreeModel::read(file).unwrap().with_interactions().unwrap();
     let begin = now();

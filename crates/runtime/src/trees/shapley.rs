@@ -21,7 +21,7 @@ enum Walk {
     /// Which bit its feature has on its way, and where the right child stands in the tree.
     Split { bit: u32, right: u32 },
     /// Where its tables begin, and where its features do.
-    Leaf { values: usize, pairs: usize, features: usize, count: usize },
+    Leaf { values: u32, pairs: u32, features: u32, count: u32 },
 }
 
 /// One tree.
@@ -105,7 +105,12 @@ impl Tables {
         if self.values.len() + self.pairs.len() + answers * (count + pairs) > NUMBERS_MAX {
             return Err(format!("its tables have more than {NUMBERS_MAX} numbers"));
         }
-        let leaf = Walk::Leaf { values: self.values.len(), pairs: self.pairs.len(), features: self.features.len(), count };
+        let leaf = Walk::Leaf {
+            values: small(self.values.len()),
+            pairs: small(self.pairs.len()),
+            features: small(self.features.len()),
+            count: small(count),
+        };
         self.features.extend(way.iter().map(|known| small(known.feature)));
         for answer in 0..answers {
             let gain = |at: usize| {
@@ -126,8 +131,9 @@ impl Tables {
 
     /// Calls back for each leaf of a tree with the answer that a row picks there.
     fn answers(tree: &Tree, forest: &Forest, row: &[f64], masks: &mut Vec<u32>, mut leaf: impl FnMut(&Walk, usize)) {
-        masks.clear();
-        masks.resize(tree.walk.len(), 0);
+        // Each place but the root's is written before it is read: a parent stands before its children.
+        masks.resize(tree.walk.len().max(masks.len()), 0);
+        masks.first_mut().into_iter().for_each(|mask| *mask = 0);
         for (at, walk) in tree.walk.iter().enumerate() {
             let mask = masks.get(at).copied().unwrap_or_default();
             match walk {
@@ -154,9 +160,10 @@ impl Tables {
                 for (row, values) in rows.chunks_exact(width - 1).zip(values.chunks_exact_mut(wide)) {
                     let values = values.get_mut(tree.output * width..).unwrap_or_default();
                     Tables::answers(tree, forest, row, &mut masks, |leaf, answer| {
-                        let Walk::Leaf { values: table, features, count, .. } = leaf else { return };
+                        let Walk::Leaf { values: table, features, count, .. } = *leaf else { return };
+                        let (table, features, count) = (table as usize, features as usize, count as usize);
                         let line = self.values.get(table + answer * count..).unwrap_or_default();
-                        let features = self.features.get(*features..features + count).unwrap_or_default();
+                        let features = self.features.get(features..features + count).unwrap_or_default();
                         for (feature, value) in features.iter().zip(line) {
                             values.get_mut(*feature as usize).into_iter().for_each(|sum| *sum += value);
                         }
@@ -179,8 +186,9 @@ impl Tables {
                 square.get_mut(i as usize * features_all + j as usize).into_iter().for_each(|cell| *cell += value);
             };
             Tables::answers(tree, forest, row, &mut masks, |leaf, answer| {
-                let Walk::Leaf { values, pairs, features, count } = leaf else { return };
-                let features = self.features.get(*features..features + count).unwrap_or_default();
+                let Walk::Leaf { values, pairs, features, count } = *leaf else { return };
+                let (values, pairs, features, count) = (values as usize, pairs as usize, features as usize, count as usize);
+                let features = self.features.get(features..features + count).unwrap_or_default();
                 let line = self.values.get(values + answer * count..).unwrap_or_default();
                 for (feature, value) in features.iter().zip(line) {
                     add(*feature, *feature, *value);
