@@ -13,8 +13,8 @@ use tidegate_stats::scoring;
 
 /// Youngest pieces that tell how many changes hurt by now.
 const RECENT_PIECES: usize = 2;
-/// Rows that these must have, or older pieces are taken in: of fewer, a level says more of chance than of time.
-const RECENT_ROWS_LEAST: usize = 1_000;
+/// Rows that these must have, or older pieces are taken in: of fewer, chance alone moves a level by more than .03.
+const RECENT_ROWS_LEAST: usize = 300;
 /// By what share the loss must be less before steps are taken in place of a smooth curve.
 const GAIN_LEAST: f64 = 0.01;
 /// Log odds that a level may be moved.
