@@ -13,6 +13,8 @@ use tidegate_stats::scoring;
 
 /// Youngest pieces that tell how many changes hurt by now.
 const RECENT_PIECES: usize = 2;
+/// Rows that these must have, or older pieces are taken in: of fewer, chance alone moves a level by more than .03.
+const RECENT_ROWS_LEAST: usize = 300;
 /// By what share the loss must be less before steps are taken in place of a smooth curve.
 const GAIN_LEAST: f64 = 0.01;
 /// Log odds that a level may be moved.
@@ -118,6 +120,15 @@ impl Held {
         self.between(self.ends.len().saturating_sub(pieces), self.ends.len())
     }
 
+    /// Where the youngest pieces before `to` begin, not before `from`.
+    fn recent(&self, from: usize, to: usize) -> usize {
+        let mut start = to.saturating_sub(RECENT_PIECES).max(from);
+        while start > from && self.between(start, to).0.len() < RECENT_ROWS_LEAST {
+            start -= 1;
+        }
+        start
+    }
+
     /// From one piece up to another.
     fn between(&self, from: usize, to: usize) -> (&[f64], &[bool]) {
         let place = |piece: usize| piece.checked_sub(1).and_then(|piece| self.ends.get(piece)).copied().unwrap_or(0);
@@ -142,11 +153,11 @@ fn curve(held: &Held) -> Result<(Calibrator, usize), Unfit> {
         _ => false,
     };
     let fitted = if isotonic_is_better { isotonic(held, 0, last) } else { levelled(held, 0, last) };
-    Ok((fitted?, RECENT_PIECES.min(last)))
+    Ok((fitted?, last - held.recent(0, last)))
 }
 
 fn isotonic(held: &Held, from: usize, to: usize) -> Result<Calibrator, Unfit> {
-    let (scores, labels) = held.between(to.saturating_sub(RECENT_PIECES).max(from), to);
+    let (scores, labels) = held.between(held.recent(from, to), to);
     Method::Isotonic.fit(scores, labels)
 }
 
@@ -154,7 +165,7 @@ fn isotonic(held: &Held, from: usize, to: usize) -> Result<Calibrator, Unfit> {
 fn levelled(held: &Held, from: usize, to: usize) -> Result<Calibrator, Unfit> {
     let (scores, labels) = held.between(from, to);
     let mut curve = Beta::fit(scores, labels)?;
-    let (scores, labels) = held.between(to.saturating_sub(RECENT_PIECES).max(from), to);
+    let (scores, labels) = held.between(held.recent(from, to), to);
     curve.c += level(&curve, scores, labels);
     Ok(Calibrator::Beta(curve))
 }

@@ -1,12 +1,15 @@
 //! What is trained here is a model like any other: the same bytes twice, answered and explained by the runtime, kept in a file
 //! that is read strictly.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests stop where something is not as it should be")]
+
 use tidegate_learn::boost::{self, Boosting, NotTrained};
+use tidegate_learn::counterfactual::{Answer, Lever, search};
 use tidegate_learn::ensemble::Ensemble;
 use tidegate_learn::fitted::{self, Settings};
 use tidegate_learn::forest::{self, Growing};
 use tidegate_learn::recipe::Recipe;
-use tidegate_learn::{BadModel, NotATable, RiskModel, Row, Table, Threshold, WrongRow, derive, logistic};
+use tidegate_learn::{BadModel, NotATable, RiskModel, Row, Table, Threshold, WrongRow, derive, follow, lime, logistic};
 use tidegate_runtime::TreeModel;
 use tidegate_stats::rng::Rng;
 
@@ -60,9 +63,9 @@ fn the_runtime_answers_as_the_trainer_does() {
             assert!((own - margin).abs() <= 1e-6 * (1.0 + own.abs()), "{own} {margin}");
         }
         let values = served.contributions(&rows).unwrap();
-        for (values, margin) in values.chunks_exact(table.width() + 1).zip(&margins) {
+        for (values, margin) in values.chunks_exact(table.width() + 1).zip(served.exact_margins(&rows)) {
             let sum: f64 = values.iter().sum();
-            assert!((sum - margin).abs() < 1e-5, "{sum} {margin}");
+            assert!((sum - margin).abs() < 1e-9, "{sum} {margin}");
         }
     }
 }
@@ -119,7 +122,7 @@ fn a_score_is_whole() {
         let [low, high] = score.interval;
         assert!(0.0 <= low && low <= score.probability && score.probability <= high && high <= 1.0, "{score:?}");
         let sum = score.base + score.contributions.iter().map(|one| one.log_odds).sum::<f64>();
-        assert!((sum - score.margin).abs() < 1e-5, "{sum} {}", score.margin);
+        assert!((sum - score.margin).abs() < 1e-9, "{sum} {}", score.margin);
         assert!((0.0..=1.0).contains(&score.rank));
         assert_eq!(score.probability, model.probability(row).unwrap());
     }
@@ -209,4 +212,46 @@ fn what_teaches_nothing_is_refused() {
     assert_eq!(boost::train(&table, &[1.0], &Boosting::default()), Err(NotTrained::Weights { rows: 50, weights: 1 }));
     let wrong = Boosting { depth: 99, ..Boosting::default() };
     assert!(matches!(boost::train(&table, &equal, &wrong), Err(NotTrained::Setting { name: "depth", .. })));
+}
+
+#[test]
+fn what_would_lower_a_risk_lowers_it_and_a_line_near_a_change_says_how_good_it_is() {
+    let (table, model) = model();
+    let row = [600.0, 40.0, 6.0, 20.0, 2.0];
+    let now = model.probability(&row).unwrap();
+    let levers = [Lever { column: 0, bound: 1.0, whole: true }, Lever { column: 2, bound: 1.0, whole: true }];
+    let ask = |row: &[f64]| model.probability(row).unwrap();
+    let Answer::Change(found) = search(&row, &levers, now * 0.7, ask) else { panic!("fewer lines and files do not lower it") };
+    let mut changed = row;
+    for change in &found.changes {
+        assert_eq!(changed[change.column], change.from);
+        assert!(change.to < change.from);
+        changed[change.column] = change.to;
+    }
+    assert_eq!(model.probability(&changed).unwrap(), found.probability);
+    assert!(found.probability < now * 0.7);
+    let local = lime::explain(&row, &table, &lime::Settings::default(), ask).unwrap();
+    assert_eq!(local.weights.len(), row.len());
+    assert!(local.weights[0] > 0.0 && (0.0..=1.0).contains(&local.r_squared), "{local:?}");
+}
+
+#[test]
+fn a_model_that_is_kept_up_follows_the_level_and_looks_at_no_outcome_before_its_time() {
+    let table = changes(3_000, 12);
+    let fitted = fitted::fit(&table.slice(0..1_800), &small()).unwrap();
+    // From here on three in four of those that hurt do no longer.
+    let mut rng = Rng::new(13);
+    let mut later = Table::new(["la", "ld", "nf", "exp", "age"]).unwrap();
+    for at in 1_800..3_000 {
+        let label = table.labels()[at] && rng.chance(0.25);
+        later.push(&Row { at: table.at()[at], values: table.row(at), label, effort: 1.0 }).unwrap();
+    }
+    let day = 86_400;
+    let said = follow::replay(&fitted, &later, 0.1, 5 * day);
+    let mean = |of: &dyn Fn(usize) -> f64| (1_000..1_200).map(of).sum::<f64>() / 200.0;
+    let (kept_up, fixed) = (mean(&|at| said[at].probability), mean(&|at| fitted.probability(later.row(at))));
+    let hurt = later.base_rate().unwrap();
+    assert!((kept_up - hurt).abs() < 0.5 * (fixed - hurt).abs(), "{kept_up} {fixed} {hurt}");
+    // Until the first labels are five days old, nothing has changed.
+    assert!((0..24 * 5).all(|at| (said[at].probability - fitted.probability(later.row(at))).abs() < 1e-12));
 }

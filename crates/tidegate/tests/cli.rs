@@ -107,6 +107,8 @@ mod reproduce;
 #[cfg(feature = "data")]
 #[path = "cli/retrain.rs"]
 mod retrain;
+#[path = "cli/risk.rs"]
+mod risk;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/sim.rs"]

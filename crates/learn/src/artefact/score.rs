@@ -65,7 +65,7 @@ pub enum WrongRow {
 impl RiskModel {
     fn margin(&self, row: &[f64]) -> f64 {
         let row = derive::row(row, &self.parts.derived);
-        let trees = self.trees.margins(&row).first().copied().unwrap_or_default();
+        let trees = self.trees.exact_margins(&row).first().copied().unwrap_or_default();
         (1.0 - self.parts.logistic_share) * trees + self.parts.logistic_share * self.parts.logistic.margin(&row)
     }
 

@@ -236,6 +236,18 @@ impl Forest {
         self.nodes.get(at).is_some_and(|node| self.goes_left(node, row))
     }
 
+    /// Which rows of a block go left at a place; `columns` has the block's values, feature after feature.
+    pub(super) fn lefts(&self, at: usize, columns: &[f64], lefts: &mut [bool]) {
+        let Some(node) = self.nodes.get(at) else { return };
+        let start = (node.rule >> FEATURE_SHIFT) as usize * lefts.len();
+        let column = columns.get(start..start + lefts.len()).unwrap_or_default();
+        if node.rule & KIND == AT_MOST {
+            lefts.iter_mut().zip(column).for_each(|(left, value)| *left = node.left(*value));
+        } else {
+            lefts.iter_mut().zip(column).for_each(|(left, value)| *left = self.among(node, *value));
+        }
+    }
+
     /// How many trees there are.
     pub(super) fn trees(&self) -> usize {
         self.roots.len()

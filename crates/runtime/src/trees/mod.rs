@@ -182,13 +182,13 @@ impl Trees {
         }
     }
 
-    /// The sums of some rows, one after the other, before the link.
-    fn sums(&self, rows: &mut [f64]) -> Vec<f64> {
+    /// The sums of some rows, one after the other, before the link: in the width of the library, or in 64 bits.
+    fn sums(&self, rows: &mut [f64], width: Datatype) -> Vec<f64> {
         self.settle(rows);
         let count = rows.len() / self.features;
         let mut sums: Vec<f64> = self.base.iter().copied().cycle().take(count * self.outputs).collect();
         match &self.summed {
-            Summed::Forest(forest) if self.datatype == Datatype::Fp32 => forest.add_to(rows, self.outputs, &mut sums, single),
+            Summed::Forest(forest) if width == Datatype::Fp32 => forest.add_to(rows, self.outputs, &mut sums, single),
             Summed::Forest(forest) => forest.add_to(rows, self.outputs, &mut sums, |sum| sum),
             Summed::Line(line) => {
                 let each = rows.chunks_exact(self.features).zip(sums.chunks_exact_mut(self.outputs));
@@ -203,7 +203,7 @@ impl Trees {
 
     /// Predictions of some rows, one after the other.
     fn predict(&self, rows: &mut [f64]) -> Vec<f64> {
-        let mut sums = self.sums(rows);
+        let mut sums = self.sums(rows, self.datatype);
         sums.chunks_exact_mut(self.outputs).for_each(|sums| self.link.apply(sums));
         if self.link.width(self.outputs) < self.outputs {
             sums = sums.into_iter().step_by(self.outputs).collect();

@@ -21,7 +21,7 @@ enum Walk {
     /// Which bit its feature has on its way, and where the right child stands in the tree.
     Split { bit: u32, right: u32 },
     /// Where its tables begin, and where its features do.
-    Leaf { values: usize, pairs: usize, features: usize, count: usize },
+    Leaf { values: u32, pairs: u32, features: u32, count: u32 },
 }
 
 /// One tree.
@@ -105,20 +105,23 @@ impl Tables {
         if self.values.len() + self.pairs.len() + answers * (count + pairs) > NUMBERS_MAX {
             return Err(format!("its tables have more than {NUMBERS_MAX} numbers"));
         }
-        let leaf = Walk::Leaf { values: self.values.len(), pairs: self.pairs.len(), features: self.features.len(), count };
+        let leaf = Walk::Leaf {
+            values: small(self.values.len()),
+            pairs: small(self.pairs.len()),
+            features: small(self.features.len()),
+            count: small(count),
+        };
         self.features.extend(way.iter().map(|known| small(known.feature)));
-        for answer in 0..answers {
-            let gain = |at: usize| {
-                let share = way.get(at).map_or(0.0, |known| known.share);
-                if answer >> at & 1 == 1 { 1.0 - share } else { -share }
-            };
-            for one in 0..count {
-                self.values.push(value * gain(one) * weigh(way, answer, &[one]));
-            }
-            if with_pairs {
-                for (one, other) in (0..count).flat_map(|one| (one + 1..count).map(move |other| (one, other))) {
-                    self.pairs.push(0.5 * value * gain(one) * gain(other) * weigh(way, answer, &[one, other]));
-                }
+        let gain = |answer: usize, at: usize| {
+            let share = way.get(at).map_or(0.0, |known| known.share);
+            if answer >> at & 1 == 1 { 1.0 - share } else { -share }
+        };
+        for (one, answer) in (0..count).flat_map(|one| (0..answers).map(move |answer| (one, answer))) {
+            self.values.push(value * gain(answer, one) * weigh(way, answer, &[one]));
+        }
+        for answer in 0..if with_pairs { answers } else { 0 } {
+            for (one, other) in (0..count).flat_map(|one| (one + 1..count).map(move |other| (one, other))) {
+                self.pairs.push(0.5 * value * gain(answer, one) * gain(answer, other) * weigh(way, answer, &[one, other]));
             }
         }
         Ok(leaf)
@@ -126,8 +129,9 @@ impl Tables {
 
     /// Calls back for each leaf of a tree with the answer that a row picks there.
     fn answers(tree: &Tree, forest: &Forest, row: &[f64], masks: &mut Vec<u32>, mut leaf: impl FnMut(&Walk, usize)) {
-        masks.clear();
-        masks.resize(tree.walk.len(), 0);
+        // Each place but the root's is written before it is read: a parent stands before its children.
+        masks.resize(tree.walk.len().max(masks.len()), 0);
+        masks.first_mut().into_iter().for_each(|mask| *mask = 0);
         for (at, walk) in tree.walk.iter().enumerate() {
             let mask = masks.get(at).copied().unwrap_or_default();
             match walk {
@@ -147,24 +151,58 @@ impl Tables {
     /// Adds what each feature adds to rows of `width - 1` values: `width` numbers for each output of each row, the last one what is
     /// expected of no row in particular.
     pub(super) fn explain(&self, forest: &Forest, rows: &[f64], width: usize, values: &mut [f64]) {
-        let (outputs, mut masks) = (self.expected.len(), Vec::new());
-        let wide = width * outputs;
-        for (rows, values) in rows.chunks(BLOCK_ROWS * (width - 1)).zip(values.chunks_mut(BLOCK_ROWS * wide)) {
+        let (outputs, features) = (self.expected.len(), width - 1);
+        let mut block = Block::default();
+        for (rows, values) in rows.chunks(BLOCK_ROWS * features).zip(values.chunks_mut(BLOCK_ROWS * width * outputs)) {
+            block.begin(rows, features, outputs);
             for tree in &self.trees {
-                for (row, values) in rows.chunks_exact(width - 1).zip(values.chunks_exact_mut(wide)) {
-                    let values = values.get_mut(tree.output * width..).unwrap_or_default();
-                    Tables::answers(tree, forest, row, &mut masks, |leaf, answer| {
-                        let Walk::Leaf { values: table, features, count, .. } = leaf else { return };
-                        let line = self.values.get(table + answer * count..).unwrap_or_default();
-                        let features = self.features.get(*features..features + count).unwrap_or_default();
-                        for (feature, value) in features.iter().zip(line) {
-                            values.get_mut(*feature as usize).into_iter().for_each(|sum| *sum += value);
-                        }
-                    });
+                self.add(tree, forest, &mut block);
+            }
+            // Back to rows, with what is expected behind each.
+            for (row, values) in values.chunks_exact_mut(width * outputs).enumerate() {
+                for (output, values) in values.chunks_exact_mut(width).enumerate() {
+                    for (feature, value) in values.iter_mut().take(features).enumerate() {
+                        *value += block.sums.get((output * features + feature) * block.count + row).copied().unwrap_or_default();
+                    }
+                    let expected = self.expected.get(output).copied().unwrap_or_default();
+                    values.last_mut().into_iter().for_each(|last| *last += expected);
                 }
             }
-            for values in values.chunks_exact_mut(width).zip(self.expected.iter().cycle()) {
-                values.0.last_mut().into_iter().for_each(|last| *last += values.1);
+        }
+    }
+
+    /// Adds what a tree says of the rows of a block: node after node, for all rows at once.
+    fn add(&self, tree: &Tree, forest: &Forest, block: &mut Block) {
+        let (count, features) = (block.count, block.features);
+        block.masks.resize((tree.walk.len() * count).max(block.masks.len()), 0);
+        // Each place but the root's is written before it is read: a parent stands before its children.
+        block.masks.iter_mut().take(count).for_each(|mask| *mask = 0);
+        for (at, walk) in tree.walk.iter().enumerate() {
+            let Some((own, behind)) = block.masks.get_mut(at * count..).and_then(|masks| masks.split_at_mut_checked(count)) else { return };
+            match *walk {
+                Walk::Leaf { values, features: first, count: ways, .. } => {
+                    let answers = 1_usize << ways;
+                    let table = self.values.get(values as usize..).unwrap_or_default();
+                    let ways = self.features.get(first as usize..(first + ways) as usize).unwrap_or_default();
+                    for (feature, table) in ways.iter().zip(table.chunks_exact(answers)) {
+                        let start = (tree.output * features + *feature as usize) * count;
+                        for (sum, mask) in block.sums.get_mut(start..start + count).unwrap_or_default().iter_mut().zip(&*own) {
+                            *sum += table.get(*mask as usize).copied().unwrap_or_default();
+                        }
+                    }
+                }
+                Walk::Split { bit, right } => {
+                    let place = 1_u32 << (bit & !FRESH);
+                    let fresh = if bit & FRESH != 0 { place } else { 0 };
+                    forest.lefts(tree.root + at, &block.columns, &mut block.lefts);
+                    let Some((left, behind)) = behind.split_at_mut_checked(count) else { return };
+                    let right = (right as usize).saturating_sub(at + 2) * count;
+                    let right = behind.get_mut(right..right + count).unwrap_or_default();
+                    for (((mask, goes_left), left), right) in own.iter().zip(&block.lefts).zip(left).zip(right) {
+                        let (stays, goes) = (mask | fresh, mask & !place);
+                        (*left, *right) = if *goes_left { (stays, goes) } else { (goes, stays) };
+                    }
+                }
             }
         }
     }
@@ -179,11 +217,12 @@ impl Tables {
                 square.get_mut(i as usize * features_all + j as usize).into_iter().for_each(|cell| *cell += value);
             };
             Tables::answers(tree, forest, row, &mut masks, |leaf, answer| {
-                let Walk::Leaf { values, pairs, features, count } = leaf else { return };
-                let features = self.features.get(*features..features + count).unwrap_or_default();
-                let line = self.values.get(values + answer * count..).unwrap_or_default();
-                for (feature, value) in features.iter().zip(line) {
-                    add(*feature, *feature, *value);
+                let Walk::Leaf { values, pairs, features, count } = *leaf else { return };
+                let (values, pairs, features, count) = (values as usize, pairs as usize, features as usize, count as usize);
+                let features = self.features.get(features..features + count).unwrap_or_default();
+                let table = self.values.get(values..).unwrap_or_default();
+                for (feature, table) in features.iter().zip(table.chunks_exact(1 << count)) {
+                    add(*feature, *feature, table.get(answer).copied().unwrap_or_default());
                 }
                 let line = self.pairs.get(pairs + answer * (count * count.saturating_sub(1) / 2)..).unwrap_or_default();
                 let both = features.iter().enumerate().flat_map(|(at, one)| features.iter().skip(at + 1).map(move |other| (*one, *other)));
@@ -195,6 +234,33 @@ impl Tables {
                 }
             });
         }
+    }
+}
+
+/// Rows that go over the trees together, feature after feature.
+#[derive(Default)]
+struct Block {
+    count: usize,
+    features: usize,
+    columns: Vec<f64>,
+    /// What each feature adds, of each output.
+    sums: Vec<f64>,
+    /// Which features point to a node, of each row, node after node.
+    masks: Vec<u32>,
+    lefts: Vec<bool>,
+}
+
+impl Block {
+    fn begin(&mut self, rows: &[f64], features: usize, outputs: usize) {
+        (self.count, self.features) = (rows.len() / features, features);
+        self.columns.clear();
+        for feature in 0..features {
+            self.columns.extend(rows.chunks_exact(features).map(|row| row.get(feature).copied().unwrap_or(f64::NAN)));
+        }
+        self.sums.clear();
+        self.sums.resize(features * outputs * self.count, 0.0);
+        self.lefts.clear();
+        self.lefts.resize(self.count, false);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::shapley::Tables;
 use super::{Summed, Trees};
 use crate::Format;
+use tidegate_core::model::Datatype;
 
 /// Why trees are not read or explained, in words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,14 +55,20 @@ impl TreeModel {
         self.trees.features
     }
 
-    /// The sums of rows, before any link; a last row that is not whole is left out.
+    /// The sums of rows, before any link, in the width in which they are answered; a last row that is not whole is left out.
     #[must_use]
     pub fn margins(&self, rows: &[f64]) -> Vec<f64> {
-        self.trees.sums(&mut rows.to_vec())
+        self.trees.sums(&mut rows.to_vec(), self.trees.datatype)
+    }
+
+    /// The same sums in 64 bits: what contributions sum to. They differ from the answer's by its rounding, tree after tree.
+    #[must_use]
+    pub fn exact_margins(&self, rows: &[f64]) -> Vec<f64> {
+        self.trees.sums(&mut rows.to_vec(), Datatype::Fp64)
     }
 
     /// What each feature adds to the sums of rows: `features + 1` numbers a row, the last one what is expected of no row in
-    /// particular. They sum to the margin.
+    /// particular. They sum to [`TreeModel::exact_margins`].
     ///
     /// # Errors
     /// When rows are not whole, or the trees are not ones that are explained.

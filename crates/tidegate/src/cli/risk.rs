@@ -151,18 +151,20 @@ fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
     let scored = step::score(&context.dir.join(&args.repo), &wanted, &seen, &show::note);
     progress.clear();
     let scored = scored?;
-    let highest = scored.first().map_or(1.0, |first| first.score.probability);
+    let highest = scored.highest();
     let failed = args.fail_at.is_some_and(|limit| highest >= limit);
     let posted = args.comment.map(|service| {
-        let revision = scored.first().map(|first| first.commit.clone()).unwrap_or_default();
+        let revision = scored.all().next().map(|first| first.commit.clone()).unwrap_or_default();
         let comment = Comment { report: step::markdown(&scored), title: "tidegate risk".to_owned(), revision, link: None };
         send(service, args.target.as_deref(), &comment)
     });
     let posted = posted.transpose()?;
     if context.json {
-        show::json(&serde_json::json!({ "highest": highest, "passed": !failed, "comment": posted, "changes": scored }))?;
+        show::json(
+            &serde_json::json!({ "highest": highest, "passed": !failed, "comment": posted, "whole": scored.whole, "changes": scored.changes }),
+        )?;
     } else {
-        for one in &scored {
+        for one in scored.all() {
             show::line(&step::lines(one).join("\n"))?;
         }
         if let (true, Some(limit)) = (failed, args.fail_at) {

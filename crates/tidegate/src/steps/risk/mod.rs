@@ -7,7 +7,7 @@ mod score;
 mod train;
 mod words;
 
-pub use score::{Scored, Wanted, score};
+pub use score::{Answered, Scored, Wanted, score};
 pub use train::train;
 pub use words::{lines, markdown};
 

@@ -7,18 +7,16 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use tidegate_history::{Change, Id, Mined, Services};
+use tidegate_history::{Change, Id, Services, Settings, as_one};
 use tidegate_learn::counterfactual::{Answer, Lever, search};
 use tidegate_learn::{RiskModel, Score};
 
 /// Changes of a range that are scored.
 const CHANGES_MAX: usize = 1_000;
-/// Where the owners of paths stand, as GitHub looks for them.
-const CODEOWNERS: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
 /// Largest file of owners, in bytes.
 const CODEOWNERS_BYTES_MAX: u64 = 3 * 1024 * 1024;
 /// What people can make less, to which share of it, and whether it comes in whole numbers.
-const LESS: [(&str, f64); 3] = [("la", 0.25), ("nf", 0.25), ("ld", 0.25)];
+const LESS: [(&str, f64); 3] = [("la", 0.1), ("nf", 0.1), ("ld", 0.1)];
 /// Share of lines in tests that a change can be brought to.
 const TEST_LINES: f64 = 0.5;
 
@@ -33,8 +31,10 @@ pub struct Wanted<'a> {
 /// A change with its risk.
 #[derive(Debug, Serialize)]
 pub struct Scored {
-    /// Its commit.
+    /// Its commit; of a range that is scored as one change, the newest.
     pub commit: String,
+    /// How many commits it is of.
+    pub commits: usize,
     /// What the model says.
     #[serde(flatten)]
     pub score: Score,
@@ -47,11 +47,33 @@ pub struct Scored {
     pub services: BTreeSet<String>,
 }
 
-/// Scores, the riskiest first.
+/// What a revision or a range came to.
+#[derive(Debug, Serialize)]
+pub struct Answered {
+    /// A range as the one change that it will be when it is merged.
+    pub whole: Option<Scored>,
+    /// Its commits, the riskiest first.
+    pub changes: Vec<Scored>,
+}
+
+impl Answered {
+    /// All that is told, the whole first.
+    pub fn all(&self) -> impl Iterator<Item = &Scored> {
+        self.whole.iter().chain(&self.changes)
+    }
+
+    /// The highest risk among them.
+    #[must_use]
+    pub fn highest(&self) -> f64 {
+        self.all().map(|scored| scored.score.probability).fold(0.0, f64::max)
+    }
+}
+
+/// Scores a revision, or a range: as one, and each commit of it.
 ///
 /// # Errors
 /// When there is no model, no such revision, or nothing to score.
-pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<Vec<Scored>> {
+pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<Answered> {
     let folder = Folder::of(repository);
     let model = folder.read()?;
     let commits = commits(repository, wanted.what)?;
@@ -66,7 +88,8 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
     for commit in &commits {
         let change = Id::read(commit.as_bytes()).and_then(|id| mined.number(&id)).and_then(|number| mined.changes().get(number.0 as usize));
         let Some(change) = change.filter(|change| !change.merge() && !change.files.is_empty()) else { continue };
-        scored.push(of(&model, &mined, change, owners.as_ref(), wanted.below)?);
+        let services = owners.as_ref().map(|owners| owners.of_change(&mined, change).into_iter().map(str::to_owned).collect());
+        scored.push(of(&model, change, services.unwrap_or_default(), wanted.below)?);
     }
     if scored.is_empty() {
         let why =
@@ -74,10 +97,34 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
         return Err(failure(exit::NOT_FOUND, why));
     }
     scored.sort_by(|a, b| b.score.probability.total_cmp(&a.score.probability));
-    Ok(scored)
+    let ends = wanted.what.split_once("..").filter(|(_, tip)| commits.len() > 1 && !tip.starts_with('.'));
+    let whole = ends.and_then(|(base, tip)| {
+        let end = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
+        match as_one(repository, &end(base), &end(tip), None, &Settings::default(), &mined.state) {
+            Ok(whole) => Some(whole),
+            Err(why) => {
+                note(&format!("{} is not scored as one change: {why}", wanted.what));
+                None
+            }
+        }
+    });
+    let whole = whole.map(|whole| {
+        let path = |number: tidegate_history::PathNumber| whole.paths.get(number.0 as usize).map(Vec::as_slice).unwrap_or_default();
+        let of_path = |owners: &Services| {
+            let all = whole
+                .change
+                .files
+                .iter()
+                .flat_map(|file| owners.of_path(path(file.path)).into_iter().map(str::to_owned).collect::<Vec<_>>());
+            all.collect::<BTreeSet<String>>()
+        };
+        let services = owners.as_ref().map(of_path).unwrap_or_default();
+        of(&model, &whole.change, services, wanted.below).map(|scored| Scored { commits: commits.len(), ..scored })
+    });
+    Ok(Answered { whole: whole.transpose()?, changes: scored })
 }
 
-fn of(model: &RiskModel, mined: &Mined, change: &Change, owners: Option<&Services>, below: f64) -> Result<Scored> {
+fn of(model: &RiskModel, change: &Change, services: BTreeSet<String>, below: f64) -> Result<Scored> {
     let values = change.features.values();
     // Features that the model knows, by their names: one that another release of this program measures is missing, which never lowers a risk.
     let value =
@@ -86,8 +133,7 @@ fn of(model: &RiskModel, mined: &Mined, change: &Change, owners: Option<&Service
     let wrong = |why: tidegate_learn::WrongRow| failure(exit::USAGE, why.to_string());
     let score = model.score(&row).map_err(wrong)?;
     let lower = search(&row, &levers(model, &row), below, |row| model.probability(row).unwrap_or(1.0));
-    let services = owners.map(|owners| owners.of_change(mined, change).into_iter().map(str::to_owned).collect()).unwrap_or_default();
-    Ok(Scored { commit: change.id.to_string(), score, lower, names: model.features().to_vec(), services })
+    Ok(Scored { commit: change.id.to_string(), commits: 1, score, lower, names: model.features().to_vec(), services })
 }
 
 /// What people can change: fewer lines and files, more of them tests.
@@ -106,7 +152,7 @@ fn levers(model: &RiskModel, row: &[f64]) -> Vec<Lever> {
 
 /// Whose paths are whose, where the repository says it.
 fn owners(repository: &Path, note: &dyn Fn(&str)) -> Result<Option<Services>> {
-    let Some(file) = CODEOWNERS.iter().map(|name| repository.join(name)).find(|file| file.is_file()) else { return Ok(None) };
+    let Some(file) = Services::CODEOWNERS.iter().map(|name| repository.join(name)).find(|file| file.is_file()) else { return Ok(None) };
     let bytes = std::fs::metadata(&file).with_context(|| format!("read {}", file.display()))?.len();
     if bytes > CODEOWNERS_BYTES_MAX {
         note(&format!("{} is longer than {CODEOWNERS_BYTES_MAX} bytes: owners are not told", file.display()));

@@ -1,6 +1,6 @@
 //! A risk in words, the same for the terminal and for a comment.
 
-use super::Scored;
+use super::{Answered, Scored};
 use std::fmt::Write as _;
 use tidegate_history::Features;
 use tidegate_learn::counterfactual::{Answer, Counterfactual};
@@ -12,13 +12,24 @@ const REASONS: usize = 5;
 const ODDS_LEAST: f64 = 1.05;
 
 /// What a feature is, without its source.
-fn meaning(feature: &str) -> &str {
+fn meaning(feature: &str) -> String {
+    // Those that are made of two are named so.
+    let two = [("_per_", "for each of"), ("_of_", "times")].into_iter().find_map(|(word, said)| Some((feature.split_once(word)?, said)));
+    if let Some(((first, second), said)) = two {
+        return format!("{} {said} {}", plain(first), lower_first(plain(second)));
+    }
+    plain(feature).to_owned()
+}
+
+fn plain(feature: &str) -> &str {
     let at = Features::NAMES.iter().position(|name| *name == feature);
     let meaning = at.and_then(|at| Features::MEANINGS.get(at)).copied().unwrap_or(feature);
     meaning.split(" (").next().unwrap_or(meaning).trim_end_matches('.')
 }
 
 fn number(value: f64) -> String {
+    // Nothing is never negative.
+    let value = value + 0.0;
     if value.fract() == 0.0 && value.abs() < 1e9 { format!("{value:.0}") } else { format!("{value:.2}") }
 }
 
@@ -29,7 +40,7 @@ fn reasons(scored: &Scored) -> Vec<String> {
     let told = moves.take(REASONS).map(|c| {
         let (verb, odds) = if c.log_odds > 0.0 { ("raises", c.log_odds.exp()) } else { ("lowers", (-c.log_odds).exp()) };
         let assumed = if c.assumed { ", assumed at its worst, for it is not known," } else { "" };
-        format!("{} = {}{assumed} {verb} the odds {odds:.1} times: {}", c.feature, number(c.value), lower_first(meaning(&c.feature)))
+        format!("{} = {}{assumed} {verb} the odds {odds:.1} times: {}", c.feature, number(c.value), lower_first(&meaning(&c.feature)))
     });
     told.collect()
 }
@@ -70,8 +81,9 @@ fn sure(scored: &Scored) -> &'static str {
 pub fn lines(scored: &Scored) -> Vec<String> {
     let [low, high] = scored.score.interval;
     let short = scored.commit.get(..12).unwrap_or(&scored.commit);
+    let what = if scored.commits == 1 { short.to_owned() } else { format!("{} commits as one change", scored.commits) };
     let mut lines = vec![format!(
-        "{short}: risk {:.2} ({low:.2} to {high:.2}), higher than {:.0} % of this repository's changes; {}",
+        "{what}: risk {:.2} ({low:.2} to {high:.2}), higher than {:.0} % of this repository's changes; {}",
         scored.score.probability,
         scored.score.rank * 100.0,
         sure(scored)
@@ -90,9 +102,10 @@ pub fn lines(scored: &Scored) -> Vec<String> {
 
 /// Changes, the riskiest first, as Markdown of a comment.
 #[must_use]
-pub fn markdown(all: &[Scored]) -> String {
+pub fn markdown(answered: &Answered) -> String {
+    let all: Vec<&Scored> = answered.all().collect();
     let mut text = "## Risk of this change\n\n".to_owned();
-    for (place, scored) in all.iter().enumerate() {
+    for (place, scored) in all.iter().copied().enumerate() {
         // The riskiest is read; the others are there for whoever asks.
         if place == 1 {
             let _ = writeln!(text, "<details><summary>{} more</summary>\n", all.len() - 1);
