@@ -7,8 +7,8 @@ use tidegate_serve::remote::{Address, RemoteModel};
 use tidegate_wire::contract::{self, SuiteOptions};
 use tidegate_wire::prometheus::{Grid, LatencyUnit};
 use tidegate_wire::{
-    batches, config, dvc, foreign, gateway_api, gitops, ical, junit, kserve, kubernetes, order, prometheus, record, requests, samples,
-    sarif, scenario, sources, transform, yaml,
+    batches, config, delivery, dvc, foreign, gateway_api, gitops, ical, junit, kserve, kubernetes, order, prometheus, record, requests,
+    samples, sarif, scenario, sources, transform, yaml,
 };
 
 /// Every reader of text.
@@ -108,6 +108,16 @@ pub fn json(which: u8, bytes: &[u8]) {
         4 => {
             if let Ok(read) = RemoteModel::parse(bytes) {
                 assert_eq!(RemoteModel::parse(read.to_json().as_bytes()), Ok(read));
+            }
+        }
+        5 => {
+            let Some((tool, bytes)) = bytes.split_first() else { return };
+            let tool = delivery::Tool::ALL[usize::from(*tool) % delivery::Tool::ALL.len()];
+            for kind in ["pull_request", "pull_request_review", "deployment_status", "workflow_run"] {
+                let message = delivery::Message { kind: Some(kind), body: bytes, now_ms: 1_772_366_400_000 };
+                for event in delivery::read(tool, message, &|_| "p".to_owned()).unwrap_or_default() {
+                    assert!(event.id.len() < 2_000 && event.at_ms > 0);
+                }
             }
         }
         _ => {

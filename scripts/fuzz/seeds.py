@@ -37,7 +37,7 @@ VALUES = [
 ]
 # Readers of `json` there, before the values.
 BODIES = [["wire/src/foreign/kayenta.rs"], ["wire/src/foreign/deployments.rs"], ["wire/src/foreign/deployments.rs"], ["wire/src/record.rs"],
-          ["serve/src/remote/model.rs"]]
+          ["serve/src/remote/model.rs"], ["wire/src/delivery/tests.rs"]]
 
 ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "0": "\0", '"': '"', "\\": "\\"}
 
@@ -187,7 +187,7 @@ TARGETS = {
     "lightgbm": lambda: models("lightgbm-*"),
     "config": config,
     "text": lambda: numbered(TEXTS),
-    "json": lambda: [*numbered(BODIES), *numbered(VALUES, b"\x05")],
+    "json": lambda: [*numbered(BODIES), *numbered(VALUES, b"\x06")],
 }
 
 
