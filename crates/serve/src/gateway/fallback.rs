@@ -28,6 +28,11 @@ pub async fn or_what_stands_in(shared: &Shared, asked: Asked<'_>, said: Said) ->
         return said;
     }
     let Some(route) = shared.plan.load().by_model.get(asked.model).map(Arc::clone) else { return said };
+    // So does who asks for the version under judgement.
+    let values = |name: &str| asked.headers.get_all(name).iter().map(HeaderValue::as_bytes);
+    if route.route.preview.as_ref().is_some_and(|preview| preview.asked(values)) {
+        return said;
+    }
     let Some(fallback) = route.targets.first().and_then(|target| target.slot.spec.conduct.fallback.clone()) else { return said };
     if fallback.older_version
         && let Some(older) = older(shared, &route)

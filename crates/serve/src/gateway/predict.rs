@@ -254,7 +254,8 @@ impl Ask<'_> {
         };
         match result {
             Ok(timed) => {
-                if let Some(keep) = keep {
+                // What was given again is as old as it is.
+                if let Some(keep) = keep.filter(|_| !again) {
                     keep.after(self.shared, &timed.answer).await;
                 }
                 Some(self.answered(route, choice, timed, again))

@@ -103,7 +103,10 @@ fn rows(context: &Context, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>> 
         return Ok(vec![]);
     }
     let lake = Lake::open_read_only(&places.lake())?;
-    let rows = lake.deliveries().read(filter)?.collect::<Result<Vec<_>, _>>()?;
+    let mut rows = lake.deliveries().read(filter)?.collect::<Result<Vec<_>, _>>()?;
+    // A process that died between writing and remembering may have written one twice.
+    let mut known = std::collections::BTreeSet::new();
+    rows.retain(|row| known.insert((row.source.clone(), row.id.clone())));
     Ok(rows)
 }
 
@@ -164,7 +167,9 @@ struct Stretch {
 fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
     let what = "measure delivery";
     // A day that something begins with is whole, and so is one that it ends with.
-    let begins = |text: &Option<String>, option| time(what, text, option).map(|ms| ms.map(|ms| if dated(text) { ms - DAY_MS } else { ms }));
+    let begins = |text: &Option<String>, option| {
+        time(what, text, option).map(|ms| ms.map(|ms| if text.as_deref().is_some_and(dated) { ms - DAY_MS } else { ms }))
+    };
     let until_ms = time(what, &args.until, "--until")?.unwrap_or_else(|| clock::now().0);
     let from_ms = begins(&args.from, "--from")?.unwrap_or_else(|| until_ms.saturating_sub(MEASURED_MS));
     let since = begins(&args.since, "--since")?;
@@ -179,17 +184,24 @@ fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
         .iter()
         .filter(|e| args.environment.is_none() || e.subject.environment.is_none() || e.subject.environment == args.environment);
     let mut of: BTreeMap<String, Vec<&Event>> = BTreeMap::new();
+    let services = services(&events);
     for event in kept {
         let subject = &event.subject;
-        let name = subject.service.clone().or_else(|| subject.repository.clone()).unwrap_or_default();
+        let by_repository =
+            || subject.repository.as_ref().map(|name| services.get(&name).map_or_else(|| name.clone(), |service| (*service).clone()));
+        let name = subject.service.clone().or_else(by_repository).unwrap_or_default();
         if args.service.as_ref().is_none_or(|wanted| *wanted == name) {
             of.entry(name).or_default().push(event);
         }
     }
     let stretch = |from_ms, until_ms| {
-        let span = Span { from_ms, until_ms, failure_within_ms, confidence: CONFIDENCE };
-        let services = of.iter().map(|(name, events)| (name.clone(), measures(events.iter().copied(), span))).collect();
-        Stretch { from_ms, until_ms, services }
+        let one = |(name, events): (&String, &Vec<&Event>)| {
+            // Before anybody told anything, nothing is known: that is not nothing.
+            let first = events.iter().map(|event| event.at_ms).min().unwrap_or(from_ms);
+            let span = Span { from_ms: first.clamp(from_ms, until_ms), until_ms, failure_within_ms, confidence: CONFIDENCE };
+            (name.clone(), measures(events.iter().copied(), span))
+        };
+        Stretch { from_ms, until_ms, services: of.iter().map(one).collect() }
     };
     let stretches = match since {
         Some(since) => vec![stretch(from_ms, since), stretch(since, until_ms)],
@@ -211,15 +223,29 @@ fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
     Ok(exit::OK)
 }
 
+/// The service of each repository that some event names together with one, and none together with two.
+fn services(events: &[Event]) -> BTreeMap<&String, &String> {
+    let mut of: BTreeMap<&String, Option<&String>> = BTreeMap::new();
+    for subject in events.iter().map(|event| &event.subject) {
+        if let (Some(repository), Some(service)) = (&subject.repository, &subject.service) {
+            of.entry(repository).and_modify(|known| *known = known.filter(|known| *known == service)).or_insert(Some(service));
+        }
+    }
+    of.into_iter().filter_map(|(repository, service)| Some((repository, service?))).collect()
+}
+
 /// An instant that was given; a day is its end.
 fn time(what: &str, text: &Option<String>, option: &str) -> Result<Option<i64>> {
-    let read = |text: &String| instant_ms(text).map_err(|why| failure(exit::USAGE, format!("{what}: {option}: {why}")));
+    let wrong = || failure(exit::USAGE, format!("{what}: {option}: write a day as 2026-03-01, or an instant as 2026-03-01T12:00:00Z"));
+    let read = |text: &String| {
+        if dated(text) || text.parse::<jiff::Timestamp>().is_ok() { instant_ms(text).map_err(|_| wrong()) } else { Err(wrong()) }
+    };
     text.as_ref().map(read).transpose()
 }
 
-/// Whether a day was given, and no instant of it.
-fn dated(text: &Option<String>) -> bool {
-    text.as_ref().is_some_and(|text| !text.contains('T'))
+/// Whether a day is meant, and no instant of it.
+fn dated(text: &str) -> bool {
+    text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok()
 }
 
 fn table(name: &str, measures: &Measures) -> String {
@@ -260,6 +286,13 @@ fn import(context: &Context, args: &ImportArgs) -> Result<u8> {
             .with_context(|| format!("read {}", path.display()))?;
         if read == 0 {
             break;
+        }
+        if line.len() > BODY_BYTES_MAX + 1 {
+            let why = format!(
+                "{what}: {}, line {number}: it is longer than {BODY_BYTES_MAX} bytes; {taken} before it were taken",
+                args.file.display()
+            );
+            return Err(failure(exit::USAGE, why));
         }
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;

@@ -147,7 +147,7 @@ fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
             progress.now(&format!("reading the history: {done} of {total} commits"));
         }
     };
-    let wanted = step::Wanted { what: &args.what, below: args.below };
+    let wanted = step::Wanted { what: &args.what, below: args.below, decides: args.fail_at.is_some() };
     let scored = step::score(&context.dir.join(&args.repo), &wanted, &seen, &show::note);
     progress.clear();
     let scored = scored?;

@@ -52,6 +52,7 @@ impl Door {
         Door { lake, intake: Arc::default(), key }
     }
 
+    /// Takes a message. What is begun is carried out also where who sent it hangs up: what is written must be known.
     async fn take(&self, name: &str, source: &EventSource, kind: Option<&str>, body: &[u8]) -> Result<Became> {
         let now = clock::now();
         let message = Message { kind, body, now_ms: now.0 };
@@ -61,7 +62,8 @@ impl Door {
             Ok(events) => events.into_iter().map(|event| row(name, source, event, now)).collect::<Result<Vec<_>>>()?,
             Err(why) => vec![aside(name, &why.to_string(), body, now)],
         };
-        self.keep(name, rows).await
+        let (door, name) = (self.clone(), name.to_owned());
+        crate::task::spawn(async move { door.keep(&name, rows).await }).await?
     }
 
     /// Writes what is new; before anything is known of it, so that what could not be written is taken when it comes again.
@@ -166,7 +168,11 @@ pub async fn import(
     }
     let source = api.opened.config.events.get(&name);
     let source = source.ok_or_else(|| exit::unknown(&what, &name, api.opened.config.events.keys()))?;
-    let (_, answer) = answer(api.door.take(&name, source, told.kind.as_deref(), &body).await?);
+    let became = api.door.take(&name, source, told.kind.as_deref(), &body).await?;
+    if matches!(became, Became::NoRoom) {
+        return Err(failure(exit::REFUSED, format!("{what}: there are as many sources as there may be, with those of old")).into());
+    }
+    let (_, answer) = answer(became);
     Ok(axum::Json(answer).into_response())
 }
 

@@ -140,7 +140,8 @@ fn measured(world: &World) {
     let all = world.run(&[&span[..], &["--json"]].concat()).well().json();
     let of = &all[0]["services"]["shop"];
     let values = |name: &str| (of[name]["value"].as_f64().unwrap(), of[name]["n"].as_u64().unwrap());
-    assert_eq!(values("deployments_a_day"), (0.1, 1));
+    // Of nine days and sixteen hours: from the first event on.
+    assert!((values("deployments_a_day").0 - 24.0 / 232.0).abs() < 1e-9 && values("deployments_a_day").1 == 1, "{of}");
     assert_eq!((values("lead_time_hours"), values("change_failure_rate")), ((24.0, 2), (0.5, 2)));
     assert_eq!(values("time_to_restore_hours"), (2.0, 1));
     let two = world.run(&[&span[..], &["--since", "2026-03-04", "--json"]].concat()).well().json();

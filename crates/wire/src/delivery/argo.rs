@@ -131,11 +131,11 @@ fn synced(app: &App) -> Result<Option<Event>, Unread> {
     }))
 }
 
-/// A rollout is through, was given up, or is degraded.
+/// A rollout is through, was given up - what it rolled out has failed, and what stood before stands - or is degraded.
 fn rolled(rollout: &Rollout, now_ms: i64) -> Result<Option<Event>, Unread> {
     let status = &rollout.status;
     let (what, member, at) = if status.abort {
-        (What::ServiceRolledBack, "rollout.status.abortedAt", status.aborted_at.as_deref())
+        (What::DeploymentFinished { outcome: Outcome::Failure }, "rollout.status.abortedAt", status.aborted_at.as_deref())
     } else {
         let at = |kind: &str| status.conditions.iter().find(|c| c.kind == kind).and_then(|c| c.last_update_time.as_deref());
         let member = "rollout.status.conditions";
@@ -150,9 +150,12 @@ fn rolled(rollout: &Rollout, now_ms: i64) -> Result<Option<Event>, Unread> {
     let hash = named("rollout.status.currentPodHash", status.current_pod_hash.as_deref())?.unwrap_or_default();
     let word = if status.abort { "aborted" } else { status.phase.as_deref().unwrap_or_default() };
     let place = format!("{}/{}", environment.as_deref().unwrap_or_default(), service.as_deref().unwrap_or_default());
+    let told = at.map(|text| instant(member, text)).transpose()?;
+    // The same version may be rolled out again, and aborted again.
+    let when = told.map_or_else(String::new, |at| format!("/{at}"));
     Ok(Some(Event {
-        id: format!("rollout/{place}/{hash}/{word}"),
-        at_ms: at.map(|text| instant(member, text)).transpose()?.unwrap_or(now_ms),
+        id: format!("rollout/{place}/{hash}/{word}{when}"),
+        at_ms: told.unwrap_or(now_ms),
         what,
         subject: Subject { service, environment, ..Subject::default() },
     }))

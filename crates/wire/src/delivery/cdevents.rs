@@ -45,7 +45,6 @@ pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
         ("change", "created") => What::ChangeCreated,
         ("change", "merged") => What::ChangeMerged,
         ("change", "abandoned") => What::ChangeAbandoned,
-        ("change", "reviewed") => What::ChangeReviewed { approved: true },
         ("pipelinerun", "finished") => What::PipelineRunFinished { outcome: outcome()? },
         ("testsuiterun", "finished") => What::TestSuiteRunFinished { outcome: outcome()? },
         ("service", "deployed" | "upgraded") => What::DeploymentFinished { outcome: Outcome::Success },
@@ -58,7 +57,9 @@ pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
     let id = named("context.id", Some(&context.id))?.ok_or_else(|| missing("context.id"))?;
     let own = named("subject.id", of.id.as_deref().map(|id| id.trim_start_matches('/')))?;
     let service = match kind.0 {
-        "service" | "pipelinerun" => own.clone(),
+        "service" => own.clone(),
+        // Its own identifier is that of one run.
+        "pipelinerun" => named("subject.content.pipelineName", text("/pipelineName"))?,
         _ => named("subject.content.service.id", text("/service/id"))?,
     };
     let commit = text("/revision").or_else(|| text("/change/revision"));

@@ -29,8 +29,12 @@ struct Attributes {
 }
 
 #[derive(Deserialize)]
-struct Body {
+struct Kind {
     object_kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Body {
     project: Option<Project>,
     user: Option<User>,
     #[serde(default)]
@@ -44,8 +48,10 @@ struct Body {
 }
 
 pub(super) fn read(message: Message<'_>, pseudonym: &dyn Fn(&str) -> String) -> Result<Option<Event>, Unread> {
+    // Other kinds have members of these names, of other shapes.
+    let kind: Kind = form("event of GitLab", message.body)?;
+    let Some(kind @ ("merge_request" | "pipeline" | "deployment")) = kind.object_kind.as_deref() else { return Ok(None) };
     let body: Body = form("event of GitLab", message.body)?;
-    let Some(kind @ ("merge_request" | "pipeline" | "deployment")) = body.object_kind.as_deref() else { return Ok(None) };
     let path = body.project.as_ref().and_then(|project| project.path_with_namespace.as_deref());
     let repository = named("project.path_with_namespace", path)?;
     let Some(place) = repository.clone() else { return Err(missing("project.path_with_namespace")) };

@@ -15,21 +15,28 @@ struct Build {
     number: u64,
     phase: String,
     status: Option<String>,
-    /// When it began, in milliseconds since 1970; older versions do not tell it.
+    /// When its phase was reached, in milliseconds since 1970; older versions do not tell it.
     timestamp: Option<i64>,
-    /// How long it took, in milliseconds.
-    duration: Option<i64>,
     scm: Option<Scm>,
 }
 
 #[derive(Deserialize)]
 struct Body {
     name: String,
+    /// `job/shop/job/main/`: the name alone is a branch's, where a job has branches.
+    url: Option<String>,
     build: Build,
 }
 
+/// A job with the folders that it lies in, as `shop/main`.
+fn job(name: &str, url: Option<&str>) -> String {
+    let parts: Vec<&str> = url.unwrap_or_default().trim_matches('/').split('/').collect();
+    let jobs: Vec<&str> = parts.chunks(2).filter(|pair| pair.first() == Some(&"job")).filter_map(|pair| pair.get(1).copied()).collect();
+    if jobs.is_empty() || jobs.len() * 2 != parts.len() { name.to_owned() } else { jobs.join("/") }
+}
+
 pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
-    let Body { name, build } = form("notification of Jenkins", message.body)?;
+    let Body { name, url, build } = form("notification of Jenkins", message.body)?;
     // `FINALIZED` says it once more, when everything that follows a build is done too.
     if build.phase != "COMPLETED" && build.phase != "FINALIZED" {
         return Ok(None);
@@ -40,13 +47,12 @@ pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
         Some("ABORTED" | "NOT_BUILT") => Outcome::Cancelled,
         _ => return Ok(None),
     };
-    let service = named("name", Some(&name))?;
+    let service = named("name", Some(&job(&name, url.as_deref())))?;
     let scm = build.scm.as_ref();
     let commit = scm.and_then(|scm| scm.commit.as_deref()).filter(|commit| !commit.is_empty());
-    let at_ms = build.timestamp.map_or(message.now_ms, |began| began.saturating_add(build.duration.unwrap_or(0).max(0)));
     Ok(Some(Event {
         id: format!("{}/{}", service.as_deref().unwrap_or_default(), build.number),
-        at_ms,
+        at_ms: build.timestamp.unwrap_or(message.now_ms),
         what: What::PipelineRunFinished { outcome },
         subject: Subject {
             repository: repository("build.scm.url", scm.and_then(|scm| scm.url.as_deref()))?,

@@ -156,11 +156,18 @@ fn named(member: &'static str, text: Option<&str>) -> Result<Option<String>, Unr
 /// `owner/name` of an address of a repository.
 fn repository(member: &'static str, address: Option<&str>) -> Result<Option<String>, Unread> {
     let Some(address) = address.filter(|address| !address.is_empty()) else { return Ok(None) };
-    let path = match address.split_once("://") {
-        // What stands before the host may be a password.
-        Some((_, rest)) => rest.split_once('/').map(|(_, path)| path),
-        None => address.split_once(':').map(|(_, path)| path),
+    // What stands before the host may be a password: where there is no path, nothing is left.
+    let path = match (address.split_once("://"), address.split_once(':')) {
+        (Some((_, rest)), _) => rest.split_once('/').map(|(_, path)| path).unwrap_or_default(),
+        (None, Some((before, path))) if before.contains('@') => {
+            path.rsplit('@').next().unwrap_or_default().rsplit(':').next().unwrap_or_default()
+        }
+        (None, Some((_, path))) => path,
+        (None, None) => address,
     };
-    let path = path.unwrap_or(address).trim_matches('/');
+    let path = path.trim_matches('/');
+    if path.contains('@') {
+        return Err(Unread::Member(Unfit::Name { member, kind: "repository" }));
+    }
     named(member, Some(path.strip_suffix(".git").unwrap_or(path)))
 }

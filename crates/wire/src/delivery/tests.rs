@@ -91,19 +91,24 @@ fn gitlab_tells_of_merge_requests_pipelines_and_deployments() {
     assert_eq!((deployed.what, deployed.at_ms), (What::DeploymentFinished { outcome: Outcome::Success }, 1_772_271_000_000));
     assert_eq!((deployed.subject.revision.as_deref(), deployed.id.as_str()), (Some("279484c0"), "acme/tools/shop/deployments/15/success"));
     assert_eq!(told(Tool::Gitlab, None, &json!({ "object_kind": "note", "object_attributes": { "note": "hunter2" } })), Ok(vec![]));
+    assert_eq!(
+        told(Tool::Gitlab, None, &json!({ "object_kind": "build", "environment": { "name": "production" } })),
+        Ok(vec![]),
+        "of another shape"
+    );
 }
 
 #[test]
 fn jenkins_tells_of_builds_once() {
     let build = |phase: &str, status: &str| {
-        json!({ "name": "shop build", "display_name": "hunter2", "url": "job/shop/", "build": { "number": 18, "phase": phase, "status": status,
-            "timestamp": 1_772_270_000_000_i64, "duration": 1_000_000, "full_url": "https://ada@example.org/job/shop/18/", "log": "hunter2",
+        json!({ "name": "main", "display_name": "hunter2", "url": "job/shop build/job/main/", "build": { "number": 18, "phase": phase, "status": status,
+            "timestamp": 1_772_271_000_000_i64, "duration": 1_000_000, "full_url": "https://ada@example.org/job/shop/18/", "log": "hunter2",
             "scm": { "url": "https://ada:hunter2@git.example.org/acme/shop.git", "branch": "origin/main", "commit": SHA, "culprits": ["Ada Lovelace"] },
             "parameters": { "TOKEN": "hunter2" } } })
     };
     let ended = one(Tool::Jenkins, None, &build("COMPLETED", "UNSTABLE"));
     assert_eq!((ended.what, ended.at_ms), (What::PipelineRunFinished { outcome: Outcome::Failure }, 1_772_271_000_000));
-    assert_eq!((ended.id.as_str(), ended.subject.repository.as_deref()), ("shop build/18", Some("acme/shop")));
+    assert_eq!((ended.id.as_str(), ended.subject.repository.as_deref()), ("shop build/main/18", Some("acme/shop")));
     assert_eq!(one(Tool::Jenkins, None, &build("FINALIZED", "UNSTABLE")).id, ended.id);
     assert_eq!(told(Tool::Jenkins, None, &build("STARTED", "")), Ok(vec![]));
 }
@@ -131,7 +136,8 @@ fn argo_tells_of_applications_and_rollouts() {
         None,
         &rollout(json!({ "phase": "Degraded", "abort": true, "abortedAt": "2026-02-28T09:30:00Z", "message": "hunter2" })),
     );
-    assert_eq!((aborted.what, aborted.id.as_str()), (What::ServiceRolledBack, "rollout/prod/checkout//aborted"));
+    assert_eq!(aborted.what, What::DeploymentFinished { outcome: Outcome::Failure });
+    assert_eq!(aborted.id, "rollout/prod/checkout//aborted/1772271000000");
     assert_eq!(told(Tool::Argo, None, &rollout(json!({ "phase": "Progressing" }))), Ok(vec![]));
 }
 
@@ -159,6 +165,28 @@ fn spinnaker_pagerduty_and_cdevents_tell_theirs() {
     assert_eq!((plain.what, plain.id.as_str()), (What::PipelineRunFinished { outcome: Outcome::Failure }, "ci/tool/e1"));
     let wrapped = json!({ "specversion": "1.0", "id": "x", "source": "/b", "type": "t", "data": event });
     assert_eq!(one(Tool::Cdevents, None, &wrapped), plain);
+    assert_eq!(plain.subject.service, None, "a run's identifier is no service");
+}
+
+#[test]
+fn addresses_of_repositories_lose_what_stands_before_the_path() {
+    let of = |address: &str| repository("r", Some(address));
+    for address in [
+        "https://ci:hunter2@git.example.org/acme/shop.git",
+        "git@github.com:acme/shop.git",
+        "https://github.com/acme/shop/",
+        "acme/shop",
+        "ci:acme/shop",
+    ] {
+        assert_eq!(of(address), Ok(Some("acme/shop".to_owned())), "{address}");
+    }
+    for address in ["https://ci:hunter2@gitserver", "https://hunter2@gitserver/"] {
+        assert_eq!(of(address), Ok(None), "{address}");
+    }
+    for address in ["u:hunter2@gitserver:acme/shop", "ssh://git/hunter2@x"] {
+        let said = format!("{:?}", of(address));
+        assert!(!said.contains("hunter2"), "{said}");
+    }
 }
 
 /// Every message of these tests, for what is done to all of them.

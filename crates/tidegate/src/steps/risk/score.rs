@@ -26,6 +26,8 @@ pub struct Wanted<'a> {
     pub what: &'a str,
     /// What would lower the risk is looked for until it is below this.
     pub below: f64,
+    /// Something is decided by it: what can only be told in part is an error.
+    pub decides: bool,
 }
 
 /// A change with its risk.
@@ -74,20 +76,42 @@ impl Answered {
 /// # Errors
 /// When there is no model, no such revision, or nothing to score.
 pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<Answered> {
+    if wanted.what.contains("...") {
+        return Err(failure(exit::USAGE, format!("score {}: write a range with two dots, as main..topic", wanted.what)));
+    }
     let folder = Folder::of(repository);
     let model = folder.read()?;
     let commits = commits(repository, wanted.what)?;
     let newest = commits.first().cloned().unwrap_or_default();
-    // What is merged is in what was mined; what is not is mined from there and not kept.
-    let mut mined = folder.mine(repository, "HEAD", true, seen, note)?;
+    // What is not in what was mined for training is mined from there and not kept.
+    let mut mined = folder.mine(repository, "HEAD", false, seen, note)?;
     if Id::read(newest.as_bytes()).is_none_or(|id| mined.number(&id).is_none()) {
         mined = folder.mine(repository, &newest, false, seen, note)?;
+    }
+    if mined.shallow {
+        let why = format!(
+            "score {}: the clone is shallow, and what was before it is not known: `git fetch --unshallow` gives the rest",
+            wanted.what
+        );
+        if wanted.decides {
+            return Err(failure(exit::NOT_PASSED, why));
+        }
+        note(&why);
     }
     let owners = owners(repository, note)?;
     let mut scored = Vec::new();
     for commit in &commits {
         let change = Id::read(commit.as_bytes()).and_then(|id| mined.number(&id)).and_then(|number| mined.changes().get(number.0 as usize));
-        let Some(change) = change.filter(|change| !change.merge() && !change.files.is_empty()) else { continue };
+        let unread = || {
+            failure(
+                exit::OUTSIDE,
+                format!("score {}: commit {commit} was not read: mine its branch anew, from a checkout of it", wanted.what),
+            )
+        };
+        let change = change.ok_or_else(unread)?;
+        if change.merge() || change.files.is_empty() {
+            continue;
+        }
         let services = owners.as_ref().map(|owners| owners.of_change(&mined, change).into_iter().map(str::to_owned).collect());
         scored.push(of(&model, change, services.unwrap_or_default(), wanted.below)?);
     }
@@ -101,14 +125,15 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
     let whole = ends.and_then(|(base, tip)| {
         let end = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
         match as_one(repository, &end(base), &end(tip), None, &Settings::default(), &mined.state) {
-            Ok(whole) => Some(whole),
+            Ok(whole) => Some(Ok(whole)),
+            Err(why) if wanted.decides => Some(Err(failure(exit::NOT_PASSED, format!("score {} as one change: {why}", wanted.what)))),
             Err(why) => {
                 note(&format!("{} is not scored as one change: {why}", wanted.what));
                 None
             }
         }
     });
-    let whole = whole.map(|whole| {
+    let whole = whole.transpose()?.map(|whole| {
         let path = |number: tidegate_history::PathNumber| whole.paths.get(number.0 as usize).map(Vec::as_slice).unwrap_or_default();
         let of_path = |owners: &Services| {
             let all = whole
@@ -181,6 +206,10 @@ fn commits(repository: &Path, what: &str) -> Result<Vec<String>> {
     let count = format!("--max-count={}", if range { CHANGES_MAX + 1 } else { 1 });
     let mut git = Command::new("git");
     git.arg("-C").arg(repository).args(["-c", "core.fsmonitor=false", "rev-list", &count, what, "--"]).stdin(Stdio::null());
+    // In a hook these name another repository.
+    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
+        git.env_remove(name);
+    }
     let output = git.env("GIT_OPTIONAL_LOCKS", "0").output().context("run git: install it, or put it on the path")?;
     if !output.status.success() {
         return Err(unknown(String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default()));

@@ -101,7 +101,7 @@ fn table(mined: &Mined) -> Result<Table> {
     let rows = table.len();
     if rows < ROWS_MIN || hurt.min(rows - hurt) < KIND_MIN {
         let why = format!(
-            "train a model of risk: not enough evidence: {rows} changes have an end that is known, {hurt} of them were fixed later; {ROWS_MIN} and {KIND_MIN} of each kind are the least. Fetch the whole history (`git fetch --unshallow`), or say which words make a fix"
+            "train a model of risk: not enough evidence: {rows} changes have an end that is known, {hurt} of them were fixed later; {ROWS_MIN} and {KIND_MIN} of each kind are the least. Fetch the whole history (`git fetch --unshallow`), or come again when the repository is older"
         );
         return Err(failure(exit::NOT_PASSED, why));
     }

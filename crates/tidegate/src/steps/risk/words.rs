@@ -94,7 +94,9 @@ pub fn lines(scored: &Scored) -> Vec<String> {
     }
     lines.push(format!("  what would lower it: {}", lower(scored)));
     if !scored.services.is_empty() {
-        let services: Vec<&str> = scored.services.iter().map(String::as_str).collect();
+        // In a comment nobody is called by it, and nothing in it is markup.
+        let services: Vec<String> =
+            scored.services.iter().map(|name| format!("`{}`", name.trim_start_matches('@').replace('`', ""))).collect();
         lines.push(format!("  touches: {}", services.join(", ")));
     }
     lines
