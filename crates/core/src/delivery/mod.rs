@@ -257,7 +257,11 @@ mod tests {
             assert!(matches!(name("n", bad), Err(Unfit::Name { .. })), "{bad}");
         }
         assert!(name("n", &"a".repeat(NAME_BYTES_MAX)).is_ok() && name("n", &"a".repeat(NAME_BYTES_MAX + 1)).is_err());
-        assert_eq!(name("the service", "ghp_16C7e42F292c6912E7710c838347Ae178B4a").unwrap_err().to_string(), "the service is no name", "what it was is not repeated");
+        assert_eq!(
+            name("the service", "ghp_16C7e42F292c6912E7710c838347Ae178B4a").unwrap_err().to_string(),
+            "the service is no name",
+            "what it was is not repeated"
+        );
     }
 
     #[test]
