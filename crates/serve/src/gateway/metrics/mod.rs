@@ -226,12 +226,7 @@ fn cache(page: &mut Page, shared: &Shared) {
     each("tidegate_cache_misses_total", "Requests of services with a cache that were carried out.", |c| &c.misses);
     page.single("tidegate_cache_bytes", "gauge", "Bytes of answers that are kept, roughly.", shared.cache.bytes());
     page.single("tidegate_cache_entries", "gauge", "Answers that are kept, roughly.", shared.cache.entries());
-    page.single(
-        "tidegate_fallback_bytes",
-        "gauge",
-        "Bytes of answers that are kept for when nobody can answer, roughly.",
-        shared.kept.bytes(),
-    );
+    page.single("tidegate_fallback_bytes", "gauge", "Bytes of answers that are kept to stand in for others, roughly.", shared.kept.bytes());
 }
 
 /// What was found in texts of answers.
