@@ -3,6 +3,7 @@
 
 use super::access::Principal;
 use super::api::{Api, Failed};
+use super::proof::{header, proves, stranger};
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::surroundings::secret;
@@ -16,13 +17,12 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
 use tidegate_adapters::pseudonym::pseudonym;
-use tidegate_adapters::signed::{by_github, by_hex, by_pagerduty, by_token};
 use tidegate_core::access::Action;
 use tidegate_core::delivery::{Event, Intake, Taken};
 use tidegate_core::id::At;
 use tidegate_store::{DeliveryFilter, DeliveryRow, Lake};
 use tidegate_wire::config::EventSource;
-use tidegate_wire::delivery::{self, Message, Tool};
+use tidegate_wire::delivery::{self, Message};
 use tokio::sync::Mutex;
 
 /// The way in.
@@ -112,29 +112,12 @@ fn aside(name: &str, why: &str, body: &[u8], now: At) -> DeliveryRow {
     DeliveryRow { at: now, happened: now, source: name.to_owned(), id, event: String::new(), aside: why.to_owned() }
 }
 
-/// Whether a message proves to know the secret, in the way of its tool.
-fn proves(tool: Tool, secret: &str, headers: &HeaderMap, body: &[u8]) -> bool {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    match tool {
-        Tool::Github => by_github(secret, body, header("x-hub-signature-256")),
-        Tool::Gitlab if !header("x-gitlab-signature").is_empty() => by_hex(secret, body, header("x-gitlab-signature")),
-        Tool::Gitlab => by_token(secret, header("x-gitlab-token")),
-        Tool::Pagerduty => by_pagerduty(secret, body, header("x-pagerduty-signature")),
-        Tool::Jenkins | Tool::Argo | Tool::Spinnaker | Tool::Cdevents => {
-            header("authorization").strip_prefix("Bearer ").is_some_and(|token| by_token(secret, token))
-        }
-    }
-}
-
 /// A webhook.
 pub async fn receive(State(api): State<Api>, Path(name): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
     let source = api.opened.config.events.get(&name);
     let known = source.filter(|source| secret(&source.secret).is_ok_and(|secret| proves(source.tool, &secret, &headers, &body)));
-    let Some(source) = known else {
-        // A stranger is told no more than that, whatever is configured.
-        return said(StatusCode::UNAUTHORIZED, json!({ "answer": "this message proves no secret that is known here" }));
-    };
-    let kind = source.tool.kind_header().and_then(|name| headers.get(name)).and_then(|value| value.to_str().ok());
+    let Some(source) = known else { return stranger() };
+    let kind = source.tool.kind_header().map(|name| header(&headers, name)).filter(|kind| !kind.is_empty());
     match api.door.take(&name, source, kind, &body).await {
         Ok(became) => {
             let (status, answer) = answer(became);

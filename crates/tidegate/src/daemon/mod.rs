@@ -33,6 +33,7 @@ mod passage;
 mod people;
 pub mod plane;
 pub mod play;
+mod proof;
 pub mod release_view;
 pub mod replay;
 mod routing;

@@ -4,23 +4,20 @@
 use super::{Desk, stream, tell};
 use crate::clock;
 use crate::daemon::api::Api;
+use crate::daemon::proof::{header, proves, stranger};
 use crate::surroundings::secret;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use tidegate_adapters::signed::{by_github, by_hex, by_token};
 use tidegate_core::deployment::{Command, Target};
 use tidegate_wire::config::{Deployment, Tool};
+use tidegate_wire::delivery::Tool as Sender;
 use tidegate_wire::foreign::deployments::{self, Asks, Message, Unreadable, github_callback};
 
 fn said(status: StatusCode, why: &str) -> Response {
     (status, axum::Json(json!({ "answer": why }))).into_response()
-}
-
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or_default()
 }
 
 /// The deployments whose secret the message proves to know.
@@ -31,18 +28,14 @@ fn trusted(api: &Api, of: impl Fn(&Tool) -> bool, knows: impl Fn(&str) -> bool) 
 
 /// A webhook of GitHub.
 pub async fn github(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
-    let signature = header(&headers, "x-hub-signature-256");
-    let all = trusted(&api, |tool| matches!(tool, Tool::Github { .. }), |secret| by_github(secret, &body, signature));
+    let all = trusted(&api, |tool| matches!(tool, Tool::Github { .. }), |secret| proves(Sender::Github, secret, &headers, &body));
     let message = || deployments::github(header(&headers, "x-github-event"), &body);
     received(&api, all, message, header(&headers, "x-github-delivery")).await
 }
 
-/// A webhook of GitLab: those of projects carry the secret, external status checks are signed by it.
+/// A webhook of GitLab.
 pub async fn gitlab(State(api): State<Api>, headers: HeaderMap, body: Bytes) -> Response {
-    let (token, signature) = (header(&headers, "x-gitlab-token"), header(&headers, "x-gitlab-signature"));
-    let knows = |secret: &str| {
-        if signature.is_empty() { by_token(secret, token) } else { by_hex(secret, &body, signature) }
-    };
+    let knows = |secret: &str| proves(Sender::Gitlab, secret, &headers, &body);
     let all = trusted(&api, |tool| matches!(tool, Tool::Gitlab { .. } | Tool::GitlabCheck { .. }), knows);
     received(&api, all, || deployments::gitlab(&body), header(&headers, "x-gitlab-event-uuid")).await
 }
@@ -54,8 +47,7 @@ async fn received(
     delivery: &str,
 ) -> Response {
     if trusted.is_empty() {
-        // A stranger is told no more than that, whatever is configured.
-        return said(StatusCode::UNAUTHORIZED, "this message proves no secret that is known here");
+        return stranger();
     }
     let asks = match message() {
         Ok(Message::Asks(asks)) => asks,
