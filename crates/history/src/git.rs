@@ -228,6 +228,14 @@ impl Repository {
         }
     }
 
+    /// At most so many commits of what a person names, a revision or a range, newest first.
+    pub(crate) fn named(&self, what: &str, most: usize) -> Result<Vec<Id>, GitFailed> {
+        let (running, stdout) = self.start("rev-list", &["rev-list", &format!("--max-count={most}"), "--end-of-options", what, "--"])?;
+        let ids = BufReader::new(stdout).split(b'\n').map_while(Result::ok).filter_map(|line| Id::read(&line)).take(most).collect();
+        running.end()?;
+        Ok(ids)
+    }
+
     /// The commits of a range with their parents, parents first.
     pub(crate) fn commits(&self, to: Id, without: Option<Id>) -> Result<Vec<Vec<Id>>, GitFailed> {
         let range = range(to, without);

@@ -1,6 +1,6 @@
-//! Several commits as one change: what a branch will be once it is merged as a whole.
+//! Several commits: which ones a range names, and what a branch will be once it is merged as one change.
 
-use crate::change::Change;
+use crate::change::{Change, Id};
 use crate::fold::Fold;
 use crate::git::Repository;
 use crate::mine::NotMined;
@@ -8,6 +8,15 @@ use crate::parse::{MESSAGE_BYTES_MAX, Parser};
 use crate::settings::Settings;
 use crate::state::State;
 use std::path::Path;
+
+/// The commits of a revision (itself alone) or of a range as `main..topic`, newest first, at most so many.
+///
+/// # Errors
+/// When git cannot be run, or knows no such revision.
+pub fn commits(repository: &Path, what: &str, most: usize) -> Result<Vec<Id>, NotMined> {
+    let most = if what.contains("..") { most } else { 1 };
+    Ok(Repository::open(repository)?.named(what, most)?)
+}
 
 /// A branch as one change.
 #[derive(Clone, Debug)]

@@ -7,8 +7,8 @@ use crate::change::Change;
 use crate::mine::Mined;
 use std::collections::BTreeSet;
 
-/// GitHub's own limit.
-const CODEOWNERS_BYTES_MAX: usize = 3 << 20;
+/// Largest CODEOWNERS file that is read, in bytes: GitHub's own limit.
+pub const CODEOWNERS_BYTES_MAX: usize = 3 << 20;
 /// Most rules.
 const RULES_MAX: usize = 20_000;
 /// Longest pattern of one rule, in bytes.

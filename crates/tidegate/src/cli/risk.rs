@@ -70,13 +70,17 @@ pub fn risk(context: &Context, command: &RiskCommand) -> Result<u8> {
 /// Between two words of progress, commits that are read.
 const STEP: usize = 500;
 
-fn train(context: &Context, args: &TrainArgs) -> Result<u8> {
-    let progress = Progress::new(context.json);
-    let seen = |done: usize, total: usize| {
-        if done % STEP == 0 || done == total {
+fn reading(progress: &Progress) -> impl Fn(usize, usize) {
+    move |done, total| {
+        if done.is_multiple_of(STEP) || done == total {
             progress.now(&format!("reading the history: {done} of {total} commits"));
         }
-    };
+    }
+}
+
+fn train(context: &Context, args: &TrainArgs) -> Result<u8> {
+    let progress = Progress::new(context.json);
+    let seen = reading(&progress);
     let trained = step::train(&context.dir.join(&args.repo), &args.tip, &seen, &|what| progress.now(what), &show::note);
     progress.clear();
     let trained = trained?;
@@ -142,11 +146,7 @@ fn leaked(leak: &Leak) -> String {
 
 fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
     let progress = Progress::new(context.json);
-    let seen = |done: usize, total: usize| {
-        if done % STEP == 0 {
-            progress.now(&format!("reading the history: {done} of {total} commits"));
-        }
-    };
+    let seen = reading(&progress);
     let wanted = step::Wanted { what: &args.what, below: args.below, decides: args.fail_at.is_some() };
     let scored = step::score(&context.dir.join(&args.repo), &wanted, &seen, &show::note);
     progress.clear();

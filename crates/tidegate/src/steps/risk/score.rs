@@ -5,16 +5,14 @@ use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use tidegate_history::{Change, Id, Services, Settings, as_one};
+use tidegate_history::{CODEOWNERS_BYTES_MAX, Change, Id, NotMined, Services, Settings, as_one, commits};
 use tidegate_learn::counterfactual::{Answer, Lever, search};
 use tidegate_learn::{RiskModel, Score};
 
 /// Changes of a range that are scored.
 const CHANGES_MAX: usize = 1_000;
-/// Largest file of owners, in bytes.
-const CODEOWNERS_BYTES_MAX: u64 = 3 * 1024 * 1024;
 /// What people can make less, to which share of it, and whether it comes in whole numbers.
 const LESS: [(&str, f64); 3] = [("la", 0.1), ("nf", 0.1), ("ld", 0.1)];
 /// Share of lines in tests that a change can be brought to.
@@ -81,12 +79,11 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
     }
     let folder = Folder::of(repository);
     let model = folder.read()?;
-    let commits = commits(repository, wanted.what)?;
-    let newest = commits.first().cloned().unwrap_or_default();
+    let commits = meant(repository, wanted.what)?;
     // What is not in what was mined for training is mined from there and not kept.
     let mut mined = folder.mine(repository, "HEAD", false, seen, note)?;
-    if Id::read(newest.as_bytes()).is_none_or(|id| mined.number(&id).is_none()) {
-        mined = folder.mine(repository, &newest, false, seen, note)?;
+    if let Some(newest) = commits.first().filter(|id| mined.number(id).is_none()) {
+        mined = folder.mine(repository, &newest.to_string(), false, seen, note)?;
     }
     if mined.shallow {
         let why = format!(
@@ -101,7 +98,7 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
     let owners = owners(repository, note)?;
     let mut scored = Vec::new();
     for commit in &commits {
-        let change = Id::read(commit.as_bytes()).and_then(|id| mined.number(&id)).and_then(|number| mined.changes().get(number.0 as usize));
+        let change = mined.number(commit).and_then(|number| mined.changes().get(number.0 as usize));
         let unread = || {
             failure(
                 exit::OUTSIDE,
@@ -178,12 +175,12 @@ fn levers(model: &RiskModel, row: &[f64]) -> Vec<Lever> {
 /// Whose paths are whose, where the repository says it.
 fn owners(repository: &Path, note: &dyn Fn(&str)) -> Result<Option<Services>> {
     let Some(file) = Services::CODEOWNERS.iter().map(|name| repository.join(name)).find(|file| file.is_file()) else { return Ok(None) };
-    let bytes = std::fs::metadata(&file).with_context(|| format!("read {}", file.display()))?.len();
-    if bytes > CODEOWNERS_BYTES_MAX {
-        note(&format!("{} is longer than {CODEOWNERS_BYTES_MAX} bytes: owners are not told", file.display()));
-        return Ok(None);
-    }
-    let text = String::from_utf8_lossy(&std::fs::read(&file).with_context(|| format!("read {}", file.display()))?).into_owned();
+    let read = || format!("read {}", file.display());
+    let mut bytes = Vec::new();
+    // One more than may be, so that a longer file is refused as such.
+    let most = CODEOWNERS_BYTES_MAX as u64 + 1;
+    std::fs::File::open(&file).and_then(|file| file.take(most).read_to_end(&mut bytes)).with_context(read)?;
+    let text = String::from_utf8_lossy(&bytes);
     match Services::by_codeowners(&text) {
         Ok(owners) => Ok(Some(owners)),
         Err(why) => {
@@ -194,27 +191,12 @@ fn owners(repository: &Path, note: &dyn Fn(&str)) -> Result<Option<Services>> {
 }
 
 /// Commits that are meant, newest first.
-fn commits(repository: &Path, what: &str) -> Result<Vec<String>> {
-    let range = what.contains("..");
-    let unknown = |said: &str| {
-        let why = format!("score {what}: the repository {} has no such revision: {said}; fetch it first", repository.display());
+fn meant(repository: &Path, what: &str) -> Result<Vec<Id>> {
+    let unknown = |why: NotMined| {
+        let why = format!("score {what}: the repository {} has no such revision: {why}; fetch it first", repository.display());
         failure(exit::NOT_FOUND, why)
     };
-    if what.starts_with('-') {
-        return Err(unknown("a revision does not begin with a dash"));
-    }
-    let count = format!("--max-count={}", if range { CHANGES_MAX + 1 } else { 1 });
-    let mut git = Command::new("git");
-    git.arg("-C").arg(repository).args(["-c", "core.fsmonitor=false", "rev-list", &count, what, "--"]).stdin(Stdio::null());
-    // In a hook these name another repository.
-    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"] {
-        git.env_remove(name);
-    }
-    let output = git.env("GIT_OPTIONAL_LOCKS", "0").output().context("run git: install it, or put it on the path")?;
-    if !output.status.success() {
-        return Err(unknown(String::from_utf8_lossy(&output.stderr).lines().next().unwrap_or_default()));
-    }
-    let commits: Vec<String> = String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect();
+    let commits = commits(repository, what, CHANGES_MAX + 1).map_err(unknown)?;
     if commits.len() > CHANGES_MAX {
         return Err(failure(exit::USAGE, format!("score {what}: it has more than {CHANGES_MAX} commits: name a shorter range")));
     }

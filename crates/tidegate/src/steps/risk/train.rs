@@ -60,10 +60,11 @@ pub fn train(repository: &Path, tip: &str, seen: &dyn Fn(usize, usize), now: &dy
     let table = table(&mined)?;
     let settings = Settings { maturity_seconds: mined.maturity.age_s, ..Settings::default() };
     now("learning from the earlier changes, judged on the later ones");
-    let (model, regression, lines_added, leaks) = judged(&table, &settings)?;
-    now("learning from all changes");
     let made = derive::of_changes(&table);
-    let fitted = fitted::fit(&derive::table(&table, &made)?, &settings)?;
+    let whole = derive::table(&table, &made)?;
+    let (model, regression, lines_added, leaks) = judged(&table, &whole, &settings)?;
+    now("learning from all changes");
+    let fitted = fitted::fit(&whole, &settings)?;
     let kept = RiskModel::of(&table, &made, &fitted, mined.maturity.age_s, &[])?;
     disk::replace_file(&folder.model(), &kept.write()?)?;
     let count = |is: fn(&Label) -> bool| mined.changes().iter().filter(|change| is(&change.label)).count();
@@ -110,10 +111,9 @@ fn table(mined: &Mined) -> Result<Table> {
 
 type Judged = (Report, Report, Report, Vec<Leak>);
 
-fn judged(table: &Table, settings: &Settings) -> Result<Judged> {
-    let made = derive::of_changes(table);
-    let whole = derive::table(table, &made)?;
-    let parts = split::holdout(&whole, TRAIN_SHARE, settings.maturity_seconds);
+/// `whole` is the table with what is made of its features.
+fn judged(table: &Table, whole: &Table, settings: &Settings) -> Result<Judged> {
+    let parts = split::holdout(whole, TRAIN_SHARE, settings.maturity_seconds);
     let leaks = leakage::check(table, &[], &parts, &Limits::default());
     let (earlier, later) = (whole.slice(parts.train), whole.slice(parts.test));
     let fitted = fitted::fit(&earlier, settings)
