@@ -62,7 +62,11 @@ class Oracle:
     def ask(self, *request):
         answer = self.asker.ask(*request)
         if answer.status == 0:
+            # The request before may have ended it, or this one: it is asked once more, of a server that was well.
             self.revived()
+            answer = self.asker.ask(*request)
+            if answer.status == 0:
+                self.revived()
         return answer
 
     def caller(self):

@@ -19,6 +19,10 @@ mod soak;
 mod upstream;
 mod weights;
 
+/// That of the program itself: what memory does under load is the allocator's doing as well as ours.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const PARTS: [&str; 6] = ["stopped", "overload", "swaps", "kills", "drain", "weights"];
 
 fn main() {
