@@ -2,9 +2,7 @@
 
 use std::io::Read;
 use std::path::Path;
-use tidegate_learn::history::{again, past};
 use tidegate_learn::{Row, Table, derive};
-use tidegate_stats::rng::mix;
 
 /// Kamei's features in the set's own spelling, and in ours.
 const CHANGES: [(&str, &str); 14] = [
@@ -24,27 +22,13 @@ const CHANGES: [(&str, &str); 14] = [
     ("sexp", "sexp"),
 ];
 
-/// What a build is, apart from its past: what it changes, and where it comes from. Sizes of the project and of its team are left out: they only
-/// grow, and tell a model of yesterday nothing of today.
-const BUILD: [&str; 9] = [
-    "gh_is_pr",
-    "git_prev_commit_resolution_status",
-    "git_diff_src_churn",
-    "git_diff_test_churn",
-    "gh_diff_files_added",
-    "gh_diff_files_modified",
-    "gh_diff_src_files",
-    "gh_diff_doc_files",
-    "gh_diff_other_files",
-];
-
-struct Csv {
+pub(crate) struct Csv {
     head: Vec<String>,
-    rows: Vec<Vec<String>>,
+    pub(crate) rows: Vec<Vec<String>>,
 }
 
 impl Csv {
-    fn read(path: &Path) -> Option<Csv> {
+    pub(crate) fn read(path: &Path) -> Option<Csv> {
         let file = std::fs::File::open(path).ok()?;
         let mut text = String::new();
         flate2::read::GzDecoder::new(file).read_to_string(&mut text).unwrap();
@@ -56,11 +40,11 @@ impl Csv {
         self.head.iter().position(|one| one == name)
     }
 
-    fn text(&self, row: usize, name: &str) -> &str {
+    pub(crate) fn text(&self, row: usize, name: &str) -> &str {
         self.column(name).and_then(|column| self.rows.get(row)?.get(column)).map_or("", String::as_str)
     }
 
-    fn number(&self, row: usize, name: &str) -> f64 {
+    pub(crate) fn number(&self, row: usize, name: &str) -> f64 {
         match self.text(row, name) {
             "True" => 1.0,
             "False" => 0.0,
@@ -103,76 +87,4 @@ pub fn apachejit(folder: &Path, project: &str) -> Option<(Table, usize)> {
         }
     }
     Some((derived(&table), train.rows.len()))
-}
-
-/// A project of TravisTorrent, with the past of each build.
-pub fn travis(folder: &Path, project: &str) -> Option<Table> {
-    let csv = Csv::read(&folder.join(format!("ci_travistorrent/{project}.csv.gz")))?;
-    let at = |row: usize| minutes(csv.text(row, "gh_build_started_at")) * 60;
-    let mut order: Vec<usize> = (0..csv.rows.len()).collect();
-    order.sort_by_key(|row| (at(*row), csv.number(*row, "tr_build_id") as i64));
-    let failed: Vec<bool> = order.iter().map(|row| csv.number(*row, "build_Failed") > 0.0).collect();
-    // The set has no ends of builds: the one before is taken to have ended, as in the published figures.
-    let all = past(&failed, |run| run);
-    // Builds of branches and of requests to merge break in their own ways.
-    let kinds: Vec<bool> = order.iter().map(|row| csv.number(*row, "gh_is_pr") > 0.0).collect();
-    let alike = alike(&failed, &kinds);
-    // A change that is built again is known by its size in every count; builds of other changes of that size are rare within two days.
-    let key = |row: &usize| BUILD.iter().skip(2).fold(0, |key, name| mix(key ^ csv.number(*row, name).to_bits()));
-    let (keys, times): (Vec<u64>, Vec<i64>) = order.iter().map(|row| (key(row), at(*row))).unzip();
-    let again = again(&keys, &failed, &times, 2 * 86_400);
-    let names = BUILD.iter().copied().chain([
-        "previous",
-        "recent",
-        "longer",
-        "since_failure",
-        "previous_alike",
-        "recent_alike",
-        "longer_alike",
-        "again",
-        "again_share",
-    ]);
-    let mut table = Table::new(names).unwrap();
-    for (place, row) in order.iter().enumerate() {
-        let (past, alike, again) = (all.get(place)?, alike.get(place)?, again.get(place)?);
-        let mut values: Vec<f64> = BUILD.iter().map(|name| csv.number(*row, name)).collect();
-        values.extend([
-            past.previous,
-            past.recent,
-            past.longer,
-            past.since_failure,
-            alike.previous,
-            alike.recent,
-            alike.longer,
-            again.previous,
-            again.share,
-        ]);
-        let effort = csv.number(*row, "git_diff_src_churn") + csv.number(*row, "git_diff_test_churn");
-        let effort = if effort.is_finite() { effort } else { 0.0 };
-        table.push(&Row { at: at(*row), values: &values, label: *failed.get(place)?, effort }).unwrap();
-    }
-    Some(table)
-}
-
-/// The past of each build among those of its kind.
-fn alike(failed: &[bool], kinds: &[bool]) -> Vec<tidegate_learn::history::Past> {
-    let of = |kind: bool| -> Vec<usize> { (0..failed.len()).filter(|at| kinds.get(*at) == Some(&kind)).collect() };
-    let mut found = past(failed, |_| 0);
-    for places in [of(false), of(true)] {
-        let own: Vec<bool> = places.iter().filter_map(|at| failed.get(*at).copied()).collect();
-        for (place, past) in places.iter().zip(past(&own, |run| run)) {
-            found.get_mut(*place).into_iter().for_each(|cell| *cell = past);
-        }
-    }
-    found
-}
-
-/// `2011-08-29 0:13` and `2011-08-29T00:13:59`, in minutes.
-fn minutes(text: &str) -> i64 {
-    let numbers: Vec<i64> = text.split(['-', ' ', 'T', ':']).filter_map(|part| part.parse().ok()).collect();
-    let [year, month, day, hour, minute, ..] = numbers.as_slice() else { return 0 };
-    // Days since March of year 0, in which leap days come last.
-    let (year, month) = if *month > 2 { (*year, month - 3) } else { (year - 1, month + 9) };
-    let days = year * 365 + year / 4 - year / 100 + year / 400 + (month * 153 + 2) / 5 + day;
-    (days * 24 + hour) * 60 + minute
 }

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark stops where its data is not as it says")]
 
+mod builds;
 mod data;
 mod published;
 mod speed;

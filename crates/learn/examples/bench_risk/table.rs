@@ -1,6 +1,6 @@
 //! The tables that are printed.
 
-use crate::{data, published};
+use crate::{builds, data, published};
 use std::path::Path;
 use tidegate_learn::boost::{self, Boosting};
 use tidegate_learn::evaluate::{Report, blocks, report};
@@ -105,12 +105,14 @@ fn covers(name: &str, groups: &[tidegate_stats::calibration::GroupCoverage]) {
 
 fn means(all: &[Judged]) {
     let mean = |of: fn(&Judged) -> f64| all.iter().map(of).sum::<f64>() / all.len().max(1) as f64;
+    // Builds have no lines of their own.
+    let lines = mean(|one| one.lines.unwrap_or(f64::NAN));
     println!(
-        "\nmean AUC: ours {:.4}, kept up {:.4}, boosted untuned {:.4}, lines added {:.4}; mean ECE: ours {:.4}, kept up {:.4}",
+        "\nmean AUC: ours {:.4}, kept up {:.4}, boosted untuned {:.4}, lines added {}; mean ECE: ours {:.4}, kept up {:.4}",
         mean(|one| one.auc),
         mean(|one| one.kept_up_auc),
         mean(|one| one.untuned),
-        mean(|one| one.lines.unwrap_or(f64::NAN)),
+        if lines.is_nan() { "-".to_owned() } else { format!("{lines:.4}") },
         mean(|one| one.error),
         mean(|one| one.kept_up_error),
     );
@@ -120,7 +122,7 @@ fn means(all: &[Judged]) {
         all.len(),
         above(|one| one.auc > one.untuned),
         above(|one| one.kept_up_auc > one.untuned),
-        above(|one| one.lines.is_none_or(|lines| one.auc > lines)),
+        above(|one| one.lines.is_some_and(|lines| one.auc > lines)),
     );
 }
 
@@ -163,11 +165,10 @@ pub fn apachejit(folder: &Path) {
 
 pub fn travis(folder: &Path) {
     println!("\n== TravisTorrent, builds with their past: the first four fifths of time learn, the last judges");
-    // Chosen on the earlier four fifths of the training parts.
-    let settings = Settings { recipe: Recipe { logistic_share: 0.75, ..Recipe::default() }, ..Settings::default() };
+    let settings = Settings::default();
     let mut all = Vec::new();
     for (project, boosted, previous) in published::TRAVIS {
-        let Some(table) = data::travis(folder, project) else {
+        let Some(table) = builds::travis(folder, project) else {
             println!("skipped: {project} is not in {}", folder.display());
             continue;
         };
