@@ -10,6 +10,7 @@ pub mod blame;
 pub mod breaker;
 pub mod change;
 pub mod contract;
+pub mod correction;
 pub mod delivery;
 pub mod deployment;
 pub mod drift;

@@ -1,6 +1,7 @@
 //! The four measures of delivery of DORA (Forsgren, Humble and Kim, Accelerate, 2018; <https://dora.dev/guides/dora-metrics-four-keys/>), each
 //! with how many it is of and an interval, for whatever events they are asked of: a service's, a team's, those before a policy and after it.
 
+use super::outcomes::{Watch, fate};
 use super::{Event, Outcome, What};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -60,7 +61,9 @@ pub fn measures<'e>(events: impl IntoIterator<Item = &'e Event>, span: Span) -> 
     let deployed: Vec<&Event> = events.iter().copied().filter(|event| ended(event).is_some()).collect();
     let inside: Vec<&Event> = deployed.iter().copied().filter(|event| within(event)).collect();
     let good = inside.iter().filter(|event| ended(event) == Some(Outcome::Success)).count();
-    let failed = inside.iter().filter(|event| has_failed(event, &events, &deployed, span)).count();
+    // Whatever follows later than is looked at counts as nothing, also where that time is not over.
+    let watch = Watch { failure_within_ms: span.failure_within_ms, as_of_ms: i64::MAX };
+    let failed = inside.iter().filter(|event| fate(event, &events, &deployed, watch).hurt() == Some(true)).count();
     let (restored, unresolved) = restored(&events, span);
     Measures {
         deployments_a_day: a_day(good, span),
@@ -72,7 +75,7 @@ pub fn measures<'e>(events: impl IntoIterator<Item = &'e Event>, span: Span) -> 
 }
 
 /// How a deployment ended; one that was cancelled is none.
-fn ended(event: &Event) -> Option<Outcome> {
+pub(super) fn ended(event: &Event) -> Option<Outcome> {
     match event.what {
         What::DeploymentFinished { outcome } if outcome != Outcome::Cancelled => Some(outcome),
         _ => None,
@@ -80,7 +83,7 @@ fn ended(event: &Event) -> Option<Outcome> {
 }
 
 /// Whether two events are of the same thing: of one service where both say it, else of one repository.
-fn same(a: &Event, b: &Event) -> bool {
+pub(super) fn same(a: &Event, b: &Event) -> bool {
     let (a, b) = (&a.subject, &b.subject);
     match (&a.service, &b.service, &a.repository, &b.repository) {
         (Some(a), Some(b), ..) => a == b,
@@ -89,20 +92,8 @@ fn same(a: &Event, b: &Event) -> bool {
     }
 }
 
-fn has_failed(deployment: &Event, events: &[&Event], deployed: &[&Event], span: Span) -> bool {
-    if ended(deployment) == Some(Outcome::Failure) {
-        return true;
-    }
-    let next = deployed.iter().find(|other| other.at_ms > deployment.at_ms && same(other, deployment) && elsewhere(other, deployment));
-    let until = next.map_or(i64::MAX, |next| next.at_ms).min(deployment.at_ms.saturating_add(span.failure_within_ms));
-    events.iter().any(|event| {
-        let hurts = matches!(event.what, What::ServiceRolledBack | What::IncidentDetected);
-        hurts && same(event, deployment) && (deployment.at_ms..until).contains(&event.at_ms)
-    })
-}
-
 /// Whether a deployment takes the place of another one: to the same environment, where both say one.
-fn elsewhere(other: &Event, of: &Event) -> bool {
+pub(super) fn elsewhere(other: &Event, of: &Event) -> bool {
     match (&other.subject.environment, &of.subject.environment) {
         (Some(a), Some(b)) => a == b,
         _ => true,

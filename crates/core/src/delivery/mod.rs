@@ -7,9 +7,11 @@
 
 mod intake;
 mod measures;
+mod outcomes;
 
 pub use intake::{Intake, Taken};
 pub use measures::{Interval, Measures, Span, measures};
+pub use outcomes::{Deployed, Fate, Watch, outcomes};
 
 use serde::{Deserialize, Serialize};
 
