@@ -20,6 +20,7 @@ mod measure;
 mod mine;
 mod parse;
 mod range;
+mod reach;
 mod services;
 mod settings;
 mod state;

@@ -120,7 +120,14 @@ mod tests {
     use super::*;
 
     fn said(commit: &str, ended: Ended, reason: &str) -> Corrected {
-        Corrected { commit: commit.to_owned(), ended, traced: Some(Ended::Clean), by: "ada".to_owned(), reason: reason.to_owned(), at: At(1) }
+        Corrected {
+            commit: commit.to_owned(),
+            ended,
+            traced: Some(Ended::Clean),
+            by: "ada".to_owned(),
+            reason: reason.to_owned(),
+            at: At(1),
+        }
     }
 
     #[test]

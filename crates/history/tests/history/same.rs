@@ -83,3 +83,26 @@ fn random_histories_equal_the_slow_computation() {
         assert!(compare(&format!("seed {seed}"), &world.root(), &settings, 7) > 10, "seed {seed}");
     }
 }
+
+#[test]
+fn what_lies_between_two_commits_is_what_git_says() {
+    for seed in [1, 2] {
+        let world = random::make(seed);
+        let mined = world.mine(&settings(false));
+        let all = mined.changes();
+        let pairs = (0..all.len()).step_by(3).flat_map(|a| (a % 5..all.len()).step_by(5).map(move |b| (a, b)));
+        let mut more_than_one = 0;
+        for (a, b) in pairs {
+            let (old, new) = (all[a].id, all[b].id);
+            let range = format!("{old}..{new}");
+            let said = git_in(&world.root(), &["rev-list", &range].map(OsStr::new), 0, "ann");
+            let mut wanted: Vec<String> = String::from_utf8(said).unwrap().lines().map(str::to_owned).collect();
+            let found = mined.between(mined.named(&old.to_string()[..12]), mined.named(&new.to_string()).unwrap());
+            let mut found: Vec<String> = found.iter().map(|number| all[number.0 as usize].id.to_string()).collect();
+            (wanted.sort(), found.sort());
+            more_than_one += usize::from(wanted.len() > 1);
+            assert_eq!(found, wanted, "{range}");
+        }
+        assert!(more_than_one > 50, "{more_than_one}");
+    }
+}

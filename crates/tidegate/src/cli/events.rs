@@ -96,28 +96,9 @@ pub fn events(context: &Context, command: &EventsCommand) -> Result<u8> {
     }
 }
 
-/// Rows of the lake, in the order in which they came.
-fn rows(context: &Context, filter: &DeliveryFilter) -> Result<Vec<DeliveryRow>> {
-    let places = workspace::places(&context.dir)?;
-    if !places.lake().is_dir() {
-        return Ok(vec![]);
-    }
-    let lake = Lake::open_read_only(&places.lake())?;
-    let mut rows = lake.deliveries().read(filter)?.collect::<Result<Vec<_>, _>>()?;
-    // A process that died between writing and remembering may have written one twice.
-    let mut known = std::collections::BTreeSet::new();
-    rows.retain(|row| known.insert((row.source.clone(), row.id.clone())));
-    Ok(rows)
-}
-
-/// An event that was kept: what is in the lake was written here.
-fn event(row: &DeliveryRow) -> Result<Event> {
-    serde_json::from_str(&row.event).with_context(|| format!("read event {} of {} in the lake", row.id, row.source))
-}
-
 fn list(context: &Context, args: &ListArgs) -> Result<u8> {
     let filter = DeliveryFilter { source: args.source.clone(), ..DeliveryFilter::default() };
-    let mut rows = rows(context, &filter)?;
+    let mut rows = rows(&workspace::places(&context.dir)?, &filter)?;
     rows.retain(|row| row.aside.is_empty() != args.aside);
     let shown = rows.split_off(rows.len().saturating_sub(args.limit as usize));
     if context.json {

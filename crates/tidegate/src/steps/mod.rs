@@ -6,6 +6,7 @@ pub mod build;
 pub mod candidate;
 pub mod check;
 pub mod checkpoint;
+pub mod deliveries;
 pub mod drift;
 #[cfg(feature = "data")]
 pub mod drift_parts;

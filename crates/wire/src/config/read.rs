@@ -13,6 +13,7 @@ use super::events::event_source;
 use super::guardrail;
 use super::observe::{gateway_log, gateway_traces};
 use super::origin::Origins;
+use super::risk;
 use super::serving::{gateway_key, gateway_tls, serving};
 use super::stores::stores;
 use super::trains;
@@ -130,6 +131,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         duty: file.at("duty").named(|_, v| duty(v)),
         deployments: file.at("deployments").named(|_, v| deployment(v)),
         events: file.at("events").named(|_, v| event_source(v)),
+        risk: risk::policy(file.at("risk")),
         stores: stores(file),
         upstreams: file.at("upstreams").named(|_, v| upstream(v)),
         gateway: listen(file.at("gateway")),

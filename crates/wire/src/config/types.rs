@@ -7,6 +7,7 @@ use super::duty::Duty;
 use super::events::EventSource;
 use super::observe::{GatewayLog, GatewayTraces};
 use super::origin::Origins;
+use super::risk::RiskPolicy;
 use super::serving::{GatewayKey, GatewayTls, Serving};
 use super::stores::Stores;
 use super::trains::{Interfaces, NamedTrain};
@@ -72,6 +73,8 @@ pub struct Workspace {
     pub deployments: IndexMap<String, Deployment>,
     /// Other tools that tell what happens.
     pub events: IndexMap<String, EventSource>,
+    /// How risks of changes are used.
+    pub risk: RiskPolicy,
     /// Where the journal lies, and what replicas share.
     pub stores: Stores,
     /// Servers elsewhere that answer for versions.

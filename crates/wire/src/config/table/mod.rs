@@ -16,6 +16,7 @@ mod observe;
 mod people;
 mod release;
 mod retrain;
+mod risk;
 mod serving;
 mod sources;
 mod stores;
@@ -119,6 +120,7 @@ pub static ROOT: Table = Table {
             Need::Optional,
             "Other tools that tell what happens to changes.",
         ),
+        key("risk", Shape::Table(&risk::RISK), Need::Optional, "How risks of changes are used, and of whose changes none are made."),
         key("journal", Shape::Table(&stores::JOURNAL), Need::Optional, "Where decisions are recorded."),
         key("replicas", Shape::Table(&stores::REPLICAS), Need::Optional, "Several control planes on one journal."),
         key(

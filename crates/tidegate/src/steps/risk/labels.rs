@@ -1,0 +1,208 @@
+//! What became of each change, and who says so: a person before deliveries before the repository's own history.
+//!
+//! Of several changes that went out together and hurt, one did, and it is not known which: those that no fix was traced to are learnt from
+//! no more, as clean or as anything else.
+
+use crate::past;
+use crate::steps::deliveries;
+use crate::workspace::Places;
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::HashMap;
+use tidegate_core::correction::{Corrected, Corrections, Ended, State};
+use tidegate_core::delivery::{Deployed, Fate, Watch, outcomes};
+use tidegate_history::{Change, ChangeNumber, Label, Mined};
+use tidegate_stats::confidence::wilson;
+
+/// A rollback or an incident so long after a deployment is that deployment's.
+pub const FAILURE_WITHIN_MS: i64 = 24 * 3_600_000;
+/// Confidence of the interval of wrong labels.
+const CONFIDENCE: f64 = 0.95;
+
+/// What is known beside the repository.
+#[derive(Default)]
+pub struct Beside {
+    corrections: State,
+    deployed: Vec<Deployed>,
+}
+
+impl Beside {
+    /// Of the workspace at a place; a repository need not be one.
+    ///
+    /// # Errors
+    /// When its journal or its lake cannot be read.
+    pub fn of(places: &Places, as_of_ms: i64) -> Result<Beside> {
+        let corrections = past::state::<Corrections>(places, Corrections::STREAM)?;
+        let events = deliveries::events(places)?;
+        let deployed = outcomes(&events, Watch { failure_within_ms: FAILURE_WITHIN_MS, as_of_ms });
+        Ok(Beside { corrections, deployed })
+    }
+}
+
+/// Who says what became of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// Somebody did.
+    Person,
+    /// Its deployment.
+    Delivery,
+    /// The fixes of the repository, or that there were none.
+    History,
+}
+
+/// What became of a change.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Labelled {
+    /// Its commit.
+    pub commit: String,
+    /// What.
+    pub ended: Ended,
+    /// Who says so.
+    pub by: By,
+    /// Why, in words.
+    pub why: String,
+    /// Who says otherwise, in words.
+    pub against: Option<String>,
+}
+
+/// How labels came about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct Sources {
+    /// Labels by people.
+    pub people: usize,
+    /// Labels by deliveries.
+    pub deliveries: usize,
+    /// Labels by the history alone.
+    pub history: usize,
+    /// Changes without a label: too young, of several that went out together and hurt, or said to be unknown.
+    pub apart: usize,
+    /// Changes of which two sources say different things.
+    pub conflicts: usize,
+    /// Deployments that name a commit of this history.
+    pub deployments: usize,
+    /// How often what was traced is wrong, where people looked.
+    pub noise: Option<Noise>,
+}
+
+/// Share of traced labels that people found wrong. People look where they doubt: it is rather too high than too low.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Noise {
+    /// Labels that were looked at.
+    pub looked_at: usize,
+    /// Of these, wrong.
+    pub wrong: usize,
+    /// Wilson's interval of 95 %.
+    pub low: f64,
+    /// Its upper end.
+    pub high: f64,
+}
+
+/// What deliveries say of one change.
+#[derive(Clone, Copy)]
+struct Went {
+    fate: Fate,
+    /// How many went out with it, itself among them.
+    together: usize,
+    /// A fix was traced to one of the others.
+    another: bool,
+}
+
+/// What became of every change but merges and those that touch nothing.
+#[must_use]
+pub fn labels(mined: &Mined, beside: &Beside) -> (Vec<(ChangeNumber, Labelled)>, Sources) {
+    let (went, deployments) = went(mined, &beside.deployed);
+    let mut sources = Sources { deployments, noise: noise(&beside.corrections), ..Sources::default() };
+    let all = (0u32..).map(ChangeNumber).zip(mined.changes());
+    let labelled = all.filter(|(_, change)| !matches!(change.label, Label::Excluded(_))).map(|(number, change)| {
+        let commit = change.id.to_string();
+        let one = one(commit.clone(), change, went.get(&number), beside.corrections.changes.get(&commit));
+        match (one.ended, one.by) {
+            (Ended::Unknown, _) => sources.apart += 1,
+            (_, By::Person) => sources.people += 1,
+            (_, By::Delivery) => sources.deliveries += 1,
+            (_, By::History) => sources.history += 1,
+        }
+        sources.conflicts += usize::from(one.against.is_some());
+        (number, one)
+    });
+    let labelled = labelled.collect();
+    (labelled, sources)
+}
+
+fn one(commit: String, change: &Change, went: Option<&Went>, said: Option<&Corrected>) -> Labelled {
+    let (traced, words) = traced(&change.label);
+    let unsaid = match went {
+        Some(went) => delivered(commit.clone(), traced, words, went),
+        None => Labelled { commit: commit.clone(), ended: traced, by: By::History, why: words.to_owned(), against: None },
+    };
+    let Some(said) = said else { return unsaid };
+    let differs = unsaid.ended != said.ended && unsaid.ended != Ended::Unknown;
+    Labelled {
+        commit,
+        ended: said.ended,
+        by: By::Person,
+        why: format!("{} says: {}", said.by, said.reason),
+        against: differs.then_some(unsaid.why),
+    }
+}
+
+/// What the repository's own history says.
+fn traced(label: &Label) -> (Ended, &'static str) {
+    match label {
+        Label::Fixed { .. } => (Ended::Hurt, "a fix was traced to it"),
+        Label::Clean => (Ended::Clean, "no fix was traced to it, and it is old enough"),
+        Label::Unlabelled | Label::Excluded(_) => (Ended::Unknown, "no fix was traced to it, and it is too young for clean"),
+    }
+}
+
+fn delivered(commit: String, traced: Ended, words: &'static str, went: &Went) -> Labelled {
+    let (ended, by, why, against) = match (went.fate.hurt(), traced) {
+        (Some(true), _) if went.together == 1 => {
+            (Ended::Hurt, By::Delivery, went.fate.words().to_owned(), (traced == Ended::Clean).then(|| words.to_owned()))
+        }
+        (Some(true), Ended::Hurt) => (Ended::Hurt, By::History, format!("{words}, and {}", went.fate.words()), None),
+        // A fix tells which of them it was.
+        (Some(true), _) if went.another => (traced, By::History, words.to_owned(), None),
+        (Some(true), _) => {
+            let why = format!("it is one of {} that went out together, of which one hurt: {}", went.together, went.fate.words());
+            (Ended::Unknown, By::Delivery, why, None)
+        }
+        (Some(false), Ended::Hurt) => (Ended::Hurt, By::History, words.to_owned(), Some(went.fate.words().to_owned())),
+        _ => (traced, By::History, words.to_owned(), None),
+    };
+    Labelled { commit, ended, by, why, against }
+}
+
+/// The worst that became of each change that went out, and how many deployments are of this history.
+fn went(mined: &Mined, deployed: &[Deployed]) -> (HashMap<ChangeNumber, Went>, usize) {
+    let mut found: HashMap<ChangeNumber, Went> = HashMap::new();
+    let mut known = 0;
+    for one in deployed {
+        let Some(revision) = mined.named(&one.revision) else { continue };
+        known += 1;
+        let label = |number: &ChangeNumber| mined.changes().get(number.0 as usize).map(|change| change.label);
+        let mut out = mined.between(one.previous.as_deref().and_then(|digits| mined.named(digits)), revision);
+        out.retain(|number| label(number).is_some_and(|label| !matches!(label, Label::Excluded(_))));
+        let fixed = out.iter().filter(|number| matches!(label(number), Some(Label::Fixed { .. }))).count();
+        for number in &out {
+            let own = usize::from(matches!(label(number), Some(Label::Fixed { .. })));
+            let went = Went { fate: one.fate, together: out.len(), another: fixed > own };
+            let known = found.entry(*number).or_insert(went);
+            // What hurt anywhere hurt; what is fine is known better than what is open.
+            let rank = |went: &Went| (went.fate.hurt() == Some(true), went.fate.hurt().is_some(), usize::MAX - went.together);
+            if rank(&went) > rank(known) {
+                *known = went;
+            }
+        }
+    }
+    (found, known)
+}
+
+fn noise(corrections: &State) -> Option<Noise> {
+    let looked = |said: &&Corrected| said.ended != Ended::Unknown && said.traced.is_some_and(|traced| traced != Ended::Unknown);
+    let looked_at = corrections.changes.values().filter(looked).count();
+    let wrong = corrections.changes.values().filter(looked).filter(|said| said.traced != Some(said.ended)).count();
+    let (low, high) = wilson(looked_at as u64, wrong as u64, CONFIDENCE);
+    (looked_at > 0).then_some(Noise { looked_at, wrong, low, high })
+}

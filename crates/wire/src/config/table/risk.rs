@@ -1,0 +1,44 @@
+//! Keys of `risk`: what scores of changes are used for, and of whom none are made.
+
+use super::{key, names};
+use crate::config::shape::{Need, Shape, Table};
+
+/// Largest cost, in whatever unit both are.
+const COST_MAX: f64 = 1e12;
+/// How much more critical than others a service can be.
+const FACTOR_MAX: f64 = 1e6;
+const COST: Shape = Shape::Number { min: 0.0, max: COST_MAX, open: true };
+
+pub(super) static RISK: Table = Table {
+    title: "risk",
+    doc: "How risks of changes are used: `tidegate risk`.",
+    keys: &[
+        key(
+            "costs",
+            Shape::Table(&COSTS),
+            Need::Optional,
+            "What mistakes cost, in one unit. From them follows the risk from which on a change is held.",
+        ),
+        key(
+            "opt_out",
+            Shape::List { item: &Shape::Text, min: 1, max: 1_000 },
+            Need::Optional,
+            "Owners of CODEOWNERS, as `@acme/payments`, whose changes are neither learnt from nor scored: they take the standard path.",
+        ),
+    ],
+};
+
+static COSTS: Table = Table {
+    title: "risk.costs",
+    doc: "Costs of the two mistakes, in any unit that is the same for both: hours, money.",
+    keys: &[
+        key("delay", COST, Need::Required, "Of holding a change that would have done no harm."),
+        key("incident", COST, Need::Required, "Of letting a change through that does harm."),
+        key(
+            "critical",
+            names("owner", &Shape::Number { min: 0.0, max: FACTOR_MAX, open: true }),
+            Need::Optional,
+            "How many times as much an incident costs for owners of CODEOWNERS whose services matter more, or less.",
+        ),
+    ],
+};
