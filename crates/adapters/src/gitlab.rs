@@ -16,7 +16,7 @@ pub const API: &str = "https://gitlab.com/api/v4";
 /// When the service cannot be reached or refuses.
 pub fn comment(http: &dyn Http, repository: &Repository, target: &Target, comment: &Comment) -> Result<Posted, CommentError> {
     let root = format!("{}/projects/{}", repository.api, quoted(&repository.path));
-    let headers = vec![("PRIVATE-TOKEN".to_owned(), repository.token.clone())];
+    let headers = headers(&repository.token);
     let right = "merge requests (scope `api`)";
     let service = match target {
         Target::Request(number) => {
@@ -68,7 +68,11 @@ pub fn check(http: &dyn Http, api: &str, token: &str, (project, request): (u64, 
     post(http, token, format!("{api}/projects/{project}/merge_requests/{request}/status_check_responses"), body)
 }
 
+/// Headers of a request that carries a token.
+pub(crate) fn headers(token: &str) -> Vec<(String, String)> {
+    vec![("PRIVATE-TOKEN".to_owned(), token.to_owned())]
+}
+
 fn post(http: &dyn Http, token: &str, url: String, body: Value) -> Result<(), AnswerError> {
-    let headers = vec![("PRIVATE-TOKEN".to_owned(), token.to_owned())];
-    answered(http, &Request { method: "POST", url, headers, body: Some(body), sign: None }).map(drop)
+    answered(http, &Request { method: "POST", url, headers: headers(token), body: Some(body), sign: None }).map(drop)
 }

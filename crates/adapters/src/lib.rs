@@ -1,4 +1,4 @@
-//! Services outside, one file each: comments on GitHub, GitLab and Bitbucket, and answers to deployments that the first two hold; metrics of Prometheus, Datadog,
+//! Services outside, one file each: comments and marks on GitHub, GitLab and Bitbucket, and answers to deployments that the first two hold; metrics of Prometheus, Datadog,
 //! CloudWatch, New Relic, InfluxDB, Graphite and of any JSON; Slack, webhooks of tools,
 //! mail.
 //!
@@ -23,6 +23,7 @@ pub mod signed;
 pub mod slack;
 pub mod smtp;
 pub mod sources;
+pub mod status;
 #[cfg(test)]
 mod tests;
 pub mod traffic;

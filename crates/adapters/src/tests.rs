@@ -1,6 +1,7 @@
 //! Each service against a server that keeps comments as it does, through the real `curl`.
 
 use crate::curl::Curl;
+use crate::status::{self, Forge, Status};
 use crate::{CommentError, Posted, Repository, Target, bitbucket, github, gitlab};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,12 +14,14 @@ use tidegate_wire::comment::Comment;
 struct Kept {
     comments: Vec<(u64, String)>,
     seen: Vec<String>,
+    bodies: Vec<Value>,
     denied: bool,
 }
 
 /// Answers as the three services do, which differ in names alone.
 fn answer(kept: &mut Kept, method: &str, path: &str, body: &Value) -> (u16, Value) {
     kept.seen.push(format!("{method} {path}"));
+    kept.bodies.push(body.clone());
     if kept.denied {
         return (403, json!({ "message": "no" }));
     }
@@ -129,4 +132,34 @@ fn refusals_say_what_is_missing() {
     assert!(error.to_string().contains("pull-requests: write"), "{error}");
     let nowhere = Repository { api: "http://127.0.0.1:1".into(), ..repository };
     assert!(matches!(github::comment(&Curl, &nowhere, &Target::Request(1), &comment("x", "e")), Err(CommentError::Http(_))));
+}
+
+#[test]
+fn a_mark_is_set_in_the_words_of_each_forge() {
+    let commit = "c0ffee".repeat(6) + "c0ff";
+    let status =
+        |passed| Status { commit: commit.clone(), passed, name: "tidegate/risk".into(), description: "é".repeat(200), link: None };
+    let cases = [
+        (Forge::Github, format!("/repos/team/model/statuses/{commit}"), "success", "failure", "context"),
+        (Forge::Gitlab, format!("/projects/team%2Fmodel/statuses/{commit}"), "success", "failed", "name"),
+        (Forge::Bitbucket, format!("/repositories/team/model/commit/{commit}/statuses/build"), "SUCCESSFUL", "FAILED", "key"),
+    ];
+    for (forge, path, good, bad, name) in cases {
+        let (api, kept) = server();
+        let repository = Repository { api, path: "team/model".into(), token: "token".into() };
+        status::set(forge, &Curl, &repository, &status(true)).unwrap();
+        status::set(forge, &Curl, &repository, &status(false)).unwrap();
+        let kept = kept.lock().unwrap();
+        assert_eq!(kept.seen, [format!("POST {path}"), format!("POST {path}")]);
+        assert_eq!([&kept.bodies[0]["state"], &kept.bodies[1]["state"]], [good, bad]);
+        assert_eq!(
+            (&kept.bodies[0][name], kept.bodies[0]["description"].as_str().unwrap().chars().count()),
+            (&json!("tidegate/risk"), 140)
+        );
+    }
+    let (api, kept) = server();
+    kept.lock().unwrap().denied = true;
+    let repository = Repository { api, path: "team/model".into(), token: "s3cret".into() };
+    let refused = status::set(Forge::Github, &Curl, &repository, &status(true)).unwrap_err().to_string();
+    assert!(refused.contains("403") && !refused.contains("s3cret"), "{refused}");
 }

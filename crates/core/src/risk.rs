@@ -66,6 +66,30 @@ pub fn strategy<'a>(named: &'a str, bands: &'a [Band], risk: Option<&Risk>) -> &
     lowest.map_or(named, |band| band.release.as_str())
 }
 
+/// Which way a change goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// It is known to be harmless well enough for the quick one.
+    Quick,
+    /// As every change without a score.
+    Standard,
+    /// Somebody looks at it first: letting it through costs more than waiting.
+    Held,
+}
+
+/// The way of a change of this risk. `hold_from` is where waiting becomes the cheaper mistake; without it nothing is held. Only what the
+/// model is sure of, and whose whole interval lies below that, is quick: when unsure it goes the standard way.
+#[must_use]
+pub fn way(probability: f64, interval: [f64; 2], sure_of_no_harm: bool, hold_from: Option<f64>) -> Way {
+    let known = (0.0..=1.0).contains(&probability) && interval.iter().all(|end| (0.0..=1.0).contains(end));
+    match hold_from {
+        Some(from) if known && probability >= from => Way::Held,
+        Some(from) if known && sure_of_no_harm && interval.iter().all(|end| *end < from) => Way::Quick,
+        _ => Way::Standard,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -93,5 +117,19 @@ mod tests {
         }
         assert_eq!(Risk::new(0.3, " "), Err(NoRisk::By));
         assert_eq!(Risk::new(0.3, &"m".repeat(201)), Err(NoRisk::By));
+    }
+
+    #[test]
+    fn the_quick_way_needs_a_sure_model_and_its_whole_interval() {
+        let of = |probability, low, high, sure| way(probability, [low, high], sure, Some(0.2));
+        assert_eq!(of(0.05, 0.02, 0.1, true), Way::Quick);
+        assert_eq!(of(0.05, 0.02, 0.1, false), Way::Standard, "it is not sure");
+        assert_eq!(of(0.05, 0.02, 0.3, true), Way::Standard, "the interval is wide");
+        assert_eq!(of(0.2, 0.1, 0.3, true), Way::Held);
+        assert_eq!(way(0.9, [0.8, 1.0], true, None), Way::Standard, "nobody said what mistakes cost");
+        for unknown in [f64::NAN, -0.1, 1.1] {
+            assert_eq!(of(unknown, 0.0, 0.1, true), Way::Standard);
+            assert_eq!(of(0.05, unknown, 0.1, true), Way::Standard);
+        }
     }
 }

@@ -109,6 +109,8 @@ mod reproduce;
 mod retrain;
 #[path = "cli/risk.rs"]
 mod risk;
+#[path = "cli/risk_policy.rs"]
+mod risk_policy;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/sim.rs"]

@@ -6,6 +6,7 @@ use crate::client;
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::show::{self, progress::Progress, style};
+use crate::steps::deliveries::{self, event, rows};
 use crate::workspace;
 use anyhow::{Context as _, Result};
 use clap::{Args, Subcommand};
@@ -17,7 +18,7 @@ use std::io::{BufRead, BufReader, Read as _};
 use std::path::PathBuf;
 use tidegate_core::delivery::{Event, Interval, Measures, Span, measures};
 use tidegate_core::id::At;
-use tidegate_store::{DeliveryFilter, DeliveryRow, Lake};
+use tidegate_store::{DeliveryFilter, DeliveryRow};
 use tidegate_wire::config::unit::{duration_ms, instant_ms};
 use tidegate_wire::delivery::BODY_BYTES_MAX;
 
@@ -159,8 +160,7 @@ fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
     }
     let within = duration_ms(&args.failure_within).map_err(|why| failure(exit::USAGE, format!("{what}: --failure-within: {why}")))?;
     let failure_within_ms = i64::try_from(within).unwrap_or(i64::MAX);
-    let events =
-        rows(context, &DeliveryFilter::default())?.iter().filter(|row| row.aside.is_empty()).map(event).collect::<Result<Vec<_>>>()?;
+    let events = deliveries::events(&workspace::places(&context.dir)?)?;
     let kept = events
         .iter()
         .filter(|e| args.environment.is_none() || e.subject.environment.is_none() || e.subject.environment == args.environment);

@@ -8,6 +8,7 @@ use crate::workspace;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
+use tidegate_adapters::status::{self, Forge, Status};
 use tidegate_adapters::{CommentError, Posted, Repository, Target, bitbucket, curl::Curl, github, gitlab};
 use tidegate_wire::comment::Comment;
 use tidegate_wire::report::{html, markdown};
@@ -123,7 +124,7 @@ fn told(names: &[&str]) -> Option<String> {
 }
 
 fn missing(what: &str, names: &[&str]) -> anyhow::Error {
-    failure(exit::USAGE, format!("post the comment: {what} is not known: set {}", names.join(" or ")))
+    failure(exit::USAGE, format!("{what} is not known: set {}", names.join(" or ")))
 }
 
 /// Posts a comment, or brings the one that is there up to date; what was done, in words.
@@ -131,16 +132,7 @@ fn missing(what: &str, names: &[&str]) -> anyhow::Error {
 /// # Errors
 /// When the CI's environment does not say where, or the service refuses.
 pub fn send(service: Service, target: Option<&str>, comment: &Comment) -> Result<String> {
-    let (api, default, path, token): (_, _, &[&str], &[&str]) = match service {
-        Service::Github => ("GITHUB_API_URL", github::API, &["GITHUB_REPOSITORY"], &["REPO_TOKEN", "GITHUB_TOKEN"]),
-        Service::Gitlab => ("CI_API_V4_URL", gitlab::API, &["CI_PROJECT_PATH"], &["REPO_TOKEN", "GITLAB_TOKEN"]),
-        Service::Bitbucket => ("BITBUCKET_API_URL", bitbucket::API, &["BITBUCKET_REPO_FULL_NAME"], &["REPO_TOKEN", "BITBUCKET_TOKEN"]),
-    };
-    let repository = Repository {
-        api: told(&[api]).unwrap_or_else(|| default.to_owned()).trim_end_matches('/').to_owned(),
-        path: told(path).ok_or_else(|| missing("the repository", path))?,
-        token: told(token).ok_or_else(|| missing("a token", token))?,
-    };
+    let repository = place(service)?;
     let target = match target {
         Some(text) => given(text)?,
         None => found(service)?,
@@ -155,6 +147,34 @@ pub fn send(service: Service, target: Option<&str>, comment: &Comment) -> Result
         CommentError::Http(_) | CommentError::Refused { .. } => failure(exit::OUTSIDE, e.to_string()),
     })?;
     Ok(words(&posted))
+}
+
+/// Where a service keeps the repository that the CI runs for.
+fn place(service: Service) -> Result<Repository> {
+    let (api, default, path, token): (_, _, &[&str], &[&str]) = match service {
+        Service::Github => ("GITHUB_API_URL", github::API, &["GITHUB_REPOSITORY"], &["REPO_TOKEN", "GITHUB_TOKEN"]),
+        Service::Gitlab => ("CI_API_V4_URL", gitlab::API, &["CI_PROJECT_PATH"], &["REPO_TOKEN", "GITLAB_TOKEN"]),
+        Service::Bitbucket => ("BITBUCKET_API_URL", bitbucket::API, &["BITBUCKET_REPO_FULL_NAME"], &["REPO_TOKEN", "BITBUCKET_TOKEN"]),
+    };
+    Ok(Repository {
+        api: told(&[api]).unwrap_or_else(|| default.to_owned()).trim_end_matches('/').to_owned(),
+        path: told(path).ok_or_else(|| missing("the repository", path))?,
+        token: told(token).ok_or_else(|| missing("a token", token))?,
+    })
+}
+
+/// Sets a mark beside a commit.
+///
+/// # Errors
+/// When the CI's environment does not say where, or the service refuses.
+pub fn mark(service: Service, mark: &Status) -> Result<()> {
+    let forge = match service {
+        Service::Github => Forge::Github,
+        Service::Gitlab => Forge::Gitlab,
+        Service::Bitbucket => Forge::Bitbucket,
+    };
+    status::set(forge, &Curl, &place(service)?, mark)
+        .map_err(|why| failure(exit::OUTSIDE, format!("set the mark {} beside commit {}: {why}", mark.name, mark.commit)))
 }
 
 fn given(text: &str) -> Result<Target> {

@@ -135,7 +135,7 @@ fn wanted(method: &Method, path: &str) -> Action {
         (_, ["api", "v1", "judgements", ..]) => Action::Ask,
         (&Method::GET | &Method::HEAD, _) => Action::Look,
         (_, ["api", "v1", "approvals", ..]) => Action::Approve,
-        (_, ["api", "v1", "glass", _, "review"] | ["api", "v1", "duty", "answer"]) => Action::Review,
+        (_, ["api", "v1", "glass", _, "review"] | ["api", "v1", "duty", "answer"] | ["api", "v1", "corrections", _]) => Action::Review,
         (_, ["api", "v1", "glass", ..]) => Action::BreakGlass,
         (_, ["api", "v1", "releases", _, _, "pause" | "abort" | "undo"] | ["api", "v1", "breakers", _, "trip"]) => Action::Stop,
         (_, ["api", "v1", "breakers", ..]) => Action::Release,

@@ -12,8 +12,8 @@ use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
 use super::{
-    ab, access, breaker, change, checking, deliveries, deployments, duty, gating, may, notifier, people, release_view, steer, train,
-    train_order, training,
+    ab, access, breaker, change, checking, corrections, deliveries, deployments, duty, gating, may, notifier, people, release_view, steer,
+    train, train_order, training,
 };
 use crate::exit;
 use crate::workspace::Opened;
@@ -138,6 +138,8 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/approvals/{service}/{version}/{word}", post(people::decide)),
         ("/api/v1/breakers", get(breaker::all)),
         ("/api/v1/breakers/{name}/{word}", post(breaker::command)),
+        ("/api/v1/corrections", get(corrections::all)),
+        ("/api/v1/corrections/{commit}", post(corrections::correct)),
         ("/api/v1/trains", get(train::all)),
         ("/api/v1/trains/{name}/{word}", post(train::command)),
         ("/api/v1/trains/{name}/order", get(train_order::shown)),

@@ -10,6 +10,7 @@ mod change;
 mod checking;
 pub mod conduct;
 pub mod control;
+mod corrections;
 mod deliveries;
 mod deployments;
 pub mod drivers;

@@ -58,7 +58,7 @@ fn history() -> String {
     text
 }
 
-fn git(root: &Path, args: &[&str], input: &str) {
+pub fn git(root: &Path, args: &[&str], input: &str) {
     let mut command = Command::new("git");
     command.arg("-C").arg(root).args(["-c", "user.name=Author 1", "-c", "user.email=author1@example.org"]).args(args);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
@@ -66,8 +66,15 @@ fn git(root: &Path, args: &[&str], input: &str) {
     assert!(child.wait().unwrap().success(), "git {args:?}");
 }
 
+/// A repository with such a history.
+pub fn repository(root: &Path) {
+    git(root, &["init", "-q", "-b", "main"], "");
+    git(root, &["fast-import", "--quiet"], &history());
+    git(root, &["reset", "--hard", "-q"], "");
+}
+
 /// A commit on top of what is checked out, which adds so many lines to a file.
-fn commit(world: &World, file: &str, lines: usize, message: &str) {
+pub fn commit(world: &World, file: &str, lines: usize, message: &str) {
     let text: String = (0..lines).map(|line| format!("{message} {line}\n")).collect();
     world.write(file, &format!("{}{text}", if world.exists(file) { world.read(file) } else { String::new() }));
     git(&world.root(), &["add", file], "");
@@ -79,9 +86,7 @@ fn a_repository_teaches_which_changes_hurt() {
     let world = World::with(&[]);
     let root = world.root();
     world.run(&["risk", "train"]).fails(2, &["read the history of"]);
-    git(&root, &["init", "-q", "-b", "main"], "");
-    git(&root, &["fast-import", "--quiet"], &history());
-    git(&root, &["reset", "--hard", "-q"], "");
+    repository(&root);
     world.run(&["risk", "score"]).fails(4, &["score a change", "model.json", "tidegate risk train"]);
 
     let trained = world.run(&["risk", "train", "--json"]).well().json();

@@ -3,12 +3,21 @@
 //! What is kept lies in a folder beside the repository's own files (`.tidegate/risk`): what was mined, so that the next run reads what is new
 //! alone, and the model. Both can be removed and are then made anew.
 
+mod costs;
+mod fairness;
+mod judged;
+mod labels;
+mod owners;
 mod score;
 mod train;
 mod words;
 
+pub use costs::told;
+pub use fairness::{Attribute, Group, attributes, riskiest};
+pub use labels::{Beside, By, Labelled, Sources, labels};
+pub use owners::Owners;
 pub use score::{Answered, Scored, Wanted, score};
-pub use train::train;
+pub use train::{From, Trained, train};
 pub use words::{lines, markdown};
 
 use crate::exit::{self, failure};
@@ -36,6 +45,10 @@ impl Folder {
     #[must_use]
     pub fn model(&self) -> PathBuf {
         self.0.join("model.json")
+    }
+
+    fn judged(&self) -> PathBuf {
+        self.0.join("judged.json")
     }
 
     /// Makes it; git is told that nothing in it is the repository's.
@@ -73,6 +86,14 @@ impl Folder {
             mined.state.save(&self.state()).map_err(|why| failure(exit::OUTSIDE, why.to_string()))?;
         }
         Ok(mined)
+    }
+
+    /// What is known of the history up to what is checked out; nothing is kept.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn history(&self, repository: &Path, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<Mined> {
+        self.mine(repository, "HEAD", false, seen, note)
     }
 
     /// The model.

@@ -1,15 +1,18 @@
 //! What the model says of changes: of one, of a range, each with its reasons and what would lower it.
 
-use super::Folder;
+use super::costs::hold_from;
+use super::{Folder, Owners};
 use crate::exit::{self, failure};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
-use std::io::Read as _;
 use std::path::Path;
-use tidegate_history::{CODEOWNERS_BYTES_MAX, Change, Id, NotMined, Services, Settings, as_one, commits};
+use tidegate_core::risk::{Way, way};
+use tidegate_history::{Change, Id, Mined, NotMined, Settings, as_one, commits};
 use tidegate_learn::counterfactual::{Answer, Lever, search};
 use tidegate_learn::{RiskModel, Score};
+use tidegate_stats::calibration::LabelSet;
+use tidegate_wire::config::RiskPolicy;
 
 /// Changes of a range that are scored.
 const CHANGES_MAX: usize = 1_000;
@@ -26,6 +29,8 @@ pub struct Wanted<'a> {
     pub below: f64,
     /// Something is decided by it: what can only be told in part is an error.
     pub decides: bool,
+    /// What mistakes cost, and who has opted out.
+    pub policy: &'a RiskPolicy,
 }
 
 /// A change with its risk.
@@ -45,6 +50,10 @@ pub struct Scored {
     pub names: Vec<String>,
     /// Services or owners of its paths.
     pub services: BTreeSet<String>,
+    /// From which risk on waiting is the cheaper mistake; none where nobody said what mistakes cost.
+    pub hold_from: Option<f64>,
+    /// Which way it goes.
+    pub way: Way,
 }
 
 /// What a revision or a range came to.
@@ -54,6 +63,10 @@ pub struct Answered {
     pub whole: Option<Scored>,
     /// Its commits, the riskiest first.
     pub changes: Vec<Scored>,
+    /// Commits that are not scored, since their owners have opted out: they go the standard way.
+    pub opted_out: Vec<String>,
+    /// The newest commit of what was asked.
+    pub newest: String,
 }
 
 impl Answered {
@@ -66,6 +79,12 @@ impl Answered {
     #[must_use]
     pub fn highest(&self) -> f64 {
         self.all().map(|scored| scored.score.probability).fold(0.0, f64::max)
+    }
+
+    /// Whether any of them is held.
+    #[must_use]
+    pub fn held(&self) -> bool {
+        self.all().any(|scored| scored.way == Way::Held)
     }
 }
 
@@ -95,58 +114,80 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
         }
         note(&why);
     }
-    let owners = owners(repository, note)?;
-    let mut scored = Vec::new();
-    for commit in &commits {
-        let change = mined.number(commit).and_then(|number| mined.changes().get(number.0 as usize));
-        let unread = || {
-            failure(
-                exit::OUTSIDE,
-                format!("score {}: commit {commit} was not read: mine its branch anew, from a checkout of it", wanted.what),
-            )
-        };
-        let change = change.ok_or_else(unread)?;
-        if change.merge() || change.files.is_empty() {
-            continue;
-        }
-        let services = owners.as_ref().map(|owners| owners.of_change(&mined, change).into_iter().map(str::to_owned).collect());
-        scored.push(of(&model, change, services.unwrap_or_default(), wanted.below)?);
+    let owners = Owners::of(repository, &wanted.policy.opt_out, note)?;
+    if owners.unknown() {
+        let why = format!("score {}: `risk.opt_out` names owners, and no CODEOWNERS says what is theirs", wanted.what);
+        return Err(failure(exit::USAGE, why));
     }
-    if scored.is_empty() {
+    let scores = Scores { repository, wanted, model: &model, owners: &owners, mined: &mined, note };
+    let (mut changes, opted_out) = scores.each(&commits)?;
+    if changes.is_empty() && opted_out.is_empty() {
         let why =
             format!("score {}: there is nothing to score in it: merges and commits without files have no risk of their own", wanted.what);
         return Err(failure(exit::NOT_FOUND, why));
     }
-    scored.sort_by(|a, b| b.score.probability.total_cmp(&a.score.probability));
-    let ends = wanted.what.split_once("..").filter(|(_, tip)| commits.len() > 1 && !tip.starts_with('.'));
-    let whole = ends.and_then(|(base, tip)| {
-        let end = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
-        match as_one(repository, &end(base), &end(tip), None, &Settings::default(), &mined.state) {
-            Ok(whole) => Some(Ok(whole)),
-            Err(why) if wanted.decides => Some(Err(failure(exit::NOT_PASSED, format!("score {} as one change: {why}", wanted.what)))),
-            Err(why) => {
-                note(&format!("{} is not scored as one change: {why}", wanted.what));
-                None
-            }
-        }
-    });
-    let whole = whole.transpose()?.map(|whole| {
-        let path = |number: tidegate_history::PathNumber| whole.paths.get(number.0 as usize).map(Vec::as_slice).unwrap_or_default();
-        let of_path = |owners: &Services| {
-            let all = whole
-                .change
-                .files
-                .iter()
-                .flat_map(|file| owners.of_path(path(file.path)).into_iter().map(str::to_owned).collect::<Vec<_>>());
-            all.collect::<BTreeSet<String>>()
-        };
-        let services = owners.as_ref().map(of_path).unwrap_or_default();
-        of(&model, &whole.change, services, wanted.below).map(|scored| Scored { commits: commits.len(), ..scored })
-    });
-    Ok(Answered { whole: whole.transpose()?, changes: scored })
+    changes.sort_by(|a, b| b.score.probability.total_cmp(&a.score.probability));
+    let whole = scores.whole(commits.len())?;
+    let newest = commits.first().map(ToString::to_string).unwrap_or_default();
+    Ok(Answered { whole, changes, opted_out, newest })
 }
 
-fn of(model: &RiskModel, change: &Change, services: BTreeSet<String>, below: f64) -> Result<Scored> {
+/// What changes are scored with.
+struct Scores<'a> {
+    repository: &'a Path,
+    wanted: &'a Wanted<'a>,
+    model: &'a RiskModel,
+    owners: &'a Owners,
+    mined: &'a Mined,
+    note: &'a dyn Fn(&str),
+}
+
+impl Scores<'_> {
+    /// Every commit, and those whose owners have opted out.
+    fn each(&self, commits: &[Id]) -> Result<(Vec<Scored>, Vec<String>)> {
+        let (mut scored, mut opted_out) = (Vec::new(), Vec::new());
+        for commit in commits {
+            let change = self.mined.number(commit).and_then(|number| self.mined.changes().get(number.0 as usize));
+            let unread =
+                || format!("score {}: commit {commit} was not read: mine its branch anew, from a checkout of it", self.wanted.what);
+            let change = change.ok_or_else(|| failure(exit::OUTSIDE, unread()))?;
+            if change.merge() || change.files.is_empty() {
+                continue;
+            }
+            let services = self.owners.of_change(self.mined, change);
+            if self.owners.opted_out(&services) {
+                opted_out.push(commit.to_string());
+            } else {
+                scored.push(of(self.model, change, services, self.wanted)?);
+            }
+        }
+        Ok((scored, opted_out))
+    }
+
+    /// A range of several commits as one change.
+    fn whole(&self, commits: usize) -> Result<Option<Scored>> {
+        let what = self.wanted.what;
+        let Some((base, tip)) = what.split_once("..").filter(|_| commits > 1) else { return Ok(None) };
+        let end = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
+        let whole = match as_one(self.repository, &end(base), &end(tip), None, &Settings::default(), &self.mined.state) {
+            Ok(whole) => whole,
+            Err(why) if self.wanted.decides => return Err(failure(exit::NOT_PASSED, format!("score {what} as one change: {why}"))),
+            Err(why) => {
+                (self.note)(&format!("{what} is not scored as one change: {why}"));
+                return Ok(None);
+            }
+        };
+        let paths = whole.change.files.iter().map(|file| whole.paths.get(file.path.0 as usize).map(Vec::as_slice).unwrap_or_default());
+        let services = self.owners.of_paths(paths);
+        if self.owners.opted_out(&services) {
+            (self.note)(&format!("{what} is not scored as one change: an owner of some of it has opted out"));
+            return Ok(None);
+        }
+        of(self.model, &whole.change, services, self.wanted).map(|scored| Some(Scored { commits, ..scored }))
+    }
+}
+
+fn of(model: &RiskModel, change: &Change, services: BTreeSet<String>, wanted: &Wanted<'_>) -> Result<Scored> {
     let values = change.features.values();
     // Features that the model knows, by their names: one that another release of this program measures is missing, which never lowers a risk.
     let value =
@@ -154,8 +195,11 @@ fn of(model: &RiskModel, change: &Change, services: BTreeSet<String>, below: f64
     let row: Vec<f64> = model.features().iter().map(|name| value(name).unwrap_or(f64::NAN)).collect();
     let wrong = |why: tidegate_learn::WrongRow| failure(exit::USAGE, why.to_string());
     let score = model.score(&row).map_err(wrong)?;
-    let lower = search(&row, &levers(model, &row), below, |row| model.probability(row).unwrap_or(1.0));
-    Ok(Scored { commit: change.id.to_string(), commits: 1, score, lower, names: model.features().to_vec(), services })
+    let lower = search(&row, &levers(model, &row), wanted.below, |row| model.probability(row).unwrap_or(1.0));
+    let hold_from = wanted.policy.costs.as_ref().and_then(|costs| hold_from(costs, &services));
+    let way = way(score.probability, score.interval, score.labels == LabelSet::Negative, hold_from);
+    let (commit, names) = (change.id.to_string(), model.features().to_vec());
+    Ok(Scored { commit, commits: 1, score, lower, names, services, hold_from, way })
 }
 
 /// What people can change: fewer lines and files, more of them tests.
@@ -170,24 +214,6 @@ fn levers(model: &RiskModel, row: &[f64]) -> Vec<Lever> {
     let mut levers: Vec<Lever> = LESS.iter().filter_map(less).collect();
     levers.extend(tests.map(|column| Lever { column, bound: TEST_LINES, whole: false }));
     levers
-}
-
-/// Whose paths are whose, where the repository says it.
-fn owners(repository: &Path, note: &dyn Fn(&str)) -> Result<Option<Services>> {
-    let Some(file) = Services::CODEOWNERS.iter().map(|name| repository.join(name)).find(|file| file.is_file()) else { return Ok(None) };
-    let read = || format!("read {}", file.display());
-    let mut bytes = Vec::new();
-    // One more than may be, so that a longer file is refused as such.
-    let most = CODEOWNERS_BYTES_MAX as u64 + 1;
-    std::fs::File::open(&file).and_then(|file| file.take(most).read_to_end(&mut bytes)).with_context(read)?;
-    let text = String::from_utf8_lossy(&bytes);
-    match Services::by_codeowners(&text) {
-        Ok(owners) => Ok(Some(owners)),
-        Err(why) => {
-            note(&format!("{}: {why}: owners are not told", file.display()));
-            Ok(None)
-        }
-    }
 }
 
 /// Commits that are meant, newest first.

@@ -1,11 +1,14 @@
 //! A model of risk of a repository, and how good it was on changes that came after those it had learnt from.
 
-use super::Folder;
+use super::judged::JudgedChange;
+use super::labels::{Beside, Labelled, Sources, labels};
+use super::{Folder, Owners};
 use crate::exit::{self, failure};
 use anyhow::Result;
 use serde::Serialize;
 use std::path::Path;
-use tidegate_history::{Change, Features, Label, Mined};
+use tidegate_core::correction::Ended;
+use tidegate_history::{Change, ChangeNumber, Features, Label, Mined};
 use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::fitted::{self, Settings};
 use tidegate_learn::leakage::{self, Leak, Limits};
@@ -26,7 +29,11 @@ pub struct Trained {
     pub read: usize,
     /// Of all changes.
     pub changes: usize,
-    /// How many were fixed later, are old enough to be called clean, are too young to tell, or have no label.
+    /// Who says what became of them.
+    pub labels: Sources,
+    /// Changes of owners who have opted out.
+    pub opted_out: usize,
+    /// By the history alone: how many were fixed later, are old enough to be called clean, are too young to tell, or have no label.
     pub fixed: usize,
     /// See `fixed`.
     pub clean: usize,
@@ -50,19 +57,44 @@ pub struct Trained {
     pub leaks: Vec<Leak>,
 }
 
+/// What is learnt from.
+pub struct From<'a> {
+    /// Up to this revision.
+    pub tip: &'a str,
+    /// What people and deliveries say.
+    pub beside: &'a Beside,
+    /// Owners whose changes are left out.
+    pub opt_out: &'a [String],
+}
+
 /// Mines and trains.
 ///
 /// # Errors
 /// When there is no repository, or too little is known of it.
-pub fn train(repository: &Path, tip: &str, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<Trained> {
+pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<Trained> {
     let folder = Folder::of(repository);
-    let mined = folder.mine(repository, tip, true, seen, note)?;
-    let table = table(&mined)?;
+    let mined = folder.mine(repository, from.tip, true, seen, note)?;
+    let owners = Owners::of(repository, from.opt_out, note)?;
+    if owners.unknown() {
+        let why =
+            "train a model of risk: `risk.opt_out` names owners, and no CODEOWNERS says what is theirs: write one, or take the key out";
+        return Err(failure(exit::USAGE, why));
+    }
+    let (labels, sources) = labels(&mined, from.beside);
+    let (table, changes, opted_out) = table(&mined, &labels, &owners)?;
     let settings = Settings { maturity_seconds: mined.maturity.age_s, ..Settings::default() };
     now("learning from the earlier changes, judged on the later ones");
     let made = derive::of_changes(&table);
     let whole = derive::table(&table, &made)?;
-    let (model, regression, lines_added, leaks) = judged(&table, &whole, &settings)?;
+    let Judged { model, regression, lines_added, leaks, said } = judged(&table, &whole, &settings)?;
+    let later = changes.iter().rev().take(said.len()).rev().zip(&said);
+    let judged = later.map(|(change, (probability, hurt))| JudgedChange {
+        commit: change.id.to_string(),
+        at_s: change.at_s,
+        probability: *probability,
+        hurt: *hurt,
+    });
+    folder.keep_judged(judged.collect())?;
     now("learning from all changes");
     let fitted = fitted::fit(&whole, &settings)?;
     let kept = RiskModel::of(&table, &made, &fitted, mined.maturity.age_s, &[])?;
@@ -71,6 +103,8 @@ pub fn train(repository: &Path, tip: &str, seen: &dyn Fn(usize, usize), now: &dy
     Ok(Trained {
         read: mined.read,
         changes: mined.changes().len(),
+        labels: sources,
+        opted_out,
         fixed: count(|label| matches!(label, Label::Fixed { .. })),
         clean: count(|label| *label == Label::Clean),
         unlabelled: count(|label| *label == Label::Unlabelled),
@@ -85,16 +119,21 @@ pub fn train(repository: &Path, tip: &str, seen: &dyn Fn(usize, usize), now: &dy
     })
 }
 
-/// Changes whose end is known and would be known of each: a young one that was fixed is left out as a young one that was not.
-fn table(mined: &Mined) -> Result<Table> {
+/// Changes whose end is known and would be known of each: a young one that hurt is left out as a young one that did not. With how many were
+/// left out because their owners have opted out.
+fn table<'m>(mined: &'m Mined, labels: &[(ChangeNumber, Labelled)], owners: &Owners) -> Result<(Table, Vec<&'m Change>, usize)> {
     let last_s = mined.maturity.as_of_s.saturating_sub(mined.maturity.age_s);
-    let known = |change: &&Change| matches!(change.label, Label::Fixed { .. } | Label::Clean) && change.at_s <= last_s;
-    let mut changes: Vec<&Change> = mined.changes().iter().filter(known).collect();
-    changes.sort_by_key(|change| change.at_s);
+    let change = |number: &ChangeNumber| mined.changes().get(number.0 as usize);
+    let known = labels.iter().filter_map(|(number, labelled)| Some((change(number)?, labelled.ended)));
+    let mut known: Vec<(&Change, Ended)> = known.filter(|(change, ended)| *ended != Ended::Unknown && change.at_s <= last_s).collect();
+    let before = known.len();
+    known.retain(|(change, _)| !owners.opted_out(&owners.of_change(mined, change)));
+    let opted_out = before - known.len();
+    known.sort_by_key(|(change, _)| change.at_s);
     let mut table = Table::new(Features::NAMES.iter().copied())?;
     let mut hurt = 0;
-    for change in &changes {
-        let label = matches!(change.label, Label::Fixed { .. });
+    for (change, ended) in &known {
+        let label = *ended == Ended::Hurt;
         hurt += usize::from(label);
         let features = &change.features;
         table.push(&Row { at: change.at_s, values: &features.values(), label, effort: features.la + features.ld })?;
@@ -102,14 +141,22 @@ fn table(mined: &Mined) -> Result<Table> {
     let rows = table.len();
     if rows < ROWS_MIN || hurt.min(rows - hurt) < KIND_MIN {
         let why = format!(
-            "train a model of risk: not enough evidence: {rows} changes have an end that is known, {hurt} of them were fixed later; {ROWS_MIN} and {KIND_MIN} of each kind are the least. Fetch the whole history (`git fetch --unshallow`), or come again when the repository is older"
+            "train a model of risk: not enough evidence: {rows} changes have an end that is known, {hurt} of them hurt; {ROWS_MIN} and {KIND_MIN} of each kind are the least. Fetch the whole history (`git fetch --unshallow`), or come again when the repository is older"
         );
         return Err(failure(exit::NOT_PASSED, why));
     }
-    Ok(table)
+    Ok((table, known.into_iter().map(|(change, _)| change).collect(), opted_out))
 }
 
-type Judged = (Report, Report, Report, Vec<Leak>);
+/// What a model of the earlier changes is worth on the later ones.
+struct Judged {
+    model: Report,
+    regression: Report,
+    lines_added: Report,
+    leaks: Vec<Leak>,
+    /// What was said of each later change, and what became of it.
+    said: Vec<(f64, bool)>,
+}
 
 /// `whole` is the table with what is made of its features.
 fn judged(table: &Table, whole: &Table, settings: &Settings) -> Result<Judged> {
@@ -119,9 +166,11 @@ fn judged(table: &Table, whole: &Table, settings: &Settings) -> Result<Judged> {
     let fitted = fitted::fit(&earlier, settings)
         .map_err(|why| failure(exit::NOT_PASSED, format!("train a model of risk: not enough evidence in the earlier changes: {why}")))?;
     let each = |of: &dyn Fn(&[f64]) -> f64| later.rows().map(of).collect::<Vec<f64>>();
-    let model = report(&later, &each(&|row| fitted.probability(row)), true);
+    let probabilities = each(&|row| fitted.probability(row));
+    let model = report(&later, &probabilities, true);
     let regression = report(&later, &each(&|row| tidegate_learn::logistic::chance(fitted.blend.logistic.margin(row))), true);
     let la = table.column("la").unwrap_or_default();
     let lines = report(&later, &each(&|row| row.get(la).copied().unwrap_or_default()), false);
-    Ok((model, regression, lines, leaks))
+    let said = probabilities.into_iter().zip(later.labels().iter().copied()).collect();
+    Ok(Judged { model, regression, lines_added: lines, leaks, said })
 }

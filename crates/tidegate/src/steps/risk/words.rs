@@ -2,6 +2,7 @@
 
 use super::{Answered, Scored};
 use std::fmt::Write as _;
+use tidegate_core::risk::Way;
 use tidegate_history::Features;
 use tidegate_learn::counterfactual::{Answer, Counterfactual};
 use tidegate_stats::calibration::LabelSet;
@@ -93,6 +94,14 @@ pub fn lines(scored: &Scored) -> Vec<String> {
         lines.push(format!("  - not known: {}; that never lowers a risk", scored.score.missing.join(", ")));
     }
     lines.push(format!("  what would lower it: {}", lower(scored)));
+    if let Some(from) = scored.hold_from {
+        let way = match scored.way {
+            Way::Held => format!("it is held: at {from:.2} and above waiting costs less than letting it through"),
+            Way::Quick => format!("it may go the quick way: all of its interval is below {from:.2}, and the model is sure"),
+            Way::Standard => format!("it goes the standard way: it is below {from:.2}, and the model is not sure that it is harmless"),
+        };
+        lines.push(format!("  {way}"));
+    }
     if !scored.services.is_empty() {
         // In a comment nobody is called by it, and nothing in it is markup.
         let services: Vec<String> =

@@ -1,0 +1,108 @@
+//! `tidegate risk fairness`.
+
+use super::super::Context;
+use super::{chance, policy, reading};
+use crate::exit::{self, failure};
+use crate::show::{self, progress::Progress, style};
+use crate::steps::risk::{Attribute, Folder, Group, Owners, attributes, riskiest};
+use anyhow::Result;
+use clap::Args;
+use std::path::PathBuf;
+use tidegate_stats::fairness::{Share, Verdict};
+
+/// Share of changes that are taken to be held where nothing says from which risk on.
+const HELD_SHARE: f64 = 0.2;
+
+/// What is asked.
+#[derive(Debug, Args)]
+pub struct FairnessArgs {
+    /// The repository
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    repo: PathBuf,
+    /// From which risk on a change is held; by `risk.costs` of tidegate.yaml when not given, and the riskiest fifth without them
+    #[arg(long, value_name = "CHANCE", value_parser = chance)]
+    at: Option<f64>,
+    /// End with exit code 1 where a group is held more often than the rule of four fifths allows, and not by chance
+    #[arg(long)]
+    check: bool,
+}
+
+pub(super) fn fairness(context: &Context, args: &FairnessArgs) -> Result<u8> {
+    let repository = context.dir.join(&args.repo);
+    let policy = policy(&repository)?;
+    let folder = Folder::of(&repository);
+    let judged = folder.judged_changes()?;
+    if judged.is_empty() {
+        return Err(failure(exit::NOT_PASSED, "tell the fairness: no change was judged: run `tidegate risk train` first"));
+    }
+    let by_cost = policy.costs.as_ref().map(|costs| costs.delay / (costs.delay + costs.incident));
+    let from = args.at.or(by_cost).unwrap_or_else(|| riskiest(&judged, HELD_SHARE));
+    let owners = Owners::of(&repository, &[], &show::note)?;
+    let progress = Progress::new(context.json);
+    let mined = folder.history(&repository, &reading(&progress), &show::note);
+    progress.clear();
+    let attributes = attributes(&mined?, &owners, &judged, from)?;
+    let adverse = |group: &&Group| group.rule.is_some_and(|rule| rule.verdict == Verdict::Adverse);
+    let found = attributes.iter().flat_map(|attribute| attribute.groups.iter()).filter(adverse).count();
+    if context.json {
+        show::json(&serde_json::json!({ "changes": judged.len(), "held_from": from, "adverse": found, "attributes": attributes }))?;
+    } else {
+        show::line(&format!("{} later changes; held is what has a risk of {from:.3} or more", judged.len()))?;
+        for attribute in &attributes {
+            told(attribute)?;
+        }
+        show::line(
+            "no feature names a person. Where groups hurt at different rates, scores cannot be right in each and mistakes equal in all: look at both",
+        )?;
+    }
+    Ok(if args.check && found > 0 { exit::NOT_PASSED } else { exit::OK })
+}
+
+fn told(attribute: &Attribute) -> Result<()> {
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
+    let share = |share: &Share| match share.estimate {
+        Some(estimate) => format!("{:.0} % ({:.0} to {:.0})", estimate * 100.0, share.low * 100.0, share.high * 100.0),
+        None => "-".to_owned(),
+    };
+    let rows = attribute.groups.iter().map(|group| {
+        let report = &group.report;
+        let rule = match group.rule.map(|rule| rule.verdict) {
+            Some(Verdict::Adverse) => style::bad("held more, not by chance").to_string(),
+            Some(Verdict::NotSignificant) => "held more, may be chance".to_owned(),
+            Some(Verdict::Within) => "as others".to_owned(),
+            Some(Verdict::Reference) => "held least".to_owned(),
+            Some(Verdict::Insufficient) | None => "too few to tell".to_owned(),
+        };
+        vec![
+            group.name.clone(),
+            report.counts.rows.to_string(),
+            share(&report.selection_rate),
+            share(&report.base_rate),
+            share(&report.true_positive_rate),
+            share(&report.false_positive_rate),
+            number(report.calibration_in_the_large),
+            number(report.auc),
+            rule,
+        ]
+    });
+    let heads = [
+        attribute.name,
+        "Changes",
+        "Held",
+        "Hurt",
+        "Held of those that hurt",
+        "of those that did not",
+        "Told too much",
+        "AUC",
+        "Rule of four fifths",
+    ];
+    show::line(&show::table(&heads, rows.collect()))?;
+    let parity = &attribute.parity;
+    let size = attribute.by_size.as_ref().and_then(|by| by.common_difference);
+    show::line(&format!(
+        "  demographic parity difference {}, equalized odds difference {}; the two largest groups, within changes of like size: {}",
+        number(parity.demographic_parity_difference),
+        number(parity.equalized_odds_difference),
+        number(size)
+    ))
+}

@@ -1,0 +1,64 @@
+//! `tidegate risk`: how likely a change is to hurt, from the repository's own history.
+
+mod costs;
+mod fairness;
+mod labels;
+mod score;
+mod train;
+
+use super::Context;
+use crate::show::progress::Progress;
+use crate::workspace::{self, CONFIG_FILE};
+use anyhow::Result;
+use clap::Subcommand;
+use std::path::Path;
+use tidegate_wire::config::RiskPolicy;
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum RiskCommand {
+    /// Reads a git repository and learns which changes hurt; tells how good that is on later changes
+    Train(train::TrainArgs),
+    /// Scores a commit, or each commit of a range: probability, interval, rank, reasons, what would lower it
+    Score(score::ScoreArgs),
+    /// What became of each change, who says so, and who says otherwise
+    Labels(labels::LabelsArgs),
+    /// Says what became of a change, with a reason; the next training learns from it
+    Label(labels::LabelArgs),
+    /// From which risk on holding a change is the cheaper mistake, by the costs of tidegate.yaml
+    Costs(costs::CostsArgs),
+    /// How evenly changes of teams, parts, tenures and seasons are held, and how well scores fit each
+    Fairness(fairness::FairnessArgs),
+}
+
+/// Carries it out.
+pub fn risk(context: &Context, command: &RiskCommand) -> Result<u8> {
+    match command {
+        RiskCommand::Train(args) => train::train(context, args),
+        RiskCommand::Score(args) => score::score(context, args),
+        RiskCommand::Labels(args) => labels::list(context, args),
+        RiskCommand::Label(args) => labels::label(context, args),
+        RiskCommand::Costs(args) => costs::costs(context, args),
+        RiskCommand::Fairness(args) => fairness::fairness(context, args),
+    }
+}
+
+fn chance(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|chance| (0.0..=1.0).contains(chance)).ok_or_else(|| "a chance is a number from 0 to 1".to_owned())
+}
+
+/// `risk` of the repository's tidegate.yaml; a repository need not have one.
+fn policy(repository: &Path) -> Result<RiskPolicy> {
+    if repository.join(CONFIG_FILE).exists() { Ok(workspace::open(repository)?.config.risk) } else { Ok(RiskPolicy::default()) }
+}
+
+/// Between two words of progress, commits that are read.
+const STEP: usize = 500;
+
+fn reading(progress: &Progress) -> impl Fn(usize, usize) {
+    move |done, total| {
+        if done.is_multiple_of(STEP) || done == total {
+            progress.now(&format!("reading the history: {done} of {total} commits"));
+        }
+    }
+}

@@ -1,0 +1,105 @@
+//! `tidegate risk train`.
+
+use super::super::Context;
+use super::{policy, reading};
+use crate::clock;
+use crate::exit;
+use crate::show::{self, progress::Progress, style};
+use crate::steps::risk::{self as step, Beside, From, Trained};
+use crate::workspace;
+use anyhow::Result;
+use clap::Args;
+use std::path::PathBuf;
+use tidegate_learn::evaluate::Report;
+use tidegate_learn::leakage::Leak;
+
+/// What is learnt from.
+#[derive(Debug, Args)]
+pub struct TrainArgs {
+    /// The repository
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    repo: PathBuf,
+    /// Up to this revision
+    #[arg(long, value_name = "REV", default_value = "HEAD")]
+    tip: String,
+}
+
+pub(super) fn train(context: &Context, args: &TrainArgs) -> Result<u8> {
+    let repository = context.dir.join(&args.repo);
+    let policy = policy(&repository)?;
+    let beside = Beside::of(&workspace::places(&repository)?, clock::now().0)?;
+    let from = From { tip: &args.tip, beside: &beside, opt_out: &policy.opt_out };
+    let progress = Progress::new(context.json);
+    let trained = step::train(&repository, &from, &reading(&progress), &|what| progress.now(what), &show::note);
+    progress.clear();
+    let trained = trained?;
+    if context.json {
+        show::json(&trained)?;
+        return Ok(exit::OK);
+    }
+    told(&trained)?;
+    Ok(exit::OK)
+}
+
+fn told(trained: &Trained) -> Result<()> {
+    show::line(&format!(
+        "{} commits ({} read now): {} were fixed later, {} are clean, {} are too young to tell, {} have no label",
+        trained.changes, trained.read, trained.fixed, trained.clean, trained.unlabelled, trained.excluded
+    ))?;
+    let told = if trained.delays == 0 { "taken, too few fixes tell it".to_owned() } else { format!("{} fixes tell it", trained.delays) };
+    show::line(&format!("a change without a fix is called clean after {:.0} days ({told})", trained.maturity_days))?;
+    for line in super::labels::sources(&trained.labels) {
+        show::line(&line)?;
+    }
+    if trained.opted_out > 0 {
+        show::line(&format!("{} changes are left out: their owners have opted out", trained.opted_out))?;
+    }
+    if trained.shallow {
+        show::note("the clone is shallow: the history begins where it was cut; `git fetch --unshallow` gives the rest");
+    }
+    show::line(&format!(
+        "on the {} newest of them, having learnt from the earlier ones ({:.0} % hurt):",
+        trained.model.rows,
+        trained.model.base_rate * 100.0
+    ))?;
+    let rows = [("model", &trained.model), ("regression alone", &trained.regression), ("lines added", &trained.lines_added)];
+    let heads = ["", "AUC", "95 %", "PR-AUC", "Brier", "ECE", "Recall at 5, 10, 20 % of changes", "of effort"];
+    show::line(&show::table(&heads, rows.into_iter().map(|(name, of)| figures(name, of)).collect()))?;
+    let better = trained.model.auc.zip(trained.lines_added.auc).is_some_and(|(model, lines)| model.estimate > lines.estimate);
+    if !better {
+        show::line(&style::warn("the model is no better than the number of lines added: do not lean on it"))?;
+    }
+    for leak in &trained.leaks {
+        show::line(&style::warn(&leaked(leak)))?;
+    }
+    Ok(())
+}
+
+fn figures(name: &str, of: &Report) -> Vec<String> {
+    let number = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));
+    let shares = |recall: &[Option<f64>]| recall.iter().take(3).map(|r| number(*r)).collect::<Vec<_>>().join(", ");
+    let interval = of.auc.map_or_else(|| "-".to_owned(), |auc| format!("{:.3} to {:.3}", auc.low, auc.high));
+    vec![
+        name.to_owned(),
+        number(of.auc.map(|auc| auc.estimate)),
+        interval,
+        number(of.average_precision),
+        number(of.brier),
+        number(of.calibration_error),
+        shares(&of.recall_of_changes),
+        shares(&of.recall_of_effort),
+    ]
+}
+
+fn leaked(leak: &Leak) -> String {
+    match leak {
+        Leak::Future { feature, rows, .. } => format!("{feature} was known only later in {rows} rows: these figures cannot be trusted"),
+        Leak::Untimed { feature, .. } => format!("it is not known when {feature} was known"),
+        Leak::Duplicates { rows, share } => {
+            format!("{rows} of the judging changes ({:.0} %) are equal to ones that were learnt from", share * 100.0)
+        }
+        Leak::TooGood { feature, auc } => {
+            format!("{feature} alone tells the end of a change (AUC {auc:.2}): look whether it is known before")
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Whether the model is as fair to each team, part of the code, tenure of authors and season: decisions and scores of the judged changes, group by
+//! group. What is selected is held, which is a burden.
+
+use super::judged::JudgedChange;
+use super::owners::Owners;
+use anyhow::Result;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use tidegate_history::{Change, Mined};
+use tidegate_learn::evaluate::{BINS, CONFIDENCE};
+use tidegate_stats::fairness::{
+    Aggregate, FourFifths, GroupReport, Method, Parity, ReportRows, Stratified, StratifiedRows, four_fifths, group_reports, parity,
+    stratified, tally,
+};
+
+/// Share of false findings over all groups together.
+const ALPHA: f64 = 0.05;
+/// Groups of an attribute that are told; of more, those with the fewest changes are one.
+const GROUPS_MAX: usize = 30;
+/// The name of the rest.
+const OTHERS: &str = "others";
+/// Earlier changes of an author: fewer make a newcomer, and so many a regular.
+const TENURES: [(f64, &str); 3] =
+    [(10.0, "newcomer (below 10 changes)"), (100.0, "10 to 99 changes"), (f64::INFINITY, "100 changes and more")];
+
+/// What was found of one attribute.
+#[derive(Debug, Serialize)]
+pub struct Attribute {
+    /// `team`, `component`, `tenure` or `quarter`.
+    pub name: &'static str,
+    /// Its groups.
+    pub groups: Vec<Group>,
+    /// Fairlearn's measures over them.
+    pub parity: Parity,
+    /// The same within halves of size, small and large changes: what is uneven for size alone is even here.
+    pub by_size: Option<Stratified>,
+}
+
+/// A group.
+#[derive(Debug, Serialize)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its rows, rates with intervals, and how well scores fit.
+    #[serde(flatten)]
+    pub report: GroupReport,
+    /// The rule of four fifths over not being held.
+    pub rule: Option<FourFifths>,
+}
+
+/// All attributes, for changes that are held from `from` on.
+///
+/// # Errors
+/// When a figure cannot be computed.
+pub fn attributes(mined: &Mined, owners: &Owners, judged: &[JudgedChange], from: f64) -> Result<Vec<Attribute>> {
+    let found: Vec<(&JudgedChange, &Change)> =
+        judged.iter().filter_map(|one| Some((one, mined.changes().get(mined.named(&one.commit)?.0 as usize)?))).collect();
+    let system = |path: &[u8]| String::from_utf8_lossy(path.split(|b| *b == b'/').next().unwrap_or_default()).into_owned();
+    type Of<'a> = Box<dyn Fn(&Change) -> String + 'a>;
+    let of: [(&'static str, Of<'_>); 4] = [
+        ("team", Box::new(|change| owners.of_change(mined, change).into_iter().next().unwrap_or_else(|| "no owner".to_owned()))),
+        (
+            "component",
+            Box::new(|change| {
+                let largest = change.files.iter().max_by_key(|file| u64::from(file.added) + u64::from(file.deleted));
+                largest.map_or_else(|| OTHERS.to_owned(), |file| system(mined.path(file.path)))
+            }),
+        ),
+        (
+            "tenure",
+            Box::new(|change| {
+                let experience = change.features.exp;
+                TENURES.iter().find(|(below, _)| experience < *below).map_or("not known", |(_, name)| name).to_owned()
+            }),
+        ),
+        ("quarter", Box::new(|change| quarter(change.at_s))),
+    ];
+    of.into_iter().map(|(name, of)| attribute(name, &found, from, &*of)).collect()
+}
+
+fn attribute(name: &'static str, found: &[(&JudgedChange, &Change)], from: f64, of: &dyn Fn(&Change) -> String) -> Result<Attribute> {
+    let names: Vec<String> = found.iter().map(|(_, change)| of(change)).collect();
+    let (groups, names) = numbered(&names);
+    let probabilities: Vec<f64> = found.iter().map(|(one, _)| one.probability).collect();
+    let labels: Vec<bool> = found.iter().map(|(one, _)| one.hurt).collect();
+    let held: Vec<bool> = probabilities.iter().map(|probability| *probability >= from).collect();
+    let undone = || anyhow::anyhow!("tell the fairness of {name}: the figures are not defined for these changes");
+    let rows = ReportRows { probabilities: &probabilities, decisions: &held, labels: &labels, groups: &groups };
+    let reports = group_reports(rows, BINS, CONFIDENCE).ok_or_else(undone)?;
+    // Being let through is the good that the rule is about.
+    let passed: Vec<bool> = held.iter().map(|held| !held).collect();
+    let slice = tally(&passed, &labels, &groups).ok_or_else(undone)?;
+    let rules = four_fifths(&[&slice], ALPHA).and_then(|mut all| all.pop()).unwrap_or_default();
+    let counts: Vec<_> = reports.iter().map(|report| report.counts).collect();
+    let by_size = two_largest(&reports).and_then(|pair| {
+        let strata = halves(found);
+        let rows = StratifiedRows { decisions: &held, labels: &labels, groups: &groups, strata: &strata };
+        stratified(rows, pair, Method::BetweenGroups, Aggregate::WorstCase)
+    });
+    let groups = reports.into_iter().map(|report| Group {
+        name: names.get(report.counts.group).cloned().unwrap_or_default(),
+        rule: rules.iter().find(|rule| rule.group == report.counts.group).copied(),
+        report,
+    });
+    Ok(Attribute { name, groups: groups.collect(), parity: parity(&counts, Method::BetweenGroups, Aggregate::WorstCase), by_size })
+}
+
+/// Numbers of names, the most frequent first; rare ones are one.
+fn numbered(names: &[String]) -> (Vec<usize>, Vec<String>) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for name in names {
+        *counts.entry(name).or_default() += 1;
+    }
+    let mut order: Vec<(&str, usize)> = counts.into_iter().collect();
+    order.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    let mut told: Vec<String> = order.iter().take(GROUPS_MAX).map(|(name, _)| (*name).to_owned()).collect();
+    let rest = order.len() > GROUPS_MAX;
+    let place = |name: &String| told.iter().position(|known| known == name).unwrap_or(told.len());
+    let groups = names.iter().map(place).collect();
+    if rest {
+        told.push(OTHERS.to_owned());
+    }
+    (groups, told)
+}
+
+/// Which half of the sizes each is in.
+fn halves(found: &[(&JudgedChange, &Change)]) -> Vec<usize> {
+    let size = |change: &Change| change.features.la + change.features.ld;
+    let mut sizes: Vec<f64> = found.iter().map(|(_, change)| size(change)).collect();
+    sizes.sort_by(f64::total_cmp);
+    let middle = sizes.get(sizes.len() / 2).copied().unwrap_or_default();
+    found.iter().map(|(_, change)| usize::from(size(change) >= middle)).collect()
+}
+
+fn two_largest(reports: &[GroupReport]) -> Option<(usize, usize)> {
+    // Numbers go by frequency.
+    match (reports.first(), reports.get(1)) {
+        (Some(a), Some(b)) => Some((a.counts.group, b.counts.group)),
+        _ => None,
+    }
+}
+
+/// `2026 Q3`.
+fn quarter(at_s: i64) -> String {
+    jiff::Timestamp::from_second(at_s).map_or_else(
+        |_| "not known".to_owned(),
+        |at| {
+            let date = at.to_zoned(jiff::tz::TimeZone::UTC).date();
+            format!("{} Q{}", date.year(), (date.month() - 1) / 3 + 1)
+        },
+    )
+}
+
+/// The risk from which on the riskiest share is held, where nothing says another.
+#[must_use]
+pub fn riskiest(judged: &[JudgedChange], share: f64) -> f64 {
+    let mut sorted: Vec<f64> = judged.iter().map(|one| one.probability).collect();
+    sorted.sort_by(|a, b| b.total_cmp(a));
+    let count = (sorted.len() as f64 * share).round() as usize;
+    sorted.get(count.saturating_sub(1)).copied().unwrap_or(1.0)
+}

@@ -1,0 +1,62 @@
+//! The later changes that a model was judged on, with what it had said of them: figures of fairness and of cost come from these, for on
+//! what a model has learnt from it always looks good.
+
+use super::Folder;
+use crate::exit::{self, failure};
+use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
+use tidegate_store::disk;
+
+/// Version of the file.
+const FORMAT: u32 = 1;
+/// Longest file that is read.
+const BYTES_MAX: u64 = 256 * 1024 * 1024;
+
+/// One of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JudgedChange {
+    /// Its commit.
+    pub commit: String,
+    /// When it was committed, in seconds since 1970.
+    pub at_s: i64,
+    /// What was said.
+    pub probability: f64,
+    /// What became of it.
+    pub hurt: bool,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    format: u32,
+    changes: Vec<JudgedChange>,
+}
+
+impl Folder {
+    /// Keeps them.
+    pub(super) fn keep_judged(&self, changes: Vec<JudgedChange>) -> Result<()> {
+        Ok(disk::replace_file(&self.judged(), &serde_json::to_vec(&File { format: FORMAT, changes })?)?)
+    }
+
+    /// What the kept model was judged on.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub fn judged_changes(&self) -> Result<Vec<JudgedChange>> {
+        let path = self.judged();
+        let advice = "run `tidegate risk train` first";
+        let length = std::fs::metadata(&path).map_err(|_| failure(exit::NOT_FOUND, format!("there is no {}: {advice}", path.display())))?;
+        if length.len() > BYTES_MAX {
+            return Err(failure(exit::USAGE, format!("read {}: it is longer than {BYTES_MAX} bytes: {advice}", path.display())));
+        }
+        let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+        let file: File =
+            serde_json::from_slice(&bytes).map_err(|why| failure(exit::USAGE, format!("read {}: {why}: {advice}", path.display())))?;
+        let fits = file.changes.iter().all(|change| (0.0..=1.0).contains(&change.probability));
+        if file.format != FORMAT || !fits {
+            return Err(failure(exit::USAGE, format!("read {}: it is of another version: {advice}", path.display())));
+        }
+        Ok(file.changes)
+    }
+}

@@ -1,0 +1,69 @@
+//! Whose paths are whose, where the repository says it, and who has opted out.
+
+use anyhow::{Context as _, Result};
+use std::collections::BTreeSet;
+use std::io::Read as _;
+use std::path::Path;
+use tidegate_history::{CODEOWNERS_BYTES_MAX, Change, Mined, Services};
+
+/// Owners of a repository, by its CODEOWNERS.
+#[derive(Default)]
+pub struct Owners {
+    services: Option<Services>,
+    opted_out: BTreeSet<String>,
+}
+
+impl Owners {
+    /// Of a repository; `opted_out` is as tidegate.yaml says it.
+    ///
+    /// # Errors
+    /// When CODEOWNERS is there and cannot be read.
+    pub fn of(repository: &Path, opted_out: &[String], note: &dyn Fn(&str)) -> Result<Owners> {
+        let opted_out = opted_out.iter().map(|name| plain(name)).collect();
+        let Some(file) = Services::CODEOWNERS.iter().map(|name| repository.join(name)).find(|file| file.is_file()) else {
+            return Ok(Owners { services: None, opted_out });
+        };
+        let read = || format!("read {}", file.display());
+        let mut bytes = Vec::new();
+        // One more than may be, so that a longer file is refused as such.
+        let most = CODEOWNERS_BYTES_MAX as u64 + 1;
+        std::fs::File::open(&file).and_then(|file| file.take(most).read_to_end(&mut bytes)).with_context(read)?;
+        let services = match Services::by_codeowners(&String::from_utf8_lossy(&bytes)) {
+            Ok(services) => Some(services),
+            Err(why) => {
+                note(&format!("{}: {why}: owners are not told", file.display()));
+                None
+            }
+        };
+        Ok(Owners { services, opted_out })
+    }
+
+    /// Of a change.
+    #[must_use]
+    pub fn of_change(&self, mined: &Mined, change: &Change) -> BTreeSet<String> {
+        self.services.as_ref().map(|all| all.of_change(mined, change).into_iter().map(str::to_owned).collect()).unwrap_or_default()
+    }
+
+    /// Of paths.
+    pub fn of_paths<'p>(&self, paths: impl Iterator<Item = &'p [u8]>) -> BTreeSet<String> {
+        let Some(all) = &self.services else { return BTreeSet::new() };
+        paths.flat_map(|path| all.of_path(path).into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
+    /// Whether one of them has opted out.
+    #[must_use]
+    pub fn opted_out(&self, owners: &BTreeSet<String>) -> bool {
+        owners.iter().any(|name| self.opted_out.contains(&plain(name)))
+    }
+
+    /// Whether anybody has, and it cannot be told whose a change is.
+    #[must_use]
+    pub fn unknown(&self) -> bool {
+        self.services.is_none() && !self.opted_out.is_empty()
+    }
+}
+
+/// `@acme/payments` and `acme/payments` are one.
+pub fn plain(name: &str) -> String {
+    name.trim_start_matches('@').to_ascii_lowercase()
+}

@@ -1,0 +1,196 @@
+//! Risk with a workspace: what people and deliveries say of changes, what mistakes cost, who has opted out, how evenly changes are held, and the
+//! mark beside a commit.
+
+use crate::deployments::{post, signature};
+use crate::risk::{commit, repository};
+use crate::up::{owner, served, up};
+use crate::world::{World, has_runtime, in_order, wait_for};
+use serde_json::{Value, json};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+
+const SECRET: &str = "it is a secret";
+const POLICY: &str = "events:\n  deployer: { tool: argo, secret: DEPLOYER_SECRET }\nrisk:\n  costs: { delay: 1, incident: 2, critical: { \"@acme/payments\": 4 } }\n  \
+                      opt_out: [\"@acme/private\"]\n";
+const OWNERS: &str = "*  @acme/everybody\n/src/module1*.rs @acme/payments\n/src/module5.rs @acme/private\n";
+
+fn synced(phase: &str, at: &str, revision: &str) -> Value {
+    json!({ "app": { "metadata": { "name": "shop" }, "spec": { "destination": { "namespace": "production" } },
+        "status": { "operationState": { "phase": phase, "finishedAt": at, "syncResult": { "revision": revision } } } } })
+}
+
+fn world() -> World {
+    let world = served();
+    repository(&world.root());
+    world.write("tidegate.yaml", &format!("{}{POLICY}", world.read("tidegate.yaml")));
+    world.write("CODEOWNERS", OWNERS);
+    world.set("DEPLOYER_SECRET", SECRET);
+    world
+}
+
+/// The label of a commit.
+fn label(world: &World, commit: &str) -> Value {
+    let told = world.run(&["risk", "labels", "--limit", "10000", "--json"]).well().json();
+    let found = told["labels"].as_array().unwrap().iter().find(|label| label["commit"] == commit);
+    found.cloned().unwrap_or_else(|| panic!("{commit}: {told}"))
+}
+
+#[test]
+fn deliveries_and_people_say_what_became_of_a_change() {
+    if !has_runtime() || signature("a", "b").is_none() {
+        return;
+    }
+    let world = world();
+    let trained = world.run(&["risk", "train", "--json"]).well().json();
+    assert!(trained["opted_out"].as_u64().unwrap() > 20, "{trained}");
+    assert_eq!(trained["labels"]["people"], 0);
+    let all = world.run(&["risk", "labels", "--limit", "10000", "--json"]).well().json();
+    let all = all["labels"].as_array().unwrap();
+    let commits: Vec<&str> = all.iter().map(|label| label["commit"].as_str().unwrap()).collect();
+    // One after another of which none was fixed.
+    let clean = (200..1_000).find(|at| all[*at - 1..*at + 4].iter().all(|label| label["ended"] == "clean")).unwrap();
+    let (before, alone, last) = (commits[clean - 1], commits[clean], commits[clean + 3]);
+
+    world.run(&["risk", "label", alone, "clean", "--reason", "why"]).fails(5, &["tidegate up"]);
+    let mut process = up(&world);
+    let address = owner(&world)["console"].as_str().unwrap().to_owned();
+    let token = format!("Bearer {SECRET}");
+    for (phase, at, revision) in [
+        ("Succeeded", "2026-03-01T08:00:00Z", before),
+        ("Failed", "2026-03-02T08:00:00Z", alone),
+        // Three go out together, and one of them hurts.
+        ("Succeeded", "2026-03-04T08:00:00Z", alone),
+        ("Failed", "2026-03-06T08:00:00Z", last),
+    ] {
+        let body = synced(phase, at, revision).to_string();
+        assert_eq!(post(&address, "/webhooks/events/deployer", &[("authorization", token.as_str())], &body).0, 202);
+    }
+    let said = label(&world, alone);
+    assert_eq!((&said["ended"], &said["by"], &said["why"]), (&json!("hurt"), &json!("delivery"), &json!("its deployment failed")));
+    assert!(said["against"].as_str().unwrap().contains("no fix was traced"), "{said}");
+    let together = label(&world, last);
+    assert_eq!(together["ended"], "unknown", "{together}");
+    assert!(together["why"].as_str().unwrap().contains("one of 3 that went out together"), "{together}");
+
+    world.run(&["risk", "label", alone, "clean", "--reason", " "]).fails(6, &["say who and why"]);
+    world.run(&["risk", "label", "HEAD~1..HEAD", "clean", "--reason", "x"]).well();
+    let told = world.run(&["risk", "label", alone, "clean", "--reason", "the cluster was down"]).well().out;
+    in_order(&told, &[&alone[..12], "is clean", "it was hurt"]);
+    let said = label(&world, alone);
+    assert_eq!((&said["ended"], &said["by"]), (&json!("clean"), &json!("person")));
+    assert!(said["why"].as_str().unwrap().ends_with("says: the cluster was down"), "{said}");
+    in_order(
+        &world.run(&["risk", "labels", "--conflicts"]).well().out,
+        &[&alone[..12], "person", "yet its deployment failed", "by people"],
+    );
+    let trained = world.run(&["risk", "train", "--json"]).well().json()["labels"].clone();
+    assert_eq!((&trained["people"], &trained["deployments"]), (&json!(2), &json!(4)), "{trained}");
+    assert_eq!((&trained["noise"]["looked_at"], &trained["noise"]["wrong"]), (&json!(1), &json!(1)), "{trained}");
+    process.signal("TERM");
+    wait_for("its end", || process.status().map(|_| ()));
+    let facts = world.run(&["journal", "show", "--json"]).well().out;
+    assert!(facts.contains("the cluster was down"), "it is recorded");
+}
+
+#[test]
+fn costs_hold_a_change_and_owners_opt_out() {
+    let world = world();
+    world.run(&["risk", "costs"]).fails(4, &["judged.json", "tidegate risk train"]);
+    world.run(&["risk", "train"]).well();
+    let costs = world.run(&["risk", "costs", "--json"]).well().json();
+    let line = |at: usize, name: &str| costs["lines"][at][name].as_f64().unwrap();
+    assert!((line(0, "hold_from") - 1.0 / 3.0).abs() < 1e-12 && (line(1, "hold_from") - 1.0 / 9.0).abs() < 1e-12, "{costs}");
+    let cheapest = |at: usize, name: &str| costs["lines"][at]["cheapest"][name].as_f64().unwrap();
+    assert!(costs["lines"][0]["there"]["mean_cost"].as_f64().unwrap() < cheapest(0, "hold_all"), "{costs}");
+    in_order(&world.run(&["risk", "costs"]).well().out, &["all others", "0.333", "@acme/payments", "0.111"]);
+
+    commit(&world, "src/module3.rs", 1, "a word");
+    let small = world.run(&["risk", "score", "--fail-at", "costs", "--json"]).well().json();
+    assert_ne!(small["changes"][0]["way"], "held", "{small}");
+    commit(&world, "src/module4.rs", 110, "a rewrite");
+    let large = world.run(&["risk", "score", "--fail-at", "costs"]);
+    assert_eq!(large.code, 1, "{}{}", large.out, large.err);
+    in_order(&large.out, &["it is held: at 0.33 and above", "touches: `acme/everybody`", "held, since waiting costs less"]);
+    marked(&world);
+    commit(&world, "src/module5.rs", 110, "a secret rewrite");
+    let said = world.run(&["risk", "score", "--fail-at", "costs"]).well().out;
+    in_order(&said, &["1 commits are not scored", "opted out", "standard way"]);
+    world.write("CODEOWNERS", "");
+    std::fs::remove_file(world.path("CODEOWNERS")).unwrap();
+    world.run(&["risk", "score"]).fails(2, &["no CODEOWNERS says what is theirs"]);
+    world.write("tidegate.yaml", &world.read("tidegate.yaml").replace("delay: 1", "delay: 0"));
+    world.run(&["risk", "score"]).fails(2, &["risk.costs.delay"]);
+}
+
+#[test]
+fn each_group_is_told_with_how_many_it_is_of() {
+    let world = world();
+    world.run(&["risk", "fairness"]).fails(4, &["judged.json"]);
+    world.run(&["risk", "train"]).well();
+    let told = world.run(&["risk", "fairness", "--json"]).well().json();
+    assert!((told["held_from"].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-12);
+    let names: Vec<&str> = told["attributes"].as_array().unwrap().iter().map(|one| one["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["team", "component", "tenure", "quarter"]);
+    let teams = told["attributes"][0]["groups"].as_array().unwrap();
+    let rows: u64 = teams.iter().map(|team| team["counts"]["rows"].as_u64().unwrap()).sum();
+    assert_eq!(rows, told["changes"].as_u64().unwrap(), "each change is in one group");
+    assert!(
+        teams.iter().any(|team| team["name"] == "@acme/payments") && teams.iter().all(|team| team["name"] != "@acme/private"),
+        "{told}"
+    );
+    in_order(
+        &world.run(&["risk", "fairness", "--at", "0.5"]).well().out,
+        &["held is what has a risk of 0.500", "team", "@acme/everybody", "quarter", "no feature names a person"],
+    );
+}
+
+/// A forge that keeps what it was told.
+fn forge() -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let kept = Arc::new(Mutex::new(vec![]));
+    let shared = Arc::clone(&kept);
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let (mut first, mut length) = (String::new(), 0);
+            reader.read_line(&mut first).unwrap();
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                if line.trim().is_empty() {
+                    break;
+                }
+                if let Some(said) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                    length = said.trim().parse().unwrap();
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            shared.lock().unwrap().push((first.trim().to_owned(), serde_json::from_slice(&body).unwrap_or(Value::Null)));
+            write!(stream, "HTTP/1.1 201 Created\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}").unwrap();
+        }
+    });
+    (address, kept)
+}
+
+fn marked(world: &World) {
+    let (address, kept) = forge();
+    world.set("GITHUB_API_URL", &address);
+    world.set("GITHUB_REPOSITORY", "acme/shop");
+    world.set("GITHUB_TOKEN", "token");
+    world.run(&["risk", "score", "--mark", "github"]).fails(2, &["--fail-at"]);
+    assert_eq!(world.run(&["risk", "score", "--fail-at", "costs", "--mark", "github"]).code, 1);
+    world.run(&["risk", "score", "HEAD~1", "--fail-at", "costs", "--mark", "github"]).well();
+    let kept = kept.lock().unwrap();
+    let states: Vec<(&str, &str)> =
+        kept.iter().map(|(_, body)| (body["state"].as_str().unwrap(), body["context"].as_str().unwrap())).collect();
+    assert_eq!(states, [("failure", "tidegate/risk"), ("success", "tidegate/risk")]);
+    assert!(
+        kept[0].0.starts_with("POST /repos/acme/shop/statuses/")
+            && kept[0].1["description"].as_str().unwrap().contains("the highest risk is"),
+        "{kept:?}"
+    );
+}
