@@ -26,5 +26,8 @@ pub mod recipe;
 pub mod split;
 mod table;
 
-pub use artefact::{BadModel, Contribution, FORMAT, MODEL_BYTES_MAX, NotAModel, RiskModel, Score, Threshold, Training, WrongRow};
-pub use table::{FEATURES_MAX, Feature, NotATable, ROWS_MAX, Row, Table};
+pub use artefact::{NotAModel, risk_model};
+pub use table::{Feature, NotATable, ROWS_MAX, Row, Table};
+pub use tidegate_runtime::risk::{
+    BadModel, Contribution, FEATURES_MAX, FORMAT, MODEL_BYTES_MAX, RiskModel, Score, Threshold, Training, WrongRow,
+};

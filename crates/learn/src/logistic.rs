@@ -5,67 +5,12 @@
 
 use crate::Table;
 use crate::boost::{self, NotTrained};
-use serde::{Deserialize, Serialize};
+pub use tidegate_runtime::risk::{Logistic, Term, chance, log};
 
 /// Steps after which it is taken as it is.
 const STEPS_MAX: usize = 50;
 /// A step that moves no coefficient further has arrived.
 const STEP_LEAST: f64 = 1e-9;
-/// Least deviation that is divided by: a feature that never moves adds nothing.
-const DEVIATION_LEAST: f64 = 1e-9;
-
-/// A fitted regression.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Logistic {
-    /// Log odds at the means.
-    pub intercept: f64,
-    /// One of each feature.
-    pub terms: Vec<Term>,
-}
-
-/// What one feature adds.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Term {
-    /// Mean of its logarithm.
-    pub mean: f64,
-    /// Deviation of its logarithm.
-    pub deviation: f64,
-    /// Log odds a deviation.
-    pub coefficient: f64,
-}
-
-/// `ln(1 + |x|)` with the sign of `x`.
-fn log(value: f64) -> f64 {
-    libm::copysign(libm::log1p(value.abs()), value)
-}
-
-impl Term {
-    /// What a value adds to the log odds.
-    #[must_use]
-    pub fn of(&self, value: f64) -> f64 {
-        self.coefficient * self.scaled(value)
-    }
-
-    fn scaled(&self, value: f64) -> f64 {
-        if value.is_nan() || self.deviation < DEVIATION_LEAST { 0.0 } else { (log(value) - self.mean) / self.deviation }
-    }
-}
-
-impl Logistic {
-    /// The log odds of a row.
-    #[must_use]
-    pub fn margin(&self, row: &[f64]) -> f64 {
-        self.terms.iter().zip(row).fold(self.intercept, |sum, (term, value)| sum + term.of(*value))
-    }
-
-    /// What each feature adds to the log odds, beside the intercept.
-    pub fn contributions<'a>(&'a self, row: &'a [f64]) -> impl Iterator<Item = f64> + 'a {
-        self.terms.iter().zip(row).map(|(term, value)| term.of(*value))
-    }
-}
-
 /// Mean and deviation of a feature's logarithm, over what is there.
 fn scale(table: &Table, weights: &[f64], column: usize) -> Term {
     let known = || table.values(column).zip(weights).filter(|(value, _)| !value.is_nan()).map(|(value, weight)| (log(value), *weight));
@@ -128,12 +73,6 @@ fn newton(design: &[f64], labels: &[bool], weights: &[f64], coefficients: &[f64]
         curvature.get_mut(at * width + at).into_iter().for_each(|cell| *cell += penalty);
     }
     solve(curvature, gradient)
-}
-
-/// `1 / (1 + exp(-x))`.
-#[must_use]
-pub fn chance(margin: f64) -> f64 {
-    1.0 / (1.0 + libm::exp(-margin))
 }
 
 /// Solves a symmetric, positive system by Cholesky's decomposition.

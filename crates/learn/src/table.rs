@@ -1,11 +1,10 @@
 //! What is learnt from: rows in the order of time, each with its features, whether it hurt, and what it cost to look at.
 
 use std::ops::Range;
+use tidegate_runtime::risk::FEATURES_MAX;
 
 /// Rows of a table.
 pub const ROWS_MAX: usize = 1 << 22;
-/// Features of a row.
-pub const FEATURES_MAX: usize = 512;
 /// Longest name of a feature, in bytes.
 pub const NAME_BYTES_MAX: usize = 100;
 

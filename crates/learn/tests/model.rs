@@ -9,8 +9,9 @@ use tidegate_learn::ensemble::Ensemble;
 use tidegate_learn::fitted::{self, Settings};
 use tidegate_learn::forest::{self, Growing};
 use tidegate_learn::recipe::Recipe;
-use tidegate_learn::{BadModel, NotATable, RiskModel, Row, Table, Threshold, WrongRow, derive, follow, lime, logistic};
+use tidegate_learn::{BadModel, NotATable, RiskModel, Row, Table, Threshold, WrongRow, derive, follow, lime, logistic, risk_model};
 use tidegate_runtime::TreeModel;
+use tidegate_runtime::{Format, Model, Tensor, TensorData};
 use tidegate_stats::rng::Rng;
 
 /// Changes whose size and author tell something of their fate; some values are missing.
@@ -40,7 +41,7 @@ fn model() -> (Table, RiskModel) {
     let made = derive::of_changes(&table);
     let fitted = fitted::fit(&derive::table(&table, &made).unwrap(), &small()).unwrap();
     let thresholds = [Threshold { name: "careful".to_owned(), from: 0.2 }, Threshold { name: "high".to_owned(), from: 0.5 }];
-    let model = RiskModel::of(&table, &made, &fitted, 86_400, &thresholds).unwrap();
+    let model = risk_model(&table, &made, &fitted, 86_400, &thresholds).unwrap();
     (table, model)
 }
 
@@ -77,7 +78,7 @@ fn training_twice_gives_the_same_bytes_and_another_seed_others() {
     let whole = derive::table(&table, &made).unwrap();
     let train = |settings: &Settings| {
         let fitted = fitted::fit(&whole, settings).unwrap();
-        RiskModel::of(&table, &made, &fitted, 0, &[]).unwrap().write().unwrap()
+        risk_model(&table, &made, &fitted, 0, &[]).unwrap().write().unwrap()
     };
     let mut other = small();
     other.recipe.boosting.seed = 7;
@@ -254,4 +255,36 @@ fn a_model_that_is_kept_up_follows_the_level_and_looks_at_no_outcome_before_its_
     assert!((kept_up - hurt).abs() < 0.5 * (fixed - hurt).abs(), "{kept_up} {fixed} {hurt}");
     // Until the first labels are five days old, nothing has changed.
     assert!((0..24 * 5).all(|at| (said[at].probability - fitted.probability(later.row(at))).abs() < 1e-12));
+}
+
+#[test]
+fn it_is_served_as_any_other_kind_of_model() {
+    let (table, model) = model();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(Format::Risk.file_name());
+    std::fs::write(&path, model.write().unwrap()).unwrap();
+    let served = Model::load(&path).unwrap();
+    assert_eq!(served.format(), Format::Risk);
+    let width = i64::try_from(table.width()).unwrap();
+    let mut values: Vec<f64> = table.rows().take(20).flatten().copied().collect();
+    // What is missing may be null, or not a number.
+    values[1] = f64::NAN;
+    let mut input = Tensor::new("features", vec![20, width], TensorData::Fp64(values.clone()));
+    input.missing = (0..values.len()).map(|at| at == 0).collect();
+    values[0] = f64::NAN;
+    let answer = served.run(&[input]).unwrap();
+    let names: Vec<&str> = answer.iter().map(|tensor| tensor.name.as_str()).collect();
+    assert_eq!(names, ["probability", "low", "high", "rank"]);
+    for (place, row) in values.chunks_exact(table.width()).enumerate() {
+        let said = model.score(row).unwrap();
+        for (tensor, wanted) in answer.iter().zip([said.probability, said.interval[0], said.interval[1], said.rank]) {
+            let TensorData::Fp64(found) = &tensor.data else { panic!("{tensor:?}") };
+            assert_eq!(found[place], wanted, "{} of row {place}", tensor.name);
+        }
+        let added = served.contributions(row).unwrap();
+        assert_eq!(added.len(), table.width() + 1);
+        assert!((added.iter().sum::<f64>() - said.margin).abs() < 1e-6);
+    }
+    let infinite = Tensor::new("features", vec![1, width], TensorData::Fp64(vec![f64::INFINITY; table.width()]));
+    assert!(served.run(&[infinite]).unwrap_err().to_string().contains("is infinite"));
 }

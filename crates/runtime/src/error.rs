@@ -218,6 +218,9 @@ pub enum InputFault {
         /// What ONNX Runtime says.
         why: String,
     },
+    /// A row that the model does not answer.
+    #[error("{0}")]
+    Row(String),
     /// It asks for reasons that are not to be had.
     #[error("explain: {0}")]
     Explain(String),

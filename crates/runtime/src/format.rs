@@ -1,5 +1,7 @@
 //! What kind of model file some bytes are, told by the bytes alone: a version keeps its artefact's digest, no file name.
 
+use crate::risk::is_risk;
+
 /// A kind of model file that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
@@ -11,6 +13,8 @@ pub enum Format {
     XgboostUbjson,
     /// LightGBM's text.
     LightgbmText,
+    /// A model of the risk of changes, trained here.
+    Risk,
 }
 
 /// What is said of a file that is none of them.
@@ -29,7 +33,7 @@ const OTHERS: [(&[u8], &str); 7] = [
 
 impl Format {
     /// Every kind.
-    pub const ALL: [Format; 4] = [Format::Onnx, Format::XgboostJson, Format::XgboostUbjson, Format::LightgbmText];
+    pub const ALL: [Format; 5] = [Format::Onnx, Format::XgboostJson, Format::XgboostUbjson, Format::LightgbmText, Format::Risk];
 
     /// The kind of a file with these bytes. A file of that kind may still be broken: who loads it says so.
     ///
@@ -45,6 +49,7 @@ impl Format {
         let text = bytes.trim_ascii_start();
         match text {
             [b'{', b'i' | b'U' | b'I' | b'l' | b'L', ..] => Ok(Format::XgboostUbjson),
+            _ if is_risk(text) => Ok(Format::Risk),
             [b'{', ..] => Ok(Format::XgboostJson),
             _ if text.strip_prefix(b"tree").is_some_and(|rest| rest.starts_with(b"\n") || rest.starts_with(b"\r\n")) => {
                 Ok(Format::LightgbmText)
@@ -62,6 +67,7 @@ impl Format {
             Format::XgboostJson => "model.json",
             Format::XgboostUbjson => "model.ubj",
             Format::LightgbmText => "model.txt",
+            Format::Risk => "risk.json",
         }
     }
 
@@ -73,6 +79,7 @@ impl Format {
             Format::XgboostJson => "xgboost_json",
             Format::XgboostUbjson => "xgboost_ubjson",
             Format::LightgbmText => "lightgbm_text",
+            Format::Risk => "tidegate_risk",
         }
     }
 
@@ -109,6 +116,7 @@ mod tests {
             b"{\"learner\": 1}",
             b" \n{ \"learner\": 1}",
             b"{}",
+            b"{\"model\":{\"format\":1}}",
             b"{L\0\0\0\0\0\0\0\x07learner{",
             b"tree\nversion=v4\n",
             b"tree\r\nversion=v4\r\n",
@@ -127,6 +135,7 @@ mod tests {
             xgboost_json
             xgboost_json
             xgboost_json
+            tidegate_risk
             xgboost_ubjson
             lightgbm_text
             lightgbm_text

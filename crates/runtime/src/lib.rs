@@ -1,7 +1,7 @@
 //! Loads and runs model files; applies transforms. Knows tensors and files, nothing of releases.
 //!
 //! A [`Model`] is one file, ready to run: ONNX by the ONNX Runtime library, which [`init`] loads once a process; trees of
-//! XGBoost and LightGBM by ourselves. [`Format`] tells them apart. A [`Version`] is a directory with a model, its transform
+//! XGBoost and LightGBM, and models of risk ([`risk`]), by ourselves. [`Format`] tells them apart. A [`Version`] is a directory with a model, its transform
 //! from raw records and its golden requests.
 //! [`oip`] reads and writes the bodies of the Open Inference Protocol.
 //! Not here: HTTP, routes, who may ask, what is released.
@@ -19,6 +19,7 @@ pub mod oip;
 mod onnx;
 mod provider;
 pub mod quantise;
+pub mod risk;
 mod tensor;
 mod trees;
 mod version;

@@ -1,6 +1,7 @@
 //! One model file, loaded, with its signature.
 
 use crate::onnx::Onnx;
+use crate::risk::{self, RiskModel};
 use crate::trees::Trees;
 use crate::{Execution, Format, InputFault, Provider, RuntimeError, Tensor, TensorData};
 use std::io::Read;
@@ -30,6 +31,7 @@ pub struct Model {
 enum Backend {
     Onnx(Onnx),
     Trees(Trees),
+    Risk(Box<RiskModel>),
 }
 
 impl Model {
@@ -69,6 +71,12 @@ impl Model {
                 let signature = trees.signature();
                 (Backend::Trees(trees), signature)
             }
+            Format::Risk => {
+                execution.check_trees(path)?;
+                let model = RiskModel::read(&bytes).map_err(|why| unfit(why.to_string()))?;
+                let signature = risk::signature(&model);
+                (Backend::Risk(Box::new(model)), signature)
+            }
         };
         // An operator's name in the file: one that is only called so costs no more than batches.
         let scales_batches = format == Format::Onnx && memchr::memmem::find(&bytes, crate::quantise::SCALES).is_some();
@@ -98,7 +106,7 @@ impl Model {
     pub fn providers(&self) -> &[Provider] {
         match &self.backend {
             Backend::Onnx(onnx) => onnx.providers(),
-            Backend::Trees(_) => &[Provider::Cpu],
+            Backend::Trees(_) | Backend::Risk(_) => &[Provider::Cpu],
         }
     }
 
@@ -116,7 +124,10 @@ impl Model {
         self.check(inputs)?;
         match (&self.backend, inputs) {
             (Backend::Trees(trees), [input]) => Ok(trees.run(input)?),
-            (Backend::Trees(_), _) => Err(RuntimeError::Run { path: self.path.clone(), why: "it takes one input".to_owned() }),
+            (Backend::Risk(model), [input]) => Ok(risk::run(model, input)?),
+            (Backend::Trees(_) | Backend::Risk(_), _) => {
+                Err(RuntimeError::Run { path: self.path.clone(), why: "it takes one input".to_owned() })
+            }
             (Backend::Onnx(onnx), _) => onnx.run(&self.signature, inputs),
         }
     }
@@ -130,6 +141,7 @@ impl Model {
         let failed = |why: String| RuntimeError::Run { path: self.path.clone(), why: format!("explain a row: {why}") };
         match &self.backend {
             Backend::Trees(trees) => trees.contributions(row).map_err(failed),
+            Backend::Risk(model) => risk::contributions(model, row).map_err(|why| failed(why.to_string())),
             Backend::Onnx(_) => Err(failed("models of ONNX are not explained".to_owned())),
         }
     }

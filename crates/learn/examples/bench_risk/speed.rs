@@ -4,7 +4,7 @@ use crate::data;
 use std::path::Path;
 use std::time::Instant;
 use tidegate_learn::fitted::{self, Settings};
-use tidegate_learn::{RiskModel, derive, split};
+use tidegate_learn::{RiskModel, derive, risk_model, split};
 use tidegate_runtime::TreeModel;
 
 /// Where the trees and rows are left for `scripts/bench_shap.py`.
@@ -34,7 +34,7 @@ pub fn run(folder: &Path) {
     let begin = now();
     let fitted = fitted::fit(&whole.slice(split.train.clone()), &Settings::default()).unwrap();
     println!("training and calibrating on {} rows: {:.1} s", split.train.len(), begin.elapsed().as_secs_f64());
-    let model = RiskModel::of(&table.slice(split.train), &made, &fitted, 0, &[]).unwrap();
+    let model = risk_model(&table.slice(split.train), &made, &fitted, 0, &[]).unwrap();
     let bytes = model.write().unwrap();
     let begin = now();
     let model = RiskModel::read(&bytes).unwrap();

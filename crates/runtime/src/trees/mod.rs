@@ -105,7 +105,7 @@ impl Trees {
         }
         let trees = match format {
             Format::LightgbmText => lightgbm::read(bytes)?,
-            Format::XgboostJson | Format::XgboostUbjson | Format::Onnx => xgboost::read(format, bytes)?,
+            Format::XgboostJson | Format::XgboostUbjson | Format::Onnx | Format::Risk => xgboost::read(format, bytes)?,
         };
         match &trees.summed {
             Summed::Forest(forest) if forest.trees() == 0 => Err("it has no trees".to_owned()),

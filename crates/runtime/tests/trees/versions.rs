@@ -63,7 +63,7 @@ fn the_kind_is_told_by_the_bytes_and_one_model_is_in_a_directory() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path();
     let said = || Version::open(path).unwrap_err().to_string().replace(&*path.to_string_lossy(), "DIR");
-    assert_eq!(said(), "open version `DIR`: it holds no model: none of model.onnx, model.json, model.ubj, model.txt");
+    assert_eq!(said(), "open version `DIR`: it holds no model: none of model.onnx, model.json, model.ubj, model.txt, risk.json");
     lay_out(path, "xgboost-3.2.0-binary.ubj", "model.onnx", "FP32");
     assert_eq!(Version::open(path).unwrap().format(), Format::XgboostUbjson);
     std::fs::copy(fixture("xgboost-3.2.0-binary.json"), path.join("model.json")).unwrap();

@@ -11,7 +11,7 @@ use std::net::TcpListener;
 use std::sync::{Arc, Mutex};
 
 const SECRET: &str = "it is a secret";
-const POLICY: &str = "events:\n  deployer: { tool: argo, secret: DEPLOYER_SECRET }\nrisk:\n  costs: { delay: 1, incident: 2, critical: { \"@acme/payments\": 4 } }\n  \
+const POLICY: &str = "events:\n  deployer: { tool: argo, secret: DEPLOYER_SECRET }\nrisk:\n  costs: { delay: 1, incident: 2, critical: [{ owner: \"@acme/payments\", times: 4 }] }\n  \
                       opt_out: [\"@acme/private\"]\n";
 const OWNERS: &str = "*  @acme/everybody\n/src/module1*.rs @acme/payments\n/src/module5.rs @acme/private\n";
 

@@ -1,7 +1,6 @@
 //! `risk` of tidegate.yaml: what mistakes about changes cost, and who has opted out.
 
 use super::read::View;
-use indexmap::IndexMap;
 
 /// How risks of changes are used.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,14 +19,19 @@ pub struct RiskCosts {
     /// A harmful one that is let through.
     pub incident: f64,
     /// How many times as much an incident costs for some owners.
-    pub critical: IndexMap<String, f64>,
+    pub critical: Vec<(String, f64)>,
 }
 
 pub(super) fn policy(view: View<'_>) -> RiskPolicy {
     let costs = view.at("costs").there().map(|costs| RiskCosts {
         delay: costs.at("delay").number().unwrap_or(1.0),
         incident: costs.at("incident").number().unwrap_or(1.0),
-        critical: costs.at("critical").named(|_, factor| factor.number().unwrap_or(1.0)),
+        critical: costs
+            .at("critical")
+            .items()
+            .into_iter()
+            .map(|one| (one.owned("owner"), one.at("times").number().unwrap_or(1.0)))
+            .collect(),
     });
     RiskPolicy { costs, opt_out: view.at("opt_out").texts() }
 }

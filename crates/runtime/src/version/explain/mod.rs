@@ -83,7 +83,7 @@ impl Version {
     /// explained once, or the model fails.
     pub fn explain(&self, request: &InferRequest, more: &mut dyn FnMut() -> bool) -> Result<Explanation, InferError> {
         match self.format() {
-            Format::XgboostJson | Format::XgboostUbjson | Format::LightgbmText => self.explain_trees(request, more),
+            Format::XgboostJson | Format::XgboostUbjson | Format::LightgbmText | Format::Risk => self.explain_trees(request, more),
             Format::Onnx => self.sample(request, more),
         }
     }

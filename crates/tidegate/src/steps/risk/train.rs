@@ -12,7 +12,7 @@ use tidegate_history::{Change, ChangeNumber, Features, Label, Mined};
 use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::fitted::{self, Settings};
 use tidegate_learn::leakage::{self, Leak, Limits};
-use tidegate_learn::{RiskModel, Row, Table, derive, split};
+use tidegate_learn::{Row, Table, derive, risk_model, split};
 use tidegate_store::disk;
 
 /// Fewest changes with a known end that are learnt from.
@@ -97,7 +97,7 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     folder.keep_judged(judged.collect())?;
     now("learning from all changes");
     let fitted = fitted::fit(&whole, &settings)?;
-    let kept = RiskModel::of(&table, &made, &fitted, mined.maturity.age_s, &[])?;
+    let kept = risk_model(&table, &made, &fitted, mined.maturity.age_s, &[])?;
     disk::replace_file(&folder.model(), &kept.write()?)?;
     let count = |is: fn(&Label) -> bool| mined.changes().iter().filter(|change| is(&change.label)).count();
     Ok(Trained {

@@ -1,6 +1,6 @@
 //! Keys of `risk`: what scores of changes are used for, and of whom none are made.
 
-use super::{key, names};
+use super::key;
 use crate::config::shape::{Need, Shape, Table};
 
 /// Largest cost, in whatever unit both are.
@@ -36,9 +36,18 @@ static COSTS: Table = Table {
         key("incident", COST, Need::Required, "Of letting a change through that does harm."),
         key(
             "critical",
-            names("owner", &Shape::Number { min: 0.0, max: FACTOR_MAX, open: true }),
+            Shape::List { item: &Shape::Table(&CRITICAL), min: 1, max: 1_000 },
             Need::Optional,
-            "How many times as much an incident costs for owners of CODEOWNERS whose services matter more, or less.",
+            "Owners of CODEOWNERS whose services matter more than others, or less.",
         ),
+    ],
+};
+
+static CRITICAL: Table = Table {
+    title: "risk.costs.critical[]",
+    doc: "An owner, and what an incident costs there.",
+    keys: &[
+        key("owner", Shape::Text, Need::Required, "As CODEOWNERS names it: `@acme/payments`."),
+        key("times", Shape::Number { min: 0.0, max: FACTOR_MAX, open: true }, Need::Required, "How many times as much as elsewhere."),
     ],
 };

@@ -1,9 +1,8 @@
 //! The file: JSON, written in one way, read strictly.
 
-use super::{Parts, RiskModel};
+use super::{FEATURES_MAX, RiskModel, RiskParts};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use tidegate_runtime::TreeModel;
 
 /// The version of the file that is written, and read.
 pub const FORMAT: u32 = 1;
@@ -43,7 +42,7 @@ struct File {
 
 #[derive(Serialize)]
 struct Written<'a> {
-    model: &'a Parts,
+    model: &'a RiskParts,
     trees: &'a RawValue,
 }
 
@@ -53,11 +52,11 @@ struct Versioned {
     format: u32,
 }
 
-pub(super) fn check(parts: &Parts) -> Result<(), BadModel> {
+pub(super) fn check(parts: &RiskParts) -> Result<(), BadModel> {
     let wrong = |member, why: String| Err(BadModel::Member { member, why });
     let (features, width) = (parts.features.len(), parts.features.len() + parts.derived.len());
-    if features == 0 || width > crate::FEATURES_MAX {
-        return wrong("features", format!("are {features}, with `derived` {width}: 1 to {} are taken", crate::FEATURES_MAX));
+    if features == 0 || width > FEATURES_MAX {
+        return wrong("features", format!("are {features}, with `derived` {width}: 1 to {} are taken", FEATURES_MAX));
     }
     if let Some(name) = parts.features.iter().enumerate().find(|(at, name)| parts.features.iter().take(*at).any(|one| one == *name)) {
         return wrong("features", format!("names `{}` twice", name.1));
@@ -122,15 +121,7 @@ impl RiskModel {
         if format != FORMAT {
             return Err(BadModel::Format(format));
         }
-        let parts: Parts = serde_json::from_str(file.model.get())?;
-        check(&parts)?;
-        let trees_json = file.trees.get().as_bytes().to_vec();
-        let trees = TreeModel::read(&trees_json).map_err(|why| BadModel::Member { member: "trees", why: why.to_string() })?;
-        let width = parts.features.len() + parts.derived.len();
-        if trees.features() != width {
-            let why = format!("take {} values: one of each of the {width} features is needed", trees.features());
-            return Err(BadModel::Member { member: "trees", why });
-        }
-        Ok(RiskModel { parts, trees, trees_json })
+        let parts: RiskParts = serde_json::from_str(file.model.get())?;
+        RiskModel::of(parts, file.trees.get().as_bytes().to_vec())
     }
 }

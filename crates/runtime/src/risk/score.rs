@@ -4,8 +4,7 @@
 //! their order, the one that makes the risk highest is taken. The lower end of the interval comes from the ones that make it
 //! lowest, so it is wider by all that the value would have told.
 
-use super::RiskModel;
-use crate::{derive, logistic};
+use super::{RiskModel, chance};
 use serde::Serialize;
 use tidegate_stats::calibration::LabelSet;
 
@@ -64,7 +63,7 @@ pub enum WrongRow {
 
 impl RiskModel {
     fn margin(&self, row: &[f64]) -> f64 {
-        let row = derive::row(row, &self.parts.derived);
+        let row = super::row(row, &self.parts.derived);
         let trees = self.trees.exact_margins(&row).first().copied().unwrap_or_default();
         (1.0 - self.parts.logistic_share) * trees + self.parts.logistic_share * self.parts.logistic.margin(&row)
     }
@@ -109,12 +108,12 @@ impl RiskModel {
         let margin = self.margin(&highest);
         let probability = self.calibrated(margin);
         let lowest = if missing.is_empty() { margin } else { self.margin(&self.complete(row, &missing, false)) };
-        let ends = |margin: f64| self.parts.venn_abers.interval(logistic::chance(margin));
+        let ends = |margin: f64| self.parts.venn_abers.interval(chance(margin));
         // The curve is smooth where the interval has steps: it may lie beside it, and is part of it all the same.
         let low = ends(lowest).map_or(0.0, |ends| ends.low).min(probability).min(self.calibrated(lowest));
         let high = ends(margin).map_or(1.0, |ends| ends.high).max(probability);
-        let chance = logistic::chance(margin);
-        let below = self.parts.ranks.partition_point(|score| *score <= chance);
+        let score = chance(margin);
+        let below = self.parts.ranks.partition_point(|other| *other <= score);
         let (base, contributions) = self.contributions(&highest, &missing)?;
         Ok(Score {
             probability,
@@ -140,12 +139,12 @@ impl RiskModel {
     }
 
     fn calibrated(&self, margin: f64) -> f64 {
-        let chance = logistic::chance(margin);
-        self.parts.curve.probability(chance).unwrap_or(chance)
+        let score = chance(margin);
+        self.parts.curve.probability(score).unwrap_or(score)
     }
 
     fn contributions(&self, row: &[f64], missing: &[usize]) -> Result<(f64, Vec<Contribution>), WrongRow> {
-        let (parts, whole) = (&self.parts, derive::row(row, &self.parts.derived));
+        let (parts, whole) = (&self.parts, super::row(row, &self.parts.derived));
         let trees = self.trees.contributions(&whole).map_err(|why| WrongRow::Trees(why.to_string()))?;
         let share = parts.logistic_share;
         let base = (1.0 - share) * trees.last().copied().unwrap_or_default() + share * parts.logistic.intercept;
