@@ -37,7 +37,7 @@ pub struct Term {
 }
 
 /// `ln(1 + |x|)` with the sign of `x`.
-fn log(value: f64) -> f64 {
+pub(crate) fn log(value: f64) -> f64 {
     libm::copysign(libm::log1p(value.abs()), value)
 }
 
@@ -48,7 +48,7 @@ impl Term {
         self.coefficient * self.scaled(value)
     }
 
-    fn scaled(&self, value: f64) -> f64 {
+    pub(crate) fn scaled(&self, value: f64) -> f64 {
         if value.is_nan() || self.deviation < DEVIATION_LEAST { 0.0 } else { (log(value) - self.mean) / self.deviation }
     }
 }
