@@ -4,8 +4,8 @@
 
 use proptest::prelude::*;
 use tidegate_learn::federated::{
-    self, Ask, BadRoster, Cells, Collect, Failed, Hello, Joint, Member, News, NotJoined, Part, Plan, Refused, Roster, Round, Rows, SITE_SUM_MAX,
-    Secret, Site, Taken, Unanswered,
+    self, Ask, BadRoster, Cells, Collect, Failed, Hello, Joint, Member, News, NotJoined, Part, Plan, Refused, Roster, Round, Rows,
+    SITE_SUM_MAX, Secret, Site, Taken, Unanswered,
 };
 use tidegate_learn::{RiskModel, Row, Table, logistic};
 use tidegate_stats::rng::Rng;
@@ -224,7 +224,10 @@ fn who_takes_part_is_checked() {
     assert_eq!(joined(&good, "a", 1), Err(NotJoined::Roster(BadRoster::Absent("a".to_owned()))));
     assert_eq!(Site::new("a", &table.slice(0..5), &plan, &good, &all[0], "").map(|_| ()), Err(NotJoined::Rows(Unanswered::Rows(5))));
     let wrong = Plan { bins: 1, ..plan.clone() };
-    assert!(matches!(Site::new("a", &table, &wrong, &good, &all[0], "").map(|_| ()), Err(NotJoined::Plan(Failed::Plan { member: "bins", .. }))));
+    assert!(matches!(
+        Site::new("a", &table, &wrong, &good, &all[0], "").map(|_| ()),
+        Err(NotJoined::Plan(Failed::Plan { member: "bins", .. }))
+    ));
 
     let hello = Hello::of("a", &table, &all[0]);
     assert_eq!(hello.check(&plan), Ok(()));
@@ -306,7 +309,6 @@ fn rows_that_teach_nothing_and_sums_that_cannot_be_are_refused() {
 #[test]
 fn a_site_that_is_too_large_counts_for_no_more_than_it_may() {
     let table = changes(2_000, 11);
-    let whole = Rows::new(&table, &plan(2)).unwrap().answer(&Round { number: 1, news: vec![], ask: Ask::Means(Part::All), values: 24 });
     let values = 2 * plan(2).width();
     let of = |most: u64| {
         let plan = Plan { site_rows_most: most, ..plan(2) };
@@ -315,5 +317,4 @@ fn a_site_that_is_too_large_counts_for_no_more_than_it_may() {
     let (free, held) = (of(1 << 20), of(500));
     let share = held[0] as f64 / free[0] as f64;
     assert!((share - 0.25).abs() < 1e-3, "{share}");
-    drop(whole);
 }

@@ -133,7 +133,8 @@ impl Grower<'_, '_> {
             // Too few that are missing lie with the first bin.
             let apart = missing >= CELL_ROWS_MIN;
             let first = if apart { 0 } else { missing };
-            let ends = grid::merged(known.iter().enumerate().map(|(at, count)| if at == 0 { count + first } else { *count }), CELL_ROWS_MIN);
+            let ends =
+                grid::merged(known.iter().enumerate().map(|(at, count)| if at == 0 { count + first } else { *count }), CELL_ROWS_MIN);
             let useful = ends.len() > 1;
             cells.ends.push(if useful { ends } else { Vec::new() });
             cells.missing.push(useful && apart);
@@ -143,10 +144,8 @@ impl Grower<'_, '_> {
 
     /// The best split of each node of a level, where there is one.
     fn best(&mut self, level: &mut [Open]) -> Result<Vec<Option<Split>>, Failed> {
-        let asked: Vec<Option<Cells>> = level
-            .iter()
-            .map(|open| Some(self.cells(open)).filter(|cells| open.rows >= 2 * LEAF_ROWS_MIN && cells.values() > 0))
-            .collect();
+        let asked: Vec<Option<Cells>> =
+            level.iter().map(|open| Some(self.cells(open)).filter(|cells| open.rows >= 2 * LEAF_ROWS_MIN && cells.values() > 0)).collect();
         let all: Vec<Cells> = asked.iter().flatten().cloned().collect();
         if all.is_empty() {
             return Ok(vec![None; level.len()]);
@@ -160,11 +159,23 @@ impl Grower<'_, '_> {
                 splits.push(None);
                 continue;
             };
-            let columns: Vec<Option<Column>> =
-                open.counts.iter().zip(cells.ends.iter().zip(&cells.missing)).map(|(counts, (ends, missing))| column(counts, ends, *missing, &mut pairs)).collect();
+            let columns: Vec<Option<Column>> = open
+                .counts
+                .iter()
+                .zip(cells.ends.iter().zip(&cells.missing))
+                .map(|(counts, (ends, missing))| column(counts, ends, *missing, &mut pairs))
+                .collect();
             let totals = || columns.iter().flatten().map(Column::total);
-            self.lead.agree(totals().map(|total| total.0), open.total.map(|total| total.0), "slopes of a node by one feature and by another")?;
-            self.lead.agree(totals().map(|total| total.1), open.total.map(|total| total.1), "bends of a node by one feature and by another")?;
+            self.lead.agree(
+                totals().map(|total| total.0),
+                open.total.map(|total| total.0),
+                "slopes of a node by one feature and by another",
+            )?;
+            self.lead.agree(
+                totals().map(|total| total.1),
+                open.total.map(|total| total.1),
+                "bends of a node by one feature and by another",
+            )?;
             open.total = totals().next();
             splits.push(self.split(open, &columns));
         }

@@ -167,7 +167,9 @@ pub enum Failed {
     #[error(transparent)]
     Fitted(#[from] NotFitted),
     /// Sums that rows cannot have.
-    #[error("train together: round {round}: {why}; a site did not answer what was asked, or its masks are of another roster or phrase: begin again, and if it comes back leave out one site after the other")]
+    #[error(
+        "train together: round {round}: {why}; a site did not answer what was asked, or its masks are of another roster or phrase: begin again, and if it comes back leave out one site after the other"
+    )]
     Sums {
         /// Which round.
         round: u64,

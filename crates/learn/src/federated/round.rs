@@ -99,6 +99,11 @@ impl Cells {
     /// Numbers of its answer.
     #[must_use]
     pub fn values(&self) -> usize {
-        self.ends.iter().zip(&self.missing).filter(|(ends, _)| !ends.is_empty()).map(|(ends, missing)| 2 * (ends.len() + usize::from(*missing))).sum()
+        self.ends
+            .iter()
+            .zip(&self.missing)
+            .filter(|(ends, _)| !ends.is_empty())
+            .map(|(ends, missing)| 2 * (ends.len() + usize::from(*missing)))
+            .sum()
     }
 }

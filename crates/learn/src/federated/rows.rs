@@ -274,7 +274,12 @@ impl Rows {
 
     fn known(&self, part: Part, feature: usize) -> impl Iterator<Item = (f64, f64)> {
         let rows = self.part(part).len();
-        self.table.values(feature).zip(&self.weights).take(rows).filter(|(value, _)| !value.is_nan()).map(|(value, w)| (logistic::log(value), *w))
+        self.table
+            .values(feature)
+            .zip(&self.weights)
+            .take(rows)
+            .filter(|(value, _)| !value.is_nan())
+            .map(|(value, w)| (logistic::log(value), *w))
     }
 
     fn means(&self, part: Part) -> Vec<i64> {

@@ -1,7 +1,7 @@
 //! A site: its rows, and its masks. It answers each round once.
 
 use super::mask::{Masks, is_name};
-use super::{BadRoster, FORMAT, Failed, PublicKey, Plan, Roster, Round, Rows, Secret, Unanswered};
+use super::{BadRoster, FORMAT, Failed, Plan, PublicKey, Roster, Round, Rows, Secret, Unanswered};
 use crate::Table;
 use serde::{Deserialize, Serialize};
 
