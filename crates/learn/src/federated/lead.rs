@@ -7,10 +7,12 @@ use super::{Failed, LEAF_ROWS_MIN, Plan, Rows, Unanswered, calibrate, grow, regr
 use crate::artefact::{RiskModel, Training};
 use crate::boost::NotTrained;
 use crate::ensemble::{Ensemble, Meaning, single};
+use crate::evaluate::CONFIDENCE;
 use crate::fitted::{self, Fitted};
 use crate::logistic::Logistic;
 use crate::recipe::Blend;
 use crate::{Table, Threshold};
+use tidegate_stats::scoring::{self, AucInterval};
 
 /// Least distance of a base rate from 0 and 1, as in [`crate::boost`].
 const BASE_MARGIN: f64 = 1e-4;
@@ -209,6 +211,12 @@ fn stand_ins(cut: &Cut) -> Vec<f64> {
 }
 
 impl Joint {
+    /// How well the model of the earlier rows ranked the youngest ones, by the cells in which their scores lie.
+    #[must_use]
+    pub fn held_auc(&self) -> Option<AucInterval> {
+        scoring::auc_interval(&self.fitted.held.scores, &self.fitted.held.labels, CONFIDENCE)
+    }
+
     /// The model, as any other.
     ///
     /// # Errors

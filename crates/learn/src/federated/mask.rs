@@ -84,7 +84,8 @@ pub enum BadRoster {
 }
 
 /// Whether a name can be a site's.
-pub(super) fn is_name(name: &str) -> bool {
+#[must_use]
+pub fn is_site_name(name: &str) -> bool {
     let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     !name.is_empty() && name.len() <= NAME_BYTES_MAX && name.chars().all(letter)
 }
@@ -99,7 +100,7 @@ impl TryFrom<Vec<Member>> for Roster {
         members.sort_by(|one, other| one.name.cmp(&other.name));
         for (at, member) in members.iter().enumerate() {
             let before = || members.iter().take(at);
-            if !is_name(&member.name) || before().any(|one| one.name == member.name) {
+            if !is_site_name(&member.name) || before().any(|one| one.name == member.name) {
                 return Err(BadRoster::Name(member.name.clone()));
             }
             if member.key.point().is_none() || before().any(|one| one.key == member.key) {

@@ -24,7 +24,7 @@ mod site;
 pub use collect::{Collect, Refused, Taken};
 pub use fixed::{SITE_SUM_MAX, VALUE_MAX};
 pub use lead::{Joint, lead, pooled};
-pub use mask::{BadRoster, Member, PublicKey, Roster, Secret};
+pub use mask::{BadRoster, Member, PublicKey, Roster, Secret, is_site_name};
 pub use round::{Ask, Cells, News, Part, Round};
 pub use rows::{Rows, Unanswered};
 pub use site::{Hello, NotJoined, Site};

@@ -1,6 +1,6 @@
 //! A site: its rows, and its masks. It answers each round once.
 
-use super::mask::{Masks, is_name};
+use super::mask::{Masks, is_site_name};
 use super::{BadRoster, FORMAT, Failed, Plan, PublicKey, Roster, Round, Rows, Secret, Unanswered};
 use crate::Table;
 use serde::{Deserialize, Serialize};
@@ -55,7 +55,7 @@ impl Hello {
     /// # Errors
     /// With the member that is wrong.
     pub fn check(&self, plan: &Plan) -> Result<(), String> {
-        if !is_name(&self.site) {
+        if !is_site_name(&self.site) {
             return Err(format!("site `{}`: a name has 1 to 64 letters, digits, `-`, `_` or `.`", self.site));
         }
         if self.format != FORMAT {

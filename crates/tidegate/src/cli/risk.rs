@@ -1,6 +1,7 @@
 //! `tidegate risk`: how likely a change is to hurt, from the repository's own history.
 
 use super::Context;
+use super::federate::{FederateCommand, federate};
 use super::report::{Service, send};
 use crate::exit;
 use crate::show::{self, progress::Progress, style};
@@ -19,6 +20,9 @@ pub enum RiskCommand {
     Train(TrainArgs),
     /// Scores a commit, or each commit of a range: probability, interval, rank, reasons, what would lower it
     Score(ScoreArgs),
+    /// Trains one model with other repositories, whose changes stay where they are
+    #[command(subcommand)]
+    Federate(FederateCommand),
 }
 
 /// What is learnt from.
@@ -64,13 +68,15 @@ pub fn risk(context: &Context, command: &RiskCommand) -> Result<u8> {
     match command {
         RiskCommand::Train(args) => train(context, args),
         RiskCommand::Score(args) => score(context, args),
+        RiskCommand::Federate(command) => federate(context, command),
     }
 }
 
 /// Between two words of progress, commits that are read.
 const STEP: usize = 500;
 
-fn reading(progress: &Progress) -> impl Fn(usize, usize) {
+/// Tells how much of a history is read.
+pub(super) fn reading(progress: &Progress) -> impl Fn(usize, usize) {
     move |done, total| {
         if done.is_multiple_of(STEP) || done == total {
             progress.now(&format!("reading the history: {done} of {total} commits"));

@@ -3,6 +3,7 @@
 //! What is kept lies in a folder beside the repository's own files (`.tidegate/risk`): what was mined, so that the next run reads what is new
 //! alone, and the model. Both can be removed and are then made anew.
 
+pub mod federate;
 mod score;
 mod train;
 mod words;

@@ -86,20 +86,24 @@ pub fn train(repository: &Path, tip: &str, seen: &dyn Fn(usize, usize), now: &dy
 }
 
 /// Changes whose end is known and would be known of each: a young one that was fixed is left out as a young one that was not.
-fn table(mined: &Mined) -> Result<Table> {
+pub(super) fn rows(mined: &Mined) -> Result<Table> {
     let last_s = mined.maturity.as_of_s.saturating_sub(mined.maturity.age_s);
     let known = |change: &&Change| matches!(change.label, Label::Fixed { .. } | Label::Clean) && change.at_s <= last_s;
     let mut changes: Vec<&Change> = mined.changes().iter().filter(known).collect();
     changes.sort_by_key(|change| change.at_s);
     let mut table = Table::new(Features::NAMES.iter().copied())?;
-    let mut hurt = 0;
     for change in &changes {
         let label = matches!(change.label, Label::Fixed { .. });
-        hurt += usize::from(label);
         let features = &change.features;
         table.push(&Row { at: change.at_s, values: &features.values(), label, effort: features.la + features.ld })?;
     }
-    let rows = table.len();
+    Ok(table)
+}
+
+/// The same, where they are enough for a model.
+fn table(mined: &Mined) -> Result<Table> {
+    let table = rows(mined)?;
+    let (rows, hurt) = (table.len(), table.labels().iter().filter(|label| **label).count());
     if rows < ROWS_MIN || hurt.min(rows - hurt) < KIND_MIN {
         let why = format!(
             "train a model of risk: not enough evidence: {rows} changes have an end that is known, {hurt} of them were fixed later; {ROWS_MIN} and {KIND_MIN} of each kind are the least. Fetch the whole history (`git fetch --unshallow`), or come again when the repository is older"
