@@ -26,26 +26,41 @@ pub fn risk_model(
     maturity_seconds: i64,
     thresholds: &[Threshold],
 ) -> Result<RiskModel, NotAModel> {
-    let width = table.width() + derived.len();
+    let training = Training {
+        rows: table.len(),
+        base_rate: table.base_rate().unwrap_or_default(),
+        from: table.at().first().copied().unwrap_or_default(),
+        until: table.at().last().copied().unwrap_or_default(),
+        maturity_seconds,
+        digest: table.digest(),
+        calibrated_on: fitted.calibrated_on,
+    };
+    let features = table.features().iter().map(|feature| feature.name.clone()).collect();
+    let stand_ins = (0..table.width()).map(|column| stand_ins(table, column)).collect();
+    assembled(features, derived, fitted, training, stand_ins, thresholds)
+}
+
+/// Makes a model of its parts.
+pub(crate) fn assembled(
+    features: Vec<String>,
+    derived: &[Derived],
+    fitted: &Fitted,
+    training: Training,
+    stand_ins: Vec<Vec<f64>>,
+    thresholds: &[Threshold],
+) -> Result<RiskModel, NotAModel> {
+    let width = features.len() + derived.len();
     if fitted.blend.trees.features != width {
         let trees = fitted.blend.trees.features;
-        return Err(NotAModel(format!("its trees take {trees} values, the table and what is made of it have {width}")));
+        return Err(NotAModel(format!("its trees take {trees} values, the features and what is made of them are {width}")));
     }
     let mut scores = fitted.held.scores.clone();
     scores.sort_by(f64::total_cmp);
     let parts = RiskParts {
         format: FORMAT,
-        features: table.features().iter().map(|feature| feature.name.clone()).collect(),
+        features,
         derived: derived.to_vec(),
-        training: Training {
-            rows: table.len(),
-            base_rate: table.base_rate().unwrap_or_default(),
-            from: table.at().first().copied().unwrap_or_default(),
-            until: table.at().last().copied().unwrap_or_default(),
-            maturity_seconds,
-            digest: table.digest(),
-            calibrated_on: fitted.calibrated_on,
-        },
+        training,
         thresholds: thresholds.to_vec(),
         logistic_share: fitted.blend.logistic_share,
         logistic: fitted.blend.logistic.clone(),
@@ -53,7 +68,7 @@ pub fn risk_model(
         venn_abers: fitted.venn_abers.clone(),
         label_sets: fitted.thresholds,
         ranks: (0..=RANKS).filter_map(|at| quantile(&scores, at as f64 / RANKS as f64)).collect(),
-        stand_ins: (0..table.width()).map(|column| stand_ins(table, column)).collect(),
+        stand_ins,
     };
     RiskModel::of(parts, fitted.blend.trees.to_xgboost_json()).map_err(|why| NotAModel(why.to_string()))
 }

@@ -9,6 +9,7 @@ use forust_ml::gradientbooster::GrowPolicy;
 use forust_ml::objective::ObjectiveType;
 use forust_ml::sampler::SampleMethod;
 use forust_ml::{GradientBooster, Matrix};
+use serde::{Deserialize, Serialize};
 
 /// Trees of one model.
 pub const TREES_MAX: usize = 10_000;
@@ -18,7 +19,8 @@ pub const DEPTH_MAX: usize = 12;
 const BASE_MARGIN: f64 = 1e-4;
 
 /// How trees are boosted.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Boosting {
     /// How many.
     pub trees: usize,
@@ -92,7 +94,7 @@ pub(crate) fn check(table: &Table, weights: &[f64]) -> Result<(), NotTrained> {
 }
 
 impl Boosting {
-    fn check(&self) -> Result<(), NotTrained> {
+    pub(crate) fn check(&self) -> Result<(), NotTrained> {
         let wrong = |name, expected| Err(NotTrained::Setting { name, expected });
         let share = |share: f64| share > 0.0 && share <= 1.0;
         match self {

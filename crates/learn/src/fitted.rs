@@ -101,14 +101,21 @@ pub fn fit(table: &Table, settings: &Settings) -> Result<Fitted, NotFitted> {
         held.labels.extend_from_slice(piece.labels());
         held.ends.push(held.labels.len());
     }
-    let blend = settings.recipe.train(table)?;
+    calibrated(settings.recipe.train(table)?, held, settings.miss_share)
+}
+
+/// A model with the probabilities that scores of held rows tell.
+///
+/// # Errors
+/// When rows of one kind alone were held.
+pub(crate) fn calibrated(blend: Blend, held: Held, miss_share: f64) -> Result<Fitted, NotFitted> {
     let failed = |why| NotFitted::Calibrated { rows: held.labels.len(), why };
     let (curve, recent) = curve(&held).map_err(failed)?;
     let (scores, labels) = held.last(recent);
     let venn_abers = VennAbers::fit(scores, labels).map_err(failed)?;
     let probabilities: Vec<f64> = scores.iter().map(|score| curve.probability(*score).unwrap_or(*score)).collect();
     let conformal = Conformal::fit(&probabilities, labels).map_err(failed)?;
-    let thresholds = conformal.split(settings.miss_share);
+    let thresholds = conformal.split(miss_share);
     let thresholds = thresholds.ok_or(NotTrained::Setting { name: "miss_share", expected: "a share from 0 to 1" })?;
     let calibrated_on = scores.len();
     Ok(Fitted { blend, curve, venn_abers, thresholds, held, calibrated_on })

@@ -14,8 +14,8 @@ pub mod counterfactual;
 pub mod derive;
 pub mod ensemble;
 pub mod evaluate;
+pub mod federated;
 pub mod fitted;
-
 pub mod follow;
 pub mod forest;
 pub mod history;

@@ -7,13 +7,15 @@ use crate::Table;
 use crate::boost::{self, Boosting, NotTrained};
 use crate::ensemble::Ensemble;
 use crate::logistic::{self, Logistic};
+use serde::{Deserialize, Serialize};
 
 /// Times that trees are boosted.
 pub const BAGS_MAX: usize = 64;
 const DAY_SECONDS: f64 = 86_400.0;
 
 /// Settings of a model of risk.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recipe {
     /// How trees are boosted.
     pub boosting: Boosting,
@@ -58,7 +60,7 @@ pub struct Blend {
 }
 
 impl Recipe {
-    fn check(&self) -> Result<(), NotTrained> {
+    pub(crate) fn check(&self) -> Result<(), NotTrained> {
         let wrong = |name, expected| Err(NotTrained::Setting { name, expected });
         match self {
             _ if self.bags == 0 || self.bags > BAGS_MAX => wrong("bags", "1 to 64"),

@@ -48,6 +48,8 @@ mod environments;
 mod events;
 #[path = "cli/exp.rs"]
 mod exp;
+#[path = "cli/federate.rs"]
+mod federate;
 #[cfg(feature = "data")]
 #[path = "cli/follow.rs"]
 mod follow;

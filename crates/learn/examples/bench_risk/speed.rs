@@ -11,7 +11,7 @@ use tidegate_runtime::TreeModel;
 const LEFT: &str = "bench-risk";
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
-fn now() -> Instant {
+pub fn now() -> Instant {
     Instant::now()
 }
 

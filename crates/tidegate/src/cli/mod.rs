@@ -14,6 +14,7 @@ mod duty;
 mod dvc;
 mod events;
 mod exp;
+mod federate;
 mod freeze;
 mod gate;
 mod gateway;

@@ -41,6 +41,14 @@ impl Progress {
         }
     }
 
+    /// What people should read now, for JSON too: it is no result.
+    pub fn note(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| super::note(text)),
+            None => super::note(text),
+        }
+    }
+
     /// Takes the live line away.
     pub fn clear(&self) {
         if let Some(bar) = &self.bar {

@@ -10,6 +10,8 @@ const COMMITS: u64 = 1_600;
 const HALF_DAY_S: u64 = 43_200;
 /// 2024-01-01.
 const START_S: u64 = 1_704_067_200;
+/// A day after the last of the commits of the history: what commits come later does not depend on the day of the test.
+const LATER: &str = "1773313200 +0000";
 
 /// Numbers that look drawn, always the same ones.
 struct Draw(u64);
@@ -24,11 +26,11 @@ impl Draw {
 }
 
 /// A history in which changes that add many lines are fixed some days later, four times in five, and others one time in twelve.
-fn history() -> String {
-    let (mut draw, mut text) = (Draw(0x9e37_79b9_7f4a_7c15), String::new());
+pub fn history(seed: u64, commits: u64) -> String {
+    let (mut draw, mut text) = (Draw(seed), String::new());
     let mut files: Vec<Vec<String>> = vec![vec![]; 25];
     let mut wrong: Vec<(u64, usize, String)> = vec![];
-    for n in 0..COMMITS {
+    for n in 0..commits {
         let due = wrong.iter().position(|(at, ..)| *at <= n);
         let (file, message) = match due {
             Some(at) => {
@@ -61,6 +63,7 @@ fn history() -> String {
 pub fn git(root: &Path, args: &[&str], input: &str) {
     let mut command = Command::new("git");
     command.arg("-C").arg(root).args(["-c", "user.name=Author 1", "-c", "user.email=author1@example.org"]).args(args);
+    command.env("GIT_AUTHOR_DATE", LATER).env("GIT_COMMITTER_DATE", LATER);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success(), "git {args:?}");
@@ -69,7 +72,7 @@ pub fn git(root: &Path, args: &[&str], input: &str) {
 /// A repository with such a history.
 pub fn repository(root: &Path) {
     git(root, &["init", "-q", "-b", "main"], "");
-    git(root, &["fast-import", "--quiet"], &history());
+    git(root, &["fast-import", "--quiet"], &history(0x9e37_79b9_7f4a_7c15, COMMITS));
     git(root, &["reset", "--hard", "-q"], "");
 }
 

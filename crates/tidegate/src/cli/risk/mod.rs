@@ -7,6 +7,7 @@ mod score;
 mod train;
 
 use super::Context;
+use super::federate::{FederateCommand, federate};
 use crate::show::progress::Progress;
 use crate::workspace::{self, CONFIG_FILE};
 use anyhow::Result;
@@ -27,6 +28,9 @@ pub enum RiskCommand {
     Label(labels::LabelArgs),
     /// From which risk on holding a change is the cheaper mistake, by the costs of tidegate.yaml
     Costs(costs::CostsArgs),
+    /// Trains one model with other repositories, whose changes stay where they are
+    #[command(subcommand)]
+    Federate(FederateCommand),
     /// How evenly changes of teams, parts, tenures and seasons are held, and how well scores fit each
     Fairness(fairness::FairnessArgs),
 }
@@ -39,6 +43,7 @@ pub fn risk(context: &Context, command: &RiskCommand) -> Result<u8> {
         RiskCommand::Labels(args) => labels::list(context, args),
         RiskCommand::Label(args) => labels::label(context, args),
         RiskCommand::Costs(args) => costs::costs(context, args),
+        RiskCommand::Federate(command) => federate(context, command),
         RiskCommand::Fairness(args) => fairness::fairness(context, args),
     }
 }
@@ -48,14 +53,15 @@ fn chance(text: &str) -> Result<f64, String> {
 }
 
 /// `risk` of the repository's tidegate.yaml; a repository need not have one.
-fn policy(repository: &Path) -> Result<RiskPolicy> {
+pub(super) fn policy(repository: &Path) -> Result<RiskPolicy> {
     if repository.join(CONFIG_FILE).exists() { Ok(workspace::open(repository)?.config.risk) } else { Ok(RiskPolicy::default()) }
 }
 
 /// Between two words of progress, commits that are read.
 const STEP: usize = 500;
 
-fn reading(progress: &Progress) -> impl Fn(usize, usize) {
+/// Tells how much of a history is read.
+pub(super) fn reading(progress: &Progress) -> impl Fn(usize, usize) {
     move |done, total| {
         if done.is_multiple_of(STEP) || done == total {
             progress.now(&format!("reading the history: {done} of {total} commits"));

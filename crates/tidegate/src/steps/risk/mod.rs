@@ -5,6 +5,7 @@
 
 mod costs;
 mod fairness;
+pub mod federate;
 mod judged;
 mod labels;
 mod owners;

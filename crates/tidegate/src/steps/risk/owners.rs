@@ -1,5 +1,6 @@
 //! Whose paths are whose, where the repository says it, and who has opted out.
 
+use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
 use std::collections::BTreeSet;
 use std::io::Read as _;
@@ -38,6 +39,19 @@ impl Owners {
         Ok(Owners { services, opted_out })
     }
 
+    /// The same, where whose changes are left out can be told.
+    ///
+    /// # Errors
+    /// Also when somebody has opted out and nothing says what is theirs.
+    pub fn known(repository: &Path, opted_out: &[String], what: &str, note: &dyn Fn(&str)) -> Result<Owners> {
+        let owners = Owners::of(repository, opted_out, note)?;
+        if owners.services.is_none() && !opted_out.is_empty() {
+            let why = format!("{what}: `risk.opt_out` names owners, and no CODEOWNERS says what is theirs: write one, or take the key out");
+            return Err(failure(exit::USAGE, why));
+        }
+        Ok(owners)
+    }
+
     /// Of a change.
     #[must_use]
     pub fn of_change(&self, mined: &Mined, change: &Change) -> BTreeSet<String> {
@@ -54,12 +68,6 @@ impl Owners {
     #[must_use]
     pub fn opted_out(&self, owners: &BTreeSet<String>) -> bool {
         owners.iter().any(|name| self.opted_out.contains(&plain(name)))
-    }
-
-    /// Whether anybody has, and it cannot be told whose a change is.
-    #[must_use]
-    pub fn unknown(&self) -> bool {
-        self.services.is_none() && !self.opted_out.is_empty()
     }
 }
 

@@ -114,11 +114,7 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
         }
         note(&why);
     }
-    let owners = Owners::of(repository, &wanted.policy.opt_out, note)?;
-    if owners.unknown() {
-        let why = format!("score {}: `risk.opt_out` names owners, and no CODEOWNERS says what is theirs", wanted.what);
-        return Err(failure(exit::USAGE, why));
-    }
+    let owners = Owners::known(repository, &wanted.policy.opt_out, &format!("score {}", wanted.what), note)?;
     let scores = Scores { repository, wanted, model: &model, owners: &owners, mined: &mined, note };
     let (mut changes, opted_out) = scores.each(&commits)?;
     if changes.is_empty() && opted_out.is_empty() {

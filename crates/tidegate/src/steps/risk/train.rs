@@ -74,14 +74,9 @@ pub struct From<'a> {
 pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<Trained> {
     let folder = Folder::of(repository);
     let mined = folder.mine(repository, from.tip, true, seen, note)?;
-    let owners = Owners::of(repository, from.opt_out, note)?;
-    if owners.unknown() {
-        let why =
-            "train a model of risk: `risk.opt_out` names owners, and no CODEOWNERS says what is theirs: write one, or take the key out";
-        return Err(failure(exit::USAGE, why));
-    }
+    let owners = Owners::known(repository, from.opt_out, "train a model of risk", note)?;
     let (labels, sources) = labels(&mined, from.beside);
-    let (table, changes, opted_out) = table(&mined, &labels, &owners)?;
+    let Learnt { table, changes, opted_out } = enough(rows(&mined, &labels, &owners)?)?;
     let settings = Settings { maturity_seconds: mined.maturity.age_s, ..Settings::default() };
     now("learning from the earlier changes, judged on the later ones");
     let made = derive::of_changes(&table);
@@ -119,9 +114,18 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     })
 }
 
-/// Changes whose end is known and would be known of each: a young one that hurt is left out as a young one that did not. With how many were
-/// left out because their owners have opted out.
-fn table<'m>(mined: &'m Mined, labels: &[(ChangeNumber, Labelled)], owners: &Owners) -> Result<(Table, Vec<&'m Change>, usize)> {
+/// Changes with their rows, oldest first.
+pub(super) struct Learnt<'m> {
+    /// What is learnt from.
+    pub table: Table,
+    /// The changes, one a row.
+    pub changes: Vec<&'m Change>,
+    /// How many were left out because their owners have opted out.
+    pub opted_out: usize,
+}
+
+/// Changes whose end is known and would be known of each: a young one that hurt is left out as a young one that did not.
+pub(super) fn rows<'m>(mined: &'m Mined, labels: &[(ChangeNumber, Labelled)], owners: &Owners) -> Result<Learnt<'m>> {
     let last_s = mined.maturity.as_of_s.saturating_sub(mined.maturity.age_s);
     let change = |number: &ChangeNumber| mined.changes().get(number.0 as usize);
     let known = labels.iter().filter_map(|(number, labelled)| Some((change(number)?, labelled.ended)));
@@ -131,21 +135,24 @@ fn table<'m>(mined: &'m Mined, labels: &[(ChangeNumber, Labelled)], owners: &Own
     let opted_out = before - known.len();
     known.sort_by_key(|(change, _)| change.at_s);
     let mut table = Table::new(Features::NAMES.iter().copied())?;
-    let mut hurt = 0;
     for (change, ended) in &known {
-        let label = *ended == Ended::Hurt;
-        hurt += usize::from(label);
         let features = &change.features;
-        table.push(&Row { at: change.at_s, values: &features.values(), label, effort: features.la + features.ld })?;
+        let effort = features.la + features.ld;
+        table.push(&Row { at: change.at_s, values: &features.values(), label: *ended == Ended::Hurt, effort })?;
     }
-    let rows = table.len();
+    Ok(Learnt { table, changes: known.into_iter().map(|(change, _)| change).collect(), opted_out })
+}
+
+/// The same, where they are enough for a model.
+fn enough(learnt: Learnt<'_>) -> Result<Learnt<'_>> {
+    let (rows, hurt) = (learnt.table.len(), learnt.table.labels().iter().filter(|label| **label).count());
     if rows < ROWS_MIN || hurt.min(rows - hurt) < KIND_MIN {
         let why = format!(
             "train a model of risk: not enough evidence: {rows} changes have an end that is known, {hurt} of them hurt; {ROWS_MIN} and {KIND_MIN} of each kind are the least. Fetch the whole history (`git fetch --unshallow`), or come again when the repository is older"
         );
         return Err(failure(exit::NOT_PASSED, why));
     }
-    Ok((table, known.into_iter().map(|(change, _)| change).collect(), opted_out))
+    Ok(learnt)
 }
 
 /// What a model of the earlier changes is worth on the later ones.
