@@ -112,6 +112,23 @@ impl RiskModel {
         &self.parts.features
     }
 
+    /// Features that move nothing: no tree asks for them, the line has nothing of them, and nothing that is made of them does.
+    #[must_use]
+    pub fn unused(&self) -> Vec<&str> {
+        let parts = &self.parts;
+        let moves = |column: usize| {
+            let line = parts.logistic_share > 0.0
+                && parts.logistic.terms.get(column).is_some_and(|term| term.coefficient != 0.0 && term.deviation > 0.0);
+            line || self.trees.uses(column)
+        };
+        let made = |column: usize| {
+            let of = parts.derived.iter().enumerate().filter(|(_, one)| one.first == column || one.second == column);
+            of.map(|(at, _)| parts.features.len() + at).any(moves)
+        };
+        let idle = |(column, _): &(usize, &String)| !moves(*column) && !made(*column);
+        parts.features.iter().enumerate().filter(idle).map(|(_, name)| name.as_str()).collect()
+    }
+
     /// What it was trained on.
     #[must_use]
     pub fn training(&self) -> &Training {

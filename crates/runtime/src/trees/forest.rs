@@ -248,6 +248,12 @@ impl Forest {
         }
     }
 
+    /// Whether any split or linear leaf asks for a feature.
+    pub(super) fn asks(&self, feature: usize) -> bool {
+        let splits = self.nodes.iter().any(|node| node.rule & KIND != LEAF && (node.rule >> FEATURE_SHIFT) as usize == feature);
+        splits || self.lines.iter().any(|line| line.slopes.iter().any(|(one, slope)| *one == feature && *slope != 0.0))
+    }
+
     /// How many trees there are.
     pub(super) fn trees(&self) -> usize {
         self.roots.len()

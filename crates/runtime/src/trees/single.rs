@@ -55,6 +55,15 @@ impl TreeModel {
         self.trees.features
     }
 
+    /// Whether any tree asks for a feature; a linear model asks for all.
+    #[must_use]
+    pub fn uses(&self, feature: usize) -> bool {
+        match &self.trees.summed {
+            Summed::Forest(forest) => forest.asks(feature),
+            Summed::Line(_) => feature < self.trees.features,
+        }
+    }
+
     /// The sums of rows, before any link, in the width in which they are answered; a last row that is not whole is left out.
     #[must_use]
     pub fn margins(&self, rows: &[f64]) -> Vec<f64> {

@@ -1,7 +1,7 @@
 //! `tidegate risk fairness`.
 
 use super::super::Context;
-use super::{chance, policy, reading};
+use super::{HELD_SHARE, chance, policy, reading};
 use crate::exit::{self, failure};
 use crate::show::{self, progress::Progress, style};
 use crate::steps::risk::{Attribute, Folder, Group, Owners, attributes, riskiest};
@@ -9,9 +9,6 @@ use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
 use tidegate_stats::fairness::{Share, Verdict};
-
-/// Share of changes that are taken to be held where nothing says from which risk on.
-const HELD_SHARE: f64 = 0.2;
 
 /// What is asked.
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `tidegate risk`: how likely a change is to hurt, from the repository's own history.
 
 mod costs;
+mod drill;
 mod fairness;
 mod labels;
 mod score;
@@ -15,6 +16,9 @@ use clap::Subcommand;
 use std::path::Path;
 use tidegate_wire::config::RiskPolicy;
 
+/// Share of changes that are taken to be held where nothing says from which risk on.
+const HELD_SHARE: f64 = 0.2;
+
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub enum RiskCommand {
@@ -28,6 +32,10 @@ pub enum RiskCommand {
     Label(labels::LabelArgs),
     /// From which risk on holding a change is the cheaper mistake, by the costs of tidegate.yaml
     Costs(costs::CostsArgs),
+    /// Plants a bad change and a harmless one in a copy of the repository, and tells whether they are told apart
+    Drill(drill::DrillArgs),
+    /// What the model stands on, for whoever must answer for it: origin, assumptions, figures, features
+    Card(drill::CardArgs),
     /// Trains one model with other repositories, whose changes stay where they are
     #[command(subcommand)]
     Federate(FederateCommand),
@@ -43,6 +51,8 @@ pub fn risk(context: &Context, command: &RiskCommand) -> Result<u8> {
         RiskCommand::Labels(args) => labels::list(context, args),
         RiskCommand::Label(args) => labels::label(context, args),
         RiskCommand::Costs(args) => costs::costs(context, args),
+        RiskCommand::Drill(args) => drill::drill(context, args),
+        RiskCommand::Card(args) => drill::card(context, args),
         RiskCommand::Federate(command) => federate(context, command),
         RiskCommand::Fairness(args) => fairness::fairness(context, args),
     }

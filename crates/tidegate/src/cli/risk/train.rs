@@ -22,13 +22,17 @@ pub struct TrainArgs {
     /// Up to this revision
     #[arg(long, value_name = "REV", default_value = "HEAD")]
     tip: String,
+    /// Write the model here as well, with golden requests, figures for gates and its card: what a pipeline hands over
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
 }
 
 pub(super) fn train(context: &Context, args: &TrainArgs) -> Result<u8> {
     let repository = context.dir.join(&args.repo);
     let policy = policy(&repository)?;
     let beside = Beside::of(&workspace::places(&repository)?, clock::now().0)?;
-    let from = From { tip: &args.tip, beside: &beside, opt_out: &policy.opt_out };
+    let out = args.out.as_ref().map(|out| context.dir.join(out));
+    let from = From { tip: &args.tip, beside: &beside, opt_out: &policy.opt_out, out: out.as_deref() };
     let progress = Progress::new(context.json);
     let trained = step::train(&repository, &from, &reading(&progress), &|what| progress.now(what), &show::note);
     progress.clear();

@@ -3,17 +3,21 @@
 //! What is kept lies in a folder beside the repository's own files (`.tidegate/risk`): what was mined, so that the next run reads what is new
 //! alone, and the model. Both can be removed and are then made anew.
 
+mod card;
 mod costs;
+mod drill;
 mod fairness;
 pub mod federate;
 mod judged;
 mod labels;
+mod offer;
 mod owners;
 mod score;
 mod train;
 mod words;
 
 pub use costs::told;
+pub use drill::drill;
 pub use fairness::{Attribute, Group, attributes, riskiest};
 pub use labels::{Beside, By, Labelled, Sources, labels};
 pub use owners::Owners;
@@ -46,6 +50,12 @@ impl Folder {
     #[must_use]
     pub fn model(&self) -> PathBuf {
         self.0.join("model.json")
+    }
+
+    /// What the model stands on, for people.
+    #[must_use]
+    pub fn card(&self) -> PathBuf {
+        self.0.join("card.md")
     }
 
     fn judged(&self) -> PathBuf {

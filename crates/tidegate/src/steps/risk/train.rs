@@ -1,7 +1,9 @@
 //! A model of risk of a repository, and how good it was on changes that came after those it had learnt from.
 
+use super::card::{Facts, card};
 use super::judged::JudgedChange;
 use super::labels::{Beside, Labelled, Sources, labels};
+use super::offer::offer;
 use super::{Folder, Owners};
 use crate::exit::{self, failure};
 use anyhow::Result;
@@ -65,6 +67,8 @@ pub struct From<'a> {
     pub beside: &'a Beside,
     /// Owners whose changes are left out.
     pub opt_out: &'a [String],
+    /// Where the model is written as well, with what its registration needs.
+    pub out: Option<&'a Path>,
 }
 
 /// Mines and trains.
@@ -89,13 +93,17 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
         probability: *probability,
         hurt: *hurt,
     });
-    folder.keep_judged(judged.collect())?;
+    let judged: Vec<JudgedChange> = judged.collect();
     now("learning from all changes");
     let fitted = fitted::fit(&whole, &settings)?;
     let kept = risk_model(&table, &made, &fitted, mined.maturity.age_s, &[])?;
     disk::replace_file(&folder.model(), &kept.write()?)?;
+    folder.keep_judged(judged)?;
+    let facts = Facts { model: &kept, mined: &mined, labels: &sources, opted_out, judged: (&model, &lines_added) };
+    let card = card(&facts);
+    disk::replace_file(&folder.card(), card.as_bytes())?;
     let count = |is: fn(&Label) -> bool| mined.changes().iter().filter(|change| is(&change.label)).count();
-    Ok(Trained {
+    let trained = Trained {
         read: mined.read,
         changes: mined.changes().len(),
         labels: sources,
@@ -111,7 +119,11 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
         regression,
         lines_added,
         leaks,
-    })
+    };
+    if let Some(out) = from.out {
+        offer(out, &kept, &table, &trained, &card)?;
+    }
+    Ok(trained)
 }
 
 /// Changes with their rows, oldest first.

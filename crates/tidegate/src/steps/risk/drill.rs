@@ -1,0 +1,171 @@
+//! A drill: changes that are planted in a copy of the repository, bad ones and a harmless one, scored as any other. Who never catches a planted
+//! one does not catch a real one.
+
+use super::Folder;
+use super::score::{Wanted, score};
+use crate::exit::{self, failure};
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use tidegate_history::{Mined, PathNumber};
+use tidegate_wire::config::RiskPolicy;
+
+/// Files that a bad change touches: those that were faulty most often.
+const FILES: usize = 5;
+/// Lines that it adds to each.
+const LINES: usize = 200;
+/// Files that the planted changes are looked for in.
+const FILES_MIN: usize = 1;
+
+/// What became of one planted change.
+#[derive(Debug, Serialize)]
+pub struct Planted {
+    /// What was planted.
+    pub what: String,
+    /// Whether it should be held.
+    pub bad: bool,
+    /// Its risk.
+    pub probability: f64,
+    /// The line for it.
+    pub hold_from: f64,
+    /// Whether it was told apart: held if it is bad, let through if it is not.
+    pub caught: bool,
+}
+
+/// What became of all of them.
+#[derive(Debug, Serialize)]
+pub struct Drill {
+    /// Each.
+    pub planted: Vec<Planted>,
+}
+
+impl Drill {
+    /// Whether every one was told apart.
+    #[must_use]
+    pub fn passed(&self) -> bool {
+        !self.planted.is_empty() && self.planted.iter().all(|one| one.caught)
+    }
+}
+
+/// Plants changes in a copy of the repository, which is removed again. `from` is the risk from which on a change is held where no costs say it.
+///
+/// # Errors
+/// When there is no model, or the copy cannot be made.
+pub fn drill(
+    repository: &Path,
+    policy: &RiskPolicy,
+    from: f64,
+    seen: &dyn Fn(usize, usize),
+    now: &dyn Fn(&str),
+    note: &dyn Fn(&str),
+) -> Result<Drill> {
+    let folder = Folder::of(repository);
+    let mined = folder.history(repository, seen, note)?;
+    let files = faulty(&mined, repository);
+    if files.len() < FILES_MIN {
+        let why = "drill: no file of the repository was ever faulty: there is nothing to plant a bad change in";
+        return Err(failure(exit::NOT_PASSED, why));
+    }
+    now("copying the repository");
+    let copy = tempfile::tempdir().context("make a folder for the drill")?;
+    let root = copy.path().join("copy");
+    git(
+        Path::new("."),
+        &["clone", "--quiet", "--shared", "--no-tags", &repository.canonicalize()?.display().to_string(), &root.display().to_string()],
+    )?;
+    // What was mined and the model go with it, so that the drill is of what is in use.
+    let kept = Folder::of(&root);
+    kept.make()?;
+    for (source, to) in [(folder.state(), kept.state()), (folder.model(), kept.model())] {
+        std::fs::copy(&source, &to).with_context(|| format!("copy {}", source.display()))?;
+    }
+    // Whoever has opted out is not drilled: their changes are not scored.
+    let policy = RiskPolicy { opt_out: vec![], ..policy.clone() };
+    let mut planted = vec![];
+    for (what, bad, files) in [
+        (format!("{LINES} lines without a test in each of the {} files that were faulty most often", files.len()), true, files.as_slice()),
+        ("one line in a new text file".to_owned(), false, &[]),
+    ] {
+        now("planting a change");
+        plant(&root, files)?;
+        let wanted = Wanted { what: "HEAD", below: 0.0, decides: false, policy: &policy };
+        let answered = score(&root, &wanted, seen, note)?;
+        let one = answered.changes.first().ok_or_else(|| failure(exit::OUTSIDE, "drill: the planted change was not scored"))?;
+        let hold_from = one.hold_from.unwrap_or(from);
+        let held = one.score.probability >= hold_from;
+        planted.push(Planted { what, bad, probability: one.score.probability, hold_from, caught: held == bad });
+        git(&root, &["reset", "--quiet", "--hard", "HEAD~1"])?;
+    }
+    Ok(Drill { planted })
+}
+
+/// Files that are there and were faulty most often.
+fn faulty(mined: &Mined, repository: &Path) -> Vec<PathBuf> {
+    let mut counts: BTreeMap<PathNumber, usize> = BTreeMap::new();
+    for path in mined.links().iter().filter_map(|link| link.path) {
+        *counts.entry(path).or_default() += 1;
+    }
+    let mut files: Vec<(usize, PathBuf)> = counts
+        .into_iter()
+        .filter_map(|(path, count)| {
+            let name = std::str::from_utf8(mined.path(path)).ok()?;
+            // A path of the history may name what is elsewhere by now.
+            repository.join(name).is_file().then(|| (count, PathBuf::from(name)))
+        })
+        .collect();
+    files.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    files.into_iter().take(FILES).map(|(_, file)| file).collect()
+}
+
+/// Commits lines to files, or a line to a new one.
+fn plant(root: &Path, files: &[PathBuf]) -> Result<()> {
+    if files.is_empty() {
+        std::fs::write(root.join("tidegate-drill.txt"), "a line of a drill\n").context("plant a change")?;
+    }
+    for file in files {
+        let path = root.join(file);
+        let mut text = String::from_utf8_lossy(&std::fs::read(&path).with_context(|| format!("read {}", path.display()))?).into_owned();
+        for line in 0..LINES {
+            let _ = writeln!(text, "planted by a drill, line {line} of {}", file.display());
+        }
+        std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
+    }
+    git(root, &["add", "--all"])?;
+    git(
+        root,
+        &[
+            "-c",
+            "user.name=drill",
+            "-c",
+            "user.email=drill@localhost",
+            "commit",
+            "--quiet",
+            "--no-verify",
+            "--message",
+            "a change of a drill",
+        ],
+    )
+}
+
+fn git(root: &Path, args: &[&str]) -> Result<()> {
+    // No hook, filter or helper of the repository or of the user runs.
+    let safe =
+        ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.file.allow=always", "-c", "commit.gpgSign=false"];
+    let output = Command::new("git")
+        .arg("-C")
+        .arg(root)
+        .args(safe)
+        .args(args)
+        .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null")])
+        .stdin(Stdio::null())
+        .output()
+        .context("run git")?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(failure(exit::OUTSIDE, format!("drill: git {}: {}", args.first().unwrap_or(&""), said.trim())))
+}
