@@ -25,6 +25,7 @@ pub mod logistic;
 pub mod recipe;
 pub mod split;
 mod table;
+pub mod words;
 
 pub use artefact::{NotAModel, risk_model};
 pub use table::{Feature, NotATable, ROWS_MAX, Row, Table};

@@ -135,10 +135,11 @@ fn wanted(method: &Method, path: &str) -> Action {
         (_, ["api", "v1", "judgements", ..]) => Action::Ask,
         (&Method::GET | &Method::HEAD, _) => Action::Look,
         (_, ["api", "v1", "approvals", ..]) => Action::Approve,
-        (_, ["api", "v1", "glass", _, "review"] | ["api", "v1", "duty", "answer"] | ["api", "v1", "corrections", _]) => Action::Review,
+        (_, ["api", "v1", "glass", _, "review"] | ["api", "v1", "duty", "answer"]) => Action::Review,
         (_, ["api", "v1", "glass", ..]) => Action::BreakGlass,
         (_, ["api", "v1", "releases", _, _, "pause" | "abort" | "undo"] | ["api", "v1", "breakers", _, "trip"]) => Action::Stop,
-        (_, ["api", "v1", "breakers", ..]) => Action::Release,
+        // What is told of the past decides about releases.
+        (_, ["api", "v1", "breakers" | "corrections", ..]) => Action::Release,
         (_, ["api", "v1", "trains", _, "back"] | ["api", "v1", "ab", _, "stop"]) => Action::Stop,
         (_, ["api", "v1", "trains", _, "approve"]) => Action::Approve,
         (_, ["api", "v1", "trains", _, "order", "propose"]) => Action::Ask,

@@ -2,6 +2,7 @@
 //! was, and what is kept of whom.
 
 use super::labels::Sources;
+use super::{WORDS, WORDS_MEANING};
 use std::fmt::Write as _;
 use tidegate_history::{Features, Mined, Settings};
 use tidegate_learn::RiskModel;
@@ -98,12 +99,13 @@ fn features(text: &mut String, model: &RiskModel) {
     let _ = writeln!(text, "\n## What it looks at\n");
     let _ = writeln!(
         text,
-        "No feature names a person, a team or a path. Authors are numbers within one run of mining; what is kept of a change is its commit, its time, these figures and which numbered paths it touched. Messages and lines are read once and not kept.\n"
+        "No feature names a person, a team or a path. Authors are numbers within one run of mining; what is kept of a change is its commit, its time, these figures and which numbered paths it touched. Messages and lines are read once; of their words numbers by a hash are kept, from which no word can be told with certainty.\n"
     );
     let unused = model.unused();
     for name in model.features() {
         let at = Features::NAMES.iter().position(|known| known == name);
-        let meaning = at.and_then(|at| Features::MEANINGS.get(at)).copied().unwrap_or("of another release");
+        let own = (name == WORDS).then_some(WORDS_MEANING);
+        let meaning = at.and_then(|at| Features::MEANINGS.get(at)).copied().or(own).unwrap_or("of another release");
         let idle = if unused.contains(&name.as_str()) { " *It moves nothing in this model: it could be left out.*" } else { "" };
         let _ = writeln!(text, "- `{name}`: {meaning}{idle}");
     }

@@ -79,8 +79,12 @@ pub fn drill(
     // What was mined and the model go with it, so that the drill is of what is in use.
     let kept = Folder::of(&root);
     kept.make()?;
-    for (source, to) in [(folder.state(), kept.state()), (folder.model(), kept.model())] {
-        std::fs::copy(&source, &to).with_context(|| format!("copy {}", source.display()))?;
+    for of in [Folder::state, Folder::model, Folder::worded, Folder::sayings] {
+        let (source, to) = (of(&folder), of(&kept));
+        // A model that was trained together has nothing of words.
+        if source.exists() {
+            std::fs::copy(&source, &to).with_context(|| format!("copy {}", source.display()))?;
+        }
     }
     // Whoever has opted out is not drilled: their changes are not scored.
     let policy = RiskPolicy { opt_out: vec![], ..policy.clone() };

@@ -14,6 +14,7 @@ mod offer;
 mod owners;
 mod score;
 mod train;
+mod worded;
 mod words;
 
 pub use costs::told;
@@ -23,14 +24,28 @@ pub use labels::{Beside, By, Labelled, Sources, labels};
 pub use owners::Owners;
 pub use score::{Answered, Scored, Wanted, score};
 pub use train::{From, Trained, train};
+use worded::Worded;
+
 pub use words::{lines, markdown};
 
 use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
-use tidegate_history::{Mined, NoState, Settings, State, mine};
+use tidegate_history::{Mined, NoState, Seen, Settings, State, mine};
+use tidegate_learn::words::{Sayings, words as words_of};
 use tidegate_learn::{MODEL_BYTES_MAX, RiskModel};
 use tidegate_store::disk;
+
+/// Name of the feature of words.
+const WORDS: &str = "words";
+/// What it is.
+const WORDS_MEANING: &str = "What the words of the message and of the added lines said of earlier changes: mean log odds of having hurt.";
+
+/// A history with the words of its changes.
+struct History {
+    mined: Mined,
+    worded: Worded,
+}
 
 /// Where a repository's mined history and its model lie.
 pub struct Folder(PathBuf);
@@ -56,6 +71,15 @@ impl Folder {
     #[must_use]
     pub fn card(&self) -> PathBuf {
         self.0.join("card.md")
+    }
+
+    fn worded(&self) -> PathBuf {
+        self.0.join("words")
+    }
+
+    /// What words said by the end of the training.
+    fn sayings(&self) -> PathBuf {
+        self.0.join("sayings.json")
     }
 
     fn judged(&self) -> PathBuf {
@@ -88,15 +112,25 @@ impl Folder {
     }
 
     /// Mines a history up to `tip`.
-    fn mine(&self, repository: &Path, tip: &str, keep: bool, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<Mined> {
-        let previous = self.previous(note)?;
-        let mined = mine(repository, tip, &Settings::default(), previous, &mut |now| seen(now.done, now.total));
+    fn mine(&self, repository: &Path, tip: &str, keep: bool, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<History> {
+        // Both go together: without the words of what was mined before, it is mined anew.
+        let (previous, mut worded) = match (self.previous(note)?, Worded::load(&self.worded())?) {
+            (Some(state), Some(worded)) => (Some(state), worded),
+            _ => (None, Worded::default()),
+        };
+        let mut look = |now: Seen<'_>| {
+            worded.add(now.id, words_of(now.message, now.added));
+            seen(now.done, now.total);
+        };
+        let mined = mine(repository, tip, &Settings::default(), previous, &mut look);
         let mined = mined.map_err(|why| failure(exit::USAGE, format!("read the history of {}: {why}", repository.display())))?;
         if keep {
             self.make()?;
+            // The words first: a state without them is read anew, and they without it harm nobody.
+            worded.save(&self.worded())?;
             mined.state.save(&self.state()).map_err(|why| failure(exit::OUTSIDE, why.to_string()))?;
         }
-        Ok(mined)
+        Ok(History { mined, worded })
     }
 
     /// What is known of the history up to what is checked out; nothing is kept.
@@ -104,7 +138,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be read.
     pub fn history(&self, repository: &Path, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<Mined> {
-        self.mine(repository, "HEAD", false, seen, note)
+        Ok(self.mine(repository, "HEAD", false, seen, note)?.mined)
     }
 
     /// The model.
@@ -121,5 +155,11 @@ impl Folder {
         }
         let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
         RiskModel::read(&bytes).map_err(|why| failure(exit::USAGE, format!("read {}: {why}", path.display())))
+    }
+
+    /// What words said when the model was trained; nothing where that is not known.
+    fn said(&self) -> Sayings {
+        let read = || serde_json::from_slice::<Sayings>(&std::fs::read(self.sayings()).ok()?).ok();
+        read().filter(Sayings::is_sound).unwrap_or_default()
     }
 }

@@ -1,15 +1,17 @@
 //! What the model says of changes: of one, of a range, each with its reasons and what would lower it.
 
 use super::costs::hold_from;
-use super::{Folder, Owners};
+use super::worded::Worded;
+use super::{Folder, History, Owners, WORDS};
 use crate::exit::{self, failure};
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
 use tidegate_core::risk::{Way, way};
-use tidegate_history::{Change, Id, Mined, NotMined, Settings, as_one, commits};
+use tidegate_history::{Change, Features, Id, Mined, NotMined, Settings, as_one, commits};
 use tidegate_learn::counterfactual::{Answer, Lever, search};
+use tidegate_learn::words::Sayings;
 use tidegate_learn::{RiskModel, Score};
 use tidegate_stats::calibration::LabelSet;
 use tidegate_wire::config::RiskPolicy;
@@ -100,10 +102,11 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
     let model = folder.read()?;
     let commits = meant(repository, wanted.what)?;
     // What is not in what was mined for training is mined from there and not kept.
-    let mut mined = folder.mine(repository, "HEAD", false, seen, note)?;
-    if let Some(newest) = commits.first().filter(|id| mined.number(id).is_none()) {
-        mined = folder.mine(repository, &newest.to_string(), false, seen, note)?;
+    let mut history = folder.mine(repository, "HEAD", false, seen, note)?;
+    if let Some(newest) = commits.first().filter(|id| history.mined.number(id).is_none()) {
+        history = folder.mine(repository, &newest.to_string(), false, seen, note)?;
     }
+    let History { mined, worded } = history;
     if mined.shallow {
         let why = format!(
             "score {}: the clone is shallow, and what was before it is not known: `git fetch --unshallow` gives the rest",
@@ -115,7 +118,8 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
         note(&why);
     }
     let owners = Owners::known(repository, &wanted.policy.opt_out, &format!("score {}", wanted.what), note)?;
-    let scores = Scores { repository, wanted, model: &model, owners: &owners, mined: &mined, note };
+    let said = folder.said();
+    let scores = Scores { repository, wanted, model: &model, owners: &owners, mined: &mined, worded: &worded, said: &said, note };
     let (mut changes, opted_out) = scores.each(&commits)?;
     if changes.is_empty() && opted_out.is_empty() {
         let why =
@@ -123,7 +127,7 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
         return Err(failure(exit::NOT_FOUND, why));
     }
     changes.sort_by(|a, b| b.score.probability.total_cmp(&a.score.probability));
-    let whole = scores.whole(commits.len())?;
+    let whole = scores.whole(&commits)?;
     let newest = commits.first().map(ToString::to_string).unwrap_or_default();
     Ok(Answered { whole, changes, opted_out, newest })
 }
@@ -135,6 +139,8 @@ struct Scores<'a> {
     model: &'a RiskModel,
     owners: &'a Owners,
     mined: &'a Mined,
+    worded: &'a Worded,
+    said: &'a Sayings,
     note: &'a dyn Fn(&str),
 }
 
@@ -154,16 +160,17 @@ impl Scores<'_> {
             if self.owners.opted_out(&services) {
                 opted_out.push(commit.to_string());
             } else {
-                scored.push(of(self.model, change, services, self.wanted)?);
+                let said = self.worded.of(commit).map_or(f64::NAN, |words| self.said.of(words));
+                scored.push(of(self.model, (change, said), services, self.wanted)?);
             }
         }
         Ok((scored, opted_out))
     }
 
     /// A range of several commits as one change.
-    fn whole(&self, commits: usize) -> Result<Option<Scored>> {
+    fn whole(&self, commits: &[Id]) -> Result<Option<Scored>> {
         let what = self.wanted.what;
-        let Some((base, tip)) = what.split_once("..").filter(|_| commits > 1) else { return Ok(None) };
+        let Some((base, tip)) = what.split_once("..").filter(|_| commits.len() > 1) else { return Ok(None) };
         let end = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
         let whole = match as_one(self.repository, &end(base), &end(tip), None, &Settings::default(), &self.mined.state) {
             Ok(whole) => whole,
@@ -179,16 +186,14 @@ impl Scores<'_> {
             (self.note)(&format!("{what} is not scored as one change: an owner of some of it has opted out"));
             return Ok(None);
         }
-        of(self.model, &whole.change, services, self.wanted).map(|scored| Some(Scored { commits, ..scored }))
+        let said = self.said.of(&self.worded.of_all(commits.iter()));
+        of(self.model, (&whole.change, said), services, self.wanted).map(|scored| Some(Scored { commits: commits.len(), ..scored }))
     }
 }
 
-fn of(model: &RiskModel, change: &Change, services: BTreeSet<String>, wanted: &Wanted<'_>) -> Result<Scored> {
-    let values = change.features.values();
-    // Features that the model knows, by their names: one that another release of this program measures is missing, which never lowers a risk.
-    let value =
-        |name: &String| tidegate_history::Features::NAMES.iter().position(|known| known == name).and_then(|at| values.get(at).copied());
-    let row: Vec<f64> = model.features().iter().map(|name| value(name).unwrap_or(f64::NAN)).collect();
+/// `said` is what its words say.
+fn of(model: &RiskModel, (change, said): (&Change, f64), services: BTreeSet<String>, wanted: &Wanted<'_>) -> Result<Scored> {
+    let row = row(model, change, said);
     let wrong = |why: tidegate_learn::WrongRow| failure(exit::USAGE, why.to_string());
     let score = model.score(&row).map_err(wrong)?;
     let lower = search(&row, &levers(model, &row), wanted.below, |row| model.probability(row).unwrap_or(1.0));
@@ -196,6 +201,17 @@ fn of(model: &RiskModel, change: &Change, services: BTreeSet<String>, wanted: &W
     let way = way(score.probability, score.interval, score.labels == LabelSet::Negative, hold_from);
     let (commit, names) = (change.id.to_string(), model.features().to_vec());
     Ok(Scored { commit, commits: 1, score, lower, names, services, hold_from, way })
+}
+
+/// A change as the model's row. Features that the model knows, by their names: one that another release of this program measures is missing,
+/// which never lowers a risk.
+pub fn row(model: &RiskModel, change: &Change, said: f64) -> Vec<f64> {
+    let values = change.features.values();
+    let value = |name: &String| match name.as_str() {
+        WORDS => said,
+        name => Features::NAMES.iter().position(|known| *known == name).and_then(|at| values.get(at).copied()).unwrap_or(f64::NAN),
+    };
+    model.features().iter().map(value).collect()
 }
 
 /// What people can change: fewer lines and files, more of them tests.

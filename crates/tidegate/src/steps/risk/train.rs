@@ -4,7 +4,8 @@ use super::card::{Facts, card};
 use super::judged::JudgedChange;
 use super::labels::{Beside, Labelled, Sources, labels};
 use super::offer::offer;
-use super::{Folder, Owners};
+use super::worded::Worded;
+use super::{Folder, History, Owners, WORDS};
 use crate::exit::{self, failure};
 use anyhow::Result;
 use serde::Serialize;
@@ -14,6 +15,7 @@ use tidegate_history::{Change, ChangeNumber, Features, Label, Mined};
 use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::fitted::{self, Settings};
 use tidegate_learn::leakage::{self, Leak, Limits};
+use tidegate_learn::words::{Sayings, Worded as Said, through};
 use tidegate_learn::{Row, Table, derive, risk_model, split};
 use tidegate_store::disk;
 
@@ -77,10 +79,10 @@ pub struct From<'a> {
 /// When there is no repository, or too little is known of it.
 pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<Trained> {
     let folder = Folder::of(repository);
-    let mined = folder.mine(repository, from.tip, true, seen, note)?;
+    let History { mined, worded } = folder.mine(repository, from.tip, true, seen, note)?;
     let owners = Owners::known(repository, from.opt_out, "train a model of risk", note)?;
     let (labels, sources) = labels(&mined, from.beside);
-    let Learnt { table, changes, opted_out } = enough(rows(&mined, &labels, &owners)?)?;
+    let Learnt { table, changes, sayings, opted_out } = enough(rows(&mined, &labels, &owners, Some(&worded))?)?;
     let settings = Settings { maturity_seconds: mined.maturity.age_s, ..Settings::default() };
     now("learning from the earlier changes, judged on the later ones");
     let made = derive::of_changes(&table);
@@ -98,6 +100,7 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     let fitted = fitted::fit(&whole, &settings)?;
     let kept = risk_model(&table, &made, &fitted, mined.maturity.age_s, &[])?;
     disk::replace_file(&folder.model(), &kept.write()?)?;
+    disk::replace_file(&folder.sayings(), &serde_json::to_vec(&sayings)?)?;
     folder.keep_judged(judged)?;
     let facts = Facts { model: &kept, mined: &mined, labels: &sources, opted_out, judged: (&model, &lines_added) };
     let card = card(&facts);
@@ -132,12 +135,21 @@ pub(super) struct Learnt<'m> {
     pub table: Table,
     /// The changes, one a row.
     pub changes: Vec<&'m Change>,
+    /// What words said by the end.
+    pub sayings: Sayings,
     /// How many were left out because their owners have opted out.
     pub opted_out: usize,
 }
 
 /// Changes whose end is known and would be known of each: a young one that hurt is left out as a young one that did not.
-pub(super) fn rows<'m>(mined: &'m Mined, labels: &[(ChangeNumber, Labelled)], owners: &Owners) -> Result<Learnt<'m>> {
+///
+/// With the words of changes, what they said at the time is a feature.
+pub(super) fn rows<'m>(
+    mined: &'m Mined,
+    labels: &[(ChangeNumber, Labelled)],
+    owners: &Owners,
+    worded: Option<&Worded>,
+) -> Result<Learnt<'m>> {
     let last_s = mined.maturity.as_of_s.saturating_sub(mined.maturity.age_s);
     let change = |number: &ChangeNumber| mined.changes().get(number.0 as usize);
     let known = labels.iter().filter_map(|(number, labelled)| Some((change(number)?, labelled.ended)));
@@ -146,13 +158,18 @@ pub(super) fn rows<'m>(mined: &'m Mined, labels: &[(ChangeNumber, Labelled)], ow
     known.retain(|(change, _)| !owners.opted_out(&owners.of_change(mined, change)));
     let opted_out = before - known.len();
     known.sort_by_key(|(change, _)| change.at_s);
-    let mut table = Table::new(Features::NAMES.iter().copied())?;
-    for (change, ended) in &known {
+    let words = |change: &Change| worded.and_then(|worded| worded.of(&change.id)).map(Vec::as_slice).unwrap_or_default();
+    let each: Vec<Said<'_>> =
+        known.iter().map(|(change, ended)| Said { at: change.at_s, words: words(change), hurt: Some(*ended == Ended::Hurt) }).collect();
+    let (said, sayings) = through(&each, mined.maturity.age_s, mined.maturity.as_of_s);
+    let mut table = Table::new(Features::NAMES.iter().copied().chain(worded.map(|_| WORDS)))?;
+    for ((change, ended), said) in known.iter().zip(said) {
         let features = &change.features;
         let effort = features.la + features.ld;
-        table.push(&Row { at: change.at_s, values: &features.values(), label: *ended == Ended::Hurt, effort })?;
+        let values: Vec<f64> = features.values().into_iter().chain(worded.map(|_| said)).collect();
+        table.push(&Row { at: change.at_s, values: &values, label: *ended == Ended::Hurt, effort })?;
     }
-    Ok(Learnt { table, changes: known.into_iter().map(|(change, _)| change).collect(), opted_out })
+    Ok(Learnt { table, changes: known.into_iter().map(|(change, _)| change).collect(), sayings, opted_out })
 }
 
 /// The same, where they are enough for a model.

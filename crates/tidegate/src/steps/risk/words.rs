@@ -1,6 +1,6 @@
 //! A risk in words, the same for the terminal and for a comment.
 
-use super::{Answered, Scored};
+use super::{Answered, Scored, WORDS, WORDS_MEANING};
 use std::fmt::Write as _;
 use tidegate_core::risk::Way;
 use tidegate_history::Features;
@@ -24,7 +24,8 @@ fn meaning(feature: &str) -> String {
 
 fn plain(feature: &str) -> &str {
     let at = Features::NAMES.iter().position(|name| *name == feature);
-    let meaning = at.and_then(|at| Features::MEANINGS.get(at)).copied().unwrap_or(feature);
+    let own = (feature == WORDS).then_some(WORDS_MEANING);
+    let meaning = at.and_then(|at| Features::MEANINGS.get(at)).copied().or(own).unwrap_or(feature);
     meaning.split(" (").next().unwrap_or(meaning).trim_end_matches('.')
 }
 

@@ -180,10 +180,10 @@ pub fn join(joining: &Joining, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), 
     let caller = Caller::new(joining)?;
     let phrase = phrase(joining.phrase.as_deref())?;
     let folder = Folder::of(&joining.repository);
-    let mined = folder.mine(&joining.repository, &joining.tip, true, seen, note)?;
+    let mined = &folder.mine(&joining.repository, &joining.tip, true, seen, note)?.mined;
     let owners = Owners::known(&joining.repository, &joining.opt_out, "train together", note)?;
-    let (labels, _) = labels(&mined, &joining.beside);
-    let table = train::rows(&mined, &labels, &owners)?.table;
+    let (labels, _) = labels(mined, &joining.beside);
+    let table = train::rows(mined, &labels, &owners, None)?.table;
     if table.len() < SITE_ROWS_MIN {
         let why = format!(
             "train together: not enough evidence: {} changes of this repository have an end that is known, {SITE_ROWS_MIN} are the least: fetch the whole history (`git fetch --unshallow`), or leave this site out",
