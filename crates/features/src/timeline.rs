@@ -38,14 +38,14 @@ pub enum NoJoin {
 
 /// Values of one key column, nulls among them.
 #[derive(Clone, Debug)]
-pub enum Keys<'a> {
+pub enum Keys<T = String> {
     /// Whole numbers.
     Wholes(Vec<Option<i64>>),
     /// Texts.
-    Texts(Vec<Option<&'a str>>),
+    Texts(Vec<Option<T>>),
 }
 
-impl Keys<'_> {
+impl<T> Keys<T> {
     fn len(&self) -> usize {
         match self {
             Keys::Wholes(values) => values.len(),
@@ -77,7 +77,7 @@ impl Codes {
     ///
     /// # Errors
     /// When there are too many rows, or columns differ in length.
-    pub fn of(columns: &[Keys<'_>]) -> Result<Codes, NoJoin> {
+    pub fn of<T: AsRef<str>>(columns: &[Keys<T>]) -> Result<Codes, NoJoin> {
         let rows = length(columns)?;
         let mut codes = Codes { columns: vec![], pairs: vec![], rows: vec![], many: 0 };
         for column in columns {
@@ -110,7 +110,7 @@ impl Codes {
     ///
     /// # Errors
     /// As [`Codes::of`].
-    pub fn look(&self, columns: &[Keys<'_>]) -> Result<Vec<u32>, NoJoin> {
+    pub fn look<T: AsRef<str>>(&self, columns: &[Keys<T>]) -> Result<Vec<u32>, NoJoin> {
         let rows = length(columns)?;
         let mut found: Vec<u32> = vec![];
         for (at, (coded, column)) in self.columns.iter().zip(columns).enumerate() {
@@ -127,7 +127,7 @@ impl Codes {
     }
 }
 
-fn length(columns: &[Keys<'_>]) -> Result<usize, NoJoin> {
+fn length<T>(columns: &[Keys<T>]) -> Result<usize, NoJoin> {
     let rows = columns.first().map_or(0, Keys::len);
     if rows > ROWS_MAX {
         return Err(NoJoin::Rows(rows));
@@ -146,7 +146,7 @@ fn next<K: Hash + Eq>(codes: &mut HashMap<K, u32>, key: K) -> u32 {
 
 impl Coded {
     /// The codes of a column: how they are looked up, those of its rows, and how many there are.
-    fn of(column: &Keys<'_>) -> (Coded, Vec<u32>, u32) {
+    fn of<T: AsRef<str>>(column: &Keys<T>) -> (Coded, Vec<u32>, u32) {
         match column {
             Keys::Wholes(values) => {
                 let there = || values.iter().flatten().copied();
@@ -176,14 +176,14 @@ impl Coded {
             }
             Keys::Texts(values) => {
                 let mut codes: HashMap<&str, u32> = HashMap::new();
-                let rows = values.iter().map(|value| value.map_or(NOTHING, |value| next(&mut codes, value))).collect();
+                let rows = values.iter().map(|value| value.as_ref().map_or(NOTHING, |value| next(&mut codes, value.as_ref()))).collect();
                 let many = u32::try_from(codes.len()).unwrap_or(NOTHING);
                 (Coded::Texts(codes.into_iter().map(|(text, code)| (Box::from(text), code)).collect()), rows, many)
             }
         }
     }
 
-    fn look(&self, column: &Keys<'_>) -> Vec<u32> {
+    fn look<T: AsRef<str>>(&self, column: &Keys<T>) -> Vec<u32> {
         let whole = |values: &[Option<i64>], code: &dyn Fn(i64) -> Option<u32>| {
             values.iter().map(|value| value.and_then(code).unwrap_or(NOTHING)).collect()
         };
@@ -193,7 +193,7 @@ impl Coded {
             }
             (Coded::Wholes(codes), Keys::Wholes(values)) => whole(values, &|value| codes.get(&value).copied()),
             (Coded::Texts(codes), Keys::Texts(values)) => {
-                values.iter().map(|value| value.and_then(|text| codes.get(text).copied()).unwrap_or(NOTHING)).collect()
+                values.iter().map(|value| value.as_ref().and_then(|text| codes.get(text.as_ref()).copied()).unwrap_or(NOTHING)).collect()
             }
             (Coded::Dense(..) | Coded::Wholes(_), Keys::Texts(values)) => vec![NOTHING; values.len()],
             (Coded::Texts(_), Keys::Wholes(values)) => vec![NOTHING; values.len()],
@@ -331,13 +331,13 @@ mod tests {
     use tidegate_stats::rng::Rng;
 
     fn joined(rule: Rule, ttl: Option<i64>) -> Vec<u32> {
-        let keys = Keys::Wholes(vec![Some(7), Some(7), Some(7), Some(9), None, Some(7)]);
+        let keys: Keys = Keys::Wholes(vec![Some(7), Some(7), Some(7), Some(9), None, Some(7)]);
         let events = [Some(10), Some(20), Some(20), Some(5), Some(1), None];
         let created = [Some(11), Some(40), Some(22), None, Some(1), Some(1)];
         let codes = Codes::of(&[keys]).unwrap();
         let timeline = Timeline::new(&codes, &events, Some(&created), rule).unwrap();
         let rows = [(Some(7), 9), (Some(7), 10), (Some(7), 11), (Some(7), 21), (Some(7), 22), (Some(7), 45), (Some(9), 9), (None, 9), (Some(1), 9)];
-        let asked = codes.look(&[Keys::Wholes(rows.iter().map(|row| row.0).collect())]).unwrap();
+        let asked = codes.look(&[Keys::<&str>::Wholes(rows.iter().map(|row| row.0).collect())]).unwrap();
         timeline.find_all(&asked, &rows.map(|row| Some(row.1)), ttl).unwrap()
     }
 
@@ -354,9 +354,9 @@ mod tests {
     fn columns_must_fit_one_another() {
         let codes = Codes::of(&[Keys::Wholes(vec![Some(1)]), Keys::Texts(vec![Some("a")])]).unwrap();
         assert_eq!(Timeline::new(&codes, &[], None, Rule::Strict).unwrap_err(), NoJoin::Lengths(1, 0));
-        assert_eq!(codes.look(&[Keys::Wholes(vec![Some(1)]), Keys::Texts(vec![])]).unwrap_err(), NoJoin::Lengths(1, 0));
+        assert_eq!(codes.look(&[Keys::<&str>::Wholes(vec![Some(1)]), Keys::Texts(vec![])]).unwrap_err(), NoJoin::Lengths(1, 0));
         assert_eq!(codes.look(&[Keys::Texts(vec![Some("1")]), Keys::Texts(vec![Some("a")])]).unwrap(), [NOTHING], "a text is no number");
-        assert!(Codes::of(&[]).unwrap().rows().is_empty());
+        assert!(Codes::of::<&str>(&[]).unwrap().rows().is_empty());
     }
 
     /// Every row is looked at for every row.

@@ -10,6 +10,7 @@ pub mod drift;
 #[cfg(feature = "data")]
 pub mod drift_parts;
 pub mod experiment;
+pub mod features;
 pub mod freeze;
 pub mod gate;
 pub mod offline;

@@ -5,6 +5,7 @@ use super::deployments::Deployment;
 use super::driver::{Driver, Telemetry};
 use super::duty::Duty;
 use super::events::EventSource;
+use super::features::FeatureView;
 use super::observe::{GatewayLog, GatewayTraces};
 use super::origin::Origins;
 use super::serving::{GatewayKey, GatewayTls, Serving};
@@ -72,6 +73,8 @@ pub struct Workspace {
     pub deployments: IndexMap<String, Deployment>,
     /// Other tools that tell what happens.
     pub events: IndexMap<String, EventSource>,
+    /// What is told of entities, for training and for serving.
+    pub features: IndexMap<String, FeatureView>,
     /// Where the journal lies, and what replicas share.
     pub stores: Stores,
     /// Servers elsewhere that answer for versions.

@@ -8,6 +8,7 @@ mod drivers;
 mod duty;
 mod environments;
 mod events;
+mod features;
 mod freezes;
 mod judges;
 mod model;
@@ -119,6 +120,7 @@ pub static ROOT: Table = Table {
             Need::Optional,
             "Other tools that tell what happens to changes.",
         ),
+        key("features", names("view", &features::FEATURES), Need::Optional, "What is told of entities, for training and for serving."),
         key("journal", Shape::Table(&stores::JOURNAL), Need::Optional, "Where decisions are recorded."),
         key("replicas", Shape::Table(&stores::REPLICAS), Need::Optional, "Several control planes on one journal."),
         key(
