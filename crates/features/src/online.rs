@@ -233,9 +233,7 @@ impl Entity {
         // Events that there was no room for are the newest that are known of: what they would have said is not known.
         let gone = |window_ms: i64| self.gone_ms.is_some_and(|ms| ms > at_ms.saturating_sub(window_ms));
         match newest_ms {
-            None if gone(view.reach_ms()) => {
-                Row { at_ms, state: State::Found, newest_ms, cells: vec![Cell::Over; features.len()] }
-            }
+            None if gone(view.reach_ms()) => Row { at_ms, state: State::Found, newest_ms, cells: vec![Cell::Over; features.len()] },
             None => Row::empty(at_ms, State::Missing, None, features.len()),
             Some(ms) if ms <= at_ms.saturating_sub(view.ttl_ms()) && !gone(view.ttl_ms()) => {
                 Row::empty(at_ms, State::Outdated, newest_ms, features.len())

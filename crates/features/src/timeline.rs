@@ -336,7 +336,17 @@ mod tests {
         let created = [Some(11), Some(40), Some(22), None, Some(1), Some(1)];
         let codes = Codes::of(&[keys]).unwrap();
         let timeline = Timeline::new(&codes, &events, Some(&created), rule).unwrap();
-        let rows = [(Some(7), 9), (Some(7), 10), (Some(7), 11), (Some(7), 21), (Some(7), 22), (Some(7), 45), (Some(9), 9), (None, 9), (Some(1), 9)];
+        let rows = [
+            (Some(7), 9),
+            (Some(7), 10),
+            (Some(7), 11),
+            (Some(7), 21),
+            (Some(7), 22),
+            (Some(7), 45),
+            (Some(9), 9),
+            (None, 9),
+            (Some(1), 9),
+        ];
         let asked = codes.look(&[Keys::<&str>::Wholes(rows.iter().map(|row| row.0).collect())]).unwrap();
         timeline.find_all(&asked, &rows.map(|row| Some(row.1)), ttl).unwrap()
     }

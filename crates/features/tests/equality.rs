@@ -112,7 +112,9 @@ fn exact(numbers: &[&Value]) -> f64 {
         high = x + y;
         low = y - (high - x);
     }
-    if partials.last().is_some_and(|next| (low < 0.0 && *next < 0.0) || (low > 0.0 && *next > 0.0)) && low * 2.0 == (high + low * 2.0) - high {
+    if partials.last().is_some_and(|next| (low < 0.0 && *next < 0.0) || (low > 0.0 && *next > 0.0))
+        && low * 2.0 == (high + low * 2.0) - high
+    {
         high += low * 2.0;
     }
     high + 0.0
@@ -122,7 +124,10 @@ fn exact(numbers: &[&Value]) -> f64 {
 fn slowly(view: &View, events: &[Event], key: &Key, at_ms: i64) -> Row {
     let same = |a: &Event, b: &Event| a.id == b.id && a.happened_ms == b.happened_ms && a.fields.get("service") == b.fields.get("service");
     let first = |(place, event): &(usize, &Event)| {
-        !events.iter().enumerate().any(|(other_place, other)| same(other, event) && (other.known_ms, other_place) < (event.known_ms, *place))
+        !events
+            .iter()
+            .enumerate()
+            .any(|(other_place, other)| same(other, event) && (other.known_ms, other_place) < (event.known_ms, *place))
     };
     let mut counting: Vec<&Event> = events
         .iter()

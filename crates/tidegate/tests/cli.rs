@@ -49,6 +49,9 @@ mod events;
 #[path = "cli/exp.rs"]
 mod exp;
 #[cfg(feature = "data")]
+#[path = "cli/features.rs"]
+mod features;
+#[cfg(feature = "data")]
 #[path = "cli/follow.rs"]
 mod follow;
 #[cfg(feature = "data")]

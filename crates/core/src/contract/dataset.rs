@@ -151,7 +151,9 @@ pub enum Refused {
         report: Digest,
     },
     /// The same inputs give the same bytes.
-    #[error("record training set: definition and sources are those of {data}, and the data is not: make it again with the same version of tidegate")]
+    #[error(
+        "record training set: definition and sources are those of {data}, and the data is not: make it again with the same version of tidegate"
+    )]
     OtherBytes {
         /// What the same inputs gave before.
         data: Digest,

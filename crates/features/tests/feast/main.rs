@@ -17,13 +17,8 @@ fn feasts() -> Option<Vec<Value>> {
         return None;
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/feast/oracle.py");
-    let made = Command::new(python)
-        .args(["-B", "-W", "ignore"])
-        .arg(script)
-        .arg(TABLES.to_string())
-        .env("FEAST_USAGE", "False")
-        .output()
-        .unwrap();
+    let made =
+        Command::new(python).args(["-B", "-W", "ignore"]).arg(script).arg(TABLES.to_string()).env("FEAST_USAGE", "False").output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     Some(String::from_utf8(made.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
@@ -135,6 +130,11 @@ fn joins_are_feasts_on_random_tables_and_strict_ones_differ_by_what_leaked() {
             }
         }
     }
-    println!("{rows} rows, {values} with values, {leaks} leaks; the store on Dask answers {answered}, {tied} by an older one of a tie, and loses {lost}");
-    assert!(rows > 1_000 && values > 500 && leaks > 100 && answered > 500 && tied < answered / 20, "{rows} rows, {values} with values, {leaks} leaks");
+    println!(
+        "{rows} rows, {values} with values, {leaks} leaks; the store on Dask answers {answered}, {tied} by an older one of a tie, and loses {lost}"
+    );
+    assert!(
+        rows > 1_000 && values > 500 && leaks > 100 && answered > 500 && tied < answered / 20,
+        "{rows} rows, {values} with values, {leaks} leaks"
+    );
 }

@@ -7,19 +7,8 @@ use crate::yaml::Node;
 use tidegate_features::{Aggregate, Feature, Value, View};
 
 /// Fields of events that tools tell.
-pub const DELIVERY_FIELDS: [&str; 11] = [
-    "actor",
-    "approved",
-    "change",
-    "environment",
-    "incident",
-    "outcome",
-    "repository",
-    "revision",
-    "service",
-    "source",
-    "what",
-];
+pub const DELIVERY_FIELDS: [&str; 11] =
+    ["actor", "approved", "change", "environment", "incident", "outcome", "repository", "revision", "service", "source", "what"];
 
 /// Where the values of a view come from.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,7 +65,8 @@ fn feature(name: &str, node: &Node) -> Result<Feature, String> {
     let part = Part(Some(node));
     let field = part.at("of").text();
     let word = part.owned("aggregate");
-    let of = |make: fn(String) -> Aggregate| field.clone().map(make).ok_or_else(|| format!("`{name}`: `of` says which field, for `{word}`"));
+    let of =
+        |make: fn(String) -> Aggregate| field.clone().map(make).ok_or_else(|| format!("`{name}`: `of` says which field, for `{word}`"));
     let aggregate = match word.as_str() {
         "sum" => of(Aggregate::Sum)?,
         "mean" => of(Aggregate::Mean)?,
@@ -136,7 +126,8 @@ impl Check<'_> {
             self.say(key, path, &why, None);
         }
         let part = Part(Some(node));
-        let mut named_fields: Vec<(String, String)> = part.at("entity").texts().into_iter().map(|field| (join(path, "entity"), field)).collect();
+        let mut named_fields: Vec<(String, String)> =
+            part.at("entity").texts().into_iter().map(|field| (join(path, "entity"), field)).collect();
         for (feature, _, node) in named(node, "features") {
             let at = format!("{path}.features.{feature}");
             named_fields.extend(Part(Some(node)).at("of").text().map(|field| (join(&at, "of"), field)));

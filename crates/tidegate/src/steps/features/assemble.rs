@@ -101,7 +101,11 @@ async fn of_file(frame: Frame, times: &[Option<i64>], name: &str, file: &FileVie
     let mut wanted: Vec<&str> = vec![];
     if !file.columns.is_empty() {
         let named = file.keys.iter().chain([&file.timestamp]).chain(&file.created).chain(&file.columns);
-        named.for_each(|column| if !wanted.contains(&column.as_str()) { wanted.push(column) });
+        named.for_each(|column| {
+            if !wanted.contains(&column.as_str()) {
+                wanted.push(column)
+            }
+        });
     }
     let their = read_frame(source, &wanted).await?;
     let keys = |frame: &Frame| file.keys.iter().map(|key| frame.key(key)).collect::<Result<Vec<_>, _>>();

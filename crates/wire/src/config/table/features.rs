@@ -3,8 +3,7 @@
 use super::{SPAN, key};
 use crate::config::shape::{Case, Key, Need, Shape, Table};
 
-pub(super) static FEATURES: Shape =
-    Shape::Choice(&[Case { marker: "events", table: &EVENTS }, Case { marker: "file", table: &FILE }]);
+pub(super) static FEATURES: Shape = Shape::Choice(&[Case { marker: "events", table: &EVENTS }, Case { marker: "file", table: &FILE }]);
 
 const ENTITY: Key = key(
     "entity",
@@ -17,7 +16,12 @@ static EVENTS: Table = Table {
     title: "features.NAME, of events",
     doc: "Aggregations of the events of an entity over windows. One definition gives the values for training and those that are served.",
     keys: &[
-        key("events", Shape::Word(&["deliveries"]), Need::Required, "Which events: `deliveries` are those that the tools of `events` tell."),
+        key(
+            "events",
+            Shape::Word(&["deliveries"]),
+            Need::Required,
+            "Which events: `deliveries` are those that the tools of `events` tell.",
+        ),
         ENTITY,
         key(
             "features",
@@ -50,7 +54,12 @@ static FEATURE: Table = Table {
             Need::Required,
             "How events become a value.",
         ),
-        key("of", Shape::Text, Need::Optional, "The field that is summed, averaged, compared or counted; not for `count`, `since_last` and `rate`."),
+        key(
+            "of",
+            Shape::Text,
+            Need::Optional,
+            "The field that is summed, averaged, compared or counted; not for `count`, `since_last` and `rate`.",
+        ),
         key(
             "window",
             SPAN,
