@@ -135,12 +135,14 @@ pub fn runtime(opened: &Opened, env: Option<&Env>) -> Result<PathBuf> {
 }
 
 /// Makes what follows events from those that are kept, beside everything else that starts.
-fn warm(served: Served, bus: Bus) {
+fn warm(served: Served, bus: Bus) -> Served {
+    let following = served.clone();
     crate::task::spawn(async move {
-        if let Err(error) = served.warm().await {
+        if let Err(error) = following.warm().await {
             bus.trouble(&format!("{error:#}: whoever asks for features tries again"));
         }
     });
+    served
 }
 
 /// Starts everything but the loop.
@@ -174,8 +176,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     });
     let (ticks, opened, breakers, board) = (Ticks::default(), Arc::new(opened), Seen::default(), notifier::Board::default());
     let (desks, calendar) = (Desk::all(&opened, &plane, &lake), Calendar::new(opened.clone()));
-    let served = Served::new(&opened.config, lake.clone());
-    warm(served.clone(), bus.clone());
+    let served = warm(Served::new(&opened.config, lake.clone()), bus.clone());
     let (console, login, api) = api::start(api::Parts {
         desks: desks.clone(),
         watchman: Watchman { opened: opened.clone(), plane: plane.clone(), lake: lake.clone(), calendar: calendar.clone() },
@@ -188,7 +189,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         bus: bus.clone(),
         breakers: breakers.clone(),
         board: board.clone(),
-        door: Door::new(lake.clone(), client_secret(&places.keys().join("persons.key"))?, served.clone()),
+        door: Door::new(lake.clone(), client_secret(&places.keys().join("persons.key"))?, served),
         listen: any(opened.config.console),
     })
     .await?;

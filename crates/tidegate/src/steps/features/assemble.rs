@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tidegate_core::id::At;
-use tidegate_data::{Column, Frame, KeyColumn, Source, read_frame};
+use tidegate_data::{Column, DataError, Frame, KeyColumn, Source, read_frame};
 use tidegate_features::{Codes, Key, Keys, NOTHING, Rule, Timeline, Value, View, history};
 use tidegate_store::Lake;
 use tidegate_wire::config::{FeatureView, FileView};
@@ -44,8 +44,8 @@ pub struct Assembly<'a> {
 /// When a table cannot be read, a column is missing, or it cannot be written.
 pub async fn assemble(assembly: &Assembly<'_>) -> Result<SetRecord> {
     let source = Source::at(assembly.entities);
-    let mut frame = read_frame(&source, &[]).await?;
-    let times = frame.times(assembly.timestamp)?;
+    let mut frame = read_frame(&source, &[]).await.map_err(coded)?;
+    let times = frame.times(assembly.timestamp).map_err(coded)?;
     let newest = times.iter().flatten().max().copied().unwrap_or(0);
     let known_until = At(newest.div_euclid(MICROS));
     let entities = tidegate_data::digest(&source)?;
@@ -92,6 +92,18 @@ pub async fn assemble(assembly: &Assembly<'_>) -> Result<SetRecord> {
     })
 }
 
+/// What is wrong with a table that somebody gave, with the exit code of that.
+fn coded(error: DataError) -> anyhow::Error {
+    let code = match &error {
+        DataError::NotFound { .. } => exit::NOT_FOUND,
+        DataError::MissingColumn { .. } | DataError::Type { .. } | DataError::Damaged { .. } | DataError::UnknownFormat { .. } => {
+            exit::USAGE
+        }
+        _ => exit::OUTSIDE,
+    };
+    failure(code, error.to_string())
+}
+
 /// What a column is called in a training set.
 fn full(view: &str, feature: &str) -> String {
     format!("{view}__{feature}")
@@ -107,14 +119,14 @@ async fn of_file(frame: Frame, times: &[Option<i64>], name: &str, file: &FileVie
             }
         });
     }
-    let their = read_frame(source, &wanted).await?;
-    let keys = |frame: &Frame| file.keys.iter().map(|key| frame.key(key)).collect::<Result<Vec<_>, _>>();
+    let their = read_frame(source, &wanted).await.map_err(coded)?;
+    let keys = |frame: &Frame| file.keys.iter().map(|key| frame.key(key)).collect::<Result<Vec<_>, _>>().map_err(coded);
     let (their_keys, our_keys) = (keys(&their)?, keys(&frame)?);
-    let events = their.times(&file.timestamp)?;
-    let created = file.created.as_ref().map(|created| their.times(created)).transpose()?;
-    let codes = Codes::of(&coded(their_keys))?;
+    let events = their.times(&file.timestamp).map_err(coded)?;
+    let created = file.created.as_ref().map(|created| their.times(created)).transpose().map_err(coded)?;
+    let codes = Codes::of(&as_keys(their_keys))?;
     let timeline = Timeline::new(&codes, &events, created.as_deref(), rule)?;
-    let asked = codes.look(&coded(our_keys))?;
+    let asked = codes.look(&as_keys(our_keys))?;
     let ttl = file.ttl_ms.and_then(|ms| i64::try_from(ms).ok()).map(|ms| ms.saturating_mul(MICROS));
     let rows = shared(&timeline, &asked, times, ttl);
     let names: Vec<(String, String)> = match file.columns.is_empty() {
@@ -124,10 +136,10 @@ async fn of_file(frame: Frame, times: &[Option<i64>], name: &str, file: &FileVie
             their.names().into_iter().filter(other).map(|column| (column.clone(), full(name, &column))).collect()
         }
     };
-    Ok(frame.joined(&their, &rows, &names)?)
+    frame.joined(&their, &rows, &names).map_err(coded)
 }
 
-fn coded(keys: Vec<KeyColumn>) -> Vec<Keys> {
+fn as_keys(keys: Vec<KeyColumn>) -> Vec<Keys> {
     let one = |key| match key {
         KeyColumn::Wholes(values) => Keys::Wholes(values),
         KeyColumn::Texts(values) => Keys::Texts(values),
@@ -153,7 +165,7 @@ fn shared(timeline: &Timeline, codes: &[u32], times: &[Option<i64>], ttl: Option
 }
 
 fn of_events(mut frame: Frame, times: &[Option<i64>], name: &str, view: &View, events: &[tidegate_features::Event]) -> Result<Frame> {
-    let keys = view.keys().iter().map(|key| frame.key(key)).collect::<Result<Vec<_>, _>>()?;
+    let keys = view.keys().iter().map(|key| frame.key(key)).collect::<Result<Vec<_>, _>>().map_err(coded)?;
     let key = |row: usize| -> Option<Key> {
         let part = |column: &KeyColumn| match column {
             KeyColumn::Wholes(values) => values.get(row).copied().flatten().map(Value::Int),
@@ -171,7 +183,7 @@ fn of_events(mut frame: Frame, times: &[Option<i64>], name: &str, view: &View, e
     let found = history(view, events, &rows);
     for (at, feature) in view.features().iter().enumerate() {
         let values: Vec<Option<Value>> = found.iter().map(|row| row.cells.get(at).and_then(|cell| cell.value()).cloned()).collect();
-        frame = frame.with(&full(name, &feature.name), &column(&values))?;
+        frame = frame.with(&full(name, &feature.name), &column(&values)).map_err(coded)?;
     }
     Ok(frame)
 }

@@ -72,7 +72,7 @@ static FEATURE: Table = Table {
             Need::Optional,
             "Only events whose fields have these values.",
         ),
-        key("per", SPAN, Need::Default("1h"), "For `rate`: events for each so long, on average over the window."),
+        key("per", SPAN, Need::Optional, "For `rate`: events for each so long, on average over the window; an hour when not given."),
     ],
 };
 
