@@ -95,7 +95,8 @@ impl Online {
                 self.unkept_ms = self.unkept_ms.max(Some(event.happened_ms));
                 return false;
             }
-            self.entities.insert(key.clone(), Entity::new(&self.view));
+            // One that comes back may be one that there was no room for.
+            self.entities.insert(key.clone(), Entity { gone_ms: self.unkept_ms, ..Entity::new(&self.view) });
         }
         let Some(entity) = self.entities.get_mut(&key) else { return false };
         let before = entity.held();
@@ -254,4 +255,59 @@ fn leave(window: &mut Window, feature: &Feature, place: Option<usize>, number: u
         window.running.goes(feature, place, oldest);
     }
     window.first += 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::define::Aggregate;
+    use crate::value::Value;
+
+    fn online() -> Online {
+        let feature = Feature { name: "n".to_owned(), aggregate: Aggregate::Count, window_ms: 10, only: vec![] };
+        let short = Feature { name: "m".to_owned(), window_ms: 2, ..feature.clone() };
+        Online::new(Arc::new(View::new("v", vec!["e".to_owned()], vec![feature, short], None, None).unwrap()))
+    }
+
+    fn event(id: u32, entity: &str, at_ms: i64) -> Event {
+        let fields = BTreeMap::from([("e".to_owned(), Value::text(entity))]);
+        Event { id: Arc::from(id.to_string()), happened_ms: at_ms, known_ms: at_ms, fields }
+    }
+
+    fn cells(online: &mut Online, entity: &str, at_ms: i64) -> Vec<Cell> {
+        online.read(&vec![Value::text(entity)], at_ms).cells
+    }
+
+    #[test]
+    fn what_there_is_no_room_for_makes_no_wrong_value() {
+        let mut online = online().with_room(2, 4);
+        let count = |many| Cell::Value(Value::Int(many));
+        for (id, entity) in [(1, "a"), (2, "b"), (3, "a"), (4, "a")] {
+            assert!(online.take(&event(id, entity, 100)));
+        }
+        assert!(!online.take(&event(5, "a", 101)) && !online.take(&event(6, "c", 101)), "four events, two entities");
+        assert_eq!(online.size(), (2, 4));
+        assert_eq!(cells(&mut online, "a", 102), [Cell::Over, Cell::Over], "one of them is not known of");
+        assert_eq!(cells(&mut online, "b", 102), [count(1), count(0)]);
+        assert_eq!(cells(&mut online, "c", 102), [Cell::Over, Cell::Over], "it may be the one that there was no room for");
+        assert_eq!(cells(&mut online, "a", 104), [Cell::Over, count(0)], "out of the short window");
+        assert_eq!(cells(&mut online, "c", 111), [Cell::Null, Cell::Null], "out of reach");
+        online.sweep(111);
+        assert_eq!(online.size(), (0, 0));
+        assert!(online.take(&event(7, "d", 112)) && online.take(&event(8, "e", 112)));
+        assert!(!online.take(&event(9, "c", 112)));
+        online.entities.remove(&vec![Value::text("e")]);
+        assert!(online.take(&event(10, "c", 113)));
+        assert_eq!(cells(&mut online, "c", 113), [Cell::Over, Cell::Over], "there is one more than is kept");
+        assert_eq!(cells(&mut online, "d", 112), [count(1), count(1)]);
+    }
+
+    #[test]
+    fn time_goes_forward_alone() {
+        let mut online = online();
+        online.take(&event(1, "a", 100));
+        assert_eq!(online.read(&vec![Value::text("a")], 105).at_ms, 105);
+        let row = online.read(&vec![Value::text("a")], 101);
+        assert_eq!((row.at_ms, row.cells[1].clone()), (105, Cell::Value(Value::Int(0))), "it says for which time it answers");
+    }
 }
