@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import pathlib
+import resource
 import statistics
 import subprocess
 import sys
@@ -73,20 +74,26 @@ def store(folder, offline):
     return made
 
 
+def used(whose):
+    """Seconds of processors."""
+    of = resource.getrusage(whose)
+    return of.ru_utime + of.ru_stime
+
+
 def feast(made, folder, out, strict):
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), used(resource.RUSAGE_SELF)
     entities = pd.read_parquet(folder / "entities.parquet")
     features = ["stats:conv_rate", "stats:acc_rate", "stats:trips"]
     got = made.get_historical_features(entity_df=entities, features=features, filter_by_created_timestamp=strict).to_df()
     got.to_parquet(out)
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, used(resource.RUSAGE_SELF) - cpu
 
 
 def ours(folder, out, strict):
     command = [TIDEGATE, "-C", str(folder), "features", "join", "--entities", "entities.parquet", "--view", "stats", "--out", out.name]
-    begin = time.perf_counter()
+    begin, cpu = time.perf_counter(), used(resource.RUSAGE_CHILDREN)
     subprocess.run(command + ([] if strict else ["--feast"]), check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - begin
+    return time.perf_counter() - begin, used(resource.RUSAGE_CHILDREN) - cpu
 
 
 def same(one, other):
@@ -119,13 +126,14 @@ def main():
                 times.setdefault(("tidegate", rule), []).append(ours(folder, folder / f"ours_{rule}.parquet", strict))
                 for offline, made in stores.items():
                     times.setdefault((offline, rule), []).append(feast(made, folder, folder / f"{offline}_{rule}.parquet", strict))
-        for (who, rule), seconds in times.items():
-            base = statistics.median(times[("tidegate", rule)])
-            middle = statistics.median(seconds)
-            print(f"{rule:6} {who:8} median {middle:7.2f} s of {', '.join(f'{s:.2f}' for s in seconds)}; {middle / base:6.1f} x ours", flush=True)
+        for (who, rule), runs in times.items():
+            (wall, cpu), (our_wall, our_cpu) = (
+                [statistics.median([run[part] for run in times[of, rule]]) for part in (0, 1)] for of in (who, "tidegate")
+            )
+            print(f"{rule:6} {who:8} {wall:7.2f} s, {wall / our_wall:6.1f} x ours; of processors {cpu:7.2f} s, {cpu / our_cpu:6.1f} x ours", flush=True)
         for rule in ("feast", "strict"):
             print(f"{rule}: the rows of Feast on DuckDB are ours: {same(folder / f'duckdb_{rule}.parquet', folder / f'ours_{rule}.parquet')}")
-        print(json.dumps({f"{who}/{rule}": seconds for (who, rule), seconds in times.items()}))
+        print(json.dumps({f"{who}/{rule}": runs for (who, rule), runs in times.items()}))
 
 
 main()

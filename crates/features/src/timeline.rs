@@ -205,14 +205,21 @@ fn place(least: i64, value: i64) -> usize {
     usize::try_from(value.abs_diff(least)).unwrap_or(usize::MAX)
 }
 
+/// A row of a table: ordered by when it happened, when it was written, and its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Laid {
+    event: i64,
+    created: i64,
+    row: u32,
+}
+
 /// A table laid out by key, and within a key by when rows happened, when they were written, and their places in the table.
 #[derive(Clone, Debug)]
 pub struct Timeline {
     /// Where the rows of each code begin, and where the last one's end.
     starts: Vec<u32>,
-    events: Vec<i64>,
-    created: Vec<i64>,
-    rows: Vec<u32>,
+    /// Together, so that a look at one row is a look at one place of memory.
+    laid: Vec<Laid>,
     /// The least time of knowledge of each block of rows.
     blocks: Vec<i64>,
     rule: Rule,
@@ -253,13 +260,13 @@ impl Timeline {
             before = *start;
         }
         let total = starts.last().copied().unwrap_or(0) as usize;
-        let mut laid = vec![(0_i64, 0_i64, 0_u32); total];
+        let mut laid = vec![Laid { event: 0, created: 0, row: 0 }; total];
         let mut ends = starts.clone();
         for (row, code, event) in placed().filter(|(_, code, _)| *code < codes.many as usize) {
             if let Some(end) = ends.get_mut(code)
                 && let Some(slot) = laid.get_mut(*end as usize)
             {
-                *slot = (event, written(row, event), u32::try_from(row).unwrap_or(NOTHING));
+                *slot = Laid { event, created: written(row, event), row: u32::try_from(row).unwrap_or(NOTHING) };
                 *end += 1;
             }
         }
@@ -271,10 +278,9 @@ impl Timeline {
                 of_key.sort_unstable();
             }
         }
-        let created: Vec<i64> = laid.iter().map(|row| row.1).collect();
-        let blocks = created.chunks(BLOCK).map(|block| block.iter().copied().min().unwrap_or(i64::MAX)).collect();
-        let events = laid.iter().map(|row| row.0).collect();
-        Ok(Timeline { starts, events, created, rows: laid.iter().map(|row| row.2).collect(), blocks, rule })
+        let least = |block: &[Laid]| block.iter().map(|row| row.created).min().unwrap_or(i64::MAX);
+        let blocks = laid.chunks(BLOCK).map(least).collect();
+        Ok(Timeline { starts, laid, blocks, rule })
     }
 
     /// The row for a code at a time, [`NOTHING`] where there is none. With `ttl`, rows that happened longer ago are none; one of exactly
@@ -283,31 +289,31 @@ impl Timeline {
     pub fn find(&self, code: u32, at: i64, ttl: Option<i64>) -> u32 {
         let bound = |at: usize| self.starts.get(at).map(|start| *start as usize);
         let (Some(from), Some(to)) = (bound(code as usize), bound((code as usize).saturating_add(1))) else { return NOTHING };
-        let Some(of_key) = self.events.get(from..to) else { return NOTHING };
-        let end = from + of_key.partition_point(|event| *event <= at);
+        let Some(of_key) = self.laid.get(from..to) else { return NOTHING };
+        let end = from + of_key.partition_point(|row| row.event <= at);
         let first = ttl.map_or(i64::MIN, |ttl| at.saturating_sub(ttl));
         let found = match self.rule {
-            Rule::Feast => end.checked_sub(1).filter(|last| *last >= from),
+            Rule::Feast => end.checked_sub(1).filter(|last| *last >= from).and_then(|last| self.laid.get(last)),
             Rule::Strict => self.written_by(from, end, at, first),
         };
-        let young = found.filter(|row| self.events.get(*row).is_some_and(|event| *event >= first));
-        young.and_then(|row| self.rows.get(row).copied()).unwrap_or(NOTHING)
+        found.filter(|row| row.event >= first).map_or(NOTHING, |row| row.row)
     }
 
     /// The last row from `from` up to `end` that was written by a time; `first` is when the oldest that matter happened.
-    fn written_by(&self, from: usize, end: usize, at: i64, first: i64) -> Option<usize> {
+    fn written_by(&self, from: usize, end: usize, at: i64, first: i64) -> Option<&Laid> {
         let mut next = end;
         while next > from {
-            let row = next - 1;
-            if *self.created.get(row)? <= at {
+            let last = next - 1;
+            let row = self.laid.get(last)?;
+            if row.created <= at {
                 return Some(row);
             }
-            if *self.events.get(row)? < first {
+            if row.event < first {
                 return None;
             }
             // A block in which nothing was written by then is passed over whole.
-            let whole = next % BLOCK == 0 && self.blocks.get(row / BLOCK).is_some_and(|least| *least > at);
-            next = if whole { next - BLOCK } else { row };
+            let whole = next.is_multiple_of(BLOCK) && self.blocks.get(last / BLOCK).is_some_and(|least| *least > at);
+            next = if whole { next - BLOCK } else { last };
         }
         None
     }

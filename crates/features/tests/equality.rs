@@ -1,6 +1,8 @@
 //! One definition, three computations: the online state, the offline history, and a slow one that is written here from the words of the
 //! documentation alone, over random histories with late, repeated, early and simultaneous events.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use tidegate_features::{Aggregate, Cell, DISTINCT_MAX, Event, Feature, Key, Online, Row, State, Value, View, history};

@@ -1,6 +1,8 @@
 //! Joins as of a time against Feast's own, on random tables: its default is [`Rule::Feast`], its `filter_by_created_timestamp` is
 //! [`Rule::Strict`]; where the two differ, a value was seen before it was written, and nowhere else.
 
+#![allow(clippy::unwrap_used)]
+
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::io::Write as _;

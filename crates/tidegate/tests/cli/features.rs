@@ -78,6 +78,7 @@ fn what_cannot_be_joined_is_refused_in_words() {
 
 const EVENTS: &str = "events:\n  deployer: { tool: argo, secret: DEPLOYER_SECRET }\nfeatures:\n  delivery:\n    events: deliveries\n    entity: service\n    features:\n      deploys: { aggregate: count, window: 365d, where: { what: deployment_finished } }\n      last_outcome: { aggregate: last, of: outcome, window: 365d }\n      hourly: { aggregate: rate, window: 365d }\n";
 const SECRET: &str = "it is a secret";
+const JSON: (&str, &str) = ("content-type", "application/json");
 
 fn synced(phase: &str, at: &str) -> Value {
     json!({ "app": { "metadata": { "name": "shop" }, "spec": { "destination": { "namespace": "production" } },
@@ -105,7 +106,7 @@ fn what_is_served_follows_events_and_is_what_training_sees() {
     let token = world.run(&["token", "create", "--label", "model server", "--scope", "features", "--json"]).well().json();
     let token = token["token"].as_str().unwrap().to_owned();
     let ask = |token: &str, body: &Value| {
-        post(&console, "/get-online-features", &[("authorization", &format!("Bearer {token}"))], &body.to_string())
+        post(&console, "/get-online-features", &[("authorization", &format!("Bearer {token}")), JSON], &body.to_string())
     };
     let body = json!({ "features": ["delivery:deploys", "delivery:last_outcome"], "entities": { "service": ["shop", "nobody", null] } });
     assert_eq!(ask(&token, &body).1["results"][1]["statuses"], json!(["NOT_FOUND", "NOT_FOUND", "NOT_FOUND"]));
@@ -127,10 +128,10 @@ fn what_is_served_follows_events_and_is_what_training_sees() {
     );
 
     // No credential, another one, and what this one is not for.
-    assert_eq!(post(&console, "/get-online-features", &[], &body.to_string()).0, 401);
-    assert_eq!(ask("tg_nothing", &body).0, 401);
+    assert_eq!(post(&console, "/get-online-features", &[JSON], &body.to_string()).0, 403, "as to any page of another host");
+    assert_eq!(ask("tg_nothing", &body).0, 403);
     let bearer = format!("Bearer {token}");
-    assert_eq!(post(&console, "/api/v1/runs", &[("authorization", &bearer)], "{}").0, 401);
+    assert_eq!(post(&console, "/api/v1/runs", &[("authorization", &bearer), JSON], "{}").0, 403);
     for (asked, status) in [
         (json!({ "features": ["delivery:nothing"], "entities": { "service": ["shop"] } }), 404),
         (json!({ "features": ["nothing:deploys"], "entities": { "service": ["shop"] } }), 404),
@@ -153,7 +154,7 @@ fn what_is_served_follows_events_and_is_what_training_sees() {
     // From the lake again.
     let mut process = up(&world);
     let console = owner(&world)["console"].as_str().unwrap().to_owned();
-    let got = post(&console, "/get-online-features", &[("authorization", &bearer)], &body.to_string()).1;
+    let got = post(&console, "/get-online-features", &[("authorization", &bearer), JSON], &body.to_string()).1;
     assert_eq!(got["results"][1]["values"], json!([3, null, null]));
     process.signal("TERM");
     crate::world::wait_for("its end", || process.status().map(|_| ()));

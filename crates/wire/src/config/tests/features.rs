@@ -27,14 +27,137 @@ fn what_is_no_view_is_said_at_its_place() {
     let view = |features: &str, entity: &str| {
         format!("features:\n  delivery:\n    events: deliveries\n    entity: {entity}\n    features:\n      {features}\n")
     };
-    check(&view("n: { aggregate: sum, window: 1d }", "service"), expect![[r#""#]]);
-    check(&view("n: { aggregate: count, of: actor, window: 1d }", "service"), expect![[r#""#]]);
-    check(&view("n: { aggregate: count, per: 1h, window: 1d }", "service"), expect![[r#""#]]);
-    check(&view("n: { aggregate: count, window: 2y }", "service"), expect![[r#""#]]);
-    check(&view("n: { aggregate: count, window: 500d }", "service"), expect![[r#""#]]);
-    check(&view("service: { aggregate: count, window: 1d }", "service"), expect![[r#""#]]);
-    check(&view("n: { aggregate: last, of: outcme, window: 1d, where: { wat: x } }", "servce"), expect![[r#""#]]);
-    check(&view("n: { aggregate: count, window: 1d, where: { what: [a] } }", "service"), expect![[r#""#]]);
-    check("features:\n  a-b: { file: x.csv, entity: id }\n", expect![[r#""#]]);
-    check("features:\n  a: { entity: id }\n", expect![[r#""#]]);
+    check(
+        &view("n: { aggregate: sum, window: 1d }", "service"),
+        expect![[r#"
+        error: `n`: `of` says which field, for `sum`
+         --> tidegate.yaml:4:3 (features.delivery)
+          |
+        4 |   delivery:
+          |   ^^^^^^^^
+
+        tidegate.yaml: 1 problem"#]],
+    );
+    check(
+        &view("n: { aggregate: count, of: actor, window: 1d }", "service"),
+        expect![[r#"
+        error: `n`: `count` counts events and reads no field: leave `of` out
+         --> tidegate.yaml:4:3 (features.delivery)
+          |
+        4 |   delivery:
+          |   ^^^^^^^^
+
+        tidegate.yaml: 1 problem"#]],
+    );
+    check(
+        &view("n: { aggregate: count, per: 1h, window: 1d }", "service"),
+        expect![[r#"
+        error: `n`: `per` is for `rate` alone: leave it out
+         --> tidegate.yaml:4:3 (features.delivery)
+          |
+        4 |   delivery:
+          |   ^^^^^^^^
+
+        tidegate.yaml: 1 problem"#]],
+    );
+    check(
+        &view("n: { aggregate: count, window: 2y }", "service"),
+        expect![[r#"
+        error: `n`: 0 ms is no length of time here: more than nothing, 34560000000 ms (400 days) at most
+         --> tidegate.yaml:4:3 (features.delivery)
+          |
+        4 |   delivery:
+          |   ^^^^^^^^
+
+        error: `2y` is not a duration
+         --> tidegate.yaml:8:38 (features.delivery.features.n.window)
+          |
+        8 |       n: { aggregate: count, window: 2y }
+          |                                      ^^
+          = help: `window` takes a duration, as `500ms`, `20s`, `5m`, `6h` or `30d`
+
+        tidegate.yaml: 2 problems"#]],
+    );
+    check(
+        &view("n: { aggregate: count, window: 500d }", "service"),
+        expect![[r#"
+        error: `n`: 43200000000 ms is no length of time here: more than nothing, 34560000000 ms (400 days) at most
+         --> tidegate.yaml:4:3 (features.delivery)
+          |
+        4 |   delivery:
+          |   ^^^^^^^^
+
+        tidegate.yaml: 1 problem"#]],
+    );
+    check(
+        &view("service: { aggregate: count, window: 1d }", "service"),
+        expect![[r#"
+        error: `service` stands twice: names of keys and features are different from one another
+         --> tidegate.yaml:4:3 (features.delivery)
+          |
+        4 |   delivery:
+          |   ^^^^^^^^
+
+        tidegate.yaml: 1 problem"#]],
+    );
+    check(
+        &view("n: { aggregate: last, of: outcme, window: 1d, where: { wat: x } }", "servce"),
+        expect![[r#"
+        error: no event has a field `servce`
+         --> tidegate.yaml:4:3 (features.delivery.entity)
+          |
+        4 |   delivery:
+          |   ^^^^^^^^
+          = help: fields are actor, approved, change, environment, incident, outcome, repository, revision, service, source, what
+
+        error: no event has a field `outcme`
+         --> tidegate.yaml:4:3 (features.delivery.features.n.of)
+          |
+        4 |   delivery:
+          |   ^^^^^^^^
+          = help: fields are actor, approved, change, environment, incident, outcome, repository, revision, service, source, what
+
+        error: no event has a field `wat`
+         --> tidegate.yaml:4:3 (features.delivery.features.n.where)
+          |
+        4 |   delivery:
+          |   ^^^^^^^^
+          = help: fields are actor, approved, change, environment, incident, outcome, repository, revision, service, source, what
+
+        tidegate.yaml: 3 problems"#]],
+    );
+    check(
+        &view("n: { aggregate: count, window: 1d, where: { what: [a] } }", "service"),
+        expect![[r#"
+        error: `n`: `where` compares `what` with a text, a number or a truth
+         --> tidegate.yaml:4:3 (features.delivery)
+          |
+        4 |   delivery:
+          |   ^^^^^^^^
+
+        tidegate.yaml: 1 problem"#]],
+    );
+    check(
+        "features:\n  a-b: { file: x.csv, entity: id }\n",
+        expect![[r#"
+        error: `a-b` is no name: up to 128 letters, digits and `_`, beginning with a letter
+         --> tidegate.yaml:4:3 (features.a-b)
+          |
+        4 |   a-b: { file: x.csv, entity: id }
+          |   ^^^
+
+        tidegate.yaml: 1 problem"#]],
+    );
+    check(
+        "features:\n  a: { entity: id }\n",
+        expect![[r#"
+        error: this asks for nothing that is known
+         --> tidegate.yaml:4:8 (features.a)
+          |
+        4 |   a: { entity: id }
+          |        ^^^^^^
+          = help: did you mean `entity`?
+
+        tidegate.yaml: 1 problem"#]],
+    );
 }
