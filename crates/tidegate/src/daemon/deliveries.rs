@@ -87,7 +87,7 @@ impl Door {
         let new: Vec<DeliveryRow> = rows.iter().filter(|row| !intake.knows(name, &row.id)).cloned().collect();
         let (lake, kept) = (Arc::clone(&self.lake), new.clone());
         tokio::task::spawn_blocking(move || lake.deliveries().append(&kept)).await?.context("keep an event")?;
-        self.served.take(&new).await?;
+        self.served.take(&new).await;
         let taken = rows.iter().map(|row| (row.id.clone(), intake.take(name, &row.id, row.happened.0))).collect();
         Ok(match rows.into_iter().find(|row| !row.aside.is_empty()) {
             Some(row) => Became::Aside(row.aside),

@@ -59,11 +59,11 @@ impl Served {
     }
 
     /// Takes events that the lake took. Where no state is made yet, it will be made with them.
-    pub async fn take(&self, rows: &[DeliveryRow]) -> Result<()> {
+    pub async fn take(&self, rows: &[DeliveryRow]) {
         let mut guard = self.states.lock().await;
-        let Some(states) = guard.as_mut() else { return Ok(()) };
-        for event in rows.iter().filter_map(|row| step::event(row).transpose()) {
-            let event = event?;
+        let Some(states) = guard.as_mut() else { return };
+        // What was written is an event, or was kept aside.
+        for event in rows.iter().filter_map(|row| step::event(row).ok().flatten()) {
             for online in states.views.values_mut() {
                 online.take(&event);
             }
@@ -73,7 +73,6 @@ impl Served {
             states.swept = now;
             states.views.values_mut().for_each(|online| online.sweep(now.0));
         }
-        Ok(())
     }
 
     async fn made<'s>(&self, states: &'s mut Option<States>) -> Result<&'s mut States> {
