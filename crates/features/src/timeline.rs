@@ -375,6 +375,9 @@ mod tests {
         assert!(Codes::of::<&str>(&[]).unwrap().rows().is_empty());
     }
 
+    /// Two keys, when it happened, when it was written.
+    type One = (Option<i64>, Option<&'static str>, Option<i64>, Option<i64>);
+
     /// Every row is looked at for every row.
     #[test]
     fn random_tables_are_joined_as_a_slow_loop_joins_them() {
@@ -382,7 +385,7 @@ mod tests {
         for round in 0..2_000 {
             let (many, spread) = (rng.below(if round % 10 == 0 { 400 } else { 30 }) as usize, [3_i64, 1 << 40][rng.below(2) as usize]);
             let texts = ["a", "b", "c"];
-            let mut table = |rows: usize| -> Vec<(Option<i64>, Option<&str>, Option<i64>, Option<i64>)> {
+            let mut table = |rows: usize| -> Vec<One> {
                 let mut one = || {
                     let event = 40 + rng.below(60) as i64;
                     let key = rng.chance(0.95).then(|| rng.below(3) as i64 * spread);
@@ -393,9 +396,8 @@ mod tests {
                 (0..rows).map(|_| one()).collect()
             };
             let (theirs, asked) = (table(many), table(40));
-            let keys = |rows: &[(Option<i64>, Option<&'static str>, Option<i64>, Option<i64>)]| {
-                [Keys::Wholes(rows.iter().map(|row| row.0).collect()), Keys::Texts(rows.iter().map(|row| row.1).collect())]
-            };
+            let keys =
+                |rows: &[One]| [Keys::Wholes(rows.iter().map(|row| row.0).collect()), Keys::Texts(rows.iter().map(|row| row.1).collect())];
             let codes = Codes::of(&keys(&theirs)).unwrap();
             let look = codes.look(&keys(&asked)).unwrap();
             let times: Vec<Option<i64>> = asked.iter().map(|row| row.2).collect();
@@ -404,11 +406,10 @@ mod tests {
             for (rule, ttl) in [(Rule::Strict, None), (Rule::Strict, Some(10)), (Rule::Feast, None), (Rule::Feast, Some(10))] {
                 let found = Timeline::new(&codes, &events, Some(&created), rule).unwrap().find_all(&look, &times, ttl).unwrap();
                 for (row, found) in asked.iter().zip(found) {
-                    let seen = |(at, their): &(usize, &(Option<i64>, Option<&str>, Option<i64>, Option<i64>))| {
+                    let seen = |(_, their): &(usize, &One)| {
                         let (Some(time), Some(event)) = (row.2, their.2) else { return false };
                         let same = row.0.is_some() && row.1.is_some() && (row.0, row.1) == (their.0, their.1);
                         let known = rule == Rule::Feast || their.3.is_some_and(|created| created <= time);
-                        let _ = at;
                         same && known && event <= time && ttl.is_none_or(|ttl| event >= time - ttl)
                     };
                     let newest = theirs.iter().enumerate().filter(seen).max_by_key(|(at, their)| (their.2, their.3, *at));
