@@ -27,6 +27,7 @@ neighbours() {
     environment otel
     environment trees
     environment fairlearn
+    environment feast
     environment deploy
     helm_program || true
     node_environment azurite || true
@@ -53,6 +54,8 @@ introduce() {
     export TIDEGATE_TEST_SHAP="$environment/bin/python"
     environment fairlearn
     export TIDEGATE_TEST_FAIRLEARN="$environment/bin/python"
+    environment feast
+    export TIDEGATE_TEST_FEAST="$environment/bin/python"
     environment gx
     export TIDEGATE_TEST_GX="$environment/bin/python"
     environment test

@@ -159,7 +159,7 @@ impl Column {
         }
     }
 
-    fn array(&self) -> ArrayRef {
+    pub(crate) fn array(&self) -> ArrayRef {
         match self {
             Column::Float(v) => Arc::new(Float64Array::from(v.clone())),
             Column::Int(v) => Arc::new(Int64Array::from(v.clone())),

@@ -11,6 +11,7 @@ pub mod confidence;
 pub mod dispersion;
 pub mod distance;
 pub mod eprocess;
+pub mod exact;
 pub mod fairness;
 pub mod folds;
 pub mod frequent;

@@ -48,6 +48,9 @@ mod environments;
 mod events;
 #[path = "cli/exp.rs"]
 mod exp;
+#[cfg(feature = "data")]
+#[path = "cli/features.rs"]
+mod features;
 #[path = "cli/federate.rs"]
 mod federate;
 #[cfg(feature = "data")]

@@ -7,7 +7,8 @@ use super::{Finding, Tree};
 const ARROWS: &[(&str, &[&str])] = &[
     ("stats", &[]),
     ("core", &["stats"]),
-    ("wire", &["stats", "core"]),
+    ("features", &["stats"]),
+    ("wire", &["stats", "core", "features"]),
     ("port", &["stats", "core"]),
     ("engine", &["stats", "core", "wire", "port"]),
     ("store", &["stats", "core", "wire", "port"]),
@@ -24,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "tidegate",
         &[
             "stats", "core", "wire", "port", "engine", "store", "data", "build", "console", "runtime", "learn", "serve", "sim", "adapters",
-            "history",
+            "history", "features",
         ],
     ),
 ];

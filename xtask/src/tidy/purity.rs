@@ -4,7 +4,7 @@
 use super::{Finding, Tree};
 
 /// Crates in which time, chance and identity are arguments.
-const PURE: [&str; 4] = ["stats", "core", "engine", "sim"];
+const PURE: [&str; 5] = ["stats", "core", "features", "engine", "sim"];
 
 /// What they must not name, and what to do instead.
 const EFFECTS: &[(&str, &str)] = &[
@@ -84,7 +84,7 @@ fn holds_word(line: &str, word: &str) -> bool {
 
 pub(super) fn floats(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
-    for name in ["stats", "core"] {
+    for name in ["stats", "core", "features"] {
         let folder = format!("crates/{name}/src/");
         for (path, text) in tree.rust(&folder).filter(|(path, _)| !is_test(path)) {
             for (index, line) in super::lex::code(text).lines().enumerate() {

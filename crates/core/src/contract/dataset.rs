@@ -63,6 +63,23 @@ impl CheckSummary {
     }
 }
 
+/// What a training set was made of: the same inputs give the same bytes, so its digest is its version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetSummary {
+    /// Digest of the data.
+    pub data: Digest,
+    /// Digest of the definitions of its features.
+    pub definition: Digest,
+    /// Digests of what it was made of, by name.
+    pub sources: Vec<(String, Digest)>,
+    /// Digest of the whole record.
+    pub record: Digest,
+    /// Rows.
+    pub rows: u64,
+    /// The newest time of its rows: nothing that became known later is in any of them.
+    pub known_until: At,
+}
+
 /// What happened to a dataset.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -82,6 +99,13 @@ pub enum Event {
         profile: Digest,
         /// Rows.
         rows: u64,
+        /// When.
+        at: At,
+    },
+    /// A training set was made.
+    Assembled {
+        /// Of what.
+        set: Box<SetSummary>,
         /// When.
         at: At,
     },
@@ -108,6 +132,13 @@ pub enum Command {
         /// When.
         at: At,
     },
+    /// A training set was made.
+    Assemble {
+        /// Of what.
+        set: Box<SetSummary>,
+        /// When.
+        at: At,
+    },
 }
 
 /// Why a command did nothing.
@@ -119,6 +150,14 @@ pub enum Refused {
         /// The report.
         report: Digest,
     },
+    /// The same inputs give the same bytes.
+    #[error(
+        "record training set: definition and sources are those of {data}, and the data is not: make it again with the same version of tidegate"
+    )]
+    OtherBytes {
+        /// What the same inputs gave before.
+        data: Digest,
+    },
 }
 
 /// A dataset's fold.
@@ -128,6 +167,8 @@ pub struct State {
     pub check: Option<(CheckSummary, At)>,
     /// Digest of the newest profile, and of the data that it is of.
     pub profile: Option<(Digest, Digest, At)>,
+    /// The newest training set.
+    pub set: Option<(SetSummary, At)>,
     /// How many checks there were, and how many failed.
     pub checks: (u64, u64),
     /// What the checks found that passed, or that had nothing but themselves to compare with.
@@ -158,6 +199,13 @@ impl Machine for Dataset {
                 Some((last, _, _)) if last == profile => Ok(vec![]),
                 _ => Ok(vec![Event::Profiled { data: data.clone(), profile: profile.clone(), rows: *rows, at: *at }]),
             },
+            Command::Assemble { set, at } => match &state.set {
+                Some((last, _)) if last == set.as_ref() => Ok(vec![]),
+                Some((last, _)) if (&last.definition, &last.sources) == (&set.definition, &set.sources) && last.data != set.data => {
+                    Err(Refused::OtherBytes { data: last.data.clone() })
+                }
+                _ => Ok(vec![Event::Assembled { set: set.clone(), at: *at }]),
+            },
         }
     }
 
@@ -174,6 +222,7 @@ impl Machine for Dataset {
                 }
                 state.check = Some(((**summary).clone(), *at));
             }
+            Event::Assembled { set, at } => state.set = Some(((**set).clone(), *at)),
             Event::Profiled { data, profile, at, .. } => state.profile = Some((profile.clone(), data.clone(), *at)),
         }
         state

@@ -24,7 +24,7 @@ mod value;
 pub use crate::drift::{Report as DriftReport, Settings as DriftSettings};
 pub use check::{CheckReport, ExpectationOutcome, MapCounts, TableFacts, Verdict, judge_contract};
 pub use condition::{Arithmetic, Comparison, Condition, Function, Nulls, Predicate, RowCondition, Term};
-pub use dataset::{CheckSummary, Command, Dataset, Event, HISTORY_MAX, Refused, State};
+pub use dataset::{CheckSummary, Command, Dataset, Event, HISTORY_MAX, Refused, SetSummary, State};
 pub use divergence::{Counted, Expected, Partition};
 pub use drift::{compare, fields};
 pub use expectation::{Allowances, Contract, Expectation, Rules, Severity};

@@ -118,6 +118,29 @@ fn only_critical_rules_fail_a_dataset_under_our_own_rules() {
 }
 
 #[test]
+fn the_same_inputs_make_the_same_training_set() {
+    let set = |data: &[u8], rows: &[u8]| {
+        let sources = vec![("entities".to_owned(), Digest::of(rows))];
+        let (definition, record) = (Digest::of(b"d"), Digest::of(b"r"));
+        let set = super::SetSummary { data: Digest::of(data), definition, sources, record, rows: 2, known_until: At(1) };
+        Command::Assemble { set: Box::new(set), at: At(2) }
+    };
+    let mut state = State::default();
+    let mut record = |command: Command| -> Result<usize, super::Refused> {
+        let events = Dataset::decide(&state, &command)?;
+        let stored: Vec<Event> = serde_json::from_str(&serde_json::to_string(&events).unwrap()).unwrap();
+        assert_eq!(stored, events);
+        state = stored.iter().fold(state.clone(), Dataset::evolve);
+        Ok(events.len())
+    };
+    assert_eq!(record(set(b"one", b"rows")), Ok(1));
+    assert_eq!(record(set(b"one", b"rows")), Ok(0), "it is known");
+    assert_eq!(record(set(b"two", b"rows")), Err(super::Refused::OtherBytes { data: Digest::of(b"one") }));
+    assert_eq!(record(set(b"two", b"other rows")), Ok(1));
+    assert_eq!(state.set.map(|(set, at)| (set.data, at)), Some((Digest::of(b"two"), At(2))));
+}
+
+#[test]
 fn a_dataset_remembers_its_newest_check_once() {
     let summary = |unexpected| {
         let report = report(own(), 5, Severity::Critical, unexpected);

@@ -14,6 +14,8 @@ mod duty;
 mod dvc;
 mod events;
 mod exp;
+#[cfg(feature = "data")]
+mod features;
 mod federate;
 mod freeze;
 mod gate;
@@ -129,6 +131,10 @@ enum Command {
     /// Shows what other tools told of changes, and how delivery goes; takes such messages in from files
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// Shows features of entities, now and as they were; makes training sets of them
+    #[cfg(feature = "data")]
+    #[command(subcommand)]
+    Features(features::FeaturesCommand),
     /// Lets approvals and freezes of a service not count for a while, in an emergency; answers for it afterwards
     BreakGlass(people::BreakGlassArgs),
     /// Shows trainings that start by themselves; starts, approves, rejects and cancels them
@@ -199,6 +205,8 @@ pub fn dispatch(cli: Cli) -> anyhow::Result<u8> {
         Command::Notify(command) => notify::notify(&context, &command),
         Command::Risk(command) => risk::risk(&context, &command),
         Command::Events(command) => events::events(&context, &command),
+        #[cfg(feature = "data")]
+        Command::Features(command) => features::features(&context, &command),
         Command::BreakGlass(args) => people::break_glass(&context, &args),
         Command::Retrain(command) => retrain::retrain(&context, &command),
         Command::Report(args) => report::report(&context, &args),

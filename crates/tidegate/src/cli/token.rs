@@ -36,7 +36,8 @@ pub struct CreateArgs {
     #[arg(long)]
     label: String,
     /// What it allows: `console` is the API, pages and releases, as for somebody who signed in; `judge` lets Argo Rollouts,
-    /// Flagger, Kayenta and Spinnaker ask for verdicts; `gateway` lets `tidegate gateway follow` take routes and versions
+    /// Flagger, Kayenta and Spinnaker ask for verdicts; `gateway` lets `tidegate gateway follow` take routes and versions; `features` lets
+    /// a server read features
     #[arg(long, value_enum, default_value = "console")]
     scope: Scope,
     /// Whose it is, of `people` in tidegate.yaml: what is done with it is done in their name
@@ -56,6 +57,8 @@ enum Scope {
     Judge,
     /// Routes and versions for gateways that follow
     Gateway,
+    /// Features as of now, for whoever serves a model
+    Features,
 }
 
 /// Carries it out.
@@ -101,6 +104,7 @@ impl Scope {
             Scope::Console => "console",
             Scope::Judge => "judge",
             Scope::Gateway => "gateway",
+            Scope::Features => "features",
         }
     }
 }
@@ -120,6 +124,7 @@ fn create(context: &Context, tokens: &Tokens, args: &CreateArgs) -> Result<()> {
     }
     show::line(&text)?;
     show::note(match args.scope {
+        Scope::Features => "keep it now: it is not shown again; Feast's client sends it with `auth: { type: oidc, token_env_var: NAME }`",
         Scope::Console => "keep it now: it is not shown again; send it as `authorization: Bearer TOKEN`",
         Scope::Gateway => "keep it now: it is not shown again; put it in a file for `tidegate gateway follow --token-file`",
         Scope::Judge => "keep it now: it is not shown again; it stands in the path, as `http://HOST:PORT/hooks/TOKEN/argo/JUDGE/SUBJECT`",

@@ -1,6 +1,7 @@
 //! The console's door: a token signs in once and becomes a session; every route but the public ones asks for it.
 
 use super::api::{PUBLIC, SIGNED, SIGNED_BELOW, html};
+use super::features::ONLINE;
 use super::follow::FOLLOW;
 use crate::clock;
 use crate::exit;
@@ -133,7 +134,7 @@ fn wanted(method: &Method, path: &str) -> Action {
     match (method, parts.as_slice()) {
         // A question begins a judgement that is recorded.
         (_, ["api", "v1", "judgements", ..]) => Action::Ask,
-        (&Method::GET | &Method::HEAD, _) => Action::Look,
+        (&Method::GET | &Method::HEAD, _) | (_, ["get-online-features"]) => Action::Look,
         (_, ["api", "v1", "approvals", ..]) => Action::Approve,
         (_, ["api", "v1", "glass", _, "review"] | ["api", "v1", "duty", "answer"]) => Action::Review,
         (_, ["api", "v1", "glass", ..]) => Action::BreakGlass,
@@ -187,6 +188,9 @@ pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>,
         }
         return next.run(request).await;
     }
+    if path == ONLINE && bearer(&request).and_then(|token| sessions.allows(token, &["features"])).is_some() {
+        return next.run(request).await;
+    }
     if (SIGNED.contains(&path.as_str()) || path.starts_with(SIGNED_BELOW)) && request.method() == Method::POST {
         // The message proves itself, or is refused unread; no cookie is looked at, and tools name this host as they like.
         return next.run(request).await;
@@ -209,7 +213,7 @@ pub async fn guard(State(sessions): State<Sessions>, mut request: Request<Body>,
             Err(why) => refused(&why),
         };
     }
-    if path.starts_with("/api/") {
+    if path.starts_with("/api/") || path == ONLINE {
         return refused("a token is needed: `authorization: Bearer ...`");
     }
     html(StatusCode::UNAUTHORIZED, pages::login(false))

@@ -12,8 +12,8 @@ use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
 use super::{
-    ab, access, breaker, change, checking, corrections, deliveries, deployments, duty, gating, may, notifier, people, release_view, steer,
-    train, train_order, training,
+    ab, access, breaker, change, checking, corrections, deliveries, deployments, duty, features, gating, may, notifier, people,
+    release_view, steer, train, train_order, training,
 };
 use crate::exit;
 use crate::workspace::Opened;
@@ -155,6 +155,8 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/glass/{service}", post(people::break_glass)),
         ("/api/v1/glass/{service}/review", post(people::review)),
         ("/api/v1/data/{name}/checks", post(checking::check)),
+        ("/api/v1/data/{name}/sets", post(features::assembled)),
+        (features::ONLINE, post(features::online)),
         ("/api/v1/retrain", get(training::all)),
         ("/api/v1/retrain/{model}/{command}", post(training::command)),
         ("/api/v1/judgements/{tool}/{judge}/{subject}", get(hooks::judgement).post(hooks::judgement)),

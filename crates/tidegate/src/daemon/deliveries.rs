@@ -3,6 +3,7 @@
 
 use super::access::Principal;
 use super::api::{Api, Failed};
+use super::features::Served;
 use super::proof::{header, proves, stranger};
 use crate::clock;
 use crate::exit::{self, failure};
@@ -32,6 +33,8 @@ pub struct Door {
     /// What is known already; read from the lake when the first message comes.
     intake: Arc<Mutex<Option<Intake>>>,
     key: [u8; 32],
+    /// What follows the events that come in.
+    served: Served,
 }
 
 /// What became of a message.
@@ -48,8 +51,13 @@ enum Became {
 
 impl Door {
     /// A door to the lake; persons get pseudonyms by `key`.
-    pub fn new(lake: Arc<Lake>, key: [u8; 32]) -> Door {
-        Door { lake, intake: Arc::default(), key }
+    pub fn new(lake: Arc<Lake>, key: [u8; 32], served: Served) -> Door {
+        Door { lake, intake: Arc::default(), key, served }
+    }
+
+    /// The features that follow what comes in.
+    pub fn served(&self) -> &Served {
+        &self.served
     }
 
     /// Takes a message. What is begun is carried out also where who sent it hangs up: what is written must be known.
@@ -77,8 +85,9 @@ impl Door {
             return Ok(Became::NoRoom);
         }
         let new: Vec<DeliveryRow> = rows.iter().filter(|row| !intake.knows(name, &row.id)).cloned().collect();
-        let lake = Arc::clone(&self.lake);
-        tokio::task::spawn_blocking(move || lake.deliveries().append(&new)).await?.context("keep an event")?;
+        let (lake, kept) = (Arc::clone(&self.lake), new.clone());
+        tokio::task::spawn_blocking(move || lake.deliveries().append(&kept)).await?.context("keep an event")?;
+        self.served.take(&new).await;
         let taken = rows.iter().map(|row| (row.id.clone(), intake.take(name, &row.id, row.happened.0))).collect();
         Ok(match rows.into_iter().find(|row| !row.aside.is_empty()) {
             Some(row) => Became::Aside(row.aside),

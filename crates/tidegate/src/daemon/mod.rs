@@ -17,6 +17,7 @@ pub mod drivers;
 mod duty;
 pub mod events;
 pub mod evidence;
+mod features;
 mod fitting;
 pub mod follow;
 mod freezer;

@@ -6,6 +6,7 @@ use super::control::Control;
 use super::deliveries::Door;
 use super::drivers::{self, Drivers};
 use super::events::Bus;
+use super::features::Served;
 use super::handover::Rest;
 use super::owner::{self, Owner};
 use super::plane::{Parts, Plane, endpoint_model};
@@ -133,6 +134,17 @@ pub fn runtime(opened: &Opened, env: Option<&Env>) -> Result<PathBuf> {
     }
 }
 
+/// Makes what follows events from those that are kept, beside everything else that starts.
+fn warm(served: Served, bus: Bus) -> Served {
+    let following = served.clone();
+    crate::task::spawn(async move {
+        if let Err(error) = following.warm().await {
+            bus.trouble(&format!("{error:#}: whoever asks for features tries again"));
+        }
+    });
+    served
+}
+
 /// Starts everything but the loop.
 ///
 /// # Errors
@@ -164,6 +176,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     });
     let (ticks, opened, breakers, board) = (Ticks::default(), Arc::new(opened), Seen::default(), notifier::Board::default());
     let (desks, calendar) = (Desk::all(&opened, &plane, &lake), Calendar::new(opened.clone()));
+    let served = warm(Served::new(&opened.config, lake.clone()), bus.clone());
     let (console, login, api) = api::start(api::Parts {
         desks: desks.clone(),
         watchman: Watchman { opened: opened.clone(), plane: plane.clone(), lake: lake.clone(), calendar: calendar.clone() },
@@ -176,7 +189,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
         bus: bus.clone(),
         breakers: breakers.clone(),
         board: board.clone(),
-        door: Door::new(lake.clone(), client_secret(&places.keys().join("persons.key"))?),
+        door: Door::new(lake.clone(), client_secret(&places.keys().join("persons.key"))?, served),
         listen: any(opened.config.console),
     })
     .await?;

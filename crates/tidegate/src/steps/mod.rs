@@ -11,6 +11,7 @@ pub mod drift;
 #[cfg(feature = "data")]
 pub mod drift_parts;
 pub mod experiment;
+pub mod features;
 pub mod freeze;
 pub mod gate;
 pub mod offline;

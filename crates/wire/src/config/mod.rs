@@ -12,6 +12,7 @@ mod driver_rules;
 pub mod duty;
 mod environments;
 mod events;
+mod features;
 mod guardrail;
 mod guardrail_rules;
 mod init;
@@ -48,6 +49,7 @@ pub use driver::{
 };
 pub use duty::Duty;
 pub use events::EventSource;
+pub use features::{DELIVERY_FIELDS, FeatureView, FileView};
 pub use init::{FACTS_BYTES_MAX, FILES_MAX, RepoScan, StageFacts, init, scan};
 pub use observe::{GatewayLog, GatewayTraces};
 pub use origin::{From, Origin, Origins};

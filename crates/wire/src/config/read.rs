@@ -10,6 +10,7 @@ use super::driver;
 use super::duty::duty;
 use super::environments::{self, named_services};
 use super::events::event_source;
+use super::features::feature_view;
 use super::guardrail;
 use super::observe::{gateway_log, gateway_traces};
 use super::origin::Origins;
@@ -132,6 +133,7 @@ pub(super) fn workspace(root: &Node) -> Workspace {
         deployments: file.at("deployments").named(|_, v| deployment(v)),
         events: file.at("events").named(|_, v| event_source(v)),
         risk: risk::policy(file.at("risk")),
+        features: file.at("features").named(feature_view).into_iter().filter_map(|(name, view)| Some((name, view?))).collect(),
         stores: stores(file),
         upstreams: file.at("upstreams").named(|_, v| upstream(v)),
         gateway: listen(file.at("gateway")),

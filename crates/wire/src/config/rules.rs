@@ -59,6 +59,7 @@ impl Check<'_> {
             self.guardrail(&join("judges", &name), "errors", key, judge);
             self.selectors(&join("judges", &name), judge);
         }
+        self.features();
         self.people();
         for (name, key, service) in named(root, "services") {
             self.service(&name, key, service);

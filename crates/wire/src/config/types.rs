@@ -5,6 +5,7 @@ use super::deployments::Deployment;
 use super::driver::{Driver, Telemetry};
 use super::duty::Duty;
 use super::events::EventSource;
+use super::features::FeatureView;
 use super::observe::{GatewayLog, GatewayTraces};
 use super::origin::Origins;
 use super::risk::RiskPolicy;
@@ -75,6 +76,8 @@ pub struct Workspace {
     pub events: IndexMap<String, EventSource>,
     /// How risks of changes are used.
     pub risk: RiskPolicy,
+    /// What is told of entities, for training and for serving.
+    pub features: IndexMap<String, FeatureView>,
     /// Where the journal lies, and what replicas share.
     pub stores: Stores,
     /// Servers elsewhere that answer for versions.

@@ -8,6 +8,7 @@ mod drivers;
 mod duty;
 mod environments;
 mod events;
+mod features;
 mod freezes;
 mod judges;
 mod model;
@@ -121,6 +122,7 @@ pub static ROOT: Table = Table {
             "Other tools that tell what happens to changes.",
         ),
         key("risk", Shape::Table(&risk::RISK), Need::Optional, "How risks of changes are used, and of whose changes none are made."),
+        key("features", names("view", &features::FEATURES), Need::Optional, "What is told of entities, for training and for serving."),
         key("journal", Shape::Table(&stores::JOURNAL), Need::Optional, "Where decisions are recorded."),
         key("replicas", Shape::Table(&stores::REPLICAS), Need::Optional, "Several control planes on one journal."),
         key(

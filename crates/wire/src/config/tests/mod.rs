@@ -3,6 +3,7 @@
 mod around;
 mod drivers;
 mod environments;
+mod features;
 mod gateway;
 mod generated;
 mod guardrails;

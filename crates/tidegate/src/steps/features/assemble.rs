@@ -1,0 +1,205 @@
+//! A training set: rows of entities and times, joined with what was known of each entity at its time.
+
+use super::{SetRecord, definition, digest_of, events, events_digest, form};
+use crate::columns::Place;
+use crate::exit::{self, failure};
+use anyhow::Result;
+use indexmap::IndexMap;
+use std::collections::BTreeMap;
+use std::path::Path;
+use tidegate_core::id::At;
+use tidegate_data::{Column, DataError, Frame, KeyColumn, Source, read_frame};
+use tidegate_features::{Codes, Key, Keys, NOTHING, Rule, Timeline, Value, View, history};
+use tidegate_store::Lake;
+use tidegate_wire::config::{FeatureView, FileView};
+
+/// Rows that one thread looks up at a time.
+const SHARE_ROWS: usize = 65_536;
+/// Threads that look rows up.
+const THREADS_MAX: usize = 8;
+/// Microseconds of a millisecond.
+const MICROS: i64 = 1_000;
+
+/// What a training set is made of.
+pub struct Assembly<'a> {
+    /// Folder that files are seen from.
+    pub root: &'a Path,
+    /// The rows.
+    pub entities: &'a Path,
+    /// Their column of times.
+    pub timestamp: &'a str,
+    /// Views, by name.
+    pub views: IndexMap<String, FeatureView>,
+    /// Which values may be seen, of files.
+    pub rule: Rule,
+    /// Where events lie, if there are any.
+    pub lake: Option<Lake>,
+    /// Where it goes.
+    pub out: &'a Path,
+}
+
+/// Makes a training set and writes it.
+///
+/// # Errors
+/// When a table cannot be read, a column is missing, or it cannot be written.
+pub async fn assemble(assembly: &Assembly<'_>) -> Result<SetRecord> {
+    let source = Source::at(assembly.entities);
+    let mut frame = read_frame(&source, &[]).await.map_err(coded)?;
+    let times = frame.times(assembly.timestamp).map_err(coded)?;
+    let newest = times.iter().flatten().max().copied().unwrap_or(0);
+    let known_until = At(newest.div_euclid(MICROS));
+    let entities = tidegate_data::digest(&source)?;
+    let mut sources = vec![("entities".to_owned(), entities)];
+    let mut told = None;
+    for (name, view) in &assembly.views {
+        let what = || format!("join view `{name}`");
+        match view {
+            FeatureView::File(file) => {
+                let place = Place::of(assembly.root, &file.file);
+                let Place::Path(path) = &place else {
+                    return Err(failure(exit::USAGE, format!("{}: {place} lies in an object store: bring it here first", what())));
+                };
+                let their = Source::at(path);
+                frame = of_file(frame, &times, name, file, &their, assembly.rule).await?;
+                sources.push((name.clone(), tidegate_data::digest(&their)?));
+            }
+            FeatureView::Deliveries(view) => {
+                let events = match &mut told {
+                    Some(events) => events,
+                    none => none.insert(assembly.lake.as_ref().map(events).transpose()?.unwrap_or_default()),
+                };
+                frame = of_events(frame, &times, name, view, events)?;
+                sources.push((name.clone(), events_digest(events, known_until.0)?));
+            }
+        }
+    }
+    frame.write(assembly.out)?;
+    let views = assembly.views.iter().map(|(name, view)| Ok((name.clone(), definition(view)?))).collect::<Result<BTreeMap<_, _>>>()?;
+    let rule = match assembly.rule {
+        Rule::Strict => "strict",
+        Rule::Feast => "feast",
+    };
+    Ok(SetRecord {
+        form: form(),
+        data: tidegate_data::digest(&Source::at(assembly.out))?,
+        rows: frame.rows() as u64,
+        columns: frame.names(),
+        rule: rule.to_owned(),
+        known_until,
+        definition: digest_of(&(&views, rule))?,
+        views,
+        sources,
+    })
+}
+
+/// What is wrong with a table that somebody gave, with the exit code of that.
+fn coded(error: DataError) -> anyhow::Error {
+    let code = match &error {
+        DataError::NotFound { .. } => exit::NOT_FOUND,
+        DataError::MissingColumn { .. } | DataError::Type { .. } | DataError::Damaged { .. } | DataError::UnknownFormat { .. } => {
+            exit::USAGE
+        }
+        _ => exit::OUTSIDE,
+    };
+    failure(code, error.to_string())
+}
+
+/// What a column is called in a training set.
+fn full(view: &str, feature: &str) -> String {
+    format!("{view}__{feature}")
+}
+
+async fn of_file(frame: Frame, times: &[Option<i64>], name: &str, file: &FileView, source: &Source, rule: Rule) -> Result<Frame> {
+    let mut wanted: Vec<&str> = vec![];
+    if !file.columns.is_empty() {
+        let named = file.keys.iter().chain([&file.timestamp]).chain(&file.created).chain(&file.columns);
+        named.for_each(|column| {
+            if !wanted.contains(&column.as_str()) {
+                wanted.push(column)
+            }
+        });
+    }
+    let their = read_frame(source, &wanted).await.map_err(coded)?;
+    let keys = |frame: &Frame| file.keys.iter().map(|key| frame.key(key)).collect::<Result<Vec<_>, _>>().map_err(coded);
+    let (their_keys, our_keys) = (keys(&their)?, keys(&frame)?);
+    let events = their.times(&file.timestamp).map_err(coded)?;
+    let created = file.created.as_ref().map(|created| their.times(created)).transpose().map_err(coded)?;
+    let codes = Codes::of(&as_keys(their_keys))?;
+    let timeline = Timeline::new(&codes, &events, created.as_deref(), rule)?;
+    let asked = codes.look(&as_keys(our_keys))?;
+    let ttl = file.ttl_ms.and_then(|ms| i64::try_from(ms).ok()).map(|ms| ms.saturating_mul(MICROS));
+    let rows = shared(&timeline, &asked, times, ttl);
+    let names: Vec<(String, String)> = match file.columns.is_empty() {
+        false => file.columns.iter().map(|column| (column.clone(), full(name, column))).collect(),
+        true => {
+            let other = |column: &String| !file.keys.contains(column) && *column != file.timestamp && file.created.as_ref() != Some(column);
+            their.names().into_iter().filter(other).map(|column| (column.clone(), full(name, &column))).collect()
+        }
+    };
+    frame.joined(&their, &rows, &names).map_err(coded)
+}
+
+fn as_keys(keys: Vec<KeyColumn>) -> Vec<Keys> {
+    let one = |key| match key {
+        KeyColumn::Wholes(values) => Keys::Wholes(values),
+        KeyColumn::Texts(values) => Keys::Texts(values),
+    };
+    keys.into_iter().map(one).collect()
+}
+
+/// The row of each of ours, looked up by as many threads as there are processors.
+fn shared(timeline: &Timeline, codes: &[u32], times: &[Option<i64>], ttl: Option<i64>) -> Vec<u32> {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
+    let share = codes.len().div_ceil(threads).max(SHARE_ROWS);
+    let mut found = vec![NOTHING; codes.len()];
+    std::thread::scope(|scope| {
+        for ((found, codes), times) in found.chunks_mut(share).zip(codes.chunks(share)).zip(times.chunks(share)) {
+            scope.spawn(move || {
+                for ((slot, code), at) in found.iter_mut().zip(codes).zip(times) {
+                    *slot = at.map_or(NOTHING, |at| timeline.find(*code, at, ttl));
+                }
+            });
+        }
+    });
+    found
+}
+
+fn of_events(mut frame: Frame, times: &[Option<i64>], name: &str, view: &View, events: &[tidegate_features::Event]) -> Result<Frame> {
+    let keys = view.keys().iter().map(|key| frame.key(key)).collect::<Result<Vec<_>, _>>().map_err(coded)?;
+    let key = |row: usize| -> Option<Key> {
+        let part = |column: &KeyColumn| match column {
+            KeyColumn::Wholes(values) => values.get(row).copied().flatten().map(Value::Int),
+            KeyColumn::Texts(values) => values.get(row).and_then(Option::as_deref).map(Value::text),
+        };
+        keys.iter().map(part).collect()
+    };
+    // A row without a key, or without a time, is of nobody.
+    let rows: Vec<(Key, i64)> = (times.iter().enumerate())
+        .map(|(row, at)| match (key(row), at) {
+            (Some(key), Some(at)) => (key, at.div_euclid(MICROS)),
+            _ => (vec![], 0),
+        })
+        .collect();
+    let found = history(view, events, &rows);
+    for (at, feature) in view.features().iter().enumerate() {
+        let values: Vec<Option<Value>> = found.iter().map(|row| row.cells.get(at).and_then(|cell| cell.value()).cloned()).collect();
+        frame = frame.with(&full(name, &feature.name), &column(&values)).map_err(coded)?;
+    }
+    Ok(frame)
+}
+
+/// Values as the narrowest column that holds them all.
+fn column(values: &[Option<Value>]) -> Column {
+    let all = |is: fn(&Value) -> bool| values.iter().flatten().all(is);
+    let map = |value: &Option<Value>| value.clone();
+    if all(|value| matches!(value, Value::Int(_))) {
+        let whole = |value: Option<Value>| if let Some(Value::Int(whole)) = value { Some(whole) } else { None };
+        Column::Int(values.iter().map(map).map(whole).collect())
+    } else if all(|value| value.float().is_some()) {
+        Column::Float(values.iter().map(|value| value.as_ref().and_then(Value::float)).collect())
+    } else if all(|value| matches!(value, Value::Bool(_))) {
+        Column::Bool(values.iter().map(|value| if let Some(Value::Bool(truth)) = value { Some(*truth) } else { None }).collect())
+    } else {
+        Column::Text(values.iter().map(|value| value.as_ref().map(ToString::to_string)).collect())
+    }
+}

@@ -1,0 +1,197 @@
+//! Features: training sets of files and of events, what is served of events as they come, and a stock client of Feast that reads it.
+
+use crate::deployments::post;
+use crate::up::{owner, served, up};
+use crate::world::{World, has_runtime, in_order};
+use serde_json::{Value, json};
+
+const CONFIG: &str = "version: 1\nworkspace: shop\nfeatures:\n  stats:\n    file: stats.csv\n    entity: [driver, region]\n    created: created\n    ttl: 2h\n    columns: [rate, kind]\n";
+const STATS: &str = "driver,region,event_timestamp,created,rate,kind\n\
+    1,north,2026-03-01T10:00:00Z,2026-03-01T10:05:00Z,0.5,a\n\
+    1,north,2026-03-01T11:00:00Z,2026-03-01T13:00:00Z,0.7,b\n\
+    1,south,2026-03-01T10:00:00Z,2026-03-01T10:00:00Z,0.9,c\n\
+    2,north,2026-03-01T10:00:00Z,,0.1,d\n";
+const ENTITIES: &str = "driver,region,event_timestamp,label\n\
+    1,north,2026-03-01T11:30:00Z,1\n\
+    1,north,2026-03-01T10:00:00Z,0\n\
+    1,north,2026-03-01T13:00:00.000001Z,1\n\
+    1,south,2026-03-01T12:00:00Z,0\n\
+    1,south,2026-03-01T12:00:00.000001Z,0\n\
+    2,north,2026-03-01T11:00:00Z,1\n\
+    3,north,2026-03-01T11:00:00Z,1\n\
+    1,north,2026-03-01T11:30:00Z,1\n";
+
+/// Whether at least this share of a column has values.
+fn has_values(world: &World, file: &str, column: &str, share: f64) -> bool {
+    world.write("rules.yaml", &format!("dataset: made\ncolumns:\n  {column}: {{ not_null: {{ mostly: {share} }} }}\n"));
+    let said = world.run(&["check", "--data", file, "--contract", "rules.yaml"]);
+    assert!(said.code <= 1, "{}{}", said.out, said.err);
+    said.code == 0
+}
+
+/// Makes a training set.
+fn set(world: &World, more: &[&str], out: &str) -> Value {
+    let base = ["features", "join", "--entities", "entities.csv", "--view", "stats", "--out", out, "--json"];
+    world.run(&[&base[..], more].concat()).well().json()
+}
+
+#[test]
+fn a_training_set_sees_what_was_written_and_is_the_same_bytes_again() {
+    let world = World::with(&[("tidegate.yaml", CONFIG), ("stats.csv", STATS), ("entities.csv", ENTITIES)]);
+    let strict = set(&world, &[], "train.parquet");
+    let record = &strict["set"];
+    assert_eq!(record["columns"], json!(["driver", "region", "event_timestamp", "label", "stats__rate", "stats__kind"]));
+    assert_eq!((&record["rows"], &record["rule"]), (&json!(8), &json!("strict")));
+    // Three of eight rows see a value that was written by then; Feast's rule lets two more see one.
+    assert!(has_values(&world, "train.parquet", "stats__rate", 0.375) && !has_values(&world, "train.parquet", "stats__rate", 0.376));
+    let bytes = std::fs::read(world.path("train.parquet")).unwrap();
+    let again = set(&world, &[], "again.parquet");
+    assert_eq!(again["set"], *record, "the same inputs give the same bytes and the same record");
+    assert_eq!(std::fs::read(world.path("again.parquet")).unwrap(), bytes);
+    let feast = set(&world, &["--feast", "--name", "leaky"], "feast.parquet");
+    assert_ne!(feast["set"]["data"], record["data"]);
+    assert_ne!(feast["set"]["definition"], record["definition"]);
+    assert_eq!(feast["set"]["sources"], record["sources"]);
+    assert!(has_values(&world, "feast.parquet", "stats__rate", 0.625) && !has_values(&world, "feast.parquet", "stats__rate", 0.626));
+    let beside: Value = serde_json::from_str(&world.read("train.parquet.json")).unwrap();
+    assert_eq!(beside, *record);
+    let journal = world.run(&["journal", "--json"]).well().out;
+    in_order(&journal, &["assembled"]);
+    assert!(journal.contains(record["data"].as_str().unwrap()), "{journal}");
+    world.run(&["audit", "verify"]).well();
+    world.run(&["features", "check"]).well();
+    in_order(&world.run(&["features", "list"]).well().out, &["stats", "driver, region", "rate, kind", "stats.csv"]);
+}
+
+#[test]
+fn what_cannot_be_joined_is_refused_in_words() {
+    let world = World::with(&[("tidegate.yaml", CONFIG), ("stats.csv", STATS), ("entities.csv", ENTITIES)]);
+    let join = ["features", "join", "--entities", "entities.csv", "--out", "t.parquet"];
+    world.run(&[&join[..], &["--view", "nothing"]].concat()).fails(4, &["there is no `nothing`", "known are stats"]);
+    world.run(&[&join[..], &["--timestamp", "when"]].concat()).fails(2, &["when"]);
+    world.run(&[&join[..], &["--name", "no name"]].concat()).fails(2, &["`no name` is no name", "--name"]);
+    world.write("entities.csv", "driver,region,event_timestamp\n1,north,yesterday\n");
+    world.run(&join).fails(2, &["event_timestamp", "holds no times"]);
+    assert!(!world.exists("t.parquet"), "nothing is written");
+    world.run(&["features", "get", "stats", "driver=1"]).fails(2, &["of a file", "features join"]);
+}
+
+const EVENTS: &str = "events:\n  deployer: { tool: argo, secret: DEPLOYER_SECRET }\nfeatures:\n  delivery:\n    events: deliveries\n    entity: service\n    features:\n      deploys: { aggregate: count, window: 365d, where: { what: deployment_finished } }\n      last_outcome: { aggregate: last, of: outcome, window: 365d }\n      hourly: { aggregate: rate, window: 365d }\n";
+const SECRET: &str = "it is a secret";
+const JSON: (&str, &str) = ("content-type", "application/json");
+
+fn synced(phase: &str, at: &str) -> Value {
+    json!({ "app": { "metadata": { "name": "shop" }, "spec": { "destination": { "namespace": "production" } },
+        "status": { "operationState": { "phase": phase, "finishedAt": at, "syncResult": { "revision": "6dcb09b5b57875f334f61aebed695e2e4193db5e" } } } } })
+}
+
+#[test]
+fn what_is_served_follows_events_and_is_what_training_sees() {
+    if !has_runtime() || crate::deployments::signature("a", "b").is_none() {
+        return;
+    }
+    let world = served();
+    world.write("tidegate.yaml", &format!("{}{EVENTS}", world.read("tidegate.yaml")));
+    world.set("DEPLOYER_SECRET", SECRET);
+    let mut process = up(&world);
+    let console = owner(&world)["console"].as_str().unwrap().to_owned();
+    let now = world.run(&["features", "get", "delivery", "service=shop", "--json"]).json();
+    assert_eq!(now["state"], "missing");
+    let hour_ago = |hours: i64| jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours);
+    let tell = |phase: &str, hours: i64| {
+        let token = format!("Bearer {SECRET}");
+        let body = synced(phase, &format!("{:.0}", hour_ago(hours))).to_string();
+        assert_eq!(post(&console, "/webhooks/events/deployer", &[("authorization", token.as_str())], &body).0, 202);
+    };
+    let token = world.run(&["token", "create", "--label", "model server", "--scope", "features", "--json"]).well().json();
+    let token = token["token"].as_str().unwrap().to_owned();
+    let ask = |token: &str, body: &Value| {
+        post(&console, "/get-online-features", &[("authorization", &format!("Bearer {token}")), JSON], &body.to_string())
+    };
+    let body = json!({ "features": ["delivery:deploys", "delivery:last_outcome"], "entities": { "service": ["shop", "nobody", null] } });
+    assert_eq!(ask(&token, &body).1["results"][1]["statuses"], json!(["NOT_FOUND", "NOT_FOUND", "NOT_FOUND"]));
+    tell("Succeeded", 3);
+    tell("Failed", 1);
+    // Late: it is counted, and is not the newest.
+    tell("Succeeded", 2);
+    let (status, got) = ask(&token, &body);
+    assert_eq!(status, 200, "{got}");
+    assert_eq!(got["metadata"]["feature_names"], json!(["service", "deploys", "last_outcome"]));
+    assert_eq!(got["results"][0]["values"], json!(["shop", "nobody", null]));
+    assert_eq!(got["results"][1]["values"], json!([3, null, null]));
+    assert_eq!(got["results"][1]["statuses"], json!(["PRESENT", "NOT_FOUND", "NOT_FOUND"]));
+    assert_eq!(got["results"][2]["values"][0], "failure");
+    let full = json!({ "feature_service": "delivery", "entities": { "service": ["shop"] }, "full_feature_names": true });
+    assert_eq!(
+        ask(&token, &full).1["metadata"]["feature_names"],
+        json!(["service", "delivery__deploys", "delivery__last_outcome", "delivery__hourly"])
+    );
+
+    // No credential, another one, and what this one is not for.
+    assert_eq!(post(&console, "/get-online-features", &[JSON], &body.to_string()).0, 403, "as to any page of another host");
+    assert_eq!(ask("tg_nothing", &body).0, 403);
+    let bearer = format!("Bearer {token}");
+    assert_eq!(post(&console, "/api/v1/runs", &[("authorization", &bearer), JSON], "{}").0, 403);
+    for (asked, status) in [
+        (json!({ "features": ["delivery:nothing"], "entities": { "service": ["shop"] } }), 404),
+        (json!({ "features": ["nothing:deploys"], "entities": { "service": ["shop"] } }), 404),
+        (json!({ "features": ["delivery:deploys"], "entities": { "name": ["shop"] } }), 400),
+        (json!({ "features": ["deploys"], "entities": { "service": ["shop"] } }), 400),
+        (json!({ "entities": { "service": ["shop"] } }), 400),
+        (json!({ "features": ["delivery:deploys"], "entities": { "service": ["a"], "more": [] } }), 400),
+    ] {
+        assert_eq!(ask(&token, &asked).0, status, "{asked}");
+    }
+    let trained = world.run(&["features", "get", "delivery", "service=shop", "--json"]).well().json();
+    assert_eq!(trained["features"]["deploys"], 3);
+    assert_eq!(trained["features"]["last_outcome"], "failure");
+    let checked = world.run(&["features", "check", "--json"]).well().json();
+    assert_eq!((&checked[0]["differ"], &checked[0]["entities"]), (&json!(0), &json!(1)));
+    training_set(&world);
+    stock_client(&console, &token);
+    process.signal("TERM");
+    crate::world::wait_for("its end", || process.status().map(|_| ()));
+    // From the lake again.
+    let mut process = up(&world);
+    let console = owner(&world)["console"].as_str().unwrap().to_owned();
+    let got = post(&console, "/get-online-features", &[("authorization", &bearer), JSON], &body.to_string()).1;
+    assert_eq!(got["results"][1]["values"], json!([3, null, null]));
+    process.signal("TERM");
+    crate::world::wait_for("its end", || process.status().map(|_| ()));
+    world.run(&["audit", "verify"]).well();
+}
+
+/// Through the one that is up: a row before anything was known has no value, whatever had happened by then.
+fn training_set(world: &World) {
+    let now = jiff::Timestamp::now();
+    let earlier = now - jiff::SignedDuration::from_mins(90);
+    world.write("rows.csv", &format!("service,event_timestamp\nshop,{now}\nshop,{earlier}\n"));
+    let made =
+        world.run(&["features", "join", "--entities", "rows.csv", "--view", "delivery", "--out", "rows.parquet", "--json"]).well().json();
+    assert_eq!(
+        made["set"]["columns"],
+        json!(["service", "event_timestamp", "delivery__deploys", "delivery__last_outcome", "delivery__hourly"])
+    );
+    assert!(has_values(world, "rows.parquet", "delivery__deploys", 0.5) && !has_values(world, "rows.parquet", "delivery__deploys", 0.51));
+    assert!(world.run(&["journal", "--json"]).well().out.contains("assembled"));
+}
+
+fn stock_client(console: &str, token: &str) {
+    let Some(python) = std::env::var_os("TIDEGATE_TEST_FEAST") else {
+        eprintln!("skipped: no Python with feast: set TIDEGATE_TEST_FEAST");
+        return;
+    };
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cli/feast_client.py");
+    let client = |token: &str| {
+        let mut command = std::process::Command::new(&python);
+        command.args(["-B", "-W", "ignore"]).arg(&script).arg(format!("http://{console}"));
+        command.env("FEATURES_TOKEN", token).env("FEAST_USAGE", "False").output().unwrap()
+    };
+    let got = client(token);
+    assert!(got.status.success(), "{}", String::from_utf8_lossy(&got.stderr));
+    let got: Value = serde_json::from_slice(&got.stdout).unwrap();
+    assert_eq!(got["service"], json!(["shop", "nobody"]));
+    assert_eq!((&got["deploys"], &got["last_outcome"]), (&json!([3, null]), &json!(["failure", null])));
+    assert!(got["hourly"][0].as_f64().is_some_and(|hourly| (hourly - 3.0 / (365.0 * 24.0)).abs() < 1e-12), "{got}");
+    assert!(!client("tg_nothing").status.success(), "without a token that counts it gets nothing");
+}
