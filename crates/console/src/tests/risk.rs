@@ -205,5 +205,11 @@ fn a_waterfall_adds_up() {
     let html = pages::risk_change(&change());
     let bars: Vec<String> =
         html.split("<rect class=\"step ").skip(1).filter_map(|rest| rest.split('>').next()).map(str::to_owned).collect();
-    expect![[r#""#]].assert_eq(&bars.join("\n"));
+    expect![[r#"
+        whole" x="190.0" y="12.0" width="227.0" height="16"
+        raises" x="190.0" y="38.0" width="454.0" height="16"
+        lowers" x="530.5" y="64.0" width="113.5" height="16"
+        lowers" x="190.0" y="90.0" width="340.5" height="16"
+        whole" x="190.0" y="116.0" width="227.0" height="16""#]]
+    .assert_eq(&bars.join("\n"));
 }

@@ -64,7 +64,7 @@ pub struct ModelFacts {
     pub until: At,
     /// Days after which a change without a fix is called clean.
     pub maturity_days: f64,
-    /// Its features, those that are made of others among them.
+    /// What it is asked with: features of a change.
     pub features: usize,
 }
 

@@ -6,6 +6,7 @@
 mod costs;
 mod fairness;
 mod judged;
+mod kept;
 mod labels;
 mod owners;
 mod score;
@@ -13,12 +14,14 @@ mod train;
 mod words;
 
 pub use costs::told;
-pub use fairness::{Attribute, Group, attributes, riskiest};
+pub use fairness::{Attribute, Group, attributes, quarter, riskiest};
+pub use judged::JudgedChange;
+pub use kept::{Files, Kept, NotKept, files, head, read, row, unread, way_of};
 pub use labels::{Beside, By, Labelled, Sources, labels};
 pub use owners::Owners;
-pub use score::{Answered, Scored, Wanted, score};
+pub use score::{Answered, BELOW, Scored, Wanted, lowered, score};
 pub use train::{From, Trained, train};
-pub use words::{lines, markdown};
+pub use words::{lines, lower, markdown, meaning, sure};
 
 use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};

@@ -1,21 +1,22 @@
 //! What the model says of changes: of one, of a range, each with its reasons and what would lower it.
 
-use super::costs::hold_from;
+use super::kept::{row, way_of};
 use super::{Folder, Owners};
 use crate::exit::{self, failure};
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
-use tidegate_core::risk::{Way, way};
+use tidegate_core::risk::Way;
 use tidegate_history::{Change, Id, Mined, NotMined, Settings, as_one, commits};
 use tidegate_learn::counterfactual::{Answer, Lever, search};
 use tidegate_learn::{RiskModel, Score};
-use tidegate_stats::calibration::LabelSet;
 use tidegate_wire::config::RiskPolicy;
 
 /// Changes of a range that are scored.
 const CHANGES_MAX: usize = 1_000;
+/// What would lower a risk is looked for until it is below this, where nobody says another.
+pub const BELOW: f64 = 0.2;
 /// What people can make less, to which share of it, and whether it comes in whole numbers.
 const LESS: [(&str, f64); 3] = [("la", 0.1), ("nf", 0.1), ("ld", 0.1)];
 /// Share of lines in tests that a change can be brought to.
@@ -188,18 +189,17 @@ impl Scores<'_> {
 }
 
 fn of(model: &RiskModel, change: &Change, services: BTreeSet<String>, wanted: &Wanted<'_>) -> Result<Scored> {
-    let values = change.features.values();
-    // Features that the model knows, by their names: one that another release of this program measures is missing, which never lowers a risk.
-    let value =
-        |name: &String| tidegate_history::Features::NAMES.iter().position(|known| known == name).and_then(|at| values.get(at).copied());
-    let row: Vec<f64> = model.features().iter().map(|name| value(name).unwrap_or(f64::NAN)).collect();
-    let wrong = |why: tidegate_learn::WrongRow| failure(exit::USAGE, why.to_string());
-    let score = model.score(&row).map_err(wrong)?;
-    let lower = search(&row, &levers(model, &row), wanted.below, |row| model.probability(row).unwrap_or(1.0));
-    let hold_from = wanted.policy.costs.as_ref().and_then(|costs| hold_from(costs, &services));
-    let way = way(score.probability, score.interval, score.labels == LabelSet::Negative, hold_from);
+    let row = row(model, change);
+    let score = model.score(&row).map_err(|why| failure(exit::USAGE, why.to_string()))?;
+    let lower = lowered(model, &row, wanted.below);
+    let (hold_from, way) = way_of(&score, wanted.policy, &services);
     let (commit, names) = (change.id.to_string(), model.features().to_vec());
     Ok(Scored { commit, commits: 1, score, lower, names, services, hold_from, way })
+}
+
+/// What would lower the risk of a row below a probability.
+pub fn lowered(model: &RiskModel, row: &[f64], below: f64) -> Answer {
+    search(row, &levers(model, row), below, |row| model.probability(row).unwrap_or(1.0))
 }
 
 /// What people can change: fewer lines and files, more of them tests.
