@@ -1,6 +1,8 @@
-//! Pictures of a release over time, as SVG: e-values against their bars, the ratio in its band, the split.
+//! Pictures of a release over time, as SVG: e-values against their bars, the ratio in its band, the split. Those of risks are in `risk`.
 //!
 //! Every picture has a title that says what it shows; the page has the numbers as a table beside it.
+
+pub(crate) mod risk;
 
 use crate::view::{Point, Ratio};
 use maud::{Markup, PreEscaped, html};
@@ -66,9 +68,13 @@ fn seconds(points: &[Point]) -> Vec<f64> {
 }
 
 fn frame(title: &str, legend: &[(&str, &str)], inner: &Markup) -> Markup {
+    sized(title, HEIGHT, legend, inner)
+}
+
+fn sized(title: &str, height: f64, legend: &[(&str, &str)], inner: &Markup) -> Markup {
     html! {
         figure {
-            svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(title) { title { (title) } (inner) }
+            svg viewBox={ "0 0 " (WIDTH) " " (height) } role="img" aria-label=(title) { title { (title) } (inner) }
             figcaption {
                 (title)
                 @for (class, name) in legend { span.key { span class={ "swatch " (class) } {} (name) } }

@@ -22,6 +22,7 @@ pub(crate) fn page(title: &str, here: &str, body: &Markup) -> String {
                     a.brand href="/" { "Tidegate" }
                     nav aria-label="Parts" {
                         (link("/", "Loop", here))
+                        (link("/risk", "Risk", here))
                         (link("/journal", "Journal", here))
                     }
                     span #live role="status" {}

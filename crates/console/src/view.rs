@@ -1,5 +1,7 @@
 //! What pages show: plain values, already decided elsewhere. They are also the answers of the JSON API.
 
+pub mod risk;
+
 use serde::Serialize;
 use tidegate_core::contract::CheckReport;
 use tidegate_core::gate::GateReport;

@@ -7,7 +7,7 @@ use crate::label::{Maturity, label};
 use crate::log::Log;
 use crate::parse::{Malformed, Parser, Raw};
 use crate::settings::Settings;
-use crate::state::State;
+use crate::state::{NoState, State};
 use crate::tree::Tree;
 use std::collections::HashMap;
 use std::io::BufReader;
@@ -48,6 +48,29 @@ pub struct Mined {
 }
 
 impl Mined {
+    /// What a state says by itself: git is not asked, what came since is not known, and nothing can be gone on with from here.
+    ///
+    /// # Errors
+    /// When it was made with other settings, whose labels would be others.
+    pub fn of_state(mut state: State, settings: &Settings) -> Result<Mined, NoState> {
+        if state.settings != settings.digest() {
+            return Err(NoState::Unreadable("it was made with other settings"));
+        }
+        // Lines are for whoever reads on, and are most of what it weighs.
+        state.kept = Vec::new();
+        let links = std::mem::take(&mut state.log.links);
+        let maturity = label(&mut state.log.changes, &links, settings);
+        state.log.links = links;
+        let shallow = state.shallow;
+        Ok(Mined { state, maturity, how: How::Incremental, read: 0, shallow })
+    }
+
+    /// The newest commit that was read.
+    #[must_use]
+    pub fn tip(&self) -> Id {
+        self.state.tip
+    }
+
     /// All changes, parents first.
     #[must_use]
     pub fn changes(&self) -> &[Change] {

@@ -1,8 +1,8 @@
-//! Which changes lie between two commits.
+//! Which changes lie between two commits, and below one.
 
-use crate::change::{ChangeNumber, Id};
+use crate::change::{Change, ChangeNumber, Id};
 use crate::mine::Mined;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Fewest hexadecimal digits that name a commit.
 const DIGITS_MIN: usize = 7;
@@ -26,6 +26,21 @@ impl Mined {
             for parent in parents {
                 waiting.entry(parent.0).and_modify(|known| *known &= wanted).or_insert(wanted);
             }
+        }
+        found
+    }
+
+    /// The newest changes of the history of `revision`, itself among them, that are `wanted`; at most so many.
+    #[must_use]
+    pub fn newest(&self, revision: ChangeNumber, most: usize, wanted: impl Fn(&Change) -> bool) -> Vec<ChangeNumber> {
+        // Parents have smaller numbers: the greatest that waits is the next one.
+        let (mut waiting, mut found) = (BTreeSet::from([revision.0]), vec![]);
+        while let Some(number) = waiting.pop_last().filter(|_| found.len() < most) {
+            let Some(change) = self.changes().get(number as usize) else { continue };
+            if wanted(change) {
+                found.push(ChangeNumber(number));
+            }
+            waiting.extend(change.parents.iter().map(|parent| parent.0));
         }
         found
     }

@@ -3,7 +3,7 @@
 //! [`Table`] is what is learnt from; [`boost`], [`forest`] and [`logistic`] are the trainers; [`recipe`] is how they become one
 //! model with a calibrated probability; [`evaluate`] says how good it is, on rows that come later than those it was trained
 //! on; [`leakage`] looks for what would make that figure a lie; [`RiskModel`] is the file. [`lime`] and [`counterfactual`] explain
-//! any model; trees are explained exactly by `tidegate-runtime`, which also serves them.
+//! any model, [`similar`] finds the rows that are like one; trees are explained exactly by `tidegate-runtime`, which also serves them.
 //! Not here: where rows come from, files, clocks, and what is done with a score.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
@@ -23,6 +23,7 @@ pub mod leakage;
 pub mod lime;
 pub mod logistic;
 pub mod recipe;
+pub mod similar;
 pub mod split;
 mod table;
 pub mod words;
@@ -30,5 +31,5 @@ pub mod words;
 pub use artefact::{NotAModel, risk_model};
 pub use table::{Feature, NotATable, ROWS_MAX, Row, Table};
 pub use tidegate_runtime::risk::{
-    BadModel, Contribution, FEATURES_MAX, FORMAT, MODEL_BYTES_MAX, RiskModel, Score, Threshold, Training, WrongRow,
+    BadModel, Contribution, FEATURES_MAX, FORMAT, MODEL_BYTES_MAX, Pairs, RiskModel, Score, Threshold, Together, Training, WrongRow,
 };

@@ -288,3 +288,27 @@ fn it_is_served_as_any_other_kind_of_model() {
     let infinite = Tensor::new("features", vec![1, width], TensorData::Fp64(vec![f64::INFINITY; table.width()]));
     assert!(served.run(&[infinite]).unwrap_err().to_string().contains("is infinite"));
 }
+
+#[test]
+fn pairs_are_part_of_what_each_feature_adds() {
+    let (table, model) = model();
+    let pairs = model.pairs().unwrap();
+    for row in table.rows().take(60) {
+        let score = model.score(row).unwrap();
+        assert_eq!(model.log_odds(row).unwrap(), score.margin);
+        let together = model.together(&pairs, row).unwrap();
+        assert!(together.windows(2).all(|two| two[0].log_odds.abs() >= two[1].log_odds.abs()), "most first");
+        let scaled = model.scaled(row).unwrap();
+        assert_eq!(scaled.len(), score.contributions.len(), "one of each feature and of each that is made");
+        assert!(scaled.iter().all(|value| value.is_finite()));
+    }
+    // Rows of one value each differ by nothing but where they lie.
+    let (near, far) = (model.scaled(&[10.0, 5.0, 1.0, 100.0, 3.0]).unwrap(), model.scaled(&[900.0, 5.0, 1.0, 100.0, 3.0]).unwrap());
+    assert!(near[0] < far[0] && near[1] == far[1]);
+    // Two features whose effect is that of both: what is told of the pair is not told of one alone.
+    let all: f64 =
+        table.rows().take(60).map(|row| model.together(&pairs, row).unwrap().iter().map(|one| one.log_odds.abs()).sum::<f64>()).sum();
+    assert!(all > 0.0);
+    assert_eq!(model.together(&pairs, &[1.0]).unwrap_err(), WrongRow::Width { got: 1, expected: 5 });
+    assert_eq!(model.scaled(&[f64::INFINITY, 1.0, 1.0, 1.0, 1.0]).unwrap_err(), WrongRow::Infinite("la".to_owned()));
+}

@@ -114,6 +114,8 @@ mod reproduce;
 mod retrain;
 #[path = "cli/risk.rs"]
 mod risk;
+#[path = "cli/risk_pages.rs"]
+mod risk_pages;
 #[path = "cli/risk_policy.rs"]
 mod risk_policy;
 #[path = "cli/run.rs"]

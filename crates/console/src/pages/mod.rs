@@ -5,6 +5,8 @@ mod journal;
 mod login;
 mod overview;
 mod release;
+mod risk;
+mod risk_change;
 mod run;
 mod version;
 
@@ -13,5 +15,7 @@ pub use journal::journal;
 pub use login::{login, not_found};
 pub use overview::overview;
 pub use release::release;
+pub use risk::risk;
+pub use risk_change::risk_change;
 pub use run::run;
 pub use version::version;

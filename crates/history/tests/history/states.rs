@@ -3,7 +3,7 @@
 use crate::world::{World, git_in, text};
 use crate::{random, worlds};
 use std::ffi::OsStr;
-use tidegate_history::{How, Mined, Settings, State, mine};
+use tidegate_history::{ChangeNumber, How, Mined, Settings, State, mine};
 
 fn mined(world: &World, tip: &str, previous: Option<State>) -> Mined {
     mine(&world.root(), tip, &Settings::default(), previous, &mut |_| ()).unwrap()
@@ -166,4 +166,29 @@ fn nothing_of_the_repository_runs_or_changes_what_is_read() {
     world.write(".gitattributes", "* diff=x\n").write(".mailmap", "One <ann@example.com> <bob@example.com>\n");
     assert_eq!(told(&mined(&world, "HEAD", None)), before);
     assert!(!ran.exists(), "a program of the repository ran");
+}
+
+#[test]
+fn a_state_tells_by_itself_what_mining_told() {
+    for seed in [1, 2] {
+        let (world, settings) = (random::make(seed), Settings::default());
+        let mined = mined(&world, "HEAD", None);
+        let state = State::from_bytes(&mined.state.to_bytes()).unwrap();
+        let told = Mined::of_state(state.clone(), &settings).unwrap();
+        assert_eq!((told.changes(), told.maturity, told.tip()), (mined.changes(), mined.maturity, mined.changes().last().unwrap().id));
+        assert!(Mined::of_state(state, &Settings { trace_tests: true, ..settings.clone() }).is_err(), "its labels are others");
+        for (at, change) in (0u32..).zip(told.changes()).step_by(7) {
+            let said = git_in(&world.root(), &["rev-list", &change.id.to_string()].map(OsStr::new), 0, "ann");
+            let below: Vec<String> = String::from_utf8(said).unwrap().lines().map(str::to_owned).collect();
+            let ids = |most| -> Vec<String> {
+                let found = told.newest(ChangeNumber(at), most, |change| !change.merge());
+                found.iter().map(|number| told.changes()[number.0 as usize].id.to_string()).collect()
+            };
+            let all = ids(usize::MAX);
+            let merges = told.changes().iter().filter(|one| one.merge() && below.contains(&one.id.to_string())).count();
+            assert_eq!(all.len(), below.len() - merges);
+            assert!(all.iter().all(|id| below.contains(id)));
+            assert_eq!(ids(5), all.iter().take(5).cloned().collect::<Vec<_>>());
+        }
+    }
 }

@@ -5,12 +5,14 @@
 mod derive;
 mod file;
 mod line;
+mod reasons;
 mod score;
 mod served;
 
 pub use derive::{Derived, How, row};
 pub use file::{BadModel, FORMAT, MODEL_BYTES_MAX};
 pub use line::{Logistic, Term, chance, log};
+pub use reasons::{Pairs, Together};
 pub use score::{Contribution, Score, WrongRow};
 pub(crate) use served::{contributions, is_risk, run, signature};
 

@@ -62,14 +62,14 @@ pub enum WrongRow {
 }
 
 impl RiskModel {
-    fn margin(&self, row: &[f64]) -> f64 {
+    pub(super) fn margin(&self, row: &[f64]) -> f64 {
         let row = super::row(row, &self.parts.derived);
         let trees = self.trees.exact_margins(&row).first().copied().unwrap_or_default();
         (1.0 - self.parts.logistic_share) * trees + self.parts.logistic_share * self.parts.logistic.margin(&row)
     }
 
     /// The row with values in place of those that are missing: those that make the risk highest, or lowest.
-    fn complete(&self, row: &[f64], missing: &[usize], highest: bool) -> Vec<f64> {
+    pub(super) fn complete(&self, row: &[f64], missing: &[usize], highest: bool) -> Vec<f64> {
         let mut row = row.to_vec();
         let middle = |column: usize| self.parts.stand_ins.get(column).and_then(|some| some.get(some.len() / 2)).copied();
         for column in missing {
@@ -127,7 +127,7 @@ impl RiskModel {
         })
     }
 
-    fn missing(&self, row: &[f64]) -> Result<Vec<usize>, WrongRow> {
+    pub(super) fn missing(&self, row: &[f64]) -> Result<Vec<usize>, WrongRow> {
         let expected = self.parts.features.len();
         if row.len() != expected {
             return Err(WrongRow::Width { got: row.len(), expected });

@@ -13,7 +13,7 @@ use super::views::Views;
 use super::watchman::Watchman;
 use super::{
     ab, access, breaker, change, checking, corrections, deliveries, deployments, duty, features, gating, may, notifier, people,
-    release_view, steer, train, train_order, training,
+    release_view, risk, steer, train, train_order, training,
 };
 use crate::exit;
 use crate::workspace::Opened;
@@ -72,6 +72,7 @@ pub struct Api {
     pub board: notifier::Board,
     pub followers: board::Board,
     pub door: deliveries::Door,
+    pub risk: risk::Desk,
 }
 
 /// A failure as an answer: JSON with the words and the exit code of a command that meets it.
@@ -117,6 +118,10 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/data/{name}", get(dataset)),
         ("/models/{model}/{version}", get(version)),
         ("/releases/{service}/{number}", get(release)),
+        ("/risk", get(risk::page)),
+        ("/risk/{commit}", get(risk::change_page)),
+        ("/api/v1/risk", get(risk::all)),
+        ("/api/v1/risk/{commit}", get(risk::one)),
         ("/api/v1/overview", get(overview_json)),
         ("/api/v1/models/{model}/{version}", get(version_json)),
         ("/api/v1/models/{model}/candidates", post(steer::candidate)),
@@ -206,6 +211,7 @@ pub async fn start(parts: Parts) -> Result<(SocketAddr, String, Api)> {
         board,
         followers: board::Board::default(),
         door,
+        risk: risk::Desk::default(),
     };
     let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
         let advice = "end the other program, or name another address as `console: { listen: ... }` in tidegate.yaml";
@@ -233,7 +239,8 @@ fn router(api: Api) -> Router {
     all.fallback(nowhere).layer(DefaultBodyLimit::max(BODY_BYTES_MAX)).with_state(api)
 }
 
-fn page(html: String) -> Response {
+/// A page that was found.
+pub fn page(html: String) -> Response {
     let mut response = Html(html).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(tidegate_console::CONTENT_SECURITY_POLICY));
@@ -250,7 +257,8 @@ pub fn html(status: StatusCode, text: String) -> Response {
     response
 }
 
-fn missing(what: String) -> Response {
+/// A page that says what there is none of.
+pub fn missing(what: String) -> Response {
     html(StatusCode::NOT_FOUND, pages::not_found(&what))
 }
 

@@ -38,6 +38,7 @@ pub mod play;
 mod proof;
 pub mod release_view;
 pub mod replay;
+mod risk;
 mod routing;
 pub mod seal;
 pub mod standby;

@@ -15,7 +15,7 @@ const CONFIG: &str = "version: 1\nworkspace: shown\npipeline: dvc.yaml\n\
     - promote: { watch: 1s }\n    judge: { tick: 1s, warm_up: 0s, guardrails: { latency_p50: none, latency_p95: none, latency_p99: none } }\n";
 const PIPELINE: &str = "stages:\n  train: {cmd: cat in.onnx > model.onnx, deps: [in.onnx], outs: [model.onnx]}\n";
 /// Every kind of page.
-const PAGES: [&str; 7] = ["/", "/journal", "/runs/workspace-1", "/data/numbers", "/models/m/1", "/releases/s/1", "/releases/s/2"];
+const PAGES: [&str; 8] = ["/", "/risk", "/journal", "/runs/workspace-1", "/data/numbers", "/models/m/1", "/releases/s/1", "/releases/s/2"];
 /// Least contrast of text against its ground: WCAG 2.2, 1.4.3, level AA.
 const CONTRAST_MIN: f64 = 4.5;
 
@@ -77,7 +77,7 @@ fn phase(world: &World, release: &str, wanted: &str) {
 }
 
 /// The link that `up` printed, which signs in.
-fn link(process: &Started) -> String {
+pub fn link(process: &Started) -> String {
     let said = process.so_far().1;
     let at = said.find("http://").unwrap();
     said[at..].split_whitespace().next().unwrap().to_owned()
@@ -110,7 +110,7 @@ fn every_page_is_readable_live_and_alone() {
 }
 
 /// Light and dark have enough contrast and differ; a narrow screen is not wider than itself.
-fn looks(page: &mut Page, path: &str) {
+pub fn looks(page: &mut Page, path: &str) {
     let mut grounds = vec![];
     for scheme in ["light", "dark"] {
         page.call("Emulation.setEmulatedMedia", &json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] }));
@@ -125,7 +125,7 @@ fn looks(page: &mut Page, path: &str) {
 }
 
 /// Tab reaches the way past the navigation first, and then everything that can be followed, each visibly.
-fn by_keyboard(page: &mut Page, path: &str) {
+pub fn by_keyboard(page: &mut Page, path: &str) {
     const REACHABLE: &str = "[...document.querySelectorAll('a[href], button, input, summary, [tabindex=\"0\"]')].filter((e) => e.checkVisibility({ contentVisibilityAuto: true }) && !e.closest('details:not([open]) > :not(summary)'))";
     let wanted = page.eval(&format!("{REACHABLE}.length")).as_u64().unwrap();
     assert!(wanted >= 4, "{path}: {wanted}");

@@ -9,13 +9,17 @@ use std::time::Duration;
 /// How long an answer may take before the test gives up.
 const ANSWER: Duration = Duration::from_secs(60);
 /// Every route that asks for a credential, and one that does not exist, which tells a stranger no more.
-const CLOSED: [(&str, &str); 48] = [
+const CLOSED: [(&str, &str); 52] = [
     ("GET", "/"),
     ("GET", "/journal"),
     ("GET", "/runs/workspace-1"),
     ("GET", "/data/flights"),
     ("GET", "/models/m/1"),
     ("GET", "/releases/s/1"),
+    ("GET", "/risk"),
+    ("GET", "/risk/0123456"),
+    ("GET", "/api/v1/risk"),
+    ("GET", "/api/v1/risk/0123456"),
     ("GET", "/api/v1/overview"),
     ("GET", "/api/v1/models/m/1"),
     ("POST", "/api/v1/models/m/candidates"),

@@ -29,7 +29,7 @@ pub struct ScoreArgs {
     #[arg(long, value_name = "CHANCE|costs", value_parser = limit)]
     fail_at: Option<Limit>,
     /// What would lower a risk is looked for until it is below this
-    #[arg(long, value_name = "CHANCE", value_parser = chance, default_value = "0.2")]
+    #[arg(long, value_name = "CHANCE", value_parser = chance, default_value_t = step::BELOW)]
     below: f64,
     /// Post it as a comment, or bring the one that is there up to date
     #[arg(long, value_enum, value_name = "SERVICE")]

@@ -141,7 +141,7 @@ fn two_largest(reports: &[GroupReport]) -> Option<(usize, usize)> {
 }
 
 /// `2026 Q3`.
-fn quarter(at_s: i64) -> String {
+pub fn quarter(at_s: i64) -> String {
     jiff::Timestamp::from_second(at_s).map_or_else(
         |_| "not known".to_owned(),
         |at| {

@@ -27,15 +27,28 @@ pub struct Beside {
 }
 
 impl Beside {
+    /// Of what was read already.
+    #[must_use]
+    pub fn new(corrections: State, deployed: Vec<Deployed>) -> Beside {
+        Beside { corrections, deployed }
+    }
+
+    /// What deliveries of the workspace at a place say.
+    ///
+    /// # Errors
+    /// When its lake cannot be read.
+    pub fn deployed(places: &Places, as_of_ms: i64) -> Result<Vec<Deployed>> {
+        let events = deliveries::events(places)?;
+        Ok(outcomes(&events, Watch { failure_within_ms: FAILURE_WITHIN_MS, as_of_ms }))
+    }
+
     /// Of the workspace at a place; a repository need not be one.
     ///
     /// # Errors
     /// When its journal or its lake cannot be read.
     pub fn of(places: &Places, as_of_ms: i64) -> Result<Beside> {
         let corrections = past::state::<Corrections>(places, Corrections::STREAM)?;
-        let events = deliveries::events(places)?;
-        let deployed = outcomes(&events, Watch { failure_within_ms: FAILURE_WITHIN_MS, as_of_ms });
-        Ok(Beside { corrections, deployed })
+        Ok(Beside { corrections, deployed: Beside::deployed(places, as_of_ms)? })
     }
 }
 

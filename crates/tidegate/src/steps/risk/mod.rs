@@ -9,6 +9,7 @@ mod drill;
 mod fairness;
 pub mod federate;
 mod judged;
+mod kept;
 mod labels;
 mod offer;
 mod owners;
@@ -19,14 +20,16 @@ mod words;
 
 pub use costs::told;
 pub use drill::drill;
-pub use fairness::{Attribute, Group, attributes, riskiest};
+pub use fairness::{Attribute, Group, attributes, quarter, riskiest};
+pub use judged::JudgedChange;
+pub use kept::{Files, Kept, NotKept, files, head, read, unread, way_of};
 pub use labels::{Beside, By, Labelled, Sources, labels};
 pub use owners::Owners;
-pub use score::{Answered, Scored, Wanted, score};
+pub use score::{Answered, BELOW, Scored, Wanted, lowered, score};
 pub use train::{From, Trained, train};
 use worded::Worded;
 
-pub use words::{lines, markdown};
+pub use words::{lines, lower, markdown, meaning, sure};
 
 use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};

@@ -1,23 +1,24 @@
 //! What the model says of changes: of one, of a range, each with its reasons and what would lower it.
 
-use super::costs::hold_from;
+use super::kept::{row, way_of};
 use super::worded::Worded;
-use super::{Folder, History, Owners, WORDS};
+use super::{Folder, History, Owners};
 use crate::exit::{self, failure};
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
-use tidegate_core::risk::{Way, way};
-use tidegate_history::{Change, Features, Id, Mined, NotMined, Settings, as_one, commits};
+use tidegate_core::risk::Way;
+use tidegate_history::{Change, Id, Mined, NotMined, Settings, as_one, commits};
 use tidegate_learn::counterfactual::{Answer, Lever, search};
 use tidegate_learn::words::Sayings;
 use tidegate_learn::{RiskModel, Score};
-use tidegate_stats::calibration::LabelSet;
 use tidegate_wire::config::RiskPolicy;
 
 /// Changes of a range that are scored.
 const CHANGES_MAX: usize = 1_000;
+/// What would lower a risk is looked for until it is below this, where nobody says another.
+pub const BELOW: f64 = 0.2;
 /// What people can make less, to which share of it, and whether it comes in whole numbers.
 const LESS: [(&str, f64); 3] = [("la", 0.1), ("nf", 0.1), ("ld", 0.1)];
 /// Share of lines in tests that a change can be brought to.
@@ -194,24 +195,16 @@ impl Scores<'_> {
 /// `said` is what its words say.
 fn of(model: &RiskModel, (change, said): (&Change, f64), services: BTreeSet<String>, wanted: &Wanted<'_>) -> Result<Scored> {
     let row = row(model, change, said);
-    let wrong = |why: tidegate_learn::WrongRow| failure(exit::USAGE, why.to_string());
-    let score = model.score(&row).map_err(wrong)?;
-    let lower = search(&row, &levers(model, &row), wanted.below, |row| model.probability(row).unwrap_or(1.0));
-    let hold_from = wanted.policy.costs.as_ref().and_then(|costs| hold_from(costs, &services));
-    let way = way(score.probability, score.interval, score.labels == LabelSet::Negative, hold_from);
+    let score = model.score(&row).map_err(|why| failure(exit::USAGE, why.to_string()))?;
+    let lower = lowered(model, &row, wanted.below);
+    let (hold_from, way) = way_of(&score, wanted.policy, &services);
     let (commit, names) = (change.id.to_string(), model.features().to_vec());
     Ok(Scored { commit, commits: 1, score, lower, names, services, hold_from, way })
 }
 
-/// A change as the model's row. Features that the model knows, by their names: one that another release of this program measures is missing,
-/// which never lowers a risk.
-pub fn row(model: &RiskModel, change: &Change, said: f64) -> Vec<f64> {
-    let values = change.features.values();
-    let value = |name: &String| match name.as_str() {
-        WORDS => said,
-        name => Features::NAMES.iter().position(|known| *known == name).and_then(|at| values.get(at).copied()).unwrap_or(f64::NAN),
-    };
-    model.features().iter().map(value).collect()
+/// What would lower the risk of a row below a probability.
+pub fn lowered(model: &RiskModel, row: &[f64], below: f64) -> Answer {
+    search(row, &levers(model, row), below, |row| model.probability(row).unwrap_or(1.0))
 }
 
 /// What people can change: fewer lines and files, more of them tests.

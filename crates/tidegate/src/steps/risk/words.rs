@@ -13,7 +13,8 @@ const REASONS: usize = 5;
 const ODDS_LEAST: f64 = 1.05;
 
 /// What a feature is, without its source.
-fn meaning(feature: &str) -> String {
+#[must_use]
+pub fn meaning(feature: &str) -> String {
     // Those that are made of two are named so.
     let two = [("_per_", "for each of"), ("_of_", "times")].into_iter().find_map(|(word, said)| Some((feature.split_once(word)?, said)));
     if let Some(((first, second), said)) = two {
@@ -53,15 +54,16 @@ fn lower_first(text: &str) -> String {
 }
 
 /// What would lower a risk, in a sentence.
-fn lower(scored: &Scored) -> String {
+#[must_use]
+pub fn lower(lower: &Answer, names: &[String]) -> String {
     let changes = |of: &Counterfactual| {
         let one = |change: &tidegate_learn::counterfactual::Change| {
-            let name = scored.names.get(change.column).map_or("?", String::as_str);
+            let name = names.get(change.column).map_or("?", String::as_str);
             format!("{name} {} in place of {}", number(change.to), number(change.from))
         };
         of.changes.iter().map(one).collect::<Vec<_>>().join(", ")
     };
-    match &scored.lower {
+    match lower {
         Answer::Below => "it is low as it is".to_owned(),
         Answer::Change(of) => format!("with {}, all else equal, it would be {:.2}", changes(of), of.probability),
         Answer::OutOfReach(of) if of.changes.is_empty() => "nothing that could be changed would lower it".to_owned(),
@@ -70,8 +72,9 @@ fn lower(scored: &Scored) -> String {
 }
 
 /// How sure the model is.
-fn sure(scored: &Scored) -> &'static str {
-    match scored.score.labels {
+#[must_use]
+pub fn sure(labels: LabelSet) -> &'static str {
+    match labels {
         LabelSet::Positive => "like changes that were fixed later",
         LabelSet::Negative => "like changes that were not",
         LabelSet::Both => "it cannot be told whether it hurts: both are possible",
@@ -88,13 +91,13 @@ pub fn lines(scored: &Scored) -> Vec<String> {
         "{what}: risk {:.2} ({low:.2} to {high:.2}), higher than {:.0} % of this repository's changes; {}",
         scored.score.probability,
         scored.score.rank * 100.0,
-        sure(scored)
+        sure(scored.score.labels)
     )];
     lines.extend(reasons(scored).into_iter().map(|reason| format!("  - {reason}")));
     if !scored.score.missing.is_empty() {
         lines.push(format!("  - not known: {}; that never lowers a risk", scored.score.missing.join(", ")));
     }
-    lines.push(format!("  what would lower it: {}", lower(scored)));
+    lines.push(format!("  what would lower it: {}", lower(&scored.lower, &scored.names)));
     if let Some(from) = scored.hold_from {
         let way = match scored.way {
             Way::Held => format!("it is held: at {from:.2} and above waiting costs less than letting it through"),

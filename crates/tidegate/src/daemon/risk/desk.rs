@@ -1,0 +1,148 @@
+//! What was read last, and what was told of it.
+
+use super::{change, overview};
+use crate::clock;
+use crate::daemon::api::Api;
+use crate::steps::risk::{Beside, Files, Kept, Labelled, NotKept, files, head, labels, read, unread};
+use crate::workspace::Opened;
+use anyhow::Result;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tidegate_console::view::risk::{RiskChange, RiskView};
+use tidegate_core::correction::{Corrections, State as Corrected};
+use tidegate_core::delivery::Deployed;
+use tidegate_core::id::At;
+use tidegate_history::{ChangeNumber, Id};
+use tidegate_learn::Pairs;
+
+/// What deliveries say is read again after so long.
+const DELIVERIES_MS: u64 = 60_000;
+/// Told changes that are kept.
+const CHANGES_MAX: usize = 32;
+/// Commits that are counted as unread; of more it is said that there are more.
+pub const UNREAD_MAX: usize = 1_000;
+
+/// What a change's page tells, or why there is none.
+type Told = Arc<Result<RiskChange, String>>;
+
+/// By what is told whether anything is another.
+#[derive(Clone, PartialEq)]
+struct Key {
+    files: Files,
+    head: Option<Id>,
+    corrected: Corrected,
+    deployed: Arc<Vec<Deployed>>,
+}
+
+/// All that pages are made of.
+pub struct Shown {
+    key: Key,
+    /// When deliveries were read, in milliseconds.
+    delivered: AtomicI64,
+    pub kept: Arc<Result<Kept, NotKept>>,
+    pub labels: HashMap<ChangeNumber, Labelled>,
+    pub opened: Arc<Opened>,
+    pub head: Option<Id>,
+    /// Commits behind what was read: none where the history ends at what is checked out, or before it.
+    pub unread: Option<Option<usize>>,
+    /// Made when first asked for.
+    pub pairs: OnceLock<Option<Pairs>>,
+    /// Numbers of changes whose end is known, oldest first, each with where it lies.
+    pub scaled: OnceLock<Vec<(ChangeNumber, Vec<f64>)>>,
+    overview: OnceLock<Arc<RiskView>>,
+    changes: Mutex<VecDeque<(String, Told)>>,
+}
+
+/// The pages' own memory. Cloning gives another handle.
+#[derive(Clone, Default)]
+pub struct Desk(Arc<tokio::sync::Mutex<Option<Arc<Shown>>>>);
+
+impl Desk {
+    /// The model and the newest changes.
+    ///
+    /// # Errors
+    /// When what people or deliveries say cannot be read.
+    pub async fn overview(&self, api: &Api) -> Result<Arc<RiskView>> {
+        self.told(api, |shown| shown.overview.get_or_init(|| Arc::new(overview::view(shown))).clone()).await
+    }
+
+    /// One change, or why there is none; nothing at all without a model.
+    ///
+    /// # Errors
+    /// When what people or deliveries say cannot be read.
+    pub async fn change(&self, api: &Api, commit: String) -> Result<Option<Told>> {
+        self.told(api, move |shown| {
+            let kept = shown.kept.as_ref().as_ref().ok()?;
+            let told = || shown.changes.lock().unwrap_or_else(PoisonError::into_inner);
+            let known = told().iter().find(|(id, _)| *id == commit).map(|(_, told)| told.clone());
+            Some(known.unwrap_or_else(|| {
+                let view: Told = Arc::new(change::view(shown, kept, &commit));
+                let mut told = told();
+                told.push_back((commit.clone(), view.clone()));
+                if told.len() > CHANGES_MAX {
+                    told.pop_front();
+                }
+                view
+            }))
+        })
+        .await
+    }
+
+    /// Reads what is another, and tells of it; one at a time, on a thread that may take its time.
+    async fn told<T: Send + 'static>(&self, api: &Api, tell: impl FnOnce(&Shown) -> T + Send + 'static) -> Result<T> {
+        let corrected = api.plane.control().state::<Corrections>(Corrections::STREAM.to_owned()).await?;
+        let (opened, now) = (api.opened.clone(), clock::now());
+        let mut last = self.0.lock().await;
+        let previous = last.clone();
+        let work = move || -> Result<(Arc<Shown>, T)> {
+            let shown = shown(opened, corrected, now, previous)?;
+            let told = tell(&shown);
+            Ok((shown, told))
+        };
+        let (shown, told) = tokio::task::spawn_blocking(work).await??;
+        *last = Some(shown);
+        Ok(told)
+    }
+}
+
+fn shown(opened: Arc<Opened>, corrected: Corrected, now: At, previous: Option<Arc<Shown>>) -> Result<Arc<Shown>> {
+    let root = opened.places.root.clone();
+    let last_read = |previous: &Shown| At(previous.delivered.load(Ordering::SeqCst));
+    let fresh = previous.as_ref().filter(|previous| now.since_ms(last_read(previous)) < DELIVERIES_MS);
+    let (deployed, delivered) = match fresh {
+        Some(previous) => (previous.key.deployed.clone(), last_read(previous)),
+        None => (Arc::new(Beside::deployed(&opened.places, now.0)?), now),
+    };
+    let head = head(&root);
+    let key = Key { files: files(&root), head, corrected, deployed };
+    if let Some(same) = previous.as_ref().filter(|previous| previous.key == key) {
+        same.delivered.store(delivered.0, Ordering::SeqCst);
+        return Ok(same.clone());
+    }
+    let kept = match previous.filter(|previous| previous.key.files == key.files) {
+        Some(previous) => previous.kept.clone(),
+        None => Arc::new(read(&root, &opened.config.risk.opt_out)),
+    };
+    let (mut labelled, mut behind) = (HashMap::new(), None);
+    if let Ok(kept) = kept.as_ref() {
+        let beside = Beside::new(key.corrected.clone(), key.deployed.to_vec());
+        labelled = labels(&kept.mined, &beside).0.into_iter().collect();
+        let tip = kept.mined.tip();
+        let later = head.filter(|head| kept.mined.number(head).is_none());
+        behind = later.map(|head| unread(&root, &tip, &head, UNREAD_MAX + 1));
+    }
+    Ok(Arc::new(Shown {
+        key,
+        delivered: AtomicI64::new(delivered.0),
+        kept,
+        labels: labelled,
+        opened,
+        head,
+        unread: behind,
+        pairs: OnceLock::new(),
+        scaled: OnceLock::new(),
+        overview: OnceLock::new(),
+        changes: Mutex::default(),
+    }))
+}
