@@ -7,9 +7,11 @@
 
 mod intake;
 mod measures;
+mod retention;
 
 pub use intake::{Intake, Taken};
 pub use measures::{Interval, Measures, Span, measures};
+pub use retention::{Expired, Expiry, Retention};
 
 use serde::{Deserialize, Serialize};
 

@@ -167,6 +167,7 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         (GITLAB, post(deployments::gitlab)),
         ("/webhooks/events/{source}", post(deliveries::receive).layer(DefaultBodyLimit::max(tidegate_wire::delivery::BODY_BYTES_MAX))),
         ("/api/v1/events/{source}", post(deliveries::import).layer(DefaultBodyLimit::max(tidegate_wire::delivery::BODY_BYTES_MAX))),
+        ("/api/v1/retention", post(retention::prune)),
         ("/login", get(access::form).post(access::login)),
         ("/assets/style.css", get(style)),
         ("/assets/live.js", get(script)),

@@ -1,4 +1,4 @@
-//! CDEvents (<https://cdevents.dev>) of versions 0.4 and 0.5, in structured CloudEvents or by themselves.
+//! CDEvents (<https://cdevents.dev>) of versions 0.4 and 0.5, in structured or binary CloudEvents or by themselves.
 
 use super::{Message, Unread, form, instant, missing, named, repository};
 use serde::Deserialize;
@@ -34,7 +34,13 @@ pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
     if let Some(data) = body.data.take() {
         body = *data;
     }
-    let context = body.context.ok_or_else(|| missing("context"))?;
+    let in_headers = message.cloud.map(|of| Context {
+        id: of.id.to_owned(),
+        source: of.source.to_owned(),
+        kind: of.kind.to_owned(),
+        timestamp: of.time.to_owned(),
+    });
+    let context = body.context.or(in_headers).ok_or_else(|| missing("context"))?;
     // `dev.cdevents.<subject>.<predicate>.<version>`.
     let mut words = context.kind.strip_prefix("dev.cdevents.").unwrap_or_default().split('.');
     let kind = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

@@ -14,7 +14,7 @@ const SHA: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
 
 fn told(tool: Tool, kind: Option<&str>, body: &Value) -> Result<Vec<Event>, Unread> {
     let text = body.to_string();
-    read(tool, Message { kind, body: text.as_bytes(), now_ms: NOW_MS }, &|login| format!("p{}", login.len()))
+    read(tool, Message { kind, cloud: None, body: text.as_bytes(), now_ms: NOW_MS }, &|login| format!("p{}", login.len()))
 }
 
 fn one(tool: Tool, kind: Option<&str>, body: &Value) -> Event {
@@ -203,16 +203,16 @@ fn what_is_cut_too_long_or_of_the_future_is_kept_aside_and_not_repeated() {
     for (tool, kind, body) in all() {
         let text = body.to_string();
         for cut in [0, 1, text.len() / 2, text.len() - 1] {
-            let read = read(tool, Message { kind, body: &text.as_bytes()[..cut], now_ms: NOW_MS }, &|_| String::new());
+            let read = read(tool, Message { kind, cloud: None, body: &text.as_bytes()[..cut], now_ms: NOW_MS }, &|_| String::new());
             let why = read.unwrap_err().to_string();
             assert!(PLANTED.iter().all(|planted| !why.contains(planted)) && why.starts_with("the body is no "), "{why}");
         }
-        let early = Message { kind, body: text.as_bytes(), now_ms: 1_000 };
+        let early = Message { kind, cloud: None, body: text.as_bytes(), now_ms: 1_000 };
         let why = read(tool, early, &|_| String::new()).unwrap_err();
         assert_eq!(why.to_string(), "its time is no time of the past");
     }
     let long = vec![b' '; BODY_BYTES_MAX + 1];
-    let why = read(Tool::Gitlab, Message { kind: None, body: &long, now_ms: NOW_MS }, &|_| String::new()).unwrap_err();
+    let why = read(Tool::Gitlab, Message { kind: None, cloud: None, body: &long, now_ms: NOW_MS }, &|_| String::new()).unwrap_err();
     assert_eq!(why, Unread::Long { bytes: BODY_BYTES_MAX + 1 });
 }
 
@@ -238,7 +238,7 @@ fn tools_are_known_by_their_names() {
 proptest! {
     #[test]
     fn no_body_is_too_strange(tool in 0..Tool::ALL.len(), kind in prop::option::of("[a-z_]{0,20}"), body in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = read(Tool::ALL[tool], Message { kind: kind.as_deref(), body: &body, now_ms: NOW_MS }, &|_| String::new());
+        let _ = read(Tool::ALL[tool], Message { kind: kind.as_deref(), cloud: None, body: &body, now_ms: NOW_MS }, &|_| String::new());
     }
 
     #[test]
@@ -251,7 +251,7 @@ proptest! {
                 let mut changed = whole.clone();
                 let end = changed[from + 1..].find('"').unwrap_or(0) + from + 2;
                 changed.replace_range(from..end, &value.to_string());
-                let _ = read(tool, Message { kind, body: changed.as_bytes(), now_ms: NOW_MS }, &|_| String::new());
+                let _ = read(tool, Message { kind, cloud: None, body: changed.as_bytes(), now_ms: NOW_MS }, &|_| String::new());
             }
         }
     }

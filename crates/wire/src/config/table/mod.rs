@@ -113,12 +113,7 @@ pub static ROOT: Table = Table {
             Need::Optional,
             "Deployments that GitHub or GitLab hold until they are answered here.",
         ),
-        key(
-            "events",
-            names("source", &Shape::Table(&events::EVENT_SOURCE)),
-            Need::Optional,
-            "Other tools that tell what happens to changes.",
-        ),
+        key("events", names("source", &events::EVENT_SOURCE), Need::Optional, "Other tools that tell what happens to changes."),
         key("journal", Shape::Table(&stores::JOURNAL), Need::Optional, "Where decisions are recorded."),
         key("replicas", Shape::Table(&stores::REPLICAS), Need::Optional, "Several control planes on one journal."),
         key(
