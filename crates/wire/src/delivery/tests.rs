@@ -230,6 +230,27 @@ fn what_stands_where_a_name_should_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn attributes_in_headers_are_those_of_a_context_that_is_not_there() {
+    let headers = |marks: char| {
+        let of = [("id", "e1"), ("source", "/ci"), ("type", "dev.cdevents.service.deployed.0.3.0"), ("time", "2026-02-28T09:30:00Z")];
+        of.map(|(name, value)| (format!("{}{marks}{name}", if marks == '_' { "ce" } else { "CE" }), value.to_owned())).to_vec()
+    };
+    let body = json!({ "subject": { "id": "shop", "content": {} } }).to_string();
+    let with =
+        |cloud, body: &str| read(Tool::Cdevents, Message { kind: None, cloud, body: body.as_bytes(), now_ms: NOW_MS }, &|_| String::new());
+    let kafka = headers('_');
+    let event = with(Attributes::of(&kafka), &body).unwrap().remove(0);
+    assert_eq!((event.id.as_str(), event.subject.service.as_deref()), ("ci/e1", Some("shop")));
+    let nats = headers('-');
+    assert_eq!(with(Attributes::of(&nats), &body), Ok(vec![event.clone()]));
+    assert!(with(None, &body).is_err() && Attributes::of(&kafka[1..]).is_none(), "all of them");
+    // What the body says of itself goes before.
+    let own = json!({ "context": { "id": "own", "source": "s", "type": "dev.cdevents.service.deployed.0.3.0", "timestamp": "2026-02-28T09:30:00Z" },
+        "subject": { "id": "shop" } });
+    assert_eq!(with(Attributes::of(&kafka), &own.to_string()).unwrap()[0].id, "s/own");
+}
+
+#[test]
 fn tools_are_known_by_their_names() {
     assert!(Tool::ALL.into_iter().all(|tool| Tool::parse(tool.as_str()) == Some(tool)));
     assert_eq!(Tool::parse("svn"), None);
