@@ -7,8 +7,8 @@ use tidegate_serve::remote::{Address, RemoteModel};
 use tidegate_wire::contract::{self, SuiteOptions};
 use tidegate_wire::prometheus::{Grid, LatencyUnit};
 use tidegate_wire::{
-    batches, config, delivery, dvc, foreign, gateway_api, gitops, ical, junit, kserve, kubernetes, order, prometheus, record, requests,
-    samples, sarif, scenario, sources, transform, yaml,
+    batches, config, delivery, dvc, foreign, gateway_api, gitops, ical, junit, kafka, kserve, kubernetes, nats, order, prometheus, record,
+    requests, samples, sarif, scenario, sources, transform, yaml,
 };
 
 /// Every reader of text.
@@ -119,6 +119,16 @@ pub fn json(which: u8, bytes: &[u8]) {
                     assert!(event.id.len() < 2_000 && event.at_ms > 0);
                 }
             }
+        }
+        6 => {
+            drop((kafka::metadata(bytes), kafka::position(bytes), kafka::authenticated(bytes), kafka::lz4(bytes, 1 << 20)));
+            if let Ok(Ok(fetched)) = kafka::fetched(bytes) {
+                let unpack = |_, bytes: &[u8]| Ok(bytes.to_vec());
+                for entry in kafka::records::entries(&fetched, 0, &unpack) {
+                    assert!(entry.next() > 0);
+                }
+            }
+            drop((nats::line(&String::from_utf8_lossy(bytes)), nats::headers(bytes), nats::consumer(bytes)));
         }
         _ => {
             let Some((reader, bytes)) = bytes.split_first() else { return };

@@ -26,14 +26,20 @@ struct Position {
     next: i64,
 }
 
+/// What failed, so that it is said once; and why.
+type Failed = (String, anyhow::Error);
+
 /// Reads it for as long as this process lives.
 pub(super) async fn follow(taker: Arc<Taker>, topic: KafkaTopic) {
     let mut retry = Retry::default();
     loop {
-        match read(&taker, &topic, &mut retry).await {
+        match read(&taker, &topic).await {
             Ok(()) => retry = Retry::default(),
-            Err(why) => {
-                taker.fails("topic", &format!("{why:#}"));
+            Err((part, why)) => {
+                // What went well until now is tried again at once.
+                if taker.fails(&part, &format!("{why:#}")) {
+                    retry = Retry::default();
+                }
                 retry.wait().await;
             }
         }
@@ -41,55 +47,70 @@ pub(super) async fn follow(taker: Arc<Taker>, topic: KafkaTopic) {
 }
 
 /// Reads all partitions until one fails, or it is time to see which ones there are.
-async fn read(taker: &Arc<Taker>, topic: &KafkaTopic, retry: &mut Retry) -> anyhow::Result<()> {
-    let topic = opened(taker, topic)?;
+async fn read(taker: &Arc<Taker>, topic: &KafkaTopic) -> Result<(), Failed> {
+    let failed = |why: Failure| ("topic".to_owned(), why.into());
+    let topic = opened(taker, topic).map_err(failed)?;
+    let partitions = topic.partitions().await.map_err(failed)?;
+    taker.works("topic");
     let (mut reading, mut without) = (JoinSet::new(), vec![]);
-    for (partition, leader) in topic.partitions().await? {
+    for (partition, leader) in partitions {
         match leader {
-            Some(leader) => drop(reading.spawn(read_partition(taker.clone(), topic.clone(), partition, leader))),
+            Some(leader) => {
+                let (taker, topic) = (taker.clone(), topic.clone());
+                let one = async move { read_partition(&taker, &topic, partition, &leader).await.map_err(|why| (part(partition), why)) };
+                reading.spawn(one);
+            }
             None => without.push(partition.to_string()),
         }
     }
-    match without.as_slice() {
-        [] => taker.works("leaders"),
-        _ => taker.fails("leaders", &format!("partitions {} of topic {} have no leader now", without.join(", "), topic.name)),
+    let leaders = (!without.is_empty()).then(|| format!("partitions {} of topic {} have no leader now", without.join(", "), topic.name));
+    if let (Some(why), true) = (&leaders, reading.is_empty()) {
+        return Err(("leaders".to_owned(), anyhow::anyhow!("{why}")));
     }
-    // What goes well for so long did not fail at once.
-    let first = tokio::time::timeout(LOOK_AGAIN, reading.join_next()).await;
-    match first {
-        Err(_late) => Ok(()),
-        // Where none has a leader it is asked again soon.
-        Ok(None) => {
-            retry.wait().await;
-            Ok(())
+    match leaders {
+        Some(why) => {
+            taker.fails("leaders", &why);
         }
-        Ok(Some(ended)) => ended?,
+        None => taker.works("leaders"),
+    }
+    match tokio::time::timeout(LOOK_AGAIN, reading.join_next()).await {
+        Err(_) | Ok(None) => Ok(()),
+        Ok(Some(Ok(ended))) => ended,
+        Ok(Some(Err(why))) => Err(("topic".to_owned(), why.into())),
     }
 }
 
-async fn read_partition(taker: Arc<Taker>, topic: Topic, partition: i32, leader: String) -> anyhow::Result<()> {
+fn part(partition: i32) -> String {
+    format!("partition {partition}")
+}
+
+async fn read_partition(taker: &Taker, topic: &Topic, partition: i32, leader: &str) -> anyhow::Result<()> {
     let place = taker.api.opened.places.streams().join(format!("{}-{partition}.json", taker.name));
-    let mut at = topic.partition(partition, &leader).await?;
+    let mut at = topic.partition(partition, leader).await?;
     let (earliest, latest) = at.ends().await?;
     let mut next = match position(&place, &topic.name)? {
         Some(next) if (earliest..=latest).contains(&next) => next,
         // A broker may also wait for a position that is not there: it is seen here.
-        Some(next) => moved(&taker, &topic.name, partition, next, (earliest, latest)),
+        Some(next) => {
+            let next = moved(taker, &topic.name, partition, next, (earliest, latest));
+            keep(&place, &Position { topic: topic.name.clone(), next }).await?;
+            next
+        }
         None => earliest,
     };
     loop {
         match at.fetch(next).await? {
             Given::Records(entries) => {
-                taker.works("topic");
+                taker.works(&part(partition));
                 if entries.is_empty() {
                     continue;
                 }
                 for entry in entries {
-                    next = take(&taker, &topic.name, partition, entry).await;
+                    next = take(taker, &topic.name, partition, entry).await;
                 }
                 taker.settle().await;
             }
-            Given::Elsewhere { earliest, latest } => next = moved(&taker, &topic.name, partition, next, (earliest, latest)),
+            Given::Elsewhere { earliest, latest } => next = moved(taker, &topic.name, partition, next, (earliest, latest)),
         }
         keep(&place, &Position { topic: topic.name.clone(), next }).await?;
     }

@@ -82,19 +82,22 @@ impl Taker {
         };
         let kept = why.is_none();
         match why {
-            Some(why) => self.fails("keep", &format!("an event could not be kept: {why}")),
+            Some(why) => {
+                self.fails("keep", &format!("an event could not be kept: {why}"));
+            }
             None => self.works("keep"),
         }
         kept
     }
 
-    /// Says what does not work, once.
-    fn fails(&self, part: &str, why: &str) {
+    /// Says what does not work, once; whether it worked until now.
+    fn fails(&self, part: &str, why: &str) -> bool {
         let mut said = self.outage.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if said.get(part).is_none_or(|before| before != why) {
+        let before = said.insert(part.to_owned(), why.to_owned());
+        if before.as_deref() != Some(why) {
             self.api.bus.trouble(&format!("events of {}: {why}; it is tried again", self.name));
-            said.insert(part.to_owned(), why.to_owned());
         }
+        before.is_none()
     }
 
     /// Says that it works again, where it did not.

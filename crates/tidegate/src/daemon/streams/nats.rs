@@ -9,18 +9,20 @@ use tidegate_wire::config::{NatsEntry, NatsStream};
 pub(super) async fn follow(taker: Taker, stream: NatsStream) {
     let mut retry = Retry::default();
     loop {
-        let Err(failure) = read(&taker, &stream, &mut retry).await;
-        taker.fails("stream", &failure.to_string());
+        let Err(failure) = read(&taker, &stream).await;
+        // What went well until now is tried again at once.
+        if taker.fails("stream", &failure.to_string()) {
+            retry = Retry::default();
+        }
         retry.wait().await;
     }
 }
 
-async fn read(taker: &Taker, stream: &NatsStream, retry: &mut Retry) -> Result<std::convert::Infallible, Failure> {
+async fn read(taker: &Taker, stream: &NatsStream) -> Result<std::convert::Infallible, Failure> {
     let mut consumer = opened(taker, stream)?.open().await?;
     loop {
         let message = consumer.next().await?;
         taker.works("stream");
-        *retry = Retry::default();
         if let Some(message) = message {
             taker.take(&message.headers, &message.body).await;
             taker.settle().await;
