@@ -12,8 +12,8 @@ use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
 use super::{
-    ab, access, breaker, change, checking, deliveries, deployments, duty, gating, may, notifier, people, release_view, steer, train,
-    train_order, training,
+    ab, access, breaker, change, checking, deliveries, deployments, duty, gating, may, notifier, people, release_view, retention, steer,
+    train, train_order, training,
 };
 use crate::exit;
 use crate::workspace::Opened;
