@@ -21,19 +21,23 @@ struct Of {
     content: Value,
 }
 
+/// A CloudEvent, whose data the event is. It has a `subject` of its own, which is a text.
+#[derive(Deserialize)]
+struct Cloud {
+    data: Option<Body>,
+}
+
 #[derive(Deserialize)]
 struct Body {
-    /// Of a CloudEvent, whose data the event is.
-    data: Option<Box<Body>>,
     context: Option<Context>,
     subject: Option<Of>,
 }
 
 pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
-    let mut body: Body = form("CDEvent", message.body)?;
-    if let Some(data) = body.data.take() {
-        body = *data;
-    }
+    let body = match form::<Cloud>("CDEvent", message.body)?.data {
+        Some(data) => data,
+        None => form("CDEvent", message.body)?,
+    };
     let in_headers = message.cloud.map(|of| Context {
         id: of.id.to_owned(),
         source: of.source.to_owned(),

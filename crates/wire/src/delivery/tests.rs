@@ -163,7 +163,7 @@ fn spinnaker_pagerduty_and_cdevents_tell_theirs() {
         "customData": { "who": "Ada Lovelace" } });
     let plain = one(Tool::Cdevents, None, &event);
     assert_eq!((plain.what, plain.id.as_str()), (What::PipelineRunFinished { outcome: Outcome::Failure }, "ci/tool/e1"));
-    let wrapped = json!({ "specversion": "1.0", "id": "x", "source": "/b", "type": "t", "data": event });
+    let wrapped = json!({ "specversion": "1.0", "id": "x", "source": "/b", "type": "t", "subject": "/runs/7", "data": event });
     assert_eq!(one(Tool::Cdevents, None, &wrapped), plain);
     assert_eq!(plain.subject.service, None, "a run's identifier is no service");
 }
