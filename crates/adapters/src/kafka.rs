@@ -10,7 +10,7 @@ use std::time::Duration;
 use tidegate_port::{Failure, FailureKind};
 use tidegate_wire::config::Mechanism;
 use tidegate_wire::kafka::records::{Codec, Entry, entries};
-use tidegate_wire::kafka::{self, Code, Damaged, EARLIEST, LATEST, Request};
+use tidegate_wire::kafka::{self, Code, Damaged, EARLIEST, LATEST, Partitions, Request};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 
 /// Most partitions of a topic.
@@ -101,7 +101,7 @@ impl Topic {
     ///
     /// # Errors
     /// When no broker answers, or none has the topic.
-    pub async fn partitions(&self) -> Result<Vec<(i32, Option<String>)>, Failure> {
+    pub async fn partitions(&self) -> Result<Partitions, Failure> {
         let mut last = None;
         for server in &self.brokers {
             match self.partitions_by(server).await {
@@ -112,7 +112,7 @@ impl Topic {
         Err(last.unwrap_or_else(|| Place { operation: READ, server: self.name.clone() }.fails(FailureKind::Refused, "it has no broker")))
     }
 
-    async fn partitions_by(&self, server: &str) -> Result<Vec<(i32, Option<String>)>, Failure> {
+    async fn partitions_by(&self, server: &str) -> Result<Partitions, Failure> {
         let mut broker = Broker::connect(self, server).await?;
         let answer = broker.ask(&Request::metadata(&self.name)).await?;
         let partitions = broker.read(kafka::metadata(&answer))?;

@@ -72,7 +72,7 @@ mod tests {
         let other = format!("v1={}", "0".repeat(64));
         assert!(by_pagerduty(secret, body, good) && by_pagerduty(secret, body, &format!("{other},{good}")));
         for header in
-            ["", &other, &good.replace("v1", "v2"), &good[3..], &format!("{},{good}", vec![other.as_str(); SIGNATURES_MAX].join(","))]
+            ["", &other, &good.replace("v1", "v2"), &good[3..], &format!("{},{good}", [other.as_str(); SIGNATURES_MAX].join(","))]
         {
             assert!(!by_pagerduty(secret, body, header), "{header}");
         }

@@ -110,11 +110,14 @@ impl Code {
     }
 }
 
+/// Partitions of a topic, each with the address of its leader, where it has one now.
+pub type Partitions = Vec<(i32, Option<String>)>;
+
 /// Where the partitions of a topic are: each with the address of its leader, none where it has none now.
 ///
 /// # Errors
 /// When the answer is damaged.
-pub fn metadata(answer: &[u8]) -> Result<Result<Vec<(i32, Option<String>)>, Code>, Damaged> {
+pub fn metadata(answer: &[u8]) -> Result<Result<Partitions, Code>, Damaged> {
     let mut read = Reader(answer);
     read.i32()?;
     let brokers = read.items(|read| {
