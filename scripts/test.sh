@@ -13,6 +13,7 @@ neighbours() {
     [ -n "${TIDEGATE_TEST_BROWSER:-}" ] || want_browser
     [ -n "${TIDEGATE_TEST_PROMETHEUS:-}" ] || want_package prometheus prometheus "counters of a Prometheus"
     [ -n "${TIDEGATE_TEST_INFLUXD:-}" ] || want_package influxd influxdb "values of an InfluxDB"
+    [ -n "${TIDEGATE_TEST_NATS:-}" ] || want_package nats-server nats-server "streams of NATS"
     [ -n "${TIDEGATE_TEST_SKOPEO:-}" ] || want_package skopeo skopeo "images, by another reader of them"
     [ -n "${TIDEGATE_TEST_UMOCI:-}" ] || want_package umoci umoci "images, unpacked by another program"
     command -v ip >/dev/null 2>&1 || want_package ip iproute2 "bundles without a network"
@@ -22,6 +23,7 @@ neighbours() {
     environment gx
     environment evidently
     environment s3
+    environment kafka
     environment notify
     environment tritonclient
     environment otel
@@ -42,6 +44,8 @@ introduce() {
     environment s3
     export TIDEGATE_TEST_MOTO="$environment/bin/moto_server"
     node_environment azurite >/dev/null && export TIDEGATE_TEST_AZURITE="$environment/node_modules/.bin/azurite-blob"
+    environment kafka
+    export TIDEGATE_TEST_KAFKA="$environment/bin/python"
     environment notify
     export TIDEGATE_TEST_NOTIFY="$environment/bin/python"
     environment tritonclient

@@ -7,8 +7,8 @@ use tidegate_serve::remote::{Address, RemoteModel};
 use tidegate_wire::contract::{self, SuiteOptions};
 use tidegate_wire::prometheus::{Grid, LatencyUnit};
 use tidegate_wire::{
-    batches, config, delivery, dvc, foreign, gateway_api, gitops, ical, junit, kserve, kubernetes, order, prometheus, record, requests,
-    samples, sarif, scenario, sources, transform, yaml,
+    batches, config, delivery, dvc, foreign, gateway_api, gitops, ical, junit, kafka, kserve, kubernetes, nats, order, prometheus, record,
+    requests, samples, sarif, scenario, sources, transform, yaml,
 };
 
 /// Every reader of text.
@@ -114,11 +114,21 @@ pub fn json(which: u8, bytes: &[u8]) {
             let Some((tool, bytes)) = bytes.split_first() else { return };
             let tool = delivery::Tool::ALL[usize::from(*tool) % delivery::Tool::ALL.len()];
             for kind in ["pull_request", "pull_request_review", "deployment_status", "workflow_run"] {
-                let message = delivery::Message { kind: Some(kind), body: bytes, now_ms: 1_772_366_400_000 };
+                let message = delivery::Message { kind: Some(kind), cloud: None, body: bytes, now_ms: 1_772_366_400_000 };
                 for event in delivery::read(tool, message, &|_| "p".to_owned()).unwrap_or_default() {
                     assert!(event.id.len() < 2_000 && event.at_ms > 0);
                 }
             }
+        }
+        6 => {
+            drop((kafka::metadata(bytes), kafka::position(bytes), kafka::authenticated(bytes), kafka::lz4(bytes, 1 << 20)));
+            if let Ok(Ok(fetched)) = kafka::fetched(bytes) {
+                let unpack = |_, bytes: &[u8]| Ok(bytes.to_vec());
+                for entry in kafka::records::entries(&fetched, 0, &unpack) {
+                    assert!(entry.next() > 0);
+                }
+            }
+            drop((nats::line(&String::from_utf8_lossy(bytes)), nats::headers(bytes), nats::consumer(bytes)));
         }
         _ => {
             let Some((reader, bytes)) = bytes.split_first() else { return };

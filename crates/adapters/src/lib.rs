@@ -1,8 +1,8 @@
 //! Services outside, one file each: comments and marks on GitHub, GitLab and Bitbucket, and answers to deployments that the first two hold; metrics of Prometheus, Datadog,
 //! CloudWatch, New Relic, InfluxDB, Graphite and of any JSON; Slack, webhooks of tools,
-//! mail.
+//! mail; topics of Kafka and streams of NATS.
 //!
-//! Each speaks through [`Http`], so that it can be held against any server. An adapter knows no other adapter. Not here:
+//! Each speaks through [`Http`], so that it can be held against any server; those that read streams speak their own protocols (`link`). An adapter knows no other adapter. Not here:
 //! what is said (`wire::report`), and where tokens come from.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
@@ -15,10 +15,15 @@ pub mod github;
 pub mod github_app;
 pub mod gitlab;
 pub mod gitops;
+pub mod kafka;
 pub mod kserve;
 pub mod kubernetes;
+mod link;
+pub mod nats;
+mod nkey;
 pub mod prometheus;
 pub mod pseudonym;
+mod scram;
 pub mod signed;
 pub mod slack;
 pub mod smtp;

@@ -85,6 +85,11 @@ impl Places {
         self.home.join("lake")
     }
 
+    /// How far streams of events were read into the telemetry that lies here.
+    pub fn streams(&self) -> PathBuf {
+        self.home.join("streams")
+    }
+
     /// Keys and tokens.
     pub fn keys(&self) -> PathBuf {
         self.common().join("keys")
@@ -152,7 +157,7 @@ impl Places {
     pub fn make(&self) -> Result<()> {
         use std::os::unix::fs::DirBuilderExt;
         let make = |dir: &Path| std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
-        for dir in [self.home.clone(), self.keys(), self.evidence(), self.notify(), self.versions(), self.changes()] {
+        for dir in [self.home.clone(), self.keys(), self.evidence(), self.notify(), self.versions(), self.changes(), self.streams()] {
             make(&dir).with_context(|| format!("create the directory {}: see whether the disk is full or read-only", dir.display()))?;
         }
         // Keys and journals are nobody's sources.

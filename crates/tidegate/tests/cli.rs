@@ -15,6 +15,9 @@ mod browser;
 #[path = "cli/bundle.rs"]
 mod bundle;
 #[cfg(feature = "data")]
+#[path = "cli/canaries.rs"]
+mod canaries;
+#[cfg(feature = "data")]
 #[path = "cli/check.rs"]
 mod check;
 #[path = "cli/chromium.rs"]
@@ -128,6 +131,12 @@ mod sources;
 #[cfg(feature = "data")]
 #[path = "cli/stored.rs"]
 mod stored;
+#[cfg(feature = "data")]
+#[path = "../../adapters/tests/streams/servers.rs"]
+mod stream_servers;
+#[cfg(feature = "data")]
+#[path = "cli/streams.rs"]
+mod streams;
 #[cfg(feature = "data")]
 #[path = "cli/train.rs"]
 mod train;

@@ -8,10 +8,12 @@
 mod intake;
 mod measures;
 mod outcomes;
+mod retention;
 
 pub use intake::{Intake, Taken};
 pub use measures::{Interval, Measures, Span, measures};
 pub use outcomes::{Deployed, Fate, Watch, outcomes};
+pub use retention::{Expired, Expiry, Retention};
 
 use serde::{Deserialize, Serialize};
 

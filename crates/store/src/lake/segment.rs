@@ -52,6 +52,12 @@ impl OpenSegment {
         Ok(())
     }
 
+    /// Flushes what was appended to the disk, and that the file is there.
+    pub(super) fn sync(&self) -> Result<(), Failure> {
+        self.file.sync_data().map_err(|e| disk::failure("flush segment", &self.path, &e))?;
+        disk::sync_parent(&self.path)
+    }
+
     fn flush(&mut self) -> Result<(), Failure> {
         let chunk = std::mem::take(self.writer.get_mut());
         if let Err(error) = self.file.write_all(&chunk) {
@@ -74,25 +80,30 @@ pub(super) fn sealed_name(number: u64) -> String {
     format!("{number:08}.parquet")
 }
 
+/// The name of a sealed segment of which so many rows are left: fewer each time, so that it never had it before.
+pub(super) fn fewer_name(number: u64, rows: usize) -> String {
+    format!("{number:08}-{rows}.parquet")
+}
+
 /// The open segments in `dir`, by number.
 pub(super) fn open_segments(dir: &Path) -> Result<Vec<(u64, PathBuf)>, Failure> {
-    let mut found = Vec::new();
-    let entries = match std::fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
-        Err(error) => return Err(disk::failure("read", dir, &error)),
-    };
-    for entry in entries {
-        let path = entry.map_err(|e| disk::failure("read", dir, &e))?.path();
-        let number = path
-            .file_name()
-            .and_then(|name| name.to_str())
-            .and_then(|name| name.strip_suffix(".arrow"))
-            .and_then(|number| number.parse().ok());
-        found.extend(number.map(|number| (number, path)));
-    }
+    let number = |path: &Path| path.file_name()?.to_str()?.strip_suffix(".arrow")?.parse().ok();
+    let mut found: Vec<(u64, PathBuf)> = files(dir)?.into_iter().filter_map(|path| Some((number(&path)?, path))).collect();
     found.sort_unstable();
     Ok(found)
+}
+
+/// The sealed segments in `dir`.
+pub(super) fn sealed_segments(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    Ok(files(dir)?.into_iter().filter(|path| path.extension().is_some_and(|extension| extension == "parquet")).collect())
+}
+
+fn files(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
+    match std::fs::read_dir(dir) {
+        Ok(entries) => entries.map(|entry| Ok(entry.map_err(|e| disk::failure("read", dir, &e))?.path())).collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(vec![]),
+        Err(error) => Err(disk::failure("read", dir, &error)),
+    }
 }
 
 /// The whole batches of an open segment, in order; ends at the first batch that is torn.

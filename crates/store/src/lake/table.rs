@@ -63,6 +63,7 @@ impl<R: Row> Table<R> {
             }
             std::fs::remove_file(&path).map_err(|e| disk::failure("remove segment", &path, &e))?;
         }
+        sweep(&dir, &state.manifest)?;
         state.next = state.manifest.segments.iter().map(|segment| segment.number + 1).max().unwrap_or(0);
         Ok(Table { dir, state: Some(Mutex::new(state)), recovered, rows: PhantomData })
     }
@@ -124,6 +125,56 @@ impl<R: Row> Table<R> {
     /// When the disk fails; the segment stays open and readable.
     pub fn seal(&self) -> Result<(), Failure> {
         self.seal_open(&mut *self.state("seal table")?)
+    }
+
+    /// Flushes what was appended to the disk: safe from a power cut when it returns.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn sync(&self) -> Result<(), Failure> {
+        self.state("flush table")?.open.as_ref().map_or(Ok(()), OpenSegment::sync)
+    }
+
+    /// Removes rows from before a time that `which` names, from the disk too; gives how many. Segments in which some rows stay are written anew.
+    ///
+    /// # Errors
+    /// When the disk fails: what was not removed is there, and removed when it is asked for again.
+    pub fn remove(&self, before: At, every: &R::Filter, which: &dyn Fn(&R) -> bool) -> Result<u64, Failure> {
+        let mut state = self.state("remove from table")?;
+        self.seal_open(&mut state)?;
+        let (mut listed, mut removed) = (state.manifest.clone(), 0);
+        for segment in std::mem::take(&mut listed.segments) {
+            if segment.at_min >= before {
+                listed.segments.push(segment);
+                continue;
+            }
+            let rows = Rows::<R>::new(vec![Source::Sealed(self.path(&segment))], every.clone()).collect::<Result<Vec<R>, _>>()?;
+            let kept: Vec<R> = rows.into_iter().filter(|row| row.at() >= before || !which(row)).collect();
+            removed += segment.rows - kept.len() as u64;
+            if kept.len() as u64 == segment.rows {
+                listed.segments.push(segment);
+            } else if !kept.is_empty() {
+                listed.segments.push(self.written_anew(&segment, &kept)?);
+            }
+        }
+        if removed > 0 {
+            listed.store(&self.dir)?;
+            state.manifest = listed;
+        }
+        sweep(&self.dir, &state.manifest)?;
+        Ok(removed)
+    }
+
+    /// A segment with fewer rows, under a name that it never had.
+    fn written_anew(&self, segment: &SealedSegment, rows: &[R]) -> Result<SealedSegment, Failure> {
+        let file = segment::fewer_name(segment.number, rows.len());
+        let path = self.dir.join(&file);
+        let batch = R::batch(rows).map_err(|e| broken("remove from table", &path, &e))?;
+        segment::write_parquet(&path, &R::schema(), &mut std::iter::once(batch))?;
+        let (digest, bytes) = digest_of(&path)?;
+        let times = || rows.iter().map(R::at);
+        let (at_min, at_max) = (times().min().unwrap_or(segment.at_min), times().max().unwrap_or(segment.at_max));
+        Ok(SealedSegment { number: segment.number, file, rows: rows.len() as u64, bytes, at_min, at_max, digest })
     }
 
     fn seal_open(&self, state: &mut State) -> Result<(), Failure> {
@@ -220,6 +271,16 @@ fn seal<R: Row>(dir: &Path, number: u64, path: &Path, manifest: &mut Manifest) -
     listed.store(dir)?;
     *manifest = listed;
     Ok(recovered)
+}
+
+/// Removes sealed segments that the manifest lists no longer, or not yet: those of a process that died between the two.
+fn sweep(dir: &Path, manifest: &Manifest) -> Result<(), Failure> {
+    for path in segment::sealed_segments(dir)? {
+        if !manifest.segments.iter().any(|segment| path.ends_with(&segment.file)) {
+            std::fs::remove_file(&path).map_err(|e| disk::failure("remove segment", &path, &e))?;
+        }
+    }
+    Ok(())
 }
 
 fn times(batch: &RecordBatch) -> &[i64] {

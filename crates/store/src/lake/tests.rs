@@ -190,3 +190,44 @@ fn limits_have_names_and_damage_is_an_error() {
     fs::write(dir.path().join("feedback/manifest.json"), b"{\"v\":1").unwrap();
     assert_eq!(Lake::open(dir.path()).unwrap_err().kind, FailureKind::Refused);
 }
+
+fn delivery(source: &str, at: i64) -> DeliveryRow {
+    DeliveryRow { at: At(at), happened: At(at), source: source.into(), id: at.to_string(), ..DeliveryRow::default() }
+}
+
+fn kept(lake: &Lake) -> Vec<(String, i64)> {
+    lake.deliveries().read(&DeliveryFilter::default()).unwrap().map(Result::unwrap).map(|row| (row.source, row.at.0)).collect()
+}
+
+#[test]
+fn what_is_removed_is_gone_from_the_disk_and_the_rest_keeps_its_order() {
+    let dir = tempfile::tempdir().unwrap();
+    let lake = Lake::open(dir.path()).unwrap();
+    let remove = |before, source: &'static str| {
+        lake.deliveries().remove(At(before), &DeliveryFilter::default(), &|row: &DeliveryRow| row.source == source).unwrap()
+    };
+    for times in [[1, 2], [3, 4], [5, 6]] {
+        lake.deliveries().append(&times.map(|at| delivery("old", at))).unwrap();
+        lake.deliveries().append(&times.map(|at| delivery("other", at))).unwrap();
+        lake.deliveries().seal().unwrap();
+    }
+    lake.deliveries().append(&[delivery("old", 7)]).unwrap();
+    lake.deliveries().sync().unwrap();
+    assert_eq!((remove(5, "old"), remove(5, "old"), remove(1_000, "nobody")), (4, 0, 0));
+    let want = [("other", 1), ("other", 2), ("other", 3), ("other", 4), ("old", 5), ("old", 6), ("other", 5), ("other", 6), ("old", 7)];
+    assert_eq!(kept(&lake), want.map(|(source, at)| (source.to_owned(), at)));
+    // Nothing of it is in any file, and no file is left that nobody lists.
+    let table = dir.path().join("deliveries");
+    let files = || fs::read_dir(&table).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect::<Vec<_>>();
+    assert_eq!(files().iter().filter(|name| name.ends_with(".parquet")).count(), 4);
+    assert_eq!((remove(1_000, "other"), remove(1_000, "old")), (6, 3));
+    assert_eq!((kept(&lake), files()), (vec![], vec!["manifest.json".to_owned()]));
+    // One that a process left which died before it removed it.
+    fs::write(table.join("00000000-9.parquet"), "left").unwrap();
+    drop(lake);
+    let lake = Lake::open(dir.path()).unwrap();
+    assert_eq!(files(), ["manifest.json"]);
+    lake.deliveries().append(&[delivery("new", 9)]).unwrap();
+    lake.seal().unwrap();
+    assert_eq!(kept(&lake), [("new".to_owned(), 9)]);
+}

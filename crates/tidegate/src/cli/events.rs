@@ -4,6 +4,7 @@ use super::Context;
 use super::people::part;
 use crate::client;
 use crate::clock;
+use crate::daemon::retention;
 use crate::exit::{self, failure};
 use crate::show::{self, progress::Progress, style};
 use crate::steps::deliveries::{self, event, rows};
@@ -18,7 +19,7 @@ use std::io::{BufRead, BufReader, Read as _};
 use std::path::PathBuf;
 use tidegate_core::delivery::{Event, Interval, Measures, Span, measures};
 use tidegate_core::id::At;
-use tidegate_store::{DeliveryFilter, DeliveryRow};
+use tidegate_store::{DeliveryFilter, DeliveryRow, Lake};
 use tidegate_wire::config::unit::{duration_ms, instant_ms};
 use tidegate_wire::delivery::BODY_BYTES_MAX;
 
@@ -31,6 +32,16 @@ pub enum EventsCommand {
     Measures(MeasuresArgs),
     /// Takes events in from a file: a message of the tool in each line, as JSON
     Import(ImportArgs),
+    /// Removes what came in longer ago than `keep` of its source says; the daemon does it once a day
+    Prune(PruneArgs),
+}
+
+/// What is removed.
+#[derive(Debug, Args)]
+pub struct PruneArgs {
+    /// Shows what would be removed, and removes nothing
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Which events are shown.
@@ -94,6 +105,7 @@ pub fn events(context: &Context, command: &EventsCommand) -> Result<u8> {
         EventsCommand::List(args) => list(context, args),
         EventsCommand::Measures(args) => measured(context, args),
         EventsCommand::Import(args) => import(context, args),
+        EventsCommand::Prune(args) => prune(context, args),
     }
 }
 
@@ -302,4 +314,28 @@ fn import(context: &Context, args: &ImportArgs) -> Result<u8> {
         }
     }
     Ok(if aside.is_empty() { exit::OK } else { exit::NOT_PASSED })
+}
+
+fn prune(context: &Context, args: &PruneArgs) -> Result<u8> {
+    let opened = workspace::open(&context.dir)?;
+    let places = &opened.places;
+    let due = match args.dry_run {
+        true if !places.lake().is_dir() => json!([]),
+        true => serde_json::to_value(retention::due(&opened.config, &Lake::open_read_only(&places.lake())?, clock::now())?)?,
+        false => client::ask(places, "remove old events", Method::POST, "/api/v1/retention", None)?,
+    };
+    if context.json {
+        show::json(&due)?;
+        return Ok(exit::OK);
+    }
+    let verb = if args.dry_run { "would be" } else { "were" };
+    let all = due.as_array().map_or(&[][..], Vec::as_slice);
+    if all.is_empty() {
+        show::line("no source says how long its events are kept: give it `keep`")?;
+    }
+    for one in all {
+        let before = At(one["before_ms"].as_i64().unwrap_or_default());
+        show::line(&format!("{}: {} from before {before} {verb} removed", one["source"].as_str().unwrap_or_default(), one["rows"]))?;
+    }
+    Ok(exit::OK)
 }

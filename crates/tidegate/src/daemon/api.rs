@@ -13,7 +13,7 @@ use super::views::Views;
 use super::watchman::Watchman;
 use super::{
     ab, access, breaker, change, checking, corrections, deliveries, deployments, duty, features, gating, may, notifier, people,
-    release_view, risk, steer, train, train_order, training,
+    release_view, retention, risk, steer, train, train_order, training,
 };
 use crate::exit;
 use crate::workspace::Opened;
@@ -176,6 +176,7 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         (GITLAB, post(deployments::gitlab)),
         ("/webhooks/events/{source}", post(deliveries::receive).layer(DefaultBodyLimit::max(tidegate_wire::delivery::BODY_BYTES_MAX))),
         ("/api/v1/events/{source}", post(deliveries::import).layer(DefaultBodyLimit::max(tidegate_wire::delivery::BODY_BYTES_MAX))),
+        ("/api/v1/retention", post(retention::prune)),
         ("/login", get(access::form).post(access::login)),
         ("/assets/style.css", get(style)),
         ("/assets/live.js", get(script)),

@@ -23,7 +23,7 @@ use tidegate_core::delivery::{Event, Intake, Taken};
 use tidegate_core::id::At;
 use tidegate_store::{DeliveryFilter, DeliveryRow, Lake};
 use tidegate_wire::config::EventSource;
-use tidegate_wire::delivery::{self, Message};
+use tidegate_wire::delivery::{self, Attributes, Message};
 use tokio::sync::Mutex;
 
 /// The way in.
@@ -37,8 +37,20 @@ pub struct Door {
     served: Served,
 }
 
+/// A message of a source.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// What a header says that it is.
+    pub kind: Option<&'a str>,
+    /// Attributes of a CloudEvent that came in headers.
+    pub cloud: Option<Attributes<'a>>,
+    /// Its body.
+    pub body: &'a [u8],
+}
+
 /// What became of a message.
-enum Became {
+#[derive(Debug)]
+pub enum Became {
     /// These events were taken, the first so often before.
     Taken(Vec<(String, Taken)>),
     /// It is of a kind of which nothing is kept.
@@ -61,15 +73,25 @@ impl Door {
     }
 
     /// Takes a message. What is begun is carried out also where who sent it hangs up: what is written must be known.
-    async fn take(&self, name: &str, source: &EventSource, kind: Option<&str>, body: &[u8]) -> Result<Became> {
+    pub async fn take(&self, name: &str, source: &EventSource, told: Told<'_>) -> Result<Became> {
         let now = clock::now();
-        let message = Message { kind, body, now_ms: now.0 };
+        let Told { kind, cloud, body } = told;
+        let message = Message { kind, cloud, body, now_ms: now.0 };
         let read = delivery::read(source.tool, message, &|login| pseudonym(&self.key, name, login));
         let rows = match read {
             Ok(events) if events.is_empty() => return Ok(Became::Nothing),
             Ok(events) => events.into_iter().map(|event| row(name, source, event, now)).collect::<Result<Vec<_>>>()?,
             Err(why) => vec![aside(name, &why.to_string(), body, now)],
         };
+        self.carry_out(name, rows).await
+    }
+
+    /// Keeps aside what could not even be had; `what` says what it is, once and for all.
+    pub async fn put_aside(&self, name: &str, why: &str, what: &[u8]) -> Result<Became> {
+        self.carry_out(name, vec![aside(name, why, what, clock::now())]).await
+    }
+
+    async fn carry_out(&self, name: &str, rows: Vec<DeliveryRow>) -> Result<Became> {
         let (door, name) = (self.clone(), name.to_owned());
         crate::task::spawn(async move { door.keep(&name, rows).await }).await?
     }
@@ -93,6 +115,12 @@ impl Door {
             Some(row) => Became::Aside(row.aside),
             None => Became::Taken(taken),
         })
+    }
+
+    /// Flushes what was kept to the disk, so that who told it need not tell it again.
+    pub async fn settle(&self) -> Result<()> {
+        let lake = Arc::clone(&self.lake);
+        tokio::task::spawn_blocking(move || lake.deliveries().sync()).await?.context("flush events")
     }
 
     async fn known(&self) -> Result<Intake> {
@@ -124,10 +152,12 @@ fn aside(name: &str, why: &str, body: &[u8], now: At) -> DeliveryRow {
 /// A webhook.
 pub async fn receive(State(api): State<Api>, Path(name): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
     let source = api.opened.config.events.get(&name);
-    let known = source.filter(|source| secret(&source.secret).is_ok_and(|secret| proves(source.tool, &secret, &headers, &body)));
+    let known = source.filter(|source| {
+        source.secret().is_some_and(|name| secret(name).is_ok_and(|secret| proves(source.tool, &secret, &headers, &body)))
+    });
     let Some(source) = known else { return stranger() };
     let kind = source.tool.kind_header().map(|name| header(&headers, name)).filter(|kind| !kind.is_empty());
-    match api.door.take(&name, source, kind, &body).await {
+    match api.door.take(&name, source, Told { kind, cloud: None, body: &body }).await {
         Ok(became) => {
             let (status, answer) = answer(became);
             said(status, answer)
@@ -141,7 +171,7 @@ pub async fn receive(State(api): State<Api>, Path(name): Path<String>, headers: 
 
 /// Of a message that is read from a file.
 #[derive(Debug, Deserialize)]
-pub struct Told {
+pub struct Imported {
     kind: Option<String>,
 }
 
@@ -150,7 +180,7 @@ pub async fn import(
     State(api): State<Api>,
     Path(name): Path<String>,
     Extension(Principal(person)): Extension<Principal>,
-    Query(told): Query<Told>,
+    Query(told): Query<Imported>,
     body: Bytes,
 ) -> Result<Response, Failed> {
     let what = format!("take an event of `{name}` in");
@@ -160,7 +190,7 @@ pub async fn import(
     }
     let source = api.opened.config.events.get(&name);
     let source = source.ok_or_else(|| exit::unknown(&what, &name, api.opened.config.events.keys()))?;
-    let became = api.door.take(&name, source, told.kind.as_deref(), &body).await?;
+    let became = api.door.take(&name, source, Told { kind: told.kind.as_deref(), cloud: None, body: &body }).await?;
     if matches!(became, Became::NoRoom) {
         return Err(failure(exit::REFUSED, format!("{what}: there are as many sources as there may be, with those of old")).into());
     }

@@ -15,7 +15,7 @@ use super::standby::{self, Seat};
 use super::ticks::Ticks;
 use super::trainer::{Desk, Desks, Trainer};
 use super::watchman::Watchman;
-use super::{ab, api, conduct, deployments, duty, handover, notifier, observe, passage, telemetry, train, upstreams};
+use super::{ab, api, conduct, deployments, duty, handover, notifier, observe, passage, retention, streams, telemetry, train, upstreams};
 use crate::exit::{self, failure};
 use crate::steps::candidate::Workshop;
 use crate::steps::freeze::Calendar;
@@ -348,6 +348,8 @@ impl Running {
             crate::task::spawn(ab::conduct(api.clone(), name.clone()));
         }
         crate::task::spawn(deployments::keep(api.clone()));
+        streams::begin(api);
+        crate::task::spawn(retention::keep(api.clone()));
         crate::task::spawn(duty::keep(api.clone()));
         for desk in self.desks.values().cloned() {
             let (shop, plane, ticks) = (self.workshop(), self.plane.clone(), self.ticks.clone());

@@ -164,3 +164,37 @@ fn imported(world: &World) -> usize {
     world.run(&["events", "import", "nobody", "tidegate.yaml"]).fails(2, &["no JSON"]);
     said["aside"].as_array().unwrap().len()
 }
+
+#[test]
+fn what_a_policy_lets_go_is_gone_and_the_journal_says_so() {
+    if !has_runtime() {
+        return;
+    }
+    let world = served();
+    let sources = "events:\n  old: { tool: github, secret: FORGE_SECRET, keep: 1ms }\n  kept: { tool: github, secret: FORGE_SECRET }\n";
+    world.write("tidegate.yaml", &format!("{}{sources}", world.read("tidegate.yaml")));
+    world.set("FORGE_SECRET", SECRET);
+    let mut process = up(&world);
+    let lines = [merged(1, "2026-03-02T08:00:00Z"), merged(2, "2026-03-03T08:00:00Z"), json!({ "action": "closed" })];
+    world.write("told.jsonl", &lines.map(|line| line.to_string()).join("\n"));
+    for source in ["old", "kept"] {
+        let said = world.run(&["events", "import", source, "told.jsonl", "--kind", "pull_request", "--json"]);
+        assert_eq!(said.code, 1, "one is kept aside: {}{}", said.out, said.err);
+    }
+    let due = world.run(&["events", "prune", "--dry-run", "--json"]).well().json();
+    assert_eq!((&due[0]["source"], &due[0]["rows"], &due[1]), (&json!("old"), &json!(3), &Value::Null), "{due}");
+    let listed = |source: &str| world.run(&["events", "list", "--source", source, "--json"]).well().json().as_array().unwrap().len();
+    assert_eq!((listed("old"), listed("kept")), (2, 2), "nothing was removed yet");
+    in_order(&world.run(&["events", "prune"]).well().out, &["old: 3 from before", "were removed"]);
+    assert_eq!((listed("old"), listed("kept")), (0, 2));
+    let aside = world.run(&["events", "list", "--aside", "--json"]).well().json();
+    assert!(aside.as_array().unwrap().iter().all(|row| row["source"] == "kept"), "{aside}");
+    assert_eq!(world.events().iter().filter(|event| *event == "events/old expired").count(), 1);
+    let record = world.run(&["journal", "--stream", "events/", "--json"]).well().out;
+    assert!(record.contains("\"rows\":3") && record.contains("\"keep_ms\":1"), "{record}");
+    in_order(&world.run(&["events", "prune"]).well().out, &["old: 0 from before"]);
+    assert_eq!(world.events().iter().filter(|event| *event == "events/old expired").count(), 1, "of nothing there is no record");
+    process.signal("TERM");
+    crate::world::wait_for("its end", || process.status().map(|_| ()));
+    world.run(&["audit", "verify"]).well();
+}

@@ -48,7 +48,7 @@ pub use driver::{
     ApiServer, ArgoCd, Driver, Flux, GatewayApi, GitOps, KServe, Slot, Telemetry, TelemetryLatency, without_what_is_not_counted,
 };
 pub use duty::Duty;
-pub use events::EventSource;
+pub use events::{EventSource, EventsBy, KafkaTopic, Mechanism, NatsEntry, NatsStream, Sasl};
 pub use features::{DELIVERY_FIELDS, FeatureView, FileView};
 pub use init::{FACTS_BYTES_MAX, FILES_MAX, RepoScan, StageFacts, init, scan};
 pub use observe::{GatewayLog, GatewayTraces};

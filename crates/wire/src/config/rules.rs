@@ -53,6 +53,9 @@ impl Check<'_> {
         for (name, key, deployment) in named(root, "deployments") {
             self.deployment(&join("deployments", &name), key, deployment);
         }
+        for (name, _, source) in named(root, "events") {
+            self.event_source(&join("events", &name), source);
+        }
         self.deployments();
         self.duties();
         for (name, key, judge) in named(root, "judges") {

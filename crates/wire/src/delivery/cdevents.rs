@@ -1,4 +1,4 @@
-//! CDEvents (<https://cdevents.dev>) of versions 0.4 and 0.5, in structured CloudEvents or by themselves.
+//! CDEvents (<https://cdevents.dev>) of versions 0.4 and 0.5, in structured or binary CloudEvents or by themselves.
 
 use super::{Message, Unread, form, instant, missing, named, repository};
 use serde::Deserialize;
@@ -21,20 +21,30 @@ struct Of {
     content: Value,
 }
 
+/// A CloudEvent, whose data the event is. It has a `subject` of its own, which is a text.
+#[derive(Deserialize)]
+struct Cloud {
+    data: Option<Body>,
+}
+
 #[derive(Deserialize)]
 struct Body {
-    /// Of a CloudEvent, whose data the event is.
-    data: Option<Box<Body>>,
     context: Option<Context>,
     subject: Option<Of>,
 }
 
 pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
-    let mut body: Body = form("CDEvent", message.body)?;
-    if let Some(data) = body.data.take() {
-        body = *data;
-    }
-    let context = body.context.ok_or_else(|| missing("context"))?;
+    let body = match form::<Cloud>("CDEvent", message.body)?.data {
+        Some(data) => data,
+        None => form("CDEvent", message.body)?,
+    };
+    let in_headers = message.cloud.map(|of| Context {
+        id: of.id.to_owned(),
+        source: of.source.to_owned(),
+        kind: of.kind.to_owned(),
+        timestamp: of.time.to_owned(),
+    });
+    let context = body.context.or(in_headers).ok_or_else(|| missing("context"))?;
     // `dev.cdevents.<subject>.<predicate>.<version>`.
     let mut words = context.kind.strip_prefix("dev.cdevents.").unwrap_or_default().split('.');
     let kind = (words.next().unwrap_or_default(), words.next().unwrap_or_default());

@@ -78,10 +78,37 @@ impl Tool {
 pub struct Message<'a> {
     /// What the tool's header says that it is.
     pub kind: Option<&'a str>,
+    /// Attributes of the CloudEvent whose data the body is, where they came in headers.
+    pub cloud: Option<Attributes<'a>>,
     /// The body.
     pub body: &'a [u8],
     /// When it came in, in milliseconds since 1970: the time of an event whose tool tells none.
     pub now_ms: i64,
+}
+
+/// Attributes of a CloudEvent that came in headers, in the names of CloudEvents.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes<'a> {
+    /// `id`.
+    pub id: &'a str,
+    /// `source`.
+    pub source: &'a str,
+    /// `type`.
+    pub kind: &'a str,
+    /// `time`.
+    pub time: &'a str,
+}
+
+impl<'a> Attributes<'a> {
+    /// As headers have them, in the words of Kafka's binding (`ce_id`) or of NATS' (`ce-id`); none where one is missing.
+    #[must_use]
+    pub fn of(headers: &'a [(String, String)]) -> Option<Attributes<'a>> {
+        let one = |name: &str| {
+            let is = |header: &str| header.strip_prefix("ce").is_some_and(|rest| rest.starts_with(['_', '-']) && &rest[1..] == name);
+            headers.iter().find(|(header, _)| is(&header.to_ascii_lowercase())).map(|(_, value)| value.as_str())
+        };
+        Some(Attributes { id: one("id")?, source: one("source")?, kind: one("type")?, time: one("time")? })
+    }
 }
 
 /// Why a message is kept aside. No part of the message is in it.

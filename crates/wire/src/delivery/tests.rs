@@ -14,7 +14,7 @@ const SHA: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
 
 fn told(tool: Tool, kind: Option<&str>, body: &Value) -> Result<Vec<Event>, Unread> {
     let text = body.to_string();
-    read(tool, Message { kind, body: text.as_bytes(), now_ms: NOW_MS }, &|login| format!("p{}", login.len()))
+    read(tool, Message { kind, cloud: None, body: text.as_bytes(), now_ms: NOW_MS }, &|login| format!("p{}", login.len()))
 }
 
 fn one(tool: Tool, kind: Option<&str>, body: &Value) -> Event {
@@ -163,7 +163,7 @@ fn spinnaker_pagerduty_and_cdevents_tell_theirs() {
         "customData": { "who": "Ada Lovelace" } });
     let plain = one(Tool::Cdevents, None, &event);
     assert_eq!((plain.what, plain.id.as_str()), (What::PipelineRunFinished { outcome: Outcome::Failure }, "ci/tool/e1"));
-    let wrapped = json!({ "specversion": "1.0", "id": "x", "source": "/b", "type": "t", "data": event });
+    let wrapped = json!({ "specversion": "1.0", "id": "x", "source": "/b", "type": "t", "subject": "/runs/7", "data": event });
     assert_eq!(one(Tool::Cdevents, None, &wrapped), plain);
     assert_eq!(plain.subject.service, None, "a run's identifier is no service");
 }
@@ -203,16 +203,16 @@ fn what_is_cut_too_long_or_of_the_future_is_kept_aside_and_not_repeated() {
     for (tool, kind, body) in all() {
         let text = body.to_string();
         for cut in [0, 1, text.len() / 2, text.len() - 1] {
-            let read = read(tool, Message { kind, body: &text.as_bytes()[..cut], now_ms: NOW_MS }, &|_| String::new());
+            let read = read(tool, Message { kind, cloud: None, body: &text.as_bytes()[..cut], now_ms: NOW_MS }, &|_| String::new());
             let why = read.unwrap_err().to_string();
             assert!(PLANTED.iter().all(|planted| !why.contains(planted)) && why.starts_with("the body is no "), "{why}");
         }
-        let early = Message { kind, body: text.as_bytes(), now_ms: 1_000 };
+        let early = Message { kind, cloud: None, body: text.as_bytes(), now_ms: 1_000 };
         let why = read(tool, early, &|_| String::new()).unwrap_err();
         assert_eq!(why.to_string(), "its time is no time of the past");
     }
     let long = vec![b' '; BODY_BYTES_MAX + 1];
-    let why = read(Tool::Gitlab, Message { kind: None, body: &long, now_ms: NOW_MS }, &|_| String::new()).unwrap_err();
+    let why = read(Tool::Gitlab, Message { kind: None, cloud: None, body: &long, now_ms: NOW_MS }, &|_| String::new()).unwrap_err();
     assert_eq!(why, Unread::Long { bytes: BODY_BYTES_MAX + 1 });
 }
 
@@ -230,6 +230,27 @@ fn what_stands_where_a_name_should_is_refused_and_not_repeated() {
 }
 
 #[test]
+fn attributes_in_headers_are_those_of_a_context_that_is_not_there() {
+    let headers = |marks: char| {
+        let of = [("id", "e1"), ("source", "/ci"), ("type", "dev.cdevents.service.deployed.0.3.0"), ("time", "2026-02-28T09:30:00Z")];
+        of.map(|(name, value)| (format!("{}{marks}{name}", if marks == '_' { "ce" } else { "CE" }), value.to_owned())).to_vec()
+    };
+    let body = json!({ "subject": { "id": "shop", "content": {} } }).to_string();
+    let with =
+        |cloud, body: &str| read(Tool::Cdevents, Message { kind: None, cloud, body: body.as_bytes(), now_ms: NOW_MS }, &|_| String::new());
+    let kafka = headers('_');
+    let event = with(Attributes::of(&kafka), &body).unwrap().remove(0);
+    assert_eq!((event.id.as_str(), event.subject.service.as_deref()), ("ci/e1", Some("shop")));
+    let nats = headers('-');
+    assert_eq!(with(Attributes::of(&nats), &body), Ok(vec![event.clone()]));
+    assert!(with(None, &body).is_err() && Attributes::of(&kafka[1..]).is_none(), "all of them");
+    // What the body says of itself goes before.
+    let own = json!({ "context": { "id": "own", "source": "s", "type": "dev.cdevents.service.deployed.0.3.0", "timestamp": "2026-02-28T09:30:00Z" },
+        "subject": { "id": "shop" } });
+    assert_eq!(with(Attributes::of(&kafka), &own.to_string()).unwrap()[0].id, "s/own");
+}
+
+#[test]
 fn tools_are_known_by_their_names() {
     assert!(Tool::ALL.into_iter().all(|tool| Tool::parse(tool.as_str()) == Some(tool)));
     assert_eq!(Tool::parse("svn"), None);
@@ -238,7 +259,7 @@ fn tools_are_known_by_their_names() {
 proptest! {
     #[test]
     fn no_body_is_too_strange(tool in 0..Tool::ALL.len(), kind in prop::option::of("[a-z_]{0,20}"), body in prop::collection::vec(any::<u8>(), 0..300)) {
-        let _ = read(Tool::ALL[tool], Message { kind: kind.as_deref(), body: &body, now_ms: NOW_MS }, &|_| String::new());
+        let _ = read(Tool::ALL[tool], Message { kind: kind.as_deref(), cloud: None, body: &body, now_ms: NOW_MS }, &|_| String::new());
     }
 
     #[test]
@@ -251,7 +272,7 @@ proptest! {
                 let mut changed = whole.clone();
                 let end = changed[from + 1..].find('"').unwrap_or(0) + from + 2;
                 changed.replace_range(from..end, &value.to_string());
-                let _ = read(tool, Message { kind, body: changed.as_bytes(), now_ms: NOW_MS }, &|_| String::new());
+                let _ = read(tool, Message { kind, cloud: None, body: changed.as_bytes(), now_ms: NOW_MS }, &|_| String::new());
             }
         }
     }

@@ -115,12 +115,7 @@ pub static ROOT: Table = Table {
             Need::Optional,
             "Deployments that GitHub or GitLab hold until they are answered here.",
         ),
-        key(
-            "events",
-            names("source", &Shape::Table(&events::EVENT_SOURCE)),
-            Need::Optional,
-            "Other tools that tell what happens to changes.",
-        ),
+        key("events", names("source", &events::EVENT_SOURCE), Need::Optional, "Other tools that tell what happens to changes."),
         key("risk", Shape::Table(&risk::RISK), Need::Optional, "How risks of changes are used, and of whose changes none are made."),
         key("features", names("view", &features::FEATURES), Need::Optional, "What is told of entities, for training and for serving."),
         key("journal", Shape::Table(&stores::JOURNAL), Need::Optional, "Where decisions are recorded."),

@@ -3,6 +3,7 @@
 mod around;
 mod drivers;
 mod environments;
+mod events;
 mod features;
 mod gateway;
 mod generated;
