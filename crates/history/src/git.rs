@@ -36,7 +36,7 @@ const CONFIG: &[&str] = &[
 ];
 
 /// Variables that would lead git elsewhere.
-const FORGOTTEN: &[&str] = &[
+pub const FORGOTTEN: &[&str] = &[
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_INDEX_FILE",

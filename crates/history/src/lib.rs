@@ -29,7 +29,7 @@ mod tree;
 pub use change::{AuthorNumber, Change, ChangeNumber, File, Id, Kind, Link, PathNumber, Way};
 pub use features::Features;
 pub use fixes::{Said, said};
-pub use git::GitFailed;
+pub use git::{FORGOTTEN, GitFailed};
 pub use label::{Excluded, Label, Maturity};
 pub use mine::{How, Mined, NotMined, Seen, mine};
 pub use parse::Malformed;

@@ -55,9 +55,9 @@ impl Mined {
             return self.number(&id);
         }
         let digits = digits.to_ascii_lowercase();
-        let mut named = (0u32..).zip(self.changes()).filter(|(_, change)| change.id.to_string().starts_with(&digits));
+        let mut named = self.state.log.beginning(&digits);
         match (named.next(), named.next()) {
-            (Some((number, _)), None) => Some(ChangeNumber(number)),
+            (Some(number), None) => Some(ChangeNumber(number)),
             _ => None,
         }
     }

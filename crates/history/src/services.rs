@@ -100,6 +100,11 @@ impl Services {
         Ok(services)
     }
 
+    /// Everybody who owns something, as often as a rule says so.
+    pub fn owners(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().flat_map(|rule| rule.services.iter().map(String::as_str))
+    }
+
     /// Lines of the file that were skipped, counted from 1.
     #[must_use]
     pub fn skipped(&self) -> &[usize] {

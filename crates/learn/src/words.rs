@@ -2,7 +2,8 @@
 //!
 //! Each word is a number below [`BUCKETS`], by a hash: no word is kept. Going forwards through the changes, a change is given the mean of what
 //! its words say - the logarithm of how much more often they stand in changes that hurt - as far as it was known then: a change counts only from
-//! when its end could be trusted. So the feature knows nothing of the future, in training as in scoring. The estimate of a word is that of
+//! when its end could be trusted. What is known later than that - the tenth of faults that show after
+//! the age of maturity, a word of a person - counts from the age of maturity on: that much of the future is in it, as in every label. The estimate of a word is that of
 //! multinomial naive Bayes with shrinkage (Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, chapter 13).
 
 use serde::{Deserialize, Serialize};

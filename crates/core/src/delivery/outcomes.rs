@@ -4,6 +4,10 @@ use super::measures::{elsewhere, ended, same};
 use super::{Event, Outcome, What};
 use serde::Serialize;
 
+/// Deployments before and after one that are looked through for another one of the same place: of a place that is rarer among all of them what
+/// ran before is not known.
+const LOOKED_AT_MAX: usize = 2_000;
+
 /// How far an event is looked at before something counts as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Watch {
@@ -76,7 +80,8 @@ pub fn outcomes<'e>(events: impl IntoIterator<Item = &'e Event>, watch: Watch) -
     let deployed: Vec<&Event> = events.iter().copied().filter(|event| ended(event).is_some()).collect();
     let fates: Vec<Fate> = deployed.iter().map(|event| fate(event, &events, &deployed, watch)).collect();
     let one = |(place, event): (usize, &&Event)| {
-        let before = deployed.iter().zip(&fates).take(place).rev().find(|(other, fate)| {
+        let earlier = deployed.get(..place).unwrap_or_default().iter().rev().zip(fates.get(..place).unwrap_or_default().iter().rev());
+        let before = earlier.take(LOOKED_AT_MAX).find(|(other, fate)| {
             let ran = matches!(fate, Fate::Fine | Fate::Open | Fate::Incident);
             ran && other.subject.revision.is_some() && other.at_ms < event.at_ms && same(other, event) && elsewhere(other, event)
         });
@@ -98,7 +103,7 @@ pub(super) fn fate(deployment: &Event, events: &[&Event], deployed: &[&Event], w
     }
     let since = |all: &[&Event], at_ms: i64| all.partition_point(|event| event.at_ms < at_ms);
     let later = deployed.get(since(deployed, deployment.at_ms.saturating_add(1))..).unwrap_or_default();
-    let next = later.iter().find(|other| same(other, deployment) && elsewhere(other, deployment));
+    let next = later.iter().take(LOOKED_AT_MAX).find(|other| same(other, deployment) && elsewhere(other, deployment));
     let watched = deployment.at_ms.saturating_add(watch.failure_within_ms);
     let until = next.map_or(i64::MAX, |next| next.at_ms).min(watched);
     let after = events.get(since(events, deployment.at_ms)..since(events, until)).unwrap_or_default();

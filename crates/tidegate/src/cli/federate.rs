@@ -142,7 +142,7 @@ fn join(context: &Context, args: &JoinArgs) -> Result<u8> {
         url: args.url.clone(),
         site: args.site.clone(),
         beside: Beside::of(&workspace::places(&repository)?, clock::now().0)?,
-        opt_out: super::risk::policy(&repository)?.opt_out,
+        policy: super::risk::policy(&repository)?,
         token: context.dir.join(&args.token_file),
         phrase: args.phrase_file.as_ref().map(|file| context.dir.join(file)),
         plain_http: args.plain_http,

@@ -2,7 +2,7 @@
 
 use super::super::Context;
 use super::{HELD_SHARE, policy, reading};
-use crate::exit::{self, failure};
+use crate::exit;
 use crate::show::{self, progress::Progress, style};
 use crate::steps::risk::{self as step, Folder, riskiest};
 use anyhow::Result;
@@ -51,9 +51,7 @@ pub(super) fn drill(context: &Context, args: &DrillArgs) -> Result<u8> {
 }
 
 pub(super) fn card(context: &Context, args: &CardArgs) -> Result<u8> {
-    let path = Folder::of(&context.dir.join(&args.repo)).card();
-    let text = std::fs::read_to_string(&path)
-        .map_err(|why| failure(exit::NOT_FOUND, format!("read {}: {why}: run `tidegate risk train` first", path.display())))?;
+    let text = Folder::of(&context.dir.join(&args.repo)).read_card()?;
     if context.json {
         show::json(&serde_json::json!({ "card": text }))?
     } else {

@@ -4,9 +4,10 @@ use super::super::Context;
 use super::{HELD_SHARE, chance, policy, reading};
 use crate::exit::{self, failure};
 use crate::show::{self, progress::Progress, style};
-use crate::steps::risk::{Attribute, Folder, Group, Owners, attributes, riskiest};
+use crate::steps::risk::{Attribute, Folder, Group, Owners, attributes, hold_from, riskiest};
 use anyhow::Result;
 use clap::Args;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use tidegate_stats::fairness::{Share, Verdict};
 
@@ -32,19 +33,26 @@ pub(super) fn fairness(context: &Context, args: &FairnessArgs) -> Result<u8> {
     if judged.is_empty() {
         return Err(failure(exit::NOT_PASSED, "tell the fairness: no change was judged: run `tidegate risk train` first"));
     }
-    let by_cost = policy.costs.as_ref().map(|costs| costs.delay / (costs.delay + costs.incident));
-    let from = args.at.or(by_cost).unwrap_or_else(|| riskiest(&judged, HELD_SHARE));
-    let owners = Owners::of(&repository, &[], &show::note)?;
+    let owners = Owners::known(&repository, &policy, "tell the fairness", &show::note)?;
+    let costs = policy.costs.as_ref().filter(|_| args.at.is_none());
+    let line = args.at.unwrap_or_else(|| riskiest(&judged, HELD_SHARE));
+    let from = |owners: &BTreeSet<String>| costs.and_then(|costs| hold_from(costs, owners)).unwrap_or(line);
     let progress = Progress::new(context.json);
     let mined = folder.history(&repository, &reading(&progress), &show::note);
     progress.clear();
-    let attributes = attributes(&mined?, &owners, &judged, from)?;
+    let attributes = attributes(&mined?, &owners, &judged, &from)?;
     let adverse = |group: &&Group| group.rule.is_some_and(|rule| rule.verdict == Verdict::Adverse);
+    let told_of =
+        attributes.iter().flat_map(|one| &one.groups).filter(|group| group.rule.is_some_and(|rule| rule.verdict != Verdict::Insufficient));
+    let looked_at = told_of.count();
     let found = attributes.iter().flat_map(|attribute| attribute.groups.iter()).filter(adverse).count();
     if context.json {
-        show::json(&serde_json::json!({ "changes": judged.len(), "held_from": from, "adverse": found, "attributes": attributes }))?;
+        show::json(
+            &serde_json::json!({ "changes": judged.len(), "held_from": costs.is_none().then_some(line), "by_costs": costs.is_some(), "looked_at": looked_at, "adverse": found, "attributes": attributes }),
+        )?;
     } else {
-        show::line(&format!("{} later changes; held is what has a risk of {from:.3} or more", judged.len()))?;
+        let held = if costs.is_some() { "`risk.costs` hold".to_owned() } else { format!("has a risk of {line:.3} or more") };
+        show::line(&format!("{} later changes; held is what {held}", judged.len()))?;
         for attribute in &attributes {
             told(attribute)?;
         }
@@ -52,7 +60,8 @@ pub(super) fn fairness(context: &Context, args: &FairnessArgs) -> Result<u8> {
             "no feature names a person. Where groups hurt at different rates, scores cannot be right in each and mistakes equal in all: look at both",
         )?;
     }
-    Ok(if args.check && found > 0 { exit::NOT_PASSED } else { exit::OK })
+    // Nothing that could be told is no proof of fairness.
+    Ok(if args.check && (found > 0 || looked_at == 0) { exit::NOT_PASSED } else { exit::OK })
 }
 
 fn told(attribute: &Attribute) -> Result<()> {

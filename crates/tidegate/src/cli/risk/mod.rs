@@ -9,6 +9,7 @@ mod train;
 
 use super::Context;
 use super::federate::{FederateCommand, federate};
+use crate::exit::{self, failure};
 use crate::show::progress::Progress;
 use crate::workspace::{self, CONFIG_FILE};
 use anyhow::Result;
@@ -62,8 +63,17 @@ fn chance(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|chance| (0.0..=1.0).contains(chance)).ok_or_else(|| "a chance is a number from 0 to 1".to_owned())
 }
 
-/// `risk` of the repository's tidegate.yaml; a repository need not have one.
+/// `risk` of the repository's tidegate.yaml; a repository need not have one. What is said there, and in CODEOWNERS, is of the whole repository.
 pub(super) fn policy(repository: &Path) -> Result<RiskPolicy> {
+    let whole = repository.canonicalize().unwrap_or_else(|_| repository.to_owned());
+    if let Some(top) = whole.ancestors().find(|folder| folder.join(".git").exists()).filter(|top| *top != whole) {
+        let why = format!(
+            "{} is a folder of the repository {}: risk is of a whole repository; name it with --repo",
+            whole.display(),
+            top.display()
+        );
+        return Err(failure(exit::USAGE, why));
+    }
     if repository.join(CONFIG_FILE).exists() { Ok(workspace::open(repository)?.config.risk) } else { Ok(RiskPolicy::default()) }
 }
 

@@ -107,12 +107,18 @@ fn verdict(scored: &Answered, limit: Option<Limit>, failed: bool) -> String {
         return format!("{} commits are not scored: their owners have opted out, and they go the standard way", scored.opted_out.len());
     };
     let highest = riskiest.score.probability;
-    match (limit, failed) {
-        (Some(Limit::Chance(limit)), true) => format!("the highest risk is {highest:.2}: {limit} or more does not pass"),
-        (Some(Limit::Costs), true) => {
+    let words = match (limit, failed) {
+        (Some(Limit::Chance(limit)), true) if highest >= limit => {
+            format!("the highest risk is {highest:.2}: {limit} or more does not pass")
+        }
+        (Some(Limit::Costs), true) if scored.held() => {
             let held = scored.all().filter(|one| one.way == Way::Held).count();
             format!("the highest risk is {highest:.2}: {held} held, since waiting costs less than letting them through")
         }
         _ => format!("the highest risk is {highest:.2}, higher than {:.0} % of this repository's changes", riskiest.score.rank * 100.0),
+    };
+    match scored.opted_out.len() {
+        0 => words,
+        not => format!("{words}; {not} more are not scored, since an owner has opted out"),
     }
 }

@@ -32,7 +32,7 @@ pub(super) fn train(context: &Context, args: &TrainArgs) -> Result<u8> {
     let policy = policy(&repository)?;
     let beside = Beside::of(&workspace::places(&repository)?, clock::now().0)?;
     let out = args.out.as_ref().map(|out| context.dir.join(out));
-    let from = From { tip: &args.tip, beside: &beside, opt_out: &policy.opt_out, out: out.as_deref() };
+    let from = From { tip: &args.tip, beside: &beside, policy: &policy, out: out.as_deref() };
     let progress = Progress::new(context.json);
     let trained = step::train(&repository, &from, &reading(&progress), &|what| progress.now(what), &show::note);
     progress.clear();

@@ -122,7 +122,7 @@ fn shown(opened: Arc<Opened>, corrected: Corrected, now: At, previous: Option<Ar
     }
     let kept = match previous.filter(|previous| previous.key.files == key.files) {
         Some(previous) => previous.kept.clone(),
-        None => Arc::new(read(&root, &opened.config.risk.opt_out)),
+        None => Arc::new(read(&root, &opened.config.risk)),
     };
     let (mut labelled, mut behind) = (HashMap::new(), None);
     if let Ok(kept) = kept.as_ref() {

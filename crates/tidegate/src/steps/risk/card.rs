@@ -99,7 +99,7 @@ fn features(text: &mut String, model: &RiskModel) {
     let _ = writeln!(text, "\n## What it looks at\n");
     let _ = writeln!(
         text,
-        "No feature names a person, a team or a path. Authors are numbers within one run of mining; what is kept of a change is its commit, its time, these figures and which numbered paths it touched. Messages and lines are read once; of their words numbers by a hash are kept, from which no word can be told with certainty.\n"
+        "No feature names a person, a team or a path. What is kept on the disk of the repository (`.tidegate/risk`): of a change its commit, its time, these figures and which paths it touched, with their names; of an author a digest of the address, by which somebody who knows an address can look for it. That holds for owners who have opted out, too: their changes are read, and not learnt from. Messages and lines are read once; of their words numbers by a hash are kept, from which no word can be told with certainty.\n"
     );
     let unused = model.unused();
     for name in model.features() {

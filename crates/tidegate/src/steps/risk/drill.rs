@@ -1,8 +1,8 @@
 //! A drill: changes that are planted in a copy of the repository, bad ones and a harmless one, scored as any other. Who never catches a planted
 //! one does not catch a real one.
 
-use super::Folder;
 use super::score::{Wanted, score};
+use super::{Folder, Owners};
 use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tidegate_history::{Mined, PathNumber};
+use tidegate_history::{FORGOTTEN, Mined, PathNumber};
 use tidegate_wire::config::RiskPolicy;
 
 /// Files that a bad change touches: those that were faulty most often.
@@ -64,7 +64,8 @@ pub fn drill(
 ) -> Result<Drill> {
     let folder = Folder::of(repository);
     let mined = folder.history(repository, seen, note)?;
-    let files = faulty(&mined, repository);
+    let owners = Owners::known(repository, policy, "drill", note)?;
+    let files = faulty(&mined, repository, &owners);
     if files.len() < FILES_MIN {
         let why = "drill: no file of the repository was ever faulty: there is nothing to plant a bad change in";
         return Err(failure(exit::NOT_PASSED, why));
@@ -72,10 +73,10 @@ pub fn drill(
     now("copying the repository");
     let copy = tempfile::tempdir().context("make a folder for the drill")?;
     let root = copy.path().join("copy");
-    git(
-        Path::new("."),
-        &["clone", "--quiet", "--shared", "--no-tags", &repository.canonicalize()?.display().to_string(), &root.display().to_string()],
-    )?;
+    let (from_path, to_path) = (repository.canonicalize()?.display().to_string(), root.display().to_string());
+    git(Path::new("."), &["clone", "--quiet", "--shared", "--no-tags", "--", &from_path, &to_path], None)?;
+    // A minute after the last commit: what is measured of it does not depend on the hour of the drill.
+    let at = format!("{} +0000", mined.changes().iter().map(|change| change.at_s).max().unwrap_or_default() + 60);
     // What was mined and the model go with it, so that the drill is of what is in use.
     let kept = Folder::of(&root);
     kept.make()?;
@@ -86,28 +87,26 @@ pub fn drill(
             std::fs::copy(&source, &to).with_context(|| format!("copy {}", source.display()))?;
         }
     }
-    // Whoever has opted out is not drilled: their changes are not scored.
-    let policy = RiskPolicy { opt_out: vec![], ..policy.clone() };
     let mut planted = vec![];
     for (what, bad, files) in [
         (format!("{LINES} lines without a test in each of the {} files that were faulty most often", files.len()), true, files.as_slice()),
         ("one line in a new text file".to_owned(), false, &[]),
     ] {
         now("planting a change");
-        plant(&root, files)?;
-        let wanted = Wanted { what: "HEAD", below: 0.0, decides: false, policy: &policy };
+        plant(&root, files, &at)?;
+        let wanted = Wanted { what: "HEAD", below: 0.0, decides: false, policy };
         let answered = score(&root, &wanted, seen, note)?;
         let one = answered.changes.first().ok_or_else(|| failure(exit::OUTSIDE, "drill: the planted change was not scored"))?;
         let hold_from = one.hold_from.unwrap_or(from);
         let held = one.score.probability >= hold_from;
         planted.push(Planted { what, bad, probability: one.score.probability, hold_from, caught: held == bad });
-        git(&root, &["reset", "--quiet", "--hard", "HEAD~1"])?;
+        git(&root, &["reset", "--quiet", "--hard", "HEAD~1"], None)?;
     }
     Ok(Drill { planted })
 }
 
-/// Files that are there and were faulty most often.
-fn faulty(mined: &Mined, repository: &Path) -> Vec<PathBuf> {
+/// Files that are there and were faulty most often, of owners who have not opted out.
+fn faulty(mined: &Mined, repository: &Path, owners: &Owners) -> Vec<PathBuf> {
     let mut counts: BTreeMap<PathNumber, usize> = BTreeMap::new();
     for path in mined.links().iter().filter_map(|link| link.path) {
         *counts.entry(path).or_default() += 1;
@@ -116,8 +115,11 @@ fn faulty(mined: &Mined, repository: &Path) -> Vec<PathBuf> {
         .into_iter()
         .filter_map(|(path, count)| {
             let name = std::str::from_utf8(mined.path(path)).ok()?;
+            if owners.opted_out(&owners.of_paths(std::iter::once(name.as_bytes()))) {
+                return None;
+            }
             // A path of the history may name what is elsewhere by now.
-            repository.join(name).is_file().then(|| (count, PathBuf::from(name)))
+            std::fs::symlink_metadata(repository.join(name)).is_ok_and(|about| about.is_file()).then(|| (count, PathBuf::from(name)))
         })
         .collect();
     files.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
@@ -125,7 +127,7 @@ fn faulty(mined: &Mined, repository: &Path) -> Vec<PathBuf> {
 }
 
 /// Commits lines to files, or a line to a new one.
-fn plant(root: &Path, files: &[PathBuf]) -> Result<()> {
+fn plant(root: &Path, files: &[PathBuf], at: &str) -> Result<()> {
     if files.is_empty() {
         std::fs::write(root.join("tidegate-drill.txt"), "a line of a drill\n").context("plant a change")?;
     }
@@ -137,36 +139,33 @@ fn plant(root: &Path, files: &[PathBuf]) -> Result<()> {
         }
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     }
-    git(root, &["add", "--all"])?;
-    git(
-        root,
-        &[
-            "-c",
-            "user.name=drill",
-            "-c",
-            "user.email=drill@localhost",
-            "commit",
-            "--quiet",
-            "--no-verify",
-            "--message",
-            "a change of a drill",
-        ],
-    )
+    git(root, &["add", "--all", "--force", "--", "."], None)?;
+    git(root, &["commit", "--quiet", "--no-verify", "--message", "a change of a drill"], Some(at))
 }
 
-fn git(root: &Path, args: &[&str]) -> Result<()> {
-    // No hook, filter or helper of the repository or of the user runs.
-    let safe =
-        ["-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "protocol.file.allow=always", "-c", "commit.gpgSign=false"];
-    let output = Command::new("git")
-        .arg("-C")
-        .arg(root)
-        .args(safe)
-        .args(args)
-        .envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null")])
-        .stdin(Stdio::null())
-        .output()
-        .context("run git")?;
+/// `at` is when what it makes is made.
+fn git(root: &Path, args: &[&str], at: Option<&str>) -> Result<()> {
+    // No hook, filter or helper of the repository or of the user runs; links of the repository are files that hold their targets, so that nothing is
+    // written through one; and whatever git is told by the environment is of another repository.
+    let safe = [
+        "core.hooksPath=/dev/null",
+        "core.fsmonitor=false",
+        "core.symlinks=false",
+        "core.attributesFile=/dev/null",
+        "protocol.file.allow=always",
+        "commit.gpgSign=false",
+        "safe.directory=*",
+        "user.name=drill",
+        "user.email=drill@localhost",
+    ];
+    let mut command = Command::new("git");
+    for name in FORGOTTEN.iter().chain(&["GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_TEMPLATE_DIR"]) {
+        command.env_remove(name);
+    }
+    command.envs([("GIT_CONFIG_NOSYSTEM", "1"), ("GIT_CONFIG_GLOBAL", "/dev/null")]);
+    command.envs(at.into_iter().flat_map(|at| [("GIT_AUTHOR_DATE", at), ("GIT_COMMITTER_DATE", at)]));
+    command.arg("-C").arg(root).args(safe.iter().flat_map(|setting| ["-c", setting])).args(args).stdin(Stdio::null());
+    let output = command.output().context("run git")?;
     if output.status.success() {
         return Ok(());
     }

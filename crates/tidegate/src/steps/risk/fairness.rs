@@ -3,9 +3,10 @@
 
 use super::judged::JudgedChange;
 use super::owners::Owners;
+use crate::exit::{self, failure};
 use anyhow::Result;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tidegate_history::{Change, Mined};
 use tidegate_learn::evaluate::{BINS, CONFIDENCE};
 use tidegate_stats::fairness::{
@@ -22,6 +23,14 @@ const OTHERS: &str = "others";
 /// Earlier changes of an author: fewer make a newcomer, and so many a regular.
 const TENURES: [(f64, &str); 3] =
     [(10.0, "newcomer (below 10 changes)"), (100.0, "10 to 99 changes"), (f64::INFINITY, "100 changes and more")];
+
+/// A judged change, and what would have been done with it.
+struct Looked<'a> {
+    probability: f64,
+    hurt: bool,
+    held: bool,
+    change: &'a Change,
+}
 
 /// What was found of one attribute.
 #[derive(Debug, Serialize)]
@@ -48,24 +57,42 @@ pub struct Group {
     pub rule: Option<FourFifths>,
 }
 
-/// All attributes, for changes that are held from `from` on.
+/// All attributes; `from` is the risk from which on a change of these owners is held.
 ///
 /// # Errors
 /// When a figure cannot be computed.
-pub fn attributes(mined: &Mined, owners: &Owners, judged: &[JudgedChange], from: f64) -> Result<Vec<Attribute>> {
-    let found: Vec<(&JudgedChange, &Change)> =
-        judged.iter().filter_map(|one| Some((one, mined.changes().get(mined.named(&one.commit)?.0 as usize)?))).collect();
-    let system = |path: &[u8]| String::from_utf8_lossy(path.split(|b| *b == b'/').next().unwrap_or_default()).into_owned();
+pub fn attributes(
+    mined: &Mined,
+    owners: &Owners,
+    judged: &[JudgedChange],
+    from: &dyn Fn(&BTreeSet<String>) -> f64,
+) -> Result<Vec<Attribute>> {
+    let found = judged.iter().filter_map(|one| Some((one, mined.changes().get(mined.named(&one.commit)?.0 as usize)?)));
+    let looked = |(one, change): (&JudgedChange, &'_ Change)| one.probability >= from(&owners.of_change(mined, change));
+    let found: Vec<Looked<'_>> =
+        found.map(|(one, change)| Looked { probability: one.probability, hurt: one.hurt, change, held: looked((one, change)) }).collect();
+    if found.len() < judged.len() {
+        let why = format!(
+            "tell the fairness: {} of {} judged changes are not in the history that is checked out: check out what the model was trained on, or train it anew",
+            judged.len() - found.len(),
+            judged.len()
+        );
+        return Err(failure(exit::NOT_PASSED, why));
+    }
+    let system = |path: &[u8]| match path.iter().position(|b| *b == b'/') {
+        Some(end) => String::from_utf8_lossy(path.get(..end).unwrap_or_default()).into_owned(),
+        None => "the top".to_owned(),
+    };
+    let largest = |change: &Change| {
+        change.files.iter().max_by_key(|file| u64::from(file.added) + u64::from(file.deleted)).map(|file| mined.path(file.path))
+    };
     type Of<'a> = Box<dyn Fn(&Change) -> String + 'a>;
     let of: [(&'static str, Of<'_>); 4] = [
-        ("team", Box::new(|change| owners.of_change(mined, change).into_iter().next().unwrap_or_else(|| "no owner".to_owned()))),
         (
-            "component",
-            Box::new(|change| {
-                let largest = change.files.iter().max_by_key(|file| u64::from(file.added) + u64::from(file.deleted));
-                largest.map_or_else(|| OTHERS.to_owned(), |file| system(mined.path(file.path)))
-            }),
+            "team",
+            Box::new(|change| owners.of_paths(largest(change).into_iter()).into_iter().next().unwrap_or_else(|| "no owner".to_owned())),
         ),
+        ("component", Box::new(|change| largest(change).map_or_else(|| OTHERS.to_owned(), system))),
         (
             "tenure",
             Box::new(|change| {
@@ -75,15 +102,15 @@ pub fn attributes(mined: &Mined, owners: &Owners, judged: &[JudgedChange], from:
         ),
         ("quarter", Box::new(|change| quarter(change.at_s))),
     ];
-    of.into_iter().map(|(name, of)| attribute(name, &found, from, &*of)).collect()
+    of.into_iter().map(|(name, of)| attribute(name, &found, &*of)).collect()
 }
 
-fn attribute(name: &'static str, found: &[(&JudgedChange, &Change)], from: f64, of: &dyn Fn(&Change) -> String) -> Result<Attribute> {
-    let names: Vec<String> = found.iter().map(|(_, change)| of(change)).collect();
+fn attribute(name: &'static str, found: &[Looked<'_>], of: &dyn Fn(&Change) -> String) -> Result<Attribute> {
+    let names: Vec<String> = found.iter().map(|one| of(one.change)).collect();
     let (groups, names) = numbered(&names);
-    let probabilities: Vec<f64> = found.iter().map(|(one, _)| one.probability).collect();
-    let labels: Vec<bool> = found.iter().map(|(one, _)| one.hurt).collect();
-    let held: Vec<bool> = probabilities.iter().map(|probability| *probability >= from).collect();
+    let probabilities: Vec<f64> = found.iter().map(|one| one.probability).collect();
+    let labels: Vec<bool> = found.iter().map(|one| one.hurt).collect();
+    let held: Vec<bool> = found.iter().map(|one| one.held).collect();
     let undone = || anyhow::anyhow!("tell the fairness of {name}: the figures are not defined for these changes");
     let rows = ReportRows { probabilities: &probabilities, decisions: &held, labels: &labels, groups: &groups };
     let reports = group_reports(rows, BINS, CONFIDENCE).ok_or_else(undone)?;
@@ -124,12 +151,12 @@ fn numbered(names: &[String]) -> (Vec<usize>, Vec<String>) {
 }
 
 /// Which half of the sizes each is in.
-fn halves(found: &[(&JudgedChange, &Change)]) -> Vec<usize> {
+fn halves(found: &[Looked<'_>]) -> Vec<usize> {
     let size = |change: &Change| change.features.la + change.features.ld;
-    let mut sizes: Vec<f64> = found.iter().map(|(_, change)| size(change)).collect();
+    let mut sizes: Vec<f64> = found.iter().map(|one| size(one.change)).collect();
     sizes.sort_by(f64::total_cmp);
     let middle = sizes.get(sizes.len() / 2).copied().unwrap_or_default();
-    found.iter().map(|(_, change)| usize::from(size(change) >= middle)).collect()
+    found.iter().map(|one| usize::from(size(one.change) >= middle)).collect()
 }
 
 fn two_largest(reports: &[GroupReport]) -> Option<(usize, usize)> {

@@ -5,10 +5,11 @@ use super::Folder;
 use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
+use tidegate_learn::RiskModel;
 use tidegate_store::disk;
 
 /// Version of the file.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Longest file that is read.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -30,13 +31,16 @@ pub struct JudgedChange {
 #[serde(deny_unknown_fields)]
 struct File {
     format: u32,
+    /// Digest of the table that the model has learnt from.
+    model: String,
     changes: Vec<JudgedChange>,
 }
 
 impl Folder {
     /// Keeps them.
-    pub(super) fn keep_judged(&self, changes: Vec<JudgedChange>) -> Result<()> {
-        Ok(disk::replace_file(&self.judged(), &serde_json::to_vec(&File { format: FORMAT, changes })?)?)
+    pub(super) fn keep_judged(&self, model: &RiskModel, changes: Vec<JudgedChange>) -> Result<()> {
+        let file = File { format: FORMAT, model: model.training().digest.clone(), changes };
+        Ok(disk::replace_file(&self.judged(), &serde_json::to_vec(&file)?)?)
     }
 
     /// What the kept model was judged on.
@@ -54,6 +58,10 @@ impl Folder {
         let file: File =
             serde_json::from_slice(&bytes).map_err(|why| failure(exit::USAGE, format!("read {}: {why}: {advice}", path.display())))?;
         let fits = file.changes.iter().all(|change| (0.0..=1.0).contains(&change.probability));
+        if file.model != self.read()?.training().digest {
+            let why = format!("{} is of another model than {}: {advice}", path.display(), self.model().display());
+            return Err(failure(exit::USAGE, why));
+        }
         if file.format != FORMAT || !fits {
             return Err(failure(exit::USAGE, format!("read {}: it is of another version: {advice}", path.display())));
         }

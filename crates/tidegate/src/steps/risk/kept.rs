@@ -82,7 +82,7 @@ pub fn unread(repository: &Path, read_to: &Id, head: &Id, most: usize) -> Option
 ///
 /// # Errors
 /// With the reason why there is nothing to show.
-pub fn read(repository: &Path, opt_out: &[String]) -> Result<Kept, NotKept> {
+pub fn read(repository: &Path, policy: &RiskPolicy) -> Result<Kept, NotKept> {
     let folder = Folder::of(repository);
     if !folder.model().exists() {
         return Err(NotKept::NoModel(format!("There is no {}.", folder.model().display())));
@@ -91,15 +91,16 @@ pub fn read(repository: &Path, opt_out: &[String]) -> Result<Kept, NotKept> {
     let model = folder.read().map_err(|why| NotKept::Model(format!("{why:#}.")))?;
     let mined = history(&folder).map_err(NotKept::History)?;
     let told = std::cell::RefCell::new(vec![]);
-    let owners = Owners::known(repository, opt_out, "show risks", &|note| told.borrow_mut().push(format!("{note}.")));
+    let owners = Owners::known(repository, policy, "show risks", &|note| told.borrow_mut().push(format!("{note}.")));
     let mut notes = told.into_inner();
     let owners = owners.map_err(|why| NotKept::Owners(format!("{why:#}.")))?;
     let worded = Worded::load(&folder.worded()).map_err(|why| NotKept::History(format!("{why:#}.")))?.unwrap_or_default();
+    let said = folder.said(&model);
     if mined.shallow {
         notes.push("The clone is shallow, and what was before it is not known: `git fetch --unshallow` gives the rest.".to_owned());
     }
     let judged = folder.judged_changes().map_err(|why| format!("{why:#}"));
-    Ok(Kept { model, trained, mined, worded, said: folder.said(), owners, judged, notes })
+    Ok(Kept { model, trained, mined, worded, said, owners, judged, notes })
 }
 
 fn history(folder: &Folder) -> Result<Mined, String> {

@@ -11,7 +11,7 @@ use serde::Serialize;
 use std::collections::HashMap;
 use tidegate_core::correction::{Corrected, Corrections, Ended, State};
 use tidegate_core::delivery::{Deployed, Fate, Watch, outcomes};
-use tidegate_history::{Change, ChangeNumber, Label, Mined};
+use tidegate_history::{Change, ChangeNumber, Excluded, Label, Mined};
 use tidegate_stats::confidence::wilson;
 
 /// A rollback or an incident so long after a deployment is that deployment's.
@@ -115,8 +115,8 @@ pub struct Noise {
 #[derive(Clone, Copy)]
 struct Went {
     fate: Fate,
-    /// How many went out with it, itself among them.
-    together: usize,
+    /// How many went out with it, itself among them; none where that is not known.
+    together: Option<usize>,
     /// A fix was traced to one of the others.
     another: bool,
 }
@@ -124,7 +124,7 @@ struct Went {
 /// What became of every change but merges and those that touch nothing.
 #[must_use]
 pub fn labels(mined: &Mined, beside: &Beside) -> (Vec<(ChangeNumber, Labelled)>, Sources) {
-    let (went, deployments) = went(mined, &beside.deployed);
+    let (went, deployments) = went(mined, beside);
     let mut sources = Sources { deployments, noise: noise(&beside.corrections), ..Sources::default() };
     let all = (0u32..).map(ChangeNumber).zip(mined.changes());
     let labelled = all.filter(|(_, change)| !matches!(change.label, Label::Excluded(_))).map(|(number, change)| {
@@ -171,14 +171,15 @@ fn traced(label: &Label) -> (Ended, &'static str) {
 
 fn delivered(commit: String, traced: Ended, words: &'static str, went: &Went) -> Labelled {
     let (ended, by, why, against) = match (went.fate.hurt(), traced) {
-        (Some(true), _) if went.together == 1 => {
+        (Some(true), _) if went.together == Some(1) => {
             (Ended::Hurt, By::Delivery, went.fate.words().to_owned(), (traced == Ended::Clean).then(|| words.to_owned()))
         }
         (Some(true), Ended::Hurt) => (Ended::Hurt, By::History, format!("{words}, and {}", went.fate.words()), None),
         // A fix tells which of them it was.
         (Some(true), _) if went.another => (traced, By::History, words.to_owned(), None),
         (Some(true), _) => {
-            let why = format!("it is one of {} that went out together, of which one hurt: {}", went.together, went.fate.words());
+            let many = went.together.map_or_else(|| "an unknown number".to_owned(), |many| many.to_string());
+            let why = format!("it is one of {many} that went out together, of which one hurt: {}", went.fate.words());
             (Ended::Unknown, By::Delivery, why, None)
         }
         (Some(false), Ended::Hurt) => (Ended::Hurt, By::History, words.to_owned(), Some(went.fate.words().to_owned())),
@@ -188,22 +189,37 @@ fn delivered(commit: String, traced: Ended, words: &'static str, went: &Went) ->
 }
 
 /// The worst that became of each change that went out, and how many deployments are of this history.
-fn went(mined: &Mined, deployed: &[Deployed]) -> (HashMap<ChangeNumber, Went>, usize) {
+fn went(mined: &Mined, beside: &Beside) -> (HashMap<ChangeNumber, Went>, usize) {
     let mut found: HashMap<ChangeNumber, Went> = HashMap::new();
     let mut known = 0;
-    for one in deployed {
+    let hurt = |number: &ChangeNumber| {
+        let change = mined.changes().get(number.0 as usize)?;
+        // What people say of one of them tells of the others, too.
+        let said = beside.corrections.changes.get(&change.id.to_string()).map(|said| said.ended);
+        Some(said.unwrap_or_else(|| traced(&change.label).0) == Ended::Hurt)
+    };
+    let counts = |number: &ChangeNumber| {
+        let label = mined.changes().get(number.0 as usize).map(|change| change.label);
+        // An import that went out with it may be what hurt, though it has no label of its own.
+        label.is_some_and(|label| !matches!(label, Label::Excluded(Excluded::Merge | Excluded::Empty)))
+    };
+    for one in &beside.deployed {
         let Some(revision) = mined.named(&one.revision) else { continue };
         known += 1;
-        let label = |number: &ChangeNumber| mined.changes().get(number.0 as usize).map(|change| change.label);
-        let mut out = mined.between(one.previous.as_deref().and_then(|digits| mined.named(digits)), revision);
-        out.retain(|number| label(number).is_some_and(|label| !matches!(label, Label::Excluded(_))));
-        let fixed = out.iter().filter(|number| matches!(label(number), Some(Label::Fixed { .. }))).count();
+        let previous = one.previous.as_deref().and_then(|digits| mined.named(digits));
+        let mut out = mined.between(previous, revision);
+        out.retain(counts);
+        // Without what ran before it is not known what else went out.
+        let together = previous.map(|_| out.len());
+        let fixed = out.iter().filter(|number| hurt(number) == Some(true)).count();
         for number in &out {
-            let own = usize::from(matches!(label(number), Some(Label::Fixed { .. })));
-            let went = Went { fate: one.fate, together: out.len(), another: fixed > own };
+            let own = usize::from(hurt(number) == Some(true));
+            let went = Went { fate: one.fate, together, another: fixed > own };
             let known = found.entry(*number).or_insert(went);
             // What hurt anywhere hurt; what is fine is known better than what is open.
-            let rank = |went: &Went| (went.fate.hurt() == Some(true), went.fate.hurt().is_some(), usize::MAX - went.together);
+            let rank = |went: &Went| {
+                (went.fate.hurt() == Some(true), went.fate.hurt().is_some(), usize::MAX - went.together.unwrap_or(usize::MAX))
+            };
             if rank(&went) > rank(known) {
                 *known = went;
             }

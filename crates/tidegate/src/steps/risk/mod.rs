@@ -18,7 +18,7 @@ mod train;
 mod worded;
 mod words;
 
-pub use costs::told;
+pub use costs::{hold_from, told};
 pub use drill::drill;
 pub use fairness::{Attribute, Group, attributes, quarter, riskiest};
 pub use judged::JudgedChange;
@@ -33,6 +33,7 @@ pub use words::{lines, lower, markdown, meaning, sure};
 
 use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
+use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 use tidegate_history::{Mined, NoState, Seen, Settings, State, mine};
 use tidegate_learn::words::{Sayings, words as words_of};
@@ -43,6 +44,16 @@ use tidegate_store::disk;
 const WORDS: &str = "words";
 /// What it is.
 const WORDS_MEANING: &str = "What the words of the message and of the added lines said of earlier changes: mean log odds of having hurt.";
+
+/// Longest file of what words said.
+const SAYINGS_BYTES_MAX: u64 = 4 << 20;
+
+/// What words said, and the digest of what the model has learnt from that asks for it.
+#[derive(Serialize, Deserialize)]
+struct SaidFor<'a> {
+    model: &'a str,
+    sayings: std::borrow::Cow<'a, Sayings>,
+}
 
 /// A history with the words of its changes.
 struct History {
@@ -71,9 +82,23 @@ impl Folder {
     }
 
     /// What the model stands on, for people.
-    #[must_use]
-    pub fn card(&self) -> PathBuf {
+    fn card(&self) -> PathBuf {
         self.0.join("card.md")
+    }
+
+    /// The card of the model.
+    ///
+    /// # Errors
+    /// When there is none, or it is of another model.
+    pub fn read_card(&self) -> Result<String> {
+        let path = self.card();
+        let advice = "run `tidegate risk train` first";
+        let text =
+            std::fs::read_to_string(&path).map_err(|why| failure(exit::NOT_FOUND, format!("read {}: {why}: {advice}", path.display())))?;
+        if text.contains(&self.read()?.training().digest) {
+            return Ok(text);
+        }
+        Err(failure(exit::USAGE, format!("{} is of another model than {}: {advice}", path.display(), self.model().display())))
     }
 
     fn worded(&self) -> PathBuf {
@@ -160,9 +185,20 @@ impl Folder {
         RiskModel::read(&bytes).map_err(|why| failure(exit::USAGE, format!("read {}: {why}", path.display())))
     }
 
-    /// What words said when the model was trained; nothing where that is not known.
-    fn said(&self) -> Sayings {
-        let read = || serde_json::from_slice::<Sayings>(&std::fs::read(self.sayings()).ok()?).ok();
+    /// Keeps what words said when a model was trained.
+    fn keep_said(&self, model: &RiskModel, sayings: &Sayings) -> Result<()> {
+        let of = SaidFor { model: &model.training().digest, sayings: std::borrow::Cow::Borrowed(sayings) };
+        Ok(disk::replace_file(&self.sayings(), &serde_json::to_vec(&of)?)?)
+    }
+
+    /// What words said when the model was trained; nothing where that is not known, or was said for another one.
+    fn said(&self, model: &RiskModel) -> Sayings {
+        let read = || {
+            let path = self.sayings();
+            let bytes = (std::fs::metadata(&path).ok()?.len() <= SAYINGS_BYTES_MAX).then(|| std::fs::read(&path).ok())??;
+            let of: SaidFor<'_> = serde_json::from_slice(&bytes).ok()?;
+            (of.model == model.training().digest).then(|| of.sayings.into_owned())
+        };
         read().filter(Sayings::is_sound).unwrap_or_default()
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::path::Path;
 use tidegate_history::{CODEOWNERS_BYTES_MAX, Change, Mined, Services};
+use tidegate_wire::config::RiskPolicy;
 
 /// Owners of a repository, by its CODEOWNERS.
 #[derive(Default)]
@@ -39,17 +40,23 @@ impl Owners {
         Ok(Owners { services, opted_out })
     }
 
-    /// The same, where whose changes are left out can be told.
+    /// The same, where whoever tidegate.yaml names under `risk` owns something.
     ///
     /// # Errors
-    /// Also when somebody has opted out and nothing says what is theirs.
-    pub fn known(repository: &Path, opted_out: &[String], what: &str, note: &dyn Fn(&str)) -> Result<Owners> {
-        let owners = Owners::of(repository, opted_out, note)?;
-        if owners.services.is_none() && !opted_out.is_empty() {
-            let why = format!("{what}: `risk.opt_out` names owners, and no CODEOWNERS says what is theirs: write one, or take the key out");
-            return Err(failure(exit::USAGE, why));
+    /// Also when a name is no owner's: what is said of it would silently not be kept.
+    pub fn known(repository: &Path, policy: &RiskPolicy, what: &str, note: &dyn Fn(&str)) -> Result<Owners> {
+        let owners = Owners::of(repository, &policy.opt_out, note)?;
+        let critical = policy.costs.iter().flat_map(|costs| costs.critical.iter().map(|(owner, _)| owner));
+        let known: BTreeSet<String> = owners.services.iter().flat_map(Services::owners).map(plain).collect();
+        match policy.opt_out.iter().chain(critical).find(|name| !known.contains(&plain(name))) {
+            None => Ok(owners),
+            Some(name) => {
+                let why = format!(
+                    "{what}: `risk` of tidegate.yaml names `{name}`, and no CODEOWNERS says what is theirs (people are not looked for, teams alone): write a line for them, or take the name out"
+                );
+                Err(failure(exit::USAGE, why))
+            }
         }
-        Ok(owners)
     }
 
     /// Of a change.
@@ -62,6 +69,12 @@ impl Owners {
     pub fn of_paths<'p>(&self, paths: impl Iterator<Item = &'p [u8]>) -> BTreeSet<String> {
         let Some(all) = &self.services else { return BTreeSet::new() };
         paths.flat_map(|path| all.of_path(path).into_iter().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
+    /// Whether anybody has.
+    #[must_use]
+    pub fn any_opted_out(&self) -> bool {
+        !self.opted_out.is_empty()
     }
 
     /// Whether one of them has opted out.

@@ -118,8 +118,8 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
         }
         note(&why);
     }
-    let owners = Owners::known(repository, &wanted.policy.opt_out, &format!("score {}", wanted.what), note)?;
-    let said = folder.said();
+    let owners = Owners::known(repository, wanted.policy, &format!("score {}", wanted.what), note)?;
+    let said = folder.said(&model);
     let scores = Scores { repository, wanted, model: &model, owners: &owners, mined: &mined, worded: &worded, said: &said, note };
     let (mut changes, opted_out) = scores.each(&commits)?;
     if changes.is_empty() && opted_out.is_empty() {
@@ -196,6 +196,10 @@ impl Scores<'_> {
 fn of(model: &RiskModel, (change, said): (&Change, f64), services: BTreeSet<String>, wanted: &Wanted<'_>) -> Result<Scored> {
     let row = row(model, change, said);
     let score = model.score(&row).map_err(|why| failure(exit::USAGE, why.to_string()))?;
+    if !score.probability.is_finite() {
+        let why = format!("score {}: what the model says of it is no number: train it anew", change.id);
+        return Err(failure(exit::NOT_PASSED, why));
+    }
     let lower = lowered(model, &row, wanted.below);
     let (hold_from, way) = way_of(&score, wanted.policy, &services);
     let (commit, names) = (change.id.to_string(), model.features().to_vec());

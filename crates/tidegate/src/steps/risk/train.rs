@@ -18,6 +18,7 @@ use tidegate_learn::leakage::{self, Leak, Limits};
 use tidegate_learn::words::{Sayings, Worded as Said, through};
 use tidegate_learn::{Row, Table, derive, risk_model, split};
 use tidegate_store::disk;
+use tidegate_wire::config::RiskPolicy;
 
 /// Fewest changes with a known end that are learnt from.
 const ROWS_MIN: usize = 300;
@@ -67,8 +68,8 @@ pub struct From<'a> {
     pub tip: &'a str,
     /// What people and deliveries say.
     pub beside: &'a Beside,
-    /// Owners whose changes are left out.
-    pub opt_out: &'a [String],
+    /// What mistakes cost, and whose changes are left out.
+    pub policy: &'a RiskPolicy,
     /// Where the model is written as well, with what its registration needs.
     pub out: Option<&'a Path>,
 }
@@ -80,7 +81,7 @@ pub struct From<'a> {
 pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<Trained> {
     let folder = Folder::of(repository);
     let History { mined, worded } = folder.mine(repository, from.tip, true, seen, note)?;
-    let owners = Owners::known(repository, from.opt_out, "train a model of risk", note)?;
+    let owners = Owners::known(repository, from.policy, "train a model of risk", note)?;
     let (labels, sources) = labels(&mined, from.beside);
     let Learnt { table, changes, sayings, opted_out } = enough(rows(&mined, &labels, &owners, Some(&worded))?)?;
     let settings = Settings { maturity_seconds: mined.maturity.age_s, ..Settings::default() };
@@ -100,8 +101,8 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     let fitted = fitted::fit(&whole, &settings)?;
     let kept = risk_model(&table, &made, &fitted, mined.maturity.age_s, &[])?;
     disk::replace_file(&folder.model(), &kept.write()?)?;
-    disk::replace_file(&folder.sayings(), &serde_json::to_vec(&sayings)?)?;
-    folder.keep_judged(judged)?;
+    folder.keep_said(&kept, &sayings)?;
+    folder.keep_judged(&kept, judged)?;
     let facts = Facts { model: &kept, mined: &mined, labels: &sources, opted_out, judged: (&model, &lines_added) };
     let card = card(&facts);
     disk::replace_file(&folder.card(), card.as_bytes())?;
@@ -155,7 +156,9 @@ pub(super) fn rows<'m>(
     let known = labels.iter().filter_map(|(number, labelled)| Some((change(number)?, labelled.ended)));
     let mut known: Vec<(&Change, Ended)> = known.filter(|(change, ended)| *ended != Ended::Unknown && change.at_s <= last_s).collect();
     let before = known.len();
-    known.retain(|(change, _)| !owners.opted_out(&owners.of_change(mined, change)));
+    if owners.any_opted_out() {
+        known.retain(|(change, _)| !owners.opted_out(&owners.of_change(mined, change)));
+    }
     let opted_out = before - known.len();
     known.sort_by_key(|(change, _)| change.at_s);
     let words = |change: &Change| worded.and_then(|worded| worded.of(&change.id)).map(Vec::as_slice).unwrap_or_default();

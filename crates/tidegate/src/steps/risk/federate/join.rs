@@ -12,6 +12,7 @@ use std::time::Duration;
 use tidegate_learn::federated::{Hello, Plan, Roster, SITE_ROWS_MIN, Secret, Site};
 use tidegate_learn::{RiskModel, Table};
 use tidegate_store::disk;
+use tidegate_wire::config::RiskPolicy;
 
 /// Time to connect, and for an answer beyond the time that it may wait, in milliseconds.
 const CONNECT_MS_MAX: u64 = 10_000;
@@ -30,8 +31,8 @@ pub struct Joining {
     pub site: String,
     /// What people and deliveries say of its changes.
     pub beside: Beside,
-    /// Owners whose changes are left out.
-    pub opt_out: Vec<String>,
+    /// Whose changes are left out.
+    pub policy: RiskPolicy,
     /// The file with its token.
     pub token: PathBuf,
     /// The file with what sites told each other past the coordinator.
@@ -181,7 +182,7 @@ pub fn join(joining: &Joining, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), 
     let phrase = phrase(joining.phrase.as_deref())?;
     let folder = Folder::of(&joining.repository);
     let mined = &folder.mine(&joining.repository, &joining.tip, true, seen, note)?.mined;
-    let owners = Owners::known(&joining.repository, &joining.opt_out, "train together", note)?;
+    let owners = Owners::known(&joining.repository, &joining.policy, "train together", note)?;
     let (labels, _) = labels(mined, &joining.beside);
     let table = train::rows(mined, &labels, &owners, None)?.table;
     if table.len() < SITE_ROWS_MIN {
