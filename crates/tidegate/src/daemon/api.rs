@@ -109,9 +109,20 @@ pub const SIGNED: [&str; 2] = [GITHUB, GITLAB];
 /// And below this.
 pub const SIGNED_BELOW: &str = "/webhooks/events/";
 
+/// What a browser asks for beside pages, and whoever looks whether we are well.
+fn beside_pages() -> [(&'static str, MethodRouter<Api>); 5] {
+    [
+        ("/login", get(access::form).post(access::login)),
+        ("/assets/style.css", get(style)),
+        ("/assets/live.js", get(script)),
+        ("/assets/icon.svg", get(icon)),
+        ("/health", get(health)),
+    ]
+}
+
 /// Every route.
 pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
-    vec![
+    let mut all = vec![
         ("/", get(overview)),
         ("/journal", get(journal)),
         ("/runs/{id}", get(run)),
@@ -177,12 +188,9 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/webhooks/events/{source}", post(deliveries::receive).layer(DefaultBodyLimit::max(tidegate_wire::delivery::BODY_BYTES_MAX))),
         ("/api/v1/events/{source}", post(deliveries::import).layer(DefaultBodyLimit::max(tidegate_wire::delivery::BODY_BYTES_MAX))),
         ("/api/v1/retention", post(retention::prune)),
-        ("/login", get(access::form).post(access::login)),
-        ("/assets/style.css", get(style)),
-        ("/assets/live.js", get(script)),
-        ("/assets/icon.svg", get(icon)),
-        ("/health", get(health)),
-    ]
+    ];
+    all.extend(beside_pages());
+    all
 }
 
 /// Listens on the console's address and on the workspace's socket; gives the address, a link that signs in once, and what its routes see.
