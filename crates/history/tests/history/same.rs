@@ -99,7 +99,8 @@ fn what_lies_between_two_commits_is_what_git_says() {
             let mut wanted: Vec<String> = String::from_utf8(said).unwrap().lines().map(str::to_owned).collect();
             let found = mined.between(mined.named(&old.to_string()[..12]), mined.named(&new.to_string()).unwrap());
             let mut found: Vec<String> = found.iter().map(|number| all[number.0 as usize].id.to_string()).collect();
-            (wanted.sort(), found.sort());
+            wanted.sort();
+            found.sort();
             more_than_one += usize::from(wanted.len() > 1);
             assert_eq!(found, wanted, "{range}");
         }

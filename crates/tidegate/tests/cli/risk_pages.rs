@@ -207,10 +207,6 @@ fn unread(world: &World, token: &str) {
     let told = json_of(world, token, "/api/v1/risk");
     assert_eq!((&told["unread"], &told["changes"][0]["commit"]), (&Value::Null, &json!(head)));
     found(world, token, &format!("/risk/{head}"));
-    // What a person says is told without their name and words.
-    world.run(&["risk", "label", head, "hurt", "--reason", "the tills stood still"]).well();
-    let label = json_of(world, token, "/api/v1/risk")["changes"][0]["label"].clone();
-    assert_eq!(label, json!({ "ended": "hurt", "by": "person", "why": "" }));
 }
 
 fn damaged(world: &World, token: &str) {

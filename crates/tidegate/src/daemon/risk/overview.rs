@@ -137,3 +137,18 @@ fn changes(shown: &Shown, kept: &Kept) -> Vec<RiskRow> {
     };
     newest.into_iter().filter_map(one).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_core::correction::Ended;
+
+    #[test]
+    fn nobody_is_named_by_a_label() {
+        let of =
+            |by| label(&Labelled { commit: String::new(), ended: Ended::Hurt, by, why: "ada says: the tills".to_owned(), against: None });
+        assert_eq!((of(By::Person).by, of(By::Person).why.as_str()), ("person", ""));
+        assert_eq!((of(By::Delivery).by, of(By::Delivery).ended), ("delivery", Ended::Hurt));
+        assert_eq!(of(By::History).by, "history");
+    }
+}
