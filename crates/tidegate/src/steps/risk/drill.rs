@@ -10,13 +10,15 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use tidegate_history::{FORGOTTEN, Mined, PathNumber};
+use tidegate_history::{FORGOTTEN, Mined, PathNumber, Services};
 use tidegate_wire::config::RiskPolicy;
 
 /// Files that a bad change touches: those that were faulty most often.
 const FILES: usize = 5;
 /// Lines that it adds to each.
 const LINES: usize = 200;
+/// The file of the harmless change.
+const HARMLESS: &str = "tidegate-drill.txt";
 /// Files that the planted changes are looked for in.
 const FILES_MIN: usize = 1;
 
@@ -87,6 +89,14 @@ pub fn drill(
             std::fs::copy(&source, &to).with_context(|| format!("copy {}", source.display()))?;
         }
     }
+    // Owners are told as they are there, committed or not.
+    for name in Services::CODEOWNERS.iter().filter(|name| repository.join(name).is_file()) {
+        let to = root.join(name);
+        to.parent()
+            .map_or(Ok(()), std::fs::create_dir_all)
+            .and_then(|()| std::fs::copy(repository.join(name), &to))
+            .with_context(|| format!("copy {name}"))?;
+    }
     let mut planted = vec![];
     for (what, bad, files) in [
         (format!("{LINES} lines without a test in each of the {} files that were faulty most often", files.len()), true, files.as_slice()),
@@ -129,7 +139,7 @@ fn faulty(mined: &Mined, repository: &Path, owners: &Owners) -> Vec<PathBuf> {
 /// Commits lines to files, or a line to a new one.
 fn plant(root: &Path, files: &[PathBuf], at: &str) -> Result<()> {
     if files.is_empty() {
-        std::fs::write(root.join("tidegate-drill.txt"), "a line of a drill\n").context("plant a change")?;
+        std::fs::write(root.join(HARMLESS), "a line of a drill\n").context("plant a change")?;
     }
     for file in files {
         let path = root.join(file);
@@ -139,7 +149,12 @@ fn plant(root: &Path, files: &[PathBuf], at: &str) -> Result<()> {
         }
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     }
-    git(root, &["add", "--all", "--force", "--", "."], None)?;
+    let planted: Vec<String> = match files {
+        [] => vec![HARMLESS.to_owned()],
+        files => files.iter().map(|file| file.display().to_string()).collect(),
+    };
+    let add: Vec<&str> = ["add", "--force", "--"].into_iter().chain(planted.iter().map(String::as_str)).collect();
+    git(root, &add, None)?;
     git(root, &["commit", "--quiet", "--no-verify", "--message", "a change of a drill"], Some(at))
 }
 
