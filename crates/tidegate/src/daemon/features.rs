@@ -269,12 +269,11 @@ fn wanted(config: &IndexMap<String, FeatureView>, asked: &Asked) -> Result<Index
 /// The key of each entity in a view; none where a part of it is null.
 fn keys(config: &IndexMap<String, FeatureView>, name: &str, asked: &Asked, many: usize) -> Result<Vec<Option<Key>>> {
     let Some(FeatureView::Deliveries(view)) = config.get(name) else { return Err(exit::unknown(OPERATION, name, config.keys())) };
-    let of = |key: &String| {
-        let column = asked.entities.get(key).map(|column| (key.as_str(), column));
-        column.ok_or_else(|| refused(format!("view `{name}` has the key `{key}`, which `entities` lacks")))
-    };
+    let of =
+        |key: &String| asked.entities.get(key).ok_or_else(|| refused(format!("view `{name}` has the key `{key}`, which `entities` lacks")));
     let columns = view.keys().iter().map(of).collect::<Result<Vec<_>>>()?;
-    Ok((0..many).map(|row| columns.iter().map(|(field, column)| value(field, column.get(row)?)).collect()).collect())
+    let part = |row: usize, (field, column): (&String, &&Vec<Json>)| value(field, column.get(row)?);
+    Ok((0..many).map(|row| view.keys().iter().zip(&columns).map(|of| part(row, of)).collect()).collect())
 }
 
 /// A part of a key, as events have it: by field and not by the type that it came in.
