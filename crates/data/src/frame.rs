@@ -18,10 +18,13 @@ use datafusion::parquet::file::properties::WriterProperties;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const OPERATION: &str = "read a table to join";
 /// Rows that are written into one group of a Parquet file.
 const GROUP_ROWS: usize = 262_144;
+/// Tells files apart that one process writes at a time.
+static PARTIAL: AtomicU64 = AtomicU64::new(0);
 
 /// A table in memory.
 #[derive(Clone, Debug)]
@@ -187,7 +190,8 @@ impl Frame {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), DataError> {
-        let aside = path.with_extension("parquet.partial");
+        let number = PARTIAL.fetch_add(1, Ordering::Relaxed);
+        let aside = path.with_extension(format!("parquet.{}-{number}.partial", std::process::id()));
         let properties = WriterProperties::builder()
             .set_created_by("tidegate".to_owned())
             .set_max_row_group_row_count(Some(GROUP_ROWS))

@@ -88,6 +88,11 @@ impl Online {
 
     /// Takes an event in, as it becomes known; false where it is known or belongs to no entity of the view.
     pub fn take(&mut self, event: &Event) -> bool {
+        self.take_by(event, event.known_ms)
+    }
+
+    /// Takes an event in at a time. One that is said to become known later, by a clock that went wrong, waits until then.
+    pub fn take_by(&mut self, event: &Event, now_ms: i64) -> bool {
         let Some(key) = event.key(&self.view) else { return false };
         let room = self.kept < self.kept_max;
         if !self.entities.contains_key(&key) {
@@ -100,7 +105,7 @@ impl Online {
         }
         let Some(entity) = self.entities.get_mut(&key) else { return false };
         let before = entity.held();
-        entity.forward(&self.view, &self.reading, event.known_ms);
+        entity.forward(&self.view, &self.reading, event.known_ms.min(now_ms));
         let new = entity.take(&self.view, &self.reading, event, room);
         self.kept = (self.kept + entity.held()).saturating_sub(before);
         new
@@ -300,6 +305,15 @@ mod tests {
         assert!(online.take(&event(10, "c", 113)));
         assert_eq!(cells(&mut online, "c", 113), [Cell::Over, Cell::Over], "there is one more than is kept");
         assert_eq!(cells(&mut online, "d", 112), [count(1), count(1)]);
+    }
+
+    #[test]
+    fn an_event_of_a_clock_that_was_ahead_moves_no_time() {
+        let mut online = online();
+        let ahead = Event { known_ms: 1_000, ..event(2, "a", 101) };
+        assert!(online.take_by(&event(1, "a", 100), 101) && online.take_by(&ahead, 101));
+        let row = online.read(&vec![Value::text("a")], 102);
+        assert_eq!((row.at_ms, row.cells[0].clone()), (102, Cell::Value(Value::Int(1))), "it is not known yet");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use tidegate_data::Source;
 use tidegate_features::{Cell, Event, Key, Online, Row, Rule, State, Value, View, history};
 use tidegate_store::{FsBlobs, Lake};
 use tidegate_wire::config::unit::{duration_ms, duration_text, instant_ms};
-use tidegate_wire::config::{FeatureView, FileView};
+use tidegate_wire::config::{FeatureView, FileView, delivery_kind, delivery_value};
 
 /// Most times that a history is asked for.
 const TIMES_MAX: i64 = 100_000;
@@ -166,24 +166,15 @@ fn view<'o>(opened: &'o Opened, operation: &str, name: &str) -> Result<&'o View>
     }
 }
 
-/// An entity of a view. What reads as a number or a truth may be text all the same: it is what the events have.
-fn entity(operation: &str, view: &View, given: &[String], events: &[Event]) -> Result<Key> {
+/// An entity of a view.
+fn entity(operation: &str, view: &View, given: &[String]) -> Result<Key> {
     let mut key = vec![];
     for name in view.keys() {
         let text = given.iter().filter_map(|one| one.split_once('=')).find(|(key, _)| key == name).map(|(_, value)| value);
         let text =
             text.ok_or_else(|| failure(exit::USAGE, format!("{operation}: the view's key `{name}` is not given: write `{name}=VALUE`")))?;
-        let is_text = Value::text(text);
-        let known = || events.iter().any(|event| event.fields.get(name) == Some(&is_text));
-        let other = match text {
-            "true" => Some(Value::Bool(true)),
-            "false" => Some(Value::Bool(false)),
-            _ => text.parse().ok().and_then(Value::number),
-        };
-        key.push(match other {
-            Some(other) if !known() => other,
-            _ => is_text,
-        });
+        let wrong = || failure(exit::USAGE, format!("{operation}: `{name}={text}`: `{name}` is {}", delivery_kind(name)));
+        key.push(delivery_value(name, text).ok_or_else(wrong)?);
     }
     if let Some(more) = given.iter().find(|one| !one.split_once('=').is_some_and(|(key, _)| view.keys().iter().any(|name| name == key))) {
         return Err(failure(exit::USAGE, format!("{operation}: `{more}` is no key of the view: its keys are {}", view.keys().join(", "))));
@@ -200,7 +191,7 @@ fn get(context: &Context, opened: &Opened, args: &GetArgs) -> Result<u8> {
     let view = view(opened, &what, &args.view)?;
     let at_ms = args.at.as_deref().map_or_else(|| Ok(clock::now().0), |text| instant(&what, "--at", text))?;
     let events = events(opened)?;
-    let key = entity(&what, view, &args.key, &events)?;
+    let key = entity(&what, view, &args.key)?;
     let rows = history(view, &events, &[(key, at_ms)]);
     let row = rows.first().context("compute a row")?;
     if context.json {
@@ -225,7 +216,7 @@ fn over_time(context: &Context, opened: &Opened, args: &HistoryArgs) -> Result<u
         return Err(failure(exit::USAGE, why));
     }
     let events = events(opened)?;
-    let key = entity(&what, view, &args.key, &events)?;
+    let key = entity(&what, view, &args.key)?;
     let times = std::iter::successors(Some(from_ms), |at| at.checked_add(every)).take_while(|at| *at <= until_ms);
     let wanted: Vec<(Key, i64)> = times.map(|at| (key.clone(), at)).collect();
     let rows = history(view, &events, &wanted);
@@ -372,6 +363,7 @@ fn join(context: &Context, opened: &Opened, args: &JoinArgs) -> Result<u8> {
     let name = args.name.clone().unwrap_or(stem);
     tidegate_features::name(&name).map_err(|why| failure(exit::USAGE, format!("{OPERATION}: {why}: name the dataset with --name")))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let aside = Aside::of(&out);
     let assembly = assemble::Assembly {
         root: &opened.places.root,
         entities: &entities,
@@ -379,11 +371,13 @@ fn join(context: &Context, opened: &Opened, args: &JoinArgs) -> Result<u8> {
         views,
         rule: if args.feast { Rule::Feast } else { Rule::Strict },
         lake: lake(opened)?,
-        out: &out,
+        out: &aside.0,
     };
     let record = runtime.block_on(assemble::assemble(&assembly)).with_context(|| format!("{OPERATION} {}", out.display()))?;
-    write_beside(&out, &record)?;
+    // What is refused takes the place of nothing.
     keep(opened, &runtime, &name, &record)?;
+    std::fs::rename(&aside.0, &out).with_context(|| format!("{OPERATION}: rename {} to {}", aside.0.display(), out.display()))?;
+    write_beside(&out, &record)?;
     if context.json {
         show::json(&json!({ "dataset": name, "set": record }))?;
     } else {
@@ -398,6 +392,23 @@ fn join(context: &Context, opened: &Opened, args: &JoinArgs) -> Result<u8> {
         show::line(&format!("recorded as dataset `{name}`, up to {}: {seen}", record.known_until))?;
     }
     Ok(exit::OK)
+}
+
+/// Where a training set lies until it is recorded; gone when it was not.
+struct Aside(PathBuf);
+
+impl Aside {
+    fn of(out: &Path) -> Aside {
+        let name = out.file_name().unwrap_or_default().to_string_lossy();
+        Aside(out.with_file_name(format!(".{}.{name}", std::process::id())))
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // Mostly it was renamed; one that stays has no name that anybody reads.
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 /// What a training set was made of, beside it, for whoever takes the file elsewhere.

@@ -16,6 +16,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tidegate_adapters::pseudonym::pseudonym;
 use tidegate_core::access::Action;
@@ -106,7 +107,10 @@ impl Door {
         if !intake.has_room(name) {
             return Ok(Became::NoRoom);
         }
-        let new: Vec<DeliveryRow> = rows.iter().filter(|row| !intake.knows(name, &row.id)).cloned().collect();
+        // It is known from here on: who waited for others before was not known of meanwhile. Within a message, too, it is told once.
+        let (now, mut told) = (clock::now(), BTreeSet::new());
+        let new = rows.iter().filter(|row| !intake.knows(name, &row.id) && told.insert(&row.id));
+        let new: Vec<DeliveryRow> = new.map(|row| DeliveryRow { at: now, ..row.clone() }).collect();
         let (lake, kept) = (Arc::clone(&self.lake), new.clone());
         tokio::task::spawn_blocking(move || lake.deliveries().append(&kept)).await?.context("keep an event")?;
         self.served.take(&new).await;

@@ -3,10 +3,11 @@
 //! The state is made from the lake when it is first needed, which is at start, and then takes each event that the lake took.
 
 use super::api::{Api, Failed};
+use super::events::Bus;
 use crate::clock;
 use crate::exit::{self, failure};
 use crate::steps::features as step;
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use indexmap::IndexMap;
@@ -14,9 +15,9 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 use std::sync::Arc;
 use tidegate_core::id::At;
-use tidegate_features::{Cell, Key, Online, Row, State as Known, Value};
+use tidegate_features::{Cell, Event, Key, Online, Row, State as Known, Value};
 use tidegate_store::{DeliveryRow, Lake};
-use tidegate_wire::config::{FeatureView, Workspace};
+use tidegate_wire::config::{FeatureView, Workspace, delivery_value};
 use tokio::sync::Mutex;
 
 /// Where a client of Feast asks.
@@ -27,6 +28,15 @@ const ENTITIES_MAX: usize = 10_000;
 const FEATURES_MAX: usize = 1_000;
 /// What is out of reach is looked for again after so long.
 const SWEEP_MS: u64 = 3_600_000;
+/// Values of one answer, those of keys among them.
+const CELLS_MAX: usize = 200_000;
+/// Events that wait while states are made.
+const CAME_MAX: usize = 100_000;
+/// States that are further ahead of the clock than so are of no use.
+const AHEAD_MS_MAX: i64 = 60_000;
+/// How often states are made for one answer.
+const TRIES: usize = 3;
+const MAKE: &str = "make features from the lake's events";
 /// What stands in Feast's answers where there is no time.
 const NEVER: &str = "1970-01-01T00:00:00Z";
 
@@ -35,18 +45,45 @@ const NEVER: &str = "1970-01-01T00:00:00Z";
 pub struct Served {
     lake: Arc<Lake>,
     config: Arc<IndexMap<String, FeatureView>>,
-    states: Arc<Mutex<Option<States>>>,
+    /// Held for moments only: whoever tells of an event waits for it.
+    states: Arc<Mutex<States>>,
+    /// Held while states are made, by whoever makes them.
+    making: Arc<Mutex<()>>,
 }
 
-struct States {
+#[derive(Default)]
+enum States {
+    /// Nothing is read yet, or what was made is of no use any more.
+    #[default]
+    None,
+    /// They are being made. These events came meanwhile, or more than may wait.
+    Making(Vec<Event>),
+    Made(Made),
+}
+
+struct Made {
     views: IndexMap<String, Online>,
     swept: At,
+}
+
+impl Made {
+    fn take(&mut self, event: &Event, now: At) {
+        for online in self.views.values_mut() {
+            online.take_by(event, now.0);
+        }
+    }
+
+    /// Whether a view answered for a time that is still far ahead, as it does when the clock was.
+    fn is_ahead(&self, rows: &[Row], now: At) -> bool {
+        let ahead = |ms: i64| ms.saturating_sub(now.0) > AHEAD_MS_MAX;
+        ahead(self.swept.0) || rows.iter().any(|row| ahead(row.at_ms))
+    }
 }
 
 impl Served {
     /// The views of a workspace; nothing is read yet.
     pub fn new(config: &Workspace, lake: Arc<Lake>) -> Served {
-        Served { lake, config: Arc::new(config.features.clone()), states: Arc::default() }
+        Served { lake, config: Arc::new(config.features.clone()), states: Arc::default(), making: Arc::default() }
     }
 
     /// Makes the states, where there are views.
@@ -54,49 +91,92 @@ impl Served {
         if self.config.is_empty() {
             return Ok(());
         }
-        let mut guard = self.states.lock().await;
-        self.made(&mut guard).await.map(drop)
+        // What is begun is carried out also where who asked hangs up.
+        let served = self.clone();
+        crate::task::spawn(async move { served.make().await }).await?
     }
 
     /// Takes events that the lake took. Where no state is made yet, it will be made with them.
     pub async fn take(&self, rows: &[DeliveryRow]) {
         let mut guard = self.states.lock().await;
-        let Some(states) = guard.as_mut() else { return };
         // What was written is an event, or was kept aside.
-        for event in rows.iter().filter_map(|row| step::event(row).ok().flatten()) {
-            for online in states.views.values_mut() {
-                online.take(&event);
+        let mut events = rows.iter().filter_map(|row| step::event(row).ok().flatten());
+        let made = match &mut *guard {
+            States::None => return,
+            States::Making(came) => {
+                // One more than may wait says that there were more.
+                let room = (CAME_MAX + 1).saturating_sub(came.len());
+                return came.extend(events.by_ref().take(room));
             }
-        }
+            States::Made(made) => made,
+        };
         let now = clock::now();
-        if now.since_ms(states.swept) >= SWEEP_MS {
-            states.swept = now;
-            states.views.values_mut().for_each(|online| online.sweep(now.0));
+        events.for_each(|event| made.take(&event, now));
+        if now.since_ms(made.swept) >= SWEEP_MS {
+            made.swept = now;
+            made.views.values_mut().for_each(|online| online.sweep(now.0));
         }
     }
 
-    async fn made<'s>(&self, states: &'s mut Option<States>) -> Result<&'s mut States> {
-        if states.is_none() {
-            let (lake, config) = (self.lake.clone(), self.config.clone());
-            let make = move || -> Result<IndexMap<String, Online>> {
-                let events = step::events(&lake)?;
-                let mut views = IndexMap::new();
-                for (name, view) in config.iter() {
-                    if let FeatureView::Deliveries(view) = view {
-                        let mut online = Online::new(Arc::new(view.clone()));
-                        for event in &events {
-                            online.take(event);
-                        }
-                        views.insert(name.clone(), online);
-                    }
-                }
-                Ok(views)
-            };
-            let views = tokio::task::spawn_blocking(make).await?.context("make features from the lake's events")?;
-            *states = Some(States { views, swept: clock::now() });
+    /// Makes the states beside the lock: what comes meanwhile waits, and may be among what was read, which counts once.
+    async fn make(&self) -> Result<()> {
+        let _alone = self.making.lock().await;
+        {
+            let mut guard = self.states.lock().await;
+            if matches!(*guard, States::Made(_)) {
+                return Ok(());
+            }
+            // From here on nothing is missed: an event is in the lake before it comes here.
+            *guard = States::Making(vec![]);
         }
-        states.as_mut().context("make features from the lake's events")
+        let (lake, config) = (self.lake.clone(), self.config.clone());
+        let read = tokio::task::spawn_blocking(move || read(&lake, &config)).await;
+        let mut guard = self.states.lock().await;
+        let came = std::mem::take(&mut *guard);
+        let mut made = read.map_err(anyhow::Error::from).flatten().context(MAKE)?;
+        let States::Making(came) = came else { bail!("{MAKE}: somebody else made them: ask again") };
+        if came.len() > CAME_MAX {
+            bail!("{MAKE}: more than {CAME_MAX} events came meanwhile: ask again when fewer come");
+        }
+        let now = clock::now();
+        came.iter().for_each(|event| made.take(event, now));
+        *guard = States::Made(made);
+        Ok(())
     }
+
+    /// The features at these places of some entities of a view. Where the clock was ahead, states that followed it are made anew.
+    async fn rows(&self, bus: &Bus, view: &str, keys: &[Option<Key>], places: &[usize], now: At) -> Result<Vec<Row>> {
+        for _ in 0..TRIES {
+            self.warm().await?;
+            let mut guard = self.states.lock().await;
+            let States::Made(made) = &mut *guard else { continue };
+            let online = made.views.get_mut(view).ok_or_else(|| refused(format!("view `{view}` is not made")))?;
+            let only =
+                |row: Row| Row { cells: places.iter().map(|place| row.cells.get(*place).cloned().unwrap_or(Cell::Null)).collect(), ..row };
+            let rows: Vec<Row> = keys.iter().map(|key| only(of(online, key.as_ref(), now.0))).collect();
+            if !made.is_ahead(&rows, now) {
+                return Ok(rows);
+            }
+            let old = std::mem::take(&mut *guard);
+            drop(guard);
+            drop(old);
+            bus.trouble(&format!("features of `{view}` were of a time that is to come: the clock was ahead; they are made anew"));
+        }
+        bail!("{OPERATION}: the clock goes back and forth: set it right, then ask again")
+    }
+}
+
+/// All views of events, as the lake has them.
+fn read(lake: &Lake, config: &IndexMap<String, FeatureView>) -> Result<Made> {
+    let (events, now) = (step::events(lake)?, clock::now());
+    let mut made = Made { views: IndexMap::new(), swept: now };
+    for (name, view) in config {
+        if let FeatureView::Deliveries(view) = view {
+            made.views.insert(name.clone(), Online::new(Arc::new(view.clone())));
+        }
+    }
+    events.iter().for_each(|event| made.take(event, now));
+    Ok(made)
 }
 
 /// What is asked, in Feast's words.
@@ -131,18 +211,22 @@ pub async fn online(State(api): State<Api>, axum::Json(asked): axum::Json<Asked>
     if many > ENTITIES_MAX {
         return Err(refused(format!("{many} entities: ask for {ENTITIES_MAX} at most at a time")).into());
     }
+    let columns = asked.entities.len() + wanted.values().map(Vec::len).sum::<usize>();
+    if many.saturating_mul(columns) > CELLS_MAX {
+        let why = format!("{many} entities with {columns} keys and features: an answer has {CELLS_MAX} values at most: ask in parts");
+        return Err(refused(why).into());
+    }
     let now = clock::now();
     let mut names: Vec<String> = asked.entities.keys().cloned().collect();
     let mut results: Vec<Json> =
         asked.entities.values().map(|values| column(values.iter().map(|v| (v.clone(), "PRESENT", NEVER.into())))).collect();
-    let mut guard = served.states.lock().await;
-    let states = served.made(&mut guard).await?;
     for (view, features) in wanted {
-        let online = states.views.get_mut(&view).ok_or_else(|| refused(format!("view `{view}` is not made")))?;
-        let rows: Vec<Row> = keys(online, &asked, many)?.iter().map(|key| read(online, key.as_ref(), now.0)).collect();
-        for (place, name) in features {
+        let keys = keys(&served.config, &view, &asked, many)?;
+        let places: Vec<usize> = features.iter().map(|(place, _)| *place).collect();
+        let rows = served.rows(&api.bus, &view, &keys, &places, now).await?;
+        for (at, (_, name)) in features.into_iter().enumerate() {
             names.push(if asked.full_feature_names { format!("{view}__{name}") } else { name });
-            results.push(column(rows.iter().map(|row| cell(row, place))));
+            results.push(column(rows.iter().map(|row| cell(row, at))));
         }
     }
     Ok(axum::Json(json!({ "results": results, "metadata": { "feature_names": names } })).into_response())
@@ -170,7 +254,11 @@ fn wanted(config: &IndexMap<String, FeatureView>, asked: &Asked) -> Result<Index
         let features = view(of)?.features();
         let place = features.iter().position(|feature| feature.name == name);
         let place = place.ok_or_else(|| exit::unknown(OPERATION, one, &features.iter().map(|f| f.name.clone()).collect::<Vec<_>>()))?;
-        wanted.entry(of.to_owned()).or_default().push((place, name.to_owned()));
+        let of_view = wanted.entry(of.to_owned()).or_default();
+        if of_view.iter().any(|(known, _)| *known == place) {
+            return Err(refused(format!("`{one}` is asked for twice: name it once")));
+        }
+        of_view.push((place, name.to_owned()));
     }
     if wanted.is_empty() {
         return Err(refused("neither `features` nor `feature_service` says which are wanted"));
@@ -179,27 +267,25 @@ fn wanted(config: &IndexMap<String, FeatureView>, asked: &Asked) -> Result<Index
 }
 
 /// The key of each entity in a view; none where a part of it is null.
-fn keys(online: &Online, asked: &Asked, many: usize) -> Result<Vec<Option<Key>>> {
-    let of = |key: &String| {
-        asked
-            .entities
-            .get(key)
-            .ok_or_else(|| refused(format!("view `{}` has the key `{key}`, which `entities` lacks", online.view().name())))
-    };
-    let columns = online.view().keys().iter().map(of).collect::<Result<Vec<_>>>()?;
-    Ok((0..many).map(|row| columns.iter().map(|column| value(column.get(row)?)).collect()).collect())
+fn keys(config: &IndexMap<String, FeatureView>, name: &str, asked: &Asked, many: usize) -> Result<Vec<Option<Key>>> {
+    let Some(FeatureView::Deliveries(view)) = config.get(name) else { return Err(exit::unknown(OPERATION, name, config.keys())) };
+    let of =
+        |key: &String| asked.entities.get(key).ok_or_else(|| refused(format!("view `{name}` has the key `{key}`, which `entities` lacks")));
+    let columns = view.keys().iter().map(of).collect::<Result<Vec<_>>>()?;
+    let part = |row: usize, (field, column): (&String, &&Vec<Json>)| value(field, column.get(row)?);
+    Ok((0..many).map(|row| view.keys().iter().zip(&columns).map(|of| part(row, of)).collect()).collect())
 }
 
-fn value(json: &Json) -> Option<Value> {
+/// A part of a key, as events have it: by field and not by the type that it came in.
+fn value(field: &str, json: &Json) -> Option<Value> {
     match json {
-        Json::Bool(truth) => Some(Value::Bool(*truth)),
-        Json::String(text) => Some(Value::text(text)),
-        Json::Number(number) => number.as_i64().map(Value::Int).or_else(|| Value::number(number.as_f64()?)),
+        Json::String(text) => delivery_value(field, text),
+        Json::Bool(_) | Json::Number(_) => delivery_value(field, &json.to_string()),
         Json::Null | Json::Array(_) | Json::Object(_) => None,
     }
 }
 
-fn read(online: &mut Online, key: Option<&Key>, at_ms: i64) -> Row {
+fn of(online: &mut Online, key: Option<&Key>, at_ms: i64) -> Row {
     // Nobody has a key of no parts.
     online.read(key.unwrap_or(&vec![]), at_ms)
 }

@@ -48,6 +48,7 @@ fn a_training_set_sees_what_was_written_and_is_the_same_bytes_again() {
     let again = set(&world, &[], "again.parquet");
     assert_eq!(again["set"], *record, "the same inputs give the same bytes and the same record");
     assert_eq!(std::fs::read(world.path("again.parquet")).unwrap(), bytes);
+    in_another_column(&world, &strict);
     let feast = set(&world, &["--feast", "--name", "leaky"], "feast.parquet");
     assert_ne!(feast["set"]["data"], record["data"]);
     assert_ne!(feast["set"]["definition"], record["definition"]);
@@ -63,6 +64,21 @@ fn a_training_set_sees_what_was_written_and_is_the_same_bytes_again() {
     in_order(&world.run(&["features", "list"]).well().out, &["stats", "driver, region", "rate, kind", "stats.csv"]);
 }
 
+/// The same rows as of another column of theirs are another set of the same dataset, and no other bytes of the one that there was.
+fn in_another_column(world: &World, first: &Value) {
+    let lines =
+        ENTITIES.lines().map(|line| format!("{line},{}", if line.starts_with("driver") { "asked" } else { "2026-03-01T10:30:00Z" }));
+    world.write("two.csv", &lines.collect::<Vec<_>>().join("\n"));
+    let make = |more: &[&str]| {
+        let base = ["features", "join", "--entities", "two.csv", "--view", "stats", "--out", "two.parquet", "--json"];
+        world.run(&[&base[..], more].concat()).well().json()
+    };
+    let (one, other) = (make(&[]), make(&["--timestamp", "asked"]));
+    assert_eq!((&one["set"]["sources"], &other["set"]["timestamp"]), (&other["set"]["sources"], &json!("asked")));
+    assert_ne!(one["set"]["definition"], other["set"]["definition"]);
+    assert_eq!(one["set"]["definition"], first["set"]["definition"]);
+}
+
 #[test]
 fn what_cannot_be_joined_is_refused_in_words() {
     let world = World::with(&[("tidegate.yaml", CONFIG), ("stats.csv", STATS), ("entities.csv", ENTITIES)]);
@@ -71,8 +87,11 @@ fn what_cannot_be_joined_is_refused_in_words() {
     world.run(&[&join[..], &["--timestamp", "when"]].concat()).fails(2, &["when"]);
     world.run(&[&join[..], &["--name", "no name"]].concat()).fails(2, &["`no name` is no name", "--name"]);
     world.write("entities.csv", "driver,region,event_timestamp\n1,north,yesterday\n");
+    let files = || std::fs::read_dir(world.path(".")).unwrap().count();
+    let before = files();
     world.run(&join).fails(2, &["event_timestamp", "holds no times"]);
     assert!(!world.exists("t.parquet"), "nothing is written");
+    assert_eq!(files(), before, "nor is anything left beside it");
     world.run(&["features", "get", "stats", "driver=1"]).fails(2, &["of a file", "features join"]);
 }
 
@@ -80,8 +99,8 @@ const EVENTS: &str = "events:\n  deployer: { tool: argo, secret: DEPLOYER_SECRET
 const SECRET: &str = "it is a secret";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
-fn synced(phase: &str, at: &str) -> Value {
-    json!({ "app": { "metadata": { "name": "shop" }, "spec": { "destination": { "namespace": "production" } },
+fn synced(service: &str, phase: &str, at: &str) -> Value {
+    json!({ "app": { "metadata": { "name": service }, "spec": { "destination": { "namespace": "production" } },
         "status": { "operationState": { "phase": phase, "finishedAt": at, "syncResult": { "revision": "6dcb09b5b57875f334f61aebed695e2e4193db5e" } } } } })
 }
 
@@ -98,11 +117,12 @@ fn what_is_served_follows_events_and_is_what_training_sees() {
     let now = world.run(&["features", "get", "delivery", "service=shop", "--json"]).json();
     assert_eq!(now["state"], "missing");
     let hour_ago = |hours: i64| jiff::Timestamp::now() - jiff::SignedDuration::from_hours(hours);
-    let tell = |phase: &str, hours: i64| {
+    let tell_of = |service: &str, phase: &str, hours: i64| {
         let token = format!("Bearer {SECRET}");
-        let body = synced(phase, &format!("{:.0}", hour_ago(hours))).to_string();
+        let body = synced(service, phase, &format!("{:.0}", hour_ago(hours))).to_string();
         assert_eq!(post(&console, "/webhooks/events/deployer", &[("authorization", token.as_str())], &body).0, 202);
     };
+    let tell = |phase: &str, hours: i64| tell_of("shop", phase, hours);
     let token = world.run(&["token", "create", "--label", "model server", "--scope", "features", "--json"]).well().json();
     let token = token["token"].as_str().unwrap().to_owned();
     let ask = |token: &str, body: &Value| {
@@ -137,6 +157,8 @@ fn what_is_served_follows_events_and_is_what_training_sees() {
         (json!({ "features": ["nothing:deploys"], "entities": { "service": ["shop"] } }), 404),
         (json!({ "features": ["delivery:deploys"], "entities": { "name": ["shop"] } }), 400),
         (json!({ "features": ["deploys"], "entities": { "service": ["shop"] } }), 400),
+        (json!({ "features": ["delivery:deploys", "delivery:deploys"], "entities": { "service": ["shop"] } }), 400),
+        (json!({ "feature_service": "delivery", "features": ["delivery:hourly"], "entities": { "service": ["shop"] } }), 400),
         (json!({ "entities": { "service": ["shop"] } }), 400),
         (json!({ "features": ["delivery:deploys"], "entities": { "service": ["a"], "more": [] } }), 400),
     ] {
@@ -149,6 +171,14 @@ fn what_is_served_follows_events_and_is_what_training_sees() {
     assert_eq!((&checked[0]["differ"], &checked[0]["entities"]), (&json!(0), &json!(1)));
     training_set(&world);
     stock_client(&console, &token);
+    // A name that looks like a number is a text, however it is asked for.
+    tell_of("42", "Succeeded", 1);
+    let numbers = json!({ "features": ["delivery:deploys"], "entities": { "service": [42, "42", 42.5] } });
+    assert_eq!(ask(&token, &numbers).1["results"][1]["values"], json!([1, 1, null]));
+    assert_eq!(world.run(&["features", "get", "delivery", "service=42", "--json"]).well().json()["features"]["deploys"], 1);
+    world.write("numbers.csv", &format!("service,event_timestamp\n42,{}\n", jiff::Timestamp::now()));
+    world.run(&["features", "join", "--entities", "numbers.csv", "--view", "delivery", "--out", "numbers.parquet"]).well();
+    assert!(has_values(&world, "numbers.parquet", "delivery__deploys", 1.0));
     process.signal("TERM");
     crate::world::wait_for("its end", || process.status().map(|_| ()));
     // From the lake again.

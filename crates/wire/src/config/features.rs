@@ -86,7 +86,9 @@ fn feature(name: &str, node: &Node) -> Result<Feature, String> {
     }
     let window_ms = part.at("window").ms().and_then(|ms| i64::try_from(ms).ok()).unwrap_or(0);
     let only = named(node, "where").into_iter().map(|(field, _, value)| {
-        let value = scalar(value).ok_or_else(|| format!("`{name}`: `where` compares `{field}` with a text, a number or a truth"))?;
+        let text = value.text();
+        let value = text.and_then(|text| delivery_value(&field, &text));
+        let value = value.ok_or_else(|| format!("`{name}`: `where` compares `{field}` with {}", delivery_kind(&field)))?;
         Ok((field, value))
     });
     Ok(Feature { name: name.to_owned(), aggregate, window_ms, only: only.collect::<Result<_, String>>()? })
@@ -95,16 +97,23 @@ fn feature(name: &str, node: &Node) -> Result<Feature, String> {
 /// An hour.
 const HOUR_MS: i64 = 3_600_000;
 
-fn scalar(node: &Node) -> Option<Value> {
-    if let Some(truth) = node.as_bool() {
-        return Some(Value::Bool(truth));
+/// What a field of events is compared with, however it was written: a service called `42` is a text, for its events say it as one.
+#[must_use]
+pub fn delivery_value(field: &str, text: &str) -> Option<Value> {
+    match field {
+        "change" => text.parse().ok().map(Value::Int),
+        "approved" => text.parse().ok().map(Value::Bool),
+        _ => Some(Value::text(text)),
     }
-    if let Some(whole) = node.as_i64() {
-        return Some(Value::Int(whole));
-    }
-    match node.as_f64() {
-        Some(number) => Value::number(number),
-        None => node.text().map(|text| Value::text(&text)),
+}
+
+/// What [`delivery_value`] makes of a field.
+#[must_use]
+pub fn delivery_kind(field: &str) -> &'static str {
+    match field {
+        "change" => "a whole number",
+        "approved" => "`true` or `false`",
+        _ => "a text",
     }
 }
 

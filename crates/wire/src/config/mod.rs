@@ -49,7 +49,7 @@ pub use driver::{
 };
 pub use duty::Duty;
 pub use events::{EventSource, EventsBy, KafkaTopic, Mechanism, NatsEntry, NatsStream, Sasl};
-pub use features::{DELIVERY_FIELDS, FeatureView, FileView};
+pub use features::{DELIVERY_FIELDS, FeatureView, FileView, delivery_kind, delivery_value};
 pub use init::{FACTS_BYTES_MAX, FILES_MAX, RepoScan, StageFacts, init, scan};
 pub use observe::{GatewayLog, GatewayTraces};
 pub use origin::{From, Origin, Origins};

@@ -7,11 +7,11 @@ use anyhow::Result;
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::path::Path;
-use tidegate_core::id::At;
+use tidegate_core::id::{At, Digest};
 use tidegate_data::{Column, DataError, Frame, KeyColumn, Source, read_frame};
 use tidegate_features::{Codes, Key, Keys, NOTHING, Rule, Timeline, Value, View, history};
 use tidegate_store::Lake;
-use tidegate_wire::config::{FeatureView, FileView};
+use tidegate_wire::config::{FeatureView, FileView, delivery_value};
 
 /// Rows that one thread looks up at a time.
 const SHARE_ROWS: usize = 65_536;
@@ -44,11 +44,12 @@ pub struct Assembly<'a> {
 /// When a table cannot be read, a column is missing, or it cannot be written.
 pub async fn assemble(assembly: &Assembly<'_>) -> Result<SetRecord> {
     let source = Source::at(assembly.entities);
+    let entities = tidegate_data::digest(&source).map_err(coded)?;
     let mut frame = read_frame(&source, &[]).await.map_err(coded)?;
+    unchanged(&source, &entities)?;
     let times = frame.times(assembly.timestamp).map_err(coded)?;
     let newest = times.iter().flatten().max().copied().unwrap_or(0);
     let known_until = At(newest.div_euclid(MICROS));
-    let entities = tidegate_data::digest(&source)?;
     let mut sources = vec![("entities".to_owned(), entities)];
     let mut told = None;
     for (name, view) in &assembly.views {
@@ -60,8 +61,10 @@ pub async fn assemble(assembly: &Assembly<'_>) -> Result<SetRecord> {
                     return Err(failure(exit::USAGE, format!("{}: {place} lies in an object store: bring it here first", what())));
                 };
                 let their = Source::at(path);
+                let before = tidegate_data::digest(&their).map_err(coded)?;
                 frame = of_file(frame, &times, name, file, &their, assembly.rule).await?;
-                sources.push((name.clone(), tidegate_data::digest(&their)?));
+                unchanged(&their, &before)?;
+                sources.push((name.clone(), before));
             }
             FeatureView::Deliveries(view) => {
                 let events = match &mut told {
@@ -86,10 +89,19 @@ pub async fn assemble(assembly: &Assembly<'_>) -> Result<SetRecord> {
         columns: frame.names(),
         rule: rule.to_owned(),
         known_until,
-        definition: digest_of(&(&views, rule))?,
+        timestamp: assembly.timestamp.to_owned(),
+        definition: digest_of(&(&views, rule, assembly.timestamp))?,
         views,
         sources,
     })
+}
+
+/// Refuses a table that another process wrote to while it was read: what was read is of neither state.
+fn unchanged(source: &Source, before: &Digest) -> Result<()> {
+    if tidegate_data::digest(source).map_err(coded)? == *before {
+        return Ok(());
+    }
+    Err(failure(exit::OUTSIDE, format!("read a table to join: {} changed while it was read: run this again", source.path.display())))
 }
 
 /// What is wrong with a table that somebody gave, with the exit code of that.
@@ -167,11 +179,12 @@ fn shared(timeline: &Timeline, codes: &[u32], times: &[Option<i64>], ttl: Option
 fn of_events(mut frame: Frame, times: &[Option<i64>], name: &str, view: &View, events: &[tidegate_features::Event]) -> Result<Frame> {
     let keys = view.keys().iter().map(|key| frame.key(key)).collect::<Result<Vec<_>, _>>().map_err(coded)?;
     let key = |row: usize| -> Option<Key> {
-        let part = |column: &KeyColumn| match column {
-            KeyColumn::Wholes(values) => values.get(row).copied().flatten().map(Value::Int),
-            KeyColumn::Texts(values) => values.get(row).and_then(Option::as_deref).map(Value::text),
+        // By field and not by the file's type: a CSV of services that are called by numbers has whole numbers.
+        let part = |(field, column): (&String, &KeyColumn)| match column {
+            KeyColumn::Wholes(values) => values.get(row).copied().flatten().and_then(|whole| delivery_value(field, &whole.to_string())),
+            KeyColumn::Texts(values) => values.get(row).and_then(Option::as_deref).and_then(|text| delivery_value(field, text)),
         };
-        keys.iter().map(part).collect()
+        view.keys().iter().zip(&keys).map(part).collect()
     };
     // A row without a key, or without a time, is of nobody.
     let rows: Vec<(Key, i64)> = (times.iter().enumerate())

@@ -18,7 +18,7 @@ use tidegate_store::{DeliveryFilter, DeliveryRow, FsBlobs, Lake};
 use tidegate_wire::config::FeatureView;
 
 /// Version of the form of records of training sets.
-const FORM: u32 = 1;
+const FORM: u32 = 2;
 
 /// What a training set was made of.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -33,11 +33,14 @@ pub struct SetRecord {
     pub columns: Vec<String>,
     /// `strict`, or `feast` where a value is seen before it was written.
     pub rule: String,
+    /// The column of its rows' times; none in the first form.
+    #[serde(default)]
+    pub timestamp: String,
     /// The newest time of its rows: nothing that became known later is in any of them.
     pub known_until: At,
     /// The definition of each view.
     pub views: BTreeMap<String, serde_json::Value>,
-    /// Digest of these definitions and of the rule.
+    /// Digest of these definitions, of the rule and of the column of times.
     pub definition: Digest,
     /// Digests of what it was made of: the rows, and for each view its file, or the events that were known by then.
     pub sources: Vec<(String, Digest)>,
@@ -120,7 +123,7 @@ pub fn events(lake: &Lake) -> Result<Vec<Event>> {
     events.sort_by_key(|event| event.known_ms);
     // A process that died between writing and remembering may have written one twice.
     let mut known = BTreeSet::new();
-    events.retain(|event| known.insert(event.id.clone()));
+    events.retain(|event| known.insert((event.id.clone(), event.happened_ms)));
     Ok(events)
 }
 

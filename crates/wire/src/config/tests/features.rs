@@ -5,14 +5,19 @@ use super::mistakes::check;
 use expect_test::expect;
 use tidegate_features::{Aggregate, Value};
 
-const GOOD: &str = "version: 1\nworkspace: shop\nfeatures:\n  delivery:\n    events: deliveries\n    entity: [service, environment]\n    ttl: 30d\n    events_max: 100\n    features:\n      n: { aggregate: count, window: 7d, where: { what: deployment_finished, approved: true, change: 7 } }\n      people: { aggregate: distinct, of: actor, window: 1d }\n      hourly: { aggregate: rate, window: 1d }\n      daily: { aggregate: rate, window: 2d, per: 1d }\n  stats:\n    file: stats.parquet\n    entity: driver_id\n    created: created\n    ttl: 1d\n";
+const GOOD: &str = "version: 1\nworkspace: shop\nfeatures:\n  delivery:\n    events: deliveries\n    entity: [service, environment]\n    ttl: 30d\n    events_max: 100\n    features:\n      n: { aggregate: count, window: 7d, where: { what: deployment_finished, approved: true, change: 7, revision: 0123456 } }\n      people: { aggregate: distinct, of: actor, window: 1d }\n      hourly: { aggregate: rate, window: 1d }\n      daily: { aggregate: rate, window: 2d, per: 1d }\n  stats:\n    file: stats.parquet\n    entity: driver_id\n    created: created\n    ttl: 1d\n";
 
 #[test]
 fn views_are_read() {
     let config = load_in(GOOD, "tidegate.yaml", None).unwrap();
     let Some(FeatureView::Deliveries(view)) = config.features.get("delivery") else { panic!("{:?}", config.features) };
     assert_eq!((view.name(), view.keys().join(","), view.events_max()), ("delivery", "service,environment".to_owned(), 100));
-    let only = [("what", Value::text("deployment_finished")), ("approved", Value::Bool(true)), ("change", Value::Int(7))];
+    let only = [
+        ("what", Value::text("deployment_finished")),
+        ("approved", Value::Bool(true)),
+        ("change", Value::Int(7)),
+        ("revision", Value::text("0123456")),
+    ];
     let features = view.features();
     assert_eq!(features[0].only, only.map(|(field, value)| (field.to_owned(), value)));
     assert_eq!(features[1].aggregate, Aggregate::Distinct("actor".to_owned()));
@@ -123,7 +128,18 @@ fn what_is_no_view_is_said_at_its_place() {
     check(
         &view("n: { aggregate: count, window: 1d, where: { what: [a] } }", "service"),
         expect![[r#"
-        error: `n`: `where` compares `what` with a text, a number or a truth
+        error: `n`: `where` compares `what` with a text
+         --> tidegate.yaml:4:3 (features.delivery)
+          |
+        4 |   delivery:
+          |   ^^^^^^^^
+
+        tidegate.yaml: 1 problem"#]],
+    );
+    check(
+        &view("n: { aggregate: count, window: 1d, where: { change: some } }", "service"),
+        expect![[r#"
+        error: `n`: `where` compares `change` with a whole number
          --> tidegate.yaml:4:3 (features.delivery)
           |
         4 |   delivery:
