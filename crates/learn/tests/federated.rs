@@ -204,6 +204,95 @@ fn sites_that_were_asked_different_things_or_have_another_phrase_get_no_sum() {
 }
 
 #[test]
+fn sites_that_were_given_different_plans_get_no_sum() {
+    let table = changes(600, 6);
+    let parts = spread(&table, &(0..600).map(|row| row % 3).collect::<Vec<_>>(), 3);
+    let (plan, secrets) = (plan(2), secrets(3, 1));
+    let roster = roster(&secrets);
+    // All but the first are told of a half life in which what they have weighs next to nothing.
+    let mut other = plan.clone();
+    other.recipe.half_life_days = Some(2.0);
+    assert_ne!(plan.digest(&roster), other.digest(&roster));
+    let plans = [&plan, &other, &other];
+    let site = |at: usize| Site::new(SITES[at], &parts[at], plans[at], &roster, &secrets[at], "").unwrap();
+    let mut sites = [site(0), site(1), site(2)];
+    let failed = federated::lead(&plan, &mut |round| {
+        let bytes = serde_json::to_vec(round).unwrap();
+        let mut collect = Collect::new(&roster, round);
+        for (site, name) in sites.iter_mut().zip(SITES) {
+            collect.take(name, round.number, &site.answer(&bytes).unwrap()).unwrap();
+        }
+        collect.sums()
+    });
+    assert!(matches!(failed, Err(Failed::Sums { round: 1, .. })), "{failed:?}");
+
+    let refused = |change: &dyn Fn(&mut Plan)| {
+        let mut plan = plan.clone();
+        change(&mut plan);
+        let Err(Failed::Plan { member, .. }) = plan.check() else { panic!("it is taken: {plan:?}") };
+        member
+    };
+    assert_eq!(refused(&|plan| plan.recipe.half_life_days = Some(1e-9)), "recipe.half_life_days");
+    assert_eq!(refused(&|plan| plan.recipe.boosting.rows = 1e-30), "recipe.boosting.rows");
+    assert_eq!(refused(&|plan| plan.recipe.hurt_weight = 1e-9), "recipe.hurt_weight");
+    assert_eq!(refused(&|plan| plan.site_rows_most = 1), "site_rows_most");
+}
+
+#[test]
+fn what_was_taken_is_taken_again_after_the_next_round_was_asked() {
+    let table = changes(300, 6);
+    let (plan, parts) = (plan(2), spread(&table, &(0..300).map(|row| row % 3).collect::<Vec<_>>(), 3));
+    let mut all = Together::new(&parts, &plan, 1);
+    let first = Round { number: 1, news: Vec::new(), ask: Ask::Means(Part::All), values: 2 * plan.width() };
+    all.sum(&first).unwrap();
+    let mut collect = Collect::new(&all.roster, &first);
+    for (name, sent) in SITES.iter().zip(&all.sent) {
+        collect.take(name, 1, &sent[0]).unwrap();
+    }
+    let next = Round { number: 2, ..first };
+    let mut collect = Collect::after(Some(&collect), &all.roster, &next);
+    assert_eq!(collect.take("south", 1, &all.sent[2][0]), Ok(Taken::Again));
+    assert!(matches!(collect.take("south", 1, &all.sent[1][0]), Err(Refused::Stale { got: 1, expected: 2, .. })));
+    assert_eq!(collect.missing(), ["east", "north", "south"]);
+    // Of the round before that nothing is kept.
+    let mut collect = Collect::after(Some(&collect), &all.roster, &Round { number: 3, ..next });
+    assert!(matches!(collect.take("south", 1, &all.sent[2][0]), Err(Refused::Stale { .. })));
+}
+
+#[test]
+fn of_a_feature_that_few_rows_have_the_regression_is_told_nothing() {
+    let table = changes(600, 12);
+    let mut few = table.slice(0..0);
+    for row in 0..table.len() {
+        let mut values = table.row(row).to_vec();
+        // Of all rows nine have the first, of the earlier ones four; three have the second.
+        values[0] = if row < 4 || row >= 595 { 1_000.0 + row as f64 } else { f64::NAN };
+        values[1] = if row < 3 { 7_000.0 } else { f64::NAN };
+        few.push(&Row { at: table.at()[row], values: &values, label: table.labels()[row], effort: 0.0 }).unwrap();
+    }
+    let plan = plan(2);
+    let mut rows = Rows::new(&few, &plan).unwrap();
+    let (mut means, mut terms) = (Vec::new(), Vec::new());
+    federated::lead(&plan, &mut |round| {
+        let sums = rows.answer(round).unwrap();
+        match &round.ask {
+            Ask::Means(part) => means.push((*part, sums[0], sums[1], sums[2], sums[3])),
+            Ask::Squares(..) => assert_eq!(sums[1], 0),
+            Ask::Step(_, at) => {
+                assert!(at.terms[1].deviation == 0.0 && sums[2] == 0, "{at:?}");
+                terms.push(at.terms[0].deviation);
+            }
+            _ => {}
+        }
+        Ok(sums)
+    })
+    .unwrap();
+    assert_eq!(means[0], (Part::Earlier, 0, 0, 0, 0));
+    assert!(matches!(means[1], (Part::All, 1.., 1.., 0, 0)), "{means:?}");
+    assert!(terms.first() == Some(&0.0) && terms.last().is_some_and(|last| *last > 0.0), "{terms:?}");
+}
+
+#[test]
 fn who_takes_part_is_checked() {
     let (plan, table) = (plan(2), changes(100, 8));
     let all = secrets(3, 1);

@@ -58,6 +58,8 @@ pub struct Collect {
     names: Vec<String>,
     answers: Vec<Option<[u8; 32]>>,
     sums: Vec<u64>,
+    /// The round before, by its number, and what was taken to it: an acknowledgement may be lost on the way.
+    before: Option<(u64, Vec<Option<[u8; 32]>>)>,
 }
 
 impl Collect {
@@ -66,7 +68,20 @@ impl Collect {
     pub fn new(roster: &Roster, round: &Round) -> Collect {
         let names: Vec<String> = roster.members().iter().map(|member| member.name.clone()).collect();
         let answers = vec![None; names.len()];
-        Collect { number: round.number, values: round.values, names, answers, sums: vec![0; round.values] }
+        Collect { number: round.number, values: round.values, names, answers, sums: vec![0; round.values], before: None }
+    }
+
+    /// None yet, after another round of the same sites: who did not hear that its answer to that one was taken may send it again.
+    #[must_use]
+    pub fn after(before: Option<&Collect>, roster: &Roster, round: &Round) -> Collect {
+        Collect { before: before.map(|before| (before.number, before.answers.clone())), ..Collect::new(roster, round) }
+    }
+
+    /// Whether this is what a site answered to the round before.
+    fn was_taken(&self, place: Option<usize>, number: u64, answer: &[u8]) -> bool {
+        let before = self.before.as_ref().filter(|(before, _)| *before == number);
+        let taken = before.zip(place).and_then(|((_, answers), place)| answers.get(place).copied().flatten());
+        taken.is_some_and(|taken| taken == *blake3::hash(answer).as_bytes())
     }
 
     /// Bytes of an answer.
@@ -81,10 +96,13 @@ impl Collect {
     /// When it is of another round, of nobody, of another length, or another one than before.
     pub fn take(&mut self, site: &str, number: u64, answer: &[u8]) -> Result<Taken, Refused> {
         let (site, expected) = (site.to_owned(), self.expected_bytes());
+        let place = self.names.iter().position(|name| *name == site);
+        if self.was_taken(place, number, answer) {
+            return Ok(Taken::Again);
+        }
         if number != self.number {
             return Err(Refused::Stale { site, got: number, expected: self.number });
         }
-        let place = self.names.iter().position(|name| *name == site);
         let Some(taken) = place.and_then(|place| self.answers.get_mut(place)) else { return Err(Refused::Unknown(site)) };
         if answer.len() != expected {
             return Err(Refused::Length { site, round: number, got: answer.len(), expected });

@@ -3,7 +3,7 @@
 use super::fixed::number;
 use super::grid::{self, Cut};
 use super::round::{Ask, News, Part, Round};
-use super::{Failed, LEAF_ROWS_MIN, Plan, Rows, Unanswered, calibrate, grow, regress};
+use super::{CELL_ROWS_MIN, Failed, LEAF_ROWS_MIN, Plan, Rows, Unanswered, calibrate, grow, regress};
 use crate::artefact::assembled;
 use crate::boost::NotTrained;
 use crate::ensemble::{Ensemble, Meaning, single};
@@ -106,9 +106,10 @@ impl Lead<'_> {
     /// Counts rows, and cuts the values of each feature.
     fn look(&mut self) -> Result<(), Failed> {
         let (width, bins) = (self.plan.width(), self.plan.bins);
-        let sums = self.ask(Ask::Spread, 8 + width * (grid::CELLS + 1))?;
-        grid::counts(self.number, sums.get(8..).unwrap_or_default())?;
-        for (known, sums) in self.known.iter_mut().zip(sums.as_chunks::<4>().0) {
+        let sums = self.ask(Ask::Spread, 8 + width * (grid::CELLS + 2))?;
+        let (totals, counts) = sums.split_at(8.min(sums.len()));
+        grid::counts(self.number, counts)?;
+        for (known, sums) in self.known.iter_mut().zip(totals.as_chunks::<4>().0) {
             *known = *sums;
         }
         for part in [Part::Earlier, Part::All] {
@@ -118,9 +119,18 @@ impl Lead<'_> {
                 return Err(NotTrained::Labels { rows: of(rows), hurt: of(hurt) }.into());
             }
         }
-        let grids: Vec<&[i64]> = sums.get(8..).unwrap_or_default().chunks(grid::CELLS + 1).collect();
+        let (grids, earlier) = counts.split_at((width * (grid::CELLS + 1)).min(counts.len()));
+        let grids: Vec<&[i64]> = grids.chunks(grid::CELLS + 1).collect();
         self.agree(grids.iter().map(|grid| grid.iter().sum()), Some(self.of(Part::All)[0]), "rows by one feature and by another")?;
         let known = |grid: &[i64]| grid.get(..grid::CELLS).unwrap_or_default().to_vec();
+        let whole: Vec<i64> = grids.iter().map(|grid| known(grid).iter().sum()).collect();
+        if earlier.iter().zip(&whole).any(|(earlier, whole)| earlier > whole) {
+            return Err(self.wrong("more of the earlier rows have a feature than of all".to_owned()));
+        }
+        for (part, known) in [(Part::Earlier, earlier), (Part::All, whole.as_slice())] {
+            let rare = known.iter().enumerate().filter(|(_, rows)| **rows < CELL_ROWS_MIN);
+            self.tell(News::Rare(part, rare.filter_map(|(feature, _)| u16::try_from(feature).ok()).collect()));
+        }
         let heavy: Vec<Vec<u16>> = grids.iter().map(|grid| grid::heavy(&known(grid), bins)).collect();
         let values = heavy.iter().map(|cells| cells.len() * grid::PARTS).sum();
         let parts = self.ask(Ask::Parts(heavy.clone()), values)?;

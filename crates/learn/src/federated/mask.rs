@@ -124,9 +124,8 @@ impl Roster {
         &self.0
     }
 
-    /// BLAKE3 over names and keys: sites whose people see the same digits were given the same keys.
-    #[must_use]
-    pub fn digest(&self) -> String {
+    /// BLAKE3 over names and keys.
+    pub(super) fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
         for member in &self.0 {
             for text in [&member.name, &member.key.0] {
@@ -148,11 +147,10 @@ struct Pair {
 }
 
 impl Masks {
-    /// Of a site among others. `phrase` is what sites told each other past the coordinator, or nothing.
-    pub(super) fn new(roster: &Roster, name: &str, secret: &Secret, phrase: &str) -> Result<Masks, BadRoster> {
+    /// Of a site among others. `agreed` is the digest of plan and roster ([`super::Plan::digest`]), `phrase` what sites told each other past the coordinator, or nothing.
+    pub(super) fn new(roster: &Roster, name: &str, secret: &Secret, agreed: &str, phrase: &str) -> Result<Masks, BadRoster> {
         let absent = || BadRoster::Absent(name.to_owned());
         let own = roster.0.iter().position(|member| member.name == name && member.key == secret.public()).ok_or_else(absent)?;
-        let digest = roster.digest();
         let mut pairs = Vec::with_capacity(roster.0.len());
         for (at, member) in roster.0.iter().enumerate().filter(|(at, _)| *at != own) {
             let bad = || BadRoster::Key(member.name.clone());
@@ -163,7 +161,7 @@ impl Masks {
             }
             let mut hasher = blake3::Hasher::new_derive_key(CONTEXT);
             hasher.update(&shared);
-            hasher.update(digest.as_bytes());
+            hasher.update(agreed.as_bytes());
             hasher.update(phrase.as_bytes());
             pairs.push(Pair { key: *hasher.finalize().as_bytes(), adds: own < at });
         }

@@ -50,6 +50,12 @@ pub const CELL_ROWS_MIN: i64 = 8;
 pub const LEAF_ROWS_MIN: i64 = 16;
 /// Parts that the values of a feature are cut into, at most.
 pub const BINS_MAX: usize = 256;
+/// Shortest half life of a row's weight, in days: with a shorter one the rows of few days would be all that counts.
+pub const HALF_LIFE_DAYS_MIN: f64 = 1.0;
+/// Least share of rows that a tree sees: of a smaller one sums would be over a few rows that the seed names.
+pub const TREE_ROWS_SHARE_MIN: f32 = 0.1;
+/// Most that a row counts more or less because it hurt.
+pub const HURT_WEIGHT_MAX: f64 = 100.0;
 
 /// What all sites train, agreed before the first round.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -116,14 +122,37 @@ impl Plan {
             }
             _ if !(2..=BINS_MAX).contains(&self.bins) => wrong("bins", "2 to 256"),
             _ if !(self.held_share > 0.0 && self.held_share < 1.0) => wrong("held_share", "above 0, below 1"),
-            _ if self.site_rows_most == 0 => wrong("site_rows_most", "1 or more"),
+            _ if self.site_rows_most < SITE_ROWS_MIN as u64 => wrong("site_rows_most", "20 or more"),
             _ if !(0.0..1.0).contains(&self.miss_share) => wrong("miss_share", "a share from 0 to 1"),
             _ if !(self.recipe.l2 > 0.0 && self.recipe.l2.is_finite()) => wrong("recipe.l2", "above 0"),
+            _ if self.recipe.half_life_days.is_some_and(|days| days.is_nan() || days < HALF_LIFE_DAYS_MIN) => {
+                wrong("recipe.half_life_days", "1 or more, or none")
+            }
+            _ if self.recipe.boosting.rows.is_nan() || self.recipe.boosting.rows < TREE_ROWS_SHARE_MIN => {
+                wrong("recipe.boosting.rows", "a share from 0.1 to 1")
+            }
+            _ if !(1.0 / HURT_WEIGHT_MAX..=HURT_WEIGHT_MAX).contains(&self.recipe.hurt_weight) => {
+                wrong("recipe.hurt_weight", "0.01 to 100")
+            }
             _ => {
                 self.recipe.check()?;
                 Ok(self.recipe.boosting.check()?)
             }
         }
+    }
+
+    /// BLAKE3 over all of it and the roster, as hexadecimal digits. It is part of the key of each pair: sites that were given another
+    /// plan, or other keys, get no sum.
+    ///
+    /// # Errors
+    /// When it cannot be written as JSON, which none that was read is.
+    pub fn digest(&self, roster: &Roster) -> Result<String, Failed> {
+        let plan = serde_json::to_vec(self).map_err(|why| Failed::Model(why.to_string()))?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&(plan.len() as u64).to_le_bytes());
+        hasher.update(&plan);
+        hasher.update(roster.digest().as_bytes());
+        Ok(hex::encode(hasher.finalize().as_bytes()))
     }
 
     /// Features that a tree may ask: drawn by the seed of the plan, the same at every site.
@@ -168,7 +197,7 @@ pub enum Failed {
     Fitted(#[from] NotFitted),
     /// Sums that rows cannot have.
     #[error(
-        "train together: round {round}: {why}; a site did not answer what was asked, or its masks are of another roster or phrase: begin again, and if it comes back leave out one site after the other"
+        "train together: round {round}: {why}; a site did not answer what was asked, or its masks are of another plan, roster or phrase: begin again, and if it comes back leave out one site after the other"
     )]
     Sums {
         /// Which round.

@@ -33,6 +33,8 @@ pub struct Round {
 pub enum News {
     /// Where the values of each feature are cut.
     Edges(Vec<Vec<f32>>),
+    /// Features that so few rows of this part have that the regression leaves them out: sums of them would be of single rows.
+    Rare(Part, Vec<u16>),
     /// A tree begins.
     Tree {
         /// Of which rows.
@@ -63,7 +65,7 @@ pub enum News {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Ask {
-    /// Rows, weights and outcomes, and for each feature the rows in each cell of the grid.
+    /// Rows, weights and outcomes; for each feature the rows in each cell of the grid; and how many of the earlier rows have it.
     Spread,
     /// Rows in the parts of these cells, for each feature.
     Parts(Vec<Vec<u16>>),

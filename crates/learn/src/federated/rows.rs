@@ -55,6 +55,8 @@ pub struct Rows {
     /// Rows that are learnt from in the first part.
     earlier: usize,
     edges: Vec<Vec<f32>>,
+    /// Features that the regression leaves out, by part.
+    rare: Vec<(Part, usize)>,
     /// Of each feature, the bin of each row; what is missing lies behind the last.
     bins: Vec<Vec<u16>>,
     tree: Tree,
@@ -106,6 +108,7 @@ impl Rows {
             keys,
             earlier: table.len() - held,
             edges: Vec::new(),
+            rare: Vec::new(),
             bins: Vec::new(),
             tree: Tree::default(),
             margins: Vec::new(),
@@ -135,6 +138,7 @@ impl Rows {
     fn learn(&mut self, news: &News) -> Result<(), &'static str> {
         match news {
             News::Edges(edges) => self.cut(edges),
+            News::Rare(part, features) => self.leave_out(*part, features),
             News::Tree { part, bag, tree, start } => self.plant(*part, *bag, *tree, *start),
             News::Split { node, feature, bin, missing_left } => self.split(*node, usize::from(*feature), *bin, *missing_left),
             News::Leaves(leaves) => self.add(leaves),
@@ -154,6 +158,14 @@ impl Rows {
         };
         self.bins = edges.iter().enumerate().map(|(f, edges)| self.table.values(f).map(|value| bin(edges, value)).collect()).collect();
         self.edges = edges.to_vec();
+        Ok(())
+    }
+
+    fn leave_out(&mut self, part: Part, features: &[u16]) -> Result<(), &'static str> {
+        if features.len() > self.table.width() || features.iter().any(|feature| usize::from(*feature) >= self.table.width()) {
+            return Err("features that are not there are left out");
+        }
+        self.rare.extend(features.iter().map(|feature| (part, usize::from(*feature))));
         Ok(())
     }
 
@@ -231,7 +243,7 @@ impl Rows {
     }
 
     /// Of both parts the rows, their weight, and the weight of those that hurt; of all those that hurt; and the grid of each feature,
-    /// with what is missing behind it.
+    /// with what is missing behind it; and of each how many of the earlier rows have it.
     fn spread(&self) -> Vec<i64> {
         let mut sums = Vec::new();
         for part in [Part::Earlier, Part::All] {
@@ -252,6 +264,7 @@ impl Rows {
             }
             sums.extend(counts);
         }
+        sums.extend((0..self.table.width()).map(|feature| self.known(Part::Earlier, feature).count() as i64));
         sums
     }
 
@@ -272,8 +285,9 @@ impl Rows {
         Ok(sums)
     }
 
+    /// Logarithms and weights of a feature's values; of one that is left out none.
     fn known(&self, part: Part, feature: usize) -> impl Iterator<Item = (f64, f64)> {
-        let rows = self.part(part).len();
+        let rows = if self.rare.contains(&(part, feature)) { 0 } else { self.part(part).len() };
         self.table
             .values(feature)
             .zip(&self.weights)

@@ -80,7 +80,7 @@ impl Site {
     /// When it is not in the roster with its own key, or its rows do not fit the plan.
     pub fn new(name: &str, table: &Table, plan: &Plan, roster: &Roster, secret: &Secret, phrase: &str) -> Result<Site, NotJoined> {
         plan.check()?;
-        let masks = Masks::new(roster, name, secret, phrase)?;
+        let masks = Masks::new(roster, name, secret, &plan.digest(roster)?, phrase)?;
         Ok(Site { rows: Rows::new(table, plan)?, masks, last: None, number: 0 })
     }
 

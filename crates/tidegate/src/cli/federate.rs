@@ -68,7 +68,8 @@ pub struct JoinArgs {
     /// File with the token that the coordinator made for this site
     #[arg(long, value_name = "FILE")]
     token_file: PathBuf,
-    /// File with a secret that all sites know and the coordinator does not: then not even one that lies about keys learns a site's sums
+    /// File with a random secret that all sites know and the coordinator does not, as of `head -c 32 /dev/urandom | base64`: then not
+    /// even one that lies about keys learns a site's sums
     #[arg(long, value_name = "FILE")]
     phrase_file: Option<PathBuf>,
     /// Speak without TLS to another machine
@@ -120,11 +121,7 @@ fn lead(context: &Context, args: &LeadArgs) -> Result<u8> {
     }
     let (share, megabytes) = (led.hurt as f64 / led.rows.max(1) as f64 * 100.0, led.received_bytes as f64 / 1e6);
     show::line(&format!("{} sites have {} changes whose end is known, {share:.0} % of which were fixed later", led.sites.len(), led.rows))?;
-    show::line(&format!(
-        "{} rounds, {megabytes:.1} MB of masked sums; roster {}",
-        led.rounds,
-        led.roster.get(..16).unwrap_or(&led.roster)
-    ))?;
+    show::line(&format!("{} rounds, {megabytes:.1} MB of masked sums; roster {}", led.rounds, step::shown(&led.roster)))?;
     if let Some(auc) = led.held_auc {
         let (auc, low, high) = (auc.estimate, auc.low, auc.high);
         show::line(&format!(
@@ -166,7 +163,10 @@ fn join(context: &Context, args: &JoinArgs) -> Result<u8> {
         joined.rounds,
         joined.sites.join(", ")
     ))?;
-    show::line(&format!("{sent:.1} MB of masked sums went out, {asked:.1} MB of questions came in; roster {}", joined.roster))?;
+    show::line(&format!(
+        "{sent:.1} MB of masked sums went out, {asked:.1} MB of questions came in; roster {}",
+        step::shown(&joined.roster)
+    ))?;
     show::line(&format!("the model is {}; `tidegate risk score` uses it", joined.model.display()))?;
     Ok(exit::OK)
 }

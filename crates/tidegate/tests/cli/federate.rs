@@ -208,7 +208,7 @@ fn three_repositories_train_one_model_and_nothing_of_a_change_leaves_them() {
     }
 
     // Behind other masks every number is another one, and none is near what it hides: sums lie within 2^56 of 0.
-    world.write("phrase", "correct-horse-battery-staple\n");
+    world.write("phrase", "q8Zr3mVx0bTn5LwYc2Jk7GhEs9PdUaFi4RoXe6Nt1Mv=\n");
     let (second, _) = trained(&world, &["--phrase-file", "phrase"]);
     for (one, other) in first.iter().zip(&second) {
         let (one, other) = (one.answers(), other.answers());
@@ -240,7 +240,7 @@ fn asked(port: u16, token: &str, method: &str, path: &str, body: &[u8]) -> (u16,
 fn what_does_not_belong_is_refused_and_a_site_that_is_lost_ends_it_for_all() {
     let world = world();
     let port = free_port();
-    let leading = lead(&world, port, &["--trees", "2", "--answer-within", "3s"]);
+    let leading = lead(&world, port, &["--trees", "2", "--answer-within", "30s"]);
     let token = |site: &str| world.read(&format!("tokens/{site}.token")).trim().to_owned();
     let refused = |got: (u16, String), status: u16, words: &[&str]| {
         assert_eq!(got.0, status, "{got:?}");
@@ -343,6 +343,8 @@ fn a_site_that_sends_noise_and_commands_that_mean_nothing_are_told() {
         (&["join", "http://192.0.2.1:1", "--site", "a", "--token-file", "tokens/web.token"], "--plain-http"),
         (&["join", "http://127.0.0.1:1/x", "--site", "a", "--token-file", "tokens/web.token"], "address alone"),
         (&["join", "http://me:word@127.0.0.1:1", "--site", "a", "--token-file", "tokens/web.token"], "no secret stands in an address"),
+        (&["lead", "--sites", "a,b,c", "--out", "tokens"], "it is a folder"),
+        (&["lead", "--sites", "a,b,c", "--out", "m.json", "--site-rows-most", "1"], "`site_rows_most` of the plan"),
     ] {
         world.run(&[&["risk", "federate"], args].concat()).fails(2, &[words]);
     }
@@ -350,6 +352,24 @@ fn a_site_that_sends_noise_and_commands_that_mean_nothing_are_told() {
     world
         .run(&["risk", "federate", "join", "http://127.0.0.1:1", "--site", "a", "--token-file", "tokens/bad.token"])
         .fails(2, &["it stands there alone"]);
+    world.write("phrase", "thought-up-by-people\n");
+    world
+        .run(&[
+            "risk",
+            "federate",
+            "join",
+            "http://127.0.0.1:1",
+            "--site",
+            "a",
+            "--token-file",
+            "tokens/web.token",
+            "--phrase-file",
+            "phrase",
+        ])
+        .fails(2, &["20 characters, 24 are the least", "head -c 32 /dev/urandom | base64"]);
+    // Where the model cannot be written is told before anybody joins.
+    let nowhere = world.run(&["risk", "federate", "lead", "--sites", "a,b,c", "--out", "no/such/folder/m.json"]);
+    assert!(nowhere.err.contains("try --out") && !nowhere.err.contains("sites join at"), "{nowhere:?}");
     // Nobody listens.
     let nobody = free_port();
     join(&world, "ads", nobody, &[]).ended().fails(3, &["call the coordinator", "begin again on all sides"]);

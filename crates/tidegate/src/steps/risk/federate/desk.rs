@@ -5,7 +5,7 @@ use hyper::StatusCode;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tidegate_learn::federated::{Collect, Failed, Hello, Member, Plan, Roster, Round};
+use tidegate_learn::federated::{Collect, Failed, Hello, Member, Plan, Roster, Round, Taken};
 use tokio::sync::watch;
 
 /// Longest reason of a site that leaves, in characters.
@@ -161,8 +161,9 @@ impl Desk {
             return Err(gone);
         }
         let Some(asked) = &mut state.asked else { return Err(conflict(format!("answer of site `{site}`: nothing is asked"))) };
-        asked.collect.take(site, number, bytes).map_err(|why| conflict(why.to_string()))?;
-        state.received += bytes.len() as u64;
+        if asked.collect.take(site, number, bytes).map_err(|why| conflict(why.to_string()))? == Taken::New {
+            state.received += bytes.len() as u64;
+        }
         drop(state);
         self.news();
         Ok(())
@@ -216,7 +217,8 @@ impl Desk {
     /// Asks a round of all sites, and waits for their sum.
     pub fn sum(&self, roster: &Roster, round: &Round, within: Duration) -> Result<Vec<i64>, Failed> {
         let bytes = serde_json::to_vec(round).map_err(|why| Failed::Model(why.to_string()))?;
-        let (number, collect) = (round.number, Collect::new(roster, round));
+        let number = round.number;
+        let collect = Collect::after(self.state().asked.as_ref().map(|asked| &asked.collect), roster, round);
         if collect.expected_bytes() > super::ANSWER_BYTES_MAX {
             let why = format!("its answers would have {} bytes: fewer bins make fewer", collect.expected_bytes());
             return Err(Failed::Round { round: number, why });

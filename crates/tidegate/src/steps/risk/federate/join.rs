@@ -1,12 +1,13 @@
 //! A site: reads its own history, answers rounds, keeps the model. It calls; nothing calls it.
 
-use super::{ROOT, TOLD_BYTES_MAX, WAIT_MS, drawn, token};
+use super::{PHRASE_CHARS_MIN, ROOT, TOLD_BYTES_MAX, WAIT_MS, drawn, shown, token};
 use crate::exit::{self, failure};
 use crate::steps::risk::{Beside, Folder, Owners, labels, train};
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use reqwest::{Method, StatusCode, Url};
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tidegate_learn::federated::{Hello, Plan, Roster, SITE_ROWS_MIN, Secret, Site};
@@ -80,6 +81,8 @@ struct Caller {
     client: reqwest::Client,
     url: Url,
     token: String,
+    /// Whether the coordinator said that the training is over: nobody waits for this site then.
+    gone: Cell<bool>,
 }
 
 impl Caller {
@@ -103,7 +106,7 @@ impl Caller {
             .timeout(Duration::from_millis(WAIT_MS + ANSWER_MS_MAX));
         let client = if near { client.no_proxy() } else { client };
         let client = client.build().context("make a client")?;
-        Ok(Caller { client, url: url.clone(), token: token(&joining.token)? })
+        Ok(Caller { client, url: url.clone(), token: token(&joining.token)?, gone: Cell::new(false) })
     }
 
     /// What it answers; asked again where the way there fails.
@@ -147,6 +150,7 @@ impl Caller {
         }
         let said = serde_json::from_slice::<serde_json::Value>(&bytes).ok();
         let said = said.and_then(|said| said.get("error")?.as_str().map(str::to_owned)).unwrap_or_default();
+        self.gone.set(self.gone.get() || status == StatusCode::GONE);
         let code = if status == StatusCode::GONE { exit::OUTSIDE } else { exit::REFUSED };
         Err(failure(code, format!("the coordinator at {} answers {}: {said}", self.url, status.as_u16())))
     }
@@ -165,12 +169,23 @@ impl Caller {
     async fn leave(&self, why: &str) {
         let body = serde_json::json!({ "why": why }).to_string();
         // Who cannot be told finds out by waiting.
-        let _ = self.once(Method::POST, "leave", &Bytes::from(body)).await;
+        let told = self.once(Method::POST, "leave", &Bytes::from(body));
+        let _ = tokio::time::timeout(Duration::from_millis(CONNECT_MS_MAX), told).await;
     }
 }
 
 fn phrase(file: Option<&Path>) -> Result<String> {
-    file.map_or_else(|| Ok(String::new()), token)
+    let Some(file) = file else { return Ok(String::new()) };
+    let phrase = token(file)?;
+    if phrase.len() < PHRASE_CHARS_MIN {
+        let why = format!(
+            "read the phrase in {}: it has {} characters, {PHRASE_CHARS_MIN} are the least, and it must be random: make one with `head -c 32 /dev/urandom | base64`",
+            file.display(),
+            phrase.len()
+        );
+        return Err(failure(exit::USAGE, why));
+    }
+    Ok(phrase)
 }
 
 /// Reads the repository's history, and trains with the other sites.
@@ -194,7 +209,19 @@ pub fn join(joining: &Joining, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), 
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("start a client")?;
     runtime.block_on(async {
-        let (joined, model) = rounds(&caller, joining, &table, &phrase, now, note).await?;
+        let secret = Secret::new(drawn()?);
+        let hello = serde_json::to_vec(&Hello::of(&joining.site, &table, &secret))?;
+        caller.ask(Method::POST, "join", &Bytes::from(hello)).await?;
+        now("joined; waiting for the other sites");
+        let (joined, model) = match rounds(&caller, joining, &table, &secret, &phrase, now, note).await {
+            Ok(trained) => trained,
+            Err(why) => {
+                if !caller.gone.get() {
+                    caller.leave(&format!("{why:#}")).await;
+                }
+                return Err(why);
+            }
+        };
         let path = joining.out.clone().unwrap_or_else(|| folder.model());
         // What others made is read as strictly as what lies on a disk.
         RiskModel::read(&model).map_err(|why| failure(exit::OUTSIDE, format!("the coordinator's model: {why}")))?;
@@ -203,33 +230,24 @@ pub fn join(joining: &Joining, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), 
     })
 }
 
+/// From the roster to the model.
 async fn rounds(
     caller: &Caller,
     joining: &Joining,
     table: &Table,
+    secret: &Secret,
     phrase: &str,
     now: &dyn Fn(&str),
     note: &dyn Fn(&str),
 ) -> Result<(Joined, Bytes)> {
-    let secret = Secret::new(drawn()?);
-    let hello = serde_json::to_vec(&Hello::of(&joining.site, table, &secret))?;
-    caller.ask(Method::POST, "join", &Bytes::from(hello)).await?;
-    now("joined; waiting for the other sites");
     let (_, agreed) = caller.waited("agreed").await?;
     let begun = serde_json::from_slice(&agreed).context("read what all agreed to").and_then(|agreed: Agreed| {
-        let site = Site::new(&joining.site, table, &agreed.plan, &agreed.roster, &secret, phrase)?;
-        Ok((agreed.roster, site))
+        let site = Site::new(&joining.site, table, &agreed.plan, &agreed.roster, secret, phrase)?;
+        Ok((agreed.plan.digest(&agreed.roster)?, agreed.roster, site))
     });
-    let (roster, mut site) = match begun {
-        Ok(begun) => begun,
-        Err(why) => {
-            caller.leave(&format!("{why:#}")).await;
-            return Err(failure(exit::REFUSED, format!("{why:#}")));
-        }
-    };
+    let (digest, roster, mut site) = begun.map_err(|why| failure(exit::REFUSED, format!("{why:#}")))?;
     let sites: Vec<String> = roster.members().iter().map(|member| member.name.clone()).collect();
-    let digest = roster.digest();
-    note(&format!("training with {}; all sites must show roster {}", sites.join(", "), digest.get(..16).unwrap_or(&digest)));
+    note(&format!("training with {}; all sites must show roster {}", sites.join(", "), shown(&digest)));
     let (mut sent_bytes, mut asked_bytes) = (0, 0);
     for number in 1.. {
         let (status, round) = caller.waited(&format!("rounds/{number}")).await?;
@@ -239,13 +257,7 @@ async fn rounds(
             let joined = Joined { model: model_path, site, sites, roster: digest, rows, rounds: number - 1, sent_bytes, asked_bytes };
             return Ok((joined, model));
         }
-        let answer = match site.answer(&round) {
-            Ok(answer) => answer,
-            Err(why) => {
-                caller.leave(&why.to_string()).await;
-                return Err(failure(exit::REFUSED, why.to_string()));
-            }
-        };
+        let answer = site.answer(&round).map_err(|why| failure(exit::REFUSED, why.to_string()))?;
         (sent_bytes, asked_bytes) = (sent_bytes + answer.len() as u64, asked_bytes + round.len() as u64);
         caller.ask(Method::POST, &format!("rounds/{number}"), &Bytes::from(answer)).await?;
         if number.is_multiple_of(STEP) {

@@ -16,10 +16,14 @@ use tidegate_history::Features;
 use tidegate_learn::federated::{self, Joint, Plan, SITES_MAX, SITES_MIN};
 use tidegate_stats::scoring::AucInterval;
 use tidegate_store::disk;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
 
 /// How long sites are waited for that have not fetched the model, and that have not heard that there is none, in milliseconds.
 const PARTING_MS: u64 = 30_000;
 const FAILING_MS: u64 = 5_000;
+/// What the name of the file ends with that tries whether the model can be written.
+const TRIAL_SUFFIX: &str = ".trial";
 /// Between two words of progress, rounds.
 const STEP: u64 = 50;
 
@@ -111,19 +115,27 @@ fn names(sites: &[String]) -> Result<BTreeSet<String>> {
     }
 }
 
-/// Trains with all sites.
-///
-/// # Errors
-/// When a site does not join or answer in time, or cannot; when the rows of all teach nothing; when the disk fails.
-pub fn lead(leading: &Leading, now: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<Led> {
-    let names = names(&leading.sites)?;
-    let plan = plan(leading)?;
-    let tokens = tokens(&leading.tokens, &names, note)?;
-    let desk = Arc::new(Desk::new(plan.clone(), names.clone()));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    let router = serve::router(desk.clone(), tokens);
-    let listen = leading.listen;
-    runtime.block_on(async {
+/// Tries whether the model can be written: found out hours later, the work of all sites would be lost.
+fn try_out(out: &Path) -> Result<()> {
+    if out.is_dir() {
+        return Err(failure(exit::USAGE, format!("train together: --out {}: it is a folder: name a file", out.display())));
+    }
+    let mut trial = out.as_os_str().to_owned();
+    trial.push(TRIAL_SUFFIX);
+    disk::replace_file(Path::new(&trial), b"").with_context(|| {
+        format!("train together: try --out {}: name a file in a folder that is there and can be written to", out.display())
+    })?;
+    std::fs::remove_file(&trial).with_context(|| format!("remove {}", Path::new(&trial).display()))
+}
+
+/// What listens, until it is told to stop.
+struct Server {
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Server {
+    async fn open(listen: SocketAddr, router: axum::Router, note: &dyn Fn(&str)) -> Result<Server> {
         let listener = tokio::net::TcpListener::bind(listen).await.map_err(|e| {
             failure(exit::OUTSIDE, format!("listen on {listen}: {e}: end the other program, or name another address with --listen"))
         })?;
@@ -132,24 +144,51 @@ pub fn lead(leading: &Leading, now: &dyn Fn(&str), note: &dyn Fn(&str)) -> Resul
         if !address.ip().is_loopback() {
             note("this is no address of this machine alone: put a proxy with TLS in front, and have sites join at https://");
         }
-        crate::task::spawn(async move { axum::serve(listener, router).await });
-        anyhow::Ok(())
-    })?;
-    let trained = train(leading, &plan, &desk, now);
-    let (joint, roster) = match trained {
-        Ok((joint, roster, model)) => {
-            // Here first: what sites have, the coordinator has too.
-            disk::replace_file(&leading.out, &model)?;
-            desk.end(Ok(Bytes::from(model)), Duration::from_millis(PARTING_MS));
-            (joint, roster)
-        }
-        Err(why) => {
-            let code =
-                if matches!(why, federated::Failed::Trained(_) | federated::Failed::Fitted(_)) { exit::NOT_PASSED } else { exit::OUTSIDE };
-            desk.end(Err(why.to_string()), Duration::from_millis(FAILING_MS));
-            return Err(failure(code, why.to_string()));
-        }
+        let (stop, stopped) = oneshot::channel::<()>();
+        let serve = axum::serve(listener, router).with_graceful_shutdown(async move {
+            let _ = stopped.await;
+        });
+        Ok(Server { stop, task: crate::task::spawn(async move { serve.await }) })
+    }
+
+    /// Lets answers that are on their way arrive: a site knows the end when it has all bytes of it, not when they were handed over.
+    async fn close(self, within: Duration) {
+        let _ = self.stop.send(());
+        // Who does not take its answer in this time does without.
+        let _ = tokio::time::timeout(within, self.task).await;
+    }
+}
+
+/// Trains with all sites.
+///
+/// # Errors
+/// When a site does not join or answer in time, or cannot; when the rows of all teach nothing; when the disk fails.
+pub fn lead(leading: &Leading, now: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<Led> {
+    let names = names(&leading.sites)?;
+    let plan = plan(leading)?;
+    let tokens = tokens(&leading.tokens, &names, note)?;
+    try_out(&leading.out)?;
+    let desk = Arc::new(Desk::new(plan.clone(), names.clone()));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let router = serve::router(desk.clone(), tokens);
+    let server = runtime.block_on(Server::open(leading.listen, router, note))?;
+    let trained = train(leading, &plan, &desk, now).map_err(|why| {
+        let code =
+            if matches!(why, federated::Failed::Trained(_) | federated::Failed::Fitted(_)) { exit::NOT_PASSED } else { exit::OUTSIDE };
+        failure(code, why.to_string())
+    });
+    // Here first: what sites have, the coordinator has too.
+    let kept = trained.and_then(|(joint, roster, model)| {
+        disk::replace_file(&leading.out, &model)?;
+        Ok((joint, roster, model))
+    });
+    let (ended, within) = match &kept {
+        Ok((_, _, model)) => (Ok(Bytes::from(model.clone())), Duration::from_millis(PARTING_MS)),
+        Err(why) => (Err(format!("{why:#}")), Duration::from_millis(FAILING_MS)),
     };
+    desk.end(ended, within);
+    runtime.block_on(server.close(within));
+    let (joint, roster, _) = kept?;
     Ok(Led {
         model: leading.out.clone(),
         sites: names.into_iter().collect(),
@@ -172,5 +211,5 @@ fn train(leading: &Leading, plan: &Plan, desk: &Desk, now: &dyn Fn(&str)) -> Res
         desk.sum(&roster, round, leading.answer_within)
     })?;
     let model = joint.model(0, &[])?.write().map_err(|why| federated::Failed::Model(why.to_string()))?;
-    Ok((joint, roster.digest(), model))
+    Ok((joint, plan.digest(&roster)?, model))
 }

@@ -28,6 +28,10 @@ const SAID_BYTES_MAX: usize = 256 * 1024;
 const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes of what a site is told: a round, the plan, the model.
 const TOLD_BYTES_MAX: usize = tidegate_learn::MODEL_BYTES_MAX;
+/// Digits of plan and roster that people compare: 128 bits, so that nobody makes other keys with the same ones.
+const SHOWN_DIGITS: usize = 32;
+/// Fewest characters of a phrase: one that was drawn, in base64, has 32 and more; one that was thought up can be guessed.
+const PHRASE_CHARS_MIN: usize = 24;
 /// Fewest and most characters of a token.
 const TOKEN_CHARS: std::ops::RangeInclusive<usize> = 16..=512;
 
@@ -43,6 +47,11 @@ fn token(file: &Path) -> Result<String> {
         return Err(failure(exit::USAGE, why));
     }
     Ok(token.to_owned())
+}
+
+/// What people compare of the digest of plan and roster.
+pub fn shown(digest: &str) -> &str {
+    digest.get(..SHOWN_DIGITS).unwrap_or(digest)
 }
 
 /// What tokens are compared by: how long that takes tells nothing of them.
