@@ -169,7 +169,8 @@ impl Caller {
     async fn leave(&self, why: &str) {
         let body = serde_json::json!({ "why": why }).to_string();
         // Who cannot be told finds out by waiting.
-        let told = self.once(Method::POST, "leave", &Bytes::from(body));
+        let body = Bytes::from(body);
+        let told = self.once(Method::POST, "leave", &body);
         let _ = tokio::time::timeout(Duration::from_millis(CONNECT_MS_MAX), told).await;
     }
 }
