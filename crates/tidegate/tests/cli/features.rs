@@ -104,6 +104,22 @@ fn synced(service: &str, phase: &str, at: &str) -> Value {
         "status": { "operationState": { "phase": phase, "finishedAt": at, "syncResult": { "revision": "6dcb09b5b57875f334f61aebed695e2e4193db5e" } } } } })
 }
 
+/// What asks for nothing that is there, or for more than there is.
+fn refused(ask: &dyn Fn(&Value) -> u16) {
+    for (asked, status) in [
+        (json!({ "features": ["delivery:nothing"], "entities": { "service": ["shop"] } }), 404),
+        (json!({ "features": ["nothing:deploys"], "entities": { "service": ["shop"] } }), 404),
+        (json!({ "features": ["delivery:deploys"], "entities": { "name": ["shop"] } }), 400),
+        (json!({ "features": ["deploys"], "entities": { "service": ["shop"] } }), 400),
+        (json!({ "features": ["delivery:deploys", "delivery:deploys"], "entities": { "service": ["shop"] } }), 400),
+        (json!({ "feature_service": "delivery", "features": ["delivery:hourly"], "entities": { "service": ["shop"] } }), 400),
+        (json!({ "entities": { "service": ["shop"] } }), 400),
+        (json!({ "features": ["delivery:deploys"], "entities": { "service": ["a"], "more": [] } }), 400),
+    ] {
+        assert_eq!(ask(&asked), status, "{asked}");
+    }
+}
+
 #[test]
 fn what_is_served_follows_events_and_is_what_training_sees() {
     if !has_runtime() || crate::deployments::signature("a", "b").is_none() {
@@ -152,18 +168,7 @@ fn what_is_served_follows_events_and_is_what_training_sees() {
     assert_eq!(ask("tg_nothing", &body).0, 403);
     let bearer = format!("Bearer {token}");
     assert_eq!(post(&console, "/api/v1/runs", &[("authorization", &bearer), JSON], "{}").0, 403);
-    for (asked, status) in [
-        (json!({ "features": ["delivery:nothing"], "entities": { "service": ["shop"] } }), 404),
-        (json!({ "features": ["nothing:deploys"], "entities": { "service": ["shop"] } }), 404),
-        (json!({ "features": ["delivery:deploys"], "entities": { "name": ["shop"] } }), 400),
-        (json!({ "features": ["deploys"], "entities": { "service": ["shop"] } }), 400),
-        (json!({ "features": ["delivery:deploys", "delivery:deploys"], "entities": { "service": ["shop"] } }), 400),
-        (json!({ "feature_service": "delivery", "features": ["delivery:hourly"], "entities": { "service": ["shop"] } }), 400),
-        (json!({ "entities": { "service": ["shop"] } }), 400),
-        (json!({ "features": ["delivery:deploys"], "entities": { "service": ["a"], "more": [] } }), 400),
-    ] {
-        assert_eq!(ask(&token, &asked).0, status, "{asked}");
-    }
+    refused(&|asked| ask(&token, asked).0);
     let trained = world.run(&["features", "get", "delivery", "service=shop", "--json"]).well().json();
     assert_eq!(trained["features"]["deploys"], 3);
     assert_eq!(trained["features"]["last_outcome"], "failure");
