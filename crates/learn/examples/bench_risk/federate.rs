@@ -45,7 +45,7 @@ pub fn run(folder: &Path) {
     for (project, ..) in published::TRAVIS {
         let Some(table) = crate::builds::travis(folder, project) else { continue };
         let split = split::holdout(&table, 0.8, 0);
-        let recipe = Recipe { logistic_share: 0.75, ..Recipe::default() };
+        let recipe = Recipe::default();
         worst.push(judge(&format!("travis {project}"), &table.slice(split.train), &table.slice(split.test), &recipe));
     }
     if let Some(last) = projects(folder) {
