@@ -180,20 +180,21 @@ impl Rest {
                 handed = self.handed(successor) => handed,
                 () = &mut ended => return if self.has_taken_over() { self.leave().await } else { self.end().await },
             };
-            match handed {
+            let why = match handed {
                 Ok(process) => {
                     bus.done(format!("process {process} has taken over; what was asked here is answered here"));
                     return self.leave().await;
                 }
-                Err(why) => bus.trouble(&format!(
-                    "nobody took over: {why:#}: this process serves what stood and records nothing; SIGUSR2 tries again, or end it and start anew"
-                )),
-            }
-            // So that it is found by who sends the signal again.
+                Err(why) => why,
+            };
+            // So that it is found by who sends the signal again, and before that is said.
             let owner = Owner { pid: std::process::id(), gateway: self.gateway.address().to_string(), console: String::new() };
             if let Err(why) = owner::tell(&self.places, &owner) {
                 bus.trouble(&format!("{why:#}"));
             }
+            bus.trouble(&format!(
+                "nobody took over: {why:#}: this process serves what stood and records nothing; SIGUSR2 tries again, or end it and start anew"
+            ));
             tokio::select! {
                 () = wish.come() => {}
                 () = &mut ended => return self.end().await,
