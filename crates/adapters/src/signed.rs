@@ -71,8 +71,7 @@ mod tests {
         let good = "v1=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17";
         let other = format!("v1={}", "0".repeat(64));
         assert!(by_pagerduty(secret, body, good) && by_pagerduty(secret, body, &format!("{other},{good}")));
-        for header in
-            ["", &other, &good.replace("v1", "v2"), &good[3..], &format!("{},{good}", [other.as_str(); SIGNATURES_MAX].join(","))]
+        for header in ["", &other, &good.replace("v1", "v2"), &good[3..], &format!("{},{good}", [other.as_str(); SIGNATURES_MAX].join(","))]
         {
             assert!(!by_pagerduty(secret, body, header), "{header}");
         }
