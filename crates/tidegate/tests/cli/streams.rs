@@ -104,6 +104,7 @@ fn a_topic_of_kafka_is_read_once_whatever_dies() {
         process = up(&world);
     }
     taken(&world, 204);
+    assert!(!said(&process).contains("from its beginning"), "it is the same topic: {}", said(&process));
 
     // The broker dies, and comes again without what it had: what is told again is known, and what is new is taken.
     let port = kafka.port();
@@ -161,7 +162,7 @@ fn a_stream_of_nats_is_read_once_whatever_dies() {
     nats.publish("cd.all", &[], &text(300));
     let (ids, aside) = taken(&world, 106);
     assert_eq!((ids.last().map(String::as_str), aside), (Some("ci/e300"), 3));
-    assert!(said(&process).contains("they come in again"), "{}", said(&process));
+    wait_for("a word of its being back", || said(&process).contains("they come in again").then_some(()));
     // There is no webhook where there is a stream.
     let address = owner(&world)["console"].as_str().unwrap().to_owned();
     let answer = crate::deployments::post(&address, "/webhooks/events/bus", &[("authorization", "Bearer ")], "{}");

@@ -3,10 +3,11 @@
 use super::{Retry, Taker};
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tidegate_adapters::kafka::{Given, Login, Topic};
+use tidegate_adapters::kafka::{Given, Login, Partition, Topic};
 use tidegate_port::Failure;
 use tidegate_store::disk;
 use tidegate_wire::config::KafkaTopic;
@@ -18,12 +19,17 @@ const LOOK_AGAIN: Duration = Duration::from_secs(300);
 /// Longest file of a position, in bytes.
 const POSITION_BYTES_MAX: u64 = 4_096;
 
+/// So often it is looked whether what was read last is still there, where a broker gives nothing: a new leader may be behind for a moment.
+const LOOKS_MAX: u32 = 5;
+
 /// How far a partition was read.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Position {
     topic: String,
     next: i64,
+    /// Digest of the record before it, by which a topic that was made anew is told from the one that was read; empty where it was none.
+    seen: String,
 }
 
 /// What failed, so that it is said once; and why.
@@ -87,18 +93,12 @@ fn part(partition: i32) -> String {
 async fn read_partition(taker: &Taker, topic: &Topic, partition: i32, leader: &str) -> anyhow::Result<()> {
     let place = taker.api.opened.places.streams().join(format!("{}-{partition}.json", taker.name));
     let mut at = topic.partition(partition, leader).await?;
-    let (earliest, latest) = at.ends().await?;
     let mut next = match position(&place, &topic.name)? {
-        Some(next) if (earliest..=latest).contains(&next) => next,
-        // A broker may also wait for a position that is not there: it is seen here.
-        Some(next) => {
-            let next = moved(taker, &topic.name, partition, next, (earliest, latest));
-            keep(&place, &Position { topic: topic.name.clone(), next }).await?;
-            next
-        }
-        None => earliest,
+        Some(known) => go_on(taker, &mut at, &known, partition).await?,
+        None => at.ends().await?.0,
     };
     loop {
+        let mut seen = String::new();
         match at.fetch(next).await? {
             Given::Records(entries) => {
                 taker.works(&part(partition));
@@ -106,23 +106,54 @@ async fn read_partition(taker: &Taker, topic: &Topic, partition: i32, leader: &s
                     continue;
                 }
                 for entry in entries {
+                    seen = digest(&entry);
                     next = take(taker, &topic.name, partition, entry).await;
                 }
                 taker.settle().await;
             }
-            Given::Elsewhere { earliest, latest } => next = moved(taker, &topic.name, partition, next, (earliest, latest)),
+            Given::Elsewhere { earliest, .. } => next = moved(taker, &topic.name, partition, next, earliest),
         }
-        keep(&place, &Position { topic: topic.name.clone(), next }).await?;
+        keep(&place, &Position { topic: topic.name.clone(), next, seen }).await?;
+    }
+}
+
+/// Where it goes on: where it was, if what was read last is still there, and at the first record otherwise. Not by how long the partition is
+/// said to be: that may be behind for a moment.
+async fn go_on(taker: &Taker, at: &mut Partition, known: &Position, partition: i32) -> anyhow::Result<i64> {
+    let (earliest, _) = at.ends().await?;
+    if known.next <= earliest {
+        return Ok(if known.next == earliest { earliest } else { moved(taker, &known.topic, partition, known.next, earliest) });
+    }
+    if known.seen.is_empty() {
+        return Ok(known.next);
+    }
+    let last = known.next - 1;
+    for _ in 0..LOOKS_MAX {
+        let Given::Records(entries) = at.fetch(last).await? else { break };
+        let Some(first) = entries.first() else { continue };
+        if matches!(first, Entry::Record { at, .. } if *at == last) && digest(first) != known.seen {
+            break;
+        }
+        return Ok(known.next);
+    }
+    Ok(moved(taker, &known.topic, partition, known.next, earliest))
+}
+
+/// What a record is told from others by; nothing of what is none.
+fn digest(entry: &Entry) -> String {
+    match entry {
+        Entry::Record { value, .. } => hex::encode(Sha256::digest(value.as_deref().unwrap_or_default())),
+        Entry::Unread { .. } | Entry::Nothing { .. } => String::new(),
     }
 }
 
 /// Where it goes on where a position is not there: at the first record that is.
-fn moved(taker: &Taker, topic: &str, partition: i32, next: i64, (earliest, latest): (i64, i64)) -> i64 {
+fn moved(taker: &Taker, topic: &str, partition: i32, next: i64, earliest: i64) -> i64 {
     let of = format!("events of {}: partition {partition} of topic {topic}", taker.name);
     taker.api.bus.trouble(&if next < earliest {
         format!("{of}: records {next} to {} were removed before they were read", earliest - 1)
     } else {
-        format!("{of}: it ends at {latest}, and was read up to {next}: it is another one, and is read from its beginning")
+        format!("{of}: it is another one than was read up to {next}, and is read from its beginning")
     });
     earliest
 }
@@ -139,12 +170,12 @@ async fn take(taker: &Taker, topic: &str, partition: i32, entry: Entry) -> i64 {
 }
 
 /// How far a partition was read; none where it is another topic's, or nothing was.
-fn position(place: &Path, topic: &str) -> anyhow::Result<Option<i64>> {
+fn position(place: &Path, topic: &str) -> anyhow::Result<Option<Position>> {
     let Some(bytes) = disk::read_if_there(place, POSITION_BYTES_MAX)? else { return Ok(None) };
     let read: Position = serde_json::from_slice(&bytes).with_context(|| {
         format!("read {}: remove it, and the topic is read from its beginning; what is known stays so", place.display())
     })?;
-    Ok((read.topic == topic).then_some(read.next))
+    Ok(Some(read).filter(|read| read.topic == topic))
 }
 
 async fn keep(place: &Path, position: &Position) -> anyhow::Result<()> {
