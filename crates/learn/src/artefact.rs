@@ -6,7 +6,7 @@ use crate::fitted::Fitted;
 use tidegate_runtime::risk::{FORMAT, RiskModel, RiskParts, Threshold, Training};
 
 /// Values that stand for one that is missing: the least, the greatest, and between them at these shares of the training.
-const STAND_INS: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
+pub(crate) const STAND_INS: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
 /// Places at which the scores of the training are kept, for the rank of a new one.
 const RANKS: usize = 1_000;
 

@@ -49,6 +49,16 @@ fn secrets(count: u8, seed: u8) -> Vec<Secret> {
 
 const SITES: [&str; 4] = ["north", "east", "south", "west"];
 
+/// The sums of what all sites answer to a round.
+fn summed(sites: &mut [Site], roster: &Roster, round: &Round) -> Result<Vec<i64>, Failed> {
+    let bytes = serde_json::to_vec(round).unwrap();
+    let mut collect = Collect::new(roster, round);
+    for (site, name) in sites.iter_mut().zip(SITES) {
+        collect.take(name, round.number, &site.answer(&bytes).unwrap()).unwrap();
+    }
+    collect.sums()
+}
+
 fn roster(secrets: &[Secret]) -> Roster {
     let members = secrets.iter().zip(SITES).map(|(secret, name)| Member { name: name.to_owned(), key: secret.public() });
     Roster::try_from(members.collect::<Vec<_>>()).unwrap()
@@ -183,14 +193,7 @@ fn sites_that_were_asked_different_things_or_have_another_phrase_get_no_sum() {
     let roster = roster(&secrets);
     let site = |at: usize, phrase: &str| Site::new(SITES[at], &parts[at], &plan, &roster, &secrets[at], phrase).unwrap();
     let mut sites = [site(0, ""), site(1, ""), site(2, "another")];
-    let failed = federated::lead(&plan, &mut |round| {
-        let bytes = serde_json::to_vec(round).unwrap();
-        let mut collect = Collect::new(&roster, round);
-        for (site, name) in sites.iter_mut().zip(SITES) {
-            collect.take(name, round.number, &site.answer(&bytes).unwrap()).unwrap();
-        }
-        collect.sums()
-    });
+    let failed = federated::lead(&plan, &mut |round| summed(&mut sites, &roster, round));
     assert!(matches!(failed, Err(Failed::Sums { round: 1, .. })), "{failed:?}");
 
     let mut sites = [site(0, ""), site(1, ""), site(2, "")];
@@ -216,14 +219,7 @@ fn sites_that_were_given_different_plans_get_no_sum() {
     let plans = [&plan, &other, &other];
     let site = |at: usize| Site::new(SITES[at], &parts[at], plans[at], &roster, &secrets[at], "").unwrap();
     let mut sites = [site(0), site(1), site(2)];
-    let failed = federated::lead(&plan, &mut |round| {
-        let bytes = serde_json::to_vec(round).unwrap();
-        let mut collect = Collect::new(&roster, round);
-        for (site, name) in sites.iter_mut().zip(SITES) {
-            collect.take(name, round.number, &site.answer(&bytes).unwrap()).unwrap();
-        }
-        collect.sums()
-    });
+    let failed = federated::lead(&plan, &mut |round| summed(&mut sites, &roster, round));
     assert!(matches!(failed, Err(Failed::Sums { round: 1, .. })), "{failed:?}");
 
     let refused = |change: &dyn Fn(&mut Plan)| {

@@ -4,7 +4,7 @@ use super::fixed::number;
 use super::grid::{self, Cut};
 use super::round::{Ask, News, Part, Round};
 use super::{CELL_ROWS_MIN, Failed, LEAF_ROWS_MIN, Plan, Rows, Unanswered, calibrate, grow, regress};
-use crate::artefact::assembled;
+use crate::artefact::{STAND_INS, assembled};
 use crate::boost::NotTrained;
 use crate::ensemble::{Ensemble, Meaning, single};
 use crate::evaluate::CONFIDENCE;
@@ -16,8 +16,6 @@ use tidegate_stats::scoring::{self, AucInterval};
 
 /// Least distance of a base rate from 0 and 1, as in [`crate::boost`].
 const BASE_MARGIN: f64 = 1e-4;
-/// Shares of the training whose values stand for one that is missing.
-const STAND_INS: [f64; 7] = [0.0, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0];
 
 /// What sites trained together.
 #[derive(Clone, Debug, PartialEq)]
