@@ -2,8 +2,8 @@
 //!
 //! [`Table`] is what is learnt from; [`boost`], [`forest`] and [`logistic`] are the trainers; [`recipe`] is how they become one
 //! model with a calibrated probability; [`evaluate`] says how good it is, on rows that come later than those it was trained
-//! on; [`leakage`] looks for what would make that figure a lie; [`RiskModel`] is the file. [`lime`] and [`counterfactual`] explain
-//! any model, [`similar`] finds the rows that are like one; trees are explained exactly by `tidegate-runtime`, which also serves them.
+//! on; [`leakage`] looks for what would make that figure a lie, [`ends`] knows what was believed when; [`RiskModel`] is the file. [`lime`] and [`counterfactual`] explain
+//! any model and [`reasons`] says how far that can be relied on, [`similar`] finds the rows that are like one; trees are explained exactly by `tidegate-runtime`, which also serves them.
 //! Not here: where rows come from, files, clocks, and what is done with a score.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
@@ -12,6 +12,7 @@ mod artefact;
 pub mod boost;
 pub mod counterfactual;
 pub mod derive;
+pub mod ends;
 pub mod ensemble;
 pub mod evaluate;
 pub mod federated;
@@ -22,6 +23,7 @@ pub mod history;
 pub mod leakage;
 pub mod lime;
 pub mod logistic;
+pub mod reasons;
 pub mod recipe;
 pub mod similar;
 pub mod split;

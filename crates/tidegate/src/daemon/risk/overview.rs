@@ -3,16 +3,21 @@
 use super::desk::{Shown, UNREAD_MAX};
 use super::{TRAIN, figures};
 use crate::steps::risk::{By, Kept, Labelled, NotKept, meaning, way_of};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::UNIX_EPOCH;
-use tidegate_console::view::risk::{Importance, ModelFacts, RiskLabel, RiskRow, RiskSaid, RiskView, Stand, Unread};
+use tidegate_console::view::risk::{Importance, ModelFacts, Reasons, RiskLabel, RiskRow, RiskSaid, RiskView, Stand, Unread};
 use tidegate_core::id::At;
 use tidegate_history::{Change, ChangeNumber};
+use tidegate_learn::reasons as drifts;
 
 /// Newest changes that are listed.
 const CHANGES_MAX: usize = 50;
 /// Newest judged changes over which features are weighed.
 const WEIGHED_MAX: usize = 200;
+/// Changes before the newest ones, to see whether reasons drift.
+const EARLIER_MAX: usize = 1_000;
+/// Features of the drift of reasons that are told.
+const MOVED_MAX: usize = 3;
 /// Features that are told.
 const FEATURES_MAX: usize = 15;
 const SECOND_MS: i64 = 1_000;
@@ -63,6 +68,7 @@ pub fn view(shown: &Shown) -> RiskView {
         judged: figures::of(judged),
         importance,
         importance_of,
+        reasons: reasons(shown, kept),
         unread: unread(shown, kept),
         changes: changes(shown, kept),
     }
@@ -109,6 +115,30 @@ fn importance(kept: &Kept, changes: impl Iterator<Item = ChangeNumber>) -> (Vec<
     (all, count)
 }
 
+/// What moves the newest changes beside what moved those before them.
+fn reasons(shown: &Shown, kept: &Kept) -> Option<Reasons> {
+    let from = shown.head.and_then(|head| kept.mined.number(&head)).or(kept.mined.number(&kept.mined.tip()))?;
+    let newest = kept.mined.newest(from, WEIGHED_MAX + EARLIER_MAX, scored);
+    let scores = |numbers: &[ChangeNumber]| -> Vec<BTreeMap<String, f64>> {
+        let changes = numbers.iter().filter_map(|number| kept.mined.changes().get(number.0 as usize));
+        let scores = changes.filter_map(|change| kept.model.score(&kept.row(change)).ok());
+        scores.map(|score| score.contributions.into_iter().map(|one| (one.feature, one.log_odds)).collect()).collect()
+    };
+    let (now, before) = newest.split_at(newest.len().min(WEIGHED_MAX));
+    let (now, before) = (scores(now), scores(before));
+    // Features and what is made of them, by name: contributions come with the heaviest first.
+    let names: BTreeSet<String> = now.iter().chain(&before).flat_map(BTreeMap::keys).cloned().collect();
+    let names: Vec<String> = names.into_iter().collect();
+    let sizes = |rows: &[BTreeMap<String, f64>]| {
+        let mut sizes = drifts::Sizes::default();
+        rows.iter().for_each(|row| sizes.add(names.iter().map(|name| row.get(name).copied().unwrap_or_default())));
+        sizes
+    };
+    let drift = drifts::drift(&names, &sizes(&before), &sizes(&now))?;
+    let moved = drift.shares.into_iter().take(MOVED_MAX).collect();
+    Some(Reasons { agreement: drift.agreement, drifted: drift.drifted, changes: drift.rows, moved })
+}
+
 fn unread(shown: &Shown, kept: &Kept) -> Option<Unread> {
     let (head, behind) = (shown.head?, shown.unread?);
     Some(Unread {
@@ -142,11 +172,20 @@ fn changes(shown: &Shown, kept: &Kept) -> Vec<RiskRow> {
 mod tests {
     use super::*;
     use tidegate_core::correction::Ended;
+    use tidegate_learn::ends::Ends;
 
     #[test]
     fn nobody_is_named_by_a_label() {
-        let of =
-            |by| label(&Labelled { commit: String::new(), ended: Ended::Hurt, by, why: "ada says: the tills".to_owned(), against: None });
+        let of = |by| {
+            label(&Labelled {
+                commit: String::new(),
+                ended: Ended::Hurt,
+                by,
+                why: "ada says: the tills".to_owned(),
+                against: None,
+                ends: Ends::new(None),
+            })
+        };
         assert_eq!((of(By::Person).by, of(By::Person).why.as_str()), ("person", ""));
         assert_eq!((of(By::Delivery).by, of(By::Delivery).ended), ("delivery", Ended::Hurt));
         assert_eq!(of(By::History).by, "history");

@@ -12,6 +12,7 @@ use serde::Serialize;
 use std::path::Path;
 use tidegate_core::correction::Ended;
 use tidegate_history::{Change, ChangeNumber, Features, Label, Mined};
+use tidegate_learn::ends::{Ends, as_believed};
 use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::fitted::{self, Settings};
 use tidegate_learn::leakage::{self, Leak, Limits};
@@ -83,12 +84,12 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     let History { mined, worded } = folder.mine(repository, from.tip, true, seen, note)?;
     let owners = Owners::known(repository, from.policy, "train a model of risk", note)?;
     let (labels, sources) = labels(&mined, from.beside);
-    let Learnt { table, changes, sayings, opted_out } = enough(rows(&mined, &labels, &owners, Some(&worded))?)?;
+    let Learnt { table, changes, ends, sayings, opted_out } = enough(rows(&mined, &labels, &owners, Some(&worded))?)?;
     let settings = Settings { maturity_seconds: mined.maturity.age_s, ..Settings::default() };
     now("learning from the earlier changes, judged on the later ones");
     let made = derive::of_changes(&table);
     let whole = derive::table(&table, &made)?;
-    let Judged { model, regression, lines_added, leaks, said } = judged(&table, &whole, &settings)?;
+    let Judged { model, regression, lines_added, leaks, said } = judged(&table, &whole, &ends, &settings)?;
     let later = changes.iter().rev().take(said.len()).rev().zip(&said);
     let judged = later.map(|(change, (probability, hurt))| JudgedChange {
         commit: change.id.to_string(),
@@ -136,6 +137,8 @@ pub(super) struct Learnt<'m> {
     pub table: Table,
     /// The changes, one a row.
     pub changes: Vec<&'m Change>,
+    /// What was believed of each.
+    pub ends: Vec<Ends>,
     /// What words said by the end.
     pub sayings: Sayings,
     /// How many were left out because their owners have opted out.
@@ -153,8 +156,9 @@ pub(super) fn rows<'m>(
 ) -> Result<Learnt<'m>> {
     let last_s = mined.maturity.as_of_s.saturating_sub(mined.maturity.age_s);
     let change = |number: &ChangeNumber| mined.changes().get(number.0 as usize);
-    let known = labels.iter().filter_map(|(number, labelled)| Some((change(number)?, labelled.ended)));
-    let mut known: Vec<(&Change, Ended)> = known.filter(|(change, ended)| *ended != Ended::Unknown && change.at_s <= last_s).collect();
+    let known = labels.iter().filter_map(|(number, labelled)| Some((change(number)?, labelled)));
+    let mut known: Vec<(&Change, &Labelled)> =
+        known.filter(|(change, labelled)| labelled.ended != Ended::Unknown && change.at_s <= last_s).collect();
     let before = known.len();
     if owners.any_opted_out() {
         known.retain(|(change, _)| !owners.opted_out(&owners.of_change(mined, change)));
@@ -163,16 +167,17 @@ pub(super) fn rows<'m>(
     known.sort_by_key(|(change, _)| change.at_s);
     let words = |change: &Change| worded.and_then(|worded| worded.of(&change.id)).map(Vec::as_slice).unwrap_or_default();
     let each: Vec<Said<'_>> =
-        known.iter().map(|(change, ended)| Said { at: change.at_s, words: words(change), hurt: Some(*ended == Ended::Hurt) }).collect();
+        known.iter().map(|(change, labelled)| Said { at: change.at_s, words: words(change), ends: &labelled.ends }).collect();
     let (said, sayings) = through(&each, mined.maturity.age_s, mined.maturity.as_of_s);
     let mut table = Table::new(Features::NAMES.iter().copied().chain(worded.map(|_| WORDS)))?;
-    for ((change, ended), said) in known.iter().zip(said) {
+    for ((change, labelled), said) in known.iter().zip(said) {
         let features = &change.features;
         let effort = features.la + features.ld;
         let values: Vec<f64> = features.values().into_iter().chain(worded.map(|_| said)).collect();
-        table.push(&Row { at: change.at_s, values: &values, label: *ended == Ended::Hurt, effort })?;
+        table.push(&Row { at: change.at_s, values: &values, label: labelled.ended == Ended::Hurt, effort })?;
     }
-    Ok(Learnt { table, changes: known.into_iter().map(|(change, _)| change).collect(), sayings, opted_out })
+    let (changes, ends) = known.into_iter().map(|(change, labelled)| (change, labelled.ends.clone())).unzip();
+    Ok(Learnt { table, changes, ends, sayings, opted_out })
 }
 
 /// The same, where they are enough for a model.
@@ -197,11 +202,14 @@ struct Judged {
     said: Vec<(f64, bool)>,
 }
 
-/// `whole` is the table with what is made of its features.
-fn judged(table: &Table, whole: &Table, settings: &Settings) -> Result<Judged> {
+/// `whole` is the table with what is made of its features. The earlier changes are learnt from as they were known when the first of the later
+/// ones was made: a fault that showed later than that is not in the figures.
+fn judged(table: &Table, whole: &Table, ends: &[Ends], settings: &Settings) -> Result<Judged> {
     let parts = split::holdout(whole, TRAIN_SHARE, settings.maturity_seconds);
     let leaks = leakage::check(table, &[], &parts, &Limits::default());
-    let (earlier, later) = (whole.slice(parts.train), whole.slice(parts.test));
+    let (earlier, later) = (whole.slice(parts.train.clone()), whole.slice(parts.test));
+    let judges_from = later.at().first().copied().unwrap_or(i64::MAX);
+    let earlier = as_believed(&earlier, ends.get(parts.train).unwrap_or_default(), judges_from)?;
     let fitted = fitted::fit(&earlier, settings)
         .map_err(|why| failure(exit::NOT_PASSED, format!("train a model of risk: not enough evidence in the earlier changes: {why}")))?;
     let each = |of: &dyn Fn(&[f64]) -> f64| later.rows().map(of).collect::<Vec<f64>>();
