@@ -4,6 +4,7 @@ use super::Context;
 use super::recorder::Recorder;
 use crate::client;
 use crate::clock;
+use crate::columns::Place;
 use crate::daemon::events::Bus;
 use crate::exit::{self, failure};
 use crate::show;
@@ -218,7 +219,11 @@ fn get(context: &Context, opened: &Opened, args: &GetArgs) -> Result<u8> {
 fn get_of_file(context: &Context, opened: &Opened, what: &str, file: &FileView, given: &[String], at_ms: i64) -> Result<u8> {
     let keys = parts(what, &file.keys, given)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
-    let source = Source::at(opened.places.root.join(&file.file));
+    let place = Place::of(&opened.places.root, &file.file);
+    let Place::Path(path) = &place else {
+        return Err(failure(exit::USAGE, format!("{what}: {place} lies in an object store: bring it here first")));
+    };
+    let source = Source::at(path);
     let table = runtime.block_on(Table::read(&source, file, Rule::Strict)).with_context(|| what.to_owned())?;
     let keys: Vec<[Json; 1]> = keys.into_iter().map(|text| [Json::from(text)]).collect();
     let keys: Vec<&[Json]> = keys.iter().map(<[Json; 1]>::as_slice).collect();
@@ -324,7 +329,8 @@ fn check(context: &Context, opened: &Opened) -> Result<u8> {
             },
         });
     }
-    let good = checked.iter().all(|one| one.differ == 0 && one.why.is_none());
+    // Nothing compared proves nothing.
+    let good = !checked.is_empty() && checked.iter().all(|one| one.rows > 0 && one.differ == 0 && one.why.is_none());
     if context.json {
         show::json(&checked)?;
     } else if checked.is_empty() {
@@ -333,6 +339,7 @@ fn check(context: &Context, opened: &Opened) -> Result<u8> {
         for one in &checked {
             show::line(&match &one.why {
                 Some(why) => format!("{}: {why}", one.view),
+                None if one.rows == 0 => format!("{}: nothing could be compared: no event of it, or no row, is there yet", one.view),
                 None if one.entities == 0 => format!("{}: {} rows can be read", one.view, one.rows),
                 None => format!(
                     "{}: {} rows of {} entities, {} differ between training and serving",

@@ -141,13 +141,18 @@ fn of_a_file(world: &World, ask: &dyn Fn(&Value) -> (u16, Value)) {
     let rate_of_7 = || ask(&whole).1["results"][2]["values"][0].clone();
     world.write("stats.csv", &readings([0.5, 0.75]));
     crate::world::wait_for("the file as it is now", || (rate_of_7() == 0.75).then_some(()));
+    // Another file of the same length and time is another one.
+    let times = std::fs::metadata(world.path("stats.csv")).unwrap().modified().unwrap();
+    world.write("stats.csv", &readings([0.5, 0.35]));
+    std::fs::File::options().write(true).open(world.path("stats.csv")).unwrap().set_modified(times).unwrap();
+    crate::world::wait_for("the file of the same time", || (rate_of_7() == 0.35).then_some(()));
     // What cannot be read leaves what was read before.
     world.write("stats.csv", "driver,region\n7,south\n");
     std::thread::sleep(std::time::Duration::from_millis(1_500));
-    assert_eq!(rate_of_7(), 0.75);
+    assert_eq!(rate_of_7(), 0.35);
     std::fs::remove_file(world.path("stats.csv")).unwrap();
     std::thread::sleep(std::time::Duration::from_millis(1_500));
-    assert_eq!(rate_of_7(), 0.75);
+    assert_eq!(rate_of_7(), 0.35);
     world.write("stats.csv", &readings([0.5, 0.125]));
     crate::world::wait_for("the file that is back", || (rate_of_7() == 0.125).then_some(()));
 }

@@ -66,12 +66,25 @@ fn told(trained: &Trained) -> Result<()> {
         trained.model.rows,
         trained.model.base_rate * 100.0
     ))?;
-    let rows = [("model", &trained.model), ("regression alone", &trained.regression), ("lines added", &trained.lines_added)];
+    let rows = [
+        ("model", &trained.model),
+        ("regression alone", &trained.regression),
+        ("random forest", &trained.forest),
+        ("lines added", &trained.lines_added),
+    ];
     let heads = ["", "AUC", "95 %", "PR-AUC", "Brier", "ECE", "Recall at 5, 10, 20 % of changes", "of effort"];
     show::line(&show::table(&heads, rows.into_iter().map(|(name, of)| figures(name, of)).collect()))?;
     let better = trained.model.auc.zip(trained.lines_added.auc).is_some_and(|(model, lines)| model.estimate > lines.estimate);
     if !better {
         show::line(&style::warn("the model is no better than the number of lines added: do not lean on it"))?;
+    }
+    if let Some(reasons) = trained.reasons.as_ref().filter(|reasons| reasons.drifted) {
+        let (feature, was, is) = reasons.shares.first().cloned().unwrap_or_default();
+        let moved = format!("{feature} was {:.0} % of what moved it and is {:.0} %", was * 100.0, is * 100.0);
+        show::line(&style::warn(&format!(
+            "reasons drift (agreement {:.2}): {moved}: look whether the work is another one",
+            reasons.agreement
+        )))?;
     }
     for leak in &trained.leaks {
         show::line(&style::warn(&leaked(leak)))?;

@@ -321,7 +321,12 @@ fn wanted(asked: &Asked) -> Result<IndexMap<String, Option<Vec<String>>>> {
 /// The places of features among those that a view has.
 fn places<'v>(view: &str, there: impl Iterator<Item = &'v str>, wanted: Option<Vec<String>>) -> Result<Vec<(usize, String)>> {
     let there: Vec<String> = there.map(str::to_owned).collect();
-    let Some(wanted) = wanted else { return Ok(there.into_iter().enumerate().collect()) };
+    let Some(wanted) = wanted else {
+        if there.len() > FEATURES_MAX {
+            return Err(refused(format!("view `{view}` has {} features: ask for {FEATURES_MAX} at most at a time, by name", there.len())));
+        }
+        return Ok(there.into_iter().enumerate().collect());
+    };
     let one = |name: String| {
         let place = there.iter().position(|known| *known == name);
         Ok((place.ok_or_else(|| exit::unknown(OPERATION, &format!("{view}:{name}"), &there))?, name))

@@ -109,7 +109,9 @@ impl Desk {
 fn shown(opened: Arc<Opened>, corrected: Corrected, now: At, previous: Option<Arc<Shown>>) -> Result<Arc<Shown>> {
     let root = opened.places.root.clone();
     let last_read = |previous: &Shown| At(previous.delivered.load(Ordering::SeqCst));
-    let fresh = previous.as_ref().filter(|previous| now.since_ms(last_read(previous)) < DELIVERIES_MS);
+    // A clock that was set back makes nothing fresh.
+    let fresh = |read: At| read <= now && now.since_ms(read) < DELIVERIES_MS;
+    let fresh = previous.as_ref().filter(|previous| fresh(last_read(previous)));
     let (deployed, delivered) = match fresh {
         Some(previous) => (previous.key.deployed.clone(), last_read(previous)),
         None => (Arc::new(Beside::deployed(&opened.places, now.0)?), now),

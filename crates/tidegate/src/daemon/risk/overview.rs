@@ -2,20 +2,17 @@
 
 use super::desk::{Shown, UNREAD_MAX};
 use super::{TRAIN, figures};
-use crate::steps::risk::{By, Kept, Labelled, NotKept, meaning, way_of};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use crate::steps::risk::{By, EARLIER, Kept, Labelled, NEWEST, NotKept, contributed, drift, meaning, way_of};
+use std::collections::HashMap;
 use std::time::UNIX_EPOCH;
 use tidegate_console::view::risk::{Importance, ModelFacts, Reasons, RiskLabel, RiskRow, RiskSaid, RiskView, Stand, Unread};
 use tidegate_core::id::At;
 use tidegate_history::{Change, ChangeNumber};
-use tidegate_learn::reasons as drifts;
 
 /// Newest changes that are listed.
 const CHANGES_MAX: usize = 50;
 /// Newest judged changes over which features are weighed.
 const WEIGHED_MAX: usize = 200;
-/// Changes before the newest ones, to see whether reasons drift.
-const EARLIER_MAX: usize = 1_000;
 /// Features of the drift of reasons that are told.
 const MOVED_MAX: usize = 3;
 /// Features that are told.
@@ -118,23 +115,15 @@ fn importance(kept: &Kept, changes: impl Iterator<Item = ChangeNumber>) -> (Vec<
 /// What moves the newest changes beside what moved those before them.
 fn reasons(shown: &Shown, kept: &Kept) -> Option<Reasons> {
     let from = shown.head.and_then(|head| kept.mined.number(&head)).or(kept.mined.number(&kept.mined.tip()))?;
-    let newest = kept.mined.newest(from, WEIGHED_MAX + EARLIER_MAX, scored);
-    let scores = |numbers: &[ChangeNumber]| -> Vec<BTreeMap<String, f64>> {
+    let mine = |change: &Change| scored(change) && !kept.owners.opted_out(&kept.owners.of_change(&kept.mined, change));
+    let newest = kept.mined.newest(from, NEWEST + EARLIER, mine);
+    let scores = |numbers: &[ChangeNumber]| {
         let changes = numbers.iter().filter_map(|number| kept.mined.changes().get(number.0 as usize));
-        let scores = changes.filter_map(|change| kept.model.score(&kept.row(change)).ok());
-        scores.map(|score| score.contributions.into_iter().map(|one| (one.feature, one.log_odds)).collect()).collect()
+        let rows: Vec<Vec<f64>> = changes.map(|change| kept.row(change)).collect();
+        contributed(&kept.model, rows.iter().map(Vec::as_slice))
     };
-    let (now, before) = newest.split_at(newest.len().min(WEIGHED_MAX));
-    let (now, before) = (scores(now), scores(before));
-    // Features and what is made of them, by name: contributions come with the heaviest first.
-    let names: BTreeSet<String> = now.iter().chain(&before).flat_map(BTreeMap::keys).cloned().collect();
-    let names: Vec<String> = names.into_iter().collect();
-    let sizes = |rows: &[BTreeMap<String, f64>]| {
-        let mut sizes = drifts::Sizes::default();
-        rows.iter().for_each(|row| sizes.add(names.iter().map(|name| row.get(name).copied().unwrap_or_default())));
-        sizes
-    };
-    let drift = drifts::drift(&names, &sizes(&before), &sizes(&now))?;
+    let (now, before) = newest.split_at(newest.len().min(NEWEST));
+    let drift = drift(&scores(before), &scores(now))?;
     let moved = drift.shares.into_iter().take(MOVED_MAX).collect();
     Some(Reasons { agreement: drift.agreement, drifted: drift.drifted, changes: drift.rows, moved })
 }

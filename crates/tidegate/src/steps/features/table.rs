@@ -80,12 +80,20 @@ impl Table {
         &self.frame
     }
 
-    /// The codes of entities, by which rows are found.
+    /// The codes of entities, by which rows are found. Keys are what the table's column is, and not how they were written: `42` in a CSV is the
+    /// text of a table of texts.
     ///
     /// # Errors
     /// When the columns differ in length.
     pub fn look(&self, keys: Vec<KeyColumn>) -> Result<Vec<u32>> {
-        Ok(self.codes.look(&as_keys(keys))?)
+        let as_theirs = |(whole, keys): (&bool, KeyColumn)| match (whole, keys) {
+            (true, KeyColumn::Texts(texts)) => KeyColumn::Wholes(texts.iter().map(|text| whole_number(text.as_deref()?)).collect()),
+            (false, KeyColumn::Wholes(wholes)) => {
+                KeyColumn::Texts(wholes.iter().map(|whole| whole.as_ref().map(ToString::to_string)).collect())
+            }
+            (_, same) => same,
+        };
+        Ok(self.codes.look(&as_keys(self.wholes.iter().zip(keys).map(as_theirs).collect()))?)
     }
 
     /// The row of an entity at a time in microseconds, [`NOTHING`] where there is none that is young enough.
@@ -99,10 +107,6 @@ impl Table {
     /// # Errors
     /// When the lists differ in length.
     pub fn stand(&self, keys: &[&[Json]], at_ms: i64) -> Result<Vec<Stand>> {
-        let typed = |(whole, values): (&bool, &&[Json])| match whole {
-            true => KeyColumn::Wholes(values.iter().map(whole_number).collect()),
-            false => KeyColumn::Texts(values.iter().map(text).collect()),
-        };
         let at = at_ms.saturating_mul(MICROS);
         let happened = |row: u32| self.events.get(row as usize).copied().flatten().unwrap_or_default().div_euclid(MICROS);
         let one = |code: u32| match (self.find(code, at), self.timeline.find(code, at, None)) {
@@ -110,7 +114,8 @@ impl Table {
             (NOTHING, old) => Stand::Outdated(happened(old)),
             (row, _) => Stand::Found(row, happened(row)),
         };
-        Ok(self.look(self.wholes.iter().zip(keys).map(typed).collect())?.into_iter().map(one).collect())
+        let texts = keys.iter().map(|values| KeyColumn::Texts(values.iter().map(text).collect()));
+        Ok(self.look(texts.collect())?.into_iter().map(one).collect())
     }
 
     /// The values of a column where a row stands, null elsewhere.
@@ -132,9 +137,9 @@ fn as_keys(keys: Vec<KeyColumn>) -> Vec<Keys> {
     keys.into_iter().map(one).collect()
 }
 
-/// Keys are what their column is, and not what they were written as.
-fn whole_number(json: &Json) -> Option<i64> {
-    json.as_i64().or_else(|| json.as_str()?.parse().ok())
+/// A whole number as one is written: neither `042` nor `+7` is one.
+fn whole_number(text: &str) -> Option<i64> {
+    text.parse::<i64>().ok().filter(|whole| whole.to_string() == text)
 }
 
 fn text(json: &Json) -> Option<String> {

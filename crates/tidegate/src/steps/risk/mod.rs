@@ -11,6 +11,7 @@ pub mod federate;
 mod judged;
 mod kept;
 mod labels;
+mod moved;
 mod offer;
 mod owners;
 mod score;
@@ -24,6 +25,7 @@ pub use fairness::{Attribute, Group, attributes, quarter, riskiest};
 pub use judged::JudgedChange;
 pub use kept::{Files, Kept, NotKept, files, head, read, unread, way_of};
 pub use labels::{Beside, By, Labelled, Sources, labels};
+pub use moved::{EARLIER, NEWEST, contributed, drift};
 pub use owners::Owners;
 pub use score::{Answered, BELOW, Scored, Wanted, lowered, score};
 pub use train::{From, Trained, train};
@@ -31,6 +33,7 @@ use worded::Worded;
 
 pub use words::{lines, lower, markdown, meaning, sure};
 
+use crate::clock;
 use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -53,6 +56,11 @@ const SAYINGS_BYTES_MAX: u64 = 4 << 20;
 struct SaidFor<'a> {
     model: &'a str,
     sayings: std::borrow::Cow<'a, Sayings>,
+}
+
+/// How histories are read: by no later clock than ours.
+fn settings() -> Settings {
+    Settings { now_s: Some(clock::now().0.div_euclid(1_000)), ..Settings::default() }
 }
 
 /// A history with the words of its changes.
@@ -141,19 +149,28 @@ impl Folder {
 
     /// Mines a history up to `tip`.
     fn mine(&self, repository: &Path, tip: &str, keep: bool, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<History> {
+        // Two that write at once would leave the state of one with the words of the other.
+        let _alone = keep.then(|| self.make().and_then(|()| Ok(disk::Guard::wait(&self.0.join("lock"))?))).transpose()?;
         // Both go together: without the words of what was mined before, it is mined anew.
         let (previous, mut worded) = match (self.previous(note)?, Worded::load(&self.worded())?) {
             (Some(state), Some(worded)) => (Some(state), worded),
             _ => (None, Worded::default()),
         };
-        let mut look = |now: Seen<'_>| {
-            worded.add(now.id, words_of(now.message, now.added));
-            seen(now.done, now.total);
+        let went_on = previous.is_some();
+        let read = |previous, worded: &mut Worded| {
+            let mut look = |now: Seen<'_>| {
+                worded.add(now.id, words_of(now.message, now.added));
+                seen(now.done, now.total);
+            };
+            let mined = mine(repository, tip, &settings(), previous, &mut look);
+            mined.map_err(|why| failure(exit::USAGE, format!("read the history of {}: {why}", repository.display())))
         };
-        let mined = mine(repository, tip, &Settings::default(), previous, &mut look);
-        let mined = mined.map_err(|why| failure(exit::USAGE, format!("read the history of {}: {why}", repository.display())))?;
+        let mut mined = read(previous, &mut worded)?;
+        if went_on && mined.changes().iter().any(|change| worded.of(&change.id).is_none()) {
+            note(&format!("{}: words of some changes are not there; the history is read anew", self.worded().display()));
+            mined = read(None, &mut worded)?;
+        }
         if keep {
-            self.make()?;
             // The words first: a state without them is read anew, and they without it harm nobody.
             worded.save(&self.worded())?;
             mined.state.save(&self.state()).map_err(|why| failure(exit::OUTSIDE, why.to_string()))?;

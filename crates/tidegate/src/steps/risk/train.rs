@@ -3,6 +3,7 @@
 use super::card::{Facts, card};
 use super::judged::JudgedChange;
 use super::labels::{Beside, Labelled, Sources, labels};
+use super::moved::moved;
 use super::offer::offer;
 use super::worded::Worded;
 use super::{Folder, History, Owners, WORDS};
@@ -15,9 +16,12 @@ use tidegate_history::{Change, ChangeNumber, Features, Label, Mined};
 use tidegate_learn::ends::{Ends, as_believed};
 use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::fitted::{self, Settings};
+use tidegate_learn::forest::{self, Growing};
 use tidegate_learn::leakage::{self, Leak, Limits};
+use tidegate_learn::reasons::Drift;
 use tidegate_learn::words::{Sayings, Worded as Said, through};
 use tidegate_learn::{Row, Table, derive, risk_model, split};
+use tidegate_stats::calibration::Thresholds;
 use tidegate_store::disk;
 use tidegate_wire::config::RiskPolicy;
 
@@ -57,10 +61,14 @@ pub struct Trained {
     pub model: Report,
     /// Regression alone on the same changes.
     pub regression: Report,
+    /// A random forest on the same changes.
+    pub forest: Report,
     /// The number of lines added, on the same changes: what any model must be better than.
     pub lines_added: Report,
     /// What would make these figures a lie; none found is empty.
     pub leaks: Vec<Leak>,
+    /// Whether the newest changes are risky for the reasons of earlier ones; none where too few tell.
+    pub reasons: Option<Drift>,
 }
 
 /// What is learnt from.
@@ -89,7 +97,7 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     now("learning from the earlier changes, judged on the later ones");
     let made = derive::of_changes(&table);
     let whole = derive::table(&table, &made)?;
-    let Judged { model, regression, lines_added, leaks, said } = judged(&table, &whole, &ends, &settings)?;
+    let Judged { model, regression, forest, lines_added, leaks, thresholds, said } = judged(&table, &whole, &ends, &settings)?;
     let later = changes.iter().rev().take(said.len()).rev().zip(&said);
     let judged = later.map(|(change, (probability, hurt))| JudgedChange {
         commit: change.id.to_string(),
@@ -103,8 +111,9 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     let kept = risk_model(&table, &made, &fitted, mined.maturity.age_s, &[])?;
     disk::replace_file(&folder.model(), &kept.write()?)?;
     folder.keep_said(&kept, &sayings)?;
-    folder.keep_judged(&kept, judged)?;
-    let facts = Facts { model: &kept, mined: &mined, labels: &sources, opted_out, judged: (&model, &lines_added) };
+    folder.keep_judged(&kept, thresholds, judged)?;
+    let moved = moved(&kept, &table, &made);
+    let facts = Facts { model: &kept, mined: &mined, labels: &sources, opted_out, shares: &moved.shares, judged: (&model, &lines_added) };
     let card = card(&facts);
     disk::replace_file(&folder.card(), card.as_bytes())?;
     let count = |is: fn(&Label) -> bool| mined.changes().iter().filter(|change| is(&change.label)).count();
@@ -122,8 +131,10 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
         shallow: mined.shallow,
         model,
         regression,
+        forest,
         lines_added,
         leaks,
+        reasons: moved.drift,
     };
     if let Some(out) = from.out {
         offer(out, &kept, &table, &trained, &card)?;
@@ -168,7 +179,8 @@ pub(super) fn rows<'m>(
     let words = |change: &Change| worded.and_then(|worded| worded.of(&change.id)).map(Vec::as_slice).unwrap_or_default();
     let each: Vec<Said<'_>> =
         known.iter().map(|(change, labelled)| Said { at: change.at_s, words: words(change), ends: &labelled.ends }).collect();
-    let (said, sayings) = through(&each, mined.maturity.age_s, mined.maturity.as_of_s);
+    // All of them are old enough; what people said of them after the newest commit counts from now on.
+    let (said, sayings) = through(&each, mined.maturity.age_s, i64::MAX);
     let mut table = Table::new(Features::NAMES.iter().copied().chain(worded.map(|_| WORDS)))?;
     for ((change, labelled), said) in known.iter().zip(said) {
         let features = &change.features;
@@ -196,8 +208,10 @@ fn enough(learnt: Learnt<'_>) -> Result<Learnt<'_>> {
 struct Judged {
     model: Report,
     regression: Report,
+    forest: Report,
     lines_added: Report,
     leaks: Vec<Leak>,
+    thresholds: Thresholds,
     /// What was said of each later change, and what became of it.
     said: Vec<(f64, bool)>,
 }
@@ -216,8 +230,10 @@ fn judged(table: &Table, whole: &Table, ends: &[Ends], settings: &Settings) -> R
     let probabilities = each(&|row| fitted.probability(row));
     let model = report(&later, &probabilities, true);
     let regression = report(&later, &each(&|row| tidegate_learn::logistic::chance(fitted.blend.logistic.margin(row))), true);
+    let grown = forest::train(&earlier, &settings.recipe.weights(&earlier), &Growing::default())?;
+    let forest = report(&later, &each(&|row| f64::from(grown.margin(row))), true);
     let la = table.column("la").unwrap_or_default();
     let lines = report(&later, &each(&|row| row.get(la).copied().unwrap_or_default()), false);
     let said = probabilities.into_iter().zip(later.labels().iter().copied()).collect();
-    Ok(Judged { model, regression, lines_added: lines, leaks, said })
+    Ok(Judged { model, regression, forest, lines_added: lines, leaks, thresholds: fitted.thresholds, said })
 }
