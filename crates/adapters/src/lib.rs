@@ -28,6 +28,7 @@ pub mod signed;
 pub mod slack;
 pub mod smtp;
 pub mod sources;
+pub mod pull;
 pub mod status;
 #[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::PathBuf;
 use tidegate_core::delivery::{Event, Interval, Measures, Span, measures};
@@ -64,6 +64,9 @@ pub struct MeasuresArgs {
     /// Of this service; of each one when not given
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
+    /// A team and its services, as `payments=checkout,ledger`: they are measured together; may be given again
+    #[arg(long = "team", value_name = "TEAM=SERVICE,..", value_parser = team, conflicts_with = "service")]
+    teams: Vec<Team>,
     /// Deployments to this environment alone; to all when not given
     #[arg(long, value_name = "NAME")]
     environment: Option<String>,
@@ -79,6 +82,15 @@ pub struct MeasuresArgs {
     /// A rollback or an incident so long after a deployment is its failure
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     failure_within: String,
+}
+
+/// A team's name, and its services.
+type Team = (String, BTreeSet<String>);
+
+fn team(text: &str) -> Result<Team, String> {
+    let parts = text.split_once('=').map(|(name, services)| (name, services.split(',').map(str::to_owned).collect::<BTreeSet<_>>()));
+    let whole = |(name, services): &(&str, BTreeSet<String>)| !name.is_empty() && services.iter().all(|service| !service.is_empty());
+    parts.filter(whole).map(|(name, services)| (name.to_owned(), services)).ok_or_else(|| "write TEAM=SERVICE,SERVICE".to_owned())
 }
 
 /// What is taken in.
@@ -156,6 +168,8 @@ struct Stretch {
     from_ms: i64,
     until_ms: i64,
     services: BTreeMap<String, Measures>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    teams: BTreeMap<String, Measures>,
 }
 
 fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
@@ -187,14 +201,23 @@ fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
             of.entry(name).or_default().push(event);
         }
     }
+    if let Some((team, service)) = args.teams.iter().find_map(|(team, all)| all.iter().find(|name| !of.contains_key(*name)).map(|name| (team, name))) {
+        return Err(failure(exit::NOT_FOUND, format!("{what}: --team {team}: no event of a service `{service}` is known")));
+    }
     let stretch = |from_ms, until_ms| {
-        let one = |(name, events): (&String, &Vec<&Event>)| {
+        let one = |events: &[&Event]| {
             // Before anybody told anything, nothing is known: that is not nothing.
             let first = events.iter().map(|event| event.at_ms).min().unwrap_or(from_ms);
             let span = Span { from_ms: first.clamp(from_ms, until_ms), until_ms, failure_within_ms, confidence: CONFIDENCE };
-            (name.clone(), measures(events.iter().copied(), span))
+            measures(events.iter().copied(), span)
         };
-        Stretch { from_ms, until_ms, services: of.iter().map(one).collect() }
+        let together = |services: &BTreeSet<String>| -> Vec<&Event> { services.iter().filter_map(|name| of.get(name)).flatten().copied().collect() };
+        Stretch {
+            from_ms,
+            until_ms,
+            services: of.iter().map(|(name, events)| (name.clone(), one(events))).collect(),
+            teams: args.teams.iter().map(|(team, services)| (team.clone(), one(&together(services)))).collect(),
+        }
     };
     let stretches = match since {
         Some(since) => vec![stretch(from_ms, since), stretch(since, until_ms)],
@@ -211,6 +234,9 @@ fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
         }
         for (name, measures) in &stretch.services {
             show::line(&table(name, measures))?;
+        }
+        for (name, measures) in &stretch.teams {
+            show::line(&table(&format!("team {name}"), measures))?;
         }
     }
     Ok(exit::OK)

@@ -1,7 +1,7 @@
 //! `tidegate risk score`.
 
 use super::super::Context;
-use super::super::report::{Service, mark, send};
+use super::super::report::{Service, mark, range, send};
 use super::{chance, policy, reading};
 use crate::exit::{self, failure};
 use crate::show::{self, progress::Progress, style};
@@ -19,7 +19,7 @@ const MARK: &str = "tidegate/risk";
 /// What is scored.
 #[derive(Debug, Args)]
 pub struct ScoreArgs {
-    /// A revision, or a range as `main..topic`
+    /// A revision, a range as `main..topic`, or a request as `pr/12`, whose commits the forge tells
     #[arg(value_name = "REV", default_value = "HEAD", allow_hyphen_values = true)]
     what: String,
     /// The repository
@@ -60,8 +60,12 @@ pub(super) fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
         let why = "score --fail-at costs: tidegate.yaml has no `risk.costs`: say there what a delay and an incident cost";
         return Err(failure(exit::USAGE, why));
     }
+    let what = match request(&args.what) {
+        Some(number) => range(args.comment.or(args.mark), number)?,
+        None => args.what.clone(),
+    };
     let progress = Progress::new(context.json);
-    let wanted = step::Wanted { what: &args.what, below: args.below, decides: args.fail_at.is_some(), policy: &policy };
+    let wanted = step::Wanted { what: &what, below: args.below, decides: args.fail_at.is_some(), policy: &policy };
     let scored = step::score(&repository, &wanted, &reading(&progress), &show::note);
     progress.clear();
     let scored = scored?;
@@ -99,6 +103,11 @@ pub(super) fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
         }
     }
     Ok(if failed { exit::NOT_PASSED } else { exit::OK })
+}
+
+/// The number of a pull or merge request.
+fn request(what: &str) -> Option<u64> {
+    what.strip_prefix("pr/").or_else(|| what.strip_prefix("mr/"))?.parse().ok()
 }
 
 /// What it comes to, in a sentence.
