@@ -105,5 +105,8 @@ fn leaked(leak: &Leak) -> String {
         Leak::TooGood { feature, auc } => {
             format!("{feature} alone tells the end of a change (AUC {auc:.2}): look whether it is known before")
         }
+        Leak::TellsEnvironment { feature, auc, .. } => {
+            format!("{feature} alone tells the environment of a row (AUC {auc:.2}): leave it out, or train for each environment")
+        }
     }
 }
