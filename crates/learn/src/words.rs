@@ -2,8 +2,8 @@
 //!
 //! Each word is a number below [`BUCKETS`], by a hash: no word is kept. Going forwards through the changes, a change is given the mean of what
 //! its words say - the logarithm of how much more often they stand in changes that hurt - as far as it was known then: a change counts only from
-//! when its end could be trusted. What is known later than that - the tenth of faults that show after
-//! the age of maturity, a word of a person - counts from the age of maturity on: that much of the future is in it, as in every label. The estimate of a word is that of
+//! when its end could be trusted, as clean where its fault was not yet known, and as one that hurt from when it was. Where it is not said when
+//! an end became known, it is taken to have been known by then. The estimate of a word is that of
 //! multinomial naive Bayes with shrinkage (Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, chapter 13).
 
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,15 @@ impl Sayings {
         self.counts.len() == BUCKETS && self.counts.iter().all(sound) && sound(&self.changes)
     }
 
+    /// Unlearns a change whose end was taken to be another.
+    fn take(&mut self, words: &[u16], hurt: bool) {
+        let by = |cell: &mut (f64, f64)| if hurt { cell.0 -= 1.0 } else { cell.1 -= 1.0 };
+        by(&mut self.changes);
+        for word in words {
+            self.counts.get_mut(usize::from(*word)).into_iter().for_each(by);
+        }
+    }
+
     /// Learns from a change whose end is known.
     pub fn add(&mut self, words: &[u16], hurt: bool) {
         let by = |cell: &mut (f64, f64)| if hurt { cell.0 += 1.0 } else { cell.1 += 1.0 };
@@ -116,31 +125,55 @@ pub struct Worded<'a> {
     pub words: &'a [u16],
     /// What became of it, where that is known.
     pub hurt: Option<bool>,
+    /// When it was known that it hurt, where that is said.
+    pub known: Option<i64>,
+}
+
+/// What was said of changes when they were made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Through {
+    /// What the words of each change said.
+    pub said: Vec<f64>,
+    /// When the newest of what was learnt for it was known; of one for which nothing was, the least instant.
+    pub known_at: Vec<i64>,
+    /// What words say by the end.
+    pub sayings: Sayings,
 }
 
 /// What the words of each change said when it was made, for changes in the order of time whose ends can be trusted `maturity` after them; and what
 /// words say by `as_of`.
 #[must_use]
-pub fn through(changes: &[Worded<'_>], maturity: i64, as_of: i64) -> (Vec<f64>, Sayings) {
-    let mut sayings = Sayings::default();
-    let mut known = changes.iter();
-    let mut next = known.next();
-    let mut learn = |sayings: &mut Sayings, until: i64| {
-        while let Some(one) = next.filter(|one| one.at.saturating_add(maturity) <= until) {
-            if let Some(hurt) = one.hurt {
-                sayings.add(one.words, hurt);
+pub fn through(changes: &[Worded<'_>], maturity: i64, as_of: i64) -> Through {
+    // When something is learnt, of which change, what it is taken for from then on, and whether it was taken for clean before.
+    let mut news: Vec<(i64, &Worded<'_>, bool, bool)> = Vec::new();
+    for (one, hurt) in changes.iter().filter_map(|one| Some((one, one.hurt?))) {
+        let trusted = one.at.saturating_add(maturity);
+        match one.known.filter(|known| hurt && *known > trusted) {
+            None => news.push((trusted, one, hurt, false)),
+            Some(known) => news.extend([(trusted, one, false, false), (known, one, true, true)]),
+        }
+    }
+    news.sort_by_key(|(at, ..)| *at);
+    let (mut sayings, mut learnt, mut next) = (Sayings::default(), i64::MIN, 0);
+    let mut learn = |sayings: &mut Sayings, learnt: &mut i64, until: i64| {
+        while let Some((at, one, hurt, corrects)) = news.get(next).filter(|(at, ..)| *at <= until) {
+            if *corrects {
+                sayings.take(one.words, false);
             }
-            next = known.next();
+            sayings.add(one.words, *hurt);
+            *learnt = *at;
+            next += 1;
         }
     };
-    let mut said = Vec::with_capacity(changes.len());
+    let (mut said, mut known_at) = (Vec::with_capacity(changes.len()), Vec::with_capacity(changes.len()));
     for one in changes {
         // One that is of the same instant is no earlier one.
-        learn(&mut sayings, one.at.saturating_sub(1));
+        learn(&mut sayings, &mut learnt, one.at.saturating_sub(1));
         said.push(sayings.of(one.words));
+        known_at.push(learnt);
     }
-    learn(&mut sayings, as_of);
-    (said, sayings)
+    learn(&mut sayings, &mut learnt, as_of);
+    Through { said, known_at, sayings }
 }
 
 #[cfg(test)]
@@ -187,10 +220,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_of_the_future_flows_in(rows in prop::collection::vec((0i64..200, prop::collection::vec(0u16..40, 0..6), prop::option::of(any::<bool>())), 60..160), cut in 0usize..160, maturity in 0i64..30) {
+        fn nothing_of_the_future_flows_in(rows in prop::collection::vec((0i64..200, prop::collection::vec(0u16..40, 0..6), prop::option::of(any::<bool>()), 0i64..90), 60..160), cut in 0usize..160, maturity in 0i64..30) {
             let mut rows = rows;
             rows.sort_by_key(|row| row.0);
-            let of = |rows: &[(i64, Vec<u16>, Option<bool>)]| through(&rows.iter().map(|(at, words, hurt)| Worded { at: *at, words, hurt: *hurt }).collect::<Vec<_>>(), maturity, 1_000).0;
+            let whole = |rows: &[(i64, Vec<u16>, Option<bool>, i64)]| through(&rows.iter().map(|(at, words, hurt, late)| Worded { at: *at, words, hurt: *hurt, known: Some(at + late) }).collect::<Vec<_>>(), maturity, 1_000);
+            let of = |rows: &[(i64, Vec<u16>, Option<bool>, i64)]| whole(rows).said;
+            let found = whole(&rows);
+            prop_assert!(found.known_at.iter().zip(&rows).all(|(known, row)| *known < row.0));
+            // In the end all is as if it had been known at once.
+            let mut plain = Sayings::default();
+            rows.iter().for_each(|row| row.2.into_iter().for_each(|hurt| plain.add(&row.1, hurt)));
+            prop_assert_eq!(&found.sayings, &plain);
+            // What hurt and was not known to by then says what a clean one says.
+            let until = rows[cut.min(rows.len() - 1)].0;
+            let mut unknown = rows.clone();
+            unknown.iter_mut().filter(|row| row.0 + row.3 >= until).for_each(|row| row.2 = row.2.map(|_| false));
+            let (mut unknown, mut real) = (of(&unknown), found.said.clone());
+            let upto = rows.iter().take_while(|row| row.0 <= until).count();
+            unknown.truncate(upto);
+            real.truncate(upto);
+            prop_assert_eq!(unknown.iter().map(|one| one.to_bits()).collect::<Vec<u64>>(), real.iter().map(|one| one.to_bits()).collect::<Vec<u64>>());
             let bits = |said: &[f64]| said.iter().map(|one| one.to_bits()).collect::<Vec<u64>>();
             let whole = of(&rows);
             let cut = cut.min(rows.len() - 1);

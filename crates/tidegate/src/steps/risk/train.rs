@@ -14,9 +14,9 @@ use tidegate_core::correction::Ended;
 use tidegate_history::{Change, ChangeNumber, Features, Label, Mined};
 use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::fitted::{self, Settings};
-use tidegate_learn::leakage::{self, Leak, Limits};
-use tidegate_learn::words::{Sayings, Worded as Said, through};
-use tidegate_learn::{Row, Table, derive, risk_model, split};
+use tidegate_learn::leakage::{self, KnownAt, Leak, Limits};
+use tidegate_learn::words::{Sayings, Through, Worded as Said, through};
+use tidegate_learn::{Row, Table, derive, risk_model, scenario, split};
 use tidegate_store::disk;
 use tidegate_wire::config::RiskPolicy;
 
@@ -38,6 +38,8 @@ pub struct Trained {
     pub labels: Sources,
     /// Changes of owners who have opted out.
     pub opted_out: usize,
+    /// Failures that nobody saw, which were learnt from beside the changes since few of these hurt.
+    pub scenarios: usize,
     /// By the history alone: how many were fixed later, are old enough to be called clean, are too young to tell, or have no label.
     pub fixed: usize,
     /// See `fixed`.
@@ -83,12 +85,13 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     let History { mined, worded } = folder.mine(repository, from.tip, true, seen, note)?;
     let owners = Owners::known(repository, from.policy, "train a model of risk", note)?;
     let (labels, sources) = labels(&mined, from.beside);
-    let Learnt { table, changes, sayings, opted_out } = enough(rows(&mined, &labels, &owners, Some(&worded))?)?;
+    let Learnt { mut table, changes, sayings, words_known_at, opted_out } = enough(rows(&mined, &labels, &owners, Some(&worded))?)?;
+    let scenarios = scenario::add(&mut table, 0)?;
     let settings = Settings { maturity_seconds: mined.maturity.age_s, ..Settings::default() };
     now("learning from the earlier changes, judged on the later ones");
     let made = derive::of_changes(&table);
     let whole = derive::table(&table, &made)?;
-    let Judged { model, regression, lines_added, leaks, said } = judged(&table, &whole, &settings)?;
+    let Judged { model, regression, lines_added, leaks, said } = judged(&table, &whole, words_known_at, &settings)?;
     let later = changes.iter().rev().take(said.len()).rev().zip(&said);
     let judged = later.map(|(change, (probability, hurt))| JudgedChange {
         commit: change.id.to_string(),
@@ -112,6 +115,7 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
         changes: mined.changes().len(),
         labels: sources,
         opted_out,
+        scenarios,
         fixed: count(|label| matches!(label, Label::Fixed { .. })),
         clean: count(|label| *label == Label::Clean),
         unlabelled: count(|label| *label == Label::Unlabelled),
@@ -138,6 +142,8 @@ pub(super) struct Learnt<'m> {
     pub changes: Vec<&'m Change>,
     /// What words said by the end.
     pub sayings: Sayings,
+    /// When the newest of what words said of each change was known.
+    words_known_at: Vec<i64>,
     /// How many were left out because their owners have opted out.
     pub opted_out: usize,
 }
@@ -162,9 +168,18 @@ pub(super) fn rows<'m>(
     let opted_out = before - known.len();
     known.sort_by_key(|(change, _)| change.at_s);
     let words = |change: &Change| worded.and_then(|worded| worded.of(&change.id)).map(Vec::as_slice).unwrap_or_default();
-    let each: Vec<Said<'_>> =
-        known.iter().map(|(change, ended)| Said { at: change.at_s, words: words(change), hurt: Some(*ended == Ended::Hurt) }).collect();
-    let (said, sayings) = through(&each, mined.maturity.age_s, mined.maturity.as_of_s);
+    let fixed_at = |change: &Change| match change.label {
+        Label::Fixed { delay_s, .. } => Some(change.at_s.saturating_add(delay_s)),
+        Label::Clean | Label::Unlabelled | Label::Excluded(_) => None,
+    };
+    let each = known.iter().map(|(change, ended)| Said {
+        at: change.at_s,
+        words: words(change),
+        hurt: Some(*ended == Ended::Hurt),
+        known: fixed_at(change),
+    });
+    let each: Vec<Said<'_>> = each.collect();
+    let Through { said, known_at: words_known_at, sayings } = through(&each, mined.maturity.age_s, mined.maturity.as_of_s);
     let mut table = Table::new(Features::NAMES.iter().copied().chain(worded.map(|_| WORDS)))?;
     for ((change, ended), said) in known.iter().zip(said) {
         let features = &change.features;
@@ -172,7 +187,7 @@ pub(super) fn rows<'m>(
         let values: Vec<f64> = features.values().into_iter().chain(worded.map(|_| said)).collect();
         table.push(&Row { at: change.at_s, values: &values, label: *ended == Ended::Hurt, effort })?;
     }
-    Ok(Learnt { table, changes: known.into_iter().map(|(change, _)| change).collect(), sayings, opted_out })
+    Ok(Learnt { table, changes: known.into_iter().map(|(change, _)| change).collect(), sayings, words_known_at, opted_out })
 }
 
 /// The same, where they are enough for a model.
@@ -198,9 +213,10 @@ struct Judged {
 }
 
 /// `whole` is the table with what is made of its features.
-fn judged(table: &Table, whole: &Table, settings: &Settings) -> Result<Judged> {
+fn judged(table: &Table, whole: &Table, words_known_at: Vec<i64>, settings: &Settings) -> Result<Judged> {
     let parts = split::holdout(whole, TRAIN_SHARE, settings.maturity_seconds);
-    let leaks = leakage::check(table, &[], &parts, &Limits::default());
+    let words = KnownAt { feature: WORDS.to_owned(), at: words_known_at };
+    let leaks = leakage::check(table, &[words], &parts, &Limits::default());
     let (earlier, later) = (whole.slice(parts.train), whole.slice(parts.test));
     let fitted = fitted::fit(&earlier, settings)
         .map_err(|why| failure(exit::NOT_PASSED, format!("train a model of risk: not enough evidence in the earlier changes: {why}")))?;
