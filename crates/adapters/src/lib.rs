@@ -23,12 +23,12 @@ pub mod nats;
 mod nkey;
 pub mod prometheus;
 pub mod pseudonym;
+pub mod pull;
 mod scram;
 pub mod signed;
 pub mod slack;
 pub mod smtp;
 pub mod sources;
-pub mod pull;
 pub mod status;
 #[cfg(test)]
 mod tests;

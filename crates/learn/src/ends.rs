@@ -46,6 +46,9 @@ pub fn as_believed(table: &Table, ends: &[Ends], at: i64) -> Result<Table, NotAT
             believed.push(&Row { at: *row, values, label, effort: *effort })?;
         }
     }
+    for one in table.synthetic() {
+        believed.push_synthetic(one.clone())?;
+    }
     Ok(believed)
 }
 

@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::panic))]
 
 mod artefact;
+pub mod balance;
 pub mod boost;
 pub mod counterfactual;
 pub mod derive;
@@ -23,15 +24,17 @@ pub mod history;
 pub mod leakage;
 pub mod lime;
 pub mod logistic;
+pub mod monotone;
 pub mod reasons;
 pub mod recipe;
+pub mod scenario;
 pub mod similar;
 pub mod split;
 mod table;
 pub mod words;
 
 pub use artefact::{NotAModel, risk_model};
-pub use table::{Feature, NotATable, ROWS_MAX, Row, Table};
+pub use table::{Feature, NotATable, ROWS_MAX, Row, SYNTHETIC_MAX, Synthetic, Table};
 pub use tidegate_runtime::risk::{
     BadModel, Contribution, FEATURES_MAX, FORMAT, MODEL_BYTES_MAX, Pairs, RiskModel, Score, Threshold, Together, Training, WrongRow,
 };

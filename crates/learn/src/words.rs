@@ -146,31 +146,44 @@ fn turns<'a>(changes: &[Worded<'a>], maturity: i64) -> Vec<Turn<'a>> {
     turns
 }
 
+/// What was said of changes when they were made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Through {
+    /// What the words of each change said.
+    pub said: Vec<f64>,
+    /// When the newest of what was learnt for it was known; of one for which nothing was, the least instant.
+    pub known_at: Vec<i64>,
+    /// What words say by the end.
+    pub sayings: Sayings,
+}
+
 /// What the words of each change said when it was made, for changes in the order of time whose ends can be trusted `maturity` after them; and what
 /// words say by `as_of`.
 #[must_use]
-pub fn through(changes: &[Worded<'_>], maturity: i64, as_of: i64) -> (Vec<f64>, Sayings) {
-    let mut sayings = Sayings::default();
+pub fn through(changes: &[Worded<'_>], maturity: i64, as_of: i64) -> Through {
     let turns = turns(changes, maturity);
     let mut next = turns.iter().peekable();
+    let (mut sayings, mut learnt) = (Sayings::default(), i64::MIN);
     let mut learn = |sayings: &mut Sayings, until: i64| {
-        while let Some(Turn { words, was, is, .. }) = next.next_if(|turn| turn.at <= until) {
+        while let Some(Turn { at, words, was, is }) = next.next_if(|turn| turn.at <= until) {
             if let Some(hurt) = *was {
                 sayings.count(words, hurt, -1.0);
             }
             if let Some(hurt) = *is {
                 sayings.add(words, hurt);
             }
+            learnt = *at;
         }
+        learnt
     };
-    let mut said = Vec::with_capacity(changes.len());
+    let (mut said, mut known_at) = (Vec::with_capacity(changes.len()), Vec::with_capacity(changes.len()));
     for one in changes {
         // One that is of the same instant is no earlier one.
-        learn(&mut sayings, one.at.saturating_sub(1));
+        known_at.push(learn(&mut sayings, one.at.saturating_sub(1)));
         said.push(sayings.of(one.words));
     }
     learn(&mut sayings, as_of);
-    (said, sayings)
+    Through { said, known_at, sayings }
 }
 
 #[cfg(test)]
@@ -238,7 +251,8 @@ mod tests {
 
     fn bits(rows: &[Drawn], ends: &[Ends], maturity: i64) -> (Vec<u64>, Sayings) {
         let all: Vec<Worded<'_>> = rows.iter().zip(ends).map(|((at, words, ..), ends)| Worded { at: *at, words, ends }).collect();
-        let (said, sayings) = through(&all, maturity, 1_000);
+        let Through { said, known_at, sayings } = through(&all, maturity, 1_000);
+        assert!(known_at.iter().zip(rows).all(|(known, row)| *known < row.0));
         (said.iter().map(|one| one.to_bits()).collect(), sayings)
     }
 

@@ -201,7 +201,9 @@ fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
             of.entry(name).or_default().push(event);
         }
     }
-    if let Some((team, service)) = args.teams.iter().find_map(|(team, all)| all.iter().find(|name| !of.contains_key(*name)).map(|name| (team, name))) {
+    if let Some((team, service)) =
+        args.teams.iter().find_map(|(team, all)| all.iter().find(|name| !of.contains_key(*name)).map(|name| (team, name)))
+    {
         return Err(failure(exit::NOT_FOUND, format!("{what}: --team {team}: no event of a service `{service}` is known")));
     }
     let stretch = |from_ms, until_ms| {
@@ -211,7 +213,8 @@ fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
             let span = Span { from_ms: first.clamp(from_ms, until_ms), until_ms, failure_within_ms, confidence: CONFIDENCE };
             measures(events.iter().copied(), span)
         };
-        let together = |services: &BTreeSet<String>| -> Vec<&Event> { services.iter().filter_map(|name| of.get(name)).flatten().copied().collect() };
+        let together =
+            |services: &BTreeSet<String>| -> Vec<&Event> { services.iter().filter_map(|name| of.get(name)).flatten().copied().collect() };
         Stretch {
             from_ms,
             until_ms,

@@ -168,7 +168,8 @@ fn place(service: Service) -> Result<Repository> {
 /// # Errors
 /// When no service is known, or it cannot tell.
 pub fn range(named: Option<Service>, number: u64) -> Result<String> {
-    let known = [(Service::Github, "GITHUB_REPOSITORY"), (Service::Gitlab, "CI_PROJECT_PATH"), (Service::Bitbucket, "BITBUCKET_REPO_FULL_NAME")];
+    let known =
+        [(Service::Github, "GITHUB_REPOSITORY"), (Service::Gitlab, "CI_PROJECT_PATH"), (Service::Bitbucket, "BITBUCKET_REPO_FULL_NAME")];
     let service = named.or_else(|| known.iter().find(|(_, name)| told(&[*name]).is_some()).map(|(service, _)| *service));
     let service = service.ok_or_else(|| missing("the service of the request", &known.map(|(_, name)| name)))?;
     let ends = pull::ends(forge(service), &Curl, &place(service)?, number)

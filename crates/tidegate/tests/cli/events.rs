@@ -151,7 +151,10 @@ fn measured(world: &World) {
     // A team of one service measures as the service does.
     let team = world.run(&[&span[..], &["--team", "tills=shop,shop", "--json"]].concat()).well().json();
     assert_eq!((&team[0]["teams"]["tills"], team[0]["teams"].as_object().unwrap().len()), (of, 1));
-    in_order(&world.run(&[&span[..], &["--team", "tills=shop"]].concat()).well().out, &["shop", "team tills", "change failure rate", "0.50"]);
+    in_order(
+        &world.run(&[&span[..], &["--team", "tills=shop"]].concat()).well().out,
+        &["shop", "team tills", "change failure rate", "0.50"],
+    );
     world.run(&[&span[..], &["--team", "tills=nothing"]].concat()).fails(4, &["--team tills", "`nothing`"]);
     world.run(&[&span[..], &["--team", "tills"]].concat()).fails(2, &["TEAM=SERVICE"]);
     world.run(&["events", "measures", "--from", "2026-03-10", "--until", "2026-03-01"]).fails(2, &["follow one another"]);

@@ -58,6 +58,12 @@ fn told(trained: &Trained) -> Result<()> {
     if trained.opted_out > 0 {
         show::line(&format!("{} changes are left out: their owners have opted out", trained.opted_out))?;
     }
+    if trained.scenarios > 0 {
+        let scenarios = trained.scenarios;
+        show::line(&format!(
+            "few hurt: {scenarios} failures that nobody saw, made of two changes each, are learnt from with little weight"
+        ))?;
+    }
     if trained.shallow {
         show::note("the clone is shallow: the history begins where it was cut; `git fetch --unshallow` gives the rest");
     }
@@ -117,6 +123,9 @@ fn leaked(leak: &Leak) -> String {
         }
         Leak::TooGood { feature, auc } => {
             format!("{feature} alone tells the end of a change (AUC {auc:.2}): look whether it is known before")
+        }
+        Leak::TellsEnvironment { feature, auc, .. } => {
+            format!("{feature} alone tells the environment of a row (AUC {auc:.2}): leave it out, or train for each environment")
         }
     }
 }

@@ -45,6 +45,9 @@ pub fn card(of: &Facts<'_>) -> String {
         training.base_rate * 100.0,
         training.digest
     );
+    if training.synthetic > 0 {
+        let _ = writeln!(text, "- {} failures that nobody saw, made of two changes each, with little weight: few hurt", training.synthetic);
+    }
     let _ = writeln!(
         text,
         "- labels: {} by people, {} by deliveries, {} by fixes in the history; {} changes kept apart, of {} two sources say different things",

@@ -11,6 +11,7 @@ pub mod federate;
 mod judged;
 mod kept;
 mod labels;
+mod leaks;
 mod moved;
 mod offer;
 mod owners;

@@ -3,6 +3,7 @@
 use super::card::{Facts, card};
 use super::judged::JudgedChange;
 use super::labels::{Beside, Labelled, Sources, labels};
+use super::leaks::leaks;
 use super::moved::moved;
 use super::offer::offer;
 use super::worded::Worded;
@@ -17,10 +18,10 @@ use tidegate_learn::ends::{Ends, as_believed};
 use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::fitted::{self, Settings};
 use tidegate_learn::forest::{self, Growing};
-use tidegate_learn::leakage::{self, Leak, Limits};
+use tidegate_learn::leakage::Leak;
 use tidegate_learn::reasons::Drift;
-use tidegate_learn::words::{Sayings, Worded as Said, through};
-use tidegate_learn::{Row, Table, derive, risk_model, split};
+use tidegate_learn::words::{Sayings, Through, Worded as Said, through};
+use tidegate_learn::{Row, Table, derive, risk_model, scenario, split};
 use tidegate_stats::calibration::Thresholds;
 use tidegate_store::disk;
 use tidegate_wire::config::RiskPolicy;
@@ -43,6 +44,8 @@ pub struct Trained {
     pub labels: Sources,
     /// Changes of owners who have opted out.
     pub opted_out: usize,
+    /// Failures that nobody saw, which were learnt from beside the changes since few of these hurt.
+    pub scenarios: usize,
     /// By the history alone: how many were fixed later, are old enough to be called clean, are too young to tell, or have no label.
     pub fixed: usize,
     /// See `fixed`.
@@ -92,12 +95,14 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     let History { mined, worded } = folder.mine(repository, from.tip, true, seen, note)?;
     let owners = Owners::known(repository, from.policy, "train a model of risk", note)?;
     let (labels, sources) = labels(&mined, from.beside);
-    let Learnt { table, changes, ends, sayings, opted_out } = enough(rows(&mined, &labels, &owners, Some(&worded))?)?;
+    let mut learnt = enough(rows(&mined, &labels, &owners, Some(&worded))?)?;
+    let scenarios = scenario::add(&mut learnt.table, 0)?;
     let settings = Settings { maturity_seconds: mined.maturity.age_s, ..Settings::default() };
     now("learning from the earlier changes, judged on the later ones");
-    let made = derive::of_changes(&table);
-    let whole = derive::table(&table, &made)?;
-    let Judged { model, regression, forest, lines_added, leaks, thresholds, said } = judged(&table, &whole, &ends, &settings)?;
+    let made = derive::of_changes(&learnt.table);
+    let whole = derive::table(&learnt.table, &made)?;
+    let Judged { model, regression, forest, lines_added, leaks, thresholds, said } = judged(&learnt, &whole, &worded, &settings)?;
+    let Learnt { table, changes, sayings, opted_out, .. } = learnt;
     let later = changes.iter().rev().take(said.len()).rev().zip(&said);
     let judged = later.map(|(change, (probability, hurt))| JudgedChange {
         commit: change.id.to_string(),
@@ -122,6 +127,7 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
         changes: mined.changes().len(),
         labels: sources,
         opted_out,
+        scenarios,
         fixed: count(|label| matches!(label, Label::Fixed { .. })),
         clean: count(|label| *label == Label::Clean),
         unlabelled: count(|label| *label == Label::Unlabelled),
@@ -152,6 +158,8 @@ pub(super) struct Learnt<'m> {
     pub ends: Vec<Ends>,
     /// What words said by the end.
     pub sayings: Sayings,
+    /// When the newest of what words said of each change was known.
+    words_known_at: Vec<i64>,
     /// How many were left out because their owners have opted out.
     pub opted_out: usize,
 }
@@ -180,7 +188,7 @@ pub(super) fn rows<'m>(
     let each: Vec<Said<'_>> =
         known.iter().map(|(change, labelled)| Said { at: change.at_s, words: words(change), ends: &labelled.ends }).collect();
     // All of them are old enough; what people said of them after the newest commit counts from now on.
-    let (said, sayings) = through(&each, mined.maturity.age_s, i64::MAX);
+    let Through { said, known_at: words_known_at, sayings } = through(&each, mined.maturity.age_s, i64::MAX);
     let mut table = Table::new(Features::NAMES.iter().copied().chain(worded.map(|_| WORDS)))?;
     for ((change, labelled), said) in known.iter().zip(said) {
         let features = &change.features;
@@ -189,7 +197,7 @@ pub(super) fn rows<'m>(
         table.push(&Row { at: change.at_s, values: &values, label: labelled.ended == Ended::Hurt, effort })?;
     }
     let (changes, ends) = known.into_iter().map(|(change, labelled)| (change, labelled.ends.clone())).unzip();
-    Ok(Learnt { table, changes, ends, sayings, opted_out })
+    Ok(Learnt { table, changes, ends, sayings, words_known_at, opted_out })
 }
 
 /// The same, where they are enough for a model.
@@ -218,9 +226,10 @@ struct Judged {
 
 /// `whole` is the table with what is made of its features. The earlier changes are learnt from as they were known when the first of the later
 /// ones was made: a fault that showed later than that is not in the figures.
-fn judged(table: &Table, whole: &Table, ends: &[Ends], settings: &Settings) -> Result<Judged> {
+fn judged(learnt: &Learnt<'_>, whole: &Table, worded: &Worded, settings: &Settings) -> Result<Judged> {
+    let Learnt { table, changes, ends, .. } = learnt;
     let parts = split::holdout(whole, TRAIN_SHARE, settings.maturity_seconds);
-    let leaks = leakage::check(table, &[], &parts, &Limits::default());
+    let leaks = leaks(table, (changes, &learnt.words_known_at), worded, &parts);
     let (earlier, later) = (whole.slice(parts.train.clone()), whole.slice(parts.test));
     let judges_from = later.at().first().copied().unwrap_or(i64::MAX);
     let earlier = as_believed(&earlier, ends.get(parts.train).unwrap_or_default(), judges_from)?;
