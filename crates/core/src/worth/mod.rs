@@ -16,5 +16,5 @@ pub use ledger::{ARM_ROWS_MIN, Avoided, ByLot, CONFIDENCE, Estimated, Ledger, Li
 pub use lot::{Arm, SALT_BYTES_MAX, SALT_BYTES_MIN, Trial, arm};
 pub use people::{Against, Nearer, against};
 pub use said::{
-    ANSWERS_MAX, Answer, COMMITS_MAX, Command, Costs, Decision, Event, Opinion, Refused, Said, Spoken, Standing, State, Subject,
+    ANSWERS_MAX, Answer, COMMITS_MAX, Command, Costs, Decision, Event, Opinion, Refused, Said, Spoken, Stand, Standing, State, Subject,
 };

@@ -3,7 +3,8 @@
 //! A change is known by the name that whoever asks gives it (the number of a pull request), or by its first commit, so that what is
 //! pushed on top of it is the same change and is not drawn anew.
 
-use super::lot::Arm;
+use super::ledger::holds;
+use super::lot::{Arm, Trial, arm};
 use crate::correction::Ended;
 use crate::id::{At, Digest};
 use crate::line::line;
@@ -248,6 +249,17 @@ pub enum Standing {
     Several(BTreeSet<String>),
 }
 
+/// What whoever asks about a change is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stand {
+    /// Who decides; none where it is not drawn, and for several changes at once.
+    pub arm: Option<Arm>,
+    /// What the model says is kept back: people decide, and nobody has.
+    pub kept_back: bool,
+    /// Whether people hold it, where they decide and have.
+    pub held: Option<bool>,
+}
+
 /// All that was said.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct State {
@@ -273,10 +285,22 @@ impl State {
         }
     }
 
-    /// What was said of the change that a commit belongs to.
+    /// What whoever asks about these commits is told while a lot is drawn: of several changes at once nothing, where it is kept back of
+    /// one of them.
     #[must_use]
-    pub fn of_commit(&self, commit: &str) -> Option<&Spoken> {
-        self.changes.get(self.of.get(commit)?)
+    pub fn stand(&self, subject: &Subject, trial: &Trial) -> Stand {
+        let of = |change: &String| {
+            let spoken = self.changes.get(change);
+            let drawn = spoken.filter(|spoken| !spoken.answers.is_empty()).map_or_else(|| Some(arm(trial, change)), Spoken::arm);
+            let said = spoken.filter(|_| drawn == Some(Arm::People)).and_then(|spoken| spoken.opinion.as_ref());
+            let hold_from = spoken.and_then(Spoken::answer).and_then(|answer| answer.hold_from);
+            let held = said.map(|said| holds(said, hold_from) == Some(true));
+            Stand { arm: drawn, kept_back: drawn == Some(Arm::People) && said.is_none(), held }
+        };
+        match self.standing(subject) {
+            Standing::One(change) => of(&change),
+            Standing::Several(changes) => Stand { kept_back: changes.iter().any(|change| of(change).kept_back), ..Stand::default() },
+        }
     }
 
     fn spoke(&mut self, change: &str, commits: &[String]) -> &mut Spoken {

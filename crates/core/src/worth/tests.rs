@@ -121,6 +121,31 @@ fn who_decides_is_drawn_once() {
 }
 
 #[test]
+fn what_the_model_says_is_kept_back_until_people_have_decided() {
+    let (by_people, by_model) = (trial(0.0, "salt"), trial(1.0, "salt"));
+    let of = |state: &State, commits: &str, trial: &Trial| {
+        state.stand(&Subject { named: None, commits: commits.chars().map(commit).collect() }, trial)
+    };
+    let kept_back = Stand { arm: Some(Arm::People), kept_back: true, held: None };
+    let nothing = State::default();
+    assert_eq!(of(&nothing, "a", &by_people), kept_back);
+    assert_eq!(of(&nothing, "a", &by_model), Stand { arm: Some(Arm::Model), ..Stand::default() });
+    let state = after(&[says(of_arm(Arm::People, answer("ba", "m", 0.3, 1)))]);
+    assert_eq!(of(&state, "b", &by_model), kept_back, "whatever share is drawn at now");
+    for (risk, decision, held) in
+        [(Some(0.1), None, false), (Some(0.2), None, true), (Some(0.9), Some(Decision::Pass), false), (None, Some(Decision::Hold), true)]
+    {
+        let judged = Said::decide(&state, &judges(opinion("b", risk, decision, 2))).unwrap();
+        let state = judged.iter().fold(state.clone(), Said::evolve);
+        assert_eq!(of(&state, "ba", &by_model), Stand { arm: Some(Arm::People), kept_back: false, held: Some(held) });
+    }
+    let two = after(&[says(of_arm(Arm::People, answer("a", "m", 0.3, 1))), says(of_arm(Arm::Model, answer("b", "m", 0.3, 1)))]);
+    assert!(of(&two, "ba", &by_model).kept_back, "a look at several tells of none that is kept back");
+    let told = after(&[says(answer("a", "m", 0.3, 1))]);
+    assert_eq!(of(&told, "a", &by_people), Stand::default(), "it was told before the lot was drawn");
+}
+
+#[test]
 fn a_word_is_blind_until_the_answer_is_told_and_the_newest_counts() {
     let people = of_arm(Arm::People, answer("a", "m", 0.3, 1));
     let first = opinion("a", Some(0.1), None, 2);
