@@ -8,7 +8,7 @@ use axum::extract::{Extension, State};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use tidegate_core::correction::{Corrections, Ended};
-use tidegate_core::worth::{Answer, Command, Decision, Event, Opinion, Said};
+use tidegate_core::worth::{Answer, Command, Decision, Event, Opinion, Said, Standing, Subject};
 
 /// What a model says.
 #[derive(Debug, Deserialize)]
@@ -58,7 +58,7 @@ pub async fn judge(
     let word = commits.iter().filter_map(|commit| corrected.changes.get(commit)).map(|said| said.ended);
     let ended = word.chain([ended]).find(|ended| *ended != Ended::Unknown).unwrap_or(Ended::Unknown);
     let opinion = Opinion { commits: commits.clone(), risk, decision, blind: false, by: person.name, reason, at: clock::now() };
-    let command = Command::Judge { named, opinion: opinion.clone(), ended };
+    let command = Command::Judge { named: named.clone(), opinion: opinion.clone(), ended };
     let events = api.plane.control().execute::<Said>(Said::STREAM.to_owned(), None, command).await.map_err(refused)?;
     let news = events.into_iter().find_map(|event| match event {
         Event::Judged { opinion, .. } => Some(opinion),
@@ -69,7 +69,10 @@ pub async fn judge(
         Some(opinion) => Some(opinion),
         None => {
             let state = api.plane.control().state::<Said>(Said::STREAM.to_owned()).await?;
-            commits.iter().find_map(|commit| state.of_commit(commit)?.opinion.clone())
+            match state.standing(&Subject { named, commits }) {
+                Standing::One(change) => state.changes.get(&change).and_then(|spoken| spoken.opinion.clone()),
+                Standing::Several(_) => None,
+            }
         }
     };
     Ok(axum::Json(known.unwrap_or(opinion)).into_response())

@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 
 const SECRET: &str = "it is a secret";
 const SALT: &str = "spring of 2026";
-const RISK: &str = "events:\n  bus: { tool: cdevents, secret: BUS_SECRET }\nrisk:\n  costs: { delay: 1, incident: 9 }\n";
+const RISK: &str = "events:\n  bus: { tool: cdevents, secret: BUS_SECRET }\nrisk:\n  costs: { delay: 1, incident: 2 }\n";
 /// A day on which everything before it is old enough.
 const LONG_AFTER: &str = "3786912000 +0000";
 
@@ -92,7 +92,7 @@ fn what_was_said_is_kept_and_reckoned_when_it_is_old_enough() {
     assert_eq!(kept.len(), 6, "what is said twice is kept once: {kept:?}");
     let (first, trained) = (&kept[0], serde_json::from_str::<Value>(&world.read(".tidegate/risk/model.json")).unwrap());
     assert_eq!(first["probability"].as_f64().unwrap(), held[0].1);
-    assert_eq!((&first["hold_from"], &first["costs"]), (&json!(0.1), &json!({ "delay": 1.0, "incident": 9.0 })));
+    assert_eq!((&first["hold_from"], &first["costs"]), (&json!(1.0 / 3.0), &json!({ "delay": 1.0, "incident": 2.0 })));
     assert!(trained.to_string().contains(first["training"].as_str().unwrap()), "the lineage leads to the training: {first}");
     assert!(first["model"].as_str().unwrap().starts_with("blake3:") && first["policy"].as_str().unwrap().starts_with("blake3:"));
     assert!(first.get("by").is_none(), "nobody is named: {first}");
@@ -126,14 +126,14 @@ fn what_was_said_is_kept_and_reckoned_when_it_is_old_enough() {
     );
     assert_eq!(
         (&all["through"], &all["through_cost"], &all["held_and_hurt"], &all["held_and_hurt_cost"]),
-        (&json!(1), &json!(9.0), &json!(1), &json!(9.0)),
+        (&json!(1), &json!(2.0), &json!(1), &json!(2.0)),
         "{of}"
     );
     // Wilson's interval of 2 in 6.
     let end = |name: &str| all["hurt"][name].as_f64().unwrap();
     assert!((end("low") - 0.0968).abs() < 1e-3 && (end("high") - 0.7000).abs() < 1e-3, "{of}");
     let sum: f64 = held.iter().map(|(_, probability)| probability).sum();
-    let net: f64 = held.iter().map(|(_, probability)| probability * 9.0 - (1.0 - probability)).sum();
+    let net: f64 = held.iter().map(|(_, probability)| probability * 2.0 - (1.0 - probability)).sum();
     let value = |name: &str| of["estimated"][name]["value"].as_f64().unwrap();
     assert!((value("failures") - sum).abs() < 1e-9 && (value("net") - net).abs() < 1e-9, "{of}");
     assert_eq!((&of["people"]["both"], &of["people"]["late"]), (&json!(0), &json!(1)), "{of}");
@@ -245,7 +245,7 @@ fn where_people_decide_nobody_is_told_before_they_have() {
     assert_eq!((&of_it["arm"], &of_it["probability"]), (&json!("people"), &open["highest"]), "it is recorded all the same");
 
     // Who has judged is told; what they say is what holds it.
-    let told = world.run(&["risk", "judge", "HEAD", "--risk", "0.3", "--reason", "many lines"]).well().out;
+    let told = world.run(&["risk", "judge", "HEAD", "--risk", "0.4", "--reason", "many lines"]).well().out;
     assert!(told.contains("before the model's answer was told"), "{told}");
     let said = world.run(&["risk", "score", "--fail-at", "costs"]);
     assert_eq!(said.code, 1, "{said:?}");

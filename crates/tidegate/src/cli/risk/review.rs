@@ -5,7 +5,7 @@ use super::labels::{known, one_commit};
 use super::reading;
 use crate::client;
 use crate::clock;
-use crate::exit::{self, failure, unknown};
+use crate::exit::{self, unknown};
 use crate::past;
 use crate::show::{self, progress::Progress};
 use crate::steps::deliveries;
