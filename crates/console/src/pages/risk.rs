@@ -61,6 +61,7 @@ fn changes(rows: &[RiskRow]) -> Markup {
                 cells.push(html! { strong { (format!("{:.2}", said.probability)) } " " span.quiet { (format!("{low:.2} to {high:.2}")) } });
                 cells.push(way(said.way));
             }
+            None if row.kept_back => cells.extend([html! { span.quiet { "kept back: people decide, by lot" } }, way(Way::Standard)]),
             None => cells.extend([html! { span.quiet { "an owner has opted out" } }, way(Way::Standard)]),
         }
         cells.push(row.label.as_ref().map_or_else(|| html! { span.quiet { "has none" } }, label));

@@ -39,6 +39,7 @@ fn known() -> RiskView {
     let row = |way, risk: bool, ended| RiskRow {
         commit: COMMIT.into(),
         at: At(1_000),
+        kept_back: false,
         risk: risk.then_some(said(way)),
         label: Some(label(ended, "history")),
     };

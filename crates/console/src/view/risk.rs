@@ -180,8 +180,10 @@ pub struct RiskRow {
     pub commit: String,
     /// When it was committed.
     pub at: At,
-    /// What the model says; none where an owner has opted out.
+    /// What the model says; none where an owner has opted out, or it is kept back.
     pub risk: Option<RiskSaid>,
+    /// It is kept back: people decide, by lot, and nobody has.
+    pub kept_back: bool,
     /// How it ended, as far as it can have a label.
     pub label: Option<RiskLabel>,
 }

@@ -174,10 +174,7 @@ struct Stretch {
 
 fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
     let what = "measure delivery";
-    // A day that something begins with is whole, and so is one that it ends with.
-    let begins = |text: &Option<String>, option| {
-        time(what, text, option).map(|ms| ms.map(|ms| if text.as_deref().is_some_and(dated) { ms - DAY_MS } else { ms }))
-    };
+    let begins = |text: &Option<String>, option| begins(what, text, option);
     let until_ms = time(what, &args.until, "--until")?.unwrap_or_else(|| clock::now().0);
     let from_ms = begins(&args.from, "--from")?.unwrap_or_else(|| until_ms.saturating_sub(MEASURED_MS));
     let since = begins(&args.since, "--since")?;
@@ -254,6 +251,11 @@ fn services(events: &[Event]) -> BTreeMap<&String, &String> {
         }
     }
     of.into_iter().filter_map(|(repository, service)| Some((repository, service?))).collect()
+}
+
+/// An instant from which on something is meant: a day that it begins with is whole, as is one that it ends with.
+pub(super) fn begins(what: &str, text: &Option<String>, option: &str) -> Result<Option<i64>> {
+    Ok(time(what, text, option)?.map(|ms| if text.as_deref().is_some_and(dated) { ms - DAY_MS } else { ms }))
 }
 
 /// An instant that was given; a day is its end.

@@ -49,6 +49,9 @@ pub fn view(shown: &Shown, kept: &Kept, digits: &str) -> Result<RiskChange, Stri
     if kept.owners.opted_out(&owners) {
         return Err("This change is not scored: an owner of its paths has opted out.".to_owned());
     }
+    if shown.keeps_back(number, &change.id) {
+        return Err("What the model says of this change is kept back: people decide about it, by lot, and nobody has yet.".to_owned());
+    }
     let row = kept.row(change);
     let score = kept.model.score(&row).map_err(|why| format!("{why}."))?;
     let (hold_from, way) = way_of(&score, &shown.opened.config.risk, &owners);

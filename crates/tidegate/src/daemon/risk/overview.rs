@@ -147,12 +147,13 @@ fn changes(shown: &Shown, kept: &Kept) -> Vec<RiskRow> {
     let one = |number: ChangeNumber| {
         let change = kept.mined.changes().get(number.0 as usize)?;
         let owners = kept.owners.of_change(&kept.mined, change);
-        let score = (!kept.owners.opted_out(&owners)).then(|| kept.model.score(&kept.row(change)).ok()).flatten();
+        let kept_back = shown.keeps_back(number, &change.id);
+        let score = (!kept_back && !kept.owners.opted_out(&owners)).then(|| kept.model.score(&kept.row(change)).ok()).flatten();
         let risk = score.map(|score| {
             let (_, way) = way_of(&score, &shown.opened.config.risk, &owners);
             RiskSaid { probability: score.probability, interval: score.interval, way }
         });
-        Some(RiskRow { commit: change.id.to_string(), at: at(change.at_s), risk, label: shown.labels.get(&number).map(label) })
+        Some(RiskRow { commit: change.id.to_string(), at: at(change.at_s), risk, kept_back, label: shown.labels.get(&number).map(label) })
     };
     newest.into_iter().filter_map(one).collect()
 }

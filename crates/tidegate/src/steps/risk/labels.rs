@@ -164,7 +164,10 @@ fn one(commit: String, change: &Change, went: Option<&Went>, said: Option<&Corre
         commit,
         ended: said.ended,
         by: By::Person,
-        why: format!("{} says: {}", said.by, said.reason),
+        why: match &said.review {
+            Some(of) => format!("the review of {of}, by {}, says: {}", said.by, said.reason),
+            None => format!("{} says: {}", said.by, said.reason),
+        },
         against: differs.then_some(unsaid.why),
         ends,
     }

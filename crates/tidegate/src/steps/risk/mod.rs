@@ -3,9 +3,11 @@
 //! What is kept lies in a folder beside the repository's own files (`.tidegate/risk`): what was mined, so that the next run reads what is new
 //! alone, and the model. Both can be removed and are then made anew.
 
+mod answers;
 mod card;
 mod costs;
 mod drill;
+mod failures;
 mod fairness;
 pub mod federate;
 mod judged;
@@ -19,9 +21,12 @@ mod score;
 mod train;
 mod worded;
 mod words;
+mod worth;
 
+pub use answers::{answer, subject};
 pub use costs::{hold_from, told};
 pub use drill::drill;
+pub use failures::{Failure, failures};
 pub use fairness::{Attribute, Group, attributes, quarter, riskiest};
 pub use judged::JudgedChange;
 pub use kept::{Files, Kept, NotKept, files, head, read, unread, way_of};
@@ -32,7 +37,8 @@ pub use score::{Answered, BELOW, Scored, Wanted, lowered, score};
 pub use train::{From, Trained, train};
 use worded::Worded;
 
-pub use words::{lines, lower, markdown, meaning, sure};
+pub use words::{lines, lower, markdown, markdown_of, meaning, sure};
+pub use worth::{Ends, Worth, worth};
 
 use crate::clock;
 use crate::exit::{self, failure};

@@ -7,6 +7,8 @@ use tidegate_history::Features;
 use tidegate_learn::counterfactual::{Answer, Counterfactual};
 use tidegate_stats::calibration::LabelSet;
 
+/// How a comment begins.
+const HEAD: &str = "## Risk of this change\n\n";
 /// Reasons that are told.
 const REASONS: usize = 5;
 /// What moves the odds by less is no reason.
@@ -115,11 +117,17 @@ pub fn lines(scored: &Scored) -> Vec<String> {
     lines
 }
 
+/// A sentence in place of scores, as Markdown of a comment.
+#[must_use]
+pub fn markdown_of(sentence: &str) -> String {
+    format!("{HEAD}{sentence}\n")
+}
+
 /// Changes, the riskiest first, as Markdown of a comment.
 #[must_use]
 pub fn markdown(answered: &Answered) -> String {
     let all: Vec<&Scored> = answered.all().collect();
-    let mut text = "## Risk of this change\n\n".to_owned();
+    let mut text = HEAD.to_owned();
     for (place, scored) in all.iter().copied().enumerate() {
         // The riskiest is read; the others are there for whoever asks.
         if place == 1 {
