@@ -129,10 +129,6 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/data/{name}", get(dataset)),
         ("/models/{model}/{version}", get(version)),
         ("/releases/{service}/{number}", get(release)),
-        ("/risk", get(risk::page)),
-        ("/risk/{commit}", get(risk::change_page)),
-        ("/api/v1/risk", get(risk::all)),
-        ("/api/v1/risk/{commit}", get(risk::one)),
         ("/api/v1/overview", get(overview_json)),
         ("/api/v1/models/{model}/{version}", get(version_json)),
         ("/api/v1/models/{model}/candidates", post(steer::candidate)),
@@ -154,11 +150,6 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/approvals/{service}/{version}/{word}", post(people::decide)),
         ("/api/v1/breakers", get(breaker::all)),
         ("/api/v1/breakers/{name}/{word}", post(breaker::command)),
-        ("/api/v1/corrections", get(corrections::all)),
-        ("/api/v1/corrections/{commit}", post(corrections::correct)),
-        ("/api/v1/reviews", post(corrections::review)),
-        ("/api/v1/answers", post(answers::answer)),
-        ("/api/v1/answers/judged", post(answers::judge)),
         ("/api/v1/trains", get(train::all)),
         ("/api/v1/trains/{name}/{word}", post(train::command)),
         ("/api/v1/trains/{name}/order", get(train_order::shown)),
@@ -192,8 +183,24 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/events/{source}", post(deliveries::import).layer(DefaultBodyLimit::max(tidegate_wire::delivery::BODY_BYTES_MAX))),
         ("/api/v1/retention", post(retention::prune)),
     ];
+    all.extend(risk_routes());
     all.extend(beside_pages());
     all
+}
+
+/// The risk of changes: what is shown of it, and what is said of it.
+fn risk_routes() -> Vec<(&'static str, MethodRouter<Api>)> {
+    vec![
+        ("/risk", get(risk::page)),
+        ("/risk/{commit}", get(risk::change_page)),
+        ("/api/v1/risk", get(risk::all)),
+        ("/api/v1/risk/{commit}", get(risk::one)),
+        ("/api/v1/corrections", get(corrections::all)),
+        ("/api/v1/corrections/{commit}", post(corrections::correct)),
+        ("/api/v1/reviews", post(corrections::review)),
+        ("/api/v1/answers", post(answers::answer)),
+        ("/api/v1/answers/judged", post(answers::judge)),
+    ]
 }
 
 /// Listens on the console's address and on the workspace's socket; gives the address, a link that signs in once, and what its routes see.

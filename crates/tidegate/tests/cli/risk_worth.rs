@@ -115,6 +115,17 @@ fn what_was_said_is_kept_and_reckoned_when_it_is_old_enough() {
     world.run(&["risk", "judge", &passed[2].0, "--reason", "nothing"]).fails(2, &["--risk"]);
     world.run(&["risk", "judge", &passed[2].0, "--hold", "--pass", "--reason", "both"]).fails(2, &["--pass"]);
     long_after(&world);
+    let of = reckoned(&world, &held);
+    let later = world.run(&["risk", "worth", "--since", "2100-01-01", "--json"]).well().json();
+    assert_eq!((&later["spoken"], &later["verdict"]), (&json!(0), &json!("nothing_recorded")));
+    world.run(&["risk", "worth", "--since", "soon"]).fails(2, &["--since"]);
+    assert!(!of.to_string().contains(&early), "what nobody kept is not there");
+    process.signal("TERM");
+    wait_for("its end", || process.status().map(|_| ()));
+}
+
+/// The ledger of what was said and became of it, by hand.
+fn reckoned(world: &World, held: &[(String, f64)]) -> Value {
     let of = world.run(&["risk", "worth", "--json"]).well().json();
     // Three were held, one of which hurt; of three that were not one did, and nobody fixed the other two.
     assert_eq!((&of["changes"], &of["models"], &of["verdict"]), (&json!(6), &json!(1), &json!("not_drawn")), "{of}");
@@ -147,12 +158,7 @@ fn what_was_said_is_kept_and_reckoned_when_it_is_old_enough() {
             "cannot be told, only estimated",
         ],
     );
-    let later = world.run(&["risk", "worth", "--since", "2100-01-01", "--json"]).well().json();
-    assert_eq!((&later["spoken"], &later["verdict"]), (&json!(0), &json!("nothing_recorded")));
-    world.run(&["risk", "worth", "--since", "soon"]).fails(2, &["--since"]);
-    assert!(!of.to_string().contains(&early), "what nobody kept is not there");
-    process.signal("TERM");
-    wait_for("its end", || process.status().map(|_| ()));
+    of
 }
 
 /// A forge that keeps all that it was told.
