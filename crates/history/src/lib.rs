@@ -24,6 +24,7 @@ mod reach;
 mod services;
 mod settings;
 mod state;
+mod trailers;
 mod tree;
 
 pub use change::{AuthorNumber, Change, ChangeNumber, File, Id, Kind, Link, PathNumber, Way};
