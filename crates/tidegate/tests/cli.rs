@@ -121,6 +121,8 @@ mod risk;
 mod risk_pages;
 #[path = "cli/risk_policy.rs"]
 mod risk_policy;
+#[path = "cli/risk_reviews.rs"]
+mod risk_reviews;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/sim.rs"]

@@ -61,15 +61,12 @@ pub(super) fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
         return Err(failure(exit::USAGE, why));
     }
     let progress = Progress::new(context.json);
-    let wanted = step::Wanted { what: &args.what, below: args.below, decides: args.fail_at.is_some(), policy: &policy };
+    let wanted = step::Wanted { what: &args.what, below: args.below, decides: args.fail_at.is_some(), policy: &policy, reviewed: None };
     let scored = step::score(&repository, &wanted, &reading(&progress), &show::note);
     progress.clear();
     let scored = scored?;
-    let failed = match args.fail_at {
-        Some(Limit::Chance(limit)) => scored.highest() >= limit,
-        Some(Limit::Costs) => scored.held(),
-        None => false,
-    };
+    // What is not scored does not pass where something is decided.
+    let failed = over(&scored, args.fail_at) || args.fail_at.is_some() && scored.undecided();
     let verdict = verdict(&scored, args.fail_at, failed);
     let newest = || scored.newest.clone();
     let posted = args.comment.map(|service| {
@@ -84,6 +81,7 @@ pub(super) fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
         show::json(&serde_json::json!({
             "highest": scored.highest(), "passed": !failed, "verdict": verdict, "comment": posted,
             "whole": scored.whole, "changes": scored.changes, "opted_out": scored.opted_out,
+            "undecided": scored.mixed,
         }))?;
     } else {
         for one in scored.all() {
@@ -91,7 +89,7 @@ pub(super) fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
         }
         if args.fail_at.is_some() {
             show::line(&if failed { style::bad(&verdict) } else { style::good(&verdict) })?;
-        } else if scored.all().next().is_none() {
+        } else if scored.all().next().is_none() || scored.undecided() {
             show::line(&verdict)?;
         }
         if let Some(posted) = &posted {
@@ -101,8 +99,22 @@ pub(super) fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
     Ok(if failed { exit::NOT_PASSED } else { exit::OK })
 }
 
+/// Whether a risk is above a limit.
+fn over(scored: &Answered, limit: Option<Limit>) -> bool {
+    match limit {
+        Some(Limit::Chance(limit)) => scored.highest() >= limit,
+        Some(Limit::Costs) => scored.held(),
+        None => false,
+    }
+}
+
 /// What it comes to, in a sentence.
 fn verdict(scored: &Answered, limit: Option<Limit>, failed: bool) -> String {
+    if scored.undecided() && !over(scored, limit) {
+        let word = if limit.is_some() { "not decided: " } else { "" };
+        let others = scored.all().next().map(|_| format!("; the highest risk of what is scored is {:.2}", scored.highest()));
+        return format!("{word}{}; it goes the standard way{}", step::not_scored(scored).unwrap_or_default(), others.unwrap_or_default());
+    }
     let Some(riskiest) = scored.all().max_by(|a, b| a.score.probability.total_cmp(&b.score.probability)) else {
         return format!("{} commits are not scored: their owners have opted out, and they go the standard way", scored.opted_out.len());
     };

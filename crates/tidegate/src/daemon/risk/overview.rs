@@ -53,7 +53,7 @@ pub fn view(shown: &Shown) -> RiskView {
         }
     };
     let newest = judged.iter().rev().take(WEIGHED_MAX).filter_map(|one| kept.mined.named(&one.commit));
-    let (importance, importance_of) = importance(kept, newest);
+    let (importance, importance_of) = importance(shown, kept, newest);
     RiskView {
         stand: Stand::Ready,
         why: None,
@@ -93,10 +93,10 @@ fn facts(kept: &Kept) -> ModelFacts {
 }
 
 /// Mean size of what each feature adds over some changes, most first, and over how many.
-fn importance(kept: &Kept, changes: impl Iterator<Item = ChangeNumber>) -> (Vec<Importance>, usize) {
+fn importance(shown: &Shown, kept: &Kept, changes: impl Iterator<Item = ChangeNumber>) -> (Vec<Importance>, usize) {
     let (mut sums, mut count): (HashMap<String, f64>, usize) = (HashMap::new(), 0);
     for change in changes.filter_map(|number| kept.mined.changes().get(number.0 as usize)) {
-        let Ok(score) = kept.model.score(&kept.row(change)) else { continue };
+        let Ok(score) = kept.model.score(&kept.row(change, &shown.reviews)) else { continue };
         count += 1;
         for one in score.contributions {
             *sums.entry(one.feature).or_default() += one.log_odds.abs();
@@ -128,7 +128,7 @@ fn changes(shown: &Shown, kept: &Kept) -> Vec<RiskRow> {
     let one = |number: ChangeNumber| {
         let change = kept.mined.changes().get(number.0 as usize)?;
         let owners = kept.owners.of_change(&kept.mined, change);
-        let score = (!kept.owners.opted_out(&owners)).then(|| kept.model.score(&kept.row(change)).ok()).flatten();
+        let score = (!kept.owners.opted_out(&owners)).then(|| kept.model.score(&kept.row(change, &shown.reviews)).ok()).flatten();
         let risk = score.map(|score| {
             let (_, way) = way_of(&score, &shown.opened.config.risk, &owners);
             RiskSaid { probability: score.probability, interval: score.interval, way }

@@ -1,10 +1,10 @@
 //! What a model of risk stands on, written down for whoever must answer for it: what it says, from what, under which assumptions, how good it
 //! was, and what is kept of whom.
 
+use super::described;
 use super::labels::Sources;
-use super::{WORDS, WORDS_MEANING};
 use std::fmt::Write as _;
-use tidegate_history::{Features, Mined, Settings};
+use tidegate_history::{Mined, Settings};
 use tidegate_learn::RiskModel;
 use tidegate_learn::evaluate::Report;
 
@@ -103,9 +103,7 @@ fn features(text: &mut String, model: &RiskModel) {
     );
     let unused = model.unused();
     for name in model.features() {
-        let at = Features::NAMES.iter().position(|known| known == name);
-        let own = (name == WORDS).then_some(WORDS_MEANING);
-        let meaning = at.and_then(|at| Features::MEANINGS.get(at)).copied().or(own).unwrap_or("of another release");
+        let meaning = described(name).unwrap_or("of another release");
         let idle = if unused.contains(&name.as_str()) { " *It moves nothing in this model: it could be left out.*" } else { "" };
         let _ = writeln!(text, "- `{name}`: {meaning}{idle}");
     }
