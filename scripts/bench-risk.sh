@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Models of risk on published sets, with the release profile: `bench-risk.sh [PART..]`, parts issta21, apachejit, travis, windows, speed, federate; all
+# Models of risk on published sets, with the release profile: `bench-risk.sh [PART..]`, parts issta21, apachejit, travis, windows, imbalance, speed, federate; all
 # when none is named. The sets are looked for in DATA, which is ../shared/data where it is not set. TreeSHAP is run beside Python's
 # `shap` on the same trees and rows, one after the other.
 set -euo pipefail
@@ -18,7 +18,7 @@ environment shap
 announce_build release
 cargo build --locked --release --package tidegate-learn --example bench_risk
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(issta21 apachejit travis windows speed federate)
+[ ${#parts[@]} -gt 0 ] || parts=(issta21 apachejit travis windows imbalance speed federate)
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 TMPDIR="$folder" "$CARGO_TARGET_DIR/release/examples/bench_risk" "$data" "${parts[@]}"

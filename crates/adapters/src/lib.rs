@@ -23,6 +23,7 @@ pub mod nats;
 mod nkey;
 pub mod prometheus;
 pub mod pseudonym;
+pub mod pull;
 mod scram;
 pub mod signed;
 pub mod slack;

@@ -40,3 +40,4 @@ pub mod train;
 pub mod transform;
 pub mod watch;
 pub mod workspace;
+pub mod worth;

@@ -19,6 +19,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tidegate_core::contract::Value;
 
 const OPERATION: &str = "read a table to join";
 /// Rows that are written into one group of a Parquet file.
@@ -140,6 +141,22 @@ impl Frame {
             Values::Text(a) => Ok(KeyColumn::Texts(rows.map(|row| (!canonical.is_null(row)).then(|| a.value(row).to_owned())).collect())),
             _ => Err(self.wrong(name, &array, "whole numbers or text")),
         }
+    }
+
+    /// A column's values at some rows; null where there is no such row. Instants are text.
+    ///
+    /// # Errors
+    /// When there is no such column, or it holds lists or the like.
+    pub fn values(&self, name: &str, rows: &[u32]) -> Result<Vec<Value>, DataError> {
+        let array = self.array(name)?;
+        let there = |row: &u32| ((*row as usize) < self.rows()).then_some(*row);
+        let indices: UInt32Array = rows.iter().map(there).collect();
+        let taken = take(&array, &indices, None).map_err(|why| damaged(&self.path, &why))?;
+        let canonical = Canonical::new(&taken).map_err(|why| damaged(&self.path, &why))?;
+        if matches!(canonical.values, Values::Other) && canonical.missing() < canonical.len {
+            return Err(self.wrong(name, &array, "numbers, text, booleans or instants"));
+        }
+        Ok((0..canonical.len).map(|row| canonical.show(row)).collect())
     }
 
     /// This table with columns of another one: of each row of ours the row of theirs, or nulls where there is none (`u32::MAX`). Each

@@ -56,7 +56,7 @@ pub struct Maturity {
 /// Labels every change, from the fixes that were known as of a time.
 pub(crate) fn label(changes: &mut [Change], links: &[Link], settings: &Settings) -> Maturity {
     let newest = changes.iter().map(|change| change.at_s).max().unwrap_or(0);
-    let as_of_s = settings.as_of_s.unwrap_or(newest);
+    let as_of_s = settings.as_of_s.unwrap_or(newest.min(settings.now_s.unwrap_or(i64::MAX)));
     let found = found(changes, links, as_of_s);
     let maturity = maturity(changes, &found, settings, as_of_s);
     for (change, found) in changes.iter_mut().zip(&found) {

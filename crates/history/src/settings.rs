@@ -40,6 +40,8 @@ pub struct Settings {
     pub maturity_default_s: i64,
     /// What counts as now, in seconds since 1970; otherwise the newest commit does.
     pub as_of_s: Option<i64>,
+    /// The clock of whoever reads: a commit that says to be of a later time makes no other one old.
+    pub now_s: Option<i64>,
 }
 
 impl Default for Settings {
@@ -65,6 +67,7 @@ impl Default for Settings {
             maturity_quantile: 0.9,
             maturity_default_s: 180 * DAY_S,
             as_of_s: None,
+            now_s: None,
         }
     }
 }

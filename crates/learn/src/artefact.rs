@@ -1,8 +1,8 @@
 //! A fitted model as the file that is kept, served and scored with: `tidegate_runtime::risk`.
 
-use crate::Table;
 use crate::derive::Derived;
 use crate::fitted::Fitted;
+use crate::{Table, scenario};
 use tidegate_runtime::risk::{FORMAT, RiskModel, RiskParts, Threshold, Training};
 
 /// Values that stand for one that is missing: the least, the greatest, and between them at these shares of the training.
@@ -34,6 +34,7 @@ pub fn risk_model(
         maturity_seconds,
         digest: table.digest(),
         calibrated_on: fitted.calibrated_on,
+        synthetic: scenario::learnt_from(table),
     };
     let features = table.features().iter().map(|feature| feature.name.clone()).collect();
     let stand_ins = (0..table.width()).map(|column| stand_ins(table, column)).collect();

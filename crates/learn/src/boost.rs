@@ -5,6 +5,8 @@
 
 use crate::Table;
 use crate::ensemble::{Ensemble, Meaning, Node, Tree, single};
+use crate::monotone::{self, Way};
+use forust_ml::constraints::Constraint;
 use forust_ml::gradientbooster::GrowPolicy;
 use forust_ml::objective::ObjectiveType;
 use forust_ml::sampler::SampleMethod;
@@ -76,6 +78,12 @@ pub enum NotTrained {
         /// What is taken.
         expected: &'static str,
     },
+    /// A feature that is held to a direction is not there, or is held twice.
+    #[error("setting `held`: `{feature}` is no feature of the table, or is named twice: name each feature once, as the table does")]
+    Held {
+        /// Which.
+        feature: String,
+    },
     /// The library says no.
     #[error("train trees: {0}")]
     Trees(String),
@@ -142,6 +150,11 @@ pub(crate) fn columns(table: &Table) -> Vec<f64> {
 /// # Errors
 /// When the rows are of one kind, the weights do not fit, or a setting means nothing.
 pub fn train(table: &Table, weights: &[f64], settings: &Boosting) -> Result<Ensemble, NotTrained> {
+    train_held(table, weights, settings, &[])
+}
+
+/// The same, with features that are held to a direction: one way a column, or none at all.
+pub(crate) fn train_held(table: &Table, weights: &[f64], settings: &Boosting, ways: &[Option<Way>]) -> Result<Ensemble, NotTrained> {
     settings.check()?;
     check(table, weights)?;
     let (whole, hurt) =
@@ -151,9 +164,28 @@ pub fn train(table: &Table, weights: &[f64], settings: &Boosting) -> Result<Ense
     let mut booster = settings.booster(table.width());
     booster.base_score = f64::from(ensemble.start());
     let labels: Vec<f64> = table.labels().iter().map(|label| f64::from(u8::from(*label))).collect();
-    fit(&mut booster, &columns(table), (table.len(), table.width()), &labels, weights)?;
+    let mut values = columns(table);
+    if ways.iter().any(Option::is_some) {
+        booster.monotone_constraints =
+            Some(ways.iter().enumerate().filter_map(|(column, way)| Some((column, constraint((*way)?)))).collect());
+        let left_out = ways.iter().enumerate().filter(|(_, way)| **way == Some(Way::Nothing)).map(|(column, _)| column);
+        // What is one value everywhere is never asked for.
+        left_out.for_each(|column| {
+            values.iter_mut().skip(column * table.len()).take(table.len()).for_each(|value| *value = 0.0);
+        });
+    }
+    fit(&mut booster, &values, (table.len(), table.width()), &labels, weights)?;
     ensemble.trees = booster.trees.iter().map(tree).collect::<Result<_, _>>()?;
+    ensemble.trees.iter_mut().for_each(|tree| monotone::hold(tree, ways));
     Ok(ensemble)
+}
+
+fn constraint(way: Way) -> Constraint {
+    match way {
+        Way::Raises => Constraint::Positive,
+        Way::Lowers => Constraint::Negative,
+        Way::Nothing => Constraint::Unconstrained,
+    }
 }
 
 pub(crate) fn fit(

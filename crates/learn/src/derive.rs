@@ -1,6 +1,6 @@
 //! Features made of others, for tables; each is defined where rows are scored.
 
-use crate::{NotATable, Row, Table};
+use crate::{NotATable, Row, Synthetic, Table};
 pub use tidegate_runtime::risk::{Derived, How, row};
 
 /// What is made of the features of changes in the field's names, as far as they are there: churn, churn for its place, habits of
@@ -35,6 +35,9 @@ pub fn table(table: &Table, derived: &[Derived]) -> Result<Table, NotATable> {
     let mut made = Table::new(names)?;
     for (values, ((label, at), effort)) in table.rows().zip(table.labels().iter().zip(table.at()).zip(table.effort())) {
         made.push(&Row { at: *at, values: &row(values, derived), label: *label, effort: *effort })?;
+    }
+    for one in table.synthetic() {
+        made.push_synthetic(Synthetic { values: row(&one.values, derived), ..one.clone() })?;
     }
     Ok(made)
 }

@@ -8,15 +8,16 @@ use crate::boost::NotTrained;
 use crate::recipe::{Blend, Recipe};
 use crate::split::expanding;
 use crate::{Table, logistic};
-use tidegate_stats::calibration::{Beta, Calibrator, Conformal, Method, Thresholds, Unfit, VennAbers};
-use tidegate_stats::scoring;
+use tidegate_stats::calibration::{Beta, Calibrator, Conformal, Thresholds, Unfit, VennAbers};
 
-/// Youngest pieces that tell how many changes hurt by now.
+/// Youngest pieces that intervals and label sets stand on.
 const RECENT_PIECES: usize = 2;
 /// Rows that these must have, or older pieces are taken in: of fewer, chance alone moves a level by more than .03.
 const RECENT_ROWS_LEAST: usize = 300;
-/// By what share the loss must be less before steps are taken in place of a smooth curve.
-const GAIN_LEAST: f64 = 0.01;
+/// How strongly the curve is drawn to the scores as they are: beside a thousand rows it hardly moves, of a few hundred its bends are chance.
+const PULL: f64 = 100.0;
+/// Pieces after which a row tells half as much of how many changes hurt by now.
+const LEVEL_HALF_LIFE_PIECES: f64 = 2.0;
 /// Log odds that a level may be moved.
 const LEVEL_MOST: f64 = 4.0;
 
@@ -110,8 +111,8 @@ pub fn fit(table: &Table, settings: &Settings) -> Result<Fitted, NotFitted> {
 /// When rows of one kind alone were held.
 pub(crate) fn calibrated(blend: Blend, held: Held, miss_share: f64) -> Result<Fitted, NotFitted> {
     let failed = |why| NotFitted::Calibrated { rows: held.labels.len(), why };
-    let (curve, recent) = curve(&held).map_err(failed)?;
-    let (scores, labels) = held.last(recent);
+    let curve = curve(&held).map_err(failed)?;
+    let (scores, labels) = held.recent();
     let venn_abers = VennAbers::fit(scores, labels).map_err(failed)?;
     let probabilities: Vec<f64> = scores.iter().map(|score| curve.probability(*score).unwrap_or(*score)).collect();
     let conformal = Conformal::fit(&probabilities, labels).map_err(failed)?;
@@ -122,18 +123,14 @@ pub(crate) fn calibrated(blend: Blend, held: Held, miss_share: f64) -> Result<Fi
 }
 
 impl Held {
-    /// The last pieces.
-    fn last(&self, pieces: usize) -> (&[f64], &[bool]) {
-        self.between(self.ends.len().saturating_sub(pieces), self.ends.len())
-    }
-
-    /// Where the youngest pieces before `to` begin, not before `from`.
-    fn recent(&self, from: usize, to: usize) -> usize {
-        let mut start = to.saturating_sub(RECENT_PIECES).max(from);
-        while start > from && self.between(start, to).0.len() < RECENT_ROWS_LEAST {
+    /// The youngest pieces, and older ones where these have few rows.
+    fn recent(&self) -> (&[f64], &[bool]) {
+        let last = self.ends.len();
+        let mut start = last.saturating_sub(RECENT_PIECES);
+        while start > 0 && self.between(start, last).0.len() < RECENT_ROWS_LEAST {
             start -= 1;
         }
-        start
+        self.between(start, last)
     }
 
     /// From one piece up to another.
@@ -144,45 +141,29 @@ impl Held {
     }
 }
 
-/// A curve to probabilities, and how many of the last pieces its level stands on. The shape of a curve is slow to change and wants many
-/// rows; how many changes hurt moves, and is taken from the youngest pieces.
-fn curve(held: &Held) -> Result<(Calibrator, usize), Unfit> {
-    let last = held.ends.len();
-    // What would have done best on the last piece, fitted before it.
-    let (scores, labels) = held.last(1);
-    let loss = |curve: &Calibrator| {
-        let probabilities: Vec<f64> = scores.iter().map(|score| curve.probability(*score).unwrap_or(*score)).collect();
-        scoring::brier(&probabilities, labels).unwrap_or(f64::INFINITY)
-    };
-    let before = |of: fn(&Held, usize, usize) -> Result<Calibrator, Unfit>| of(held, 0, last.saturating_sub(1)).map(|curve| loss(&curve));
-    let isotonic_is_better = match (before(isotonic), before(levelled)) {
-        (Ok(isotonic), Ok(beta)) => isotonic < beta * (1.0 - GAIN_LEAST),
-        _ => false,
-    };
-    let fitted = if isotonic_is_better { isotonic(held, 0, last) } else { levelled(held, 0, last) };
-    Ok((fitted?, last - held.recent(0, last)))
-}
-
-fn isotonic(held: &Held, from: usize, to: usize) -> Result<Calibrator, Unfit> {
-    let (scores, labels) = held.between(held.recent(from, to), to);
-    Method::Isotonic.fit(scores, labels)
-}
-
-/// A beta curve over all pieces, moved to the level of the youngest ones.
-fn levelled(held: &Held, from: usize, to: usize) -> Result<Calibrator, Unfit> {
-    let (scores, labels) = held.between(from, to);
-    let mut curve = Beta::fit(scores, labels)?;
-    let (scores, labels) = held.between(held.recent(from, to), to);
-    curve.c += level(&curve, scores, labels);
+/// A curve to probabilities: a beta curve over all pieces, drawn to the scores as they are, whose level is that of the pieces, the youngest
+/// most. The shape of a curve is slow to change and wants many rows; how many changes hurt moves.
+fn curve(held: &Held) -> Result<Calibrator, Unfit> {
+    let mut curve = Beta::fit_near_identity(&held.scores, &held.labels, PULL)?;
+    let newest = held.ends.len().saturating_sub(1);
+    let mut weights = Vec::with_capacity(held.labels.len());
+    for (piece, end) in held.ends.iter().enumerate() {
+        weights.resize(*end, libm::exp2(-((newest - piece) as f64) / LEVEL_HALF_LIFE_PIECES));
+    }
+    curve.c += weighted_level(&curve, &held.scores, &held.labels, &weights);
     Ok(Calibrator::Beta(curve))
 }
 
 /// By how much log odds move so that as many rows are expected to hurt as did; none where no amount would do.
 pub(crate) fn level(curve: &Beta, scores: &[f64], labels: &[bool]) -> f64 {
-    let hurt = labels.iter().filter(|label| **label).count() as f64;
+    weighted_level(curve, scores, labels, &vec![1.0; scores.len()])
+}
+
+fn weighted_level(curve: &Beta, scores: &[f64], labels: &[bool], weights: &[f64]) -> f64 {
+    let hurt: f64 = labels.iter().zip(weights).filter(|(label, _)| **label).map(|(_, weight)| weight).sum();
     let expected = |by: f64| {
         let moved = Beta { c: curve.c + by, ..*curve };
-        scores.iter().filter_map(|score| moved.probability(*score)).sum::<f64>()
+        scores.iter().zip(weights).filter_map(|(score, weight)| Some(weight * moved.probability(*score)?)).sum::<f64>()
     };
     let (mut low, mut high) = (-LEVEL_MOST, LEVEL_MOST);
     if !(expected(low)..=expected(high)).contains(&hurt) {

@@ -1,5 +1,9 @@
-//! What would make a figure a lie: features from the future, rows on both sides of a split, a feature that knows the answer.
+//! What would make a figure a lie: features from the future, rows on both sides of a split, a feature that knows the answer,
+//! or the environment ([`environments`]).
 
+pub mod environments;
+
+use self::environments::Environment;
 use crate::Table;
 use crate::split::Split;
 use serde::Serialize;
@@ -68,6 +72,17 @@ pub enum Leak {
     TooGood {
         /// Which feature.
         feature: String,
+        /// Its area, in the direction that is the better one.
+        auc: f64,
+    },
+    /// A feature whose values tell where a row is from.
+    TellsEnvironment {
+        /// Which feature.
+        feature: String,
+        /// One environment.
+        one: Environment,
+        /// The one that it is told from.
+        other: Environment,
         /// Its area, in the direction that is the better one.
         auc: f64,
     },

@@ -5,14 +5,16 @@
 
 use crate::Table;
 use crate::boost::{self, NotTrained};
+use crate::monotone::Way;
 pub use tidegate_runtime::risk::{Logistic, Term, chance, log};
 
 /// Steps after which it is taken as it is.
 const STEPS_MAX: usize = 50;
 /// A step that moves no coefficient further has arrived.
 const STEP_LEAST: f64 = 1e-9;
+
 /// Mean and deviation of a feature's logarithm, over what is there.
-fn scale(table: &Table, weights: &[f64], column: usize) -> Term {
+pub(crate) fn scale(table: &Table, weights: &[f64], column: usize) -> Term {
     let known = || table.values(column).zip(weights).filter(|(value, _)| !value.is_nan()).map(|(value, weight)| (log(value), *weight));
     let whole: f64 = known().map(|(_, weight)| weight).sum();
     let mean = if whole > 0.0 { known().map(|(value, weight)| value * weight).sum::<f64>() / whole } else { 0.0 };
@@ -26,6 +28,12 @@ fn scale(table: &Table, weights: &[f64], column: usize) -> Term {
 /// # Errors
 /// When the rows are of one kind, or the weights do not fit.
 pub fn train(table: &Table, weights: &[f64], l2: f64) -> Result<Logistic, NotTrained> {
+    train_held(table, weights, l2, &[])
+}
+
+/// The same, with features that are held to a direction: one way a column, or none at all. A coefficient that comes out with the wrong sign
+/// is 0, and the others are fitted anew, until none does.
+pub(crate) fn train_held(table: &Table, weights: &[f64], l2: f64, ways: &[Option<Way>]) -> Result<Logistic, NotTrained> {
     boost::check(table, weights)?;
     if !(l2 > 0.0 && l2.is_finite()) {
         return Err(NotTrained::Setting { name: "l2", expected: "above 0: without it, features that say the same have no answer" });
@@ -37,9 +45,31 @@ pub fn train(table: &Table, weights: &[f64], l2: f64) -> Result<Logistic, NotTra
         design.push(1.0);
         design.extend(terms.iter().zip(row).map(|(term, value)| term.scaled(*value)));
     }
+    let mut out: Vec<usize> = (0..terms.len()).filter(|term| ways.get(*term) == Some(&Some(Way::Nothing))).collect();
+    let mut coefficients = Vec::new();
+    // Each turn but the last leaves out one feature or more.
+    for _ in 0..=terms.len() {
+        coefficients = steps(&mut design, &out, (table.labels(), weights), l2);
+        let slopes = coefficients.iter().skip(1).zip(ways).enumerate();
+        out = slopes.filter(|(_, (slope, way))| way.is_some_and(|way| way.is_against(**slope))).map(|(term, _)| term).collect();
+        if out.is_empty() {
+            break;
+        }
+    }
+    let (intercept, slopes) = coefficients.split_first().map_or((0.0, &[][..]), |(first, rest)| (*first, rest));
+    terms.iter_mut().zip(slopes).for_each(|(term, slope)| term.coefficient = *slope);
+    Ok(Logistic { intercept, terms })
+}
+
+/// Newton's steps from nothing, without the features that are left out: they stay out of the design, and get 0.
+fn steps(design: &mut [f64], out: &[usize], (labels, weights): (&[bool], &[f64]), l2: f64) -> Vec<f64> {
+    let width = design.len() / labels.len().max(1);
+    for row in design.chunks_exact_mut(width) {
+        out.iter().for_each(|term| row.get_mut(term + 1).into_iter().for_each(|cell| *cell = 0.0));
+    }
     let mut coefficients = vec![0.0; width];
     for _ in 0..STEPS_MAX {
-        let step = newton(&design, table.labels(), weights, &coefficients, l2);
+        let step = newton(design, labels, weights, &coefficients, l2);
         let longest = step.iter().fold(0.0_f64, |longest, step| longest.max(step.abs()));
         // Far steps overshoot where the odds are steep: they are held to one deviation's worth of odds.
         let held = if longest > 4.0 { 4.0 / longest } else { 1.0 };
@@ -48,9 +78,7 @@ pub fn train(table: &Table, weights: &[f64], l2: f64) -> Result<Logistic, NotTra
             break;
         }
     }
-    let (intercept, slopes) = coefficients.split_first().map_or((0.0, &[][..]), |(first, rest)| (*first, rest));
-    terms.iter_mut().zip(slopes).for_each(|(term, slope)| term.coefficient = *slope);
-    Ok(Logistic { intercept, terms })
+    coefficients
 }
 
 /// One step: the gradient over the curvature.

@@ -1,10 +1,15 @@
 //! What is learnt from: rows in the order of time, each with its features, whether it hurt, and what it cost to look at.
+//!
+//! Rows that nobody saw ([`Synthetic`]) stand beside them and are none of them: whoever splits, judges, calibrates or looks for leaks
+//! goes through the rows, and finds real ones alone.
 
 use std::ops::Range;
 use tidegate_runtime::risk::FEATURES_MAX;
 
 /// Rows of a table.
 pub const ROWS_MAX: usize = 1 << 22;
+/// Synthetic rows of a table.
+pub const SYNTHETIC_MAX: usize = 1_024;
 /// Longest name of a feature, in bytes.
 pub const NAME_BYTES_MAX: usize = 100;
 
@@ -26,6 +31,17 @@ pub struct Row<'a> {
     pub label: bool,
     /// What it costs to look at it, in lines.
     pub effort: f64,
+}
+
+/// A change that hurt and never was: made of two rows of the same table, for training where real ones are few ([`crate::scenario`]).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Synthetic {
+    /// Values in the order of the features; what is missing is not a number.
+    pub values: Vec<f64>,
+    /// What it would cost to look at it, in lines.
+    pub effort: f64,
+    /// The rows that it is made of: a part of the table that has not both has not this one.
+    pub parents: [usize; 2],
 }
 
 /// Why something is no table.
@@ -64,6 +80,9 @@ pub enum NotATable {
     /// Too many.
     #[error("a table has at most {ROWS_MAX} rows")]
     Rows,
+    /// Synthetic rows are too many, or made of rows that are not there.
+    #[error("synthetic row {0}: a table has at most {SYNTHETIC_MAX}, each made of two of its rows")]
+    Synthetic(usize),
 }
 
 /// Rows ordered by time.
@@ -74,6 +93,7 @@ pub struct Table {
     labels: Vec<bool>,
     at: Vec<i64>,
     effort: Vec<f64>,
+    synthetic: Vec<Synthetic>,
 }
 
 impl Table {
@@ -92,7 +112,7 @@ impl Table {
                 return Err(NotATable::Name(feature.name.clone()));
             }
         }
-        Ok(Table { features, values: Vec::new(), labels: Vec::new(), at: Vec::new(), effort: Vec::new() })
+        Ok(Table { features, values: Vec::new(), labels: Vec::new(), at: Vec::new(), effort: Vec::new(), synthetic: Vec::new() })
     }
 
     /// Adds a row behind the others.
@@ -104,15 +124,7 @@ impl Table {
         if index == ROWS_MAX {
             return Err(NotATable::Rows);
         }
-        if row.values.len() != self.features.len() {
-            return Err(NotATable::Width { row: index, got: row.values.len(), expected: self.features.len() });
-        }
-        if let Some((feature, _)) = self.features.iter().zip(row.values).find(|(_, value)| value.is_infinite()) {
-            return Err(NotATable::Infinite { row: index, feature: feature.name.clone() });
-        }
-        if !(row.effort >= 0.0 && row.effort.is_finite()) {
-            return Err(NotATable::Effort(index));
-        }
+        self.fits(index, row.values, row.effort)?;
         if self.at.last().is_some_and(|last| *last > row.at) {
             return Err(NotATable::Order(index));
         }
@@ -121,6 +133,39 @@ impl Table {
         self.at.push(row.at);
         self.effort.push(row.effort);
         Ok(())
+    }
+
+    fn fits(&self, index: usize, values: &[f64], effort: f64) -> Result<(), NotATable> {
+        if values.len() != self.features.len() {
+            return Err(NotATable::Width { row: index, got: values.len(), expected: self.features.len() });
+        }
+        if let Some((feature, _)) = self.features.iter().zip(values).find(|(_, value)| value.is_infinite()) {
+            return Err(NotATable::Infinite { row: index, feature: feature.name.clone() });
+        }
+        if !(effort >= 0.0 && effort.is_finite()) {
+            return Err(NotATable::Effort(index));
+        }
+        Ok(())
+    }
+
+    /// Adds a row that nobody saw, beside the others.
+    ///
+    /// # Errors
+    /// When it does not fit, or is made of rows that are not there.
+    pub fn push_synthetic(&mut self, row: Synthetic) -> Result<(), NotATable> {
+        let index = self.synthetic.len();
+        if index == SYNTHETIC_MAX || row.parents.iter().any(|parent| *parent >= self.len()) {
+            return Err(NotATable::Synthetic(index));
+        }
+        self.fits(index, &row.values, row.effort)?;
+        self.synthetic.push(row);
+        Ok(())
+    }
+
+    /// Rows that nobody saw.
+    #[must_use]
+    pub fn synthetic(&self) -> &[Synthetic] {
+        &self.synthetic
     }
 
     /// How many rows there are.
@@ -195,18 +240,36 @@ impl Table {
         (!self.is_empty()).then(|| hurt as f64 / self.len() as f64)
     }
 
-    /// Some rows, one behind the other; what lies behind the end is left out.
+    /// Some rows, one behind the other; what lies behind the end is left out, and so is what is made of a row that is.
     #[must_use]
     pub fn slice(&self, rows: Range<usize>) -> Table {
         let rows = rows.start.min(self.len())..rows.end.min(self.len()).max(rows.start.min(self.len()));
         let cells = rows.start * self.width()..rows.end * self.width();
+        let whole = self.synthetic.iter().filter(|row| row.parents.iter().all(|parent| rows.contains(parent)));
+        let synthetic = whole.map(|row| Synthetic { parents: row.parents.map(|parent| parent - rows.start), ..row.clone() }).collect();
         Table {
             features: self.features.clone(),
             values: self.values.get(cells).unwrap_or_default().to_vec(),
             labels: self.labels.get(rows.clone()).unwrap_or_default().to_vec(),
             at: self.at.get(rows.clone()).unwrap_or_default().to_vec(),
             effort: self.effort.get(rows).unwrap_or_default().to_vec(),
+            synthetic,
         }
+    }
+
+    /// The rows at some places, which ascend; what is made of rows stays behind.
+    pub(crate) fn pick(&self, places: &[usize]) -> Table {
+        let mut picked = Table { synthetic: Vec::new(), ..self.slice(0..0) };
+        for place in places {
+            let (Some(label), Some(at), Some(effort)) = (self.labels.get(*place), self.at.get(*place), self.effort.get(*place)) else {
+                continue;
+            };
+            picked.values.extend_from_slice(self.row(*place));
+            picked.labels.push(*label);
+            picked.at.push(*at);
+            picked.effort.push(*effort);
+        }
+        picked
     }
 
     /// How many of the first rows happened before a time.
@@ -215,8 +278,8 @@ impl Table {
         self.at.partition_point(|row| *row < at)
     }
 
-    /// BLAKE3 over names, times, labels, efforts and the bits of the values, as hexadecimal digits: tables with one digest
-    /// train one model.
+    /// BLAKE3 over names, times, labels, efforts and the bits of the values, and of the synthetic rows where there are any, as
+    /// hexadecimal digits: tables with one digest train one model.
     #[must_use]
     pub fn digest(&self) -> String {
         let mut hasher = blake3::Hasher::new();
@@ -228,12 +291,24 @@ impl Table {
             hasher.update(&at.to_le_bytes());
             hasher.update(&[u8::from(*label)]);
             hasher.update(&effort.to_bits().to_le_bytes());
-            for value in row {
-                // There are many numbers that are none; all of them mean missing.
-                let bits = if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() };
-                hasher.update(&bits.to_le_bytes());
-            }
+            digest_values(&mut hasher, row);
+        }
+        for row in &self.synthetic {
+            hasher.update(b"synthetic");
+            row.parents.iter().for_each(|parent| {
+                hasher.update(&(*parent as u64).to_le_bytes());
+            });
+            hasher.update(&row.effort.to_bits().to_le_bytes());
+            digest_values(&mut hasher, &row.values);
         }
         hex::encode(hasher.finalize().as_bytes())
+    }
+}
+
+fn digest_values(hasher: &mut blake3::Hasher, values: &[f64]) {
+    for value in values {
+        // There are many numbers that are none; all of them mean missing.
+        let bits = if value.is_nan() { f64::NAN.to_bits() } else { value.to_bits() };
+        hasher.update(&bits.to_le_bytes());
     }
 }

@@ -2,10 +2,10 @@
 //!
 //! Each word is a number below [`BUCKETS`], by a hash: no word is kept. Going forwards through the changes, a change is given the mean of what
 //! its words say - the logarithm of how much more often they stand in changes that hurt - as far as it was known then: a change counts only from
-//! when its end could be trusted. What is known later than that - the tenth of faults that show after
-//! the age of maturity, a word of a person - counts from the age of maturity on: that much of the future is in it, as in every label. The estimate of a word is that of
-//! multinomial naive Bayes with shrinkage (Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, chapter 13).
+//! when its end can be trusted, and as what was believed of it: one whose fault showed later was clean until then. The estimate of a word is that
+//! of multinomial naive Bayes with shrinkage (Manning, Raghavan and Schütze, Introduction to Information Retrieval, 2008, chapter 13).
 
+use crate::ends::Ends;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use tidegate_stats::rng::mix;
@@ -81,10 +81,15 @@ impl Sayings {
 
     /// Learns from a change whose end is known.
     pub fn add(&mut self, words: &[u16], hurt: bool) {
-        let by = |cell: &mut (f64, f64)| if hurt { cell.0 += 1.0 } else { cell.1 += 1.0 };
-        by(&mut self.changes);
+        self.count(words, hurt, 1.0);
+    }
+
+    /// Counts are whole numbers: what is taken back leaves nothing behind.
+    fn count(&mut self, words: &[u16], hurt: bool, by: f64) {
+        let one = |cell: &mut (f64, f64)| if hurt { cell.0 += by } else { cell.1 += by };
+        one(&mut self.changes);
         for word in words {
-            self.counts.get_mut(usize::from(*word)).into_iter().for_each(by);
+            self.counts.get_mut(usize::from(*word)).into_iter().for_each(one);
         }
     }
 
@@ -114,33 +119,71 @@ pub struct Worded<'a> {
     pub at: i64,
     /// Its words.
     pub words: &'a [u16],
-    /// What became of it, where that is known.
-    pub hurt: Option<bool>,
+    /// What was believed of its end.
+    pub ends: &'a Ends,
+}
+
+/// That something else is believed of a change.
+struct Turn<'a> {
+    at: i64,
+    words: &'a [u16],
+    was: Option<bool>,
+    is: Option<bool>,
+}
+
+/// What was learnt when: of each change what was believed once it could be trusted, and what turned later; oldest first.
+fn turns<'a>(changes: &[Worded<'a>], maturity: i64) -> Vec<Turn<'a>> {
+    let mut turns = Vec::with_capacity(changes.len());
+    for Worded { at, words, ends } in changes {
+        let mature = at.saturating_add(maturity);
+        let mut was = None;
+        for (at, is) in std::iter::once((mature, ends.at(mature))).chain(ends.after(mature)) {
+            turns.push(Turn { at, words, was, is });
+            was = is;
+        }
+    }
+    turns.sort_by_key(|turn| turn.at);
+    turns
+}
+
+/// What was said of changes when they were made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Through {
+    /// What the words of each change said.
+    pub said: Vec<f64>,
+    /// When the newest of what was learnt for it was known; of one for which nothing was, the least instant.
+    pub known_at: Vec<i64>,
+    /// What words say by the end.
+    pub sayings: Sayings,
 }
 
 /// What the words of each change said when it was made, for changes in the order of time whose ends can be trusted `maturity` after them; and what
 /// words say by `as_of`.
 #[must_use]
-pub fn through(changes: &[Worded<'_>], maturity: i64, as_of: i64) -> (Vec<f64>, Sayings) {
-    let mut sayings = Sayings::default();
-    let mut known = changes.iter();
-    let mut next = known.next();
+pub fn through(changes: &[Worded<'_>], maturity: i64, as_of: i64) -> Through {
+    let turns = turns(changes, maturity);
+    let mut next = turns.iter().peekable();
+    let (mut sayings, mut learnt) = (Sayings::default(), i64::MIN);
     let mut learn = |sayings: &mut Sayings, until: i64| {
-        while let Some(one) = next.filter(|one| one.at.saturating_add(maturity) <= until) {
-            if let Some(hurt) = one.hurt {
-                sayings.add(one.words, hurt);
+        while let Some(Turn { at, words, was, is }) = next.next_if(|turn| turn.at <= until) {
+            if let Some(hurt) = *was {
+                sayings.count(words, hurt, -1.0);
             }
-            next = known.next();
+            if let Some(hurt) = *is {
+                sayings.add(words, hurt);
+            }
+            learnt = *at;
         }
+        learnt
     };
-    let mut said = Vec::with_capacity(changes.len());
+    let (mut said, mut known_at) = (Vec::with_capacity(changes.len()), Vec::with_capacity(changes.len()));
     for one in changes {
         // One that is of the same instant is no earlier one.
-        learn(&mut sayings, one.at.saturating_sub(1));
+        known_at.push(learn(&mut sayings, one.at.saturating_sub(1)));
         said.push(sayings.of(one.words));
     }
     learn(&mut sayings, as_of);
-    (said, sayings)
+    Through { said, known_at, sayings }
 }
 
 #[cfg(test)]
@@ -185,25 +228,70 @@ mod tests {
         assert!(sayings.is_sound());
     }
 
+    /// Time, words, what was believed first, and what turned when.
+    type Drawn = (i64, Vec<u16>, Option<bool>, Vec<(i64, Option<bool>)>);
+
+    fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
+        let turns = prop::collection::vec((0i64..230, prop::option::of(any::<bool>())), 0..3);
+        let one = (0i64..200, prop::collection::vec(0u16..40, 0..6), prop::option::of(any::<bool>()), turns);
+        prop::collection::vec(one, 60..160).prop_map(|mut rows| {
+            rows.sort_by_key(|row| row.0);
+            rows
+        })
+    }
+
+    fn ends(rows: &[Drawn]) -> Vec<Ends> {
+        let one = |(_, _, first, turns): &Drawn| {
+            let mut ends = Ends::new(*first);
+            turns.iter().for_each(|(at, hurt)| ends.turn(*at, *hurt));
+            ends
+        };
+        rows.iter().map(one).collect()
+    }
+
+    fn bits(rows: &[Drawn], ends: &[Ends], maturity: i64) -> (Vec<u64>, Sayings) {
+        let all: Vec<Worded<'_>> = rows.iter().zip(ends).map(|((at, words, ..), ends)| Worded { at: *at, words, ends }).collect();
+        let Through { said, known_at, sayings } = through(&all, maturity, 1_000);
+        assert!(known_at.iter().zip(rows).all(|(known, row)| *known < row.0));
+        (said.iter().map(|one| one.to_bits()).collect(), sayings)
+    }
+
     proptest! {
         #[test]
-        fn nothing_of_the_future_flows_in(rows in prop::collection::vec((0i64..200, prop::collection::vec(0u16..40, 0..6), prop::option::of(any::<bool>())), 60..160), cut in 0usize..160, maturity in 0i64..30) {
-            let mut rows = rows;
-            rows.sort_by_key(|row| row.0);
-            let of = |rows: &[(i64, Vec<u16>, Option<bool>)]| through(&rows.iter().map(|(at, words, hurt)| Worded { at: *at, words, hurt: *hurt }).collect::<Vec<_>>(), maturity, 1_000).0;
-            let bits = |said: &[f64]| said.iter().map(|one| one.to_bits()).collect::<Vec<u64>>();
-            let whole = of(&rows);
+        fn nothing_of_the_future_flows_in(rows in drawn(), cut in 0usize..160, maturity in 0i64..30) {
+            let known = ends(&rows);
+            let (whole, _) = bits(&rows, &known, maturity);
             let cut = cut.min(rows.len() - 1);
             let at = rows[cut].0;
-            // Whatever becomes of changes whose end was not known yet, what was said stays.
-            let mut other = rows.clone();
-            for row in other.iter_mut().filter(|row| row.0 + maturity >= at) {
-                row.2 = row.2.map(|hurt| !hurt);
-            }
-            prop_assert_eq!(bits(&whole[..=cut]), bits(&of(&other)[..=cut]));
+            // Whatever is found out from that moment on, what was said stays: of changes that were too young then, and of all others.
+            let other: Vec<Ends> = rows.iter().zip(&known).map(|(row, ends)| {
+                let mut other = if row.0 + maturity >= at { Ends::new(ends.at(0).map(|hurt| !hurt)) } else { ends.clone() };
+                other.turn(at, ends.at(at).map_or(Some(true), |hurt| Some(!hurt)));
+                other
+            }).collect();
+            prop_assert_eq!(&whole[..=cut], &bits(&rows, &other, maturity).0[..=cut]);
             // And it does not matter how many come later.
             let earlier = rows.iter().take_while(|row| row.0 <= at).count();
-            prop_assert_eq!(bits(&whole[..earlier]), bits(&of(&rows[..earlier])));
+            prop_assert_eq!(&whole[..earlier], &bits(&rows[..earlier], &known[..earlier], maturity).0[..]);
+        }
+
+        #[test]
+        fn what_is_said_is_what_was_believed_then(rows in drawn(), maturity in 0i64..30) {
+            let known = ends(&rows);
+            let (said, last) = bits(&rows, &known, maturity);
+            let believed = |until: i64| {
+                let mut sayings = Sayings::default();
+                for ((at, words, ..), ends) in rows.iter().zip(&known).filter(|(row, _)| row.0 + maturity <= until) {
+                    // Before it could be trusted nothing was believed, whatever was found out.
+                    if let Some(hurt) = ends.at(until.max(at + maturity)) {
+                        sayings.add(words, hurt);
+                    }
+                }
+                sayings
+            };
+            let slow: Vec<u64> = rows.iter().map(|row| believed(row.0 - 1).of(&row.1).to_bits()).collect();
+            prop_assert_eq!(said, slow);
+            prop_assert_eq!(last, believed(1_000));
         }
     }
 }

@@ -123,6 +123,8 @@ mod risk_pages;
 mod risk_policy;
 #[path = "cli/risk_reviews.rs"]
 mod risk_reviews;
+#[path = "cli/risk_worth.rs"]
+mod risk_worth;
 #[path = "cli/run.rs"]
 mod run;
 #[path = "cli/sim.rs"]

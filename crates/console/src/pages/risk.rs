@@ -2,7 +2,7 @@
 
 use crate::chart::risk as chart;
 use crate::layout::{badge, facts, number, page, table, text, when};
-use crate::view::risk::{Bin, Importance, JudgedFigures, ModelFacts, Period, RiskLabel, RiskRow, RiskView, Stand, Unread};
+use crate::view::risk::{Bin, Importance, JudgedFigures, ModelFacts, Period, Reasons, RiskLabel, RiskRow, RiskView, Stand, Unread};
 use maud::{Markup, html};
 use tidegate_core::correction::Ended;
 use tidegate_core::risk::Way;
@@ -20,7 +20,7 @@ pub fn risk(view: &RiskView) -> String {
         @if view.stand == Stand::Ready { (changes(&view.changes)) }
         @if let Some(model) = &view.model { (model_part(model)) }
         @if let Some(judged) = &view.judged { (judged_part(judged)) }
-        @if !view.importance.is_empty() { (importance(&view.importance, view.importance_of)) }
+        @if !view.importance.is_empty() { (importance(&view.importance, view.importance_of, view.reasons.as_ref())) }
     };
     page("Risk of changes", "/risk", &body)
 }
@@ -61,6 +61,7 @@ fn changes(rows: &[RiskRow]) -> Markup {
                 cells.push(html! { strong { (format!("{:.2}", said.probability)) } " " span.quiet { (format!("{low:.2} to {high:.2}")) } });
                 cells.push(way(said.way));
             }
+            None if row.kept_back => cells.extend([html! { span.quiet { "kept back: people decide, by lot" } }, way(Way::Standard)]),
             None => cells.extend([html! { span.quiet { "an owner has opted out" } }, way(Way::Standard)]),
         }
         cells.push(row.label.as_ref().map_or_else(|| html! { span.quiet { "has none" } }, label));
@@ -168,7 +169,7 @@ fn periods(periods: &[Period]) -> Markup {
     table("Quarters", &heads, &periods.iter().map(row).collect::<Vec<_>>())
 }
 
-fn importance(of: &[Importance], changes: usize) -> Markup {
+fn importance(of: &[Importance], changes: usize, reasons: Option<&Reasons>) -> Markup {
     let row = |one: &Importance| vec![html! { code { (one.feature) } }, text(number(one.mean_log_odds)), text(&one.meaning)];
     html! {
         section {
@@ -176,6 +177,20 @@ fn importance(of: &[Importance], changes: usize) -> Markup {
             p.quiet { "Over the newest " (changes) " changes that it was judged on." }
             (chart::importance(of))
             (table("Features", &["Feature", "Log odds, mean size", "What it is"], &of.iter().map(row).collect::<Vec<_>>()))
+            (drift(reasons))
+        }
+    }
+}
+
+/// Whether the newest changes are risky for the reasons of earlier ones.
+fn drift(reasons: Option<&Reasons>) -> Markup {
+    let Some(of) = reasons else { return html! { p.quiet { "Too few changes to tell whether reasons drift." } } };
+    let moved = |(feature, was, is): &(String, f64, f64)| format!("{feature} {:.0} % to {:.0} %", was * 100.0, is * 100.0);
+    html! {
+        p {
+            @if of.drifted { (badge("warn", "reasons drift")) } @else { (badge("good", "reasons hold")) }
+            (format!(" Of the newest {} changes beside {} earlier ones the order of features agrees by {:.2} (NDCG). ", of.changes.1, of.changes.0, of.agreement))
+            "Moved most: " (of.moved.iter().map(moved).collect::<Vec<_>>().join(", ")) "."
         }
     }
 }

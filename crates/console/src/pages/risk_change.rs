@@ -131,7 +131,9 @@ fn line(line: Option<&NearLine>, exact: &Waterfall) -> Markup {
         (table("A line near it, for comparison", &["Feature", "By the line", "Exact"], &line.weights.iter().map(row).collect::<Vec<_>>()))
         p.quiet {
             (believed) " The line (LIME) has " (format!("{:.2}", line.r_squared)) " of the variance of the model near this change (R²), of "
-            (line.samples) " changes near by with seed " (line.seed) ". It is an estimate: where it differs, the exact values count."
+            (line.samples) " changes near by with seed " (line.seed) ". "
+            @if let Some(stability) = line.stability { (format!("Drawn with other seeds, {:.0} % of its heaviest features are the same. ", stability * 100.0)) }
+            "It is an estimate: where it differs, the exact values count."
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::sound;
 use crate::pages;
 use crate::view::risk::{
-    Bin, FileHistory, Importance, Interval, JudgedFigures, ModelFacts, NearLine, PairRow, Period, RiskChange, RiskLabel, RiskRow, RiskSaid,
-    RiskView, SimilarRow, Stand, Unread, Waterfall, WaterfallStep,
+    Bin, FileHistory, Importance, Interval, JudgedFigures, ModelFacts, NearLine, PairRow, Period, Reasons, RiskChange, RiskLabel, RiskRow,
+    RiskSaid, RiskView, SimilarRow, Stand, Unread, Waterfall, WaterfallStep,
 };
 use expect_test::expect;
 use tidegate_core::correction::Ended;
@@ -39,6 +39,7 @@ fn known() -> RiskView {
     let row = |way, risk: bool, ended| RiskRow {
         commit: COMMIT.into(),
         at: At(1_000),
+        kept_back: false,
         risk: risk.then_some(said(way)),
         label: Some(label(ended, "history")),
     };
@@ -65,6 +66,7 @@ fn known() -> RiskView {
         }),
         importance: vec![Importance { feature: "la".into(), meaning: "Lines added".into(), mean_log_odds: 0.5 }],
         importance_of: 200,
+        reasons: Some(Reasons { agreement: 0.84, drifted: true, changes: (1_000, 200), moved: vec![("la".into(), 0.25, 0.5)] }),
         unread: Some(Unread {
             head: COMMIT.replace('0', "f"),
             read_to: COMMIT.into(),
@@ -107,7 +109,13 @@ fn change() -> RiskChange {
         missing: vec!["age".into()],
         waterfall: waterfall(),
         lower: "with la 3 in place of 7, all else equal, it would be 0.10".into(),
-        line: Some(NearLine { r_squared: 0.3, seed: 0, samples: 2_000, weights: vec![("la".into(), 1.5), ("nf".into(), -0.1)] }),
+        line: Some(NearLine {
+            r_squared: 0.3,
+            seed: 0,
+            samples: 2_000,
+            stability: Some(0.8),
+            weights: vec![("la".into(), 1.5), ("nf".into(), -0.1)],
+        }),
         together: vec![PairRow { first: "la".into(), second: "nf".into(), log_odds: 0.2 }],
         label: Some(label(Ended::Unknown, "history")),
         similar: vec![similar],
@@ -128,6 +136,7 @@ fn a_model_is_told_with_its_changes() {
     let html = pages::risk(&known());
     sound(&html);
     assert_eq!(html.matches("role=\"img\"").count(), 3, "reliability, drift, importance");
+    assert!(html.contains("reasons drift") && html.contains("agrees by 0.84") && html.contains("la 25 % to 50 %"));
     for word in [
         "0.25",
         "0.12 to 0.50",

@@ -43,6 +43,8 @@ pub struct RiskView {
     pub importance: Vec<Importance>,
     /// Over how many of the newest judged changes.
     pub importance_of: usize,
+    /// Whether what moves it is what moved it before; none where too few changes tell.
+    pub reasons: Option<Reasons>,
     /// What came after what was read.
     pub unread: Option<Unread>,
     /// The newest changes, newest first.
@@ -132,6 +134,19 @@ pub struct Period {
     pub quartiles: [f64; 3],
 }
 
+/// What moves the newest changes' risks beside what moved those of earlier ones.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Reasons {
+    /// The normalised discounted cumulative gain of the order of features now by their sizes before, 1 where nothing is another.
+    pub agreement: f64,
+    /// Whether it is below what is taken for drift.
+    pub drifted: bool,
+    /// Earlier changes, and the newest.
+    pub changes: (usize, usize),
+    /// Features whose share of all that moves risks changed most: before, and now.
+    pub moved: Vec<(String, f64, f64)>,
+}
+
 /// How much a feature moves risks.
 #[derive(Clone, Debug, Serialize)]
 pub struct Importance {
@@ -165,8 +180,10 @@ pub struct RiskRow {
     pub commit: String,
     /// When it was committed.
     pub at: At,
-    /// What the model says; none where an owner has opted out.
+    /// What the model says; none where an owner has opted out, or it is kept back.
     pub risk: Option<RiskSaid>,
+    /// It is kept back: people decide, by lot, and nobody has.
+    pub kept_back: bool,
     /// How it ended, as far as it can have a label.
     pub label: Option<RiskLabel>,
 }
@@ -274,6 +291,8 @@ pub struct NearLine {
     pub seed: u64,
     /// How many changes near by were asked.
     pub samples: usize,
+    /// Share of its heaviest features that are the same when it is drawn with other seeds.
+    pub stability: Option<f64>,
     /// What each feature's value adds to the log odds by this line, most first.
     pub weights: Vec<(String, f64)>,
 }

@@ -28,6 +28,9 @@ async fn rows_are_joined_by_their_numbers_and_written_as_they_were_read() {
     let read = crate::read_rows(&Source::at(&one), &["view__x", "n"], 10).await.unwrap();
     assert_eq!(read.column("view__x"), Some(&Column::Float(vec![Some(2.5), None, Some(1.5)])));
     assert_eq!(read.column("n"), Some(&Column::Int(vec![Some(7), None, Some(9)])));
+    use tidegate_core::contract::Value;
+    assert_eq!(theirs.values("x", &[1, u32::MAX, 0]).unwrap(), [Value::from(2.5), Value::Null, Value::from(1.5)]);
+    assert_eq!(ours.values("at", &[2, 0]).unwrap()[0], Value::Null);
     assert!(ours.joined(&theirs, &[2, 0, 0], &names).is_err() && ours.joined(&theirs, &[0], &names).is_err());
     assert!(joined.joined(&theirs, &[0, 0, 0], &names).unwrap_err().to_string().contains("two columns `view__x`"));
 }

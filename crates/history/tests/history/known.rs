@@ -45,6 +45,19 @@ fn what_was_known_then_labels_alone() {
 }
 
 #[test]
+fn a_clock_that_is_ahead_makes_no_other_change_old() {
+    let world = worlds::linear();
+    let (gone, at_s) = ("gone", world.change(&world.mine(&Settings::default()), "gone").at_s);
+    assert_eq!(label(&world, gone), Label::Unlabelled, "it is young beside the newest commit");
+    // As if that were of forty years later.
+    let later = |now_s| Settings { as_of_s: now_s, ..Settings::default() };
+    assert_eq!(world.change(&world.mine(&later(Some(at_s + 14_600 * DAY_S))), gone).label, Label::Clean);
+    let capped = world.mine(&Settings { now_s: Some(at_s + DAY_S), ..Settings::default() });
+    assert!(capped.maturity.as_of_s <= at_s + DAY_S);
+    assert_eq!(world.change(&capped, gone).label, Label::Unlabelled);
+}
+
+#[test]
 fn branches_that_meet() {
     let world = worlds::branches();
     let mined = world.mine(&Settings::default());

@@ -74,6 +74,11 @@ pub fn derived(table: &Table) -> Table {
 /// A project of ApacheJIT: one table, and how many of its rows are its authors' training part. It has no dates: rows are a day
 /// apart, and weighed alike.
 pub fn apachejit(folder: &Path, project: &str) -> Option<(Table, usize)> {
+    apachejit_plain(folder, project).map(|(table, rows)| (derived(&table), rows))
+}
+
+/// The same without what is made of its features.
+pub fn apachejit_plain(folder: &Path, project: &str) -> Option<(Table, usize)> {
     let part = |part: &str| Csv::read(&folder.join(format!("apachejit/per_project_80_20/apache_{project}__{part}.csv.gz")));
     let (train, test) = (part("train")?, part("test")?);
     let names: Vec<String> = train.head.iter().filter(|name| !["commit_id", "target"].contains(&name.as_str())).cloned().collect();
@@ -86,5 +91,5 @@ pub fn apachejit(folder: &Path, project: &str) -> Option<(Table, usize)> {
             table.push(&Row { at, values: &values, label: csv.number(row, "target") > 0.0, effort: lines("la") + lines("ld") }).unwrap();
         }
     }
-    Some((derived(&table), train.rows.len()))
+    Some((table, train.rows.len()))
 }

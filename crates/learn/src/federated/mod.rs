@@ -134,6 +134,10 @@ impl Plan {
             _ if !(1.0 / HURT_WEIGHT_MAX..=HURT_WEIGHT_MAX).contains(&self.recipe.hurt_weight) => {
                 wrong("recipe.hurt_weight", "0.01 to 100")
             }
+            _ if !self.recipe.balance.is_weights() => {
+                wrong("recipe.balance", "weights: rows are not drawn by kind nor made where they are elsewhere")
+            }
+            _ if !self.recipe.held.is_empty() => wrong("recipe.held", "none: trees that grow of sums hold no feature to a direction"),
             _ => {
                 self.recipe.check()?;
                 Ok(self.recipe.boosting.check()?)

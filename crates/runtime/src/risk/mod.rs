@@ -41,6 +41,14 @@ pub struct Training {
     pub digest: String,
     /// How many later rows of the training part probabilities stand on.
     pub calibrated_on: usize,
+    /// How many rows that nobody saw it has learnt from beside them; not written where there are none.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub synthetic: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what is asked whether to write takes a reference")]
+fn is_none(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A risk from which on a change is treated in some way.

@@ -1,6 +1,6 @@
 //! Beta calibration: a curve of three parameters that can also be the identity.
 
-use super::logistic::{Line, fit, loss, sigmoid};
+use super::logistic::{Line, fit, fit_near, loss, sigmoid};
 use super::{Unfit, usable_probabilities};
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +34,38 @@ impl Beta {
     /// [`Unfit::Empty`], [`Unfit::Lengths`], [`Unfit::Number`] (a probability outside [0, 1]), [`Unfit::OneClass`],
     /// [`Unfit::Apart`].
     pub fn fit(probabilities: &[f64], labels: &[bool]) -> Result<Beta, Unfit> {
+        Beta::best(probabilities, labels, &fit, &loss)
+    }
+
+    /// The same with both bends drawn to 1, where the curve is the identity moved up or down: `pull` times half of (a - 1)² + (b - 1)²
+    /// is added to the loss, which is summed over the rows, in nats. Of few rows, how a curve bends is mostly chance. A pull that is not
+    /// above 0 draws nowhere.
+    ///
+    /// # Errors
+    /// As [`Beta::fit`].
+    pub fn fit_near_identity(probabilities: &[f64], labels: &[bool], pull: f64) -> Result<Beta, Unfit> {
+        if !(pull > 0.0 && pull.is_finite()) {
+            return Beta::fit(probabilities, labels);
+        }
+        let cost = |line: &Line, rows: &[[f64; 2]], targets: &[f64]| {
+            let off = [line[0] - 1.0, line[1] - 1.0];
+            loss(line, rows, targets) + 0.5 * pull * (off[0] * off[0] + off[1] * off[1])
+        };
+        // A bend that is held at 0 has no column: it stays where it is drawn to.
+        let near = |rows: &[[f64; 2]], targets: &[f64]| {
+            let to = [0, 1].map(|column| if rows.iter().any(|row| row[column] != 0.0) { 1.0 } else { 0.0 });
+            fit_near(rows, targets, to, pull)
+        };
+        Beta::best(probabilities, labels, &near, &cost)
+    }
+
+    /// The best curve with a, b ≥ 0, by what fits a line and what it costs.
+    fn best(
+        probabilities: &[f64],
+        labels: &[bool],
+        fit: &dyn Fn(&[[f64; 2]], &[f64]) -> Line,
+        cost: &dyn Fn(&Line, &[[f64; 2]], &[f64]) -> f64,
+    ) -> Result<Beta, Unfit> {
         usable_probabilities(probabilities, labels)?;
         let of = |class: bool| probabilities.iter().zip(labels).filter(move |(_, l)| **l == class).map(|(p, _)| *p);
         let same = probabilities.windows(2).all(|pair| matches!(pair, [a, b] if a == b));
@@ -50,7 +82,7 @@ impl Beta {
             if line[0] < 0.0 || line[1] < 0.0 {
                 continue;
             }
-            let cost = loss(&line, &masked, &targets);
+            let cost = cost(&line, &masked, &targets);
             if best.is_none_or(|(least, _)| cost < least) {
                 best = Some((cost, line));
             }

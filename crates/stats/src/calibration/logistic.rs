@@ -3,7 +3,7 @@
 /// Most steps of Newton's method; it takes about ten.
 const STEPS_MAX: usize = 200;
 /// Most halvings of one step.
-const HALVINGS_MAX: usize = 60;
+const HALVINGS_MAX: i32 = 60;
 /// A step that moves no coefficient further ends the search.
 const STEP_MIN: f64 = 1e-13;
 /// Weight of the squared slopes of standardised columns beside the summed loss: only so that a column without spread, or two
@@ -71,6 +71,33 @@ pub(super) fn fit(rows: &[[f64; 2]], targets: &[f64]) -> Line {
     [slopes[0], slopes[1], line[2] - slopes[0] * first.middle - slopes[1] * second.middle]
 }
 
+/// The line of greatest likelihood less `pull` times half the squared distance of its slopes from `to`, by Newton's method with halved
+/// steps. `pull` is above 0, so that there is one answer whatever the columns are.
+pub(super) fn fit_near(rows: &[[f64; 2]], targets: &[f64], to: [f64; 2], pull: f64) -> Line {
+    let off = |line: &Line| [line[0] - to[0], line[1] - to[1]];
+    let cost = |line: &Line| loss(line, rows, targets) + 0.5 * pull * off(line).iter().map(|off| off * off).sum::<f64>();
+    let mut line = [to[0], to[1], 0.0];
+    let mut now = cost(&line);
+    for _ in 0..STEPS_MAX {
+        let (mut gradient, mut curve) = slopes(&line, rows, targets);
+        for (i, off) in off(&line).into_iter().enumerate() {
+            gradient[i] += pull * off;
+            curve[i][i] += pull;
+        }
+        let Some(step) = solve(curve, gradient) else { break };
+        let part = |halvings: i32| libm::exp2(-f64::from(halvings));
+        let tried = |part: f64| [line[0] - part * step[0], line[1] - part * step[1], line[2] - part * step[2]];
+        let moved = (0..HALVINGS_MAX).map(|halvings| (tried(part(halvings)), part(halvings))).find(|(tried, _)| cost(tried) <= now);
+        let Some((next, part)) = moved else { break };
+        line = next;
+        now = cost(&line);
+        if step.iter().all(|s| libm::fabs(s * part) < STEP_MIN) {
+            break;
+        }
+    }
+    line
+}
+
 /// A column's mean and standard deviation; 1 where it has no spread.
 struct Scale {
     middle: f64,
@@ -92,8 +119,17 @@ impl Scale {
 
 /// Newton's step: the curvature's inverse times the gradient; none where the curvature is lost to rounding.
 fn newton(line: &Line, rows: &[[f64; 2]], targets: &[f64]) -> Option<Line> {
-    let mut gradient = [RIDGE * line[0], RIDGE * line[1], 0.0];
-    let mut curve = [[RIDGE, 0.0, 0.0], [0.0, RIDGE, 0.0], [0.0, 0.0, 0.0]];
+    let (mut gradient, mut curve) = slopes(line, rows, targets);
+    for i in 0..2 {
+        gradient[i] += RIDGE * line[i];
+        curve[i][i] += RIDGE;
+    }
+    solve(curve, gradient)
+}
+
+/// Gradient and curvature of the loss.
+fn slopes(line: &Line, rows: &[[f64; 2]], targets: &[f64]) -> ([f64; 3], [[f64; 3]; 3]) {
+    let (mut gradient, mut curve) = ([0.0; 3], [[0.0; 3]; 3]);
     for (row, target) in rows.iter().zip(targets) {
         let p = sigmoid(height(line, row));
         let x = [row[0], row[1], 1.0];
@@ -104,7 +140,7 @@ fn newton(line: &Line, rows: &[[f64; 2]], targets: &[f64]) -> Option<Line> {
             }
         }
     }
-    solve(curve, gradient)
+    (gradient, curve)
 }
 
 /// Solves a symmetric, positive system of three by elimination, the constant first for it never is without curvature.

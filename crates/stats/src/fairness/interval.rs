@@ -17,7 +17,8 @@ pub struct Estimate {
 /// A sum of independent shares, each times a number. For one share less another it is Newcombe's hybrid score interval
 /// (Newcombe, "Interval estimation for the difference between independent proportions", Statistics in Medicine 17, 1998, method
 /// 10); for more the same reasoning (Zou and Donner, Statistics in Medicine 27, 2008). None where a share is.
-pub(super) fn sum(terms: &[(f64, Share)]) -> Option<Estimate> {
+#[must_use]
+pub fn sum(terms: &[(f64, Share)]) -> Option<Estimate> {
     let (mut value, mut down, mut up) = (0.0, 0.0, 0.0);
     for (factor, share) in terms {
         let p = share.estimate?;

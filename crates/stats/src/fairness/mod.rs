@@ -18,7 +18,7 @@ mod strata;
 pub use counts::{GroupCounts, Share, pooled, tally};
 pub use directed::{Directed, directed};
 pub use four_fifths::{FOUR_FIFTHS, FourFifths, POSITIVES_MIN, ROWS_MIN, Verdict, four_fifths};
-pub use interval::Estimate;
+pub use interval::{Estimate, sum};
 pub use parity::{Aggregate, Method, Parity, parity};
 pub use report::{GroupReport, ReportRows, group_reports};
 pub use strata::{Stratified, StratifiedRows, Stratum, stratified};

@@ -3,11 +3,13 @@
 //! A measure that is not defined for the rows (nothing of a class, a number missing, lengths that differ) is none, never 0 or
 //! NaN. Beyond rounding no measure depends on the order of the rows. For one metric by name, with resampling, see [`crate::metric`].
 
+mod difference;
 mod effort;
 mod interval;
 mod probability;
 mod rank;
 
+pub use difference::{BrierDifference, brier_difference};
 pub use effort::{recall_at, recall_at_effort};
 pub use interval::{AucDifference, AucInterval, auc_difference, auc_interval};
 pub use probability::{BINS_MAX, ReliabilityBin, brier, expected_calibration_error, log_loss, reliability};

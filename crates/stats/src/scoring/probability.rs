@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 pub const BINS_MAX: usize = 10_000;
 
 /// Whether every probability is within [0, 1] and has a label.
-fn proper(probabilities: &[f64], labels: &[bool]) -> bool {
+pub(super) fn proper(probabilities: &[f64], labels: &[bool]) -> bool {
     ranked(probabilities, labels) && probabilities.iter().all(|p| (0.0..=1.0).contains(p))
 }
 

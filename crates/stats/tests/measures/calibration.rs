@@ -97,6 +97,43 @@ fn odd_tables_have_finite_answers() {
 }
 
 #[test]
+fn a_curve_that_is_drawn_to_the_identity_lies_between_it_and_the_free_one() {
+    let mut rng = Rng::new(31);
+    let scores: Vec<f64> = (0..400).map(|_| rng.uniform()).collect();
+    // Log odds that are half as steep as they say, and lower.
+    let bent = |p: &f64| 1.0 / (1.0 + ((1.0 - p) / p).sqrt() * 2.0);
+    let labels: Vec<bool> = scores.iter().map(|p| rng.chance(bent(p))).collect();
+    let free = Beta::fit(&scores, &labels).unwrap();
+    let near = |pull: f64| Beta::fit_near_identity(&scores, &labels, pull).unwrap();
+    let close = |one: &Beta, other: &Beta| (one.a - other.a).abs().max((one.b - other.b).abs()).max((one.c - other.c).abs()) < 1e-4;
+    assert!(close(&near(1e-6), &free) && close(&near(0.0), &free) && close(&near(f64::NAN), &free));
+    let held = near(1e9);
+    assert!((held.a - 1.0).abs() < 1e-5 && (held.b - 1.0).abs() < 1e-5, "{held:?}");
+    for pull in [0.1, 10.0, 100.0, 1e9] {
+        // Whatever it is drawn to, as many rows are expected as there were.
+        let curve = near(pull);
+        let expected: f64 = scores.iter().filter_map(|p| curve.probability(*p)).sum();
+        let hurt = labels.iter().filter(|label| **label).count() as f64;
+        assert!((expected - hurt).abs() < 1e-6, "{pull} {expected} {hurt}");
+        // No step of any parameter costs less.
+        let cost = |curve: &Beta| {
+            let told = scores.iter().zip(&labels).map(|(p, label)| (curve.probability(*p).unwrap(), *label));
+            let loss: f64 = told.map(|(p, label)| -(if label { p } else { 1.0 - p }).ln()).sum();
+            loss + 0.5 * pull * ((curve.a - 1.0).powi(2) + (curve.b - 1.0).powi(2))
+        };
+        for by in [-1e-3, 1e-3] {
+            for moved in [Beta { a: curve.a + by, ..curve }, Beta { b: curve.b + by, ..curve }, Beta { c: curve.c + by, ..curve }] {
+                assert!(cost(&moved) >= cost(&curve), "{pull} {curve:?} {moved:?}");
+            }
+        }
+    }
+    let against = Beta::fit_near_identity(&[0.1, 0.2, 0.8, 0.9], &[true, true, false, false], 1e-3).unwrap();
+    assert_eq!((against.a, against.b), (0.0, 0.0), "a curve that would fall is level");
+    let drawn = Beta::fit_near_identity(&[0.1, 0.2, 0.8, 0.9], &[true, true, false, false], 100.0).unwrap();
+    assert!((0.8..1.0).contains(&drawn.a) && (0.8..1.0).contains(&drawn.b), "four rows say little: {drawn:?}");
+}
+
+#[test]
 fn stored_curves_are_read_again_and_broken_ones_refused() {
     let mut rng = Rng::new(8);
     let scores: Vec<f64> = (0..200).map(|_| rng.uniform()).collect();

@@ -14,7 +14,7 @@ use clap::{Args, Subcommand};
 use hyper::Method;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::PathBuf;
 use tidegate_core::delivery::{Event, Interval, Measures, Span, measures};
@@ -64,6 +64,9 @@ pub struct MeasuresArgs {
     /// Of this service; of each one when not given
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
+    /// A team and its services, as `payments=checkout,ledger`: they are measured together; may be given again
+    #[arg(long = "team", value_name = "TEAM=SERVICE,..", value_parser = team, conflicts_with = "service")]
+    teams: Vec<Team>,
     /// Deployments to this environment alone; to all when not given
     #[arg(long, value_name = "NAME")]
     environment: Option<String>,
@@ -79,6 +82,15 @@ pub struct MeasuresArgs {
     /// A rollback or an incident so long after a deployment is its failure
     #[arg(long, value_name = "DURATION", default_value = "24h")]
     failure_within: String,
+}
+
+/// A team's name, and its services.
+type Team = (String, BTreeSet<String>);
+
+fn team(text: &str) -> Result<Team, String> {
+    let parts = text.split_once('=').map(|(name, services)| (name, services.split(',').map(str::to_owned).collect::<BTreeSet<_>>()));
+    let whole = |(name, services): &(&str, BTreeSet<String>)| !name.is_empty() && services.iter().all(|service| !service.is_empty());
+    parts.filter(whole).map(|(name, services)| (name.to_owned(), services)).ok_or_else(|| "write TEAM=SERVICE,SERVICE".to_owned())
 }
 
 /// What is taken in.
@@ -156,14 +168,13 @@ struct Stretch {
     from_ms: i64,
     until_ms: i64,
     services: BTreeMap<String, Measures>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    teams: BTreeMap<String, Measures>,
 }
 
 fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
     let what = "measure delivery";
-    // A day that something begins with is whole, and so is one that it ends with.
-    let begins = |text: &Option<String>, option| {
-        time(what, text, option).map(|ms| ms.map(|ms| if text.as_deref().is_some_and(dated) { ms - DAY_MS } else { ms }))
-    };
+    let begins = |text: &Option<String>, option| begins(what, text, option);
     let until_ms = time(what, &args.until, "--until")?.unwrap_or_else(|| clock::now().0);
     let from_ms = begins(&args.from, "--from")?.unwrap_or_else(|| until_ms.saturating_sub(MEASURED_MS));
     let since = begins(&args.since, "--since")?;
@@ -187,14 +198,26 @@ fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
             of.entry(name).or_default().push(event);
         }
     }
+    if let Some((team, service)) =
+        args.teams.iter().find_map(|(team, all)| all.iter().find(|name| !of.contains_key(*name)).map(|name| (team, name)))
+    {
+        return Err(failure(exit::NOT_FOUND, format!("{what}: --team {team}: no event of a service `{service}` is known")));
+    }
     let stretch = |from_ms, until_ms| {
-        let one = |(name, events): (&String, &Vec<&Event>)| {
+        let one = |events: &[&Event]| {
             // Before anybody told anything, nothing is known: that is not nothing.
             let first = events.iter().map(|event| event.at_ms).min().unwrap_or(from_ms);
             let span = Span { from_ms: first.clamp(from_ms, until_ms), until_ms, failure_within_ms, confidence: CONFIDENCE };
-            (name.clone(), measures(events.iter().copied(), span))
+            measures(events.iter().copied(), span)
         };
-        Stretch { from_ms, until_ms, services: of.iter().map(one).collect() }
+        let together =
+            |services: &BTreeSet<String>| -> Vec<&Event> { services.iter().filter_map(|name| of.get(name)).flatten().copied().collect() };
+        Stretch {
+            from_ms,
+            until_ms,
+            services: of.iter().map(|(name, events)| (name.clone(), one(events))).collect(),
+            teams: args.teams.iter().map(|(team, services)| (team.clone(), one(&together(services)))).collect(),
+        }
     };
     let stretches = match since {
         Some(since) => vec![stretch(from_ms, since), stretch(since, until_ms)],
@@ -212,6 +235,9 @@ fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
         for (name, measures) in &stretch.services {
             show::line(&table(name, measures))?;
         }
+        for (name, measures) in &stretch.teams {
+            show::line(&table(&format!("team {name}"), measures))?;
+        }
     }
     Ok(exit::OK)
 }
@@ -225,6 +251,11 @@ fn services(events: &[Event]) -> BTreeMap<&String, &String> {
         }
     }
     of.into_iter().filter_map(|(repository, service)| Some((repository, service?))).collect()
+}
+
+/// An instant from which on something is meant: a day that it begins with is whole, as is one that it ends with.
+pub(super) fn begins(what: &str, text: &Option<String>, option: &str) -> Result<Option<i64>> {
+    Ok(time(what, text, option)?.map(|ms| if text.as_deref().is_some_and(dated) { ms - DAY_MS } else { ms }))
 }
 
 /// An instant that was given; a day is its end.

@@ -4,9 +4,11 @@ use super::Context;
 use super::recorder::Recorder;
 use crate::client;
 use crate::clock;
+use crate::columns::Place;
 use crate::daemon::events::Bus;
 use crate::exit::{self, failure};
 use crate::show;
+use crate::steps::features::table::{Stand, Table};
 use crate::steps::features::{self as step, SetRecord, assemble};
 use crate::workspace::{self, Opened};
 use anyhow::{Context as _, Result};
@@ -166,20 +168,26 @@ fn view<'o>(opened: &'o Opened, operation: &str, name: &str) -> Result<&'o View>
     }
 }
 
+/// The values of a view's keys, in its order.
+fn parts<'g>(operation: &str, keys: &[String], given: &'g [String]) -> Result<Vec<&'g str>> {
+    if let Some(more) = given.iter().find(|one| !one.split_once('=').is_some_and(|(key, _)| keys.iter().any(|name| name == key))) {
+        return Err(failure(exit::USAGE, format!("{operation}: `{more}` is no key of the view: its keys are {}", keys.join(", "))));
+    }
+    let missing = |name: &str| failure(exit::USAGE, format!("{operation}: the view's key `{name}` is not given: write `{name}=VALUE`"));
+    let of = |name: &String| {
+        let found = given.iter().filter_map(|one| one.split_once('=')).find(|(key, _)| key == name);
+        found.map(|(_, value)| value).ok_or_else(|| missing(name))
+    };
+    keys.iter().map(of).collect()
+}
+
 /// An entity of a view.
 fn entity(operation: &str, view: &View, given: &[String]) -> Result<Key> {
-    let mut key = vec![];
-    for name in view.keys() {
-        let text = given.iter().filter_map(|one| one.split_once('=')).find(|(key, _)| key == name).map(|(_, value)| value);
-        let text =
-            text.ok_or_else(|| failure(exit::USAGE, format!("{operation}: the view's key `{name}` is not given: write `{name}=VALUE`")))?;
+    let part = |(name, text): (&String, &str)| {
         let wrong = || failure(exit::USAGE, format!("{operation}: `{name}={text}`: `{name}` is {}", delivery_kind(name)));
-        key.push(delivery_value(name, text).ok_or_else(wrong)?);
-    }
-    if let Some(more) = given.iter().find(|one| !one.split_once('=').is_some_and(|(key, _)| view.keys().iter().any(|name| name == key))) {
-        return Err(failure(exit::USAGE, format!("{operation}: `{more}` is no key of the view: its keys are {}", view.keys().join(", "))));
-    }
-    Ok(key)
+        delivery_value(name, text).ok_or_else(wrong)
+    };
+    view.keys().iter().zip(parts(operation, view.keys(), given)?).map(part).collect()
 }
 
 fn instant(operation: &str, option: &str, text: &str) -> Result<i64> {
@@ -188,8 +196,11 @@ fn instant(operation: &str, option: &str, text: &str) -> Result<i64> {
 
 fn get(context: &Context, opened: &Opened, args: &GetArgs) -> Result<u8> {
     let what = format!("get features of `{}`", args.view);
-    let view = view(opened, &what, &args.view)?;
     let at_ms = args.at.as_deref().map_or_else(|| Ok(clock::now().0), |text| instant(&what, "--at", text))?;
+    if let Some(FeatureView::File(file)) = opened.config.features.get(&args.view) {
+        return get_of_file(context, opened, &what, file, &args.key, at_ms);
+    }
+    let view = view(opened, &what, &args.view)?;
     let events = events(opened)?;
     let key = entity(&what, view, &args.key)?;
     let rows = history(view, &events, &[(key, at_ms)]);
@@ -202,6 +213,38 @@ fn get(context: &Context, opened: &Opened, args: &GetArgs) -> Result<u8> {
         show::line(&format!("as it was known at {}; {}", At(row.at_ms), standing(row)))?;
     }
     Ok(if row.state == State::Found { exit::OK } else { exit::NOT_FOUND })
+}
+
+/// The same of a table of values that somebody else computed.
+fn get_of_file(context: &Context, opened: &Opened, what: &str, file: &FileView, given: &[String], at_ms: i64) -> Result<u8> {
+    let keys = parts(what, &file.keys, given)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("start the runtime")?;
+    let place = Place::of(&opened.places.root, &file.file);
+    let Place::Path(path) = &place else {
+        return Err(failure(exit::USAGE, format!("{what}: {place} lies in an object store: bring it here first")));
+    };
+    let source = Source::at(path);
+    let table = runtime.block_on(Table::read(&source, file, Rule::Strict)).with_context(|| what.to_owned())?;
+    let keys: Vec<[Json; 1]> = keys.into_iter().map(|text| [Json::from(text)]).collect();
+    let keys: Vec<&[Json]> = keys.iter().map(<[Json; 1]>::as_slice).collect();
+    let stands = table.stand(&keys, at_ms)?;
+    let (state, newest_ms, standing) = match stands.first() {
+        Some(Stand::Found(_, ms)) => ("found", Some(*ms), format!("the row is of {}", At(*ms))),
+        Some(Stand::Outdated(ms)) => ("outdated", Some(*ms), format!("the newest row, of {}, is older than the view's ttl", At(*ms))),
+        Some(Stand::Missing) | None => ("missing", None, "no row of it was known".to_owned()),
+    };
+    let value = |column: &String| Ok((column.clone(), table.values(column, &stands)?.pop().unwrap_or(Json::Null)));
+    let values = table.columns().iter().map(value).collect::<Result<Map<String, Json>>>()?;
+    if context.json {
+        show::json(&json!({ "at_ms": at_ms, "state": state, "newest_ms": newest_ms, "features": values, "over": [] }))?;
+    } else {
+        let text =
+            |value: &Json| value.as_str().map_or_else(|| if value.is_null() { "-".to_owned() } else { value.to_string() }, str::to_owned);
+        let lines = values.iter().map(|(name, value)| vec![name.clone(), text(value)]);
+        show::line(&show::table(&["Feature", "Value"], lines.collect()))?;
+        show::line(&format!("as it was known at {}; {standing}", At(at_ms)))?;
+    }
+    Ok(if state == "found" { exit::OK } else { exit::NOT_FOUND })
 }
 
 fn over_time(context: &Context, opened: &Opened, args: &HistoryArgs) -> Result<u8> {
@@ -286,7 +329,8 @@ fn check(context: &Context, opened: &Opened) -> Result<u8> {
             },
         });
     }
-    let good = checked.iter().all(|one| one.differ == 0 && one.why.is_none());
+    // Nothing compared proves nothing.
+    let good = !checked.is_empty() && checked.iter().all(|one| one.rows > 0 && one.differ == 0 && one.why.is_none());
     if context.json {
         show::json(&checked)?;
     } else if checked.is_empty() {
@@ -295,6 +339,7 @@ fn check(context: &Context, opened: &Opened) -> Result<u8> {
         for one in &checked {
             show::line(&match &one.why {
                 Some(why) => format!("{}: {why}", one.view),
+                None if one.rows == 0 => format!("{}: nothing could be compared: no event of it, or no row, is there yet", one.view),
                 None if one.entities == 0 => format!("{}: {} rows can be read", one.view, one.rows),
                 None => format!(
                     "{}: {} rows of {} entities, {} differ between training and serving",
@@ -338,13 +383,7 @@ fn both_ways(name: &str, view: &View, events: &[Event]) -> Checked {
 }
 
 async fn readable(root: &Path, file: &FileView) -> Result<usize> {
-    let columns: Vec<&str> =
-        file.keys.iter().chain([&file.timestamp]).chain(&file.created).chain(&file.columns).map(String::as_str).collect();
-    let frame = tidegate_data::read_frame(&Source::at(root.join(&file.file)), &columns).await?;
-    frame.times(&file.timestamp)?;
-    file.created.as_ref().map(|created| frame.times(created)).transpose()?;
-    file.keys.iter().try_for_each(|key| frame.key(key).map(drop))?;
-    Ok(frame.rows())
+    Ok(Table::read(&Source::at(root.join(&file.file)), file, Rule::Strict).await?.rows())
 }
 
 fn join(context: &Context, opened: &Opened, args: &JoinArgs) -> Result<u8> {

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use tidegate_adapters::status::{self, Forge, Status};
-use tidegate_adapters::{CommentError, Posted, Repository, Target, bitbucket, curl::Curl, github, gitlab};
+use tidegate_adapters::{CommentError, Posted, Repository, Target, bitbucket, curl::Curl, github, gitlab, pull};
 use tidegate_wire::comment::Comment;
 use tidegate_wire::report::{html, markdown};
 use tidegate_wire::{junit, sarif};
@@ -163,17 +163,34 @@ fn place(service: Service) -> Result<Repository> {
     })
 }
 
+/// The range of commits of a pull or merge request, as its forge tells it: the service that is named, or the one that the CI's environment tells of.
+///
+/// # Errors
+/// When no service is known, or it cannot tell.
+pub fn range(named: Option<Service>, number: u64) -> Result<String> {
+    let known =
+        [(Service::Github, "GITHUB_REPOSITORY"), (Service::Gitlab, "CI_PROJECT_PATH"), (Service::Bitbucket, "BITBUCKET_REPO_FULL_NAME")];
+    let service = named.or_else(|| known.iter().find(|(_, name)| told(&[*name]).is_some()).map(|(service, _)| *service));
+    let service = service.ok_or_else(|| missing("the service of the request", &known.map(|(_, name)| name)))?;
+    let ends = pull::ends(forge(service), &Curl, &place(service)?, number)
+        .map_err(|why| failure(exit::OUTSIDE, format!("ask for the commits of request {number}: {why}")))?;
+    Ok(format!("{}..{}", ends.base, ends.head))
+}
+
+fn forge(service: Service) -> Forge {
+    match service {
+        Service::Github => Forge::Github,
+        Service::Gitlab => Forge::Gitlab,
+        Service::Bitbucket => Forge::Bitbucket,
+    }
+}
+
 /// Sets a mark beside a commit.
 ///
 /// # Errors
 /// When the CI's environment does not say where, or the service refuses.
 pub fn mark(service: Service, mark: &Status) -> Result<()> {
-    let forge = match service {
-        Service::Github => Forge::Github,
-        Service::Gitlab => Forge::Gitlab,
-        Service::Bitbucket => Forge::Bitbucket,
-    };
-    status::set(forge, &Curl, &place(service)?, mark)
+    status::set(forge(service), &Curl, &place(service)?, mark)
         .map_err(|why| failure(exit::OUTSIDE, format!("set the mark {} beside commit {}: {why}", mark.name, mark.commit)))
 }
 

@@ -140,7 +140,7 @@ fn wanted(method: &Method, path: &str) -> Action {
         (_, ["api", "v1", "glass", ..]) => Action::BreakGlass,
         (_, ["api", "v1", "releases", _, _, "pause" | "abort" | "undo"] | ["api", "v1", "breakers", _, "trip"]) => Action::Stop,
         // What is told of the past decides about releases.
-        (_, ["api", "v1", "breakers" | "corrections", ..]) => Action::Release,
+        (_, ["api", "v1", "breakers" | "corrections" | "reviews", ..]) => Action::Release,
         (_, ["api", "v1", "trains", _, "back"] | ["api", "v1", "ab", _, "stop"]) => Action::Stop,
         (_, ["api", "v1", "trains", _, "approve"]) => Action::Approve,
         (_, ["api", "v1", "trains", _, "order", "propose"]) => Action::Ask,

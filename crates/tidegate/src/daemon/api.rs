@@ -12,7 +12,7 @@ use super::trainer::Desks;
 use super::views::Views;
 use super::watchman::Watchman;
 use super::{
-    ab, access, breaker, change, checking, corrections, deliveries, deployments, duty, features, gating, may, notifier, people,
+    ab, access, answers, breaker, change, checking, corrections, deliveries, deployments, duty, features, gating, may, notifier, people,
     release_view, retention, risk, steer, train, train_order, training,
 };
 use crate::exit;
@@ -156,6 +156,9 @@ pub fn routes() -> Vec<(&'static str, MethodRouter<Api>)> {
         ("/api/v1/breakers/{name}/{word}", post(breaker::command)),
         ("/api/v1/corrections", get(corrections::all)),
         ("/api/v1/corrections/{commit}", post(corrections::correct)),
+        ("/api/v1/reviews", post(corrections::review)),
+        ("/api/v1/answers", post(answers::answer)),
+        ("/api/v1/answers/judged", post(answers::judge)),
         ("/api/v1/trains", get(train::all)),
         ("/api/v1/trains/{name}/{word}", post(train::command)),
         ("/api/v1/trains/{name}/order", get(train_order::shown)),

@@ -2,7 +2,8 @@
 
 mod ab;
 pub mod access;
-pub mod api;
+pub mod answers;
+mod api;
 mod beside;
 mod blame;
 mod breaker;

@@ -176,7 +176,7 @@ pub async fn start(opened: Opened, bus: Bus, options: Options, started: std::tim
     });
     let (ticks, opened, breakers, board) = (Ticks::default(), Arc::new(opened), Seen::default(), notifier::Board::default());
     let (desks, calendar) = (Desk::all(&opened, &plane, &lake), Calendar::new(opened.clone()));
-    let served = warm(Served::new(&opened.config, lake.clone()), bus.clone());
+    let served = warm(Served::new(&opened.config, &places.root, lake.clone()), bus.clone());
     let (console, login, api) = api::start(api::Parts {
         desks: desks.clone(),
         watchman: Watchman { opened: opened.clone(), plane: plane.clone(), lake: lake.clone(), calendar: calendar.clone() },

@@ -148,6 +148,15 @@ fn measured(world: &World) {
     let failed = |at: usize| two[at]["services"]["shop"]["change_failure_rate"]["value"].clone();
     assert_eq!((failed(0), failed(1)), (json!(0.0), json!(1.0)), "before a policy and from then on");
     in_order(&world.run(&span).well().out, &["2026-03-01", "shop", "deployments a day", "0.10", "change failure rate", "0.50"]);
+    // A team of one service measures as the service does.
+    let team = world.run(&[&span[..], &["--team", "tills=shop,shop", "--json"]].concat()).well().json();
+    assert_eq!((&team[0]["teams"]["tills"], team[0]["teams"].as_object().unwrap().len()), (of, 1));
+    in_order(
+        &world.run(&[&span[..], &["--team", "tills=shop"]].concat()).well().out,
+        &["shop", "team tills", "change failure rate", "0.50"],
+    );
+    world.run(&[&span[..], &["--team", "tills=nothing"]].concat()).fails(4, &["--team tills", "`nothing`"]);
+    world.run(&[&span[..], &["--team", "tills"]].concat()).fails(2, &["TEAM=SERVICE"]);
     world.run(&["events", "measures", "--from", "2026-03-10", "--until", "2026-03-01"]).fails(2, &["follow one another"]);
 }
 

@@ -92,10 +92,72 @@ fn what_cannot_be_joined_is_refused_in_words() {
     world.run(&join).fails(2, &["event_timestamp", "holds no times"]);
     assert!(!world.exists("t.parquet"), "nothing is written");
     assert_eq!(files(), before, "nor is anything left beside it");
-    world.run(&["features", "get", "stats", "driver=1"]).fails(2, &["of a file", "features join"]);
+    world
+        .run(&["features", "history", "stats", "driver=1", "region=north", "--from", "2026-03-01"])
+        .fails(2, &["of a file", "features join"]);
+    world.run(&["features", "get", "stats", "driver=1"]).fails(2, &["key `region` is not given"]);
+    let at = |at: &str| world.run(&["features", "get", "stats", "driver=1", "region=north", "--at", at, "--json"]);
+    let known = at("2026-03-01T11:30:00Z").well().json();
+    assert_eq!(
+        (&known["state"], &known["features"]),
+        (&json!("found"), &json!({ "rate": 0.5, "kind": "a" })),
+        "the newer one is not written yet"
+    );
+    assert_eq!(at("2026-03-01T13:00:00Z").well().json()["features"]["rate"], 0.7);
+    assert_eq!((at("2026-03-01T13:00:01Z").code, at("2026-03-01T13:00:01Z").json()["state"].clone()), (4, json!("outdated")));
 }
 
-const EVENTS: &str = "events:\n  deployer: { tool: argo, secret: DEPLOYER_SECRET }\nfeatures:\n  delivery:\n    events: deliveries\n    entity: service\n    features:\n      deploys: { aggregate: count, window: 365d, where: { what: deployment_finished } }\n      last_outcome: { aggregate: last, of: outcome, window: 365d }\n      hourly: { aggregate: rate, window: 365d }\n";
+/// A view of a file, whose rows are of a minute ago, of what is to come, of long ago, and without a value.
+fn readings(rates: [f64; 2]) -> String {
+    let at = |minutes: i64| jiff::Timestamp::now() + jiff::SignedDuration::from_mins(minutes);
+    let (ago, soon, long) = (at(-1), at(600), at(-60 * 24 * 9));
+    format!(
+        "driver,region,event_timestamp,created,rate,kind\n1,north,{ago},{ago},{},a\n1,north,{ago},{soon},0.1,b\n2,north,{long},{long},0.3,c\n3,north,{ago},{ago},,\n1,south,{soon},{ago},0.9,d\n7,south,{ago},{ago},{},e\n",
+        rates[0], rates[1]
+    )
+}
+
+/// What is served of a file is what a training set of now sees, and follows the file.
+fn of_a_file(world: &World, ask: &dyn Fn(&Value) -> (u16, Value)) {
+    let body = json!({ "features": ["stats:rate", "stats:kind"],
+        "entities": { "driver": [1, "1", 2, 3, 1, 7, null, 9], "region": ["north", "north", "north", "north", "south", "south", "north", 5] } });
+    let (status, got) = ask(&body);
+    assert_eq!(status, 200, "{got}");
+    let (rate, kind) = (&got["results"][2], &got["results"][3]);
+    assert_eq!(rate["values"], json!([0.5, 0.5, null, null, null, 0.25, null, null]));
+    let statuses = ["PRESENT", "PRESENT", "OUTSIDE_MAX_AGE", "NULL_VALUE", "NOT_FOUND", "PRESENT", "NOT_FOUND", "NOT_FOUND"];
+    assert_eq!(rate["statuses"], json!(statuses));
+    assert_eq!(kind["values"], json!(["a", "a", null, null, null, "e", null, null]));
+    let now = jiff::Timestamp::now();
+    let rows = [(1, "north"), (2, "north"), (3, "north"), (1, "south"), (7, "south"), (9, "5")].map(|(d, r)| format!("{d},{r},{now}\n"));
+    world.write("now.csv", &format!("driver,region,event_timestamp\n{}", rows.concat()));
+    world.run(&["features", "join", "--entities", "now.csv", "--view", "stats", "--out", "now.parquet"]).well();
+    // Two of six rows have a rate.
+    assert!(has_values(world, "now.parquet", "stats__rate", 0.333) && !has_values(world, "now.parquet", "stats__rate", 0.334));
+    let whole = json!({ "feature_service": "stats", "entities": { "driver": [7], "region": ["south"] } });
+    assert_eq!(ask(&whole).1["metadata"]["feature_names"], json!(["driver", "region", "rate", "kind"]));
+    assert_eq!(ask(&json!({ "features": ["stats:nothing"], "entities": { "driver": [7], "region": ["south"] } })).0, 404);
+    assert_eq!(ask(&json!({ "features": ["stats:rate"], "entities": { "driver": [7] } })).0, 400);
+    let rate_of_7 = || ask(&whole).1["results"][2]["values"][0].clone();
+    world.write("stats.csv", &readings([0.5, 0.75]));
+    crate::world::wait_for("the file as it is now", || (rate_of_7() == 0.75).then_some(()));
+    // Another file of the same length and time is another one.
+    let times = std::fs::metadata(world.path("stats.csv")).unwrap().modified().unwrap();
+    world.write("stats.csv", &readings([0.5, 0.35]));
+    std::fs::File::options().write(true).open(world.path("stats.csv")).unwrap().set_modified(times).unwrap();
+    crate::world::wait_for("the file of the same time", || (rate_of_7() == 0.35).then_some(()));
+    // What cannot be read leaves what was read before.
+    world.write("stats.csv", "driver,region\n7,south\n");
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert_eq!(rate_of_7(), 0.35);
+    std::fs::remove_file(world.path("stats.csv")).unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1_500));
+    assert_eq!(rate_of_7(), 0.35);
+    world.write("stats.csv", &readings([0.5, 0.125]));
+    crate::world::wait_for("the file that is back", || (rate_of_7() == 0.125).then_some(()));
+}
+
+const EVENTS: &str = "events:\n  deployer: { tool: argo, secret: DEPLOYER_SECRET }\nfeatures:\n  delivery:\n    events: deliveries\n    entity: service\n    features:\n      deploys: { aggregate: count, window: 365d, where: { what: deployment_finished } }\n      last_outcome: { aggregate: last, of: outcome, window: 365d }\n      hourly: { aggregate: rate, window: 365d }\n  stats:\n    file: stats.csv\n    entity: [driver, region]\n    created: created\n    ttl: 2h\n    columns: [rate, kind]\n";
 const SECRET: &str = "it is a secret";
 const JSON: (&str, &str) = ("content-type", "application/json");
 
@@ -127,6 +189,7 @@ fn what_is_served_follows_events_and_is_what_training_sees() {
     }
     let world = served();
     world.write("tidegate.yaml", &format!("{}{EVENTS}", world.read("tidegate.yaml")));
+    world.write("stats.csv", &readings([0.5, 0.25]));
     world.set("DEPLOYER_SECRET", SECRET);
     let mut process = up(&world);
     let console = owner(&world)["console"].as_str().unwrap().to_owned();
@@ -174,6 +237,7 @@ fn what_is_served_follows_events_and_is_what_training_sees() {
     assert_eq!(trained["features"]["last_outcome"], "failure");
     let checked = world.run(&["features", "check", "--json"]).well().json();
     assert_eq!((&checked[0]["differ"], &checked[0]["entities"]), (&json!(0), &json!(1)));
+    of_a_file(&world, &|body| ask(&token, body));
     training_set(&world);
     stock_client(&console, &token);
     // A name that looks like a number is a text, however it is asked for.

@@ -95,6 +95,10 @@ fn a_model(world: &World, token: &str, trained: &Value) {
     // What tells them apart in this history is how much a change adds.
     let first: Vec<&str> = told["importance"].as_array().unwrap().iter().take(4).map(|one| one["feature"].as_str().unwrap()).collect();
     assert!(first.iter().any(|feature| ["la", "churn", "la_per_nf", "la_per_lt"].contains(feature)), "{first:?}");
+    // The history is made alike from its beginning to its end.
+    let reasons = &told["reasons"];
+    assert!(numbers(reasons, "agreement") > 0.9 && numbers(reasons, "agreement") <= 1.0, "{reasons}");
+    assert_eq!((&reasons["drifted"], &reasons["changes"][1]), (&json!(false), &json!(200)));
     let changes = told["changes"].as_array().unwrap();
     assert_eq!(changes.len(), 50);
     let held = changes.iter().filter(|one| one["risk"]["way"] == "held").count();
@@ -150,6 +154,7 @@ fn a_change(world: &World, token: &str) -> String {
     assert!(file["earlier"].as_u64() > file["hurt"].as_u64() && file["hurt"].as_u64() >= Some(1), "{file}");
     let line = &told["line"];
     assert!(line["seed"] == 0 && numbers(line, "r_squared") > 0.0 && numbers(line, "r_squared") <= 1.0, "{line}");
+    assert!(numbers(line, "stability") > 0.4 && numbers(line, "stability") <= 1.0, "{line}");
     assert!(!told["together"].as_array().unwrap().is_empty());
 
     let page = found(world, token, &format!("/risk/{}", &id[..12]));

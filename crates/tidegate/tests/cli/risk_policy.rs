@@ -204,7 +204,7 @@ fn drilled(world: &World) {
 }
 
 /// A forge that keeps what it was told.
-fn forge() -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
+fn forge(told: Value) -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let kept = Arc::new(Mutex::new(vec![]));
@@ -228,17 +228,24 @@ fn forge() -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
             let mut body = vec![0; length];
             reader.read_exact(&mut body).unwrap();
             shared.lock().unwrap().push((first.trim().to_owned(), serde_json::from_slice(&body).unwrap_or(Value::Null)));
-            write!(stream, "HTTP/1.1 201 Created\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{{}}").unwrap();
+            let told = told.to_string();
+            write!(stream, "HTTP/1.1 201 Created\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{told}", told.len()).unwrap();
         }
     });
     (address, kept)
 }
 
 fn marked(world: &World) {
-    let (address, kept) = forge();
+    let commit = |rev: &str| {
+        let told = std::process::Command::new("git").arg("-C").arg(world.root()).args(["rev-parse", rev]).output().unwrap();
+        String::from_utf8(told.stdout).unwrap().trim().to_owned()
+    };
+    let ends = json!({ "base": { "sha": commit("HEAD~2") }, "head": { "sha": commit("HEAD") } });
+    let (address, kept) = forge(ends);
     world.set("GITHUB_API_URL", &address);
     world.set("GITHUB_REPOSITORY", "acme/shop");
     world.set("GITHUB_TOKEN", "token");
+    requested(world, &kept);
     world.run(&["risk", "score", "--mark", "github"]).fails(2, &["--fail-at"]);
     assert_eq!(world.run(&["risk", "score", "--fail-at", "costs", "--mark", "github"]).code, 1);
     world.run(&["risk", "score", "HEAD~1", "--fail-at", "costs", "--mark", "github"]).well();
@@ -251,6 +258,17 @@ fn marked(world: &World) {
             && kept[0].1["description"].as_str().unwrap().contains("the highest risk is"),
         "{kept:?}"
     );
+}
+
+/// The commits of a request are those that the forge tells of it.
+fn requested(world: &World, kept: &Mutex<Vec<(String, Value)>>) {
+    let of = |what: &str| world.run(&["risk", "score", what, "--json"]).well().json();
+    let (request, range) = (of("pr/12"), of("HEAD~2..HEAD"));
+    assert_eq!((&request["changes"], &request["whole"]), (&range["changes"], &range["whole"]));
+    assert_eq!(request["changes"].as_array().unwrap().len() + request["opted_out"].as_array().unwrap().len(), 2);
+    let asked: Vec<(String, Value)> = kept.lock().unwrap().drain(..).collect();
+    assert_eq!(asked.len(), 1);
+    assert!(asked[0].0.starts_with("GET /repos/acme/shop/pulls/12 "), "{asked:?}");
 }
 
 const MODEL: &str = "version: 1\nworkspace: risk\npipeline: dvc.yaml\nmodels:\n  change-risk:\n    artifact: risk/model.json\n    golden: risk/golden.json\n    \

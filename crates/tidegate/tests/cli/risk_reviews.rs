@@ -81,7 +81,7 @@ fn reviews_are_learnt_from_as_they_were_known_when_a_change_was_let_in() {
     world.write("tidegate.yaml", &format!("{}{EVENTS}", world.read("tidegate.yaml")));
     world.set("HOOK", "secret");
     let train = || world.run(&["risk", "train", "--json"]).well().json();
-    let digest = || serde_json::from_str::<Value>(&world.read(".tidegate/risk/model.json")).unwrap()["training"]["digest"].clone();
+    let digest = || serde_json::from_str::<Value>(&world.read(".tidegate/risk/model.json")).unwrap()["model"]["training"]["digest"].clone();
     let without = train();
     assert_eq!(without["reviewed"], 0);
     assert_eq!(

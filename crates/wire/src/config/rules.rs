@@ -23,6 +23,7 @@ impl Check<'_> {
             self.strategy(&join("releases", &name), strategy);
         }
         self.ramps();
+        self.trial();
         for (name, _, retrain) in named(root, "retrain") {
             self.parameters(&join("retrain", &name), retrain);
             self.triggers(&join("retrain", &name), retrain);

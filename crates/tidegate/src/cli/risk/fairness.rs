@@ -29,7 +29,7 @@ pub(super) fn fairness(context: &Context, args: &FairnessArgs) -> Result<u8> {
     let repository = context.dir.join(&args.repo);
     let policy = policy(&repository)?;
     let folder = Folder::of(&repository);
-    let judged = folder.judged_changes()?;
+    let (judged, thresholds) = folder.judged_with()?;
     if judged.is_empty() {
         return Err(failure(exit::NOT_PASSED, "tell the fairness: no change was judged: run `tidegate risk train` first"));
     }
@@ -40,21 +40,26 @@ pub(super) fn fairness(context: &Context, args: &FairnessArgs) -> Result<u8> {
     let progress = Progress::new(context.json);
     let mined = folder.history(&repository, &reading(&progress), &show::note);
     progress.clear();
-    let attributes = attributes(&mined?, &owners, &judged, &from)?;
+    let attributes = attributes(&mined?, &owners, (&judged, &thresholds), &from)?;
     let adverse = |group: &&Group| group.rule.is_some_and(|rule| rule.verdict == Verdict::Adverse);
     let told_of =
         attributes.iter().flat_map(|one| &one.groups).filter(|group| group.rule.is_some_and(|rule| rule.verdict != Verdict::Insufficient));
     let looked_at = told_of.count();
+    let open = |one: &&Attribute| one.groups.iter().all(|group| group.rule.is_none_or(|rule| rule.verdict == Verdict::Insufficient));
+    let not_told: Vec<&str> = attributes.iter().filter(open).map(|one| one.name).collect();
     let found = attributes.iter().flat_map(|attribute| attribute.groups.iter()).filter(adverse).count();
     if context.json {
         show::json(
-            &serde_json::json!({ "changes": judged.len(), "held_from": costs.is_none().then_some(line), "by_costs": costs.is_some(), "looked_at": looked_at, "adverse": found, "attributes": attributes }),
+            &serde_json::json!({ "changes": judged.len(), "held_from": costs.is_none().then_some(line), "by_costs": costs.is_some(), "looked_at": looked_at, "not_told": not_told, "adverse": found, "attributes": attributes }),
         )?;
     } else {
         let held = if costs.is_some() { "`risk.costs` hold".to_owned() } else { format!("has a risk of {line:.3} or more") };
         show::line(&format!("{} later changes; held is what {held}", judged.len()))?;
         for attribute in &attributes {
             told(attribute)?;
+        }
+        if !not_told.is_empty() {
+            show::line(&format!("of {} nothing could be told: fewer than two groups are large enough", not_told.join(", ")))?;
         }
         show::line(
             "no feature names a person. Where groups hurt at different rates, scores cannot be right in each and mistakes equal in all: look at both",
@@ -88,6 +93,10 @@ fn told(attribute: &Attribute) -> Result<()> {
             share(&report.false_positive_rate),
             number(report.calibration_in_the_large),
             number(report.auc),
+            group.sets.as_ref().map_or_else(
+                || "-".to_owned(),
+                |sets| format!("{:.0} % ({:.0} to {:.0})", sets.share * 100.0, sets.low * 100.0, sets.high * 100.0),
+            ),
             rule,
         ]
     });
@@ -100,6 +109,7 @@ fn told(attribute: &Attribute) -> Result<()> {
         "of those that did not",
         "Told too much",
         "AUC",
+        "Label sets with the truth",
         "Rule of four fifths",
     ];
     show::line(&show::table(&heads, rows.collect()))?;

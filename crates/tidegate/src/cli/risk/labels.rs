@@ -58,7 +58,7 @@ pub struct LabelArgs {
 }
 
 /// All labels of a repository, oldest first.
-fn all(context: &Context, repo: &std::path::Path) -> Result<(Vec<Labelled>, Sources)> {
+pub(super) fn all(context: &Context, repo: &std::path::Path) -> Result<(Vec<Labelled>, Sources)> {
     let repository = context.dir.join(repo);
     let beside = Beside::of(&workspace::places(&repository)?, clock::now().0)?;
     let progress = Progress::new(context.json);
@@ -92,7 +92,8 @@ pub(super) fn list(context: &Context, args: &LabelsArgs) -> Result<u8> {
     Ok(exit::OK)
 }
 
-fn words(ended: Ended) -> &'static str {
+/// What became of a change, in words.
+pub(super) fn words(ended: Ended) -> &'static str {
     match ended {
         Ended::Hurt => "hurt",
         Ended::Clean => "clean",
@@ -121,15 +122,26 @@ pub(super) fn sources(of: &Sources) -> Vec<String> {
     lines
 }
 
+/// The label of a commit.
+pub(super) fn known<'l>(labels: &'l [Labelled], commit: &str, what: &str) -> Result<&'l Labelled> {
+    let found = labels.iter().find(|label| label.commit == commit);
+    found.ok_or_else(|| {
+        let why = "it has no label that could be wrong: it is a merge, touches nothing or too much, or is not below HEAD";
+        failure(exit::NOT_FOUND, format!("{what}: {why}"))
+    })
+}
+
+/// The one commit that a revision names.
+pub(super) fn one_commit(repository: &std::path::Path, revision: &str, what: &str) -> Result<String> {
+    let found = tidegate_history::commits(repository, revision, 2).map_err(|why| failure(exit::NOT_FOUND, format!("{what}: {why}")))?;
+    let [commit] = found.as_slice() else { return Err(failure(exit::USAGE, format!("{what}: name one commit"))) };
+    Ok(commit.to_string())
+}
+
 pub(super) fn label(context: &Context, args: &LabelArgs) -> Result<u8> {
     let repository = context.dir.join(&args.repo);
     let what = format!("say what became of {}", args.revision);
-    let found =
-        tidegate_history::commits(&repository, &args.revision, 2).map_err(|why| failure(exit::NOT_FOUND, format!("{what}: {why}")))?;
-    let [commit] = found.as_slice() else {
-        return Err(failure(exit::USAGE, format!("{what}: name one commit")));
-    };
-    let commit = commit.to_string();
+    let commit = one_commit(&repository, &args.revision, &what)?;
     let ended = match args.ended {
         Word::Hurt => Ended::Hurt,
         Word::Clean => Ended::Clean,
@@ -137,11 +149,7 @@ pub(super) fn label(context: &Context, args: &LabelArgs) -> Result<u8> {
     };
     // What was traced goes with it: how often that is wrong is told from it.
     let (labels, _) = all(context, &args.repo)?;
-    let known = labels.into_iter().find(|label| label.commit == commit);
-    let Some(known) = known else {
-        let why = format!("{what}: it has no label that could be wrong: it is a merge, touches nothing or too much, or is not below HEAD");
-        return Err(failure(exit::NOT_FOUND, why));
-    };
+    let known = known(&labels, &commit, &what)?;
     let body = json!({ "ended": ended, "reason": args.reason, "traced": known.ended });
     let path = format!("/api/v1/corrections/{commit}");
     let value = client::ask(&workspace::places(&repository)?, &what, Method::POST, &path, Some(&body))?;

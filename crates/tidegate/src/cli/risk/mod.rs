@@ -3,9 +3,13 @@
 mod costs;
 mod drill;
 mod fairness;
+mod judge;
 mod labels;
+mod record;
+mod review;
 mod score;
 mod train;
+mod worth;
 
 use super::Context;
 use super::federate::{FederateCommand, federate};
@@ -31,6 +35,12 @@ pub enum RiskCommand {
     Labels(labels::LabelsArgs),
     /// Says what became of a change, with a reason; the next training learns from it
     Label(labels::LabelArgs),
+    /// Says how likely a change hurts, or whether it waits, before it is known; the model is held against it
+    Judge(judge::JudgeArgs),
+    /// Says after a failure which change caused it, or lists failures that nobody has looked into; the next training learns from it
+    Review(review::ReviewArgs),
+    /// What the model came to: failures and delays way by way, against people, with intervals
+    Worth(worth::WorthArgs),
     /// From which risk on holding a change is the cheaper mistake, by the costs of tidegate.yaml
     Costs(costs::CostsArgs),
     /// Plants a bad change and a harmless one in a copy of the repository, and tells whether they are told apart
@@ -51,6 +61,9 @@ pub fn risk(context: &Context, command: &RiskCommand) -> Result<u8> {
         RiskCommand::Score(args) => score::score(context, args),
         RiskCommand::Labels(args) => labels::list(context, args),
         RiskCommand::Label(args) => labels::label(context, args),
+        RiskCommand::Judge(args) => judge::judge(context, args),
+        RiskCommand::Review(args) => review::review(context, args),
+        RiskCommand::Worth(args) => worth::worth(context, args),
         RiskCommand::Costs(args) => costs::costs(context, args),
         RiskCommand::Drill(args) => drill::drill(context, args),
         RiskCommand::Card(args) => drill::card(context, args),

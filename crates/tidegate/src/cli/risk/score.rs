@@ -1,7 +1,8 @@
 //! `tidegate risk score`.
 
 use super::super::Context;
-use super::super::report::{Service, mark, send};
+use super::super::report::{Service, mark, range, send};
+use super::record::{Asked, Kept, record};
 use super::{chance, policy, reading};
 use crate::exit::{self, failure};
 use crate::show::{self, progress::Progress, style};
@@ -11,6 +12,7 @@ use clap::Args;
 use std::path::PathBuf;
 use tidegate_adapters::status::Status;
 use tidegate_core::risk::Way;
+use tidegate_core::worth::Stand;
 use tidegate_wire::comment::Comment;
 
 /// The name of the mark.
@@ -19,7 +21,7 @@ const MARK: &str = "tidegate/risk";
 /// What is scored.
 #[derive(Debug, Args)]
 pub struct ScoreArgs {
-    /// A revision, or a range as `main..topic`
+    /// A revision, a range as `main..topic`, or a request as `pr/12`, whose commits the forge tells
     #[arg(value_name = "REV", default_value = "HEAD", allow_hyphen_values = true)]
     what: String,
     /// The repository
@@ -40,6 +42,12 @@ pub struct ScoreArgs {
     /// Set the mark `tidegate/risk` beside the newest commit: passed, or not by --fail-at
     #[arg(long, value_enum, value_name = "SERVICE", requires = "fail_at")]
     mark: Option<Service>,
+    /// The change's own name, as the number of its pull request: who decides is drawn by it, and it stays one change however often it is pushed
+    #[arg(long, value_name = "NAME")]
+    change: Option<String>,
+    /// Fail where what is said cannot be recorded; while `tidegate up` runs it is recorded anyway
+    #[arg(long)]
+    record: bool,
 }
 
 /// What does not pass.
@@ -60,41 +68,36 @@ pub(super) fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
         let why = "score --fail-at costs: tidegate.yaml has no `risk.costs`: say there what a delay and an incident cost";
         return Err(failure(exit::USAGE, why));
     }
+    let request = request(&args.what);
+    let what = match request {
+        Some(number) => range(args.comment.or(args.mark), number)?,
+        None => args.what.clone(),
+    };
     let progress = Progress::new(context.json);
-    let wanted = step::Wanted { what: &args.what, below: args.below, decides: args.fail_at.is_some(), policy: &policy, reviewed: None };
+    let wanted = step::Wanted { what: &what, below: args.below, decides: args.fail_at.is_some(), policy: &policy, reviewed: None };
     let scored = step::score(&repository, &wanted, &reading(&progress), &show::note);
     progress.clear();
     let scored = scored?;
+    // A request is known by its number, under which forges tell that it was merged.
+    let named = args.change.clone().or_else(|| request.map(|number| number.to_string()));
+    let asked = Asked { repository: &repository, what: &what, named: named.as_deref(), policy: &policy };
+    let kept = record(&asked, &scored, args.record)?;
     // What is not scored does not pass where something is decided.
-    let failed = over(&scored, args.fail_at) || args.fail_at.is_some() && scored.undecided();
-    let verdict = verdict(&scored, args.fail_at, failed);
-    let newest = || scored.newest.clone();
-    let posted = args.comment.map(|service| {
-        let comment = Comment { report: step::markdown(&scored), title: "tidegate risk".to_owned(), revision: newest(), link: None };
-        send(service, args.target.as_deref(), &comment)
-    });
-    let posted = posted.transpose()?;
-    if let Some(service) = args.mark {
-        mark(service, &Status { commit: newest(), passed: !failed, name: MARK.to_owned(), description: verdict.clone(), link: None })?;
-    }
+    let by_model = over(&scored, args.fail_at) || args.fail_at.is_some() && scored.undecided();
+    // Where people decide the model holds nothing.
+    let decided = if kept.stand.kept_back { Some(false) } else { kept.stand.held };
+    let failed = decided.map_or(by_model, |held| held && args.fail_at.is_some());
+    let verdict = match decided {
+        None => verdict(&scored, args.fail_at, by_model),
+        Some(_) if kept.stand.kept_back => kept_back(&kept),
+        Some(held) => by_people(held, &verdict(&scored, None, false)),
+    };
+    let outcome = Outcome { scored: &scored, stand: kept.stand, failed, verdict };
+    let posted = outcome.publish(args)?;
     if context.json {
-        show::json(&serde_json::json!({
-            "highest": scored.highest(), "passed": !failed, "verdict": verdict, "comment": posted,
-            "whole": scored.whole, "changes": scored.changes, "opted_out": scored.opted_out,
-            "undecided": scored.mixed,
-        }))?;
+        show::json(&outcome.json(posted.as_deref(), kept.recorded))?
     } else {
-        for one in scored.all() {
-            show::line(&step::lines(one).join("\n"))?;
-        }
-        if args.fail_at.is_some() {
-            show::line(&if failed { style::bad(&verdict) } else { style::good(&verdict) })?;
-        } else if scored.all().next().is_none() || scored.undecided() {
-            show::line(&verdict)?;
-        }
-        if let Some(posted) = &posted {
-            show::line(posted)?;
-        }
+        outcome.tell(args, posted.as_deref())?
     }
     Ok(if failed { exit::NOT_PASSED } else { exit::OK })
 }
@@ -106,6 +109,77 @@ fn over(scored: &Answered, limit: Option<Limit>) -> bool {
         Some(Limit::Costs) => scored.held(),
         None => false,
     }
+}
+
+/// The number of a pull or merge request.
+fn request(what: &str) -> Option<u64> {
+    what.strip_prefix("pr/").or_else(|| what.strip_prefix("mr/"))?.parse().ok()
+}
+
+/// What it came to. What is kept back is read by none of what shows it.
+struct Outcome<'a> {
+    scored: &'a Answered,
+    stand: Stand,
+    failed: bool,
+    verdict: String,
+}
+
+impl Outcome<'_> {
+    /// Where the comment is, where one was asked for; the mark is set, too.
+    fn publish(&self, args: &ScoreArgs) -> Result<Option<String>> {
+        let newest = || self.scored.newest.clone();
+        let posted = args.comment.map(|service| {
+            let report = if self.stand.kept_back { step::markdown_of(&self.verdict) } else { step::markdown(self.scored) };
+            let comment = Comment { report, title: "tidegate risk".to_owned(), revision: newest(), link: None };
+            send(service, args.target.as_deref(), &comment)
+        });
+        let posted = posted.transpose()?;
+        if let Some(service) = args.mark {
+            let description = self.verdict.clone();
+            mark(service, &Status { commit: newest(), passed: !self.failed, name: MARK.to_owned(), description, link: None })?;
+        }
+        Ok(posted)
+    }
+
+    fn json(&self, posted: Option<&str>, recorded: bool) -> serde_json::Value {
+        let told = !self.stand.kept_back;
+        let changes = if told { self.scored.changes.as_slice() } else { &[] };
+        serde_json::json!({
+            "highest": told.then(|| self.scored.highest()), "passed": !self.failed, "verdict": self.verdict, "comment": posted,
+            "whole": self.scored.whole.as_ref().filter(|_| told), "changes": changes, "opted_out": self.scored.opted_out,
+            "undecided": self.scored.mixed, "decides": self.stand.arm, "told": told, "recorded": recorded,
+        })
+    }
+
+    fn tell(&self, args: &ScoreArgs, posted: Option<&str>) -> Result<()> {
+        if self.stand.kept_back {
+            show::line(&self.verdict)?;
+        } else {
+            for one in self.scored.all() {
+                show::line(&step::lines(one).join("\n"))?;
+            }
+            if args.fail_at.is_some() {
+                show::line(&if self.failed { style::bad(&self.verdict) } else { style::good(&self.verdict) })?;
+            } else if self.stand.held.is_some() || self.scored.all().next().is_none() || self.scored.undecided() {
+                show::line(&self.verdict)?;
+            }
+        }
+        posted.map_or(Ok(()), show::line)
+    }
+}
+
+/// What is said where people decide and nobody has.
+fn kept_back(kept: &Kept) -> String {
+    let recorded = if kept.recorded { "is recorded and" } else { "is not recorded, since no `tidegate up` takes it, and" };
+    format!(
+        "people decide about this change, by lot: what the model says {recorded} kept back until somebody has judged it with `tidegate risk judge`; it goes the standard way"
+    )
+}
+
+/// What is said where they have.
+fn by_people(held: bool, model: &str) -> String {
+    let said = if held { "they hold it" } else { "they let it pass" };
+    format!("people decide about this change, by lot, and {said}; what the model says holds nothing here: {model}")
 }
 
 /// What it comes to, in a sentence.

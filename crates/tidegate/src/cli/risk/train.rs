@@ -64,6 +64,12 @@ fn told(trained: &Trained) -> Result<()> {
     if !trained.left_out.is_empty() {
         show::line(&format!("not learnt from, since too few changes have them: {}", trained.left_out.join(", ")))?;
     }
+    if trained.scenarios > 0 {
+        let scenarios = trained.scenarios;
+        show::line(&format!(
+            "few hurt: {scenarios} failures that nobody saw, made of two changes each, are learnt from with little weight"
+        ))?;
+    }
     if trained.shallow {
         show::note("the clone is shallow: the history begins where it was cut; `git fetch --unshallow` gives the rest");
     }
@@ -72,12 +78,25 @@ fn told(trained: &Trained) -> Result<()> {
         trained.model.rows,
         trained.model.base_rate * 100.0
     ))?;
-    let rows = [("model", &trained.model), ("regression alone", &trained.regression), ("lines added", &trained.lines_added)];
+    let rows = [
+        ("model", &trained.model),
+        ("regression alone", &trained.regression),
+        ("random forest", &trained.forest),
+        ("lines added", &trained.lines_added),
+    ];
     let heads = ["", "AUC", "95 %", "PR-AUC", "Brier", "ECE", "Recall at 5, 10, 20 % of changes", "of effort"];
     show::line(&show::table(&heads, rows.into_iter().map(|(name, of)| figures(name, of)).collect()))?;
     let better = trained.model.auc.zip(trained.lines_added.auc).is_some_and(|(model, lines)| model.estimate > lines.estimate);
     if !better {
         show::line(&style::warn("the model is no better than the number of lines added: do not lean on it"))?;
+    }
+    if let Some(reasons) = trained.reasons.as_ref().filter(|reasons| reasons.drifted) {
+        let (feature, was, is) = reasons.shares.first().cloned().unwrap_or_default();
+        let moved = format!("{feature} was {:.0} % of what moved it and is {:.0} %", was * 100.0, is * 100.0);
+        show::line(&style::warn(&format!(
+            "reasons drift (agreement {:.2}): {moved}: look whether the work is another one",
+            reasons.agreement
+        )))?;
     }
     for leak in &trained.leaks {
         show::line(&style::warn(&leaked(leak)))?;
@@ -110,6 +129,9 @@ fn leaked(leak: &Leak) -> String {
         }
         Leak::TooGood { feature, auc } => {
             format!("{feature} alone tells the end of a change (AUC {auc:.2}): look whether it is known before")
+        }
+        Leak::TellsEnvironment { feature, auc, .. } => {
+            format!("{feature} alone tells the environment of a row (AUC {auc:.2}): leave it out, or train for each environment")
         }
     }
 }

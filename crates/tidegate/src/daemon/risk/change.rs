@@ -9,7 +9,7 @@ use tidegate_console::view::risk::{FileHistory, NearLine, PairRow, RiskChange, R
 use tidegate_core::correction::Ended;
 use tidegate_core::id::At;
 use tidegate_history::{Change, ChangeNumber, PathNumber};
-use tidegate_learn::{Row, Score, Table, lime, similar};
+use tidegate_learn::{Row, Score, Table, lime, reasons, similar};
 
 /// Features that have a bar of their own.
 const STEPS: usize = 9;
@@ -25,6 +25,8 @@ const SIMILAR_AMONG_MAX: usize = 20_000;
 const BACKGROUND_MAX: usize = 1_000;
 /// The line is the same each time.
 const SEED: u64 = 0;
+/// Lines that are drawn near a change, to see whether they agree.
+const LINES: u64 = 5;
 /// Changes that the line asks.
 const SAMPLES: usize = 1_000;
 /// Files that are told.
@@ -46,6 +48,9 @@ pub fn view(shown: &Shown, kept: &Kept, digits: &str) -> Result<RiskChange, Stri
     let owners = kept.owners.of_change(&kept.mined, change);
     if kept.owners.opted_out(&owners) {
         return Err("This change is not scored: an owner of its paths has opted out.".to_owned());
+    }
+    if shown.keeps_back(number, &change.id) {
+        return Err("What the model says of this change is kept back: people decide about it, by lot, and nobody has yet.".to_owned());
     }
     let row = kept.row(change, &shown.reviews);
     let score = kept.model.score(&row).map_err(|why| format!("{why}."))?;
@@ -141,11 +146,18 @@ fn line(shown: &Shown, kept: &Kept, number: ChangeNumber, own: &[f64]) -> Option
         background.push(&Row { at: 0, values: &values, label: false, effort: 0.0 }).ok()?;
     }
     let settings = lime::Settings { samples: SAMPLES, seed: SEED, ..lime::Settings::default() };
-    let local = lime::explain(own, &background, &settings, |row| kept.model.log_odds(row).unwrap_or(f64::NAN))?;
+    let draw = |seed| {
+        let settings = lime::Settings { seed, ..settings };
+        lime::explain(own, &background, &settings, |row| kept.model.log_odds(row).unwrap_or(f64::NAN))
+    };
+    let local = draw(SEED)?;
+    let others = (1..LINES).filter_map(|more| draw(SEED + more)).map(|line| line.weights);
+    let lines: Vec<Vec<f64>> = std::iter::once(local.weights.clone()).chain(others).collect();
+    let stability = reasons::stability(&lines, WEIGHTS);
     let mut weights: Vec<(String, f64)> = names.iter().cloned().zip(local.weights).collect();
     weights.sort_by(|a, b| b.1.abs().total_cmp(&a.1.abs()));
     weights.truncate(WEIGHTS);
-    Some(NearLine { r_squared: local.r_squared, seed: local.seed, samples: settings.samples, weights })
+    Some(NearLine { r_squared: local.r_squared, seed: local.seed, samples: settings.samples, stability, weights })
 }
 
 fn together(shown: &Shown, kept: &Kept, row: &[f64]) -> Vec<PairRow> {

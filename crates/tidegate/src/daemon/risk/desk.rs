@@ -10,8 +10,9 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tidegate_console::view::risk::{RiskChange, RiskView};
-use tidegate_core::correction::{Corrections, State as Corrected};
+use tidegate_core::correction::{Corrections, Ended, State as Corrected};
 use tidegate_core::id::At;
+use tidegate_core::worth::{Said, State as SaidOf, Subject};
 use tidegate_history::{ChangeNumber, Id};
 use tidegate_learn::Pairs;
 
@@ -32,6 +33,8 @@ struct Key {
     head: Option<Id>,
     corrected: Corrected,
     tools: Arc<Tools>,
+    /// Nothing where no lot is drawn.
+    said: SaidOf,
 }
 
 /// All that pages are made of.
@@ -53,6 +56,16 @@ pub struct Shown {
     pub scaled: OnceLock<Vec<(ChangeNumber, Vec<f64>)>>,
     overview: OnceLock<Arc<RiskView>>,
     changes: Mutex<VecDeque<(String, Told)>>,
+}
+
+impl Shown {
+    /// Whether what the model says of a change is kept back: people decide about it by lot, nobody has, and its end is not known.
+    pub fn keeps_back(&self, number: ChangeNumber, commit: &Id) -> bool {
+        let Some(trial) = &self.opened.config.risk.trial else { return false };
+        let ended = self.labels.get(&number).is_some_and(|label| label.ended != Ended::Unknown);
+        let subject = Subject { named: None, commits: vec![commit.to_string()] };
+        !ended && self.key.said.stand(&subject, trial).kept_back
+    }
 }
 
 /// The pages' own memory. Cloning gives another handle.
@@ -93,11 +106,15 @@ impl Desk {
     /// Reads what is another, and tells of it; one at a time, on a thread that may take its time.
     async fn told<T: Send + 'static>(&self, api: &Api, tell: impl FnOnce(&Shown) -> T + Send + 'static) -> Result<T> {
         let corrected = api.plane.control().state::<Corrections>(Corrections::STREAM.to_owned()).await?;
+        let said = match &api.opened.config.risk.trial {
+            Some(_) => api.plane.control().state::<Said>(Said::STREAM.to_owned()).await?,
+            None => SaidOf::default(),
+        };
         let (opened, now) = (api.opened.clone(), clock::now());
         let mut last = self.0.lock().await;
         let previous = last.clone();
         let work = move || -> Result<(Arc<Shown>, T)> {
-            let shown = shown(opened, corrected, now, previous)?;
+            let shown = shown(opened, (corrected, said), now, previous)?;
             let told = tell(&shown);
             Ok((shown, told))
         };
@@ -107,16 +124,18 @@ impl Desk {
     }
 }
 
-fn shown(opened: Arc<Opened>, corrected: Corrected, now: At, previous: Option<Arc<Shown>>) -> Result<Arc<Shown>> {
+fn shown(opened: Arc<Opened>, (corrected, said): (Corrected, SaidOf), now: At, previous: Option<Arc<Shown>>) -> Result<Arc<Shown>> {
     let root = opened.places.root.clone();
     let last_read = |previous: &Shown| At(previous.delivered.load(Ordering::SeqCst));
-    let fresh = previous.as_ref().filter(|previous| now.since_ms(last_read(previous)) < DELIVERIES_MS);
+    // A clock that was set back makes nothing fresh.
+    let fresh = |read: At| read <= now && now.since_ms(read) < DELIVERIES_MS;
+    let fresh = previous.as_ref().filter(|previous| fresh(last_read(previous)));
     let (tools, delivered) = match fresh {
         Some(previous) => (previous.key.tools.clone(), last_read(previous)),
         None => (Arc::new(Tools::to(&opened.places, now.0)?), now),
     };
     let head = head(&root);
-    let key = Key { files: files(&root), head, corrected, tools };
+    let key = Key { files: files(&root), head, corrected, tools, said };
     if let Some(same) = previous.as_ref().filter(|previous| previous.key == key) {
         same.delivered.store(delivered.0, Ordering::SeqCst);
         return Ok(same.clone());

@@ -2,10 +2,10 @@
 
 use super::desk::{Shown, UNREAD_MAX};
 use super::{TRAIN, figures};
-use crate::steps::risk::{By, Kept, Labelled, NotKept, meaning, way_of};
+use crate::steps::risk::{By, EARLIER, Kept, Labelled, NEWEST, NotKept, contributed, drift, meaning, way_of};
 use std::collections::HashMap;
 use std::time::UNIX_EPOCH;
-use tidegate_console::view::risk::{Importance, ModelFacts, RiskLabel, RiskRow, RiskSaid, RiskView, Stand, Unread};
+use tidegate_console::view::risk::{Importance, ModelFacts, Reasons, RiskLabel, RiskRow, RiskSaid, RiskView, Stand, Unread};
 use tidegate_core::id::At;
 use tidegate_history::{Change, ChangeNumber};
 
@@ -13,6 +13,8 @@ use tidegate_history::{Change, ChangeNumber};
 const CHANGES_MAX: usize = 50;
 /// Newest judged changes over which features are weighed.
 const WEIGHED_MAX: usize = 200;
+/// Features of the drift of reasons that are told.
+const MOVED_MAX: usize = 3;
 /// Features that are told.
 const FEATURES_MAX: usize = 15;
 const SECOND_MS: i64 = 1_000;
@@ -63,6 +65,7 @@ pub fn view(shown: &Shown) -> RiskView {
         judged: figures::of(judged),
         importance,
         importance_of,
+        reasons: reasons(shown, kept),
         unread: unread(shown, kept),
         changes: changes(shown, kept),
     }
@@ -109,6 +112,22 @@ fn importance(shown: &Shown, kept: &Kept, changes: impl Iterator<Item = ChangeNu
     (all, count)
 }
 
+/// What moves the newest changes beside what moved those before them.
+fn reasons(shown: &Shown, kept: &Kept) -> Option<Reasons> {
+    let from = shown.head.and_then(|head| kept.mined.number(&head)).or(kept.mined.number(&kept.mined.tip()))?;
+    let mine = |change: &Change| scored(change) && !kept.owners.opted_out(&kept.owners.of_change(&kept.mined, change));
+    let newest = kept.mined.newest(from, NEWEST + EARLIER, mine);
+    let scores = |numbers: &[ChangeNumber]| {
+        let changes = numbers.iter().filter_map(|number| kept.mined.changes().get(number.0 as usize));
+        let rows: Vec<Vec<f64>> = changes.map(|change| kept.row(change, &shown.reviews)).collect();
+        contributed(&kept.model, rows.iter().map(Vec::as_slice))
+    };
+    let (now, before) = newest.split_at(newest.len().min(NEWEST));
+    let drift = drift(&scores(before), &scores(now))?;
+    let moved = drift.shares.into_iter().take(MOVED_MAX).collect();
+    Some(Reasons { agreement: drift.agreement, drifted: drift.drifted, changes: drift.rows, moved })
+}
+
 fn unread(shown: &Shown, kept: &Kept) -> Option<Unread> {
     let (head, behind) = (shown.head?, shown.unread?);
     Some(Unread {
@@ -128,12 +147,14 @@ fn changes(shown: &Shown, kept: &Kept) -> Vec<RiskRow> {
     let one = |number: ChangeNumber| {
         let change = kept.mined.changes().get(number.0 as usize)?;
         let owners = kept.owners.of_change(&kept.mined, change);
-        let score = (!kept.owners.opted_out(&owners)).then(|| kept.model.score(&kept.row(change, &shown.reviews)).ok()).flatten();
+        let kept_back = shown.keeps_back(number, &change.id);
+        let score =
+            (!kept_back && !kept.owners.opted_out(&owners)).then(|| kept.model.score(&kept.row(change, &shown.reviews)).ok()).flatten();
         let risk = score.map(|score| {
             let (_, way) = way_of(&score, &shown.opened.config.risk, &owners);
             RiskSaid { probability: score.probability, interval: score.interval, way }
         });
-        Some(RiskRow { commit: change.id.to_string(), at: at(change.at_s), risk, label: shown.labels.get(&number).map(label) })
+        Some(RiskRow { commit: change.id.to_string(), at: at(change.at_s), risk, kept_back, label: shown.labels.get(&number).map(label) })
     };
     newest.into_iter().filter_map(one).collect()
 }
@@ -142,11 +163,20 @@ fn changes(shown: &Shown, kept: &Kept) -> Vec<RiskRow> {
 mod tests {
     use super::*;
     use tidegate_core::correction::Ended;
+    use tidegate_learn::ends::Ends;
 
     #[test]
     fn nobody_is_named_by_a_label() {
-        let of =
-            |by| label(&Labelled { commit: String::new(), ended: Ended::Hurt, by, why: "ada says: the tills".to_owned(), against: None });
+        let of = |by| {
+            label(&Labelled {
+                commit: String::new(),
+                ended: Ended::Hurt,
+                by,
+                why: "ada says: the tills".to_owned(),
+                against: None,
+                ends: Ends::new(None),
+            })
+        };
         assert_eq!((of(By::Person).by, of(By::Person).why.as_str()), ("person", ""));
         assert_eq!((of(By::Delivery).by, of(By::Delivery).ended), ("delivery", Ended::Hurt));
         assert_eq!(of(By::History).by, "history");

@@ -1,6 +1,7 @@
 //! A training set: rows of entities and times, joined with what was known of each entity at its time.
 
-use super::{SetRecord, definition, digest_of, events, events_digest, form};
+use super::table::{MICROS, Table};
+use super::{SetRecord, coded, definition, digest_of, events, events_digest, form};
 use crate::columns::Place;
 use crate::exit::{self, failure};
 use anyhow::Result;
@@ -8,8 +9,8 @@ use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::path::Path;
 use tidegate_core::id::{At, Digest};
-use tidegate_data::{Column, DataError, Frame, KeyColumn, Source, read_frame};
-use tidegate_features::{Codes, Key, Keys, NOTHING, Rule, Timeline, Value, View, history};
+use tidegate_data::{Column, Frame, KeyColumn, Source, read_frame};
+use tidegate_features::{Key, NOTHING, Rule, Value, View, history};
 use tidegate_store::Lake;
 use tidegate_wire::config::{FeatureView, FileView, delivery_value};
 
@@ -17,8 +18,6 @@ use tidegate_wire::config::{FeatureView, FileView, delivery_value};
 const SHARE_ROWS: usize = 65_536;
 /// Threads that look rows up.
 const THREADS_MAX: usize = 8;
-/// Microseconds of a millisecond.
-const MICROS: i64 = 1_000;
 
 /// What a training set is made of.
 pub struct Assembly<'a> {
@@ -104,63 +103,21 @@ fn unchanged(source: &Source, before: &Digest) -> Result<()> {
     Err(failure(exit::OUTSIDE, format!("read a table to join: {} changed while it was read: run this again", source.path.display())))
 }
 
-/// What is wrong with a table that somebody gave, with the exit code of that.
-fn coded(error: DataError) -> anyhow::Error {
-    let code = match &error {
-        DataError::NotFound { .. } => exit::NOT_FOUND,
-        DataError::MissingColumn { .. } | DataError::Type { .. } | DataError::Damaged { .. } | DataError::UnknownFormat { .. } => {
-            exit::USAGE
-        }
-        _ => exit::OUTSIDE,
-    };
-    failure(code, error.to_string())
-}
-
 /// What a column is called in a training set.
 fn full(view: &str, feature: &str) -> String {
     format!("{view}__{feature}")
 }
 
 async fn of_file(frame: Frame, times: &[Option<i64>], name: &str, file: &FileView, source: &Source, rule: Rule) -> Result<Frame> {
-    let mut wanted: Vec<&str> = vec![];
-    if !file.columns.is_empty() {
-        let named = file.keys.iter().chain([&file.timestamp]).chain(&file.created).chain(&file.columns);
-        named.for_each(|column| {
-            if !wanted.contains(&column.as_str()) {
-                wanted.push(column)
-            }
-        });
-    }
-    let their = read_frame(source, &wanted).await.map_err(coded)?;
-    let keys = |frame: &Frame| file.keys.iter().map(|key| frame.key(key)).collect::<Result<Vec<_>, _>>().map_err(coded);
-    let (their_keys, our_keys) = (keys(&their)?, keys(&frame)?);
-    let events = their.times(&file.timestamp).map_err(coded)?;
-    let created = file.created.as_ref().map(|created| their.times(created)).transpose().map_err(coded)?;
-    let codes = Codes::of(&as_keys(their_keys))?;
-    let timeline = Timeline::new(&codes, &events, created.as_deref(), rule)?;
-    let asked = codes.look(&as_keys(our_keys))?;
-    let ttl = file.ttl_ms.and_then(|ms| i64::try_from(ms).ok()).map(|ms| ms.saturating_mul(MICROS));
-    let rows = shared(&timeline, &asked, times, ttl);
-    let names: Vec<(String, String)> = match file.columns.is_empty() {
-        false => file.columns.iter().map(|column| (column.clone(), full(name, column))).collect(),
-        true => {
-            let other = |column: &String| !file.keys.contains(column) && *column != file.timestamp && file.created.as_ref() != Some(column);
-            their.names().into_iter().filter(other).map(|column| (column.clone(), full(name, &column))).collect()
-        }
-    };
-    frame.joined(&their, &rows, &names).map_err(coded)
-}
-
-fn as_keys(keys: Vec<KeyColumn>) -> Vec<Keys> {
-    let one = |key| match key {
-        KeyColumn::Wholes(values) => Keys::Wholes(values),
-        KeyColumn::Texts(values) => Keys::Texts(values),
-    };
-    keys.into_iter().map(one).collect()
+    let table = Table::read(source, file, rule).await?;
+    let keys = file.keys.iter().map(|key| frame.key(key)).collect::<Result<Vec<_>, _>>().map_err(coded)?;
+    let rows = shared(&table, &table.look(keys)?, times);
+    let names: Vec<(String, String)> = table.columns().iter().map(|column| (column.clone(), full(name, column))).collect();
+    frame.joined(table.frame(), &rows, &names).map_err(coded)
 }
 
 /// The row of each of ours, looked up by as many threads as there are processors.
-fn shared(timeline: &Timeline, codes: &[u32], times: &[Option<i64>], ttl: Option<i64>) -> Vec<u32> {
+fn shared(table: &Table, codes: &[u32], times: &[Option<i64>]) -> Vec<u32> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
     let share = codes.len().div_ceil(threads).max(SHARE_ROWS);
     let mut found = vec![NOTHING; codes.len()];
@@ -168,7 +125,7 @@ fn shared(timeline: &Timeline, codes: &[u32], times: &[Option<i64>], ttl: Option
         for ((found, codes), times) in found.chunks_mut(share).zip(codes.chunks(share)).zip(times.chunks(share)) {
             scope.spawn(move || {
                 for ((slot, code), at) in found.iter_mut().zip(codes).zip(times) {
-                    *slot = at.map_or(NOTHING, |at| timeline.find(*code, at, ttl));
+                    *slot = at.map_or(NOTHING, |at| table.find(*code, at));
                 }
             });
         }

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "data")]
 pub mod assemble;
+#[cfg(feature = "data")]
+pub mod table;
 
 use crate::clock;
 use crate::daemon::control::Control;
@@ -44,6 +46,21 @@ pub struct SetRecord {
     pub definition: Digest,
     /// Digests of what it was made of: the rows, and for each view its file, or the events that were known by then.
     pub sources: Vec<(String, Digest)>,
+}
+
+/// What is wrong with a table that somebody gave, with the exit code of that.
+#[cfg(feature = "data")]
+fn coded(error: tidegate_data::DataError) -> anyhow::Error {
+    use crate::exit::{self, failure};
+    use tidegate_data::DataError;
+    let code = match &error {
+        DataError::NotFound { .. } => exit::NOT_FOUND,
+        DataError::MissingColumn { .. } | DataError::Type { .. } | DataError::Damaged { .. } | DataError::UnknownFormat { .. } => {
+            exit::USAGE
+        }
+        _ => exit::OUTSIDE,
+    };
+    failure(code, error.to_string())
 }
 
 /// A view's definition as JSON.

@@ -3,6 +3,7 @@
 
 use super::described;
 use super::labels::Sources;
+use super::moved::LITTLE;
 use std::fmt::Write as _;
 use tidegate_history::{Mined, Settings};
 use tidegate_learn::RiskModel;
@@ -18,6 +19,8 @@ pub struct Facts<'a> {
     pub labels: &'a Sources,
     /// Changes of owners who have opted out.
     pub opted_out: usize,
+    /// How much of all that moves it each feature is.
+    pub shares: &'a [(String, f64)],
     /// On later changes, and the number of lines added on the same ones.
     pub judged: (&'a Report, &'a Report),
 }
@@ -42,6 +45,9 @@ pub fn card(of: &Facts<'_>) -> String {
         training.base_rate * 100.0,
         training.digest
     );
+    if training.synthetic > 0 {
+        let _ = writeln!(text, "- {} failures that nobody saw, made of two changes each, with little weight: few hurt", training.synthetic);
+    }
     let _ = writeln!(
         text,
         "- labels: {} by people, {} by deliveries, {} by fixes in the history; {} changes kept apart, of {} two sources say different things",
@@ -53,7 +59,7 @@ pub fn card(of: &Facts<'_>) -> String {
     let _ = writeln!(text, "- {} changes left out, whose owners have opted out", of.opted_out);
     assumptions(&mut text, of);
     figures(&mut text, of.judged);
-    features(&mut text, of.model);
+    features(&mut text, of);
     text
 }
 
@@ -95,8 +101,13 @@ fn figures(text: &mut String, (model, lines): (&Report, &Report)) {
     );
 }
 
-fn features(text: &mut String, model: &RiskModel) {
+fn features(text: &mut String, of: &Facts<'_>) {
+    let model = of.model;
     let _ = writeln!(text, "\n## What it looks at\n");
+    let _ = writeln!(
+        text,
+        "How much of all that moves it a feature is, is the mean size of what it, and all that is made of it, adds to the log odds (exact Shapley values) of the newest changes; what is made of two counts for both.\n"
+    );
     let _ = writeln!(
         text,
         "No feature names a person, a team or a path. What is kept on the disk of the repository (`.tidegate/risk`): of a change its commit, its time, these figures and which paths it touched, with their names; of an author a digest of the address, by which somebody who knows an address can look for it. That holds for owners who have opted out, too: their changes are read, and not learnt from. Messages and lines are read once; of their words numbers by a hash are kept, from which no word can be told with certainty.\n"
@@ -104,7 +115,12 @@ fn features(text: &mut String, model: &RiskModel) {
     let unused = model.unused();
     for name in model.features() {
         let meaning = described(name).unwrap_or("of another release");
-        let idle = if unused.contains(&name.as_str()) { " *It moves nothing in this model: it could be left out.*" } else { "" };
+        let share = of.shares.iter().find(|(known, _)| known == name).map_or(0.0, |(_, share)| *share);
+        let idle = match share {
+            _ if unused.contains(&name.as_str()) => " *It moves nothing in this model: it could be left out.*".to_owned(),
+            share if share < LITTLE => format!(" *It is {:.1} % of what moves this model: it could be left out.*", share * 100.0),
+            share => format!(" ({:.1} % of what moves it)", share * 100.0),
+        };
         let _ = writeln!(text, "- `{name}`: {meaning}{idle}");
     }
 }

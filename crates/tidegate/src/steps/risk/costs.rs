@@ -8,7 +8,7 @@ use tidegate_stats::threshold::{CostChoice, CostPoint, Costs, cost_curve, least_
 use tidegate_wire::config::RiskCosts;
 
 /// What mistakes cost for the owners of a change; of several the dearest incident counts.
-fn costs(of: &RiskCosts, owners: &BTreeSet<String>) -> Costs {
+pub(super) fn costs(of: &RiskCosts, owners: &BTreeSet<String>) -> Costs {
     let factor = |name: &String| {
         let own = of.critical.iter().find(|(critical, _)| plain(critical) == plain(name));
         own.map_or(1.0, |(_, factor)| *factor)

@@ -101,13 +101,15 @@ pub fn drill(
             .and_then(|()| std::fs::copy(repository.join(name), &to))
             .with_context(|| format!("copy {name}"))?;
     }
+    // Beside a file that is scored: who owns everything else may have opted out.
+    let harmless = files.first().and_then(|file| file.parent()).unwrap_or(Path::new("")).join(HARMLESS);
     let mut planted = vec![];
     for (what, bad, files) in [
         (format!("{LINES} lines without a test in each of the {} files that were faulty most often", files.len()), true, files.as_slice()),
         ("one line in a new text file".to_owned(), false, &[]),
     ] {
         now("planting a change");
-        plant(&root, files, &at)?;
+        plant(&root, files, &harmless, &at)?;
         // No forge knows of it: it is reviewed as others are.
         let wanted = Wanted { what: "HEAD", below: 0.0, decides: false, policy, reviewed: Some(reviewed) };
         let answered = score(&root, &wanted, seen, note)?;
@@ -142,9 +144,9 @@ fn faulty(mined: &Mined, repository: &Path, owners: &Owners) -> Vec<PathBuf> {
 }
 
 /// Commits lines to files, or a line to a new one.
-fn plant(root: &Path, files: &[PathBuf], at: &str) -> Result<()> {
+fn plant(root: &Path, files: &[PathBuf], harmless: &Path, at: &str) -> Result<()> {
     if files.is_empty() {
-        std::fs::write(root.join(HARMLESS), "a line of a drill\n").context("plant a change")?;
+        std::fs::write(root.join(harmless), "a line of a drill\n").context("plant a change")?;
     }
     for file in files {
         let path = root.join(file);
@@ -155,7 +157,7 @@ fn plant(root: &Path, files: &[PathBuf], at: &str) -> Result<()> {
         std::fs::write(&path, text).with_context(|| format!("write {}", path.display()))?;
     }
     let planted: Vec<String> = match files {
-        [] => vec![HARMLESS.to_owned()],
+        [] => vec![harmless.display().to_string()],
         files => files.iter().map(|file| file.display().to_string()).collect(),
     };
     let add: Vec<&str> = ["add", "--force", "--"].into_iter().chain(planted.iter().map(String::as_str)).collect();

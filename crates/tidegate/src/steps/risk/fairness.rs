@@ -9,9 +9,10 @@ use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_history::{Change, Mined};
 use tidegate_learn::evaluate::{BINS, CONFIDENCE};
+use tidegate_stats::calibration::{GroupCoverage, Thresholds, coverage};
 use tidegate_stats::fairness::{
-    Aggregate, FourFifths, GroupReport, Method, Parity, ReportRows, Stratified, StratifiedRows, four_fifths, group_reports, parity,
-    stratified, tally,
+    Aggregate, FOUR_FIFTHS, FourFifths, GroupCounts, GroupReport, Method, Parity, ReportRows, Stratified, StratifiedRows, Verdict,
+    four_fifths, group_reports, parity, stratified, tally,
 };
 
 /// Share of false findings over all groups together.
@@ -53,8 +54,10 @@ pub struct Group {
     /// Its rows, rates with intervals, and how well scores fit.
     #[serde(flatten)]
     pub report: GroupReport,
-    /// The rule of four fifths over not being held.
+    /// The rule of four fifths over not being held, and over being held.
     pub rule: Option<FourFifths>,
+    /// How often its label sets held the truth.
+    pub sets: Option<GroupCoverage>,
 }
 
 /// All attributes; `from` is the risk from which on a change of these owners is held.
@@ -64,7 +67,7 @@ pub struct Group {
 pub fn attributes(
     mined: &Mined,
     owners: &Owners,
-    judged: &[JudgedChange],
+    (judged, thresholds): (&[JudgedChange], &Thresholds),
     from: &dyn Fn(&BTreeSet<String>) -> f64,
 ) -> Result<Vec<Attribute>> {
     let found = judged.iter().filter_map(|one| Some((one, mined.changes().get(mined.named(&one.commit)?.0 as usize)?)));
@@ -102,10 +105,10 @@ pub fn attributes(
         ),
         ("quarter", Box::new(|change| quarter(change.at_s))),
     ];
-    of.into_iter().map(|(name, of)| attribute(name, &found, &*of)).collect()
+    of.into_iter().map(|(name, of)| attribute(name, &found, thresholds, &*of)).collect()
 }
 
-fn attribute(name: &'static str, found: &[Looked<'_>], of: &dyn Fn(&Change) -> String) -> Result<Attribute> {
+fn attribute(name: &'static str, found: &[Looked<'_>], thresholds: &Thresholds, of: &dyn Fn(&Change) -> String) -> Result<Attribute> {
     let names: Vec<String> = found.iter().map(|one| of(one.change)).collect();
     let (groups, names) = numbered(&names);
     let probabilities: Vec<f64> = found.iter().map(|one| one.probability).collect();
@@ -117,7 +120,10 @@ fn attribute(name: &'static str, found: &[Looked<'_>], of: &dyn Fn(&Change) -> S
     // Being let through is the good that the rule is about.
     let passed: Vec<bool> = held.iter().map(|held| !held).collect();
     let slice = tally(&passed, &labels, &groups).ok_or_else(undone)?;
-    let rules = four_fifths(&[&slice], ALPHA).and_then(|mut all| all.pop()).unwrap_or_default();
+    let mut rules = four_fifths(&[&slice], ALPHA).and_then(|mut all| all.pop()).unwrap_or_default();
+    from_the_other_side(&mut rules, &slice);
+    let sets: Vec<_> = probabilities.iter().map(|probability| thresholds.labels(*probability)).collect();
+    let covered = coverage(&sets, &labels, &groups, CONFIDENCE).unwrap_or_default();
     let counts: Vec<_> = reports.iter().map(|report| report.counts).collect();
     let by_size = two_largest(&reports).and_then(|pair| {
         let strata = halves(found);
@@ -127,9 +133,26 @@ fn attribute(name: &'static str, found: &[Looked<'_>], of: &dyn Fn(&Change) -> S
     let groups = reports.into_iter().map(|report| Group {
         name: names.get(report.counts.group).cloned().unwrap_or_default(),
         rule: rules.iter().find(|rule| rule.group == report.counts.group).copied(),
+        sets: covered.iter().find(|sets| sets.group == report.counts.group).cloned(),
         report,
     });
     Ok(Attribute { name, groups: groups.collect(), parity: parity(&counts, Method::BetweenGroups, Aggregate::WorstCase), by_size })
+}
+
+/// Where few changes are held, four fifths of those that pass are always reached: a group that is held so many times as often as the one that is
+/// held least, and not by chance, is held more all the same.
+fn from_the_other_side(rules: &mut [FourFifths], passed: &[GroupCounts]) {
+    let held = |group: usize| {
+        let counts = passed.iter().find(|counts| counts.group == group)?;
+        Some(1.0 - counts.selected as f64 / counts.rows as f64)
+    };
+    for rule in rules.iter_mut().filter(|rule| rule.verdict == Verdict::Within) {
+        let (Some(own), Some(least)) = (held(rule.group), rule.reference.and_then(held)) else { continue };
+        if own * FOUR_FIFTHS > least {
+            let by_chance = rule.p_value.is_none_or(|p| p > ALPHA);
+            rule.verdict = if by_chance { Verdict::NotSignificant } else { Verdict::Adverse };
+        }
+    }
 }
 
 /// Numbers of names, the most frequent first; rare ones are one.
@@ -185,4 +208,23 @@ pub fn riskiest(judged: &[JudgedChange], share: f64) -> f64 {
     sorted.sort_by(|a, b| b.total_cmp(a));
     let count = (sorted.len() as f64 * share).round() as usize;
     sorted.get(count.saturating_sub(1)).copied().unwrap_or(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_held_more_is_seen_though_few_are_held() {
+        let counts = |group, rows, held, positives| GroupCounts { group, rows, selected: rows - held, positives, selected_positives: 0 };
+        let verdict = |of: &[GroupCounts]| {
+            let mut rules = four_fifths(&[of], ALPHA).unwrap().pop().unwrap();
+            from_the_other_side(&mut rules, of);
+            rules.iter().map(|rule| rule.verdict).collect::<Vec<_>>()
+        };
+        // One in a hundred against one in five: more than four fifths of either pass.
+        assert_eq!(verdict(&[counts(0, 1_000, 10, 50), counts(1, 1_000, 190, 50)]), [Verdict::Reference, Verdict::Adverse]);
+        assert_eq!(verdict(&[counts(0, 1_000, 100, 50), counts(1, 1_000, 110, 50)]), [Verdict::Reference, Verdict::Within]);
+        assert_eq!(verdict(&[counts(0, 100, 2, 50), counts(1, 100, 4, 50)]), [Verdict::Reference, Verdict::NotSignificant]);
+    }
 }

@@ -6,10 +6,11 @@ use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use tidegate_learn::RiskModel;
+use tidegate_stats::calibration::Thresholds;
 use tidegate_store::disk;
 
 /// Version of the file.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Longest file that is read.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
@@ -33,13 +34,15 @@ struct File {
     format: u32,
     /// Digest of the table that the model has learnt from.
     model: String,
+    /// From which strangeness on a label was ruled out.
+    thresholds: Thresholds,
     changes: Vec<JudgedChange>,
 }
 
 impl Folder {
     /// Keeps them.
-    pub(super) fn keep_judged(&self, model: &RiskModel, changes: Vec<JudgedChange>) -> Result<()> {
-        let file = File { format: FORMAT, model: model.training().digest.clone(), changes };
+    pub(super) fn keep_judged(&self, model: &RiskModel, thresholds: Thresholds, changes: Vec<JudgedChange>) -> Result<()> {
+        let file = File { format: FORMAT, model: model.training().digest.clone(), thresholds, changes };
         Ok(disk::replace_file(&self.judged(), &serde_json::to_vec(&file)?)?)
     }
 
@@ -48,6 +51,14 @@ impl Folder {
     /// # Errors
     /// When there is none, or it cannot be read.
     pub fn judged_changes(&self) -> Result<Vec<JudgedChange>> {
+        Ok(self.judged_with()?.0)
+    }
+
+    /// The same, with what their label sets were made by.
+    ///
+    /// # Errors
+    /// As of [`Folder::judged_changes`].
+    pub fn judged_with(&self) -> Result<(Vec<JudgedChange>, Thresholds)> {
         let path = self.judged();
         let advice = "run `tidegate risk train` first";
         let length = std::fs::metadata(&path).map_err(|_| failure(exit::NOT_FOUND, format!("there is no {}: {advice}", path.display())))?;
@@ -65,6 +76,6 @@ impl Folder {
         if file.format != FORMAT || !fits {
             return Err(failure(exit::USAGE, format!("read {}: it is of another version: {advice}", path.display())));
         }
-        Ok(file.changes)
+        Ok((file.changes, file.thresholds))
     }
 }

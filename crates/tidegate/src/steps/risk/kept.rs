@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::SystemTime;
 use tidegate_core::risk::{Way, way};
-use tidegate_history::{Change, Features, Id, Mined, Services, Settings, State, commits};
+use tidegate_history::{Change, Features, Id, Mined, Services, State, commits};
 use tidegate_learn::words::Sayings;
 use tidegate_learn::{RiskModel, Score};
 use tidegate_stats::calibration::LabelSet;
@@ -111,7 +111,7 @@ fn history(folder: &Folder) -> Result<Mined, String> {
     if length > HISTORY_BYTES_MAX {
         return Err(format!("{} is longer than {HISTORY_BYTES_MAX} bytes, too much to be shown here.", path.display()));
     }
-    let state = State::load(&path).and_then(|state| Mined::of_state(state, &Settings::default()));
+    let state = State::load(&path).and_then(|state| Mined::of_state(state, &super::settings()));
     state.map_err(|why| format!("Read {}: {why}.", path.display()))
 }
 

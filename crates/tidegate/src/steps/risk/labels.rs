@@ -13,6 +13,7 @@ use std::collections::HashMap;
 use tidegate_core::correction::{Corrected, Corrections, Ended, State};
 use tidegate_core::delivery::{Deployed, Event, Fate, Watch, outcomes};
 use tidegate_history::{Change, ChangeNumber, Excluded, Label, Mined};
+use tidegate_learn::ends::Ends;
 use tidegate_stats::confidence::wilson;
 
 /// A rollback or an incident so long after a deployment is that deployment's.
@@ -111,6 +112,9 @@ pub struct Labelled {
     pub why: String,
     /// Who says otherwise, in words.
     pub against: Option<String>,
+    /// What was believed of it, by the second.
+    #[serde(skip)]
+    pub ends: Ends,
 }
 
 /// How labels came about.
@@ -153,6 +157,8 @@ struct Went {
     together: Option<usize>,
     /// A fix was traced to one of the others.
     another: bool,
+    /// By when its fate was known, in seconds.
+    known_s: i64,
 }
 
 /// What became of every change but merges and those that touch nothing.
@@ -179,19 +185,44 @@ pub fn labels(mined: &Mined, beside: &Beside) -> (Vec<(ChangeNumber, Labelled)>,
 
 fn one(commit: String, change: &Change, went: Option<&Went>, said: Option<&Corrected>) -> Labelled {
     let (traced, words) = traced(&change.label);
+    let ends = believed(change);
     let unsaid = match went {
-        Some(went) => delivered(commit.clone(), traced, words, went),
-        None => Labelled { commit: commit.clone(), ended: traced, by: By::History, why: words.to_owned(), against: None },
+        Some(went) => delivered(commit.clone(), traced, words, went, ends),
+        None => Labelled { commit: commit.clone(), ended: traced, by: By::History, why: words.to_owned(), against: None, ends },
     };
     let Some(said) = said else { return unsaid };
+    let mut ends = unsaid.ends;
+    ends.turn(said.at.0.div_euclid(1_000), hurt(said.ended));
     let differs = unsaid.ended != said.ended && unsaid.ended != Ended::Unknown;
     Labelled {
         commit,
         ended: said.ended,
         by: By::Person,
-        why: format!("{} says: {}", said.by, said.reason),
+        why: match &said.review {
+            Some(of) => format!("the review of {of}, by {}, says: {}", said.by, said.reason),
+            None => format!("{} says: {}", said.by, said.reason),
+        },
         against: differs.then_some(unsaid.why),
+        ends,
     }
+}
+
+/// Whether it hurt; none where that is not known.
+fn hurt(ended: Ended) -> Option<bool> {
+    match ended {
+        Ended::Hurt => Some(true),
+        Ended::Clean => Some(false),
+        Ended::Unknown => None,
+    }
+}
+
+/// What the repository's own history told at each time: a change was clean until its first fix.
+fn believed(change: &Change) -> Ends {
+    let mut ends = Ends::new(hurt(traced(&change.label).0).map(|_| false));
+    if let Label::Fixed { delay_s, .. } = change.label {
+        ends.turn(change.at_s.saturating_add(delay_s), Some(true));
+    }
+    ends
 }
 
 /// What the repository's own history says.
@@ -203,7 +234,7 @@ fn traced(label: &Label) -> (Ended, &'static str) {
     }
 }
 
-fn delivered(commit: String, traced: Ended, words: &'static str, went: &Went) -> Labelled {
+fn delivered(commit: String, traced: Ended, words: &'static str, went: &Went, mut ends: Ends) -> Labelled {
     let (ended, by, why, against) = match (went.fate.hurt(), traced) {
         (Some(true), _) if went.together == Some(1) => {
             (Ended::Hurt, By::Delivery, went.fate.words().to_owned(), (traced == Ended::Clean).then(|| words.to_owned()))
@@ -219,7 +250,10 @@ fn delivered(commit: String, traced: Ended, words: &'static str, went: &Went) ->
         (Some(false), Ended::Hurt) => (Ended::Hurt, By::History, words.to_owned(), Some(went.fate.words().to_owned())),
         _ => (traced, By::History, words.to_owned(), None),
     };
-    Labelled { commit, ended, by, why, against }
+    if by == By::Delivery {
+        ends.turn(went.known_s, hurt(ended));
+    }
+    Labelled { commit, ended, by, why, against, ends }
 }
 
 /// The worst that became of each change that went out, and how many deployments are of this history.
@@ -248,7 +282,9 @@ fn went(mined: &Mined, beside: &Beside) -> (HashMap<ChangeNumber, Went>, usize) 
         let fixed = out.iter().filter(|number| hurt(number) == Some(true)).count();
         for number in &out {
             let own = usize::from(hurt(number) == Some(true));
-            let went = Went { fate: one.fate, together, another: fixed > own };
+            // At the latest: what hurt is known as soon as it does.
+            let known_s = one.at_ms.saturating_add(FAILURE_WITHIN_MS).div_euclid(1_000);
+            let went = Went { fate: one.fate, together, another: fixed > own, known_s };
             let known = found.entry(*number).or_insert(went);
             // What hurt anywhere hurt; what is fine is known better than what is open.
             let rank = |went: &Went| {

@@ -3,15 +3,19 @@
 //! What is kept lies in a folder beside the repository's own files (`.tidegate/risk`): what was mined, so that the next run reads what is new
 //! alone, and the model. Both can be removed and are then made anew.
 
+mod answers;
 mod card;
 mod columns;
 mod costs;
 mod drill;
+mod failures;
 mod fairness;
 pub mod federate;
 mod judged;
 mod kept;
 mod labels;
+mod leaks;
+mod moved;
 mod offer;
 mod owners;
 mod reviews;
@@ -19,21 +23,27 @@ mod score;
 mod train;
 mod worded;
 mod words;
+mod worth;
 
+pub use answers::{answer, subject};
 pub use costs::{hold_from, told};
 pub use drill::drill;
+pub use failures::{Failure, failures};
 pub use fairness::{Attribute, Group, attributes, quarter, riskiest};
 pub use judged::JudgedChange;
 pub use kept::{Files, Kept, NotKept, files, head, read, unread, way_of};
 pub use labels::{Beside, By, Labelled, Sources, Told, labels};
+pub use moved::{EARLIER, NEWEST, contributed, drift};
 pub use owners::Owners;
 pub use reviews::Reviews;
 pub use score::{Answered, BELOW, Scored, Wanted, lowered, score};
 pub use train::{From, Trained, train};
 use worded::Worded;
 
-pub use words::{lines, lower, markdown, meaning, not_scored, sure};
+pub use words::{lines, lower, markdown, markdown_of, meaning, not_scored, sure};
+pub use worth::{Ends, Worth, worth};
 
+use crate::clock;
 use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
@@ -66,6 +76,11 @@ const SAYINGS_BYTES_MAX: u64 = 4 << 20;
 struct SaidFor<'a> {
     model: &'a str,
     sayings: std::borrow::Cow<'a, Sayings>,
+}
+
+/// How histories are read: by no later clock than ours.
+fn settings() -> Settings {
+    Settings { now_s: Some(clock::now().0.div_euclid(1_000)), ..Settings::default() }
 }
 
 /// A history with the words of its changes.
@@ -165,23 +180,32 @@ impl Folder {
 
     /// Mines a history up to `tip`.
     fn mine(&self, repository: &Path, tip: &str, what_for: For, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<History> {
+        let keep = what_for == For::Keeping;
+        // Two that write at once would leave the state of one with the words of the other.
+        let _alone = keep.then(|| self.make().and_then(|()| Ok(disk::Guard::wait(&self.0.join("lock"))?))).transpose()?;
         // Both go together: without the words of what was mined before, it is mined anew.
         let (previous, mut worded) = match (self.previous(note)?, Worded::load(&self.worded())?) {
             (Some(state), Some(worded)) => (Some(state), worded),
             _ => (None, Worded::default()),
         };
-        let mut look = |now: Seen<'_>| {
-            worded.add(now.id, words_of(now.message, now.added));
-            seen(now.done, now.total);
+        let went_on = previous.is_some();
+        let read = |previous, worded: &mut Worded| {
+            let mut look = |now: Seen<'_>| {
+                worded.add(now.id, words_of(now.message, now.added));
+                seen(now.done, now.total);
+            };
+            let mined = match (what_for, previous) {
+                (For::Scores, Some(state)) => mine_beside(repository, tip, &settings(), state, &mut look),
+                (_, previous) => mine(repository, tip, &settings(), previous, &mut look),
+            };
+            mined.map_err(|why| failure(exit::USAGE, format!("read the history of {}: {why}", repository.display())))
         };
-        let settings = Settings::default();
-        let mined = match (what_for, previous) {
-            (For::Scores, Some(state)) => mine_beside(repository, tip, &settings, state, &mut look),
-            (_, previous) => mine(repository, tip, &settings, previous, &mut look),
-        };
-        let mined = mined.map_err(|why| failure(exit::USAGE, format!("read the history of {}: {why}", repository.display())))?;
-        if what_for == For::Keeping {
-            self.make()?;
+        let mut mined = read(previous, &mut worded)?;
+        if went_on && mined.changes().iter().any(|change| worded.of(&change.id).is_none()) {
+            note(&format!("{}: words of some changes are not there; the history is read anew", self.worded().display()));
+            mined = read(None, &mut worded)?;
+        }
+        if keep {
             // The words first: a state without them is read anew, and they without it harm nobody.
             worded.save(&self.worded())?;
             mined.state.save(&self.state()).map_err(|why| failure(exit::OUTSIDE, why.to_string()))?;

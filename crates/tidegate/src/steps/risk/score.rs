@@ -14,7 +14,7 @@ use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
 use tidegate_core::risk::Way;
-use tidegate_history::{Change, Id, Mined, NotMined, PathNumber, Settings, as_one, commits};
+use tidegate_history::{Change, Id, Mined, NotMined, PathNumber, as_one, commits};
 use tidegate_learn::counterfactual::{Answer, Lever, search};
 use tidegate_learn::words::Sayings;
 use tidegate_learn::{RiskModel, Score};
@@ -238,7 +238,7 @@ impl Scores<'_> {
         let what = self.wanted.what;
         let Some((base, tip)) = what.split_once("..").filter(|_| commits.len() > 1) else { return Ok(Whole::None) };
         let end = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
-        let whole = match as_one(self.repository, &end(base), &end(tip), None, &Settings::default(), &self.mined.state) {
+        let whole = match as_one(self.repository, &end(base), &end(tip), None, &super::settings(), &self.mined.state) {
             Ok(whole) => whole,
             Err(why) if self.wanted.decides => return Err(failure(exit::NOT_PASSED, format!("score {what} as one change: {why}"))),
             Err(why) => {

@@ -3,6 +3,8 @@
 use super::card::{Facts, card};
 use super::judged::JudgedChange;
 use super::labels::{Beside, Labelled, Sources, labels};
+use super::leaks::leaks;
+use super::moved::moved;
 use super::offer::offer;
 use super::reviews::Reviews;
 use super::worded::Worded;
@@ -13,11 +15,15 @@ use serde::Serialize;
 use std::path::Path;
 use tidegate_core::correction::Ended;
 use tidegate_history::{Change, ChangeNumber, Label, Mined};
+use tidegate_learn::ends::{Ends, as_believed};
 use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::fitted::{self, Settings};
-use tidegate_learn::leakage::{self, Leak, Limits};
-use tidegate_learn::words::{Sayings, Worded as Said, through};
-use tidegate_learn::{Row, Table, derive, risk_model, split};
+use tidegate_learn::forest::{self, Growing};
+use tidegate_learn::leakage::Leak;
+use tidegate_learn::reasons::Drift;
+use tidegate_learn::words::{Sayings, Through, Worded as Said, through};
+use tidegate_learn::{Row, Table, derive, risk_model, scenario, split};
+use tidegate_stats::calibration::Thresholds;
 use tidegate_store::disk;
 use tidegate_wire::config::RiskPolicy;
 
@@ -43,6 +49,8 @@ pub struct Trained {
     pub reviewed: usize,
     /// Features that too few of them have, and that are not learnt from.
     pub left_out: Vec<String>,
+    /// Failures that nobody saw, which were learnt from beside the changes since few of these hurt.
+    pub scenarios: usize,
     /// By the history alone: how many were fixed later, are old enough to be called clean, are too young to tell, or have no label.
     pub fixed: usize,
     /// See `fixed`.
@@ -61,10 +69,14 @@ pub struct Trained {
     pub model: Report,
     /// Regression alone on the same changes.
     pub regression: Report,
+    /// A random forest on the same changes.
+    pub forest: Report,
     /// The number of lines added, on the same changes: what any model must be better than.
     pub lines_added: Report,
     /// What would make these figures a lie; none found is empty.
     pub leaks: Vec<Leak>,
+    /// Whether the newest changes are risky for the reasons of earlier ones; none where too few tell.
+    pub reasons: Option<Drift>,
 }
 
 /// What is learnt from.
@@ -90,12 +102,14 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     let (labels, sources) = labels(&mined, from.beside);
     let reviews = from.beside.told().reviews(&mined);
     let also = Also { worded: &worded, reviews: &reviews };
-    let Learnt { table, changes, sayings, opted_out, reviewed, left_out } = enough(rows(&mined, &labels, &owners, Some(&also))?)?;
+    let mut learnt = enough(rows(&mined, &labels, &owners, Some(&also))?)?;
+    let scenarios = scenario::add(&mut learnt.table, 0)?;
     let settings = Settings { maturity_seconds: mined.maturity.age_s, ..Settings::default() };
     now("learning from the earlier changes, judged on the later ones");
-    let made = derive::of_changes(&table);
-    let whole = derive::table(&table, &made)?;
-    let Judged { model, regression, lines_added, leaks, said } = judged(&table, &whole, &settings)?;
+    let made = derive::of_changes(&learnt.table);
+    let whole = derive::table(&learnt.table, &made)?;
+    let Judged { model, regression, forest, lines_added, leaks, thresholds, said } = judged(&learnt, &whole, &worded, &settings)?;
+    let Learnt { table, changes, sayings, opted_out, reviewed, left_out, .. } = learnt;
     let later = changes.iter().rev().take(said.len()).rev().zip(&said);
     let judged = later.map(|(change, (probability, hurt))| JudgedChange {
         commit: change.id.to_string(),
@@ -109,8 +123,9 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     let kept = risk_model(&table, &made, &fitted, mined.maturity.age_s, &[])?;
     disk::replace_file(&folder.model(), &kept.write()?)?;
     folder.keep_said(&kept, &sayings)?;
-    folder.keep_judged(&kept, judged)?;
-    let facts = Facts { model: &kept, mined: &mined, labels: &sources, opted_out, judged: (&model, &lines_added) };
+    folder.keep_judged(&kept, thresholds, judged)?;
+    let moved = moved(&kept, &table, &made);
+    let facts = Facts { model: &kept, mined: &mined, labels: &sources, opted_out, shares: &moved.shares, judged: (&model, &lines_added) };
     let card = card(&facts);
     disk::replace_file(&folder.card(), card.as_bytes())?;
     let count = |is: fn(&Label) -> bool| mined.changes().iter().filter(|change| is(&change.label)).count();
@@ -121,6 +136,7 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
         opted_out,
         reviewed,
         left_out,
+        scenarios,
         fixed: count(|label| matches!(label, Label::Fixed { .. })),
         clean: count(|label| *label == Label::Clean),
         unlabelled: count(|label| *label == Label::Unlabelled),
@@ -130,8 +146,10 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
         shallow: mined.shallow,
         model,
         regression,
+        forest,
         lines_added,
         leaks,
+        reasons: moved.drift,
     };
     if let Some(out) = from.out {
         offer(out, &kept, &table, &trained, &card)?;
@@ -145,8 +163,12 @@ pub(super) struct Learnt<'m> {
     pub table: Table,
     /// The changes, one a row.
     pub changes: Vec<&'m Change>,
+    /// What was believed of each.
+    pub ends: Vec<Ends>,
     /// What words said by the end.
     pub sayings: Sayings,
+    /// When the newest of what words said of each change was known.
+    words_known_at: Vec<i64>,
     /// How many were left out because their owners have opted out.
     pub opted_out: usize,
     /// Of how many a forge told something.
@@ -173,8 +195,9 @@ pub(super) fn rows<'m>(
 ) -> Result<Learnt<'m>> {
     let last_s = mined.maturity.as_of_s.saturating_sub(mined.maturity.age_s);
     let change = |number: &ChangeNumber| mined.changes().get(number.0 as usize);
-    let known = labels.iter().filter_map(|(number, labelled)| Some((change(number)?, labelled.ended)));
-    let mut known: Vec<(&Change, Ended)> = known.filter(|(change, ended)| *ended != Ended::Unknown && change.at_s <= last_s).collect();
+    let known = labels.iter().filter_map(|(number, labelled)| Some((change(number)?, labelled)));
+    let mut known: Vec<(&Change, &Labelled)> =
+        known.filter(|(change, labelled)| labelled.ended != Ended::Unknown && change.at_s <= last_s).collect();
     let before = known.len();
     if owners.any_opted_out() {
         known.retain(|(change, _)| !owners.opted_out(&owners.of_change(mined, change)));
@@ -183,26 +206,27 @@ pub(super) fn rows<'m>(
     known.sort_by_key(|(change, _)| change.at_s);
     let words = |change: &Change| also.and_then(|also| also.worded.of(&change.id)).map(Vec::as_slice).unwrap_or_default();
     let each: Vec<Said<'_>> =
-        known.iter().map(|(change, ended)| Said { at: change.at_s, words: words(change), hurt: Some(*ended == Ended::Hurt) }).collect();
-    let (said, sayings) = through(&each, mined.maturity.age_s, mined.maturity.as_of_s);
+        known.iter().map(|(change, labelled)| Said { at: change.at_s, words: words(change), ends: &labelled.ends }).collect();
+    // All of them are old enough; what people said of them after the newest commit counts from now on.
+    let Through { said, known_at: words_known_at, sayings } = through(&each, mined.maturity.age_s, i64::MAX);
     let names = columns::names(also.is_some());
-    let row = |((change, _), said): (&(&Change, Ended), f64)| {
+    let row = |((change, _), said): (&(&Change, &Labelled), f64)| {
         let beside = also.map(|also| std::iter::once(said).chain(also.reviews.values(&change.id)));
         change.features.values().into_iter().chain(beside.into_iter().flatten()).collect()
     };
     let whole: Vec<Vec<f64>> = known.iter().zip(said).map(row).collect();
     let chosen = columns::chosen(&names, &whole, also.is_some());
     let mut table = Table::new(chosen.iter().filter_map(|at| names.get(*at)).copied())?;
-    for ((change, ended), row) in known.iter().zip(&whole) {
+    for ((change, labelled), row) in known.iter().zip(&whole) {
         let values: Vec<f64> = chosen.iter().filter_map(|at| row.get(*at)).copied().collect();
         let effort = change.features.la + change.features.ld;
-        table.push(&Row { at: change.at_s, values: &values, label: *ended == Ended::Hurt, effort })?;
+        table.push(&Row { at: change.at_s, values: &values, label: labelled.ended == Ended::Hurt, effort })?;
     }
     let told = |change: &Change| also.is_some_and(|also| also.reviews.values(&change.id).iter().any(|value| !value.is_nan()));
-    let changes: Vec<&Change> = known.into_iter().map(|(change, _)| change).collect();
+    let (changes, ends): (Vec<&Change>, Vec<Ends>) = known.into_iter().map(|(change, labelled)| (change, labelled.ends.clone())).unzip();
     let reviewed = changes.iter().filter(|change| told(change)).count();
     let left_out = names.iter().enumerate().filter(|(at, _)| !chosen.contains(at)).map(|(_, name)| (*name).to_owned()).collect();
-    Ok(Learnt { table, changes, sayings, opted_out, reviewed, left_out })
+    Ok(Learnt { table, changes, ends, sayings, words_known_at, opted_out, reviewed, left_out })
 }
 
 /// The same, where they are enough for a model.
@@ -221,25 +245,33 @@ fn enough(learnt: Learnt<'_>) -> Result<Learnt<'_>> {
 struct Judged {
     model: Report,
     regression: Report,
+    forest: Report,
     lines_added: Report,
     leaks: Vec<Leak>,
+    thresholds: Thresholds,
     /// What was said of each later change, and what became of it.
     said: Vec<(f64, bool)>,
 }
 
-/// `whole` is the table with what is made of its features.
-fn judged(table: &Table, whole: &Table, settings: &Settings) -> Result<Judged> {
+/// `whole` is the table with what is made of its features. The earlier changes are learnt from as they were known when the first of the later
+/// ones was made: a fault that showed later than that is not in the figures.
+fn judged(learnt: &Learnt<'_>, whole: &Table, worded: &Worded, settings: &Settings) -> Result<Judged> {
+    let Learnt { table, changes, ends, .. } = learnt;
     let parts = split::holdout(whole, TRAIN_SHARE, settings.maturity_seconds);
-    let leaks = leakage::check(table, &[], &parts, &Limits::default());
-    let (earlier, later) = (whole.slice(parts.train), whole.slice(parts.test));
+    let leaks = leaks(table, (changes, &learnt.words_known_at), worded, &parts);
+    let (earlier, later) = (whole.slice(parts.train.clone()), whole.slice(parts.test));
+    let judges_from = later.at().first().copied().unwrap_or(i64::MAX);
+    let earlier = as_believed(&earlier, ends.get(parts.train).unwrap_or_default(), judges_from)?;
     let fitted = fitted::fit(&earlier, settings)
         .map_err(|why| failure(exit::NOT_PASSED, format!("train a model of risk: not enough evidence in the earlier changes: {why}")))?;
     let each = |of: &dyn Fn(&[f64]) -> f64| later.rows().map(of).collect::<Vec<f64>>();
     let probabilities = each(&|row| fitted.probability(row));
     let model = report(&later, &probabilities, true);
     let regression = report(&later, &each(&|row| tidegate_learn::logistic::chance(fitted.blend.logistic.margin(row))), true);
+    let grown = forest::train(&earlier, &settings.recipe.weights(&earlier), &Growing::default())?;
+    let forest = report(&later, &each(&|row| f64::from(grown.margin(row))), true);
     let la = table.column("la").unwrap_or_default();
     let lines = report(&later, &each(&|row| row.get(la).copied().unwrap_or_default()), false);
     let said = probabilities.into_iter().zip(later.labels().iter().copied()).collect();
-    Ok(Judged { model, regression, lines_added: lines, leaks, said })
+    Ok(Judged { model, regression, forest, lines_added: lines, leaks, thresholds: fitted.thresholds, said })
 }

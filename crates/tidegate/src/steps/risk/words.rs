@@ -6,6 +6,8 @@ use tidegate_core::risk::Way;
 use tidegate_learn::counterfactual::{Answer, Counterfactual};
 use tidegate_stats::calibration::LabelSet;
 
+/// How a comment begins.
+const HEAD: &str = "## Risk of this change\n\n";
 /// Reasons that are told.
 const REASONS: usize = 5;
 /// Commits that are told of those that are not scored.
@@ -125,11 +127,17 @@ pub fn not_scored(answered: &Answered) -> Option<String> {
     answered.undecided().then(said)
 }
 
+/// A sentence in place of scores, as Markdown of a comment.
+#[must_use]
+pub fn markdown_of(sentence: &str) -> String {
+    format!("{HEAD}{sentence}\n")
+}
+
 /// Changes, the riskiest first, as Markdown of a comment.
 #[must_use]
 pub fn markdown(answered: &Answered) -> String {
     let all: Vec<&Scored> = answered.all().collect();
-    let mut text = "## Risk of this change\n\n".to_owned();
+    let mut text = HEAD.to_owned();
     if let Some(not) = not_scored(answered) {
         let _ = writeln!(text, "{not}.\n");
     }

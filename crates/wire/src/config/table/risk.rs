@@ -25,6 +25,26 @@ pub(super) static RISK: Table = Table {
             Need::Optional,
             "Owners of CODEOWNERS, as `@acme/payments`, whose changes are neither learnt from nor scored: they take the standard path.",
         ),
+        key(
+            "trial",
+            Shape::Table(&TRIAL),
+            Need::Optional,
+            "Who decides about a change, drawn by lot: what the model is worth can be told then.",
+        ),
+    ],
+};
+
+static TRIAL: Table = Table {
+    title: "risk.trial",
+    doc: "A comparison of the model with people. Where people decide nobody is told what the model says before somebody has spoken.",
+    keys: &[
+        key(
+            "model_share",
+            Shape::Number { min: 0.0, max: 1.0, open: true },
+            Need::Default("0.5"),
+            "Share of changes that the model decides about.",
+        ),
+        key("salt", Shape::Text, Need::Required, "Any words, 8 to 200 bytes: with others who decides is drawn anew."),
     ],
 };
 

@@ -11,6 +11,7 @@ mod guardrails;
 mod init;
 mod loads;
 mod mistakes;
+mod risk;
 mod rules;
 mod steps;
 mod values;

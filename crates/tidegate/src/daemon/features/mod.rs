@@ -1,10 +1,14 @@
 //! Features for whoever serves a model: state that follows events as they are taken in, asked in the form of Feast's feature server.
 //!
-//! The state is made from the lake when it is first needed, which is at start, and then takes each event that the lake took.
+//! The state is made from the lake when it is first needed, which is at start, and then takes each event that the lake took. Tables of views of
+//! files are read when they are asked for, and again when they are others.
 
-use super::api::{Api, Failed};
-use super::events::Bus;
+#[cfg(feature = "data")]
+mod tables;
+
 use crate::clock;
+use crate::daemon::api::{Api, Failed};
+use crate::daemon::events::Bus;
 use crate::exit::{self, failure};
 use crate::steps::features as step;
 use anyhow::{Context as _, Result, bail};
@@ -40,10 +44,12 @@ const MAKE: &str = "make features from the lake's events";
 /// What stands in Feast's answers where there is no time.
 const NEVER: &str = "1970-01-01T00:00:00Z";
 
-/// The states of all views of events.
+/// The states of all views of events, and the tables of those of files.
 #[derive(Clone)]
 pub struct Served {
     lake: Arc<Lake>,
+    #[cfg(feature = "data")]
+    tables: Arc<tables::Tables>,
     config: Arc<IndexMap<String, FeatureView>>,
     /// Held for moments only: whoever tells of an event waits for it.
     states: Arc<Mutex<States>>,
@@ -82,13 +88,22 @@ impl Made {
 
 impl Served {
     /// The views of a workspace; nothing is read yet.
-    pub fn new(config: &Workspace, lake: Arc<Lake>) -> Served {
-        Served { lake, config: Arc::new(config.features.clone()), states: Arc::default(), making: Arc::default() }
+    pub fn new(config: &Workspace, root: &std::path::Path, lake: Arc<Lake>) -> Served {
+        #[cfg(not(feature = "data"))]
+        let _ = root;
+        Served {
+            lake,
+            #[cfg(feature = "data")]
+            tables: Arc::new(tables::Tables::new(root)),
+            config: Arc::new(config.features.clone()),
+            states: Arc::default(),
+            making: Arc::default(),
+        }
     }
 
     /// Makes the states, where there are views.
     pub async fn warm(&self) -> Result<()> {
-        if self.config.is_empty() {
+        if !self.config.values().any(|view| matches!(view, FeatureView::Deliveries(_))) {
             return Ok(());
         }
         // What is begun is carried out also where who asked hangs up.
@@ -200,10 +215,13 @@ fn refused(why: impl std::fmt::Display) -> anyhow::Error {
     failure(exit::USAGE, format!("{OPERATION}: {why}"))
 }
 
+/// One column of an answer: values, each with its status and the time of what it was computed from.
+type Cells = Vec<(Json, &'static str, String)>;
+
 /// The features of some entities as of now.
 pub async fn online(State(api): State<Api>, axum::Json(asked): axum::Json<Asked>) -> Result<Response, Failed> {
     let served = api.door.served();
-    let wanted = wanted(&served.config, &asked)?;
+    let wanted = wanted(&asked)?;
     let many = asked.entities.values().next().map_or(0, Vec::len);
     if asked.entities.values().any(|values| values.len() != many) {
         return Err(refused("the lists in `entities` are of different lengths").into());
@@ -211,54 +229,88 @@ pub async fn online(State(api): State<Api>, axum::Json(asked): axum::Json<Asked>
     if many > ENTITIES_MAX {
         return Err(refused(format!("{many} entities: ask for {ENTITIES_MAX} at most at a time")).into());
     }
-    let columns = asked.entities.len() + wanted.values().map(Vec::len).sum::<usize>();
-    if many.saturating_mul(columns) > CELLS_MAX {
-        let why = format!("{many} entities with {columns} keys and features: an answer has {CELLS_MAX} values at most: ask in parts");
-        return Err(refused(why).into());
-    }
     let now = clock::now();
     let mut names: Vec<String> = asked.entities.keys().cloned().collect();
     let mut results: Vec<Json> =
         asked.entities.values().map(|values| column(values.iter().map(|v| (v.clone(), "PRESENT", NEVER.into())))).collect();
     for (view, features) in wanted {
-        let keys = keys(&served.config, &view, &asked, many)?;
-        let places: Vec<usize> = features.iter().map(|(place, _)| *place).collect();
-        let rows = served.rows(&api.bus, &view, &keys, &places, now).await?;
-        for (at, (_, name)) in features.into_iter().enumerate() {
+        let room = |more: usize| room(many, names.len() + more);
+        let found: Vec<(String, Cells)> = match served.config.get(&view) {
+            Some(FeatureView::Deliveries(of)) => {
+                let places = places(&view, of.features().iter().map(|feature| feature.name.as_str()), features)?;
+                room(places.len())?;
+                let keys = keys(&view, of.keys(), &asked, many)?;
+                let numbers: Vec<usize> = places.iter().map(|(place, _)| *place).collect();
+                let rows = served.rows(&api.bus, &view, &keys, &numbers, now).await?;
+                let cells = |at: usize| rows.iter().map(|row| cell(row, at)).collect();
+                places.into_iter().enumerate().map(|(at, (_, name))| (name, cells(at))).collect()
+            }
+            #[cfg(feature = "data")]
+            Some(FeatureView::File(file)) => {
+                let table = served.tables.get(&api.bus, &view, file).await?;
+                let places = places(&view, table.columns().iter().map(String::as_str), features)?;
+                room(places.len())?;
+                of_table(&table, &columns(&view, &file.keys, &asked)?, places, now)?
+            }
+            #[cfg(not(feature = "data"))]
+            Some(FeatureView::File(_)) => {
+                return Err(refused(format!("view `{view}` is of a file, and this binary was built without `data`")).into());
+            }
+            None => return Err(exit::unknown(OPERATION, &view, served.config.keys()).into()),
+        };
+        for (name, cells) in found {
             names.push(if asked.full_feature_names { format!("{view}__{name}") } else { name });
-            results.push(column(rows.iter().map(|row| cell(row, at))));
+            results.push(column(cells.into_iter()));
         }
     }
     Ok(axum::Json(json!({ "results": results, "metadata": { "feature_names": names } })).into_response())
 }
 
-/// The views that are asked for, each with the places and names of its features.
-fn wanted(config: &IndexMap<String, FeatureView>, asked: &Asked) -> Result<IndexMap<String, Vec<(usize, String)>>> {
-    let view = |name: &str| match config.get(name) {
-        Some(FeatureView::Deliveries(view)) => Ok(view),
-        Some(FeatureView::File(_)) => {
-            Err(refused(format!("view `{name}` is of a file: such views are joined (`tidegate features join`), not served")))
-        }
-        None => Err(exit::unknown(OPERATION, name, config.keys())),
+fn room(entities: usize, columns: usize) -> Result<()> {
+    if entities.saturating_mul(columns) <= CELLS_MAX {
+        return Ok(());
+    }
+    let why = format!("{entities} entities with {columns} keys and features: an answer has {CELLS_MAX} values at most: ask in parts");
+    Err(refused(why))
+}
+
+/// What a table tells of entities.
+#[cfg(feature = "data")]
+fn of_table(table: &step::table::Table, keys: &[&Vec<Json>], wanted: Vec<(usize, String)>, now: At) -> Result<Vec<(String, Cells)>> {
+    use step::table::Stand;
+    let keys: Vec<&[Json]> = keys.iter().map(|column| column.as_slice()).collect();
+    let stands = table.stand(&keys, now.0)?;
+    let status = |stand: &Stand, value: &Json| match stand {
+        Stand::Missing => ("NOT_FOUND", NEVER.to_owned()),
+        Stand::Outdated(ms) => ("OUTSIDE_MAX_AGE", At(*ms).to_string()),
+        Stand::Found(_, ms) => (if value.is_null() { "NULL_VALUE" } else { "PRESENT" }, At(*ms).to_string()),
     };
-    let mut wanted: IndexMap<String, Vec<(usize, String)>> = IndexMap::new();
+    let one = |(_, name): (usize, String)| {
+        let values = table.values(&name, &stands)?;
+        let cell = |(stand, value): (&Stand, Json)| {
+            let (status, at) = status(stand, &value);
+            (value, status, at)
+        };
+        Ok((name, stands.iter().zip(values).map(cell).collect()))
+    };
+    wanted.into_iter().map(one).collect()
+}
+
+/// The views that are asked for, each with the names of its features; none for all of them.
+fn wanted(asked: &Asked) -> Result<IndexMap<String, Option<Vec<String>>>> {
+    let mut wanted: IndexMap<String, Option<Vec<String>>> = IndexMap::new();
     if let Some(service) = &asked.feature_service {
-        let features = view(service)?.features().iter().enumerate().map(|(place, feature)| (place, feature.name.clone()));
-        wanted.insert(service.clone(), features.collect());
+        wanted.insert(service.clone(), None);
     }
     if asked.features.len() > FEATURES_MAX {
         return Err(refused(format!("{} features: ask for {FEATURES_MAX} at most at a time", asked.features.len())));
     }
     for one in &asked.features {
         let (of, name) = one.split_once(':').ok_or_else(|| refused(format!("`{one}` is no feature: write it as `view:feature`")))?;
-        let features = view(of)?.features();
-        let place = features.iter().position(|feature| feature.name == name);
-        let place = place.ok_or_else(|| exit::unknown(OPERATION, one, &features.iter().map(|f| f.name.clone()).collect::<Vec<_>>()))?;
-        let of_view = wanted.entry(of.to_owned()).or_default();
-        if of_view.iter().any(|(known, _)| *known == place) {
-            return Err(refused(format!("`{one}` is asked for twice: name it once")));
+        match wanted.entry(of.to_owned()).or_insert_with(|| Some(vec![])) {
+            Some(names) if !names.iter().any(|known| known == name) => names.push(name.to_owned()),
+            _ => return Err(refused(format!("`{one}` is asked for twice: name it once"))),
         }
-        of_view.push((place, name.to_owned()));
     }
     if wanted.is_empty() {
         return Err(refused("neither `features` nor `feature_service` says which are wanted"));
@@ -266,14 +318,34 @@ fn wanted(config: &IndexMap<String, FeatureView>, asked: &Asked) -> Result<Index
     Ok(wanted)
 }
 
-/// The key of each entity in a view; none where a part of it is null.
-fn keys(config: &IndexMap<String, FeatureView>, name: &str, asked: &Asked, many: usize) -> Result<Vec<Option<Key>>> {
-    let Some(FeatureView::Deliveries(view)) = config.get(name) else { return Err(exit::unknown(OPERATION, name, config.keys())) };
+/// The places of features among those that a view has.
+fn places<'v>(view: &str, there: impl Iterator<Item = &'v str>, wanted: Option<Vec<String>>) -> Result<Vec<(usize, String)>> {
+    let there: Vec<String> = there.map(str::to_owned).collect();
+    let Some(wanted) = wanted else {
+        if there.len() > FEATURES_MAX {
+            return Err(refused(format!("view `{view}` has {} features: ask for {FEATURES_MAX} at most at a time, by name", there.len())));
+        }
+        return Ok(there.into_iter().enumerate().collect());
+    };
+    let one = |name: String| {
+        let place = there.iter().position(|known| *known == name);
+        Ok((place.ok_or_else(|| exit::unknown(OPERATION, &format!("{view}:{name}"), &there))?, name))
+    };
+    wanted.into_iter().map(one).collect()
+}
+
+/// What is asked for of each key of a view.
+fn columns<'a>(view: &str, keys: &[String], asked: &'a Asked) -> Result<Vec<&'a Vec<Json>>> {
     let of =
-        |key: &String| asked.entities.get(key).ok_or_else(|| refused(format!("view `{name}` has the key `{key}`, which `entities` lacks")));
-    let columns = view.keys().iter().map(of).collect::<Result<Vec<_>>>()?;
+        |key: &String| asked.entities.get(key).ok_or_else(|| refused(format!("view `{view}` has the key `{key}`, which `entities` lacks")));
+    keys.iter().map(of).collect()
+}
+
+/// The key of each entity in a view of events; none where a part of it is null.
+fn keys(view: &str, keys: &[String], asked: &Asked, many: usize) -> Result<Vec<Option<Key>>> {
+    let columns = columns(view, keys, asked)?;
     let part = |row: usize, (field, column): (&String, &&Vec<Json>)| value(field, column.get(row)?);
-    Ok((0..many).map(|row| view.keys().iter().zip(&columns).map(|of| part(row, of)).collect()).collect())
+    Ok((0..many).map(|row| keys.iter().zip(&columns).map(|of| part(row, of)).collect()).collect())
 }
 
 /// A part of a key, as events have it: by field and not by the type that it came in.

@@ -1,0 +1,62 @@
+//! What moves a model: how much of it each feature is, and whether that is what it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+use tidegate_learn::derive::Derived;
+use tidegate_learn::reasons::{self, Drift, Sizes};
+use tidegate_learn::{RiskModel, Table};
+
+/// Newest changes that tell what moves it now.
+pub const NEWEST: usize = 200;
+/// Changes before them that tell what moved it.
+pub const EARLIER: usize = 1_000;
+/// A feature that is less of all that moves a model could be left out.
+pub const LITTLE: f64 = 0.005;
+
+/// What each feature, and each that is made of others, adds to the log odds of one change.
+pub type Contributed = BTreeMap<String, f64>;
+
+/// Of each row that can be scored.
+pub fn contributed<'r>(model: &RiskModel, rows: impl Iterator<Item = &'r [f64]>) -> Vec<Contributed> {
+    let scores = rows.filter_map(|row| model.score(row).ok());
+    scores.map(|score| score.contributions.into_iter().map(|one| (one.feature, one.log_odds)).collect()).collect()
+}
+
+/// Whether the newest changes are moved by what moved those before them.
+pub fn drift(before: &[Contributed], now: &[Contributed]) -> Option<Drift> {
+    // By name: contributions come with the heaviest first.
+    let names: BTreeSet<&String> = now.iter().chain(before).flat_map(BTreeMap::keys).collect();
+    let sizes = |rows: &[Contributed]| {
+        let mut sizes = Sizes::default();
+        rows.iter().for_each(|row| sizes.add(names.iter().map(|name| row.get(*name).copied().unwrap_or_default())));
+        sizes
+    };
+    let owned: Vec<String> = names.iter().map(|name| (*name).clone()).collect();
+    reasons::drift(&owned, &sizes(before), &sizes(now))
+}
+
+/// What a model says of the newest rows that it has learnt from.
+pub struct Moved {
+    /// Share of each feature of all that moves it, with what is made of the feature; in their order.
+    pub shares: Vec<(String, f64)>,
+    /// Whether reasons drift.
+    pub drift: Option<Drift>,
+}
+
+/// Of the newest rows of a table.
+pub fn moved(model: &RiskModel, table: &Table, made: &[Derived]) -> Moved {
+    let newest: Vec<&[f64]> = table.rows().skip(table.len().saturating_sub(NEWEST + EARLIER)).collect();
+    let all = contributed(model, newest.into_iter());
+    let (before, now) = all.split_at(all.len().saturating_sub(NEWEST));
+    let mut sizes: BTreeMap<&str, f64> = BTreeMap::new();
+    for (name, size) in all.iter().flatten() {
+        *sizes.entry(name).or_default() += size.abs();
+    }
+    let whole: f64 = sizes.values().sum();
+    let of = |name: &str| sizes.get(name).copied().unwrap_or_default();
+    let share = |(place, name): (usize, &String)| {
+        let further = made.iter().filter(|one| one.first == place || one.second == place).map(|one| of(&one.name));
+        let size = of(name) + further.sum::<f64>();
+        (name.clone(), if whole > 0.0 { size / whole } else { 0.0 })
+    };
+    Moved { shares: model.features().iter().enumerate().map(share).collect(), drift: drift(before, now) }
+}
