@@ -103,7 +103,12 @@ pub(super) fn fate(deployment: &Event, events: &[&Event], places: &Places<'_>, w
     let watched = deployment.at_ms.saturating_add(watch.failure_within_ms);
     let until = places.next(deployment).map_or(i64::MAX, |next| next.at_ms).min(watched);
     let after = events.get(since(events, deployment.at_ms)..since(events, until)).unwrap_or_default();
-    let first = after.iter().filter(|event| same(event, deployment)).find_map(|event| match event.what {
+    // What goes wrong in another environment is of what runs there.
+    let there = |event: &Event| {
+        let both = event.subject.environment.as_ref().zip(deployment.subject.environment.as_ref());
+        both.is_none_or(|(one, other)| one == other)
+    };
+    let first = after.iter().filter(|event| same(event, deployment) && there(event)).find_map(|event| match event.what {
         What::ServiceRolledBack => Some(Fate::RolledBack),
         What::IncidentDetected => Some(Fate::Incident),
         _ => None,
@@ -233,6 +238,19 @@ mod tests {
             let found: Vec<_> = outcomes(&events, watch).into_iter().map(|one| (one.revision, one.previous, one.fate)).collect();
             prop_assert_eq!(found, slow(&events, watch));
         }
+    }
+
+    #[test]
+    fn another_environment_says_nothing() {
+        let to = |mut event: Event, environment: &str| {
+            event.subject.environment = Some(environment.to_owned());
+            event
+        };
+        let taken_back = |environment| {
+            let events = [to(out(0, Outcome::Success, "aaaaaaa"), "production"), to(event(1, What::ServiceRolledBack, None), environment)];
+            told(&events, 30)[0].2
+        };
+        assert_eq!((taken_back("staging"), taken_back("production")), (Fate::Fine, Fate::RolledBack));
     }
 
     #[test]
