@@ -114,7 +114,7 @@ pub fn json(which: u8, bytes: &[u8]) {
             let Some((tool, bytes)) = bytes.split_first() else { return };
             let tool = delivery::Tool::ALL[usize::from(*tool) % delivery::Tool::ALL.len()];
             for kind in ["pull_request", "pull_request_review", "deployment_status", "workflow_run"] {
-                let message = delivery::Message { kind: Some(kind), cloud: None, body: bytes, now_ms: 1_772_366_400_000 };
+                let message = delivery::Message { kind: Some(kind), cloud: None, body: bytes, now_ms: 1_772_366_400_000, services: &[] };
                 for event in delivery::read(tool, message, &|_| "p".to_owned()).unwrap_or_default() {
                     assert!(event.id.len() < 2_000 && event.at_ms > 0);
                 }

@@ -7,7 +7,7 @@
 macro_rules! features {
     ($($name:ident: $meaning:literal,)*) => {
         /// The features of a change.
-        #[derive(Clone, Copy, Debug, Default, PartialEq)]
+        #[derive(Clone, Copy, Debug, Default)]
         pub struct Features {
             $(#[doc = $meaning] pub $name: f64,)*
         }
@@ -31,6 +31,18 @@ macro_rules! features {
             }
         }
     };
+}
+
+/// What is not known of two changes is the same of both.
+impl PartialEq for Features {
+    fn eq(&self, other: &Features) -> bool {
+        self.values().iter().zip(other.values()).all(|(a, b)| *a == b || a.is_nan() && b.is_nan())
+    }
+}
+
+impl Features {
+    /// Those that are not known of every change: not a number where they are not.
+    pub const NOT_ALWAYS_KNOWN: &[&str] = &["reviewers", "coauthors"];
 }
 
 features! {
@@ -70,4 +82,6 @@ features! {
     hour: "Hour of the day on the author's clock, 0 to 23.",
     weekday: "Day of the week on the author's clock, Monday is 0 (Sliwerski et al. 2005).",
     message_bytes: "Length of the message in bytes.",
+    reviewers: "People other than the author who reviewed it, by its trailers (McIntosh et al. 2014, Thongtanunam et al. 2015); not known before the first such trailer.",
+    coauthors: "People who wrote it with the author, by its trailers; not known before the first such trailer.",
 }

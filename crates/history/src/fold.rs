@@ -9,10 +9,11 @@ use crate::fixes::said;
 use crate::label::{Label, mass, tangled};
 use crate::language::{lock, test};
 use crate::lines::{Fate, Follow, after, fates, merged};
-use crate::log::Log;
+use crate::log::{Habit, Log};
 use crate::measure::{Facts, measure};
 use crate::parse::{Commit, FileDiff, Raw};
 use crate::settings::Settings;
+use crate::trailers::people;
 use crate::tree::{Tree, Written};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -119,12 +120,14 @@ impl<'s> Fold<'s> {
         let lock_lines_of: Vec<u32> = locks.flat_map(|(_, fate)| fate.taken.iter().copied()).collect();
         let lines = |before: &Option<Written>| before.as_ref().map_or(0, |before| u32::try_from(before.lines.len()).unwrap_or(u32::MAX));
         let author = self.log.author(&commit.author);
+        let people = people(&commit.message, &commit.author);
         let facts = Facts {
             at_s: commit.at_s,
             written_local_s: commit.written_local_s,
             author,
             message_bytes: commit.message.len(),
             fix,
+            people,
             files: &files,
             before: &before.iter().map(lines).collect::<Vec<_>>(),
             lock_lines_of: &lock_lines_of,
@@ -141,6 +144,11 @@ impl<'s> Fold<'s> {
         let parents = parents.into_iter().map(ChangeNumber).collect();
         let change = Change { id: commit.id, parents, at_s: commit.at_s, author, files, features, label: Label::Unlabelled };
         let links = if fix { self.links(commit, &change, &fates, &said.named, ancestors) } else { BTreeSet::new() };
+        for (said, habit) in [(people.reviewers, Habit::Reviewed), (people.coauthors, Habit::Coauthored)] {
+            if said.is_some() && !self.log.has_habit(habit, ancestors) {
+                self.log.begin(habit);
+            }
+        }
         self.log.push(change, fix);
         links.into_iter().for_each(|link| self.log.link(link));
         Ok(tree)
@@ -210,7 +218,8 @@ impl<'s> Fold<'s> {
             });
             tree.set(file.path.0, written);
         }
-        let features = Features { la: files.iter().map(|file| f64::from(file.added)).sum(), nf: files.len() as f64, ..Features::default() };
+        let la = files.iter().map(|file| f64::from(file.added)).sum();
+        let features = Features { la, nf: files.len() as f64, reviewers: f64::NAN, coauthors: f64::NAN, ..Features::default() };
         let author = self.log.author(&commit.author);
         let parents = parents.into_iter().map(ChangeNumber).collect();
         let change = Change { id: commit.id, parents, at_s: commit.at_s, author, files, features, label: Label::Unlabelled };

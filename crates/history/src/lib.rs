@@ -24,6 +24,7 @@ mod reach;
 mod services;
 mod settings;
 mod state;
+mod trailers;
 mod tree;
 
 pub use change::{AuthorNumber, Change, ChangeNumber, File, Id, Kind, Link, PathNumber, Way};
@@ -31,7 +32,7 @@ pub use features::Features;
 pub use fixes::{Said, said};
 pub use git::{FORGOTTEN, GitFailed};
 pub use label::{Excluded, Label, Maturity};
-pub use mine::{How, Mined, NotMined, Seen, mine};
+pub use mine::{How, Mined, NotMined, Seen, mine, mine_beside};
 pub use parse::Malformed;
 pub use range::{AsOne, as_one, commits};
 pub use services::{CODEOWNERS_BYTES_MAX, NoServices, Services};

@@ -1,5 +1,6 @@
 //! What was mined so far, with the ways to find it: by id, by path, by folder, by author.
 
+use crate::bits::Bits;
 use crate::change::{AuthorNumber, Change, ChangeNumber, Id, Link, PathNumber, Way};
 use crate::parse::AuthorKey;
 use crate::tree::PATHS_MAX;
@@ -30,6 +31,17 @@ pub(crate) struct Log {
     of_author: Vec<Vec<u32>>,
     /// Subsystems of each change.
     systems: Vec<Box<[u32]>>,
+    /// Of each habit, changes that have it and none of whose ancestors had.
+    habits: [Vec<u32>; 2],
+}
+
+/// What messages of some histories say, and those of others never.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Habit {
+    /// Who reviewed.
+    Reviewed,
+    /// Who wrote with the author.
+    Coauthored,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -155,6 +167,22 @@ impl Log {
             of.faults.push((link.of.0, link.by.0));
         }
         self.links.push(link);
+    }
+
+    /// Whether one of these changes has a habit.
+    pub(crate) fn has_habit(&self, habit: Habit, among: &Bits) -> bool {
+        self.habits[habit as usize].iter().any(|number| among.has(*number))
+    }
+
+    /// Whether a change is the first of its line that has a habit.
+    pub(crate) fn begins(&self, habit: Habit, change: u32) -> bool {
+        self.habits[habit as usize].binary_search(&change).is_ok()
+    }
+
+    /// The next change is the first of its line that has a habit.
+    pub(crate) fn begin(&mut self, habit: Habit) {
+        let next = self.next().0;
+        self.habits[habit as usize].push(next);
     }
 
     /// The number that the next change will have.

@@ -4,7 +4,8 @@ use crate::bits::Bits;
 use crate::change::{AuthorNumber, File, Kind};
 use crate::features::Features;
 use crate::language::{lock, test};
-use crate::log::{Log, OfPath};
+use crate::log::{Habit, Log, OfPath};
+use crate::trailers::People;
 use std::collections::{BTreeMap, BTreeSet};
 
 const DAY_S: f64 = 86_400.0;
@@ -19,6 +20,8 @@ pub(crate) struct Facts<'a> {
     pub author: AuthorNumber,
     pub message_bytes: usize,
     pub fix: bool,
+    /// By its message.
+    pub people: People,
     pub files: &'a [File],
     /// Lines of each file before.
     pub before: &'a [u32],
@@ -33,7 +36,15 @@ pub(crate) fn measure(log: &Log, seen: &Bits, facts: &Facts<'_>) -> Features {
     files_before(&mut features, log, seen, facts);
     author_before(&mut features, log, seen, facts);
     folders_before(&mut features, log, seen, facts);
+    people(&mut features, log, seen, facts.people);
     features
+}
+
+/// Nobody is a number where such trailers are written; where they never were, it is not known.
+fn people(features: &mut Features, log: &Log, seen: &Bits, said: People) {
+    let known = |said: Option<u32>, habit| said.or_else(|| log.has_habit(habit, seen).then_some(0)).map_or(f64::NAN, f64::from);
+    features.reviewers = known(said.reviewers, Habit::Reviewed);
+    features.coauthors = known(said.coauthors, Habit::Coauthored);
 }
 
 fn size(features: &mut Features, log: &Log, facts: &Facts<'_>) {

@@ -24,6 +24,8 @@ pub enum How {
     Full,
     /// Only what is new was read.
     Incremental,
+    /// The same, beside what is no ancestor: see [`mine_beside`].
+    Beside,
     /// Everything was read although there was a state: it was made with other settings.
     OtherSettings,
     /// The same: the history was written anew since, is another one, or is or was that of a shallow clone.
@@ -159,13 +161,48 @@ pub fn mine(
     previous: Option<State>,
     progress: &mut dyn FnMut(Seen<'_>),
 ) -> Result<Mined, NotMined> {
+    mine_from(repository, tip, settings, previous.map(|state| (state, Below::Only)), progress)
+}
+
+/// The same, going on from a state that need not be of an ancestor: a branch is read beside what it left. What is measured of each change is the
+/// same, for it is of its ancestors alone; other commits are among the changes, too, and count in labels, so that this is for asking and not for
+/// keeping.
+///
+/// # Errors
+/// When git cannot be run, or says what is not understood.
+pub fn mine_beside(
+    repository: &Path,
+    tip: &str,
+    settings: &Settings,
+    previous: State,
+    progress: &mut dyn FnMut(Seen<'_>),
+) -> Result<Mined, NotMined> {
+    mine_from(repository, tip, settings, Some((previous, Below::Beside)), progress)
+}
+
+/// What a state may be of.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Below {
+    /// Of an ancestor.
+    Only,
+    /// Of any commit.
+    Beside,
+}
+
+fn mine_from(
+    repository: &Path,
+    tip: &str,
+    settings: &Settings,
+    previous: Option<(State, Below)>,
+    progress: &mut dyn FnMut(Seen<'_>),
+) -> Result<Mined, NotMined> {
     let repository = Repository::open(repository)?;
     let tip = repository.commit(tip)?;
     let shallow = repository.shallow()?;
     let (mut how, mut run) = (How::Full, None);
-    if let Some(previous) = previous {
-        match resume(&repository, tip, settings, previous, shallow)? {
-            Ok(resumed) => (how, run) = (How::Incremental, Some(resumed)),
+    if let Some((previous, below)) = previous {
+        match resume(&repository, tip, settings, previous, shallow, below)? {
+            Ok((resumed, came)) => (how, run) = (came, Some(resumed)),
             Err(why) => how = why,
         }
     }
@@ -189,12 +226,24 @@ struct Run {
     commits: Vec<Vec<Id>>,
 }
 
-/// Whether a state can be gone on from, or why not.
-fn resume(repository: &Repository, tip: Id, settings: &Settings, previous: State, shallow: bool) -> Result<Result<Run, How>, NotMined> {
+/// Whether a state can be gone on from, and how, or why not.
+fn resume(
+    repository: &Repository,
+    tip: Id,
+    settings: &Settings,
+    previous: State,
+    shallow: bool,
+    below: Below,
+) -> Result<Result<(Run, How), How>, NotMined> {
     if previous.settings != settings.digest() {
         return Ok(Err(How::OtherSettings));
     }
-    if shallow || previous.shallow || !repository.descends(previous.tip, tip)? {
+    if shallow || previous.shallow {
+        return Ok(Err(How::OtherHistory));
+    }
+    let descends = repository.descends(previous.tip, tip)?;
+    // A commit that was written anew may be gone from the repository.
+    if !descends && (below == Below::Only || repository.commit(&previous.tip.to_string()).is_err()) {
         return Ok(Err(How::OtherHistory));
     }
     let without = Some(previous.tip);
@@ -214,13 +263,14 @@ fn resume(repository: &Repository, tip: Id, settings: &Settings, previous: State
     // The newest that were kept stay, as long as there is room.
     let others: Vec<u32> =
         previous.kept.iter().map(|(number, _)| *number).filter(|number| !kept.iter().any(|(k, _)| k == number)).collect();
-    let room = KEPT_MAX.saturating_sub(commits.len());
+    let room = KEPT_MAX.saturating_sub(commits.len() + kept.len());
     for number in others.iter().rev().take(room) {
         let tree = previous.kept.iter().find(|(known, _)| known == number).map(|(_, tree)| tree.clone()).unwrap_or_default();
         // Nobody new descends from it: its ancestors are not asked for.
         kept.push((*number, crate::fold::Live { tree, seen: Default::default() }));
     }
-    Ok(Ok(Run { log: previous.log, kept, without, commits }))
+    let how = if descends { How::Incremental } else { How::Beside };
+    Ok(Ok((Run { log: previous.log, kept, without, commits }, how)))
 }
 
 type Trees = Vec<(u32, Tree)>;

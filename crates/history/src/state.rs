@@ -9,7 +9,7 @@ use crate::change::{AuthorNumber, Change, ChangeNumber, File, Id, Kind, Link, Pa
 use crate::features::Features;
 use crate::fold::Live;
 use crate::label::Label;
-use crate::log::Log;
+use crate::log::{Habit, Log};
 use crate::parse::AuthorKey;
 use crate::tree::{Node, Tree, Written};
 use form::{Reader, Writer};
@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 const MAGIC: &[u8] = b"tidegate history\n";
 /// Raised whenever the form, a feature or the tracing of lines is another.
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 const DIGEST_BYTES: usize = 32;
 /// Largest state that is read.
 const STATE_BYTES_MAX: u64 = 4 << 30;
@@ -97,8 +97,10 @@ impl State {
         to.number(self.log.authors.len() as u64);
         self.log.authors.iter().for_each(|key| to.0.extend_from_slice(key));
         to.number(self.log.changes.len() as u64);
-        for (change, fix) in self.log.changes.iter().zip(&self.log.fixes) {
-            write_change(&mut to, change, *fix);
+        for (number, (change, fix)) in (0u32..).zip(self.log.changes.iter().zip(&self.log.fixes)) {
+            let begins = |habit| self.log.begins(habit, number);
+            let marks = [*fix, begins(Habit::Reviewed), begins(Habit::Coauthored)];
+            write_change(&mut to, change, marks);
         }
         to.number(self.log.links.len() as u64);
         for link in &self.log.links {
@@ -146,13 +148,14 @@ impl State {
     }
 }
 
-fn write_change(to: &mut Writer, change: &Change, fix: bool) {
+/// `marks`: whether it is a fix, and which habits begin with it.
+fn write_change(to: &mut Writer, change: &Change, marks: [bool; 3]) {
     to.bytes(change.id.bytes());
     to.number(change.parents.len() as u64);
     change.parents.iter().for_each(|parent| to.number(u64::from(parent.0)));
     to.signed(change.at_s);
     to.number(u64::from(change.author.0));
-    to.number(u64::from(fix));
+    to.number(marks.iter().rev().fold(0, |all, mark| all << 1 | u64::from(*mark)));
     to.number(change.files.len() as u64);
     for file in &change.files {
         to.number(u64::from(file.path.0));
@@ -183,7 +186,12 @@ fn read(from: &mut Reader<'_>) -> Option<State> {
         log.author(&key);
     }
     for _ in 0..from.count()? {
-        let (change, fix) = read_change(from, &log)?;
+        let (change, [fix, reviewed, coauthored]) = read_change(from, &log)?;
+        for (habit, begins) in [(Habit::Reviewed, reviewed), (Habit::Coauthored, coauthored)] {
+            if begins {
+                log.begin(habit);
+            }
+        }
         log.push(change, fix);
     }
     let changes = log.next().0;
@@ -199,12 +207,12 @@ fn read(from: &mut Reader<'_>) -> Option<State> {
     (from.0.len() == DIGEST_BYTES).then_some(State { tip, shallow, settings, log, kept })
 }
 
-fn read_change(from: &mut Reader<'_>, log: &Log) -> Option<(Change, bool)> {
+fn read_change(from: &mut Reader<'_>, log: &Log) -> Option<(Change, [bool; 3])> {
     let id = Id::of_bytes(from.bytes()?)?;
     let parents: Option<Vec<ChangeNumber>> = (0..from.count()?).map(|_| from.below(log.next().0).map(ChangeNumber)).collect();
     let at_s = from.signed()?;
     let author = AuthorNumber(from.below(u32::try_from(log.authors.len()).ok()?)?);
-    let fix = from.below(2)? == 1;
+    let marks = from.below(8)?;
     let paths = u32::try_from(log.paths.len()).ok()?;
     let mut files = Vec::new();
     for _ in 0..from.count()? {
@@ -223,7 +231,10 @@ fn read_change(from: &mut Reader<'_>, log: &Log) -> Option<(Change, bool)> {
     }
     let values: Option<Vec<f64>> = Features::NAMES.iter().map(|_| from.float()).collect();
     let features = Features::of(&values?);
-    Some((Change { id, parents: parents?, at_s, author, files, features, label: Label::Unlabelled }, fix))
+    Some((
+        Change { id, parents: parents?, at_s, author, files, features, label: Label::Unlabelled },
+        [1, 2, 4].map(|mark| marks & mark != 0),
+    ))
 }
 
 /// Nodes and lines are shared by many trees: each is written once, before whatever holds it, and told by its place.

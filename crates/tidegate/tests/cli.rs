@@ -121,6 +121,8 @@ mod risk;
 mod risk_pages;
 #[path = "cli/risk_policy.rs"]
 mod risk_policy;
+#[path = "cli/risk_reviews.rs"]
+mod risk_reviews;
 #[path = "cli/risk_worth.rs"]
 mod risk_worth;
 #[path = "cli/run.rs"]

@@ -2,6 +2,7 @@
 //! with how many it is of and an interval, for whatever events they are asked of: a service's, a team's, those before a policy and after it.
 
 use super::outcomes::{Watch, fate};
+use super::places::Places;
 use super::{Event, Outcome, What};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -58,12 +59,12 @@ pub fn measures<'e>(events: impl IntoIterator<Item = &'e Event>, span: Span) -> 
     let mut events: Vec<&Event> = events.into_iter().collect();
     events.sort_by_key(|event| event.at_ms);
     let within = |event: &Event| (span.from_ms..span.until_ms).contains(&event.at_ms);
-    let deployed: Vec<&Event> = events.iter().copied().filter(|event| ended(event).is_some()).collect();
-    let inside: Vec<&Event> = deployed.iter().copied().filter(|event| within(event)).collect();
+    let places = Places::new(&events);
+    let inside: Vec<&Event> = places.deployed.iter().copied().filter(|event| within(event)).collect();
     let good = inside.iter().filter(|event| ended(event) == Some(Outcome::Success)).count();
     // Whatever follows later than is looked at counts as nothing, also where that time is not over.
     let watch = Watch { failure_within_ms: span.failure_within_ms, as_of_ms: i64::MAX };
-    let failed = inside.iter().filter(|event| fate(event, &events, &deployed, watch).hurt() == Some(true)).count();
+    let failed = inside.iter().filter(|event| fate(event, &events, &places, watch).hurt() == Some(true)).count();
     let (restored, unresolved) = restored(&events, span);
     Measures {
         deployments_a_day: a_day(good, span),
@@ -89,14 +90,6 @@ pub(super) fn same(a: &Event, b: &Event) -> bool {
         (Some(a), Some(b), ..) => a == b,
         (_, _, Some(a), Some(b)) => a == b,
         _ => false,
-    }
-}
-
-/// Whether a deployment takes the place of another one: to the same environment, where both say one.
-pub(super) fn elsewhere(other: &Event, of: &Event) -> bool {
-    match (&other.subject.environment, &of.subject.environment) {
-        (Some(a), Some(b)) => a == b,
-        _ => true,
     }
 }
 

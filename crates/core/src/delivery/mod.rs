@@ -8,6 +8,7 @@
 mod intake;
 mod measures;
 mod outcomes;
+mod places;
 mod retention;
 
 pub use intake::{Intake, Taken};
@@ -218,6 +219,22 @@ impl Event {
     /// When it lies in the future.
     pub fn in_time(self, now_ms: i64) -> Result<Event, Unfit> {
         if self.at_ms <= 0 || self.at_ms > now_ms.saturating_add(AHEAD_MS_MAX) { Err(Unfit::Time { member: "its time" }) } else { Ok(self) }
+    }
+}
+
+impl Event {
+    /// The event, where the service that it names can be none but a service: a name with a space may be somebody's, and is a service's where
+    /// whoever keeps the workspace says so.
+    ///
+    /// # Errors
+    /// When it may be somebody's. It is not repeated.
+    pub fn of_service(self, spaced: &[String]) -> Result<Event, Unfit> {
+        match &self.subject.service {
+            Some(name) if name.contains(' ') && !spaced.contains(name) => {
+                Err(Unfit::Name { member: "the name of the service has a space and", kind: "name that `services` of its source lists" })
+            }
+            _ => Ok(self),
+        }
     }
 }
 

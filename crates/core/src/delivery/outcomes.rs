@@ -1,12 +1,9 @@
 //! What became of what was deployed, as the events tell it: what labels of changes are joined from.
 
-use super::measures::{elsewhere, ended, same};
+use super::measures::{ended, same};
+use super::places::Places;
 use super::{Event, Outcome, What};
 use serde::Serialize;
-
-/// Deployments before and after one that are looked through for another one of the same place: of a place that is rarer among all of them what
-/// ran before is not known.
-const LOOKED_AT_MAX: usize = 2_000;
 
 /// How far an event is looked at before something counts as well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,37 +74,41 @@ pub struct Deployed {
 pub fn outcomes<'e>(events: impl IntoIterator<Item = &'e Event>, watch: Watch) -> Vec<Deployed> {
     let mut events: Vec<&Event> = events.into_iter().collect();
     events.sort_by_key(|event| event.at_ms);
-    let deployed: Vec<&Event> = events.iter().copied().filter(|event| ended(event).is_some()).collect();
-    let fates: Vec<Fate> = deployed.iter().map(|event| fate(event, &events, &deployed, watch)).collect();
+    let places = Places::new(&events);
+    let deployed = &places.deployed;
+    let fates: Vec<Fate> = deployed.iter().map(|event| fate(event, &events, &places, watch)).collect();
     let one = |(place, event): (usize, &&Event)| {
-        let earlier = deployed.get(..place).unwrap_or_default().iter().rev().zip(fates.get(..place).unwrap_or_default().iter().rev());
-        let before = earlier.take(LOOKED_AT_MAX).find(|(other, fate)| {
+        let ran = |other: usize| {
+            let (Some(other), Some(fate)) = (deployed.get(other), fates.get(other)) else { return false };
             let ran = matches!(fate, Fate::Fine | Fate::Open | Fate::Incident);
-            ran && other.subject.revision.is_some() && other.at_ms < event.at_ms && same(other, event) && elsewhere(other, event)
-        });
+            ran && other.subject.revision.is_some() && other.at_ms < event.at_ms
+        };
         Some(Deployed {
             at_ms: event.at_ms,
             service: event.subject.service.clone().or_else(|| event.subject.repository.clone()),
             revision: event.subject.revision.clone()?,
-            previous: before.and_then(|(other, _)| other.subject.revision.clone()),
+            previous: places.before(place, &ran).and_then(|other| other.subject.revision.clone()),
             fate: *fates.get(place)?,
         })
     };
     deployed.iter().enumerate().filter_map(one).collect()
 }
 
-/// What became of one, `events` and `deployed` in the order of time.
-pub(super) fn fate(deployment: &Event, events: &[&Event], deployed: &[&Event], watch: Watch) -> Fate {
+/// What became of one, `events` in the order of time.
+pub(super) fn fate(deployment: &Event, events: &[&Event], places: &Places<'_>, watch: Watch) -> Fate {
     if ended(deployment) == Some(Outcome::Failure) {
         return Fate::Failed;
     }
     let since = |all: &[&Event], at_ms: i64| all.partition_point(|event| event.at_ms < at_ms);
-    let later = deployed.get(since(deployed, deployment.at_ms.saturating_add(1))..).unwrap_or_default();
-    let next = later.iter().take(LOOKED_AT_MAX).find(|other| same(other, deployment) && elsewhere(other, deployment));
     let watched = deployment.at_ms.saturating_add(watch.failure_within_ms);
-    let until = next.map_or(i64::MAX, |next| next.at_ms).min(watched);
+    let until = places.next(deployment).map_or(i64::MAX, |next| next.at_ms).min(watched);
     let after = events.get(since(events, deployment.at_ms)..since(events, until)).unwrap_or_default();
-    let first = after.iter().filter(|event| same(event, deployment)).find_map(|event| match event.what {
+    // What goes wrong in another environment is of what runs there.
+    let there = |event: &Event| {
+        let both = event.subject.environment.as_ref().zip(deployment.subject.environment.as_ref());
+        both.is_none_or(|(one, other)| one == other)
+    };
+    let first = after.iter().filter(|event| same(event, deployment) && there(event)).find_map(|event| match event.what {
         What::ServiceRolledBack => Some(Fate::RolledBack),
         What::IncidentDetected => Some(Fate::Incident),
         _ => None,
@@ -119,6 +120,7 @@ pub(super) fn fate(deployment: &Event, events: &[&Event], deployed: &[&Event], w
 mod tests {
     use super::*;
     use crate::delivery::Subject;
+    use proptest::prelude::*;
 
     const HOUR: i64 = 3_600_000;
 
@@ -160,6 +162,95 @@ mod tests {
             ]
         );
         assert_eq!(told(&events, 124).last().unwrap().2, Fate::Fine);
+    }
+
+    #[test]
+    fn a_rare_place_behind_many_deployments_of_another_is_found() {
+        let elsewhere = |minutes: i64| {
+            let mut event = out(0, Outcome::Success, "0000000");
+            event.at_ms = HOUR + minutes * 60_000;
+            event.subject.service = Some("shelf".to_owned());
+            event
+        };
+        let mut events = vec![out(0, Outcome::Success, "aaaaaaa")];
+        events.extend((0..3_000).map(elsewhere));
+        events.push(out(1_000, Outcome::Success, "bbbbbbb"));
+        let told = told(&events, 2_000);
+        assert_eq!(told.first(), Some(&("aaaaaaa".to_owned(), None, Fate::Fine)));
+        assert_eq!(told.last(), Some(&("bbbbbbb".to_owned(), Some("aaaaaaa".to_owned()), Fate::Fine)));
+        // The one after ends the time in which something is the first one's, however many others lie between.
+        let watch = Watch { failure_within_ms: 10_000 * HOUR, as_of_ms: 20_000 * HOUR };
+        events.push(event(1_001, What::ServiceRolledBack, None));
+        let fates: Vec<Fate> =
+            outcomes(&events, watch).into_iter().filter(|one| one.service.as_deref() == Some("till")).map(|one| one.fate).collect();
+        assert_eq!(fates, [Fate::Fine, Fate::RolledBack]);
+    }
+
+    /// The slow way: every other deployment is asked.
+    fn slow(events: &[Event], watch: Watch) -> Vec<(String, Option<String>, Fate)> {
+        let mut events: Vec<&Event> = events.iter().collect();
+        events.sort_by_key(|event| event.at_ms);
+        let deployed: Vec<&Event> = events.iter().copied().filter(|event| ended(event).is_some()).collect();
+        let there = |a: &Event, b: &Event| {
+            let (to, other) = (&a.subject.environment, &b.subject.environment);
+            same(a, b) && (to.is_none() || other.is_none() || to == other)
+        };
+        let fate = |one: &Event| {
+            let next = deployed.iter().filter(|other| other.at_ms > one.at_ms && there(other, one)).map(|other| other.at_ms).min();
+            let until = next.unwrap_or(i64::MAX).min(one.at_ms + watch.failure_within_ms);
+            let mut after = events.iter().filter(|event| (one.at_ms..until).contains(&event.at_ms) && same(event, one));
+            let hurt = after.find_map(|event| match event.what {
+                What::ServiceRolledBack => Some(Fate::RolledBack),
+                What::IncidentDetected => Some(Fate::Incident),
+                _ => None,
+            });
+            let quiet = if until <= watch.as_of_ms { Fate::Fine } else { Fate::Open };
+            if ended(one) == Some(Outcome::Failure) { Fate::Failed } else { hurt.unwrap_or(quiet) }
+        };
+        let one = |(place, one): (usize, &&Event)| {
+            let ran = |other: &&&Event| {
+                let good = ![Fate::Failed, Fate::RolledBack].contains(&fate(other));
+                good && other.subject.revision.is_some() && other.at_ms < one.at_ms && there(other, one)
+            };
+            let previous = deployed[..place].iter().rev().find(ran).and_then(|other| other.subject.revision.clone());
+            Some((one.subject.revision.clone()?, previous, fate(one)))
+        };
+        deployed.iter().enumerate().filter_map(one).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn places_are_what_asking_all_gives(told_of in prop::collection::vec((0..60_i64, 0..5_usize, 0..3_usize, 0..3_usize, 0..3_usize), 0..60)) {
+            let whats = [
+                What::DeploymentFinished { outcome: Outcome::Success }, What::DeploymentFinished { outcome: Outcome::Success },
+                What::DeploymentFinished { outcome: Outcome::Failure }, What::ServiceRolledBack, What::IncidentDetected,
+            ];
+            let name = |n: usize, kind: &str| (n > 0).then(|| format!("{kind}{n}"));
+            let one = |(at, (hours, what, service, repository, environment)): (usize, &(i64, usize, usize, usize, usize))| {
+                let mut event = event(*hours, whats[*what], Some(&format!("{at:07}")));
+                event.subject.service = name(*service, "s");
+                event.subject.repository = name(*repository, "r");
+                event.subject.environment = name(*environment, "e");
+                event
+            };
+            let events: Vec<Event> = told_of.iter().enumerate().map(one).collect();
+            let watch = Watch { failure_within_ms: 24 * HOUR, as_of_ms: 50 * HOUR };
+            let found: Vec<_> = outcomes(&events, watch).into_iter().map(|one| (one.revision, one.previous, one.fate)).collect();
+            prop_assert_eq!(found, slow(&events, watch));
+        }
+    }
+
+    #[test]
+    fn another_environment_says_nothing() {
+        let to = |mut event: Event, environment: &str| {
+            event.subject.environment = Some(environment.to_owned());
+            event
+        };
+        let taken_back = |environment| {
+            let events = [to(out(0, Outcome::Success, "aaaaaaa"), "production"), to(event(1, What::ServiceRolledBack, None), environment)];
+            told(&events, 30)[0].2
+        };
+        assert_eq!((taken_back("staging"), taken_back("production")), (Fate::Fine, Fate::RolledBack));
     }
 
     #[test]

@@ -191,7 +191,8 @@ impl<R: BufRead> Parser<R> {
     }
 }
 
-fn author(address: &[u8], name: &[u8]) -> AuthorKey {
+/// Who somebody is, by an address, or by a name where there is none.
+pub(crate) fn author(address: &[u8], name: &[u8]) -> AuthorKey {
     let address = address.trim_ascii().to_ascii_lowercase();
     let told = if address.is_empty() { name.trim_ascii().to_ascii_lowercase() } else { address };
     let mut key = AuthorKey::default();

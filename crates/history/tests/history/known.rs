@@ -129,6 +129,38 @@ fn messages_and_added_lines_are_seen_once() {
 }
 
 #[test]
+fn who_reviewed_is_known_from_the_first_trailer_on() {
+    let mut world = World::new();
+    let mut commit = |name: &str, author: &str, message: &str| {
+        world.write("a.rs", name);
+        world.commit(name, author, message);
+    };
+    commit("before", "ann", "first");
+    commit("reviewed", "ann", "one\n\nReviewed-by: Bob <bob@example.com>\nReviewed-by: Ann <ann@example.com>\n");
+    commit("alone", "bob", "two");
+    commit("together", "bob", "three\n\nCo-authored-by: cid <CID@example.com>\nCo-authored-by: ann <ann@example.com>\n");
+    world.branch("side", "main~3");
+    world.write("b.rs", "side");
+    world.commit("side", "cid", "of another line");
+    world.on("main");
+    world.merge("merge", &["side"], &[]);
+    world.write("a.rs", "last");
+    world.commit("last", "cid", "last");
+    let mined = world.mine(&Settings::default());
+    let told = |name: &str| {
+        let features = world.change(&mined, name).features;
+        [features.reviewers, features.coauthors].map(|value| (!value.is_nan()).then_some(value))
+    };
+    assert_eq!([told("before"), told("side"), told("merge")], [[None, None]; 3], "what comes later, or elsewhere, says nothing of it");
+    assert_eq!([told("reviewed"), told("alone")], [[Some(1.0), None], [Some(0.0), None]]);
+    assert_eq!([told("together"), told("last")], [[Some(0.0), Some(2.0)], [Some(0.0), Some(0.0)]]);
+    let bytes = mined.state.to_bytes();
+    for name in ["bob", "cid", "example.com"] {
+        assert!(!bytes.windows(name.len()).any(|part| part.eq_ignore_ascii_case(name.as_bytes())), "{name} is kept");
+    }
+}
+
+#[test]
 fn what_people_say_goes_before_the_message() {
     let world = worlds::linear();
     let id = |name: &str| std::iter::once(world.ids[name]).collect();

@@ -31,6 +31,9 @@ pub struct Commit {
     pub message: Bytes,
     pub files: Vec<File>,
     pub fix: bool,
+    /// Reviewers other than the author, and those who wrote it, too; none where no trailer tells of any.
+    pub reviewers: Option<usize>,
+    pub coauthors: Option<usize>,
 }
 
 pub struct Oracle {
@@ -96,7 +99,22 @@ impl Oracle {
         let files = if parents.len() > 1 { Vec::new() } else { self.files(id) };
         let fix = parents.len() < 2 && fix(&message);
         let (hour, weekday) = (hour.parse().unwrap(), weekday.parse::<f64>().unwrap() - 1.0);
-        Commit { id: id.to_owned(), parents, at_s, hour, weekday, author, message, files, fix }
+        let [reviewers, coauthors] = self.people(id, &author);
+        Commit { id: id.to_owned(), parents, at_s, hour, weekday, author, message, files, fix, reviewers, coauthors }
+    }
+
+    /// What git itself takes for trailers.
+    fn people(&self, id: &str, author: &str) -> [Option<usize>; 2] {
+        let said = text(&self.git(&["show", "-s", "--format=%(trailers:only,unfold)", id])).to_lowercase();
+        let of = |keys: &[&str]| {
+            let told: Vec<(&str, &str)> = said.lines().filter_map(|line| line.split_once(':')).map(|(k, v)| (k.trim(), v.trim())).collect();
+            let told: Vec<&(&str, &str)> = told.iter().filter(|(key, _)| keys.contains(key)).collect();
+            let named = told.iter().filter(|(key, value)| *key != "reviewed-on" && !value.is_empty());
+            let who = named.map(|(_, value)| value.rsplit_once('<').map_or(*value, |(_, address)| address.split('>').next().unwrap()));
+            let others = who.filter(|who| *who != author.to_lowercase()).collect::<BTreeSet<_>>();
+            (!told.is_empty()).then_some(others.len())
+        };
+        [of(&["reviewed-by", "acked-by", "reviewed-on"]), of(&["co-authored-by"])]
     }
 
     fn files(&self, id: &str) -> Vec<File> {
@@ -292,6 +310,10 @@ impl Oracle {
         values.extend(self.of_files(commit, &ancestors));
         values.extend(self.of_author_and_folders(commit, &ancestors));
         values.extend(self.of_locks(commit));
+        let before = |said: fn(&Commit) -> bool| ancestors.iter().any(|id| said(&self.commits[self.by_id[id]]));
+        let count = |said: Option<usize>, before: bool| said.or(before.then_some(0)).map_or(f64::NAN, |count| count as f64);
+        values.insert("reviewers", count(commit.reviewers, before(|other| other.reviewers.is_some())));
+        values.insert("coauthors", count(commit.coauthors, before(|other| other.coauthors.is_some())));
         let mut put = |name, value: f64| values.insert(name, if f64::is_nan(value) { 0.0 } else { value });
         put("new_files", commit.files.iter().filter(|file| file.status == b'A').count() as f64);
         put("deleted_files", commit.files.iter().filter(|file| file.status == b'D').count() as f64);

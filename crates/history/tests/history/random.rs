@@ -28,6 +28,8 @@ type Files = BTreeMap<String, Vec<String>>;
 
 struct Maker {
     chance: Chance,
+    /// Another one, for what messages end with.
+    ends: Chance,
     commits: String,
     mark: usize,
 }
@@ -38,7 +40,8 @@ impl Maker {
         self.mark += 1;
         let at_s = START_S + i64::try_from(self.mark).unwrap() * 40_000;
         let author = self.chance.below(4);
-        let message = format!("{message} {}", self.mark);
+        let end = self.end();
+        let message = format!("{message} {}{end}", self.mark);
         self.commits.push_str(&format!("commit refs/heads/h{0}\nmark :{0}\n", self.mark));
         self.commits.push_str(&format!("committer a{author} <a{author}@example.com> {at_s} +0200\ndata {}\n{message}\n", message.len()));
         for (index, parent) in parents.iter().enumerate() {
@@ -54,6 +57,33 @@ impl Maker {
             self.commits.push_str(&format!("M 644 inline {path}\ndata {}\n{text}\n", text.len()));
         }
         self.mark
+    }
+
+    /// What a message ends with: nothing at first, then paragraphs that are trailers, and such that are none.
+    fn end(&mut self) -> String {
+        const LINES: &[&str] = &[
+            "Reviewed-by: A 1 <a1@example.com>",
+            "reviewed-by : A <A2@example.com>",
+            "ACKED-BY: A 3\n <a3@example.com>",
+            "Reviewed-on: https://review.example.com/1",
+            "Change-Id: I0123",
+            "Co-authored-by: A 0 <a0@example.com>",
+            "Co-Authored-By: <a1@example.com>",
+            "Signed-off-by: A 2 <a2@example.com>",
+            "(cherry picked from commit 0123456)",
+            "Tested-by: nobody",
+            "Reviewed-by:",
+            "words that are none",
+            "words: that are none",
+            "# nothing",
+            "  more of it",
+            "",
+        ];
+        if self.mark < 12 || self.ends.below(3) > 0 {
+            return String::new();
+        }
+        let lines = (0..1 + self.ends.below(6)).map(|_| LINES[self.ends.below(LINES.len())]).collect::<Vec<_>>();
+        format!("\n\n{}\n", lines.join("\n"))
     }
 
     fn change(&mut self, files: &mut Files) {
@@ -104,7 +134,7 @@ impl Maker {
 }
 
 pub fn make(seed: u64) -> World {
-    let mut maker = Maker { chance: Chance(seed * 0x9e37_79b9), commits: String::new(), mark: 0 };
+    let mut maker = Maker { chance: Chance(seed * 0x9e37_79b9), ends: Chance(seed * 0x85eb_ca6b), commits: String::new(), mark: 0 };
     let mut files = Files::new();
     for file in 0..5 {
         let lines = (0..6 + maker.chance.below(12)).map(|_| maker.chance.line()).collect();

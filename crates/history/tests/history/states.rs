@@ -3,7 +3,7 @@
 use crate::world::{World, git_in, text};
 use crate::{random, worlds};
 use std::ffi::OsStr;
-use tidegate_history::{ChangeNumber, How, Mined, Settings, State, mine};
+use tidegate_history::{Change, ChangeNumber, How, Mined, Settings, State, mine, mine_beside};
 
 fn mined(world: &World, tip: &str, previous: Option<State>) -> Mined {
     mine(&world.root(), tip, &Settings::default(), previous, &mut |_| ()).unwrap()
@@ -50,6 +50,37 @@ fn bit_by_bit_is_the_same_as_at_once() {
         assert_eq!((again.how, again.read, told(&again)), (How::Incremental, 0, told(&full)), "{name}");
         assert_eq!(again.maturity, full.maturity);
     }
+}
+
+/// What is measured of every change of a branch is the same, wherever the state that it is read beside was made.
+#[test]
+fn a_branch_is_read_beside_what_it_left() {
+    let settings = Settings::default();
+    let (mut beside, mut fewer) = (0, 0);
+    for seed in [3, 4, 5] {
+        let world = random::make(seed);
+        let all: Vec<String> = mined(&world, "HEAD", None).changes().iter().map(|change| change.id.to_string()).collect();
+        let last = mined(&world, "HEAD", None);
+        for (at, to) in (3..all.len()).step_by(8).flat_map(|a| (1 + a % 5..all.len()).step_by(11).map(move |b| (a, b))) {
+            let (from, full) = (mined(&world, &all[at], None), mined(&world, &all[to], None));
+            let read = mine_beside(&world.root(), &all[to], &settings, from.state, &mut |_| ()).unwrap();
+            let known = |mined: &Mined, id| mined.number(id).map(|number| mined.changes()[number.0 as usize].clone());
+            for change in full.changes() {
+                let same = known(&read, &change.id).unwrap();
+                let files = |mined: &Mined, change: &Change| -> Vec<Vec<u8>> {
+                    change.files.iter().map(|file| mined.path(file.path).to_vec()).collect()
+                };
+                assert_eq!((same.features, files(&read, &same)), (change.features, files(&full, change)), "{} beside {}", all[to], all[at]);
+            }
+            assert!(!matches!(read.how, How::OtherHistory | How::OldBranch), "{:?}", read.how);
+            beside += usize::from(read.how == How::Beside);
+            fewer += usize::from(read.how == How::Beside && read.read < full.read);
+            // And on from there.
+            let on = mine_beside(&world.root(), "HEAD", &settings, read.state, &mut |_| ()).unwrap();
+            assert!(last.changes().iter().all(|change| known(&on, &change.id).unwrap().features == change.features));
+        }
+    }
+    assert!(beside > 20 && fewer > 15, "{beside} {fewer}");
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl Door {
     pub async fn take(&self, name: &str, source: &EventSource, told: Told<'_>) -> Result<Became> {
         let now = clock::now();
         let Told { kind, cloud, body } = told;
-        let message = Message { kind, cloud, body, now_ms: now.0 };
+        let message = Message { kind, cloud, body, now_ms: now.0, services: &source.services };
         let read = delivery::read(source.tool, message, &|login| pseudonym(&self.key, name, login));
         let rows = match read {
             Ok(events) if events.is_empty() => return Ok(Became::Nothing),

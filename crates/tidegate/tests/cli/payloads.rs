@@ -51,7 +51,7 @@ const PULL_REQUEST: &str = r#"{ "action": "closed", "number": 41,
 
 const REVIEW: &str = r#"{ "action": "submitted",
   "review": { "id": 80, "state": "approved", "submitted_at": "AT", "body": "{{13}}", "commit_id": "SHA", "user": { "login": "{{6}}", "email": "{{14}}" } },
-  "pull_request": { "number": 41, "title": "{{0}}", "user": { "login": "{{3}}" } },
+  "pull_request": { "number": 41, "title": "{{0}}", "user": { "login": "{{3}}" }, "head": { "ref": "{{5}}", "sha": "SHA", "user": { "login": "{{3}}" } } },
   "repository": { "full_name": "acme/shop" }, "sender": { "login": "{{6}}" } }"#;
 
 const DEPLOYMENT_STATUS: &str = r#"{ "action": "created",

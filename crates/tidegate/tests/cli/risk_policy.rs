@@ -2,7 +2,7 @@
 //! mark beside a commit.
 
 use crate::deployments::{post, signature};
-use crate::risk::{commit, repository};
+use crate::risk::{commit, git, repository};
 use crate::up::{owner, served, up};
 use crate::world::{World, has_runtime, in_order, wait_for};
 use serde_json::{Value, json};
@@ -117,6 +117,7 @@ fn costs_hold_a_change_and_owners_opt_out() {
     commit(&world, "src/module5.rs", 110, "a secret rewrite");
     let said = world.run(&["risk", "score", "--fail-at", "costs"]).well().out;
     in_order(&said, &["1 commits are not scored", "opted out", "standard way"]);
+    mixed(&world);
     world.write("CODEOWNERS", "");
     std::fs::remove_file(world.path("CODEOWNERS")).unwrap();
     world.run(&["risk", "score"]).fails(2, &["names `@acme/private`", "no CODEOWNERS says what is theirs"]);
@@ -147,6 +148,31 @@ fn each_group_is_told_with_how_many_it_is_of() {
         &world.run(&["risk", "fairness", "--at", "0.5"]).well().out,
         &["held is what has a risk of 0.500", "team", "@acme/everybody", "quarter", "no feature names a person"],
     );
+}
+
+/// With one file of owners who have opted out and one of others it is not scored, and no gate lets it pass for that.
+fn mixed(world: &World) {
+    world.write("src/module5.rs", "a secret\n");
+    world.write("src/module3.rs", "and what is not\n");
+    git(&world.root(), &["commit", "-a", "-m", "both"], "");
+    for limit in ["costs", "1"] {
+        let said = world.run(&["risk", "score", "--fail-at", limit]);
+        assert_eq!(said.code, 1, "{}{}", said.out, said.err);
+        in_order(&said.out, &["not decided: ", "files of owners who have opted out beside those of others", "standard way"]);
+    }
+    let said = world.run(&["risk", "score", "--fail-at", "costs", "--json"]);
+    let (code, said) = (said.code, said.json());
+    assert_eq!((code, &said["passed"], &said["opted_out"], &said["changes"]), (1, &json!(false), &json!([]), &json!([])), "{said}");
+    assert_eq!(said["undecided"].as_array().unwrap().len(), 1, "{said}");
+    let said = world.run(&["risk", "score"]).well().out;
+    assert!(said.contains("standard way") && !said.contains("not decided"), "nothing was asked: {said}");
+    // As one change it is mixed, though one commit of it is all theirs and the other all of others.
+    commit(world, "src/module5.rs", 2, "theirs");
+    commit(world, "src/module3.rs", 2, "of others");
+    let said = world.run(&["risk", "score", "HEAD~2..HEAD", "--fail-at", "1", "--json"]);
+    let (code, said) = (said.code, said.json());
+    let counts = ["changes", "opted_out", "undecided"].map(|name| said[name].as_array().unwrap().len());
+    assert_eq!((code, counts, &said["whole"]), (1, [1, 1, 1], &Value::Null), "{said}");
 }
 
 fn drilled(world: &World) {

@@ -14,6 +14,8 @@ pub struct EventSource {
     pub by: EventsBy,
     /// The service that its events are of which name none.
     pub service: Option<String>,
+    /// Names of services that have a space.
+    pub services: Vec<String>,
     /// How long its events are kept; for ever where nothing is said.
     pub keep_ms: Option<u64>,
 }
@@ -123,7 +125,7 @@ pub(super) fn event_source(view: View<'_>) -> EventSource {
     } else {
         EventsBy::Webhook { secret: view.owned("secret") }
     };
-    EventSource { tool, by, service: view.at("service").text(), keep_ms: view.at("keep").ms() }
+    EventSource { tool, by, service: view.at("service").text(), services: view.at("services").texts(), keep_ms: view.at("keep").ms() }
 }
 
 fn kafka_topic(view: View<'_>) -> KafkaTopic {

@@ -2,7 +2,7 @@
 //! `{"rollout": {{toJson .rollout}}}`, so that what is read is the object as its API has it
 //! (<https://argo-cd.readthedocs.io/en/stable/operator-manual/notifications/services/webhook/>).
 
-use super::{Message, Unread, form, instant, missing, named, repository};
+use super::{Message, Unread, form, instant, missing, named, repository, slug};
 use serde::Deserialize;
 use tidegate_core::delivery::{Event, Outcome, Subject, What, revision};
 
@@ -124,7 +124,7 @@ fn synced(app: &App) -> Result<Option<Event>, Unread> {
         subject: Subject {
             repository: repository("app.spec.source.repoURL", address)?,
             revision: commit.and_then(|commit| revision("app.status.operationState.syncResult.revision", commit).ok()),
-            environment: named("app.spec.destination.namespace", namespace)?,
+            environment: slug("app.spec.destination.namespace", namespace)?,
             service,
             ..Subject::default()
         },
@@ -146,8 +146,8 @@ fn rolled(rollout: &Rollout, now_ms: i64) -> Result<Option<Event>, Unread> {
         }
     };
     let service = named("rollout.metadata.name", Some(&rollout.metadata.name))?;
-    let environment = named("rollout.metadata.namespace", rollout.metadata.namespace.as_deref())?;
-    let hash = named("rollout.status.currentPodHash", status.current_pod_hash.as_deref())?.unwrap_or_default();
+    let environment = slug("rollout.metadata.namespace", rollout.metadata.namespace.as_deref())?;
+    let hash = slug("rollout.status.currentPodHash", status.current_pod_hash.as_deref())?.unwrap_or_default();
     let word = if status.abort { "aborted" } else { status.phase.as_deref().unwrap_or_default() };
     let place = format!("{}/{}", environment.as_deref().unwrap_or_default(), service.as_deref().unwrap_or_default());
     let told = at.map(|text| instant(member, text)).transpose()?;

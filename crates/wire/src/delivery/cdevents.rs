@@ -1,6 +1,6 @@
 //! CDEvents (<https://cdevents.dev>) of versions 0.4 and 0.5, in structured or binary CloudEvents or by themselves.
 
-use super::{Message, Unread, form, instant, missing, named, repository};
+use super::{Message, Unread, form, instant, missing, named, repository, slug};
 use serde::Deserialize;
 use serde_json::Value;
 use tidegate_core::delivery::{Event, Outcome, Subject, What, revision};
@@ -63,8 +63,8 @@ pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
         ("incident", "resolved") => What::IncidentResolved,
         _ => return Ok(None),
     };
-    let source = named("context.source", Some(context.source.trim_start_matches('/')))?.unwrap_or_default();
-    let id = named("context.id", Some(&context.id))?.ok_or_else(|| missing("context.id"))?;
+    let source = slug("context.source", Some(context.source.trim_start_matches('/')))?.unwrap_or_default();
+    let id = slug("context.id", Some(&context.id))?.ok_or_else(|| missing("context.id"))?;
     let own = named("subject.id", of.id.as_deref().map(|id| id.trim_start_matches('/')))?;
     let service = match kind.0 {
         "service" => own.clone(),
@@ -82,7 +82,7 @@ pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
             change: own.as_deref().filter(|_| kind.0 == "change").and_then(|id| id.rsplit('/').next()?.parse().ok()),
             revision: commit.and_then(|commit| revision("subject.content.revision", commit).ok()),
             environment: named("subject.content.environment.id", text("/environment/id"))?,
-            incident: own.filter(|_| kind.0 == "incident"),
+            incident: slug("subject.id", own.as_deref().filter(|_| kind.0 == "incident"))?,
             service,
             actor: None,
         },

@@ -1,6 +1,6 @@
 //! GitHub's webhooks (<https://docs.github.com/en/webhooks/webhook-events-and-payloads>).
 
-use super::{Message, Unread, form, instant, missing, named};
+use super::{Message, Unread, form, instant, missing, named, slug};
 use serde::Deserialize;
 use tidegate_core::delivery::{Event, Outcome, Subject, What, revision};
 
@@ -15,8 +15,14 @@ struct User {
 }
 
 #[derive(Deserialize)]
+struct Head {
+    sha: Option<String>,
+}
+
+#[derive(Deserialize)]
 struct PullRequest {
     number: u64,
+    head: Option<Head>,
     #[serde(default)]
     merged: bool,
     merge_commit_sha: Option<String>,
@@ -69,13 +75,21 @@ struct Body {
     workflow_run: Option<Run>,
 }
 
+impl PullRequest {
+    /// The newest commit of what is proposed.
+    fn head(&self) -> Result<Option<String>, Unread> {
+        let sha = self.head.as_ref().and_then(|head| head.sha.as_deref());
+        Ok(sha.map(|sha| revision("pull_request.head.sha", sha)).transpose()?)
+    }
+}
+
 pub(super) fn read(message: Message<'_>, pseudonym: &dyn Fn(&str) -> String) -> Result<Option<Event>, Unread> {
     let Some(kind) = message.kind else { return Err(missing("the header X-GitHub-Event")) };
     if !["pull_request", "pull_request_review", "deployment_status", "workflow_run"].contains(&kind) {
         return Ok(None);
     }
     let body: Body = form("event of GitHub", message.body)?;
-    let repository = named("repository.full_name", body.repository.as_ref().map(|r| r.full_name.as_str()))?;
+    let repository = slug("repository.full_name", body.repository.as_ref().map(|r| r.full_name.as_str()))?;
     let Some(place) = repository.clone() else { return Err(missing("repository")) };
     let subject = Subject { repository, ..Subject::default() };
     match kind {
@@ -96,8 +110,12 @@ fn change(body: &Body, place: &str, subject: Subject, pseudonym: &dyn Fn(&str) -
         _ => return Ok(None),
     };
     let at = at.1.as_deref().ok_or_else(|| missing(at.0)).and_then(|text| instant(at.0, text))?;
-    let merged = of.merge_commit_sha.as_deref().filter(|_| what == What::ChangeMerged);
-    let revision = merged.map(|sha| revision("pull_request.merge_commit_sha", sha)).transpose()?;
+    let revision = match what {
+        What::ChangeMerged => of.merge_commit_sha.as_deref().map(|sha| revision("pull_request.merge_commit_sha", sha)).transpose()?,
+        What::ChangeCreated => of.head()?,
+        // What was not let in has no commit.
+        _ => None,
+    };
     // A change that was closed can be opened and closed once more.
     let id = format!("{place}/pull/{}/{word}/{at}", of.number);
     Ok(Some(Event { id, at_ms: at, what, subject: Subject { change: Some(of.number), revision, actor, ..subject } }))
@@ -116,11 +134,12 @@ fn review(body: &Body, place: &str, subject: Subject, pseudonym: &dyn Fn(&str) -
     let at = of.submitted_at.as_deref().ok_or_else(|| missing("review.submitted_at"))?;
     let actor = of.user.as_ref().map(|user| pseudonym(&user.login));
     let change = body.pull_request.as_ref().map(|request| request.number);
+    let revision = body.pull_request.as_ref().map(PullRequest::head).transpose()?.flatten();
     Ok(Some(Event {
         id: format!("{place}/review/{}", of.id),
         at_ms: instant("review.submitted_at", at)?,
         what: What::ChangeReviewed { approved },
-        subject: Subject { change, actor, ..subject },
+        subject: Subject { change, revision, actor, ..subject },
     }))
 }
 

@@ -1,6 +1,6 @@
 //! GitLab's webhooks (<https://docs.gitlab.com/user/project/integrations/webhook_events/>).
 
-use super::{Message, Unread, form, instant, missing, named};
+use super::{Message, Unread, form, instant, missing, named, slug};
 use serde::Deserialize;
 use tidegate_core::delivery::{Event, Outcome, Subject, What, revision};
 
@@ -14,6 +14,11 @@ struct User {
     username: Option<String>,
 }
 
+#[derive(Deserialize)]
+struct Commit {
+    id: Option<String>,
+}
+
 /// Of a merge request, or of a pipeline.
 #[derive(Deserialize, Default)]
 struct Attributes {
@@ -23,6 +28,8 @@ struct Attributes {
     status: Option<String>,
     sha: Option<String>,
     merge_commit_sha: Option<String>,
+    squash_commit_sha: Option<String>,
+    last_commit: Option<Commit>,
     created_at: Option<String>,
     updated_at: Option<String>,
     finished_at: Option<String>,
@@ -53,7 +60,7 @@ pub(super) fn read(message: Message<'_>, pseudonym: &dyn Fn(&str) -> String) -> 
     let Some(kind @ ("merge_request" | "pipeline" | "deployment")) = kind.object_kind.as_deref() else { return Ok(None) };
     let body: Body = form("event of GitLab", message.body)?;
     let path = body.project.as_ref().and_then(|project| project.path_with_namespace.as_deref());
-    let repository = named("project.path_with_namespace", path)?;
+    let repository = slug("project.path_with_namespace", path)?;
     let Some(place) = repository.clone() else { return Err(missing("project.path_with_namespace")) };
     let actor = body.user.as_ref().and_then(|user| user.username.as_deref()).map(pseudonym);
     let subject = Subject { repository, actor, ..Subject::default() };
@@ -79,8 +86,10 @@ fn change(of: &Attributes, place: &str, subject: Subject) -> Result<Option<Event
         _ => ("object_attributes.updated_at", of.updated_at.as_deref()),
     };
     let at_ms = instant(member, text.ok_or_else(|| missing(member))?)?;
-    let merged = of.merge_commit_sha.as_deref().filter(|_| what == What::ChangeMerged);
-    let revision = merged.map(|sha| revision("object_attributes.merge_commit_sha", sha)).transpose()?;
+    // Without a commit of the merge itself, what was proposed is what was let in.
+    let merged = of.merge_commit_sha.as_deref().or(of.squash_commit_sha.as_deref()).filter(|_| what == What::ChangeMerged);
+    let newest = of.last_commit.as_ref().and_then(|commit| commit.id.as_deref()).filter(|_| what != What::ChangeAbandoned);
+    let revision = merged.or(newest).map(|sha| revision("the commit of object_attributes", sha)).transpose()?;
     let id = format!("{place}/merge_requests/{number}/{}/{at_ms}", of.action.as_deref().unwrap_or_default());
     Ok(Some(Event { id, at_ms, what, subject: Subject { change: Some(number), revision, ..subject } }))
 }

@@ -84,6 +84,8 @@ pub struct Message<'a> {
     pub body: &'a [u8],
     /// When it came in, in milliseconds since 1970: the time of an event whose tool tells none.
     pub now_ms: i64,
+    /// Names of services that have a space: any other name with one may be somebody's.
+    pub services: &'a [String],
 }
 
 /// Attributes of a CloudEvent that came in headers, in the names of CloudEvents.
@@ -153,7 +155,8 @@ pub fn read(tool: Tool, message: Message<'_>, pseudonym: &dyn Fn(&str) -> String
         Tool::Pagerduty => pagerduty::read(message)?,
         Tool::Cdevents => cdevents::read(message)?,
     };
-    event.map(|event| Ok(event.in_time(message.now_ms)?)).transpose().map(|event| event.into_iter().collect())
+    let fit = |event: Event| Ok(event.in_time(message.now_ms)?.of_service(message.services)?);
+    event.map(fit).transpose().map(|event| event.into_iter().collect())
 }
 
 /// A body as what it should be. The reader's own words are not passed on: they repeat what was read.
@@ -180,6 +183,14 @@ fn named(member: &'static str, text: Option<&str>) -> Result<Option<String>, Unr
     Ok(text.filter(|text| !text.is_empty()).map(|text| name(member, text)).transpose()?)
 }
 
+/// The same, where a name has no space: of a repository, of an incident.
+fn slug(member: &'static str, text: Option<&str>) -> Result<Option<String>, Unread> {
+    match named(member, text)? {
+        Some(name) if name.contains(' ') => Err(Unread::Member(Unfit::Name { member, kind: "name without a space" })),
+        name => Ok(name),
+    }
+}
+
 /// `owner/name` of an address of a repository.
 fn repository(member: &'static str, address: Option<&str>) -> Result<Option<String>, Unread> {
     let Some(address) = address.filter(|address| !address.is_empty()) else { return Ok(None) };
@@ -196,5 +207,5 @@ fn repository(member: &'static str, address: Option<&str>) -> Result<Option<Stri
     if path.contains('@') {
         return Err(Unread::Member(Unfit::Name { member, kind: "repository" }));
     }
-    named(member, Some(path.strip_suffix(".git").unwrap_or(path)))
+    slug(member, Some(path.strip_suffix(".git").unwrap_or(path)))
 }

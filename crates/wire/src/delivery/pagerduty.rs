@@ -1,6 +1,6 @@
 //! PagerDuty's webhooks, version 3 (<https://developer.pagerduty.com/docs/webhooks-overview>).
 
-use super::{Message, Unread, form, instant, named};
+use super::{Message, Unread, form, instant, named, slug};
 use serde::Deserialize;
 use tidegate_core::delivery::{Event, Subject, What};
 
@@ -38,11 +38,11 @@ pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
     let data: Data = serde_json::from_value(event.data).map_err(|_| super::missing("event.data.id"))?;
     let service = data.service.as_ref().and_then(|service| service.summary.as_deref());
     Ok(Some(Event {
-        id: named("event.id", Some(&event.id))?.ok_or_else(|| super::missing("event.id"))?,
+        id: slug("event.id", Some(&event.id))?.ok_or_else(|| super::missing("event.id"))?,
         at_ms: instant("event.occurred_at", &event.occurred_at)?,
         what,
         subject: Subject {
-            incident: named("event.data.id", Some(&data.id))?,
+            incident: slug("event.data.id", Some(&data.id))?,
             service: named("event.data.service", service)?,
             ..Subject::default()
         },

@@ -1,7 +1,7 @@
 //! Events of Spinnaker, as `echo` sends them to a REST endpoint: an execution of a pipeline is a deployment of its application
 //! (<https://spinnaker.io/docs/setup/other_config/features/notifications/#add-a-generic-webhook-to-spinnaker>).
 
-use super::{Message, Unread, form, missing, named};
+use super::{Message, Unread, form, missing, named, slug};
 use serde::Deserialize;
 use tidegate_core::delivery::{Event, Outcome, Subject, What};
 
@@ -47,7 +47,7 @@ pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
         _ => return Ok(None),
     };
     let at = if what == What::DeploymentStarted { execution.start_time } else { execution.end_time };
-    let id = named("content.execution.id", Some(&execution.id))?.unwrap_or_default();
+    let id = slug("content.execution.id", Some(&execution.id))?.unwrap_or_default();
     let word = if what == What::DeploymentStarted { "started" } else { "finished" };
     Ok(Some(Event {
         id: format!("{id}/{word}"),

@@ -9,7 +9,7 @@ use crate::exit::{self, unknown};
 use crate::past;
 use crate::show::{self, progress::Progress};
 use crate::steps::deliveries;
-use crate::steps::risk::{Beside, Failure, Folder, Labelled, failures, labels};
+use crate::steps::risk::{Beside, Failure, Folder, Labelled, Told, failures, labels};
 use crate::workspace::{self, Places};
 use anyhow::Result;
 use clap::Args;
@@ -103,9 +103,9 @@ fn known_failures(context: &Context, args: &ReviewArgs, places: &Places) -> Resu
     progress.clear();
     let (mined, now) = (mined?, clock::now().0);
     let said = past::state::<Corrections>(places, Corrections::STREAM)?;
-    let (deployed, events) = (Beside::deployed(places, now)?, deliveries::events(places)?);
-    let all = failures(&mined, &events, &deployed, &said);
-    let (labels, _) = labels(&mined, &Beside::new(said, deployed));
+    let (told, events) = (Told::to(places, now)?, deliveries::events(places)?);
+    let all = failures(&mined, &events, &told.deployed, &said);
+    let (labels, _) = labels(&mined, &Beside::new(said, told));
     Ok((all, labels.into_iter().map(|(_, label)| label).collect()))
 }
 

@@ -74,7 +74,7 @@ pub(super) fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
         None => args.what.clone(),
     };
     let progress = Progress::new(context.json);
-    let wanted = step::Wanted { what: &what, below: args.below, decides: args.fail_at.is_some(), policy: &policy };
+    let wanted = step::Wanted { what: &what, below: args.below, decides: args.fail_at.is_some(), policy: &policy, reviewed: None };
     let scored = step::score(&repository, &wanted, &reading(&progress), &show::note);
     progress.clear();
     let scored = scored?;
@@ -82,11 +82,8 @@ pub(super) fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
     let named = args.change.clone().or_else(|| request.map(|number| number.to_string()));
     let asked = Asked { repository: &repository, what: &what, named: named.as_deref(), policy: &policy };
     let kept = record(&asked, &scored, args.record)?;
-    let by_model = match args.fail_at {
-        Some(Limit::Chance(limit)) => scored.highest() >= limit,
-        Some(Limit::Costs) => scored.held(),
-        None => false,
-    };
+    // What is not scored does not pass where something is decided.
+    let by_model = over(&scored, args.fail_at) || args.fail_at.is_some() && scored.undecided();
     // Where people decide the model holds nothing.
     let decided = if kept.stand.kept_back { Some(false) } else { kept.stand.held };
     let failed = decided.map_or(by_model, |held| held && args.fail_at.is_some());
@@ -103,6 +100,15 @@ pub(super) fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
         outcome.tell(args, posted.as_deref())?
     }
     Ok(if failed { exit::NOT_PASSED } else { exit::OK })
+}
+
+/// Whether a risk is above a limit.
+fn over(scored: &Answered, limit: Option<Limit>) -> bool {
+    match limit {
+        Some(Limit::Chance(limit)) => scored.highest() >= limit,
+        Some(Limit::Costs) => scored.held(),
+        None => false,
+    }
 }
 
 /// The number of a pull or merge request.
@@ -141,7 +147,7 @@ impl Outcome<'_> {
         serde_json::json!({
             "highest": told.then(|| self.scored.highest()), "passed": !self.failed, "verdict": self.verdict, "comment": posted,
             "whole": self.scored.whole.as_ref().filter(|_| told), "changes": changes, "opted_out": self.scored.opted_out,
-            "decides": self.stand.arm, "told": told, "recorded": recorded,
+            "undecided": self.scored.mixed, "decides": self.stand.arm, "told": told, "recorded": recorded,
         })
     }
 
@@ -154,7 +160,7 @@ impl Outcome<'_> {
             }
             if args.fail_at.is_some() {
                 show::line(&if self.failed { style::bad(&self.verdict) } else { style::good(&self.verdict) })?;
-            } else if self.stand.held.is_some() || self.scored.all().next().is_none() {
+            } else if self.stand.held.is_some() || self.scored.all().next().is_none() || self.scored.undecided() {
                 show::line(&self.verdict)?;
             }
         }
@@ -178,6 +184,11 @@ fn by_people(held: bool, model: &str) -> String {
 
 /// What it comes to, in a sentence.
 fn verdict(scored: &Answered, limit: Option<Limit>, failed: bool) -> String {
+    if scored.undecided() && !over(scored, limit) {
+        let word = if limit.is_some() { "not decided: " } else { "" };
+        let others = scored.all().next().map(|_| format!("; the highest risk of what is scored is {:.2}", scored.highest()));
+        return format!("{word}{}; it goes the standard way{}", step::not_scored(scored).unwrap_or_default(), others.unwrap_or_default());
+    }
     let Some(riskiest) = scored.all().max_by(|a, b| a.score.probability.total_cmp(&b.score.probability)) else {
         return format!("{} commits are not scored: their owners have opted out, and they go the standard way", scored.opted_out.len());
     };

@@ -58,6 +58,12 @@ fn told(trained: &Trained) -> Result<()> {
     if trained.opted_out > 0 {
         show::line(&format!("{} changes are left out: their owners have opted out", trained.opted_out))?;
     }
+    if trained.reviewed > 0 {
+        show::line(&format!("of {} changes that are learnt from a forge told how they were reviewed", trained.reviewed))?;
+    }
+    if !trained.left_out.is_empty() {
+        show::line(&format!("not learnt from, since too few changes have them: {}", trained.left_out.join(", ")))?;
+    }
     if trained.scenarios > 0 {
         let scenarios = trained.scenarios;
         show::line(&format!(

@@ -52,7 +52,7 @@ pub fn view(shown: &Shown, kept: &Kept, digits: &str) -> Result<RiskChange, Stri
     if shown.keeps_back(number, &change.id) {
         return Err("What the model says of this change is kept back: people decide about it, by lot, and nobody has yet.".to_owned());
     }
-    let row = kept.row(change);
+    let row = kept.row(change, &shown.reviews);
     let score = kept.model.score(&row).map_err(|why| format!("{why}."))?;
     let (hold_from, way) = way_of(&score, &shown.opened.config.risk, &owners);
     let (similar, similar_among) = similar_to(shown, kept, number, change, &row);
@@ -108,7 +108,7 @@ fn scaled<'s>(shown: &'s Shown, kept: &Kept) -> &'s [(ChangeNumber, Vec<f64>)] {
             if kept.owners.opted_out(&kept.owners.of_change(&kept.mined, change)) {
                 return None;
             }
-            Some((*number, kept.model.scaled(&kept.row(change)).ok()?))
+            Some((*number, kept.model.scaled(&kept.row(change, &shown.reviews)).ok()?))
         };
         newest.filter_map(place).collect()
     })
@@ -127,7 +127,7 @@ fn similar_to(shown: &Shown, kept: &Kept, number: ChangeNumber, change: &Change,
             commit: other.id.to_string(),
             at: at(other.at_s),
             distance: near.distance,
-            probability: kept.model.probability(&kept.row(other)).ok()?,
+            probability: kept.model.probability(&kept.row(other, &shown.reviews)).ok()?,
             label: label(shown.labels.get(number)?),
         })
     };
@@ -142,7 +142,7 @@ fn line(shown: &Shown, kept: &Kept, number: ChangeNumber, own: &[f64]) -> Option
     for other in others.take(BACKGROUND_MAX) {
         let change = kept.mined.changes().get(other.0 as usize)?;
         // A table wants rows in the order of time, which the line does not look at.
-        let values = kept.row(change);
+        let values = kept.row(change, &shown.reviews);
         background.push(&Row { at: 0, values: &values, label: false, effort: 0.0 }).ok()?;
     }
     let settings = lime::Settings { samples: SAMPLES, seed: SEED, ..lime::Settings::default() };

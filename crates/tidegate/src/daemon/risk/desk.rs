@@ -3,7 +3,7 @@
 use super::{change, overview};
 use crate::clock;
 use crate::daemon::api::Api;
-use crate::steps::risk::{Beside, Files, Kept, Labelled, NotKept, files, head, labels, read, unread};
+use crate::steps::risk::{Beside, Files, Kept, Labelled, NotKept, Reviews, Told as Tools, files, head, labels, read, unread};
 use crate::workspace::Opened;
 use anyhow::Result;
 use std::collections::{HashMap, VecDeque};
@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tidegate_console::view::risk::{RiskChange, RiskView};
 use tidegate_core::correction::{Corrections, Ended, State as Corrected};
-use tidegate_core::delivery::Deployed;
 use tidegate_core::id::At;
 use tidegate_core::worth::{Said, State as SaidOf, Subject};
 use tidegate_history::{ChangeNumber, Id};
@@ -33,7 +32,7 @@ struct Key {
     files: Files,
     head: Option<Id>,
     corrected: Corrected,
-    deployed: Arc<Vec<Deployed>>,
+    tools: Arc<Tools>,
     /// Nothing where no lot is drawn.
     said: SaidOf,
 }
@@ -41,10 +40,12 @@ struct Key {
 /// All that pages are made of.
 pub struct Shown {
     key: Key,
-    /// When deliveries were read, in milliseconds.
+    /// When what other tools told was read, in milliseconds.
     delivered: AtomicI64,
     pub kept: Arc<Result<Kept, NotKept>>,
     pub labels: HashMap<ChangeNumber, Labelled>,
+    /// What a forge told of changes.
+    pub reviews: Reviews,
     pub opened: Arc<Opened>,
     pub head: Option<Id>,
     /// Commits behind what was read: none where the history ends at what is checked out, or before it.
@@ -129,12 +130,12 @@ fn shown(opened: Arc<Opened>, (corrected, said): (Corrected, SaidOf), now: At, p
     // A clock that was set back makes nothing fresh.
     let fresh = |read: At| read <= now && now.since_ms(read) < DELIVERIES_MS;
     let fresh = previous.as_ref().filter(|previous| fresh(last_read(previous)));
-    let (deployed, delivered) = match fresh {
-        Some(previous) => (previous.key.deployed.clone(), last_read(previous)),
-        None => (Arc::new(Beside::deployed(&opened.places, now.0)?), now),
+    let (tools, delivered) = match fresh {
+        Some(previous) => (previous.key.tools.clone(), last_read(previous)),
+        None => (Arc::new(Tools::to(&opened.places, now.0)?), now),
     };
     let head = head(&root);
-    let key = Key { files: files(&root), head, corrected, deployed, said };
+    let key = Key { files: files(&root), head, corrected, tools, said };
     if let Some(same) = previous.as_ref().filter(|previous| previous.key == key) {
         same.delivered.store(delivered.0, Ordering::SeqCst);
         return Ok(same.clone());
@@ -143,10 +144,13 @@ fn shown(opened: Arc<Opened>, (corrected, said): (Corrected, SaidOf), now: At, p
         Some(previous) => previous.kept.clone(),
         None => Arc::new(read(&root, &opened.config.risk)),
     };
-    let (mut labelled, mut behind) = (HashMap::new(), None);
+    let (mut labelled, mut reviews, mut behind) = (HashMap::new(), Reviews::default(), None);
     if let Ok(kept) = kept.as_ref() {
-        let beside = Beside::new(key.corrected.clone(), key.deployed.to_vec());
+        let beside = Beside::new(key.corrected.clone(), Tools::clone(&key.tools));
         labelled = labels(&kept.mined, &beside).0.into_iter().collect();
+        if Reviews::asked_by(&kept.model) {
+            reviews = key.tools.reviews(&kept.mined);
+        }
         let tip = kept.mined.tip();
         let later = head.filter(|head| kept.mined.number(head).is_none());
         behind = later.map(|head| unread(&root, &tip, &head, UNREAD_MAX + 1));
@@ -156,6 +160,7 @@ fn shown(opened: Arc<Opened>, (corrected, said): (Corrected, SaidOf), now: At, p
         delivered: AtomicI64::new(delivered.0),
         kept,
         labels: labelled,
+        reviews,
         opened,
         head,
         unread: behind,

@@ -55,7 +55,7 @@ pub fn view(shown: &Shown) -> RiskView {
         }
     };
     let newest = judged.iter().rev().take(WEIGHED_MAX).filter_map(|one| kept.mined.named(&one.commit));
-    let (importance, importance_of) = importance(kept, newest);
+    let (importance, importance_of) = importance(shown, kept, newest);
     RiskView {
         stand: Stand::Ready,
         why: None,
@@ -96,10 +96,10 @@ fn facts(kept: &Kept) -> ModelFacts {
 }
 
 /// Mean size of what each feature adds over some changes, most first, and over how many.
-fn importance(kept: &Kept, changes: impl Iterator<Item = ChangeNumber>) -> (Vec<Importance>, usize) {
+fn importance(shown: &Shown, kept: &Kept, changes: impl Iterator<Item = ChangeNumber>) -> (Vec<Importance>, usize) {
     let (mut sums, mut count): (HashMap<String, f64>, usize) = (HashMap::new(), 0);
     for change in changes.filter_map(|number| kept.mined.changes().get(number.0 as usize)) {
-        let Ok(score) = kept.model.score(&kept.row(change)) else { continue };
+        let Ok(score) = kept.model.score(&kept.row(change, &shown.reviews)) else { continue };
         count += 1;
         for one in score.contributions {
             *sums.entry(one.feature).or_default() += one.log_odds.abs();
@@ -119,7 +119,7 @@ fn reasons(shown: &Shown, kept: &Kept) -> Option<Reasons> {
     let newest = kept.mined.newest(from, NEWEST + EARLIER, mine);
     let scores = |numbers: &[ChangeNumber]| {
         let changes = numbers.iter().filter_map(|number| kept.mined.changes().get(number.0 as usize));
-        let rows: Vec<Vec<f64>> = changes.map(|change| kept.row(change)).collect();
+        let rows: Vec<Vec<f64>> = changes.map(|change| kept.row(change, &shown.reviews)).collect();
         contributed(&kept.model, rows.iter().map(Vec::as_slice))
     };
     let (now, before) = newest.split_at(newest.len().min(NEWEST));
@@ -148,7 +148,8 @@ fn changes(shown: &Shown, kept: &Kept) -> Vec<RiskRow> {
         let change = kept.mined.changes().get(number.0 as usize)?;
         let owners = kept.owners.of_change(&kept.mined, change);
         let kept_back = shown.keeps_back(number, &change.id);
-        let score = (!kept_back && !kept.owners.opted_out(&owners)).then(|| kept.model.score(&kept.row(change)).ok()).flatten();
+        let score =
+            (!kept_back && !kept.owners.opted_out(&owners)).then(|| kept.model.score(&kept.row(change, &shown.reviews)).ok()).flatten();
         let risk = score.map(|score| {
             let (_, way) = way_of(&score, &shown.opened.config.risk, &owners);
             RiskSaid { probability: score.probability, interval: score.interval, way }

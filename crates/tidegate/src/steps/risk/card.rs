@@ -1,11 +1,11 @@
 //! What a model of risk stands on, written down for whoever must answer for it: what it says, from what, under which assumptions, how good it
 //! was, and what is kept of whom.
 
+use super::described;
 use super::labels::Sources;
 use super::moved::LITTLE;
-use super::{WORDS, WORDS_MEANING};
 use std::fmt::Write as _;
-use tidegate_history::{Features, Mined, Settings};
+use tidegate_history::{Mined, Settings};
 use tidegate_learn::RiskModel;
 use tidegate_learn::evaluate::Report;
 
@@ -114,9 +114,7 @@ fn features(text: &mut String, of: &Facts<'_>) {
     );
     let unused = model.unused();
     for name in model.features() {
-        let at = Features::NAMES.iter().position(|known| known == name);
-        let own = (name == WORDS).then_some(WORDS_MEANING);
-        let meaning = at.and_then(|at| Features::MEANINGS.get(at)).copied().or(own).unwrap_or("of another release");
+        let meaning = described(name).unwrap_or("of another release");
         let share = of.shares.iter().find(|(known, _)| known == name).map_or(0.0, |(_, share)| *share);
         let idle = match share {
             _ if unused.contains(&name.as_str()) => " *It moves nothing in this model: it could be left out.*".to_owned(),

@@ -1,9 +1,12 @@
 //! A drill: changes that are planted in a copy of the repository, bad ones and a harmless one, scored as any other. Who never catches a planted
 //! one does not catch a real one.
 
+use super::labels::Told;
 use super::score::{Wanted, score};
 use super::{Folder, Owners};
+use crate::clock;
 use crate::exit::{self, failure};
+use crate::workspace;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -67,6 +70,7 @@ pub fn drill(
     let folder = Folder::of(repository);
     let mined = folder.history(repository, seen, note)?;
     let owners = Owners::known(repository, policy, "drill", note)?;
+    let reviewed = Told::to(&workspace::places(repository)?, clock::now().0)?.reviews(&mined).usual();
     let files = faulty(&mined, repository, &owners);
     if files.len() < FILES_MIN {
         let why = "drill: no file of the repository was ever faulty: there is nothing to plant a bad change in";
@@ -106,7 +110,8 @@ pub fn drill(
     ] {
         now("planting a change");
         plant(&root, files, &harmless, &at)?;
-        let wanted = Wanted { what: "HEAD", below: 0.0, decides: false, policy };
+        // No forge knows of it: it is reviewed as others are.
+        let wanted = Wanted { what: "HEAD", below: 0.0, decides: false, policy, reviewed: Some(reviewed) };
         let answered = score(&root, &wanted, seen, note)?;
         let one = answered.changes.first().ok_or_else(|| failure(exit::OUTSIDE, "drill: the planted change was not scored"))?;
         let hold_from = one.hold_from.unwrap_or(from);

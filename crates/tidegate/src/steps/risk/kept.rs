@@ -2,6 +2,7 @@
 //! checked out is asked.
 
 use super::costs::hold_from;
+use super::reviews::{self, Reviews};
 use super::worded::Worded;
 use super::{Folder, JudgedChange, Owners, WORDS};
 use anyhow::Result;
@@ -37,10 +38,11 @@ pub struct Kept {
 }
 
 impl Kept {
-    /// A change as the model's row.
+    /// A change as the model's row, with what a forge told of it.
     #[must_use]
-    pub fn row(&self, change: &Change) -> Vec<f64> {
-        row(&self.model, change, self.worded.of(&change.id).map_or(f64::NAN, |words| self.said.of(words)))
+    pub fn row(&self, change: &Change, reviews: &Reviews) -> Vec<f64> {
+        let said = self.worded.of(&change.id).map_or(f64::NAN, |words| self.said.of(words));
+        row(&self.model, change, said, reviews.values(&change.id))
     }
 }
 
@@ -114,13 +116,16 @@ fn history(folder: &Folder) -> Result<Mined, String> {
 }
 
 /// A change as a row of a model: features that the model knows, by their names. One that another release of this program measures is missing, which
-/// never lowers a risk. `said` is what its words say.
+/// never lowers a risk. `said` is what its words say, `reviewed` what a forge told.
 #[must_use]
-pub fn row(model: &RiskModel, change: &Change, said: f64) -> Vec<f64> {
+pub fn row(model: &RiskModel, change: &Change, said: f64, reviewed: reviews::Values) -> Vec<f64> {
     let values = change.features.values();
     let value = |name: &String| match name.as_str() {
         WORDS => said,
-        name => Features::NAMES.iter().position(|known| *known == name).and_then(|at| values.get(at).copied()).unwrap_or(f64::NAN),
+        name => {
+            let of = |names: &[&str], values: &[f64]| names.iter().position(|known| *known == name).and_then(|at| values.get(at).copied());
+            of(Features::NAMES, &values).or_else(|| of(&reviews::NAMES, &reviewed)).unwrap_or(f64::NAN)
+        }
     };
     model.features().iter().map(value).collect()
 }

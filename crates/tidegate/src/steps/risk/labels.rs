@@ -3,6 +3,7 @@
 //! Of several changes that went out together and hurt, one did, and it is not known which: those that no fix was traced to are learnt from
 //! no more, as clean or as anything else.
 
+use super::reviews::{Reviews, of_changes};
 use crate::past;
 use crate::steps::deliveries;
 use crate::workspace::Places;
@@ -10,7 +11,7 @@ use anyhow::Result;
 use serde::Serialize;
 use std::collections::HashMap;
 use tidegate_core::correction::{Corrected, Corrections, Ended, State};
-use tidegate_core::delivery::{Deployed, Fate, Watch, outcomes};
+use tidegate_core::delivery::{Deployed, Event, Fate, Watch, outcomes};
 use tidegate_history::{Change, ChangeNumber, Excluded, Label, Mined};
 use tidegate_learn::ends::Ends;
 use tidegate_stats::confidence::wilson;
@@ -24,23 +25,56 @@ const CONFIDENCE: f64 = 0.95;
 #[derive(Default)]
 pub struct Beside {
     corrections: State,
-    deployed: Vec<Deployed>,
+    told: Told,
+}
+
+/// What other tools told.
+#[derive(Clone, Default)]
+pub struct Told {
+    /// What went out, and what became of it.
+    pub deployed: Vec<Deployed>,
+    /// Of changes in forges.
+    pub changes: Vec<Event>,
+    /// Up to when, in milliseconds since 1970.
+    pub as_of_ms: i64,
+}
+
+/// When it was looked at makes nothing another.
+impl PartialEq for Told {
+    fn eq(&self, other: &Told) -> bool {
+        (&self.deployed, &self.changes) == (&other.deployed, &other.changes)
+    }
+}
+
+impl Told {
+    /// What was told to the workspace at a place.
+    ///
+    /// # Errors
+    /// When its lake cannot be read.
+    pub fn to(places: &Places, as_of_ms: i64) -> Result<Told> {
+        let events = deliveries::events(places)?;
+        let deployed = outcomes(&events, Watch { failure_within_ms: FAILURE_WITHIN_MS, as_of_ms });
+        Ok(Told { deployed, changes: of_changes(&events), as_of_ms })
+    }
+
+    /// Of the reviews of a history's changes.
+    #[must_use]
+    pub fn reviews(&self, mined: &Mined) -> Reviews {
+        Reviews::of(mined, &self.changes, self.as_of_ms)
+    }
 }
 
 impl Beside {
     /// Of what was read already.
     #[must_use]
-    pub fn new(corrections: State, deployed: Vec<Deployed>) -> Beside {
-        Beside { corrections, deployed }
+    pub fn new(corrections: State, told: Told) -> Beside {
+        Beside { corrections, told }
     }
 
-    /// What deliveries of the workspace at a place say.
-    ///
-    /// # Errors
-    /// When its lake cannot be read.
-    pub fn deployed(places: &Places, as_of_ms: i64) -> Result<Vec<Deployed>> {
-        let events = deliveries::events(places)?;
-        Ok(outcomes(&events, Watch { failure_within_ms: FAILURE_WITHIN_MS, as_of_ms }))
+    /// What other tools told.
+    #[must_use]
+    pub fn told(&self) -> &Told {
+        &self.told
     }
 
     /// Of the workspace at a place; a repository need not be one.
@@ -49,7 +83,7 @@ impl Beside {
     /// When its journal or its lake cannot be read.
     pub fn of(places: &Places, as_of_ms: i64) -> Result<Beside> {
         let corrections = past::state::<Corrections>(places, Corrections::STREAM)?;
-        Ok(Beside { corrections, deployed: Beside::deployed(places, as_of_ms)? })
+        Ok(Beside { corrections, told: Told::to(places, as_of_ms)? })
     }
 }
 
@@ -237,7 +271,7 @@ fn went(mined: &Mined, beside: &Beside) -> (HashMap<ChangeNumber, Went>, usize) 
         // An import that went out with it may be what hurt, though it has no label of its own.
         label.is_some_and(|label| !matches!(label, Label::Excluded(Excluded::Merge | Excluded::Empty)))
     };
-    for one in &beside.deployed {
+    for one in &beside.told.deployed {
         let Some(revision) = mined.named(&one.revision) else { continue };
         known += 1;
         let previous = one.previous.as_deref().and_then(|digits| mined.named(digits));

@@ -5,6 +5,7 @@
 
 mod answers;
 mod card;
+mod columns;
 mod costs;
 mod drill;
 mod failures;
@@ -17,6 +18,7 @@ mod leaks;
 mod moved;
 mod offer;
 mod owners;
+mod reviews;
 mod score;
 mod train;
 mod worded;
@@ -30,14 +32,15 @@ pub use failures::{Failure, failures};
 pub use fairness::{Attribute, Group, attributes, quarter, riskiest};
 pub use judged::JudgedChange;
 pub use kept::{Files, Kept, NotKept, files, head, read, unread, way_of};
-pub use labels::{Beside, By, Labelled, Sources, labels};
+pub use labels::{Beside, By, Labelled, Sources, Told, labels};
 pub use moved::{EARLIER, NEWEST, contributed, drift};
 pub use owners::Owners;
+pub use reviews::Reviews;
 pub use score::{Answered, BELOW, Scored, Wanted, lowered, score};
 pub use train::{From, Trained, train};
 use worded::Worded;
 
-pub use words::{lines, lower, markdown, markdown_of, meaning, sure};
+pub use words::{lines, lower, markdown, markdown_of, meaning, not_scored, sure};
 pub use worth::{Ends, Worth, worth};
 
 use crate::clock;
@@ -45,7 +48,7 @@ use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
-use tidegate_history::{Mined, NoState, Seen, Settings, State, mine};
+use tidegate_history::{Features, Mined, NoState, Seen, Settings, State, mine, mine_beside};
 use tidegate_learn::words::{Sayings, words as words_of};
 use tidegate_learn::{MODEL_BYTES_MAX, RiskModel};
 use tidegate_store::disk;
@@ -54,6 +57,16 @@ use tidegate_store::disk;
 const WORDS: &str = "words";
 /// What it is.
 const WORDS_MEANING: &str = "What the words of the message and of the added lines said of earlier changes: mean log odds of having hurt.";
+
+/// What a feature is, with its source; none of one of another release.
+fn described(feature: &str) -> Option<&'static str> {
+    let of = |names: &[&str], meanings: &[&'static str]| {
+        let at = names.iter().position(|name| *name == feature)?;
+        meanings.get(at).copied()
+    };
+    let words = || (feature == WORDS).then_some(WORDS_MEANING);
+    of(Features::NAMES, Features::MEANINGS).or_else(|| of(&reviews::NAMES, &reviews::MEANINGS)).or_else(words)
+}
 
 /// Longest file of what words said.
 const SAYINGS_BYTES_MAX: u64 = 4 << 20;
@@ -74,6 +87,17 @@ fn settings() -> Settings {
 struct History {
     mined: Mined,
     worded: Worded,
+}
+
+/// What a history is mined for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// It is kept, for the next time.
+    Keeping,
+    /// Its changes and what became of them.
+    Labels,
+    /// What is measured of some of its changes: a branch is read beside what was kept.
+    Scores,
 }
 
 /// Where a repository's mined history and its model lie.
@@ -155,7 +179,8 @@ impl Folder {
     }
 
     /// Mines a history up to `tip`.
-    fn mine(&self, repository: &Path, tip: &str, keep: bool, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<History> {
+    fn mine(&self, repository: &Path, tip: &str, what_for: For, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<History> {
+        let keep = what_for == For::Keeping;
         // Two that write at once would leave the state of one with the words of the other.
         let _alone = keep.then(|| self.make().and_then(|()| Ok(disk::Guard::wait(&self.0.join("lock"))?))).transpose()?;
         // Both go together: without the words of what was mined before, it is mined anew.
@@ -169,7 +194,10 @@ impl Folder {
                 worded.add(now.id, words_of(now.message, now.added));
                 seen(now.done, now.total);
             };
-            let mined = mine(repository, tip, &settings(), previous, &mut look);
+            let mined = match (what_for, previous) {
+                (For::Scores, Some(state)) => mine_beside(repository, tip, &settings(), state, &mut look),
+                (_, previous) => mine(repository, tip, &settings(), previous, &mut look),
+            };
             mined.map_err(|why| failure(exit::USAGE, format!("read the history of {}: {why}", repository.display())))
         };
         let mut mined = read(previous, &mut worded)?;
@@ -190,7 +218,7 @@ impl Folder {
     /// # Errors
     /// When it cannot be read.
     pub fn history(&self, repository: &Path, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<Mined> {
-        Ok(self.mine(repository, "HEAD", false, seen, note)?.mined)
+        Ok(self.mine(repository, "HEAD", For::Labels, seen, note)?.mined)
     }
 
     /// The model.

@@ -8,6 +8,17 @@ use std::path::Path;
 use tidegate_history::{CODEOWNERS_BYTES_MAX, Change, Mined, Services};
 use tidegate_wire::config::RiskPolicy;
 
+/// How much of a change is of owners who have opted out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OptedOut {
+    /// Nothing.
+    None,
+    /// Some files and not all.
+    Some,
+    /// Every file.
+    All,
+}
+
 /// Owners of a repository, by its CODEOWNERS.
 #[derive(Default)]
 pub struct Owners {
@@ -75,6 +86,17 @@ impl Owners {
     #[must_use]
     pub fn any_opted_out(&self) -> bool {
         !self.opted_out.is_empty()
+    }
+
+    /// How much of a change, of each file of it all paths, is of owners who have opted out.
+    #[must_use]
+    pub fn out_of(&self, files: Vec<Vec<&[u8]>>) -> OptedOut {
+        let out = files.iter().filter(|paths| self.opted_out(&self.of_paths(paths.iter().copied()))).count();
+        match out {
+            0 => OptedOut::None,
+            all if all == files.len() => OptedOut::All,
+            _ => OptedOut::Some,
+        }
     }
 
     /// Whether one of them has opted out.

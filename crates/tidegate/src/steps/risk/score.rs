@@ -1,15 +1,20 @@
 //! What the model says of changes: of one, of a range, each with its reasons and what would lower it.
 
 use super::kept::{row, way_of};
+use super::labels::Told;
+use super::owners::OptedOut;
+use super::reviews::{REVIEWERS, Reviews, Values};
 use super::worded::Worded;
-use super::{Folder, History, Owners};
+use super::{Folder, For, History, Owners};
+use crate::clock;
 use crate::exit::{self, failure};
+use crate::workspace;
 use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
 use tidegate_core::risk::Way;
-use tidegate_history::{Change, Id, Mined, NotMined, as_one, commits};
+use tidegate_history::{Change, Id, Mined, NotMined, PathNumber, as_one, commits};
 use tidegate_learn::counterfactual::{Answer, Lever, search};
 use tidegate_learn::words::Sayings;
 use tidegate_learn::{RiskModel, Score};
@@ -20,7 +25,13 @@ const CHANGES_MAX: usize = 1_000;
 /// What would lower a risk is looked for until it is below this, where nobody says another.
 pub const BELOW: f64 = 0.2;
 /// What people can make less, to which share of it, and whether it comes in whole numbers.
-const LESS: [(&str, f64); 3] = [("la", 0.1), ("nf", 0.1), ("ld", 0.1)];
+const LESS: [(&str, f64); 2] = [("la", 0.1), ("nf", 0.1)];
+/// What people can make less too, where there is room for another lever.
+const LESS_LAST: (&str, f64) = ("ld", 0.1);
+/// People who can be asked to review, by a forge or by trailers: the first that is known.
+const MORE: [&str; 2] = [REVIEWERS, "reviewers"];
+/// To how many.
+const REVIEWERS_MOST: f64 = 3.0;
 /// Share of lines in tests that a change can be brought to.
 const TEST_LINES: f64 = 0.5;
 
@@ -34,6 +45,8 @@ pub struct Wanted<'a> {
     pub decides: bool,
     /// What mistakes cost, and who has opted out.
     pub policy: &'a RiskPolicy,
+    /// What stands for what a forge did not tell; what is missing is taken at its worst without it.
+    pub reviewed: Option<Values>,
 }
 
 /// A change with its risk.
@@ -66,8 +79,11 @@ pub struct Answered {
     pub whole: Option<Scored>,
     /// Its commits, the riskiest first.
     pub changes: Vec<Scored>,
-    /// Commits that are not scored, since their owners have opted out: they go the standard way.
+    /// Commits of which all is of owners who have opted out: they are not scored, and go the standard way.
     pub opted_out: Vec<String>,
+    /// Commits of which some is theirs and some is not: they are not scored, and nothing can be decided of them. A range that is one change is here
+    /// under its newest commit.
+    pub mixed: Vec<String>,
     /// The newest commit of what was asked.
     pub newest: String,
 }
@@ -76,6 +92,12 @@ impl Answered {
     /// All that is told, the whole first.
     pub fn all(&self) -> impl Iterator<Item = &Scored> {
         self.whole.iter().chain(&self.changes)
+    }
+
+    /// Whether something of it is to be decided and was not scored.
+    #[must_use]
+    pub fn undecided(&self) -> bool {
+        !self.mixed.is_empty()
     }
 
     /// The highest risk among them.
@@ -103,9 +125,9 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
     let model = folder.read()?;
     let commits = meant(repository, wanted.what)?;
     // What is not in what was mined for training is mined from there and not kept.
-    let mut history = folder.mine(repository, "HEAD", false, seen, note)?;
+    let mut history = folder.mine(repository, "HEAD", For::Scores, seen, note)?;
     if let Some(newest) = commits.first().filter(|id| history.mined.number(id).is_none()) {
-        history = folder.mine(repository, &newest.to_string(), false, seen, note)?;
+        history = folder.mine(repository, &newest.to_string(), For::Scores, seen, note)?;
     }
     let History { mined, worded } = history;
     if mined.shallow {
@@ -120,17 +142,57 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
     }
     let owners = Owners::known(repository, wanted.policy, &format!("score {}", wanted.what), note)?;
     let said = folder.said(&model);
-    let scores = Scores { repository, wanted, model: &model, owners: &owners, mined: &mined, worded: &worded, said: &said, note };
-    let (mut changes, opted_out) = scores.each(&commits)?;
-    if changes.is_empty() && opted_out.is_empty() {
+    let reviews = &reviews(repository, wanted, &model, &mined, &commits)?;
+    let scores = Scores { repository, wanted, model: &model, owners: &owners, mined: &mined, worded: &worded, said: &said, reviews, note };
+    let Each { scored: mut changes, opted_out, mut mixed } = scores.each(&commits)?;
+    if changes.is_empty() && opted_out.is_empty() && mixed.is_empty() {
         let why =
             format!("score {}: there is nothing to score in it: merges and commits without files have no risk of their own", wanted.what);
         return Err(failure(exit::NOT_FOUND, why));
     }
     changes.sort_by(|a, b| b.score.probability.total_cmp(&a.score.probability));
-    let whole = scores.whole(&commits)?;
     let newest = commits.first().map(ToString::to_string).unwrap_or_default();
-    Ok(Answered { whole, changes, opted_out, newest })
+    let whole = match scores.whole(&commits)? {
+        Whole::Scored(whole) => Some(*whole),
+        Whole::None => None,
+        Whole::Mixed => {
+            if !mixed.contains(&newest) {
+                mixed.push(newest.clone());
+            }
+            None
+        }
+    };
+    Ok(Answered { whole, changes, opted_out, mixed, newest })
+}
+
+/// What a forge told of these commits, where the model asks for it.
+fn reviews(repository: &Path, wanted: &Wanted<'_>, model: &RiskModel, mined: &Mined, commits: &[Id]) -> Result<Reviews> {
+    if !Reviews::asked_by(model) {
+        return Ok(Reviews::default());
+    }
+    let told = Told::to(&workspace::places(repository)?, clock::now().0)?;
+    let mut reviews = told.reviews(mined).of_range(commits);
+    if let Some(values) = wanted.reviewed {
+        commits.iter().for_each(|commit| reviews.assume(*commit, values));
+    }
+    Ok(reviews)
+}
+
+/// What the commits of a range came to.
+#[derive(Default)]
+struct Each {
+    scored: Vec<Scored>,
+    opted_out: Vec<String>,
+    mixed: Vec<String>,
+}
+
+/// What a range came to as one change.
+enum Whole {
+    Scored(Box<Scored>),
+    /// It is of one commit, or of owners who have opted out alone, or that cannot be told.
+    None,
+    /// An owner of some of it has opted out, and not of all.
+    Mixed,
 }
 
 /// What changes are scored with.
@@ -142,13 +204,14 @@ struct Scores<'a> {
     mined: &'a Mined,
     worded: &'a Worded,
     said: &'a Sayings,
+    reviews: &'a Reviews,
     note: &'a dyn Fn(&str),
 }
 
 impl Scores<'_> {
     /// Every commit, and those whose owners have opted out.
-    fn each(&self, commits: &[Id]) -> Result<(Vec<Scored>, Vec<String>)> {
-        let (mut scored, mut opted_out) = (Vec::new(), Vec::new());
+    fn each(&self, commits: &[Id]) -> Result<Each> {
+        let mut each = Each::default();
         for commit in commits {
             let change = self.mined.number(commit).and_then(|number| self.mined.changes().get(number.0 as usize));
             let unread =
@@ -158,43 +221,65 @@ impl Scores<'_> {
                 continue;
             }
             let services = self.owners.of_change(self.mined, change);
-            if self.owners.opted_out(&services) {
-                opted_out.push(commit.to_string());
-            } else {
-                let said = self.worded.of(commit).map_or(f64::NAN, |words| self.said.of(words));
-                scored.push(of(self.model, (change, said), services, self.wanted)?);
+            match self.owners.out_of(paths(change, &|path| self.mined.path(path))) {
+                OptedOut::All => each.opted_out.push(commit.to_string()),
+                OptedOut::Some => each.mixed.push(commit.to_string()),
+                OptedOut::None => {
+                    let said = self.worded.of(commit).map_or(f64::NAN, |words| self.said.of(words));
+                    each.scored.push(of(self.model, (change, said, self.reviews.values(commit)), services, self.wanted)?);
+                }
             }
         }
-        Ok((scored, opted_out))
+        Ok(each)
     }
 
     /// A range of several commits as one change.
-    fn whole(&self, commits: &[Id]) -> Result<Option<Scored>> {
+    fn whole(&self, commits: &[Id]) -> Result<Whole> {
         let what = self.wanted.what;
-        let Some((base, tip)) = what.split_once("..").filter(|_| commits.len() > 1) else { return Ok(None) };
+        let Some((base, tip)) = what.split_once("..").filter(|_| commits.len() > 1) else { return Ok(Whole::None) };
         let end = |name: &str| if name.is_empty() { "HEAD".to_owned() } else { name.to_owned() };
         let whole = match as_one(self.repository, &end(base), &end(tip), None, &super::settings(), &self.mined.state) {
             Ok(whole) => whole,
             Err(why) if self.wanted.decides => return Err(failure(exit::NOT_PASSED, format!("score {what} as one change: {why}"))),
             Err(why) => {
                 (self.note)(&format!("{what} is not scored as one change: {why}"));
-                return Ok(None);
+                return Ok(Whole::None);
             }
         };
-        let paths = whole.change.files.iter().map(|file| whole.paths.get(file.path.0 as usize).map(Vec::as_slice).unwrap_or_default());
-        let services = self.owners.of_paths(paths);
-        if self.owners.opted_out(&services) {
-            (self.note)(&format!("{what} is not scored as one change: an owner of some of it has opted out"));
-            return Ok(None);
+        let path = |number: PathNumber| whole.paths.get(number.0 as usize).map(Vec::as_slice).unwrap_or_default();
+        let files = paths(&whole.change, &path);
+        let services = self.owners.of_paths(files.iter().flatten().copied());
+        match self.owners.out_of(files) {
+            OptedOut::None => {}
+            OptedOut::All => {
+                (self.note)(&format!("{what} is not scored as one change: the owners of all of it have opted out"));
+                return Ok(Whole::None);
+            }
+            OptedOut::Some => {
+                (self.note)(&format!("{what} is not scored as one change: an owner of some of it has opted out"));
+                return Ok(Whole::Mixed);
+            }
         }
         let said = self.said.of(&self.worded.of_all(commits.iter()));
-        of(self.model, (&whole.change, said), services, self.wanted).map(|scored| Some(Scored { commits: commits.len(), ..scored }))
+        let reviewed = self.reviews.values(&whole.change.id);
+        let scored = of(self.model, (&whole.change, said, reviewed), services, self.wanted)?;
+        Ok(Whole::Scored(Box::new(Scored { commits: commits.len(), ..scored })))
     }
 }
 
-/// `said` is what its words say.
-fn of(model: &RiskModel, (change, said): (&Change, f64), services: BTreeSet<String>, wanted: &Wanted<'_>) -> Result<Scored> {
-    let row = row(model, change, said);
+/// The paths of each file of a change, also that which it was renamed from.
+fn paths<'p>(change: &Change, path: &dyn Fn(PathNumber) -> &'p [u8]) -> Vec<Vec<&'p [u8]>> {
+    change.files.iter().map(|file| std::iter::once(file.path).chain(file.from).map(path).collect()).collect()
+}
+
+/// `said` is what its words say, `reviewed` what a forge told.
+fn of(
+    model: &RiskModel,
+    (change, said, reviewed): (&Change, f64, Values),
+    services: BTreeSet<String>,
+    wanted: &Wanted<'_>,
+) -> Result<Scored> {
+    let row = row(model, change, said, reviewed);
     let score = model.score(&row).map_err(|why| failure(exit::USAGE, why.to_string()))?;
     if !score.probability.is_finite() {
         let why = format!("score {}: what the model says of it is no number: train it anew", change.id);
@@ -211,7 +296,7 @@ pub fn lowered(model: &RiskModel, row: &[f64], below: f64) -> Answer {
     search(row, &levers(model, row), below, |row| model.probability(row).unwrap_or(1.0))
 }
 
-/// What people can change: fewer lines and files, more of them tests.
+/// What people can change: fewer lines and files, more reviewers, more tests.
 fn levers(model: &RiskModel, row: &[f64]) -> Vec<Lever> {
     let column = |name: &str| model.features().iter().position(|feature| feature == name);
     let less = |(name, share): &(&str, f64)| {
@@ -220,8 +305,13 @@ fn levers(model: &RiskModel, row: &[f64]) -> Vec<Lever> {
         Some(Lever { column, bound: bound.round(), whole: true })
     };
     let tests = column("test_lines").filter(|column| row.get(*column).is_some_and(|share| *share < TEST_LINES));
+    // What is not known cannot be made more.
+    let known = |name: &&str| column(name).filter(|column| row.get(*column).is_some_and(|value| !value.is_nan()));
+    let reviewers = MORE.iter().find_map(known).filter(|column| row.get(*column).is_some_and(|count| *count < REVIEWERS_MOST));
     let mut levers: Vec<Lever> = LESS.iter().filter_map(less).collect();
+    levers.extend(reviewers.map(|column| Lever { column, bound: REVIEWERS_MOST, whole: true }));
     levers.extend(tests.map(|column| Lever { column, bound: TEST_LINES, whole: false }));
+    levers.extend(less(&LESS_LAST));
     levers
 }
 

@@ -6,14 +6,15 @@ use super::labels::{Beside, Labelled, Sources, labels};
 use super::leaks::leaks;
 use super::moved::moved;
 use super::offer::offer;
+use super::reviews::Reviews;
 use super::worded::Worded;
-use super::{Folder, History, Owners, WORDS};
+use super::{Folder, For, History, Owners, columns};
 use crate::exit::{self, failure};
 use anyhow::Result;
 use serde::Serialize;
 use std::path::Path;
 use tidegate_core::correction::Ended;
-use tidegate_history::{Change, ChangeNumber, Features, Label, Mined};
+use tidegate_history::{Change, ChangeNumber, Label, Mined};
 use tidegate_learn::ends::{Ends, as_believed};
 use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::fitted::{self, Settings};
@@ -44,6 +45,10 @@ pub struct Trained {
     pub labels: Sources,
     /// Changes of owners who have opted out.
     pub opted_out: usize,
+    /// Changes that are learnt from of which a forge told who reviewed them, or when they were proposed.
+    pub reviewed: usize,
+    /// Features that too few of them have, and that are not learnt from.
+    pub left_out: Vec<String>,
     /// Failures that nobody saw, which were learnt from beside the changes since few of these hurt.
     pub scenarios: usize,
     /// By the history alone: how many were fixed later, are old enough to be called clean, are too young to tell, or have no label.
@@ -92,17 +97,19 @@ pub struct From<'a> {
 /// When there is no repository, or too little is known of it.
 pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<Trained> {
     let folder = Folder::of(repository);
-    let History { mined, worded } = folder.mine(repository, from.tip, true, seen, note)?;
+    let History { mined, worded } = folder.mine(repository, from.tip, For::Keeping, seen, note)?;
     let owners = Owners::known(repository, from.policy, "train a model of risk", note)?;
     let (labels, sources) = labels(&mined, from.beside);
-    let mut learnt = enough(rows(&mined, &labels, &owners, Some(&worded))?)?;
+    let reviews = from.beside.told().reviews(&mined);
+    let also = Also { worded: &worded, reviews: &reviews };
+    let mut learnt = enough(rows(&mined, &labels, &owners, Some(&also))?)?;
     let scenarios = scenario::add(&mut learnt.table, 0)?;
     let settings = Settings { maturity_seconds: mined.maturity.age_s, ..Settings::default() };
     now("learning from the earlier changes, judged on the later ones");
     let made = derive::of_changes(&learnt.table);
     let whole = derive::table(&learnt.table, &made)?;
     let Judged { model, regression, forest, lines_added, leaks, thresholds, said } = judged(&learnt, &whole, &worded, &settings)?;
-    let Learnt { table, changes, sayings, opted_out, .. } = learnt;
+    let Learnt { table, changes, sayings, opted_out, reviewed, left_out, .. } = learnt;
     let later = changes.iter().rev().take(said.len()).rev().zip(&said);
     let judged = later.map(|(change, (probability, hurt))| JudgedChange {
         commit: change.id.to_string(),
@@ -127,6 +134,8 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
         changes: mined.changes().len(),
         labels: sources,
         opted_out,
+        reviewed,
+        left_out,
         scenarios,
         fixed: count(|label| matches!(label, Label::Fixed { .. })),
         clean: count(|label| *label == Label::Clean),
@@ -162,16 +171,27 @@ pub(super) struct Learnt<'m> {
     words_known_at: Vec<i64>,
     /// How many were left out because their owners have opted out.
     pub opted_out: usize,
+    /// Of how many a forge told something.
+    pub reviewed: usize,
+    /// Features that too few of them have.
+    pub left_out: Vec<String>,
+}
+
+/// What is known beside what was measured, of each change.
+pub(super) struct Also<'a> {
+    pub worded: &'a Worded,
+    pub reviews: &'a Reviews,
 }
 
 /// Changes whose end is known and would be known of each: a young one that hurt is left out as a young one that did not.
 ///
-/// With the words of changes, what they said at the time is a feature.
+/// With what is known beside, that is features, too: what words said at the time, what a forge told by the time it let a change in. Those that are
+/// not known of every change are learnt from where enough of the newest have them. Without it, the table has what every history has.
 pub(super) fn rows<'m>(
     mined: &'m Mined,
     labels: &[(ChangeNumber, Labelled)],
     owners: &Owners,
-    worded: Option<&Worded>,
+    also: Option<&Also<'_>>,
 ) -> Result<Learnt<'m>> {
     let last_s = mined.maturity.as_of_s.saturating_sub(mined.maturity.age_s);
     let change = |number: &ChangeNumber| mined.changes().get(number.0 as usize);
@@ -184,20 +204,29 @@ pub(super) fn rows<'m>(
     }
     let opted_out = before - known.len();
     known.sort_by_key(|(change, _)| change.at_s);
-    let words = |change: &Change| worded.and_then(|worded| worded.of(&change.id)).map(Vec::as_slice).unwrap_or_default();
+    let words = |change: &Change| also.and_then(|also| also.worded.of(&change.id)).map(Vec::as_slice).unwrap_or_default();
     let each: Vec<Said<'_>> =
         known.iter().map(|(change, labelled)| Said { at: change.at_s, words: words(change), ends: &labelled.ends }).collect();
     // All of them are old enough; what people said of them after the newest commit counts from now on.
     let Through { said, known_at: words_known_at, sayings } = through(&each, mined.maturity.age_s, i64::MAX);
-    let mut table = Table::new(Features::NAMES.iter().copied().chain(worded.map(|_| WORDS)))?;
-    for ((change, labelled), said) in known.iter().zip(said) {
-        let features = &change.features;
-        let effort = features.la + features.ld;
-        let values: Vec<f64> = features.values().into_iter().chain(worded.map(|_| said)).collect();
+    let names = columns::names(also.is_some());
+    let row = |((change, _), said): (&(&Change, &Labelled), f64)| {
+        let beside = also.map(|also| std::iter::once(said).chain(also.reviews.values(&change.id)));
+        change.features.values().into_iter().chain(beside.into_iter().flatten()).collect()
+    };
+    let whole: Vec<Vec<f64>> = known.iter().zip(said).map(row).collect();
+    let chosen = columns::chosen(&names, &whole, also.is_some());
+    let mut table = Table::new(chosen.iter().filter_map(|at| names.get(*at)).copied())?;
+    for ((change, labelled), row) in known.iter().zip(&whole) {
+        let values: Vec<f64> = chosen.iter().filter_map(|at| row.get(*at)).copied().collect();
+        let effort = change.features.la + change.features.ld;
         table.push(&Row { at: change.at_s, values: &values, label: labelled.ended == Ended::Hurt, effort })?;
     }
-    let (changes, ends) = known.into_iter().map(|(change, labelled)| (change, labelled.ends.clone())).unzip();
-    Ok(Learnt { table, changes, ends, sayings, words_known_at, opted_out })
+    let told = |change: &Change| also.is_some_and(|also| also.reviews.values(&change.id).iter().any(|value| !value.is_nan()));
+    let (changes, ends): (Vec<&Change>, Vec<Ends>) = known.into_iter().map(|(change, labelled)| (change, labelled.ends.clone())).unzip();
+    let reviewed = changes.iter().filter(|change| told(change)).count();
+    let left_out = names.iter().enumerate().filter(|(at, _)| !chosen.contains(at)).map(|(_, name)| (*name).to_owned()).collect();
+    Ok(Learnt { table, changes, ends, sayings, words_known_at, opted_out, reviewed, left_out })
 }
 
 /// The same, where they are enough for a model.

@@ -1,9 +1,8 @@
 //! A risk in words, the same for the terminal and for a comment.
 
-use super::{Answered, Scored, WORDS, WORDS_MEANING};
+use super::{Answered, Scored, described};
 use std::fmt::Write as _;
 use tidegate_core::risk::Way;
-use tidegate_history::Features;
 use tidegate_learn::counterfactual::{Answer, Counterfactual};
 use tidegate_stats::calibration::LabelSet;
 
@@ -11,6 +10,8 @@ use tidegate_stats::calibration::LabelSet;
 const HEAD: &str = "## Risk of this change\n\n";
 /// Reasons that are told.
 const REASONS: usize = 5;
+/// Commits that are told of those that are not scored.
+const MIXED_TOLD: usize = 5;
 /// What moves the odds by less is no reason.
 const ODDS_LEAST: f64 = 1.05;
 
@@ -26,9 +27,7 @@ pub fn meaning(feature: &str) -> String {
 }
 
 fn plain(feature: &str) -> &str {
-    let at = Features::NAMES.iter().position(|name| *name == feature);
-    let own = (feature == WORDS).then_some(WORDS_MEANING);
-    let meaning = at.and_then(|at| Features::MEANINGS.get(at)).copied().or(own).unwrap_or(feature);
+    let meaning = described(feature).unwrap_or(feature);
     meaning.split(" (").next().unwrap_or(meaning).trim_end_matches('.')
 }
 
@@ -117,6 +116,17 @@ pub fn lines(scored: &Scored) -> Vec<String> {
     lines
 }
 
+/// What is not scored since it is in part of owners who have opted out, in a sentence.
+#[must_use]
+pub fn not_scored(answered: &Answered) -> Option<String> {
+    let of = |commit: &String| commit.get(..12).unwrap_or(commit).to_owned();
+    let named: Vec<String> = answered.mixed.iter().take(MIXED_TOLD).map(of).collect();
+    let more = answered.mixed.len().saturating_sub(named.len());
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    let said = || format!("{}{more}: files of owners who have opted out beside those of others, not scored", named.join(", "));
+    answered.undecided().then(said)
+}
+
 /// A sentence in place of scores, as Markdown of a comment.
 #[must_use]
 pub fn markdown_of(sentence: &str) -> String {
@@ -128,6 +138,9 @@ pub fn markdown_of(sentence: &str) -> String {
 pub fn markdown(answered: &Answered) -> String {
     let all: Vec<&Scored> = answered.all().collect();
     let mut text = HEAD.to_owned();
+    if let Some(not) = not_scored(answered) {
+        let _ = writeln!(text, "{not}.\n");
+    }
     for (place, scored) in all.iter().copied().enumerate() {
         // The riskiest is read; the others are there for whoever asks.
         if place == 1 {

@@ -16,6 +16,12 @@ const TOOL: Key = key(
     "What it speaks.",
 );
 const SERVICE: Key = key("service", Shape::Text, Need::Optional, "The service that its events are of which name none.");
+const SERVICES: Key = key(
+    "services",
+    Shape::OneOrMore { item: &Shape::Text, max: 1_000 },
+    Need::Optional,
+    "Names of services that have a space, as the tool tells them. Of any other name with a space it is not known whether it is somebody's: such an event is kept aside.",
+);
 const KEEP: Key = key(
     "keep",
     SPAN,
@@ -44,6 +50,7 @@ static WEBHOOK: Table = Table {
             "Name of the environment variable that holds the webhook's secret: GitHub and PagerDuty sign with it, GitLab sends it, and others send it as `authorization: Bearer <secret>`. What does not prove to know it is not read.",
         ),
         SERVICE,
+        SERVICES,
         KEEP,
     ],
 };
@@ -51,7 +58,7 @@ static WEBHOOK: Table = Table {
 static KAFKA: Table = Table {
     title: "events.NAME, Kafka",
     doc: "A topic of Kafka, each record of which is a message of the tool.",
-    keys: &[TOOL, key("kafka", Shape::Table(&KAFKA_TOPIC), Need::Required, "The topic."), SERVICE, KEEP],
+    keys: &[TOOL, key("kafka", Shape::Table(&KAFKA_TOPIC), Need::Required, "The topic."), SERVICE, SERVICES, KEEP],
 };
 
 static KAFKA_TOPIC: Table = Table {
@@ -75,7 +82,7 @@ static KAFKA_TOPIC: Table = Table {
 static NATS: Table = Table {
     title: "events.NAME, NATS",
     doc: "A stream of NATS JetStream, each message of which is one of the tool.",
-    keys: &[TOOL, key("nats", Shape::Table(&NATS_STREAM), Need::Required, "The stream."), SERVICE, KEEP],
+    keys: &[TOOL, key("nats", Shape::Table(&NATS_STREAM), Need::Required, "The stream."), SERVICE, SERVICES, KEEP],
 };
 
 static NATS_STREAM: Table = Table {

@@ -16,6 +16,7 @@ fn load(source: &str) -> EventSource {
 fn a_source_tells_in_one_of_three_ways() {
     let hook = load("tool: github, secret: HOOK, keep: 400d");
     assert_eq!((hook.secret(), hook.keep_ms, hook.tool), (Some("HOOK"), Some(400 * 86_400_000), Tool::Github));
+    assert_eq!(load("tool: pagerduty, secret: HOOK, services: [\"Checkout API\"]").services, ["Checkout API"]);
     let kafka = load(
         "tool: cdevents, service: shop, kafka: { brokers: [\"a:9092\", \"[::1]:9093\"], topic: cd.all, tls: on, sasl: scram-sha-512, login: ada, password: PASS }",
     );

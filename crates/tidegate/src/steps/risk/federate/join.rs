@@ -2,7 +2,7 @@
 
 use super::{PHRASE_CHARS_MIN, ROOT, TOLD_BYTES_MAX, WAIT_MS, drawn, shown, token};
 use crate::exit::{self, failure};
-use crate::steps::risk::{Beside, Folder, Owners, labels, train};
+use crate::steps::risk::{Beside, Folder, For, Owners, labels, train};
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use reqwest::{Method, StatusCode, Url};
@@ -197,7 +197,7 @@ pub fn join(joining: &Joining, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), 
     let caller = Caller::new(joining)?;
     let phrase = phrase(joining.phrase.as_deref())?;
     let folder = Folder::of(&joining.repository);
-    let mined = &folder.mine(&joining.repository, &joining.tip, true, seen, note)?.mined;
+    let mined = &folder.mine(&joining.repository, &joining.tip, For::Keeping, seen, note)?.mined;
     let owners = Owners::known(&joining.repository, &joining.policy, "train together", note)?;
     let (labels, _) = labels(mined, &joining.beside);
     let table = train::rows(mined, &labels, &owners, None)?.table;

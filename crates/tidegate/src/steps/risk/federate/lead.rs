@@ -73,7 +73,9 @@ pub struct Led {
 }
 
 fn plan(leading: &Leading) -> Result<Plan> {
-    let mut plan = Plan::of(Features::NAMES.iter().copied(), clock::now().0 / 1_000)?;
+    // What a history may not know is left out, so that all sites have the same.
+    let names = Features::NAMES.iter().copied().filter(|name| !Features::NOT_ALWAYS_KNOWN.contains(name));
+    let mut plan = Plan::of(names, clock::now().0 / 1_000)?;
     plan.recipe.boosting.trees = leading.trees.unwrap_or(plan.recipe.boosting.trees);
     plan.bins = leading.bins.unwrap_or(plan.bins);
     plan.site_rows_most = leading.site_rows_most.unwrap_or(plan.site_rows_most);

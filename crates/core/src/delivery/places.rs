@@ -1,0 +1,84 @@
+//! Deployments by their place - a service, or the repository where none is named, in an environment - so that what came before one of them
+//! and after it is found however rare the place is among all of them.
+
+use super::Event;
+use super::measures::ended;
+use std::collections::BTreeMap;
+
+/// Deployments before one, in its own place, that are looked through for one that ran: behind more that did not it is not known what ran before.
+const LOOKED_AT_MAX: usize = 2_000;
+
+/// What is deployed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Of<'e> {
+    Service(&'e str),
+    Repository(&'e str),
+    /// Of deployments that name no service.
+    RepositoryAlone(&'e str),
+}
+
+/// To where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum To<'e> {
+    Anywhere,
+    Unsaid,
+    Environment(&'e str),
+}
+
+/// Deployments in the order of time.
+pub(super) struct Places<'e> {
+    pub deployed: Vec<&'e Event>,
+    at: BTreeMap<(Of<'e>, To<'e>), Vec<usize>>,
+}
+
+impl<'e> Places<'e> {
+    /// Those among these events, which are in the order of time.
+    pub(super) fn new(events: &[&'e Event]) -> Places<'e> {
+        let deployed: Vec<&'e Event> = events.iter().copied().filter(|event| ended(event).is_some()).collect();
+        let mut at: BTreeMap<(Of<'e>, To<'e>), Vec<usize>> = BTreeMap::new();
+        for (place, event) in deployed.iter().enumerate() {
+            let (service, repository) = (event.subject.service.as_deref(), event.subject.repository.as_deref());
+            let alone = repository.filter(|_| service.is_none()).map(Of::RepositoryAlone);
+            let to = event.subject.environment.as_deref().map_or(To::Unsaid, To::Environment);
+            for of in [service.map(Of::Service), repository.map(Of::Repository), alone].into_iter().flatten() {
+                for to in [To::Anywhere, to] {
+                    at.entry((of, to)).or_default().push(place);
+                }
+            }
+        }
+        Places { deployed, at }
+    }
+
+    /// Where deployments stand that take the place of this one, or whose place it takes, as `measures::same` says it, and of one environment
+    /// where both say one; each list ascends.
+    fn of<'a>(&'a self, event: &'a Event) -> impl Iterator<Item = &'a [usize]> {
+        let (service, repository) = (event.subject.service.as_deref(), event.subject.repository.as_deref());
+        let of = match service {
+            Some(service) => [Some(Of::Service(service)), repository.map(Of::RepositoryAlone)],
+            None => [repository.map(Of::Repository), None],
+        };
+        let to = match event.subject.environment.as_deref() {
+            Some(environment) => [Some(To::Environment(environment)), Some(To::Unsaid)],
+            None => [Some(To::Anywhere), None],
+        };
+        let lists = of.into_iter().flatten().flat_map(move |of| to.into_iter().flatten().map(move |to| (of, to)));
+        lists.filter_map(move |key| self.at.get(&key).map(Vec::as_slice))
+    }
+
+    /// The last one before that of a place which ran.
+    pub(super) fn before(&self, place: usize, ran: &dyn Fn(usize) -> bool) -> Option<&'e Event> {
+        let event = self.deployed.get(place)?;
+        let last = |list: &[usize]| {
+            let earlier = list.get(..list.partition_point(|other| *other < place)).unwrap_or_default();
+            earlier.iter().rev().take(LOOKED_AT_MAX).copied().find(|other| ran(*other))
+        };
+        self.of(event).filter_map(last).max().and_then(|place| self.deployed.get(place)).copied()
+    }
+
+    /// The first one that happened after it in the same place.
+    pub(super) fn next(&self, event: &Event) -> Option<&'e Event> {
+        let at_ms = |place: &usize| self.deployed.get(*place).map_or(i64::MAX, |other| other.at_ms);
+        let first = |list: &[usize]| list.get(list.partition_point(|place| at_ms(place) <= event.at_ms)).copied();
+        self.of(event).filter_map(first).min().and_then(|place| self.deployed.get(place)).copied()
+    }
+}
