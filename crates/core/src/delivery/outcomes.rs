@@ -198,7 +198,7 @@ mod tests {
         let fate = |one: &Event| {
             let next = deployed.iter().filter(|other| other.at_ms > one.at_ms && there(other, one)).map(|other| other.at_ms).min();
             let until = next.unwrap_or(i64::MAX).min(one.at_ms + watch.failure_within_ms);
-            let mut after = events.iter().filter(|event| (one.at_ms..until).contains(&event.at_ms) && same(event, one));
+            let mut after = events.iter().filter(|event| (one.at_ms..until).contains(&event.at_ms) && there(event, one));
             let hurt = after.find_map(|event| match event.what {
                 What::ServiceRolledBack => Some(Fate::RolledBack),
                 What::IncidentDetected => Some(Fate::Incident),
