@@ -12,20 +12,11 @@ use datafusion::arrow::compute::{cast, concat_batches, take};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::error::DataFusionError;
-use datafusion::parquet::arrow::ArrowWriter;
-use datafusion::parquet::basic::Compression;
-use datafusion::parquet::file::properties::WriterProperties;
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tidegate_core::contract::Value;
 
 const OPERATION: &str = "read a table to join";
-/// Rows that are written into one group of a Parquet file.
-const GROUP_ROWS: usize = 262_144;
-/// Tells files apart that one process writes at a time.
-static PARTIAL: AtomicU64 = AtomicU64::new(0);
 
 /// A table in memory.
 #[derive(Clone, Debug)]
@@ -202,32 +193,6 @@ impl Frame {
         Ok(Frame { path: self.path.clone(), batch })
     }
 
-    /// Writes it as one Parquet file, which appears whole or not at all; the same table gives the same bytes.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), DataError> {
-        let number = PARTIAL.fetch_add(1, Ordering::Relaxed);
-        let aside = path.with_extension(format!("parquet.{}-{number}.partial", std::process::id()));
-        let properties = WriterProperties::builder()
-            .set_created_by("tidegate".to_owned())
-            .set_max_row_group_row_count(Some(GROUP_ROWS))
-            .set_compression(Compression::SNAPPY)
-            .build();
-        let write = || -> Result<(), String> {
-            let file = File::create(&aside).map_err(|e| e.to_string())?;
-            let mut writer = ArrowWriter::try_new(&file, self.batch.schema(), Some(properties)).map_err(|e| e.to_string())?;
-            writer.write(&self.batch).map_err(|e| e.to_string())?;
-            writer.close().map_err(|e| e.to_string())?;
-            file.sync_all().map_err(|e| e.to_string())?;
-            std::fs::rename(&aside, path).map_err(|e| e.to_string())
-        };
-        write().map_err(|why| {
-            let _ = std::fs::remove_file(&aside);
-            DataError::Write { path: path.to_path_buf(), why }
-        })
-    }
-
     fn array(&self, name: &str) -> Result<ArrayRef, DataError> {
         self.batch.column_by_name(name).cloned().ok_or_else(|| DataError::MissingColumn {
             operation: OPERATION,
@@ -249,6 +214,8 @@ fn cast_text(array: &ArrayRef) -> Result<ArrayRef, datafusion::arrow::error::Arr
     let text = cast(array, &DataType::Utf8)?;
     datafusion::arrow::compute::cast_with_options(&text, &DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())), &options)
 }
+
+mod write;
 
 #[cfg(test)]
 mod tests;

@@ -42,3 +42,34 @@ async fn what_is_no_time_and_no_key_is_refused_in_words() {
     assert!(frame.times("at").unwrap_err().to_string().contains("column `at` holds no times"));
     assert!(frame.times("x").is_err() && frame.key("x").is_err() && frame.key("nothing").is_err());
 }
+
+/// Columns are encoded beside one another, group by group; a writer of one column after the other is the oracle.
+#[tokio::test]
+async fn columns_written_beside_one_another_are_those_written_in_turn() {
+    use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, ListArray, StringArray};
+    use datafusion::arrow::datatypes::Int32Type;
+    use datafusion::parquet::arrow::ArrowWriter;
+    let folder = tempfile::tempdir().unwrap();
+    for rows in [0_i64, 1, 262_144, 300_000] {
+        let columns: [(&str, ArrayRef); 4] = [
+            ("n", Arc::new((0..rows).map(|n| (n % 7 > 0).then_some(n * n)).collect::<Int64Array>())),
+            ("x", Arc::new((0..rows).map(|n| Some(n as f64 / 3.0)).collect::<Float64Array>())),
+            ("t", Arc::new((0..rows).map(|n| (n % 5 > 0).then(|| format!("row {}", n % 1000))).collect::<StringArray>())),
+            (
+                "l",
+                Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>(
+                    (0..rows).map(|n| (n % 3 > 0).then(|| vec![Some(n as i32); 2])),
+                )),
+            ),
+        ];
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let path = folder.path().join("beside.parquet");
+        let frame = Frame { path: path.clone(), batch };
+        frame.write(&path).unwrap();
+        let mut in_turn = vec![];
+        let mut writer = ArrowWriter::try_new(&mut in_turn, frame.batch.schema(), Some(super::write::properties())).unwrap();
+        writer.write(&frame.batch).unwrap();
+        writer.close().unwrap();
+        assert!(std::fs::read(&path).unwrap() == in_turn, "{rows} rows");
+    }
+}

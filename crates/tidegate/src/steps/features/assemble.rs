@@ -4,7 +4,7 @@ use super::table::{MICROS, Table};
 use super::{SetRecord, coded, definition, digest_of, events, events_digest, form};
 use crate::columns::Place;
 use crate::exit::{self, failure};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,6 +42,13 @@ pub struct Assembly<'a> {
 /// # Errors
 /// When a table cannot be read, a column is missing, or it cannot be written.
 pub async fn assemble(assembly: &Assembly<'_>) -> Result<SetRecord> {
+    let files = (assembly.views.iter())
+        .filter_map(|(name, view)| if let FeatureView::File(file) = view { Some((name, file)) } else { None })
+        .map(|(name, file)| Ok((source_of(assembly.root, name, file)?, file.clone())))
+        .collect::<Result<Vec<_>>>()?;
+    // A view's table is read beside what comes before it, and one table ahead: two are in memory at most.
+    let mut ahead = files.into_iter().map(|(source, file)| tokio::spawn(read_view(source, file, assembly.rule)));
+    let mut next = ahead.next();
     let source = Source::at(assembly.entities);
     let entities = tidegate_data::digest(&source).map_err(coded)?;
     let mut frame = read_frame(&source, &[]).await.map_err(coded)?;
@@ -52,18 +59,13 @@ pub async fn assemble(assembly: &Assembly<'_>) -> Result<SetRecord> {
     let mut sources = vec![("entities".to_owned(), entities)];
     let mut told = None;
     for (name, view) in &assembly.views {
-        let what = || format!("join view `{name}`");
         match view {
             FeatureView::File(file) => {
-                let place = Place::of(assembly.root, &file.file);
-                let Place::Path(path) = &place else {
-                    return Err(failure(exit::USAGE, format!("{}: {place} lies in an object store: bring it here first", what())));
-                };
-                let their = Source::at(path);
-                let before = tidegate_data::digest(&their).map_err(coded)?;
-                frame = of_file(frame, &times, name, file, &their, assembly.rule).await?;
-                unchanged(&their, &before)?;
-                sources.push((name.clone(), before));
+                let reading = next.take().with_context(|| format!("join view `{name}`: its table was not read"))?;
+                let (table, digest) = reading.await.with_context(|| format!("join view `{name}`"))??;
+                next = ahead.next();
+                frame = of_file(frame, &times, name, file, &table)?;
+                sources.push((name.clone(), digest));
             }
             FeatureView::Deliveries(view) => {
                 let events = match &mut told {
@@ -108,10 +110,25 @@ fn full(view: &str, feature: &str) -> String {
     format!("{view}__{feature}")
 }
 
-async fn of_file(frame: Frame, times: &[Option<i64>], name: &str, file: &FileView, source: &Source, rule: Rule) -> Result<Frame> {
-    let table = Table::read(source, file, rule).await?;
+/// Where the table of a view lies.
+fn source_of(root: &Path, name: &str, file: &FileView) -> Result<Source> {
+    match Place::of(root, &file.file) {
+        Place::Path(path) => Ok(Source::at(path)),
+        place => Err(failure(exit::USAGE, format!("join view `{name}`: {place} lies in an object store: bring it here first"))),
+    }
+}
+
+/// A view's table, laid out, and the digest of what it was read from.
+async fn read_view(source: Source, file: FileView, rule: Rule) -> Result<(Table, Digest)> {
+    let before = tidegate_data::digest(&source).map_err(coded)?;
+    let table = Table::read(&source, &file, rule).await?;
+    unchanged(&source, &before)?;
+    Ok((table, before))
+}
+
+fn of_file(frame: Frame, times: &[Option<i64>], name: &str, file: &FileView, table: &Table) -> Result<Frame> {
     let keys = file.keys.iter().map(|key| frame.key(key)).collect::<Result<Vec<_>, _>>().map_err(coded)?;
-    let rows = shared(&table, &table.look(keys)?, times);
+    let rows = shared(table, &table.look(keys)?, times);
     let names: Vec<(String, String)> = table.columns().iter().map(|column| (column.clone(), full(name, column))).collect();
     frame.joined(table.frame(), &rows, &names).map_err(coded)
 }
