@@ -8,6 +8,7 @@ use crate::Table;
 use crate::split::Split;
 use serde::Serialize;
 use std::collections::HashSet;
+use std::hash::Hash;
 use tidegate_stats::scoring;
 
 /// What is taken for a leak.
@@ -90,10 +91,10 @@ pub enum Leak {
 
 /// Looks for leaks; none found is an empty list. Features without times are taken to be of their row.
 #[must_use]
-pub fn check(table: &Table, known_at: &[KnownAt], split: &Split, limits: &Limits) -> Vec<Leak> {
+pub fn check(table: &Table, known_at: &[KnownAt], limits: &Limits) -> Vec<Leak> {
     let future = known_at.iter().filter_map(|known| future(table, known, limits));
     let too_good = (0..table.width()).filter_map(|column| too_good(table, column, limits));
-    future.chain(duplicates(table, split, limits)).chain(too_good).collect()
+    future.chain(too_good).collect()
 }
 
 fn future(table: &Table, known: &KnownAt, limits: &Limits) -> Option<Leak> {
@@ -107,12 +108,19 @@ fn future(table: &Table, known: &KnownAt, limits: &Limits) -> Option<Leak> {
     (rows > limits.future_rows_max).then_some(Leak::Future { feature, rows, first, seconds_most })
 }
 
-fn duplicates(table: &Table, split: &Split, limits: &Limits) -> Option<Leak> {
-    let bits = |row: usize| -> Vec<u64> { table.row(row).iter().map(|value| value.to_bits()).collect() };
-    let learnt: HashSet<Vec<u64>> = split.train.clone().map(bits).collect();
-    let rows = split.test.clone().filter(|row| learnt.contains(&bits(*row))).count();
+/// Looks for judging rows that were learnt from: those whose content is one of a row of the training. A row without content is like no other.
+#[must_use]
+pub fn duplicates<C: Hash + Eq>(split: &Split, limits: &Limits, content: impl Fn(usize) -> Option<C>) -> Option<Leak> {
+    let learnt: HashSet<C> = split.train.clone().filter_map(&content).collect();
+    let rows = split.test.clone().filter_map(&content).filter(|one| learnt.contains(one)).count();
     let share = rows as f64 / split.test.len().max(1) as f64;
     (share > limits.duplicate_share_max).then_some(Leak::Duplicates { rows, share })
+}
+
+/// The values of a row, as the content by which [`duplicates`] tells rows apart.
+#[must_use]
+pub fn values(table: &Table, row: usize) -> Option<Vec<u64>> {
+    (row < table.len()).then(|| table.row(row).iter().map(|value| value.to_bits()).collect())
 }
 
 fn too_good(table: &Table, column: usize, limits: &Limits) -> Option<Leak> {
@@ -126,7 +134,7 @@ fn too_good(table: &Table, column: usize, limits: &Limits) -> Option<Leak> {
 
 #[cfg(test)]
 mod tests {
-    use super::{KnownAt, Leak, Limits, check};
+    use super::{KnownAt, Leak, Limits, check, duplicates, values};
     use crate::split::holdout;
     use crate::{Row, Table};
     use tidegate_stats::rng::Rng;
@@ -146,7 +154,8 @@ mod tests {
     fn honest_tables_have_no_leaks() {
         let table = table(400, |_, label, rng| vec![rng.normal() + f64::from(u8::from(label)), rng.normal()]);
         let known = KnownAt { feature: "a".to_owned(), at: table.at().to_vec() };
-        assert_eq!(check(&table, &[known], &holdout(&table, 0.8, 0), &Limits::default()), []);
+        assert_eq!(check(&table, &[known], &Limits::default()), []);
+        assert_eq!(duplicates(&holdout(&table, 0.8, 0), &Limits::default(), |row| values(&table, row)), None);
     }
 
     #[test]
@@ -155,22 +164,25 @@ mod tests {
         let mut at = table.at().to_vec();
         at[7] += 90;
         let known = [KnownAt { feature: "a".to_owned(), at }, KnownAt { feature: "b".to_owned(), at: vec![0] }];
-        let found = check(&table, &known, &holdout(&table, 0.8, 0), &Limits::default());
+        let found = check(&table, &known, &Limits::default());
         assert_eq!(
             found,
             [
                 Leak::Future { feature: "a".to_owned(), rows: 1, first: 7, seconds_most: 90 },
                 Leak::Untimed { feature: "b".to_owned(), times: 1, rows: 400 },
-                Leak::Duplicates { rows: 80, share: 1.0 },
                 Leak::TooGood { feature: "b".to_owned(), auc: 1.0 },
             ]
         );
+        let split = holdout(&table, 0.8, 0);
+        let again = duplicates(&split, &Limits::default(), |row| values(&table, row));
+        assert_eq!(again, Some(Leak::Duplicates { rows: 80, share: 1.0 }));
+        assert_eq!(duplicates(&split, &Limits::default(), |_| None::<u8>), None, "rows without content are like no other");
     }
 
     #[test]
     fn a_value_that_is_missing_where_it_hurt_is_a_leak() {
         let table = table(400, |_, label, rng| vec![if label { f64::NAN } else { rng.normal() }, rng.normal()]);
-        let found = check(&table, &[], &holdout(&table, 0.8, 0), &Limits::default());
+        let found = check(&table, &[], &Limits::default());
         assert_eq!(found, [Leak::TooGood { feature: "a".to_owned(), auc: 1.0 }]);
     }
 }

@@ -8,8 +8,9 @@ use tidegate_learn::counterfactual::{Answer, Lever, search};
 use tidegate_learn::ensemble::Ensemble;
 use tidegate_learn::fitted::{self, Settings};
 use tidegate_learn::forest::{self, Growing};
+use tidegate_learn::recalibrate::{Outcome, Trained, replay};
 use tidegate_learn::recipe::Recipe;
-use tidegate_learn::{BadModel, NotATable, RiskModel, Row, Table, Threshold, WrongRow, derive, follow, lime, logistic, risk_model};
+use tidegate_learn::{BadModel, NotATable, RiskModel, Row, Table, Threshold, WrongRow, derive, lime, logistic, risk_model};
 use tidegate_runtime::TreeModel;
 use tidegate_runtime::{Format, Model, Tensor, TensorData};
 use tidegate_stats::rng::Rng;
@@ -248,13 +249,39 @@ fn a_model_that_is_kept_up_follows_the_level_and_looks_at_no_outcome_before_its_
         later.push(&Row { at: table.at()[at], values: table.row(at), label, effort: 1.0 }).unwrap();
     }
     let day = 86_400;
-    let said = follow::replay(&fitted, &later, 0.1, 5 * day);
+    let outcomes: Vec<Outcome> = (later.at().iter().zip(later.rows()).zip(later.labels()))
+        .map(|((at, row), hurt)| Outcome::of(*at, fitted.blend.margin(row), *hurt))
+        .collect();
+    let trained = Trained::of(&fitted, 0.1);
+    let (said, kept) = replay(trained.clone(), &outcomes, 5 * day);
     let mean = |of: &dyn Fn(usize) -> f64| (1_000..1_200).map(of).sum::<f64>() / 200.0;
     let (kept_up, fixed) = (mean(&|at| said[at].probability), mean(&|at| fitted.probability(later.row(at))));
     let hurt = later.base_rate().unwrap();
     assert!((kept_up - hurt).abs() < 0.5 * (fixed - hurt).abs(), "{kept_up} {fixed} {hurt}");
     // Until the first labels are five days old, nothing has changed.
     assert!((0..24 * 5).all(|at| (said[at].probability - fitted.probability(later.row(at))).abs() < 1e-12));
+    // The model that is written says what was kept up, and nothing else of it changes.
+    let model = risk_model(&later, &[], &fitted, day, &[]).unwrap();
+    let written = kept.model(&model).unwrap();
+    let read = RiskModel::read(&written.write().unwrap()).unwrap();
+    assert_eq!(
+        (read.training().calibrated_on, &read.training().digest),
+        (2_000.min(trained_rows(&fitted) + 1_200), &model.training().digest)
+    );
+    for row in later.rows().take(200) {
+        let (was, is) = (model.score(row).unwrap(), read.score(row).unwrap());
+        let wanted = kept.say(logistic::chance(was.margin));
+        assert!((is.probability - wanted.probability).abs() < 1e-9 && is.labels == wanted.labels, "{is:?} {wanted:?}");
+        assert!(is.interval[0] <= is.probability && is.probability <= is.interval[1], "{is:?}");
+        assert_eq!((was.margin, was.rank), (is.margin, is.rank));
+    }
+    // From the same training the same outcomes tell the same; without one nothing moves.
+    assert_eq!(replay(trained.clone(), &outcomes, 0).1.model(&model).unwrap().write().unwrap(), written.write().unwrap());
+    assert!(replay(trained, &[], 0).1.moved().abs() < f64::EPSILON);
+}
+
+fn trained_rows(fitted: &fitted::Fitted) -> usize {
+    fitted.held.labels.len()
 }
 
 #[test]

@@ -117,6 +117,8 @@ mod reproduce;
 mod retrain;
 #[path = "cli/risk.rs"]
 mod risk;
+#[path = "cli/risk_kept.rs"]
+mod risk_kept;
 #[path = "cli/risk_pages.rs"]
 mod risk_pages;
 #[path = "cli/risk_policy.rs"]

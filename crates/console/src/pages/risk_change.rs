@@ -17,7 +17,7 @@ pub fn risk_change(view: &RiskChange) -> String {
         p { "Commit " code { (view.commit) } " of " (when(view.at)) "." }
         p {
             (way(view.said.way)) " Risk " strong { (format!("{:.2}", view.said.probability)) } (format!(", by what is left open {low:.2} to {high:.2}; "))
-            "higher than " (format!("{:.0} %", view.rank * 100.0)) " of this repository's changes. It looks " (view.sure) "."
+            "higher than " (format!("{:.0} %", view.rank * 100.0)) " of earlier changes. It looks " (view.sure) "."
         }
         p { (way_words(view)) }
         @if let Some(ended) = &view.label { p { "How it ended: " (label(ended)) } }

@@ -61,6 +61,8 @@ pub struct Deployed {
     pub at_ms: i64,
     /// Of what, where it is said.
     pub service: Option<String>,
+    /// Where to, where it is said.
+    pub environment: Option<String>,
     /// The commit, or its first digits.
     pub revision: String,
     /// What the same service ran before in the same place: what lies between the two went out with it.
@@ -86,6 +88,7 @@ pub fn outcomes<'e>(events: impl IntoIterator<Item = &'e Event>, watch: Watch) -
         Some(Deployed {
             at_ms: event.at_ms,
             service: event.subject.service.clone().or_else(|| event.subject.repository.clone()),
+            environment: event.subject.environment.clone(),
             revision: event.subject.revision.clone()?,
             previous: places.before(place, &ran).and_then(|other| other.subject.revision.clone()),
             fate: *fates.get(place)?,

@@ -6,14 +6,15 @@ use tidegate_learn::boost::{self, Boosting};
 use tidegate_learn::evaluate::{Report, blocks, report};
 use tidegate_learn::fitted::{self, Fitted, Settings};
 use tidegate_learn::forest::{self, Growing};
+use tidegate_learn::recalibrate::{Outcome, Trained, replay};
 use tidegate_learn::recipe::Recipe;
-use tidegate_learn::{Table, follow, leakage, split};
-use tidegate_stats::calibration::coverage;
+use tidegate_learn::{Table, leakage, split};
+use tidegate_stats::calibration::{LabelSet, coverage};
 
 const DAY: i64 = 86_400;
-/// Days until an outcome is taken to be known, where a model is kept up.
+/// Days until an outcome is taken to be known, where a model is trained anew, and after which it is.
 const MATURITY_DAYS: i64 = 30;
-const MISS_SHARE: f64 = 0.1;
+const ANEW_DAYS: i64 = 30;
 const BLOCK_ROWS: usize = 2_000;
 
 /// What was printed of one project.
@@ -23,6 +24,8 @@ struct Judged {
     lines: Option<f64>,
     kept_up_auc: f64,
     kept_up_error: f64,
+    anew_auc: f64,
+    anew_error: f64,
     error: f64,
 }
 
@@ -51,7 +54,9 @@ fn each(table: &Table, of: impl Fn(&[f64]) -> f64) -> Vec<f64> {
     table.rows().map(of).collect()
 }
 
-fn judge(name: &str, train: &Table, test: &Table, settings: &Settings) -> Judged {
+/// Judges on the rows of a table from one on.
+fn judge(name: &str, table: &Table, from: usize, settings: &Settings) -> Judged {
+    let (train, test) = (&table.slice(0..from), &table.slice(from..table.len()));
     let known = |table: &Table| table.base_rate().unwrap_or_default();
     println!("\n{name}: {} rows learnt from ({:.3} hurt), {} later ones judge ({:.3})", train.len(), known(train), test.len(), known(test));
     println!("{HEAD}");
@@ -69,7 +74,8 @@ fn judge(name: &str, train: &Table, test: &Table, settings: &Settings) -> Judged
     let own = each(test, |row| fitted.probability(row));
     let fixed = report(test, &own, true);
     figures("ours", &fixed);
-    let kept_up = kept_up(&fitted, test, MATURITY_DAYS);
+    let kept_up = kept_up(&fitted, test, settings);
+    let anew = trained_anew(table, from, settings);
     covers("ours", &blocks(test, &own, &fitted.thresholds, BLOCK_ROWS));
     Judged {
         auc: area(&fixed),
@@ -77,21 +83,47 @@ fn judge(name: &str, train: &Table, test: &Table, settings: &Settings) -> Judged
         lines: lines.as_ref().map(area),
         kept_up_auc: area(&kept_up),
         kept_up_error: kept_up.calibration_error.unwrap_or(f64::NAN),
+        anew_auc: area(&anew),
+        anew_error: anew.calibration_error.unwrap_or(f64::NAN),
         error: fixed.calibration_error.unwrap_or(f64::NAN),
     }
 }
 
-/// The same model, whose level and label sets follow the outcomes that were known by then.
-fn kept_up(fitted: &Fitted, test: &Table, days: i64) -> Report {
-    let said = follow::replay(fitted, test, MISS_SHARE, days * DAY);
-    let probabilities: Vec<f64> = said.iter().map(|said| said.probability).collect();
-    let judged = report(test, &probabilities, true);
-    figures(&format!("ours, kept up {days} d"), &judged);
-    let sets: Vec<_> = said.iter().map(|said| said.labels).collect();
+/// The same model, recalibrated with the outcomes that could be trusted by then, as `risk recalibrate` each day does.
+fn kept_up(fitted: &Fitted, test: &Table, settings: &Settings) -> Report {
+    let outcomes: Vec<Outcome> = (test.at().iter().zip(test.rows()).zip(test.labels()))
+        .map(|((at, row), hurt)| Outcome { at: *at, score: fitted.score(row), hurt: *hurt })
+        .collect();
+    let (said, _) = replay(Trained::of(fitted, settings.miss_share), &outcomes, MATURITY_DAYS * DAY);
+    let sets: Vec<LabelSet> = said.iter().map(|said| said.labels).collect();
+    told("ours, recalibrated", test, &said.iter().map(|said| said.probability).collect::<Vec<f64>>(), &sets)
+}
+
+fn told(name: &str, test: &Table, probabilities: &[f64], sets: &[LabelSet]) -> Report {
+    let judged = report(test, probabilities, true);
+    figures(name, &judged);
     let count = (test.len() / BLOCK_ROWS).max(1);
     let groups: Vec<usize> = (0..test.len()).map(|row| (row / BLOCK_ROWS).min(count - 1)).collect();
-    covers(&format!("ours, kept up {days} d"), &coverage(&sets, test.labels(), &groups, 0.95).unwrap_or_default());
+    covers(name, &coverage(sets, test.labels(), &groups, 0.95).unwrap_or_default());
     judged
+}
+
+/// Models that are trained anew every 30 days on what could be trusted by then, as `risk train` on a schedule does.
+fn trained_anew(whole: &Table, from: usize, settings: &Settings) -> Report {
+    let settings = Settings { maturity_seconds: MATURITY_DAYS * DAY, ..settings.clone() };
+    let test = &whole.slice(from..whole.len());
+    let (mut probabilities, mut sets, mut last): (Vec<f64>, Vec<_>, Option<(i64, Fitted)>) = (vec![], vec![], None);
+    for (at, row) in test.at().iter().zip(test.rows()) {
+        if last.as_ref().is_none_or(|(trained, _)| at - trained >= ANEW_DAYS * DAY) {
+            let known = whole.slice(0..whole.before(at - settings.maturity_seconds));
+            last = Some((*at, fitted::fit(&known, &settings).unwrap()));
+        }
+        let Some((_, fitted)) = &last else { continue };
+        let probability = fitted.probability(row);
+        probabilities.push(probability);
+        sets.push(fitted.thresholds.labels(probability));
+    }
+    told("ours, trained anew", test, &probabilities, &sets)
 }
 
 fn covers(name: &str, groups: &[tidegate_stats::calibration::GroupCoverage]) {
@@ -108,20 +140,23 @@ fn means(all: &[Judged]) {
     // Builds have no lines of their own.
     let lines = mean(|one| one.lines.unwrap_or(f64::NAN));
     println!(
-        "\nmean AUC: ours {:.4}, kept up {:.4}, boosted untuned {:.4}, lines added {}; mean ECE: ours {:.4}, kept up {:.4}",
+        "\nmean AUC: ours {:.4}, recalibrated {:.4}, trained anew {:.4}, boosted untuned {:.4}, lines added {}; mean ECE: ours {:.4}, recalibrated {:.4}, trained anew {:.4}",
         mean(|one| one.auc),
         mean(|one| one.kept_up_auc),
+        mean(|one| one.anew_auc),
         mean(|one| one.untuned),
         if lines.is_nan() { "-".to_owned() } else { format!("{lines:.4}") },
         mean(|one| one.error),
         mean(|one| one.kept_up_error),
+        mean(|one| one.anew_error),
     );
     let above = |of: fn(&Judged) -> bool| all.iter().filter(|one| of(one)).count();
     println!(
-        "of {}: above untuned {}, kept up too {}; above lines added {}",
+        "of {}: above untuned {}, recalibrated too {}, trained anew {}; above lines added {}",
         all.len(),
         above(|one| one.auc > one.untuned),
         above(|one| one.kept_up_auc > one.untuned),
+        above(|one| one.anew_auc > one.untuned),
         above(|one| one.lines.is_some_and(|lines| one.auc > lines)),
     );
 }
@@ -136,8 +171,10 @@ pub fn issta21(folder: &Path) {
         };
         let table = data::derived(&table);
         let split = split::holdout(&table, 0.8, 0);
-        let leaks = leakage::check(&table, &[], &split, &leakage::Limits::default());
-        all.push(judge(project, &table.slice(split.train), &table.slice(split.test), &Settings::default()));
+        let limits = leakage::Limits::default();
+        let mut leaks = leakage::check(&table, &[], &limits);
+        leaks.extend(leakage::duplicates(&split, &limits, |row| leakage::values(&table, row)));
+        all.push(judge(project, &table, split.test.start, &Settings::default()));
         let [lines, deep, cc, kamei, belief] = areas;
         println!(
             "  published, of the last fifth of the whole set: LApredict {lines}, DeepJIT {deep}, CC2Vec {cc}, LR-JIT {kamei}, DBN {belief}"
@@ -157,7 +194,7 @@ pub fn apachejit(folder: &Path) {
             println!("skipped: {project} is not in {}", folder.display());
             continue;
         };
-        all.push(judge(project, &table.slice(0..rows), &table.slice(rows..table.len()), &settings));
+        all.push(judge(project, &table, rows, &settings));
         println!("  published: random forest {forest}");
     }
     means(&all);
@@ -173,7 +210,7 @@ pub fn travis(folder: &Path) {
             continue;
         };
         let split = split::holdout(&table, 0.8, 0);
-        all.push(judge(project, &table.slice(split.train), &table.slice(split.test), &settings));
+        all.push(judge(project, &table, split.test.start, &settings));
         println!("  measured elsewhere: boosted trees with history {boosted}, previous outcome alone {previous}");
     }
     means(&all);

@@ -139,6 +139,21 @@ impl RiskModel {
         parts.features.iter().enumerate().filter(idle).map(|(_, name)| name.as_str()).collect()
     }
 
+    /// The same model with other probabilities: its trees, its line and its ranks stay. `outcomes` is how many they stand on.
+    ///
+    /// # Errors
+    /// When they do not fit.
+    pub fn recalibrated(
+        &self,
+        curve: Calibrator,
+        venn_abers: VennAbers,
+        label_sets: Thresholds,
+        outcomes: usize,
+    ) -> Result<RiskModel, BadModel> {
+        let training = Training { calibrated_on: outcomes, ..self.parts.training.clone() };
+        RiskModel::of(RiskParts { training, curve, venn_abers, label_sets, ..self.parts.clone() }, self.trees_json.clone())
+    }
+
     /// What it was trained on.
     #[must_use]
     pub fn training(&self) -> &Training {

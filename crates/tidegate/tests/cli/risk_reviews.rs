@@ -30,14 +30,15 @@ fn review(number: usize, id: usize, state: &str, who: &str, head: &str, when: &s
         "pull_request": { "number": number, "user": { "login": "ada-login" }, "head": { "ref": "topic", "sha": head } } })
 }
 
-fn import(world: &World, kind: &str, messages: &[Value]) -> u64 {
+/// Imports messages of a tool, as one that is configured under a name; how many were taken.
+pub fn import(world: &World, (source, kind): (&str, &str), messages: &[Value]) -> u64 {
     world.write("told.jsonl", &messages.iter().map(|message| format!("{message}\n")).collect::<String>());
-    let told = world.run(&["events", "import", "forge", "told.jsonl", "--kind", kind, "--json"]).well().json();
+    let told = world.run(&["events", "import", source, "told.jsonl", "--kind", kind, "--json"]).well().json();
     std::fs::remove_file(world.path("told.jsonl")).unwrap();
     told["taken"].as_u64().unwrap()
 }
 
-fn said_by_git(world: &World, args: &[&str]) -> String {
+pub fn said_by_git(world: &World, args: &[&str]) -> String {
     let output = Command::new("git").arg("-C").arg(world.root()).args(args).output().unwrap();
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
@@ -94,8 +95,8 @@ fn reviews_are_learnt_from_as_they_were_known_when_a_change_was_let_in() {
 
     let mut process = up(&world);
     let (requests, reviews, late) = told(&world);
-    assert_eq!(import(&world, "pull_request", &requests), requests.len() as u64);
-    assert_eq!(import(&world, "pull_request_review", &reviews), reviews.len() as u64);
+    assert_eq!(import(&world, ("forge", "pull_request"), &requests), requests.len() as u64);
+    assert_eq!(import(&world, ("forge", "pull_request_review"), &reviews), reviews.len() as u64);
     // A model that was made before knows nothing of them, and says the same.
     assert_eq!(world.run(&["risk", "score", "HEAD", "--json"]).well().json()["changes"], alone["changes"]);
     let trained = train();
@@ -107,7 +108,7 @@ fn reviews_are_learnt_from_as_they_were_known_when_a_change_was_let_in() {
     let with = digest();
     assert_ne!(with, before);
     // Reviews after the merge are no part of what was known.
-    assert_eq!(import(&world, "pull_request_review", &late), late.len() as u64);
+    assert_eq!(import(&world, ("forge", "pull_request_review"), &late), late.len() as u64);
     train();
     assert_eq!(digest(), with, "the table is the same, byte for byte");
 
@@ -126,14 +127,14 @@ fn open(world: &World) {
     let missing = unknown["changes"][0]["missing"].as_array().unwrap();
     assert!(missing.contains(&json!("forge_reviewers")) && missing.contains(&json!("forge_hours")), "{unknown}");
     let head = said_by_git(world, &["rev-parse", "topic"]);
-    import(world, "pull_request", &[request(9_000, "opened", &head, OPEN_AT, None)]);
+    import(world, ("forge", "pull_request"), &[request(9_000, "opened", &head, OPEN_AT, None)]);
     let nobody = score("topic");
     assert_eq!((value(&nobody, "forge_reviewers"), value(&nobody, "forge_approvals")), (Some(0.0), Some(0.0)), "{nobody}");
     let column = |of: &Value| of["changes"][0]["lower"]["changes"].as_array().map(|all| all.iter().any(|one| one["to"] == 3.0));
     assert_eq!(column(&nobody), Some(true), "more people could look at it: {nobody}");
     let told = ["login-1", "login-2", "ada-login"]
         .map(|who| review(9_000, 90_000 + who.len() + usize::from(who == "login-2"), "approved", who, &head, OPEN_AT));
-    import(world, "pull_request_review", &told);
+    import(world, ("forge", "pull_request_review"), &told);
     let two = score("topic");
     assert_eq!((value(&two, "forge_reviewers"), value(&two, "forge_approvals")), (Some(2.0), Some(2.0)), "one's own says nothing: {two}");
     assert!(probability(&two) < probability(&nobody), "{two} {nobody}");

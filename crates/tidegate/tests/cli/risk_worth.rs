@@ -271,7 +271,7 @@ fn where_people_decide_nobody_is_told_before_they_have() {
 }
 
 /// An event in CDEvents' form.
-fn told(kind: &str, id: &str, at: &str, subject: &Value) -> String {
+pub fn told(kind: &str, id: &str, at: &str, subject: &Value) -> String {
     json!({
         "context": { "specversion": "0.5.0", "id": id, "source": "/bus", "type": format!("dev.cdevents.{kind}"), "timestamp": at },
         "subject": subject,

@@ -5,6 +5,7 @@ mod drill;
 mod fairness;
 mod judge;
 mod labels;
+mod recalibrate;
 mod record;
 mod review;
 mod score;
@@ -29,6 +30,8 @@ const HELD_SHARE: f64 = 0.2;
 pub enum RiskCommand {
     /// Reads a git repository and learns which changes hurt; tells how good that is on later changes
     Train(train::TrainArgs),
+    /// Brings the model's probabilities up to what became of changes since its training; what it ranks stays as it was learnt
+    Recalibrate(recalibrate::RecalibrateArgs),
     /// Scores a commit, or each commit of a range: probability, interval, rank, reasons, what would lower it
     Score(score::ScoreArgs),
     /// What became of each change, who says so, and who says otherwise
@@ -58,6 +61,7 @@ pub enum RiskCommand {
 pub fn risk(context: &Context, command: &RiskCommand) -> Result<u8> {
     match command {
         RiskCommand::Train(args) => train::train(context, args),
+        RiskCommand::Recalibrate(args) => recalibrate::recalibrate(context, args),
         RiskCommand::Score(args) => score::score(context, args),
         RiskCommand::Labels(args) => labels::list(context, args),
         RiskCommand::Label(args) => labels::label(context, args),

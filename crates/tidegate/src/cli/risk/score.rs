@@ -201,7 +201,7 @@ fn verdict(scored: &Answered, limit: Option<Limit>, failed: bool) -> String {
             let held = scored.all().filter(|one| one.way == Way::Held).count();
             format!("the highest risk is {highest:.2}: {held} held, since waiting costs less than letting them through")
         }
-        _ => format!("the highest risk is {highest:.2}, higher than {:.0} % of this repository's changes", riskiest.score.rank * 100.0),
+        _ => format!("the highest risk is {highest:.2}, higher than {:.0} % of earlier changes", riskiest.score.rank * 100.0),
     };
     match scored.opted_out.len() {
         0 => words,

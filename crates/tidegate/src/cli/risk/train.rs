@@ -12,6 +12,7 @@ use clap::Args;
 use std::path::PathBuf;
 use tidegate_learn::evaluate::Report;
 use tidegate_learn::leakage::Leak;
+use tidegate_learn::leakage::environments::{Compared, Environment};
 
 /// What is learnt from.
 #[derive(Debug, Args)]
@@ -98,10 +99,42 @@ fn told(trained: &Trained) -> Result<()> {
             reasons.agreement
         )))?;
     }
+    for line in trained.environments.iter().flat_map(environments) {
+        show::line(&line)?;
+    }
     for leak in &trained.leaks {
         show::line(&style::warn(&leaked(leak)))?;
     }
     Ok(())
+}
+
+/// What was found where changes of several environments are learnt from.
+fn environments(compared: &Compared) -> Vec<String> {
+    let name = |environment: &Environment| format!("{environment:?}").to_lowercase();
+    let few =
+        compared.too_few.iter().map(|(one, rows)| format!("{rows} changes that went to {} at most are too few to compare", name(one)));
+    let mut lines: Vec<String> = few.collect();
+    for pair in &compared.pairs {
+        let (one, other) = (name(&pair.one), name(&pair.other));
+        let [rows, rows_there] = pair.rows;
+        let [rate, rate_there] = pair.base_rates.map(|rate| rate * 100.0);
+        let differ = if pair.base_rates_differ { "they differ" } else { "no sure difference" };
+        lines.push(format!(
+            "{rows} changes that went to {one} at most beside {rows_there} of {other}: {rate:.0} % and {rate_there:.0} % hurt ({differ})"
+        ));
+        let shifted: Vec<&str> = pair.features.iter().filter(|shift| shift.shifted).map(|shift| shift.feature.as_str()).collect();
+        if !shifted.is_empty() {
+            lines.push(style::warn(&format!("they are of another kind by {}", shifted.join(", "))));
+        }
+        for ranking in pair.rankings.iter().filter(|ranking| ranking.fallen) {
+            let (learnt, judged) = (name(&ranking.learnt), name(&ranking.judged));
+            let (auc, own) = (ranking.auc.unwrap_or(f64::NAN), ranking.own.unwrap_or(f64::NAN));
+            lines.push(style::warn(&format!(
+                "what was learnt from {learnt} ranks {judged} with an AUC of {auc:.2}, its own with {own:.2}: do not take the one for the other"
+            )));
+        }
+    }
+    lines
 }
 
 fn figures(name: &str, of: &Report) -> Vec<String> {

@@ -1,9 +1,9 @@
 //! A model as a pipeline hands it over: the file, golden requests, figures that gates can ask for, and its card.
 
-use super::train::Trained;
 use anyhow::{Context as _, Result};
 use serde_json::json;
 use std::path::Path;
+use tidegate_learn::evaluate::Report;
 use tidegate_learn::{RiskModel, Table};
 use tidegate_runtime::{Expect, Golden, GoldenRequest, Tensor, TensorData, Tolerance};
 use tidegate_store::disk;
@@ -11,19 +11,31 @@ use tidegate_store::disk;
 /// Rows that are asked again before and while it serves.
 const GOLDEN_ROWS: usize = 16;
 
+/// Figures that gates can ask for.
+pub struct Figures<'a> {
+    /// Of the model, on changes whose end it did not know.
+    pub model: &'a Report,
+    /// Of the number of lines added, on the same ones.
+    pub lines_added: &'a Report,
+    /// How many leaks were found; none where nobody looked, and then it is not written.
+    pub leaks: Option<usize>,
+}
+
 /// Writes `model.json`, `golden.json`, `metrics.json` and `card.md` into a folder.
 ///
 /// # Errors
 /// When they cannot be written.
-pub fn offer(folder: &Path, model: &RiskModel, table: &Table, trained: &Trained, card: &str) -> Result<()> {
+pub fn offer(folder: &Path, model: &RiskModel, table: &Table, figures: &Figures<'_>, card: &str) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
-    let auc = trained.model.auc;
-    let metrics = json!({
+    let (of, auc) = (figures.model, figures.model.auc);
+    let mut metrics = json!({
         "auc": auc.map(|auc| auc.estimate), "auc_low": auc.map(|auc| auc.low), "auc_high": auc.map(|auc| auc.high),
-        "average_precision": trained.model.average_precision, "brier": trained.model.brier,
-        "calibration_error": trained.model.calibration_error,
-        "lines_added_auc": trained.lines_added.auc.map(|auc| auc.estimate), "rows": trained.model.rows, "leaks": trained.leaks.len(),
+        "average_precision": of.average_precision, "brier": of.brier, "calibration_error": of.calibration_error,
+        "lines_added_auc": figures.lines_added.auc.map(|auc| auc.estimate), "rows": of.rows,
     });
+    if let (Some(leaks), Some(metrics)) = (figures.leaks, metrics.as_object_mut()) {
+        metrics.insert("leaks".to_owned(), json!(leaks));
+    }
     let files = [
         ("model.json", model.write()?),
         ("golden.json", golden(table)?),

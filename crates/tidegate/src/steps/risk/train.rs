@@ -1,11 +1,12 @@
 //! A model of risk of a repository, and how good it was on changes that came after those it had learnt from.
 
 use super::card::{Facts, card};
+use super::environments::environments;
 use super::judged::JudgedChange;
 use super::labels::{Beside, Labelled, Sources, labels};
 use super::leaks::leaks;
 use super::moved::moved;
-use super::offer::offer;
+use super::offer::{Figures, offer};
 use super::reviews::Reviews;
 use super::worded::Worded;
 use super::{Folder, For, History, Owners, columns};
@@ -20,9 +21,10 @@ use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::fitted::{self, Settings};
 use tidegate_learn::forest::{self, Growing};
 use tidegate_learn::leakage::Leak;
+use tidegate_learn::leakage::environments::Compared;
 use tidegate_learn::reasons::Drift;
 use tidegate_learn::words::{Sayings, Through, Worded as Said, through};
-use tidegate_learn::{Row, Table, derive, risk_model, scenario, split};
+use tidegate_learn::{Row, Table, derive, recalibrate, risk_model, scenario, split};
 use tidegate_stats::calibration::Thresholds;
 use tidegate_store::disk;
 use tidegate_wire::config::RiskPolicy;
@@ -75,6 +77,8 @@ pub struct Trained {
     pub lines_added: Report,
     /// What would make these figures a lie; none found is empty.
     pub leaks: Vec<Leak>,
+    /// Changes by the environment that they reached, held against one another; none where deployments tell of no two.
+    pub environments: Option<Compared>,
     /// Whether the newest changes are risky for the reasons of earlier ones; none where too few tell.
     pub reasons: Option<Drift>,
 }
@@ -108,7 +112,9 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     now("learning from the earlier changes, judged on the later ones");
     let made = derive::of_changes(&learnt.table);
     let whole = derive::table(&learnt.table, &made)?;
-    let Judged { model, regression, forest, lines_added, leaks, thresholds, said } = judged(&learnt, &whole, &worded, &settings)?;
+    let Judged { model, regression, forest, lines_added, mut leaks, thresholds, said } = judged(&learnt, &whole, &worded, &settings)?;
+    let mut environments = environments(&mined, from.beside.told(), &learnt, &settings.recipe);
+    leaks.extend(environments.iter_mut().flat_map(|compared| std::mem::take(&mut compared.leaks)));
     let Learnt { table, changes, sayings, opted_out, reviewed, left_out, .. } = learnt;
     let later = changes.iter().rev().take(said.len()).rev().zip(&said);
     let judged = later.map(|(change, (probability, hurt))| JudgedChange {
@@ -124,6 +130,7 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     disk::replace_file(&folder.model(), &kept.write()?)?;
     folder.keep_said(&kept, &sayings)?;
     folder.keep_judged(&kept, thresholds, judged)?;
+    folder.keep_held(&kept, &recalibrate::Trained::of(&fitted, settings.miss_share))?;
     let moved = moved(&kept, &table, &made);
     let facts = Facts { model: &kept, mined: &mined, labels: &sources, opted_out, shares: &moved.shares, judged: (&model, &lines_added) };
     let card = card(&facts);
@@ -149,10 +156,12 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
         forest,
         lines_added,
         leaks,
+        environments,
         reasons: moved.drift,
     };
     if let Some(out) = from.out {
-        offer(out, &kept, &table, &trained, &card)?;
+        let figures = Figures { model: &trained.model, lines_added: &trained.lines_added, leaks: Some(trained.leaks.len()) };
+        offer(out, &kept, &table, &figures, &card)?;
     }
     Ok(trained)
 }

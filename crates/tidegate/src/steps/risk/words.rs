@@ -89,7 +89,7 @@ pub fn lines(scored: &Scored) -> Vec<String> {
     let short = scored.commit.get(..12).unwrap_or(&scored.commit);
     let what = if scored.commits == 1 { short.to_owned() } else { format!("{} commits as one change", scored.commits) };
     let mut lines = vec![format!(
-        "{what}: risk {:.2} ({low:.2} to {high:.2}), higher than {:.0} % of this repository's changes; {}",
+        "{what}: risk {:.2} ({low:.2} to {high:.2}), higher than {:.0} % of earlier changes; {}",
         scored.score.probability,
         scored.score.rank * 100.0,
         sure(scored.score.labels)
