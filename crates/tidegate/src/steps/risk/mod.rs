@@ -54,6 +54,7 @@ use std::path::{Path, PathBuf};
 use tidegate_history::{Features, Mined, NoState, Seen, Settings, State, mine, mine_beside};
 use tidegate_learn::words::{Sayings, words as words_of};
 use tidegate_learn::{MODEL_BYTES_MAX, RiskModel};
+use tidegate_port::FailureKind;
 use tidegate_store::disk;
 
 /// Name of the feature of words.
@@ -164,6 +165,18 @@ impl Folder {
             disk::replace_file(&ignore, b"*\n")?;
         }
         Ok(())
+    }
+
+    /// Keeps others from making a model here meanwhile: its files are of one training.
+    fn alone(&self, operation: &str) -> Result<disk::Guard> {
+        self.make()?;
+        let path = self.0.join("model.lock");
+        disk::Guard::take(&path).map_err(|why| match why.kind {
+            FailureKind::Transient => {
+                failure(exit::OUTSIDE, format!("{operation}: another process makes a model in {}: wait for its end", self.0.display()))
+            }
+            _ => why.into(),
+        })
     }
 
     /// What was mined before; none where it cannot be gone on with, and everything is read anew.

@@ -106,6 +106,9 @@ pub struct Asked<'a> {
 /// When there is no model, or none that can be.
 pub fn recalibrate(repository: &Path, asked: &Asked<'_>, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<Recalibrated> {
     let folder = Folder::of(repository);
+    folder.read()?;
+    let _alone = folder.alone("recalibrate the model")?;
+    // Read once more: who held it before may have trained another one.
     let model = folder.read()?;
     let trained = folder.read_held(&model)?;
     let History { mined, worded } = folder.mine(repository, asked.tip, For::Keeping, seen, note)?;

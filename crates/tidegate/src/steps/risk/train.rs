@@ -101,6 +101,7 @@ pub struct From<'a> {
 /// When there is no repository, or too little is known of it.
 pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), note: &dyn Fn(&str)) -> Result<Trained> {
     let folder = Folder::of(repository);
+    let _alone = folder.alone("train a model of risk")?;
     let History { mined, worded } = folder.mine(repository, from.tip, For::Keeping, seen, note)?;
     let owners = Owners::known(repository, from.policy, "train a model of risk", note)?;
     let (labels, sources) = labels(&mined, from.beside);
