@@ -72,6 +72,8 @@ pub struct Recalibrated {
     curve: Calibrator,
     /// By how much log odds are moved.
     moved: f64,
+    /// When the last change happened of which the end is known.
+    until: i64,
     window: VecDeque<(f64, bool)>,
     since: usize,
     miss_share: f64,
@@ -84,7 +86,15 @@ impl Recalibrated {
     pub fn new(trained: Trained) -> Recalibrated {
         let Trained { curve, thresholds, miss_share, window } = trained;
         let skipped = window.len().saturating_sub(WINDOW_ROWS);
-        Recalibrated { curve, moved: 0.0, window: window.into_iter().skip(skipped).collect(), since: 0, miss_share, thresholds }
+        Recalibrated {
+            curve,
+            moved: 0.0,
+            until: i64::MIN,
+            window: window.into_iter().skip(skipped).collect(),
+            since: 0,
+            miss_share,
+            thresholds,
+        }
     }
 
     /// What it says of a change with a score.
@@ -102,6 +112,7 @@ impl Recalibrated {
 
     /// Learns what became of a change, in the order of time.
     pub fn observe(&mut self, outcome: &Outcome) {
+        self.until = self.until.max(outcome.at);
         self.window.push_back((outcome.score, outcome.hurt));
         if self.window.len() > WINDOW_ROWS {
             self.window.pop_front();
@@ -137,7 +148,7 @@ impl Recalibrated {
         let curve = Calibrator::Beta(Beta { c: curve.c + self.moved, ..*curve });
         let (scores, labels): (Vec<f64>, Vec<bool>) = self.window.iter().copied().unzip();
         let intervals = VennAbers::fit(&scores, &labels).map_err(|why| NotRecalibrated::Intervals(why.to_string()))?;
-        Ok(of.recalibrated(curve, intervals, self.thresholds, scores.len())?)
+        Ok(of.recalibrated(curve, intervals, self.thresholds, scores.len(), self.until)?)
     }
 }
 

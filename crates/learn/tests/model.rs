@@ -268,6 +268,8 @@ fn a_model_that_is_kept_up_follows_the_level_and_looks_at_no_outcome_before_its_
         (read.training().calibrated_on, &read.training().digest),
         (2_000.min(trained_rows(&fitted) + 1_200), &model.training().digest)
     );
+    assert_eq!((model.training().known_until(), read.training().known_until()), (later.at()[1_199], later.at()[1_199]));
+    assert_eq!((model.training().calibrated_until, read.training().calibrated_until), (None, Some(later.at()[1_199])));
     for row in later.rows().take(200) {
         let (was, is) = (model.score(row).unwrap(), read.score(row).unwrap());
         let wanted = kept.say(logistic::chance(was.margin));

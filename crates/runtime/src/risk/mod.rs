@@ -41,9 +41,20 @@ pub struct Training {
     pub digest: String,
     /// How many later rows of the training part probabilities stand on.
     pub calibrated_on: usize,
+    /// When the last change happened whose end its probabilities know, where they were brought up since; not written where they were not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibrated_until: Option<i64>,
     /// How many rows that nobody saw it has learnt from beside them; not written where there are none.
     #[serde(default, skip_serializing_if = "is_none")]
     pub synthetic: usize,
+}
+
+impl Training {
+    /// When the last change happened whose end the model knows in whatever way.
+    #[must_use]
+    pub fn known_until(&self) -> i64 {
+        self.calibrated_until.unwrap_or(self.until).max(self.until)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "what is asked whether to write takes a reference")]
@@ -139,7 +150,8 @@ impl RiskModel {
         parts.features.iter().enumerate().filter(idle).map(|(_, name)| name.as_str()).collect()
     }
 
-    /// The same model with other probabilities: its trees, its line and its ranks stay. `outcomes` is how many they stand on.
+    /// The same model with other probabilities: its trees, its line and its ranks stay. `outcomes` is how many they stand on, `until` when the last of
+    /// these happened.
     ///
     /// # Errors
     /// When they do not fit.
@@ -149,8 +161,9 @@ impl RiskModel {
         venn_abers: VennAbers,
         label_sets: Thresholds,
         outcomes: usize,
+        until: i64,
     ) -> Result<RiskModel, BadModel> {
-        let training = Training { calibrated_on: outcomes, ..self.parts.training.clone() };
+        let training = Training { calibrated_on: outcomes, calibrated_until: Some(until), ..self.parts.training.clone() };
         RiskModel::of(RiskParts { training, curve, venn_abers, label_sets, ..self.parts.clone() }, self.trees_json.clone())
     }
 

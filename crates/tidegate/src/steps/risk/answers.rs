@@ -57,7 +57,7 @@ pub fn answer(
         costs,
         model: digest,
         training: model.training().digest.clone(),
-        learnt_until: At(model.training().until.saturating_mul(SECOND_MS)),
+        learnt_until: At(model.training().known_until().saturating_mul(SECOND_MS)),
         policy: policy_digest(policy),
         arm: stand.arm,
         model_share: stand.arm.and(policy.trial.as_ref()).map(|trial| trial.model_share),
