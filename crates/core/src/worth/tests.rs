@@ -282,6 +282,34 @@ fn the_lot_tells_what_holding_has_kept_away() {
 }
 
 #[test]
+fn what_people_have_yet_to_decide_about_is_not_told_by_counts() {
+    use Arm::{Model, People};
+    let rows: Vec<Row> = [
+        times(&row(Some(Model), 0.5, None, false), 40).collect::<Vec<_>>(),
+        times(&row(Some(Model), 0.1, None, false), 40).collect(),
+        times(&row(Some(People), 0.5, None, true), 40).collect(),
+        times(&row(Some(People), 0.1, Some(Decision::Pass), false), 40).collect(),
+        times(&row(None, 0.5, None, true), 2).collect(),
+    ]
+    .concat();
+    let whole = ledger(&rows);
+    let kept = whole.clone().kept_back();
+    let ways = |of: &Ledger| of.lines.iter().map(|line| (line.arm, line.way)).collect::<Vec<_>>();
+    let of_people = |way: Option<Way>| (Some(People), way);
+    assert!(ways(&whole).contains(&of_people(Some(Way::Held))) && whole.by_lot.as_ref().unwrap().avoided.is_some());
+    let wanted: Vec<_> = ways(&whole).into_iter().filter(|(arm, way)| *arm != Some(People) || way.is_none()).collect();
+    assert_eq!(ways(&kept), wanted);
+    assert!(ways(&kept).contains(&of_people(None)) && ways(&kept).contains(&(Some(Model), Some(Way::Held))));
+    // What is left is the same whichever way the model would have those of people go: nothing of it tells.
+    let other = |row: &Row| match row.arm {
+        Some(People) => Row { way: Way::Standard, probability: 0.01, interval: [0.0, 0.02], ..row.clone() },
+        _ => row.clone(),
+    };
+    assert_eq!(ledger(&rows.iter().map(other).collect::<Vec<_>>()).kept_back(), kept);
+    assert_eq!(kept.verdict, Verdict::Model);
+}
+
+#[test]
 fn people_and_the_model_are_held_against_each_other_where_both_spoke() {
     let row = |probability: f64, risk: f64, hurt: bool| {
         let people = of_arm(Arm::People, answer("a", "m", probability, 1));

@@ -41,7 +41,7 @@ pub use train::{From, Trained, train};
 use worded::Worded;
 
 pub use words::{lines, lower, markdown, markdown_of, meaning, not_scored, sure};
-pub use worth::{Ends, Worth, worth};
+pub use worth::{Ends, worth};
 
 use crate::clock;
 use crate::exit::{self, failure};

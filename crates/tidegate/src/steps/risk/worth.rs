@@ -4,12 +4,11 @@
 //! taken as soon as they are known they would make every share too high.
 
 use super::Labelled;
-use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
 use tidegate_core::correction::Ended;
 use tidegate_core::delivery::{Event, What};
 use tidegate_core::id::At;
-use tidegate_core::worth::{Ledger, Row, Spoken, State, ledger};
+use tidegate_core::worth::{Arm, Left, Row, Spoken, State, Worth, ledger};
 use tidegate_history::{Change, ChangeNumber, Mined};
 
 const SECOND_MS: i64 = 1_000;
@@ -19,7 +18,7 @@ pub struct Ends<'a> {
     /// The history.
     pub mined: &'a Mined,
     /// Labels of its changes.
-    pub labels: HashMap<ChangeNumber, Labelled>,
+    pub labels: &'a HashMap<ChangeNumber, Labelled>,
     /// What each change became when it was merged, by its number: forges tell it.
     pub merged: HashMap<String, Vec<String>>,
 }
@@ -27,52 +26,21 @@ pub struct Ends<'a> {
 impl<'a> Ends<'a> {
     /// Of a history, its labels, and what other tools told.
     #[must_use]
-    pub fn new(mined: &'a Mined, labels: Vec<(ChangeNumber, Labelled)>, events: &[Event]) -> Ends<'a> {
+    pub fn new(mined: &'a Mined, labels: &'a HashMap<ChangeNumber, Labelled>, events: &[Event]) -> Ends<'a> {
         let mut merged: HashMap<String, Vec<String>> = HashMap::new();
         for event in events.iter().filter(|event| event.what == What::ChangeMerged) {
             if let (Some(number), Some(revision)) = (event.subject.change, &event.subject.revision) {
                 merged.entry(number.to_string()).or_default().push(revision.clone());
             }
         }
-        Ends { mined, labels: labels.into_iter().collect(), merged }
+        Ends { mined, labels, merged }
     }
 }
 
-/// Changes of which something was said and that are not counted, and why.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Left {
-    /// Only people spoke.
-    pub unanswered: usize,
-    /// Too young: the end cannot be trusted yet.
-    pub young: usize,
-    /// The model that answered had learnt from what was made later.
-    pub learnt: usize,
-    /// It cannot be told how they ended.
-    pub unknown: usize,
-    /// Not in the history, where nothing was drawn.
-    pub never_in: usize,
-}
-
-/// The ledger, of what, and what is not in it.
-#[derive(Debug, Serialize)]
-pub struct Worth {
-    /// Said since then.
-    pub since: Option<At>,
-    /// Changes of which something was said.
-    pub spoken: usize,
-    /// Models that answered about those that count.
-    pub models: usize,
-    /// Those that do not count.
-    pub left: Left,
-    /// The ledger.
-    #[serde(flatten)]
-    pub ledger: Ledger,
-}
-
-/// Reckons what was said since a time, or ever.
+/// Reckons what was said since a time, or ever. While a lot is drawn it does not tell what is kept back of single changes.
 #[must_use]
-pub fn worth(said: &State, ends: &Ends<'_>, since: Option<At>) -> Worth {
-    let (mut rows, mut left, mut models, mut spoken) = (vec![], Left::default(), BTreeSet::new(), 0);
+pub fn worth(said: &State, ends: &Ends<'_>, since: Option<At>, drawn: bool) -> Worth {
+    let (mut rows, mut left, mut models, mut spoken, mut kept_back) = (vec![], Left::default(), BTreeSet::new(), 0, 0);
     for (name, of) in &said.changes {
         let first = of.answers.first().map(|answer| answer.at).or(of.opinion.as_ref().map(|opinion| opinion.at));
         if first < since {
@@ -82,6 +50,8 @@ pub fn worth(said: &State, ends: &Ends<'_>, since: Option<At>) -> Worth {
         match end(name, of, ends) {
             Ok((hurt, came_in)) => {
                 models.extend(of.answer().map(|answer| &answer.model));
+                // Of what came in the end is known, and what the model said of it is told.
+                kept_back += usize::from(drawn && !came_in && of.arm() == Some(Arm::People) && !of.told());
                 rows.extend(Row::of(of, hurt, came_in));
             }
             Err(why) => match why {
@@ -93,7 +63,8 @@ pub fn worth(said: &State, ends: &Ends<'_>, since: Option<At>) -> Worth {
             },
         }
     }
-    Worth { since, spoken, models: models.len(), left, ledger: ledger(&rows) }
+    let whole = ledger(&rows);
+    Worth { since, spoken, models: models.len(), left, kept_back, ledger: if kept_back > 0 { whole.kept_back() } else { whole } }
 }
 
 /// Why a change does not count.
