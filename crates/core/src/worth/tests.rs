@@ -224,6 +224,8 @@ fn a_ledger_without_a_lot_counts_and_estimates() {
     let all = &of.lines[0];
     assert_eq!((all.changes, all.hurt.hits, all.held, all.in_vain, all.through, all.held_and_hurt), (11, 5, 4, 1, 2, 3));
     assert_eq!((all.delay_cost, all.through_cost, all.held_and_hurt_cost), (Some(1.0), Some(8.0), Some(12.0)));
+    let standard = of.lines[1].delay_cost.unwrap();
+    assert!(standard == 0.0 && standard.is_sign_positive(), "who holds nothing has no cost below nought");
     let ways: Vec<(Option<Way>, u64)> = of.lines.iter().map(|line| (line.way, line.changes)).collect();
     assert_eq!(ways, [(None, 11), (Some(Way::Standard), 7), (Some(Way::Held), 4)]);
     // Three at 0.5 and one at 0.25: 1.75 failures; 7.00 that they cost less 2.25 of delay.

@@ -3,13 +3,11 @@
 
 use crate::deployments::post;
 use crate::risk::{git, repository};
+use crate::stand_in::{StandIn, Taken};
 use crate::up::{owner, served, up};
 use crate::world::{World, has_runtime, in_order, wait_for};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 
 const SECRET: &str = "it is a secret";
 const SALT: &str = "spring of 2026";
@@ -161,37 +159,10 @@ fn reckoned(world: &World, held: &[(String, f64)]) -> Value {
     of
 }
 
-/// A forge that keeps all that it was told.
-fn forge() -> (String, Arc<Mutex<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let kept = Arc::new(Mutex::new(String::new()));
-    let shared = Arc::clone(&kept);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let (mut head, mut length) = (String::new(), 0);
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                if let Some(said) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = said.trim().parse().unwrap();
-                }
-                head += &line;
-                if line.trim().is_empty() {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            shared.lock().unwrap().push_str(&format!("{head}{}", String::from_utf8_lossy(&body)));
-            // A list for whoever looks for an earlier comment, an object for whoever posts.
-            let answer = if head.starts_with("GET") { "[]" } else { "{\"html_url\": \"http://forge/1\", \"id\": 1}" };
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}", answer.len()).unwrap();
-        }
-    });
-    (address, kept)
+/// A forge: a list for whoever looks for an earlier comment, an object for whoever posts.
+fn forge() -> StandIn {
+    let object = "{\"html_url\": \"http://forge/1\", \"id\": 1}";
+    StandIn::start(move |_, taken| (200, if taken.line.starts_with("GET") { "[]" } else { object }.to_owned()))
 }
 
 /// Ways to write what a model says of a change: what is looked for in all that is told.
@@ -215,8 +186,8 @@ fn where_people_decide_nobody_is_told_before_they_have() {
     let numbers = numbers(&open["changes"][0]);
     assert!(numbers.len() > 2, "{numbers:?}");
     with_trial(&world, "0.000001");
-    let (address, forge) = forge();
-    for (name, value) in [("GITHUB_API_URL", address.as_str()), ("GITHUB_REPOSITORY", "acme/shop"), ("GITHUB_TOKEN", "token")] {
+    let forge = forge();
+    for (name, value) in [("GITHUB_API_URL", forge.url().as_str()), ("GITHUB_REPOSITORY", "acme/shop"), ("GITHUB_TOKEN", "token")] {
         world.set(name, value);
     }
     let mut process = up(&world);
@@ -233,7 +204,7 @@ fn where_people_decide_nobody_is_told_before_they_have() {
         let said = world.run(args).well();
         all += &format!("{}{}", said.out, said.err);
     }
-    all += &forge.lock().unwrap();
+    all += &forge.taken().iter().map(Taken::text).collect::<String>();
     assert!(all.contains("people decide about this change, by lot") && all.contains("success"), "{all}");
     for number in &numbers {
         assert!(!all.contains(number.as_str()), "{number} is told in:\n{all}");

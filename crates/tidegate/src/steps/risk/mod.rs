@@ -33,7 +33,7 @@ pub use fairness::{Attribute, Group, attributes, quarter, riskiest};
 pub use judged::JudgedChange;
 pub use kept::{Files, Kept, NotKept, files, head, read, unread, way_of};
 pub use labels::{Beside, By, Labelled, Sources, Told, labels};
-pub use moved::{EARLIER, NEWEST, contributed, drift};
+pub use moved::{Contributed, EARLIER, NEWEST, drift, moved_by, sizes};
 pub use owners::Owners;
 pub use reviews::Reviews;
 pub use score::{Answered, BELOW, Scored, Wanted, lowered, score};
