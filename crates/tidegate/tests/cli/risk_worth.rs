@@ -3,9 +3,10 @@
 
 use crate::deployments::post;
 use crate::risk::{git, repository};
+use crate::risk_pages::{found, in_a_browser, json_of, token};
 use crate::stand_in::{StandIn, Taken};
 use crate::up::{owner, served, up};
-use crate::world::{World, has_runtime, in_order, wait_for};
+use crate::world::{Started, World, has_runtime, in_order, wait_for};
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -114,6 +115,7 @@ fn what_was_said_is_kept_and_reckoned_when_it_is_old_enough() {
     world.run(&["risk", "judge", &passed[2].0, "--hold", "--pass", "--reason", "both"]).fails(2, &["--pass"]);
     long_after(&world);
     let of = reckoned(&world, &held);
+    on_the_page(&world, &process, &of);
     let later = world.run(&["risk", "worth", "--since", "2100-01-01", "--json"]).well().json();
     assert_eq!((&later["spoken"], &later["verdict"]), (&json!(0), &json!("nothing_recorded")));
     world.run(&["risk", "worth", "--since", "soon"]).fails(2, &["--since"]);
@@ -157,6 +159,28 @@ fn reckoned(world: &World, held: &[(String, f64)]) -> Value {
         ],
     );
     of
+}
+
+/// Once the history was read the console tells the same, in words and as JSON.
+fn on_the_page(world: &World, process: &Started, of: &Value) {
+    let token = token(world);
+    let unread = json_of(world, &token, "/api/v1/risk");
+    assert_eq!((&unread["worth"]["spoken"], &unread["worth"]["left"]["never_in"]), (&json!(6), &json!(6)), "{}", unread["worth"]);
+    world.run(&["risk", "train"]).well();
+    assert_eq!(json_of(world, &token, "/api/v1/risk")["worth"], *of);
+    in_order(
+        &found(world, &token, "/risk"),
+        &[
+            "What it was worth",
+            "Something was said of 6 changes; 6 of them are old enough",
+            "failures avoided cannot be told, only estimated",
+            "<svg",
+            "2 of 6: 33.3 % (9.7 to 70.0)",
+            "How many failures holding avoids",
+            "an estimate",
+        ],
+    );
+    in_a_browser(world, process, &[("/risk", 4)]);
 }
 
 /// A forge: a list for whoever looks for an earlier comment, an object for whoever posts.
@@ -229,8 +253,11 @@ fn where_people_decide_nobody_is_told_before_they_have() {
     in_order(&said.out, &[numbers.last().unwrap(), "people decide about this change, by lot, and they hold it"]);
     world.run(&["risk", "judge", "HEAD", "--pass", "--reason", "looked at it"]).well();
     in_order(&world.run(&["risk", "score", "--fail-at", "costs"]).well().out, &["they let it pass"]);
+    // Another one does not come in, and nobody judges it.
+    let topic = not_in(&world);
     long_after(&world);
     let of = world.run(&["risk", "worth", "--json"]).well().json();
+    open_is_not_counted(&world, &of, &topic);
     assert_eq!((&of["people"]["both"], &of["people"]["with_risk"], &of["verdict"]), (&json!(1), &json!(1), &json!("too_few")), "{of}");
     assert_eq!(
         (&of["people"]["model_right"], &of["people"]["people_right"], &of["people"]["agree"]["hits"]),
@@ -239,6 +266,30 @@ fn where_people_decide_nobody_is_told_before_they_have() {
     );
     process.signal("TERM");
     wait_for("its end", || process.status().map(|_| ()));
+}
+
+/// A change that people decide about, on a branch of its own; what the model says of it.
+fn not_in(world: &World) -> Value {
+    let root = world.root();
+    git(&root, &["checkout", "-q", "-b", "topic"], "");
+    let commit = made(world, "src/module2.rs", 110, "another rewrite");
+    in_order(&world.run(&["risk", "score"]).well().out, &["people decide about this change, by lot"]);
+    git(&root, &["checkout", "-q", "-"], "");
+    answers(world).into_iter().find(|answer| answer["commits"] == json!([commit])).unwrap()
+}
+
+/// As long as people can decide about it soon, it is in no count of the terminal or the console.
+fn open_is_not_counted(world: &World, of: &Value, topic: &Value) {
+    assert_eq!((&topic["arm"], &topic["way"]), (&json!("people"), &json!("held")));
+    assert_eq!(
+        (&of["spoken"], &of["changes"], &of["left"]["young"], &of["kept_back"]),
+        (&json!(2), &json!(1), &json!(1), &json!(0)),
+        "{of}"
+    );
+    let token = token(world);
+    world.run(&["risk", "train"]).well();
+    assert_eq!(json_of(world, &token, "/api/v1/risk")["worth"], *of);
+    in_order(&found(world, &token, "/risk"), &["What it was worth", "Not counted: 1 too young to tell", "people: all", "0 of 1: 0.0 %"]);
 }
 
 /// An event in CDEvents' form.

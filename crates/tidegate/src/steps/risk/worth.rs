@@ -50,8 +50,7 @@ pub fn worth(said: &State, ends: &Ends<'_>, since: Option<At>, drawn: bool) -> W
         match end(name, of, ends) {
             Ok((hurt, came_in)) => {
                 models.extend(of.answer().map(|answer| &answer.model));
-                // Of what came in the end is known, and what the model said of it is told.
-                kept_back += usize::from(drawn && !came_in && of.arm() == Some(Arm::People) && !of.told());
+                kept_back += usize::from(drawn && is_kept_back(of, came_in));
                 rows.extend(Row::of(of, hurt, came_in));
             }
             Err(why) => match why {
@@ -65,6 +64,11 @@ pub fn worth(said: &State, ends: &Ends<'_>, since: Option<At>, drawn: bool) -> W
     }
     let whole = ledger(&rows);
     Worth { since, spoken, models: models.len(), left, kept_back, ledger: if kept_back > 0 { whole.kept_back() } else { whole } }
+}
+
+/// Whether nobody was told what the model says of a change that counts: of what came in the end is known, and it is told.
+fn is_kept_back(of: &Spoken, came_in: bool) -> bool {
+    !came_in && of.arm() == Some(Arm::People) && !of.told()
 }
 
 /// Why a change does not count.
@@ -106,4 +110,94 @@ fn end(name: &str, spoken: &Spoken, ends: &Ends<'_>) -> Result<(bool, bool), Out
         return Ok((true, true));
     }
     if labels.is_empty() || labels.contains(&Ended::Unknown) { Err(Out::Unknown) } else { Ok((false, true)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::By;
+    use super::*;
+    use tidegate_core::id::Digest;
+    use tidegate_core::machine::Machine as _;
+    use tidegate_core::risk::Way;
+    use tidegate_core::worth::{Answer, Command, Decision, Opinion, Said};
+    use tidegate_history::{Settings, mine};
+    use tidegate_learn::ends::Ends as EndsAt;
+
+    /// So late that everything is old enough.
+    const LATE_S: i64 = 4_000_000_000;
+
+    /// A history of one change.
+    fn history() -> (tempfile::TempDir, Mined) {
+        let folder = tempfile::tempdir().unwrap();
+        let git = |args: &[&str]| {
+            let mut command = std::process::Command::new("git");
+            command.arg("-C").arg(folder.path()).args(["-c", "user.name=A", "-c", "user.email=a@example.org"]).args(args);
+            assert!(command.status().unwrap().success(), "{args:?}");
+        };
+        git(&["init", "-q"]);
+        std::fs::write(folder.path().join("a"), "a\n").unwrap();
+        git(&["add", "a"]);
+        git(&["commit", "-q", "-m", "a"]);
+        let settings = Settings { as_of_s: Some(LATE_S), ..Settings::default() };
+        let mined = mine(folder.path(), "HEAD", &settings, None, &mut |_| ()).unwrap();
+        (folder, mined)
+    }
+
+    /// A change that the model would hold and that people decide about.
+    fn answered(commit: &str) -> Command {
+        let answer = Answer {
+            commits: vec![commit.to_owned()],
+            probability: 0.5,
+            interval: [0.4, 0.6],
+            way: Way::Held,
+            hold_from: Some(0.2),
+            costs: None,
+            model: Digest::of(b"m"),
+            training: "t".to_owned(),
+            learnt_until: At(0),
+            policy: Digest::of(b"p"),
+            arm: Some(Arm::People),
+            model_share: Some(0.5),
+            at: At(1),
+        };
+        Command::Answer { named: None, answer }
+    }
+
+    fn judged(commit: &str) -> Command {
+        let commits = vec![commit.to_owned()];
+        let (by, reason) = ("ada".to_owned(), "it looks so".to_owned());
+        let opinion = Opinion { commits, risk: None, decision: Some(Decision::Pass), blind: false, by, reason, at: At(2) };
+        Command::Judge { named: None, opinion, ended: Ended::Unknown }
+    }
+
+    fn after(commands: &[Command]) -> State {
+        commands.iter().fold(State::default(), |state, command| Said::decide(&state, command).unwrap().iter().fold(state, Said::evolve))
+    }
+
+    #[test]
+    fn what_people_have_yet_to_decide_about_is_kept_back_of_the_ledger() {
+        let (_folder, mined) = history();
+        let change = mined.changes()[0].id.to_string();
+        let hurt = Labelled {
+            commit: change.clone(),
+            ended: Ended::Hurt,
+            by: By::Person,
+            why: String::new(),
+            against: None,
+            ends: EndsAt::new(Some(true)),
+        };
+        let labels = HashMap::from([(ChangeNumber(0), hurt)]);
+        let ends = Ends::new(&mined, &labels, &[]);
+        let never_in = "a".repeat(40);
+        let told = |commands: &[Command], drawn: bool| {
+            let of = worth(&after(commands), &ends, None, drawn);
+            (of.ledger.changes, of.kept_back, of.ledger.lines.iter().map(|line| line.way).collect::<Vec<_>>())
+        };
+        let (all, open) = (vec![None, Some(Way::Held)], vec![None]);
+        assert_eq!(told(&[answered(&never_in)], true), (1, 1, open.clone()));
+        assert_eq!(told(&[answered(&never_in)], false), (1, 0, all.clone()), "whoever ends the lot is told");
+        assert_eq!(told(&[answered(&never_in), judged(&never_in)], true), (1, 0, all.clone()), "people have decided");
+        assert_eq!(told(&[answered(&change)], true), (1, 0, all), "its end is known");
+        assert_eq!(told(&[answered(&change), answered(&never_in)], true), (2, 1, open), "of both: one of them could be told apart");
+    }
 }
