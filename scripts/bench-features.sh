@@ -15,4 +15,4 @@ if [ -z "${TIDEGATE:-}" ]; then
     cargo build --locked --release --workspace --bin tidegate
     TIDEGATE="$CARGO_TARGET_DIR/release/tidegate"
 fi
-"$environment/bin/python" -W ignore scripts/bench_features.py "$TIDEGATE" "$@"
+"$environment/bin/python" -B -W ignore scripts/bench_features.py "$TIDEGATE" "$@"

@@ -22,8 +22,11 @@ os.environ["FEAST_USAGE"] = "False"
 import numpy as np
 import pandas as pd
 from datetime import timedelta
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+from feast import Entity, FeatureView, Field, FileSource, ValueType
 from feast.types import Float64, Int64
+
+sys.path.append(str(pathlib.Path(__file__).resolve().parents[1] / "crates/features/tests/feast"))
+import stores
 
 TIDEGATE = sys.argv[1]
 ROWS = int(sys.argv[2]) if len(sys.argv) > 2 else 1_000_000
@@ -57,16 +60,7 @@ def tables(folder):
 
 
 def store(folder, offline):
-    made = FeatureStore(
-        config=RepoConfig(
-            project="bench",
-            provider="local",
-            registry=str(folder / f"registry-{offline}.db"),
-            offline_store={"type": offline},
-            online_store={"type": "sqlite", "path": str(folder / "online.db")},
-            entity_key_serialization_version=3,
-        )
-    )
+    made = stores.opened(folder, offline)
     driver = Entity(name="driver", join_keys=["driver_id"], value_type=ValueType.INT64)
     source = FileSource(path=str(folder / "stats.parquet"), timestamp_field="event_timestamp", created_timestamp_column="created")
     schema = [Field(name="conv_rate", dtype=Float64), Field(name="acc_rate", dtype=Float64), Field(name="trips", dtype=Int64)]

@@ -1,6 +1,7 @@
 //! Pages hold together: escaped, without foreign hosts, readable without a script.
 
 mod risk;
+mod risk_worth;
 
 use crate::pages;
 use crate::view::{ActRow, JournalHead, JournalRow, JournalView, Overview, Point, Ratio, ReleaseRow, ReleaseView};

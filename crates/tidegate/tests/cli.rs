@@ -134,6 +134,8 @@ mod sim;
 #[cfg(feature = "data")]
 #[path = "cli/sources.rs"]
 mod sources;
+#[path = "cli/stand_in.rs"]
+mod stand_in;
 #[cfg(feature = "data")]
 #[path = "cli/stored.rs"]
 mod stored;

@@ -1,8 +1,9 @@
-//! Pictures of risks: a waterfall of log odds, what was said against what became of it, the same over time, and bars of features.
+//! Pictures of risks: a waterfall of log odds, what was said against what became of it, the same over time, bars of features, and figures
+//! with their intervals.
 
 use super::{HEIGHT, LEFT, RIGHT, TOP, WIDTH, fixed, path, sized};
 use crate::layout::number;
-use crate::view::risk::{Bin, Importance, Period, Waterfall};
+use crate::view::risk::{Bin, Importance, Interval, Period, Waterfall};
 use maud::{Markup, html};
 use std::fmt::Write as _;
 
@@ -90,6 +91,47 @@ pub(crate) fn waterfall(of: &Waterfall) -> Markup {
         &[("raises", "raises"), ("lowers", "lowers")],
         &inner,
     )
+}
+
+/// A figure with its interval, as one line of a picture.
+pub(crate) struct Ranged {
+    pub name: String,
+    pub at: Interval,
+}
+
+/// Shares with their intervals below each other.
+pub(crate) fn shares(title: &str, of: &[Ranged]) -> Markup {
+    let highest = of.iter().map(|one| one.at.high).fold(0.0, f64::max);
+    let high = (highest * 10.0).ceil().clamp(1.0, 10.0) / 10.0;
+    ranged(title, of, &[0.0, high / 2.0, high], percent)
+}
+
+/// Differences of shares with their intervals, beside the line of none.
+pub(crate) fn differences(title: &str, of: &[Ranged]) -> Markup {
+    let farthest = of.iter().flat_map(|one| [one.at.low.abs(), one.at.high.abs()]).fold(0.0, f64::max);
+    let end = (farthest * 10.0).ceil().clamp(1.0, 10.0) / 10.0;
+    ranged(title, of, &[-end, 0.0, end], |value| if value == 0.0 { "0".to_owned() } else { format!("{:+.0}", value * 100.0) })
+}
+
+/// Points with bars of their intervals, between the first and the last of the ticks.
+fn ranged(title: &str, of: &[Ranged], ticks: &[f64; 3], word: fn(f64) -> String) -> Markup {
+    let [low, _, high] = *ticks;
+    let x = |value: f64| NAMES + (WIDTH - NAMES - NUMBERS) * share(value, low, high);
+    let foot = TOP + LINE * of.len() as f64;
+    let inner = html! {
+        @for tick in ticks {
+            line.grid x1=(fixed(x(*tick))) x2=(fixed(x(*tick))) y1=(TOP - 4.0) y2=(fixed(foot)) {}
+            text.tick x=(fixed(x(*tick))) y=(fixed(foot + 16.0)) text-anchor="middle" { (word(*tick)) }
+        }
+        @for (line, one) in (0_u32..).zip(of) {
+            @let y = TOP + LINE * f64::from(line) + THICK / 2.0;
+            text.tick x=(NAMES - 8.0) y=(fixed(y + 4.0)) text-anchor="end" { (short(&one.name)) }
+            line.whisker x1=(fixed(x(one.at.low))) x2=(fixed(x(one.at.high))) y1=(fixed(y)) y2=(fixed(y)) {}
+            circle.dot cx=(fixed(x(one.at.estimate))) cy=(fixed(y)) r="4" {}
+            text.tick x=(WIDTH - NUMBERS + 8.0) y=(fixed(y + 4.0)) { (word(one.at.estimate)) }
+        }
+    };
+    sized(title, foot + FOOT, &[], &inner)
 }
 
 /// How much features move risks.

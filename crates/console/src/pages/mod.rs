@@ -7,6 +7,7 @@ mod overview;
 mod release;
 mod risk;
 mod risk_change;
+mod risk_worth;
 mod run;
 mod version;
 

@@ -20,6 +20,7 @@ pub fn risk(view: &RiskView) -> String {
         @if view.stand == Stand::Ready { (changes(&view.changes)) }
         @if let Some(model) = &view.model { (model_part(model)) }
         @if let Some(judged) = &view.judged { (judged_part(judged)) }
+        @if let Some(worth) = &view.worth { (super::risk_worth::part(worth)) }
         @if !view.importance.is_empty() { (importance(&view.importance, view.importance_of, view.reasons.as_ref())) }
     };
     page("Risk of changes", "/risk", &body)

@@ -4,6 +4,7 @@ use serde::Serialize;
 use tidegate_core::correction::Ended;
 use tidegate_core::id::At;
 use tidegate_core::risk::Way;
+use tidegate_core::worth::Worth;
 
 /// Whether there is anything to tell.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
@@ -45,6 +46,8 @@ pub struct RiskView {
     pub importance_of: usize,
     /// Whether what moves it is what moved it before; none where too few changes tell.
     pub reasons: Option<Reasons>,
+    /// What the model came to; none where there is nothing to tell it by.
+    pub worth: Option<Worth>,
     /// What came after what was read.
     pub unread: Option<Unread>,
     /// The newest changes, newest first.

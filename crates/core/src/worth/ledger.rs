@@ -232,7 +232,9 @@ fn share(rows: &[&Row], is: impl Fn(&Row) -> bool) -> Share {
 
 /// The sum of a cost over those that bear it; none where it is not known of one of them.
 fn cost(rows: &[&Row], bears: impl Fn(&Row) -> bool, of: impl Fn(&Costs) -> f64) -> Option<f64> {
-    rows.iter().filter(|row| bears(row)).map(|row| row.costs.as_ref().map(&of)).sum()
+    let sum: Option<f64> = rows.iter().filter(|row| bears(row)).map(|row| row.costs.as_ref().map(&of)).sum();
+    // A sum of nothing is minus nought.
+    sum.map(|sum| sum + 0.0)
 }
 
 fn lines(rows: &[Row]) -> Vec<Line> {

@@ -8,6 +8,7 @@
 mod ledger;
 mod lot;
 mod people;
+mod reckoned;
 mod said;
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,8 @@ mod tests;
 pub use ledger::{ARM_ROWS_MIN, Avoided, ByLot, CONFIDENCE, Estimated, Ledger, Line, Row, Side, Verdict, ledger};
 pub use lot::{Arm, SALT_BYTES_MAX, SALT_BYTES_MIN, Trial, arm};
 pub use people::{Against, Nearer, against};
+pub use reckoned::{Left, Worth};
 pub use said::{
     ANSWERS_MAX, Answer, COMMITS_MAX, Command, Costs, Decision, Event, Opinion, Refused, Said, Spoken, Stand, Standing, State, Subject,
 };
+pub use tidegate_stats::fairness::{Estimate, Share};

@@ -224,6 +224,8 @@ fn a_ledger_without_a_lot_counts_and_estimates() {
     let all = &of.lines[0];
     assert_eq!((all.changes, all.hurt.hits, all.held, all.in_vain, all.through, all.held_and_hurt), (11, 5, 4, 1, 2, 3));
     assert_eq!((all.delay_cost, all.through_cost, all.held_and_hurt_cost), (Some(1.0), Some(8.0), Some(12.0)));
+    let standard = of.lines[1].delay_cost.unwrap();
+    assert!(standard == 0.0 && standard.is_sign_positive(), "who holds nothing has no cost below nought");
     let ways: Vec<(Option<Way>, u64)> = of.lines.iter().map(|line| (line.way, line.changes)).collect();
     assert_eq!(ways, [(None, 11), (Some(Way::Standard), 7), (Some(Way::Held), 4)]);
     // Three at 0.5 and one at 0.25: 1.75 failures; 7.00 that they cost less 2.25 of delay.
@@ -279,6 +281,34 @@ fn the_lot_tells_what_holding_has_kept_away() {
     assert_eq!(strange(|row| row.costs = None), Verdict::Model, "fewer failures");
     assert_eq!(ledger(&rows[..120]).verdict, Verdict::TooFew);
     assert_eq!(ledger(&rows[..100]).by_lot, None);
+}
+
+#[test]
+fn what_people_have_yet_to_decide_about_is_not_told_by_counts() {
+    use Arm::{Model, People};
+    let rows: Vec<Row> = [
+        times(&row(Some(Model), 0.5, None, false), 40).collect::<Vec<_>>(),
+        times(&row(Some(Model), 0.1, None, false), 40).collect(),
+        times(&row(Some(People), 0.5, None, true), 40).collect(),
+        times(&row(Some(People), 0.1, Some(Decision::Pass), false), 40).collect(),
+        times(&row(None, 0.5, None, true), 2).collect(),
+    ]
+    .concat();
+    let whole = ledger(&rows);
+    let kept = whole.clone().kept_back();
+    let ways = |of: &Ledger| of.lines.iter().map(|line| (line.arm, line.way)).collect::<Vec<_>>();
+    let of_people = |way: Option<Way>| (Some(People), way);
+    assert!(ways(&whole).contains(&of_people(Some(Way::Held))) && whole.by_lot.as_ref().unwrap().avoided.is_some());
+    let wanted: Vec<_> = ways(&whole).into_iter().filter(|(arm, way)| *arm != Some(People) || way.is_none()).collect();
+    assert_eq!(ways(&kept), wanted);
+    assert!(ways(&kept).contains(&of_people(None)) && ways(&kept).contains(&(Some(Model), Some(Way::Held))));
+    // What is left is the same whichever way the model would have those of people go: nothing of it tells.
+    let other = |row: &Row| match row.arm {
+        Some(People) => Row { way: Way::Standard, probability: 0.01, interval: [0.0, 0.02], ..row.clone() },
+        _ => row.clone(),
+    };
+    assert_eq!(ledger(&rows.iter().map(other).collect::<Vec<_>>()).kept_back(), kept);
+    assert_eq!(kept.verdict, Verdict::Model);
 }
 
 #[test]

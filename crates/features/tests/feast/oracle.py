@@ -14,7 +14,8 @@ logging.disable(logging.WARNING)
 
 import pandas as pd
 from datetime import timedelta
-from feast import Entity, FeatureStore, FeatureView, Field, FileSource, RepoConfig, ValueType
+import stores
+from feast import Entity, FeatureView, Field, FileSource, ValueType
 from feast.types import Float64
 
 TABLES = int(sys.argv[1])
@@ -43,15 +44,7 @@ def rows(rng, many, regions):
 
 
 def join(folder, offline, entities, views, strict):
-    config = RepoConfig(
-        project="random",
-        provider="local",
-        registry=str(folder / f"registry-{offline}.db"),
-        offline_store={"type": offline},
-        online_store={"type": "sqlite", "path": str(folder / "online.db")},
-        entity_key_serialization_version=3,
-    )
-    store = FeatureStore(config=config)
+    store = stores.opened(folder, offline)
     driver = Entity(name="driver", join_keys=["driver"], value_type=ValueType.INT64)
     region = Entity(name="region", join_keys=["region"], value_type=ValueType.STRING)
     made = []

@@ -2,64 +2,25 @@
 //! headers and body, is told what was found.
 
 use crate::retrain::{looked, stands, trained};
+use crate::stand_in::StandIn;
 use crate::up::{owner, up};
 use crate::world::{Started, World, has_runtime, in_order, wait_for};
 use serde_json::{Value, json};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
 
 const PEOPLE: &str = "people:\n  ada: { roles: [developer, approver] }\n  grace: { roles: [approver] }\n";
 const HOOK: &str = "it is a secret";
 const DELIVERY: &str = "72d3162e-cc78-11e3-81ab-4c9367dc0958";
 
-/// A request as the stand-in got it.
-#[derive(Clone)]
-pub struct Taken {
-    pub line: String,
-    pub headers: Vec<String>,
-    pub body: Value,
-}
-
 /// The APIs of both; it answers the first request with 503, as a service that is being restarted does.
-#[derive(Clone)]
-pub struct Apis {
-    pub port: u16,
-    taken: Arc<Mutex<Vec<Taken>>>,
-}
-
-impl Apis {
-    pub fn start() -> Apis {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let apis = Apis { port: listener.local_addr().unwrap().port(), taken: Arc::default() };
-        let taken = apis.taken.clone();
-        std::thread::spawn(move || {
-            for stream in listener.incoming() {
-                let mut stream = stream.unwrap();
-                let mut reader = BufReader::new(stream.try_clone().unwrap());
-                let mut lines = reader.by_ref().lines().map(Result::unwrap).take_while(|line| !line.is_empty());
-                let line = lines.next().unwrap_or_default();
-                let headers: Vec<String> = lines.collect();
-                let length = headers.iter().find_map(|h| h.to_lowercase().strip_prefix("content-length: ")?.parse().ok()).unwrap_or(0);
-                let mut bytes = vec![0; length];
-                reader.read_exact(&mut bytes).unwrap();
-                let mut taken = taken.lock().unwrap();
-                let status = match (taken.len(), line.contains("/deployment_protection_rule")) {
-                    (0, _) => 503,
-                    (_, true) => 204,
-                    (_, false) => 201,
-                };
-                taken.push(Taken { line, headers, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) });
-                write!(stream, "HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n").unwrap();
-            }
-        });
-        apis
-    }
-
-    pub fn taken(&self) -> Vec<Taken> {
-        self.taken.lock().unwrap().clone()
-    }
+pub fn apis() -> StandIn {
+    StandIn::start(|before, taken| match (before, taken.line.contains("/deployment_protection_rule")) {
+        (0, _) => (503, String::new()),
+        (_, true) => (204, String::new()),
+        (_, false) => (201, String::new()),
+    })
 }
 
 /// As GitHub signs, by another program; none where it is missing, which is said.
@@ -114,7 +75,7 @@ fn check() -> Value {
     })
 }
 
-fn waiting(apis: &Apis) -> World {
+fn waiting(apis: &StandIn) -> World {
     let world = trained("on: data, cool_down: 0ms", PEOPLE);
     let port = apis.port;
     let deployments = format!(
@@ -141,7 +102,7 @@ fn token(world: &World, args: &[&str]) -> String {
 
 /// Both tools, as they send.
 struct Tools {
-    apis: Apis,
+    apis: StandIn,
     address: String,
 }
 
@@ -201,7 +162,7 @@ fn refuses_what_is_not_theirs(world: &World, tools: &Tools) {
 /// Version 1 is registered, its gates passed, and nobody has asked for its release.
 fn registered() -> Option<(World, Started, Tools)> {
     signature("a", "b").filter(|_| has_runtime())?;
-    let apis = Apis::start();
+    let apis = apis();
     let world = waiting(&apis);
     let up = up(&world);
     looked(&world);

@@ -1,6 +1,6 @@
 //! Who is on duty, calls that nobody answers, and the record of the change that they were about.
 
-use crate::deployments::Apis;
+use crate::deployments::apis;
 use crate::retrain::{looked, stands, trained};
 use crate::up::up;
 use crate::world::{has_runtime, in_order, wait_for};
@@ -80,7 +80,7 @@ fn who_is_on_duty_is_named_and_each_is_told_what_they_are_called_for() {
     if !has_runtime() {
         return;
     }
-    let chats = Apis::start();
+    let chats = apis();
     let world = trained("on: data, cool_down: 0ms, approve: auto", DUTY);
     let channels = "notify:\n  ada: { slack: ADA_CHAT, person: ada, on: [page, asked] }\n  \
                     grace: { slack: GRACE_CHAT, person: grace, on: [page, asked] }\n";

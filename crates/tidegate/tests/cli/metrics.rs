@@ -1,12 +1,10 @@
 //! A real Prometheus, and a target that it scrapes.
 
+use crate::stand_in::StandIn;
 use crate::world::{Server, World, free_port};
 use std::fmt::Write as _;
-use std::io::{Read as _, Write as _};
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A server at a port.
 pub struct Prometheus {
@@ -18,7 +16,7 @@ impl Prometheus {
     /// One that scrapes [`exporter`] each second.
     pub fn start(world: &World, program: &Path) -> Prometheus {
         let config = format!(
-            "scrape_configs:\n- job_name: t\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs: [{{ targets: ['{}'] }}]\n",
+            "scrape_configs:\n- job_name: t\n  scrape_interval: 1s\n  scrape_timeout: 1s\n  static_configs: [{{ targets: ['127.0.0.1:{}'] }}]\n",
             exporter()
         );
         std::fs::write(world.beside("prometheus.yml"), config).unwrap();
@@ -56,29 +54,18 @@ pub fn prometheus() -> Option<PathBuf> {
 }
 
 /// A target that counts more requests at each scrape: 40 times as many failures of version 2 as of version 1, none of 3.
-fn exporter() -> String {
-    static SCRAPES: AtomicU64 = AtomicU64::new(0);
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { return };
-            let _ = stream.read(&mut [0; 4096]);
-            let n = SCRAPES.fetch_add(1, Ordering::Relaxed) + 1;
-            let mut body = "# TYPE hits_total counter\n# TYPE p99 gauge\n".to_owned();
-            for (version, good, bad) in [(1, 900 * n, n), (2, 860 * n, 40 * n), (3, 900 * n, 0)] {
-                writeln!(body, "hits_total{{version=\"{version}\",code=\"200\"}} {good}").unwrap();
-                if bad > 0 {
-                    writeln!(body, "hits_total{{version=\"{version}\",code=\"500\"}} {bad}").unwrap();
-                }
-                writeln!(body, "p99{{version=\"{version}\"}} {}", 100 + n % 5 + 50 * u64::from(version == 2)).unwrap();
+fn exporter() -> u16 {
+    let target = StandIn::start(|before, _| {
+        let n = before + 1;
+        let mut body = "# TYPE hits_total counter\n# TYPE p99 gauge\n".to_owned();
+        for (version, good, bad) in [(1, 900 * n, n), (2, 860 * n, 40 * n), (3, 900 * n, 0)] {
+            writeln!(body, "hits_total{{version=\"{version}\",code=\"200\"}} {good}").unwrap();
+            if bad > 0 {
+                writeln!(body, "hits_total{{version=\"{version}\",code=\"500\"}} {bad}").unwrap();
             }
-            let _ = write!(
-                stream,
-                "HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                body.len()
-            );
+            writeln!(body, "p99{{version=\"{version}\"}} {}", 100 + n % 5 + 50 * usize::from(version == 2)).unwrap();
         }
+        (200, body)
     });
-    address
+    target.port
 }

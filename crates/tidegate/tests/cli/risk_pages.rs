@@ -26,18 +26,18 @@ fn get(world: &World, path: &str, token: Option<&str>) -> (u16, String) {
 }
 
 /// A page, or an answer of the API, that is there.
-fn found(world: &World, token: &str, path: &str) -> String {
+pub fn found(world: &World, token: &str, path: &str) -> String {
     let (status, body) = get(world, path, Some(token));
     assert_eq!(status, 200, "{path}: {body}");
     body
 }
 
-fn json_of(world: &World, token: &str, path: &str) -> Value {
+pub fn json_of(world: &World, token: &str, path: &str) -> Value {
     serde_json::from_str(&found(world, token, path)).unwrap()
 }
 
 /// A token for the console's API.
-fn token(world: &World) -> String {
+pub fn token(world: &World) -> String {
     world.run(&["token", "create", "--label", "x"]).well().out.trim().to_owned()
 }
 
@@ -59,7 +59,7 @@ fn a_release_engineer_reads_why_a_change_is_risky() {
     let trained = world.run(&["risk", "train", "--json"]).well().json();
     a_model(&world, &token, &trained);
     let id = a_change(&world, &token);
-    in_a_browser(&world, &process, &id);
+    in_a_browser(&world, &process, &[("/risk", 3), (&format!("/risk/{id}"), 1)]);
     unread(&world, &token);
     damaged(&world, &token);
 }
@@ -115,6 +115,8 @@ fn a_model(world: &World, token: &str, trained: &Value) {
             "<svg",
             "Drift",
             "<svg",
+            "What it was worth",
+            "nothing yet",
             "What moves it",
             "<svg",
             "Lines added",
@@ -180,17 +182,17 @@ fn a_change(world: &World, token: &str) -> String {
     id.to_owned()
 }
 
-/// In light and dark, on a narrow screen, by keyboard, and without a request to any other host.
-fn in_a_browser(world: &World, process: &Started, id: &str) {
+/// Pages with so many pictures: in light and dark, on a narrow screen, by keyboard, and without a request to any other host.
+pub fn in_a_browser(world: &World, process: &Started, pages: &[(&str, usize)]) {
     let Some(browser) = browser() else { return };
     let host = format!("http://{}", owner(world)["console"].as_str().unwrap());
     let mut page = Page::open(&browser);
     page.go(&link(process));
     let _ = page.asked_and_failed();
-    for (path, pictures) in [("/risk".to_owned(), 3), (format!("/risk/{id}"), 1)] {
+    for (path, pictures) in pages {
         page.go(&format!("{host}{path}"));
-        looks(&mut page, &path);
-        by_keyboard(&mut page, &path);
+        looks(&mut page, path);
+        by_keyboard(&mut page, path);
         let drawn = page.eval("[...document.querySelectorAll('figure svg')].filter((s) => s.getBoundingClientRect().height > 50).length");
         assert_eq!(drawn, json!(pictures), "{path}");
         let (asked, failed) = page.asked_and_failed();

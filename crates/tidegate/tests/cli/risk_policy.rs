@@ -3,12 +3,10 @@
 
 use crate::deployments::{post, signature};
 use crate::risk::{commit, git, repository};
+use crate::stand_in::StandIn;
 use crate::up::{owner, served, up};
 use crate::world::{World, has_runtime, in_order, wait_for};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
-use std::sync::{Arc, Mutex};
 
 const SECRET: &str = "it is a secret";
 const POLICY: &str = "events:\n  deployer: { tool: argo, secret: DEPLOYER_SECRET }\nrisk:\n  costs: { delay: 1, incident: 2, critical: [{ owner: \"@acme/payments\", times: 4 }] }\n  \
@@ -203,72 +201,41 @@ fn drilled(world: &World) {
     );
 }
 
-/// A forge that keeps what it was told.
-fn forge(told: Value) -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let kept = Arc::new(Mutex::new(vec![]));
-    let shared = Arc::clone(&kept);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let (mut first, mut length) = (String::new(), 0);
-            reader.read_line(&mut first).unwrap();
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                if line.trim().is_empty() {
-                    break;
-                }
-                if let Some(said) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = said.trim().parse().unwrap();
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            shared.lock().unwrap().push((first.trim().to_owned(), serde_json::from_slice(&body).unwrap_or(Value::Null)));
-            let told = told.to_string();
-            write!(stream, "HTTP/1.1 201 Created\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{told}", told.len()).unwrap();
-        }
-    });
-    (address, kept)
-}
-
 fn marked(world: &World) {
     let commit = |rev: &str| {
         let told = std::process::Command::new("git").arg("-C").arg(world.root()).args(["rev-parse", rev]).output().unwrap();
         String::from_utf8(told.stdout).unwrap().trim().to_owned()
     };
     let ends = json!({ "base": { "sha": commit("HEAD~2") }, "head": { "sha": commit("HEAD") } });
-    let (address, kept) = forge(ends);
-    world.set("GITHUB_API_URL", &address);
+    let forge = StandIn::start(move |_, _| (201, ends.to_string()));
+    world.set("GITHUB_API_URL", &forge.url());
     world.set("GITHUB_REPOSITORY", "acme/shop");
     world.set("GITHUB_TOKEN", "token");
-    requested(world, &kept);
+    requested(world, &forge);
+    let before = forge.taken().len();
     world.run(&["risk", "score", "--mark", "github"]).fails(2, &["--fail-at"]);
     assert_eq!(world.run(&["risk", "score", "--fail-at", "costs", "--mark", "github"]).code, 1);
     world.run(&["risk", "score", "HEAD~1", "--fail-at", "costs", "--mark", "github"]).well();
-    let kept = kept.lock().unwrap();
+    let kept = forge.taken().split_off(before);
     let states: Vec<(&str, &str)> =
-        kept.iter().map(|(_, body)| (body["state"].as_str().unwrap(), body["context"].as_str().unwrap())).collect();
+        kept.iter().map(|taken| (taken.body["state"].as_str().unwrap(), taken.body["context"].as_str().unwrap())).collect();
     assert_eq!(states, [("failure", "tidegate/risk"), ("success", "tidegate/risk")]);
     assert!(
-        kept[0].0.starts_with("POST /repos/acme/shop/statuses/")
-            && kept[0].1["description"].as_str().unwrap().contains("the highest risk is"),
+        kept[0].line.starts_with("POST /repos/acme/shop/statuses/")
+            && kept[0].body["description"].as_str().unwrap().contains("the highest risk is"),
         "{kept:?}"
     );
 }
 
 /// The commits of a request are those that the forge tells of it.
-fn requested(world: &World, kept: &Mutex<Vec<(String, Value)>>) {
+fn requested(world: &World, forge: &StandIn) {
     let of = |what: &str| world.run(&["risk", "score", what, "--json"]).well().json();
     let (request, range) = (of("pr/12"), of("HEAD~2..HEAD"));
     assert_eq!((&request["changes"], &request["whole"]), (&range["changes"], &range["whole"]));
     assert_eq!(request["changes"].as_array().unwrap().len() + request["opted_out"].as_array().unwrap().len(), 2);
-    let asked: Vec<(String, Value)> = kept.lock().unwrap().drain(..).collect();
+    let asked = forge.taken();
     assert_eq!(asked.len(), 1);
-    assert!(asked[0].0.starts_with("GET /repos/acme/shop/pulls/12 "), "{asked:?}");
+    assert!(asked[0].line.starts_with("GET /repos/acme/shop/pulls/12 "), "{asked:?}");
 }
 
 const MODEL: &str = "version: 1\nworkspace: risk\npipeline: dvc.yaml\nmodels:\n  change-risk:\n    artifact: risk/model.json\n    golden: risk/golden.json\n    \

@@ -3,13 +3,12 @@
 
 use crate::deployments::post;
 use crate::risk::{git, repository};
+use crate::risk_pages::{found, in_a_browser, json_of, token};
+use crate::stand_in::{StandIn, Taken};
 use crate::up::{owner, served, up};
-use crate::world::{World, has_runtime, in_order, wait_for};
+use crate::world::{Started, World, has_runtime, in_order, wait_for};
 use serde_json::{Value, json};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpListener;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 
 const SECRET: &str = "it is a secret";
 const SALT: &str = "spring of 2026";
@@ -116,6 +115,7 @@ fn what_was_said_is_kept_and_reckoned_when_it_is_old_enough() {
     world.run(&["risk", "judge", &passed[2].0, "--hold", "--pass", "--reason", "both"]).fails(2, &["--pass"]);
     long_after(&world);
     let of = reckoned(&world, &held);
+    on_the_page(&world, &process, &of);
     let later = world.run(&["risk", "worth", "--since", "2100-01-01", "--json"]).well().json();
     assert_eq!((&later["spoken"], &later["verdict"]), (&json!(0), &json!("nothing_recorded")));
     world.run(&["risk", "worth", "--since", "soon"]).fails(2, &["--since"]);
@@ -161,37 +161,32 @@ fn reckoned(world: &World, held: &[(String, f64)]) -> Value {
     of
 }
 
-/// A forge that keeps all that it was told.
-fn forge() -> (String, Arc<Mutex<String>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    let kept = Arc::new(Mutex::new(String::new()));
-    let shared = Arc::clone(&kept);
-    std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            let mut reader = BufReader::new(stream.try_clone().unwrap());
-            let (mut head, mut length) = (String::new(), 0);
-            loop {
-                let mut line = String::new();
-                reader.read_line(&mut line).unwrap();
-                if let Some(said) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                    length = said.trim().parse().unwrap();
-                }
-                head += &line;
-                if line.trim().is_empty() {
-                    break;
-                }
-            }
-            let mut body = vec![0; length];
-            reader.read_exact(&mut body).unwrap();
-            shared.lock().unwrap().push_str(&format!("{head}{}", String::from_utf8_lossy(&body)));
-            // A list for whoever looks for an earlier comment, an object for whoever posts.
-            let answer = if head.starts_with("GET") { "[]" } else { "{\"html_url\": \"http://forge/1\", \"id\": 1}" };
-            write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}", answer.len()).unwrap();
-        }
-    });
-    (address, kept)
+/// Once the history was read the console tells the same, in words and as JSON.
+fn on_the_page(world: &World, process: &Started, of: &Value) {
+    let token = token(world);
+    let unread = json_of(world, &token, "/api/v1/risk");
+    assert_eq!((&unread["worth"]["spoken"], &unread["worth"]["left"]["never_in"]), (&json!(6), &json!(6)), "{}", unread["worth"]);
+    world.run(&["risk", "train"]).well();
+    assert_eq!(json_of(world, &token, "/api/v1/risk")["worth"], *of);
+    in_order(
+        &found(world, &token, "/risk"),
+        &[
+            "What it was worth",
+            "Something was said of 6 changes; 6 of them are old enough",
+            "failures avoided cannot be told, only estimated",
+            "<svg",
+            "2 of 6: 33.3 % (9.7 to 70.0)",
+            "How many failures holding avoids",
+            "an estimate",
+        ],
+    );
+    in_a_browser(world, process, &[("/risk", 4)]);
+}
+
+/// A forge: a list for whoever looks for an earlier comment, an object for whoever posts.
+fn forge() -> StandIn {
+    let object = "{\"html_url\": \"http://forge/1\", \"id\": 1}";
+    StandIn::start(move |_, taken| (200, if taken.line.starts_with("GET") { "[]" } else { object }.to_owned()))
 }
 
 /// Ways to write what a model says of a change: what is looked for in all that is told.
@@ -215,8 +210,8 @@ fn where_people_decide_nobody_is_told_before_they_have() {
     let numbers = numbers(&open["changes"][0]);
     assert!(numbers.len() > 2, "{numbers:?}");
     with_trial(&world, "0.000001");
-    let (address, forge) = forge();
-    for (name, value) in [("GITHUB_API_URL", address.as_str()), ("GITHUB_REPOSITORY", "acme/shop"), ("GITHUB_TOKEN", "token")] {
+    let forge = forge();
+    for (name, value) in [("GITHUB_API_URL", forge.url().as_str()), ("GITHUB_REPOSITORY", "acme/shop"), ("GITHUB_TOKEN", "token")] {
         world.set(name, value);
     }
     let mut process = up(&world);
@@ -233,7 +228,7 @@ fn where_people_decide_nobody_is_told_before_they_have() {
         let said = world.run(args).well();
         all += &format!("{}{}", said.out, said.err);
     }
-    all += &forge.lock().unwrap();
+    all += &forge.taken().iter().map(Taken::text).collect::<String>();
     assert!(all.contains("people decide about this change, by lot") && all.contains("success"), "{all}");
     for number in &numbers {
         assert!(!all.contains(number.as_str()), "{number} is told in:\n{all}");
@@ -258,8 +253,11 @@ fn where_people_decide_nobody_is_told_before_they_have() {
     in_order(&said.out, &[numbers.last().unwrap(), "people decide about this change, by lot, and they hold it"]);
     world.run(&["risk", "judge", "HEAD", "--pass", "--reason", "looked at it"]).well();
     in_order(&world.run(&["risk", "score", "--fail-at", "costs"]).well().out, &["they let it pass"]);
+    // Another one does not come in, and nobody judges it.
+    let topic = not_in(&world);
     long_after(&world);
     let of = world.run(&["risk", "worth", "--json"]).well().json();
+    open_is_not_counted(&world, &of, &topic);
     assert_eq!((&of["people"]["both"], &of["people"]["with_risk"], &of["verdict"]), (&json!(1), &json!(1), &json!("too_few")), "{of}");
     assert_eq!(
         (&of["people"]["model_right"], &of["people"]["people_right"], &of["people"]["agree"]["hits"]),
@@ -268,6 +266,30 @@ fn where_people_decide_nobody_is_told_before_they_have() {
     );
     process.signal("TERM");
     wait_for("its end", || process.status().map(|_| ()));
+}
+
+/// A change that people decide about, on a branch of its own; what the model says of it.
+fn not_in(world: &World) -> Value {
+    let root = world.root();
+    git(&root, &["checkout", "-q", "-b", "topic"], "");
+    let commit = made(world, "src/module2.rs", 110, "another rewrite");
+    in_order(&world.run(&["risk", "score"]).well().out, &["people decide about this change, by lot"]);
+    git(&root, &["checkout", "-q", "-"], "");
+    answers(world).into_iter().find(|answer| answer["commits"] == json!([commit])).unwrap()
+}
+
+/// As long as people can decide about it soon, it is in no count of the terminal or the console.
+fn open_is_not_counted(world: &World, of: &Value, topic: &Value) {
+    assert_eq!((&topic["arm"], &topic["way"]), (&json!("people"), &json!("held")));
+    assert_eq!(
+        (&of["spoken"], &of["changes"], &of["left"]["young"], &of["kept_back"]),
+        (&json!(2), &json!(1), &json!(1), &json!(0)),
+        "{of}"
+    );
+    let token = token(world);
+    world.run(&["risk", "train"]).well();
+    assert_eq!(json_of(world, &token, "/api/v1/risk")["worth"], *of);
+    in_order(&found(world, &token, "/risk"), &["What it was worth", "Not counted: 1 too young to tell", "people: all", "0 of 1: 0.0 %"]);
 }
 
 /// An event in CDEvents' form.

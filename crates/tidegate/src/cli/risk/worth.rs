@@ -2,21 +2,20 @@
 
 use super::super::Context;
 use super::super::events::begins;
-use super::reading;
+use super::{policy, reading};
 use crate::clock;
 use crate::exit;
 use crate::past;
 use crate::show::{self, progress::Progress, style};
 use crate::steps::deliveries;
-use crate::steps::risk::{Beside, Ends, Folder, Worth, labels, worth as reckon};
+use crate::steps::risk::{Beside, Ends, Folder, labels, worth as reckon};
 use crate::workspace;
 use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
 use tidegate_core::id::At;
 use tidegate_core::risk::Way;
-use tidegate_core::worth::{ARM_ROWS_MIN, Against, Arm, ByLot, Estimated, Line, Nearer, Said, Verdict};
-use tidegate_stats::fairness::{Estimate, Share};
+use tidegate_core::worth::{Against, ByLot, Estimate, Estimated, Line, Nearer, Said, Share, Verdict, Worth};
 
 /// Of what.
 #[derive(Debug, Args)]
@@ -32,6 +31,7 @@ pub struct WorthArgs {
 pub(super) fn worth(context: &Context, args: &WorthArgs) -> Result<u8> {
     let repository = context.dir.join(&args.repo);
     let since = begins("tell what the model is worth", &args.since, "--since")?.map(At);
+    let drawn = policy(&repository)?.trial.is_some();
     let places = workspace::places(&repository)?;
     let said = past::state::<Said>(&places, Said::STREAM)?;
     let beside = Beside::of(&places, clock::now().0)?;
@@ -40,7 +40,8 @@ pub(super) fn worth(context: &Context, args: &WorthArgs) -> Result<u8> {
     let mined = Folder::of(&repository).history(&repository, &reading(&progress), &show::note);
     progress.clear();
     let mined = mined?;
-    let of = reckon(&said, &Ends::new(&mined, labels(&mined, &beside).0, &events), since);
+    let ended = labels(&mined, &beside).0.into_iter().collect();
+    let of = reckon(&said, &Ends::new(&mined, &ended, &events), since, drawn);
     if context.json {
         show::json(&of)?;
     } else {
@@ -53,6 +54,9 @@ fn told(of: &Worth) -> Result<()> {
     show::line(&counted(of))?;
     if !of.ledger.lines.is_empty() {
         show::line(&lines(&of.ledger.lines))?;
+    }
+    if let Some(words) = of.kept_back_words() {
+        show::line(&words)?;
     }
     for sentence in of.ledger.by_lot.iter().flat_map(by_lot) {
         show::line(&sentence)?;
@@ -67,16 +71,7 @@ fn told(of: &Worth) -> Result<()> {
 }
 
 fn counted(of: &Worth) -> String {
-    let left = of.left;
-    let reasons = [
-        (left.young, "too young to tell"),
-        (left.unknown, "of an end that is not known"),
-        (left.learnt, "which the model that answered could have learnt from"),
-        (left.never_in, "not in this history"),
-        (left.unanswered, "of which only people spoke"),
-    ];
-    let reasons: Vec<String> = reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
-    let reasons = if reasons.is_empty() { String::new() } else { format!("; not counted: {}", reasons.join(", ")) };
+    let reasons = of.left.words().map(|words| format!("; not counted: {words}")).unwrap_or_default();
     format!("{} changes of which something was said, {} of them old enough, by {} models{reasons}", of.spoken, of.ledger.changes, of.models)
 }
 
@@ -93,11 +88,6 @@ fn cost(count: u64, cost: Option<f64>) -> String {
 
 fn lines(of: &[Line]) -> String {
     let row = |line: &Line| {
-        let arm = match line.arm {
-            Some(Arm::Model) => "the model",
-            Some(Arm::People) => "people",
-            None => "not drawn",
-        };
         let way = match line.way {
             None => "all",
             Some(Way::Quick) => "quick",
@@ -105,7 +95,7 @@ fn lines(of: &[Line]) -> String {
             Some(Way::Held) => "held",
         };
         vec![
-            arm.to_owned(),
+            line.decided_by().to_owned(),
             way.to_owned(),
             line.changes.to_string(),
             share(&line.hurt),
@@ -210,15 +200,8 @@ fn people(of: &Against) -> Vec<String> {
 
 fn verdict(of: Verdict) -> String {
     match of {
-        Verdict::NothingRecorded => "nothing was recorded of a change that is old enough: `tidegate risk score` records while `tidegate up` runs".to_owned(),
-        Verdict::NotDrawn => "nothing was drawn by lot (`risk.trial` of tidegate.yaml): failures avoided cannot be told, only estimated".to_owned(),
-        Verdict::TooFew => format!("who is better cannot be told: it takes {ARM_ROWS_MIN} changes of either"),
-        Verdict::NotJoined => {
-            "who is better cannot be told: more than half of the changes of one of them are not in this history; name changes with `risk score --change`, and let the forge tell of merges".to_owned()
-        }
-        Verdict::DrawnUnequally => "who is better cannot be told: the lot was drawn at several shares".to_owned(),
-        Verdict::Model => style::good("the model is better, and not by chance").to_string(),
-        Verdict::People => style::bad("people are better, and not by chance").to_string(),
-        Verdict::Open => "who is better cannot be told: the difference may be chance".to_owned(),
+        Verdict::Model => style::good(&of.to_string()).to_string(),
+        Verdict::People => style::bad(&of.to_string()).to_string(),
+        _ => of.to_string(),
     }
 }

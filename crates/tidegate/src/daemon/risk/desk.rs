@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tidegate_console::view::risk::{RiskChange, RiskView};
 use tidegate_core::correction::{Corrections, Ended, State as Corrected};
+use tidegate_core::delivery::Event;
 use tidegate_core::id::At;
 use tidegate_core::worth::{Said, State as SaidOf, Subject};
 use tidegate_history::{ChangeNumber, Id};
@@ -34,7 +35,7 @@ struct Key {
     corrected: Corrected,
     tools: Arc<Tools>,
     /// Nothing where no lot is drawn.
-    said: SaidOf,
+    said: Arc<SaidOf>,
 }
 
 /// All that pages are made of.
@@ -54,7 +55,10 @@ pub struct Shown {
     pub pairs: OnceLock<Option<Pairs>>,
     /// Numbers of changes whose end is known, oldest first, each with where it lies.
     pub scaled: OnceLock<Vec<(ChangeNumber, Vec<f64>)>>,
-    overview: OnceLock<Arc<RiskView>>,
+    /// All but what the model was worth.
+    overview: OnceLock<RiskView>,
+    /// With what it was worth, by what was said.
+    whole: Mutex<Option<(Arc<SaidOf>, Arc<RiskView>)>>,
     changes: Mutex<VecDeque<(String, Told)>>,
 }
 
@@ -66,6 +70,28 @@ impl Shown {
         let subject = Subject { named: None, commits: vec![commit.to_string()] };
         !ended && self.key.said.stand(&subject, trial).kept_back
     }
+
+    /// What was told of changes in forges.
+    pub fn told(&self) -> &[Event] {
+        &self.key.tools.changes
+    }
+
+    /// The model, the newest changes, and what it was worth: that alone is another where something was said.
+    fn overview(&self, said: &Arc<SaidOf>) -> Arc<RiskView> {
+        let mut whole = self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, view)) = whole.as_ref().filter(|(of, _)| of == said) {
+            return view.clone();
+        }
+        let model = self.overview.get_or_init(|| overview::view(self));
+        let view = Arc::new(RiskView { worth: overview::worth(self, said), ..model.clone() });
+        *whole = Some((said.clone(), view.clone()));
+        view
+    }
+}
+
+/// What models and people said of changes.
+async fn said(api: &Api) -> Result<Arc<SaidOf>> {
+    Ok(Arc::new(api.plane.control().state::<Said>(Said::STREAM.to_owned()).await?))
 }
 
 /// The pages' own memory. Cloning gives another handle.
@@ -78,7 +104,9 @@ impl Desk {
     /// # Errors
     /// When what people or deliveries say cannot be read.
     pub async fn overview(&self, api: &Api) -> Result<Arc<RiskView>> {
-        self.told(api, |shown| shown.overview.get_or_init(|| Arc::new(overview::view(shown))).clone()).await
+        let said = said(api).await?;
+        let drawn = api.opened.config.risk.trial.as_ref().map(|_| said.clone());
+        self.told(api, drawn.unwrap_or_default(), move |shown| shown.overview(&said)).await
     }
 
     /// One change, or why there is none; nothing at all without a model.
@@ -86,7 +114,8 @@ impl Desk {
     /// # Errors
     /// When what people or deliveries say cannot be read.
     pub async fn change(&self, api: &Api, commit: String) -> Result<Option<Told>> {
-        self.told(api, move |shown| {
+        let said = if api.opened.config.risk.trial.is_some() { said(api).await? } else { Arc::default() };
+        self.told(api, said, move |shown| {
             let kept = shown.kept.as_ref().as_ref().ok()?;
             let told = || shown.changes.lock().unwrap_or_else(PoisonError::into_inner);
             let known = told().iter().find(|(id, _)| *id == commit).map(|(_, told)| told.clone());
@@ -104,12 +133,12 @@ impl Desk {
     }
 
     /// Reads what is another, and tells of it; one at a time, on a thread that may take its time.
-    async fn told<T: Send + 'static>(&self, api: &Api, tell: impl FnOnce(&Shown) -> T + Send + 'static) -> Result<T> {
+    async fn told<T, Tell>(&self, api: &Api, said: Arc<SaidOf>, tell: Tell) -> Result<T>
+    where
+        T: Send + 'static,
+        Tell: FnOnce(&Shown) -> T + Send + 'static,
+    {
         let corrected = api.plane.control().state::<Corrections>(Corrections::STREAM.to_owned()).await?;
-        let said = match &api.opened.config.risk.trial {
-            Some(_) => api.plane.control().state::<Said>(Said::STREAM.to_owned()).await?,
-            None => SaidOf::default(),
-        };
         let (opened, now) = (api.opened.clone(), clock::now());
         let mut last = self.0.lock().await;
         let previous = last.clone();
@@ -124,7 +153,7 @@ impl Desk {
     }
 }
 
-fn shown(opened: Arc<Opened>, (corrected, said): (Corrected, SaidOf), now: At, previous: Option<Arc<Shown>>) -> Result<Arc<Shown>> {
+fn shown(opened: Arc<Opened>, (corrected, said): (Corrected, Arc<SaidOf>), now: At, previous: Option<Arc<Shown>>) -> Result<Arc<Shown>> {
     let root = opened.places.root.clone();
     let last_read = |previous: &Shown| At(previous.delivered.load(Ordering::SeqCst));
     // A clock that was set back makes nothing fresh.
@@ -167,6 +196,7 @@ fn shown(opened: Arc<Opened>, (corrected, said): (Corrected, SaidOf), now: At, p
         pairs: OnceLock::new(),
         scaled: OnceLock::new(),
         overview: OnceLock::new(),
+        whole: Mutex::default(),
         changes: Mutex::default(),
     }))
 }

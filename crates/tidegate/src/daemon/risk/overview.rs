@@ -2,12 +2,16 @@
 
 use super::desk::{Shown, UNREAD_MAX};
 use super::{TRAIN, figures};
-use crate::steps::risk::{By, EARLIER, Kept, Labelled, NEWEST, NotKept, contributed, drift, meaning, way_of};
+use crate::steps::risk::{
+    By, Contributed, EARLIER, Ends, Kept, Labelled, NEWEST, NotKept, drift, meaning, moved_by, sizes, way_of, worth as reckon,
+};
 use std::collections::HashMap;
 use std::time::UNIX_EPOCH;
 use tidegate_console::view::risk::{Importance, ModelFacts, Reasons, RiskLabel, RiskRow, RiskSaid, RiskView, Stand, Unread};
 use tidegate_core::id::At;
+use tidegate_core::worth::{State as SaidOf, Worth};
 use tidegate_history::{Change, ChangeNumber};
+use tidegate_learn::Score;
 
 /// Newest changes that are listed.
 const CHANGES_MAX: usize = 50;
@@ -40,7 +44,7 @@ pub fn label(of: &Labelled) -> RiskLabel {
     RiskLabel { ended: of.ended, by, why }
 }
 
-/// The view.
+/// All but what the model was worth.
 pub fn view(shown: &Shown) -> RiskView {
     let kept = match shown.kept.as_ref() {
         Ok(kept) => kept,
@@ -54,8 +58,10 @@ pub fn view(shown: &Shown) -> RiskView {
             &[]
         }
     };
-    let newest = judged.iter().rev().take(WEIGHED_MAX).filter_map(|one| kept.mined.named(&one.commit));
-    let (importance, importance_of) = importance(shown, kept, newest);
+    let weighed: Vec<ChangeNumber> = judged.iter().rev().take(WEIGHED_MAX).filter_map(|one| kept.mined.named(&one.commit)).collect();
+    let (newest, listed) = (newest(shown, kept), listed(shown, kept));
+    let scores = scores(shown, kept, weighed.iter().chain(&newest).chain(&listed));
+    let (importance, importance_of) = importance(&moved(&scores, &weighed));
     RiskView {
         stand: Stand::Ready,
         why: None,
@@ -65,10 +71,18 @@ pub fn view(shown: &Shown) -> RiskView {
         judged: figures::of(judged),
         importance,
         importance_of,
-        reasons: reasons(shown, kept),
+        reasons: reasons(&scores, &newest),
+        worth: None,
         unread: unread(shown, kept),
-        changes: changes(shown, kept),
+        changes: listed.into_iter().filter_map(|number| row(shown, kept, &scores, number)).collect(),
     }
+}
+
+/// What the model was worth, by what was said; none where there is nothing to tell it by.
+pub fn worth(shown: &Shown, said: &SaidOf) -> Option<Worth> {
+    let kept = shown.kept.as_ref().as_ref().ok()?;
+    let drawn = shown.opened.config.risk.trial.is_some();
+    Some(reckon(said, &Ends::new(&kept.mined, &shown.labels, shown.told()), None, drawn))
 }
 
 fn nothing(none: &NotKept) -> RiskView {
@@ -95,35 +109,53 @@ fn facts(kept: &Kept) -> ModelFacts {
     }
 }
 
-/// Mean size of what each feature adds over some changes, most first, and over how many.
-fn importance(shown: &Shown, kept: &Kept, changes: impl Iterator<Item = ChangeNumber>) -> (Vec<Importance>, usize) {
-    let (mut sums, mut count): (HashMap<String, f64>, usize) = (HashMap::new(), 0);
-    for change in changes.filter_map(|number| kept.mined.changes().get(number.0 as usize)) {
-        let Ok(score) = kept.model.score(&kept.row(change, &shown.reviews)) else { continue };
-        count += 1;
-        for one in score.contributions {
-            *sums.entry(one.feature).or_default() += one.log_odds.abs();
+/// Each of these changes is scored once, whatever its score is looked at for.
+fn scores<'n>(shown: &Shown, kept: &Kept, numbers: impl Iterator<Item = &'n ChangeNumber>) -> HashMap<ChangeNumber, Score> {
+    let mut scores = HashMap::new();
+    for number in numbers {
+        if scores.contains_key(number) {
+            continue;
+        }
+        let change = kept.mined.changes().get(number.0 as usize);
+        if let Some(score) = change.and_then(|change| kept.model.score(&kept.row(change, &shown.reviews)).ok()) {
+            scores.insert(*number, score);
         }
     }
-    let mean = |(feature, sum): (String, f64)| Importance { meaning: meaning(&feature), feature, mean_log_odds: sum / count as f64 };
-    let mut all: Vec<Importance> = sums.into_iter().map(mean).collect();
+    scores
+}
+
+fn moved(scores: &HashMap<ChangeNumber, Score>, numbers: &[ChangeNumber]) -> Vec<Contributed> {
+    numbers.iter().filter_map(|number| scores.get(number)).map(moved_by).collect()
+}
+
+/// Mean size of what each feature adds over some changes, most first, and over how many.
+fn importance(of: &[Contributed]) -> (Vec<Importance>, usize) {
+    let mean = |(feature, sum): (&str, f64)| Importance {
+        meaning: meaning(feature),
+        feature: feature.to_owned(),
+        mean_log_odds: sum / of.len() as f64,
+    };
+    let mut all: Vec<Importance> = sizes(of).into_iter().map(mean).collect();
     all.sort_by(|a, b| b.mean_log_odds.total_cmp(&a.mean_log_odds).then_with(|| a.feature.cmp(&b.feature)));
     all.truncate(FEATURES_MAX);
-    (all, count)
+    (all, of.len())
+}
+
+/// What is checked out, or what was read where that is not known.
+fn tip(shown: &Shown, kept: &Kept) -> Option<ChangeNumber> {
+    shown.head.and_then(|head| kept.mined.number(&head)).or(kept.mined.number(&kept.mined.tip()))
+}
+
+/// The newest changes by which the drift of reasons is told, newest first.
+fn newest(shown: &Shown, kept: &Kept) -> Vec<ChangeNumber> {
+    let mine = |change: &Change| scored(change) && !kept.owners.opted_out(&kept.owners.of_change(&kept.mined, change));
+    tip(shown, kept).map(|from| kept.mined.newest(from, NEWEST + EARLIER, mine)).unwrap_or_default()
 }
 
 /// What moves the newest changes beside what moved those before them.
-fn reasons(shown: &Shown, kept: &Kept) -> Option<Reasons> {
-    let from = shown.head.and_then(|head| kept.mined.number(&head)).or(kept.mined.number(&kept.mined.tip()))?;
-    let mine = |change: &Change| scored(change) && !kept.owners.opted_out(&kept.owners.of_change(&kept.mined, change));
-    let newest = kept.mined.newest(from, NEWEST + EARLIER, mine);
-    let scores = |numbers: &[ChangeNumber]| {
-        let changes = numbers.iter().filter_map(|number| kept.mined.changes().get(number.0 as usize));
-        let rows: Vec<Vec<f64>> = changes.map(|change| kept.row(change, &shown.reviews)).collect();
-        contributed(&kept.model, rows.iter().map(Vec::as_slice))
-    };
+fn reasons(scores: &HashMap<ChangeNumber, Score>, newest: &[ChangeNumber]) -> Option<Reasons> {
     let (now, before) = newest.split_at(newest.len().min(NEWEST));
-    let drift = drift(&scores(before), &scores(now))?;
+    let drift = drift(&moved(scores, before), &moved(scores, now))?;
     let moved = drift.shares.into_iter().take(MOVED_MAX).collect();
     Some(Reasons { agreement: drift.agreement, drifted: drift.drifted, changes: drift.rows, moved })
 }
@@ -139,24 +171,21 @@ fn unread(shown: &Shown, kept: &Kept) -> Option<Unread> {
     })
 }
 
-/// The newest changes of what is checked out, or of what was read where that is not known.
-fn changes(shown: &Shown, kept: &Kept) -> Vec<RiskRow> {
-    let tip = kept.mined.number(&kept.mined.tip());
-    let from = shown.head.and_then(|head| kept.mined.number(&head)).or(tip);
-    let newest = from.map(|from| kept.mined.newest(from, CHANGES_MAX, scored)).unwrap_or_default();
-    let one = |number: ChangeNumber| {
-        let change = kept.mined.changes().get(number.0 as usize)?;
-        let owners = kept.owners.of_change(&kept.mined, change);
-        let kept_back = shown.keeps_back(number, &change.id);
-        let score =
-            (!kept_back && !kept.owners.opted_out(&owners)).then(|| kept.model.score(&kept.row(change, &shown.reviews)).ok()).flatten();
-        let risk = score.map(|score| {
-            let (_, way) = way_of(&score, &shown.opened.config.risk, &owners);
-            RiskSaid { probability: score.probability, interval: score.interval, way }
-        });
-        Some(RiskRow { commit: change.id.to_string(), at: at(change.at_s), risk, kept_back, label: shown.labels.get(&number).map(label) })
-    };
-    newest.into_iter().filter_map(one).collect()
+/// The changes that are listed.
+fn listed(shown: &Shown, kept: &Kept) -> Vec<ChangeNumber> {
+    tip(shown, kept).map(|from| kept.mined.newest(from, CHANGES_MAX, scored)).unwrap_or_default()
+}
+
+fn row(shown: &Shown, kept: &Kept, scores: &HashMap<ChangeNumber, Score>, number: ChangeNumber) -> Option<RiskRow> {
+    let change = kept.mined.changes().get(number.0 as usize)?;
+    let owners = kept.owners.of_change(&kept.mined, change);
+    let kept_back = shown.keeps_back(number, &change.id);
+    let score = if kept_back || kept.owners.opted_out(&owners) { None } else { scores.get(&number) };
+    let risk = score.map(|score| {
+        let (_, way) = way_of(score, &shown.opened.config.risk, &owners);
+        RiskSaid { probability: score.probability, interval: score.interval, way }
+    });
+    Some(RiskRow { commit: change.id.to_string(), at: at(change.at_s), risk, kept_back, label: shown.labels.get(&number).map(label) })
 }
 
 #[cfg(test)]

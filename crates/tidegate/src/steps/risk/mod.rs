@@ -35,7 +35,7 @@ pub use fairness::{Attribute, Group, attributes, quarter, riskiest};
 pub use judged::JudgedChange;
 pub use kept::{Files, Kept, NotKept, files, head, read, unread, way_of};
 pub use labels::{Beside, By, Labelled, Sources, Told, labels};
-pub use moved::{EARLIER, NEWEST, contributed, drift};
+pub use moved::{Contributed, EARLIER, NEWEST, drift, moved_by, sizes};
 pub use owners::Owners;
 pub use recalibrate::{Asked, Recalibrated, recalibrate};
 pub use reviews::Reviews;
@@ -44,7 +44,7 @@ pub use train::{From, Trained, train};
 use worded::Worded;
 
 pub use words::{lines, lower, markdown, markdown_of, meaning, not_scored, sure};
-pub use worth::{Ends, Worth, worth};
+pub use worth::{Ends, worth};
 
 use crate::clock;
 use crate::exit::{self, failure};

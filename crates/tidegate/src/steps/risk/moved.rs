@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use tidegate_learn::derive::Derived;
 use tidegate_learn::reasons::{self, Drift, Sizes};
-use tidegate_learn::{RiskModel, Table};
+use tidegate_learn::{RiskModel, Score, Table};
 
 /// Newest changes that tell what moves it now.
 pub const NEWEST: usize = 200;
@@ -15,10 +15,18 @@ pub const LITTLE: f64 = 0.005;
 /// What each feature, and each that is made of others, adds to the log odds of one change.
 pub type Contributed = BTreeMap<String, f64>;
 
-/// Of each row that can be scored.
-pub fn contributed<'r>(model: &RiskModel, rows: impl Iterator<Item = &'r [f64]>) -> Vec<Contributed> {
-    let scores = rows.filter_map(|row| model.score(row).ok());
-    scores.map(|score| score.contributions.into_iter().map(|one| (one.feature, one.log_odds)).collect()).collect()
+/// Of one that was scored.
+pub fn moved_by(score: &Score) -> Contributed {
+    score.contributions.iter().map(|one| (one.feature.clone(), one.log_odds)).collect()
+}
+
+/// How much each is, summed over changes.
+pub fn sizes(all: &[Contributed]) -> BTreeMap<&str, f64> {
+    let mut sizes: BTreeMap<&str, f64> = BTreeMap::new();
+    for (name, size) in all.iter().flatten() {
+        *sizes.entry(name).or_default() += size.abs();
+    }
+    sizes
 }
 
 /// Whether the newest changes are moved by what moved those before them.
@@ -45,12 +53,9 @@ pub struct Moved {
 /// Of the newest rows of a table.
 pub fn moved(model: &RiskModel, table: &Table, made: &[Derived]) -> Moved {
     let newest: Vec<&[f64]> = table.rows().skip(table.len().saturating_sub(NEWEST + EARLIER)).collect();
-    let all = contributed(model, newest.into_iter());
+    let all: Vec<Contributed> = newest.into_iter().filter_map(|row| model.score(row).ok()).map(|score| moved_by(&score)).collect();
     let (before, now) = all.split_at(all.len().saturating_sub(NEWEST));
-    let mut sizes: BTreeMap<&str, f64> = BTreeMap::new();
-    for (name, size) in all.iter().flatten() {
-        *sizes.entry(name).or_default() += size.abs();
-    }
+    let sizes = sizes(&all);
     let whole: f64 = sizes.values().sum();
     let of = |name: &str| sizes.get(name).copied().unwrap_or_default();
     let share = |(place, name): (usize, &String)| {

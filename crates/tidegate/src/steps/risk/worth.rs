@@ -4,12 +4,11 @@
 //! taken as soon as they are known they would make every share too high.
 
 use super::Labelled;
-use serde::Serialize;
 use std::collections::{BTreeSet, HashMap};
 use tidegate_core::correction::Ended;
 use tidegate_core::delivery::{Event, What};
 use tidegate_core::id::At;
-use tidegate_core::worth::{Ledger, Row, Spoken, State, ledger};
+use tidegate_core::worth::{Arm, Left, Row, Spoken, State, Worth, ledger};
 use tidegate_history::{Change, ChangeNumber, Mined};
 
 const SECOND_MS: i64 = 1_000;
@@ -19,7 +18,7 @@ pub struct Ends<'a> {
     /// The history.
     pub mined: &'a Mined,
     /// Labels of its changes.
-    pub labels: HashMap<ChangeNumber, Labelled>,
+    pub labels: &'a HashMap<ChangeNumber, Labelled>,
     /// What each change became when it was merged, by its number: forges tell it.
     pub merged: HashMap<String, Vec<String>>,
 }
@@ -27,52 +26,21 @@ pub struct Ends<'a> {
 impl<'a> Ends<'a> {
     /// Of a history, its labels, and what other tools told.
     #[must_use]
-    pub fn new(mined: &'a Mined, labels: Vec<(ChangeNumber, Labelled)>, events: &[Event]) -> Ends<'a> {
+    pub fn new(mined: &'a Mined, labels: &'a HashMap<ChangeNumber, Labelled>, events: &[Event]) -> Ends<'a> {
         let mut merged: HashMap<String, Vec<String>> = HashMap::new();
         for event in events.iter().filter(|event| event.what == What::ChangeMerged) {
             if let (Some(number), Some(revision)) = (event.subject.change, &event.subject.revision) {
                 merged.entry(number.to_string()).or_default().push(revision.clone());
             }
         }
-        Ends { mined, labels: labels.into_iter().collect(), merged }
+        Ends { mined, labels, merged }
     }
 }
 
-/// Changes of which something was said and that are not counted, and why.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
-pub struct Left {
-    /// Only people spoke.
-    pub unanswered: usize,
-    /// Too young: the end cannot be trusted yet.
-    pub young: usize,
-    /// The model that answered had learnt from what was made later.
-    pub learnt: usize,
-    /// It cannot be told how they ended.
-    pub unknown: usize,
-    /// Not in the history, where nothing was drawn.
-    pub never_in: usize,
-}
-
-/// The ledger, of what, and what is not in it.
-#[derive(Debug, Serialize)]
-pub struct Worth {
-    /// Said since then.
-    pub since: Option<At>,
-    /// Changes of which something was said.
-    pub spoken: usize,
-    /// Models that answered about those that count.
-    pub models: usize,
-    /// Those that do not count.
-    pub left: Left,
-    /// The ledger.
-    #[serde(flatten)]
-    pub ledger: Ledger,
-}
-
-/// Reckons what was said since a time, or ever.
+/// Reckons what was said since a time, or ever. While a lot is drawn it does not tell what is kept back of single changes.
 #[must_use]
-pub fn worth(said: &State, ends: &Ends<'_>, since: Option<At>) -> Worth {
-    let (mut rows, mut left, mut models, mut spoken) = (vec![], Left::default(), BTreeSet::new(), 0);
+pub fn worth(said: &State, ends: &Ends<'_>, since: Option<At>, drawn: bool) -> Worth {
+    let (mut rows, mut left, mut models, mut spoken, mut kept_back) = (vec![], Left::default(), BTreeSet::new(), 0, 0);
     for (name, of) in &said.changes {
         let first = of.answers.first().map(|answer| answer.at).or(of.opinion.as_ref().map(|opinion| opinion.at));
         if first < since {
@@ -82,6 +50,7 @@ pub fn worth(said: &State, ends: &Ends<'_>, since: Option<At>) -> Worth {
         match end(name, of, ends) {
             Ok((hurt, came_in)) => {
                 models.extend(of.answer().map(|answer| &answer.model));
+                kept_back += usize::from(drawn && is_kept_back(of, came_in));
                 rows.extend(Row::of(of, hurt, came_in));
             }
             Err(why) => match why {
@@ -93,7 +62,13 @@ pub fn worth(said: &State, ends: &Ends<'_>, since: Option<At>) -> Worth {
             },
         }
     }
-    Worth { since, spoken, models: models.len(), left, ledger: ledger(&rows) }
+    let whole = ledger(&rows);
+    Worth { since, spoken, models: models.len(), left, kept_back, ledger: if kept_back > 0 { whole.kept_back() } else { whole } }
+}
+
+/// Whether nobody was told what the model says of a change that counts: of what came in the end is known, and it is told.
+fn is_kept_back(of: &Spoken, came_in: bool) -> bool {
+    !came_in && of.arm() == Some(Arm::People) && !of.told()
 }
 
 /// Why a change does not count.
@@ -135,4 +110,94 @@ fn end(name: &str, spoken: &Spoken, ends: &Ends<'_>) -> Result<(bool, bool), Out
         return Ok((true, true));
     }
     if labels.is_empty() || labels.contains(&Ended::Unknown) { Err(Out::Unknown) } else { Ok((false, true)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::By;
+    use super::*;
+    use tidegate_core::id::Digest;
+    use tidegate_core::machine::Machine as _;
+    use tidegate_core::risk::Way;
+    use tidegate_core::worth::{Answer, Command, Decision, Opinion, Said};
+    use tidegate_history::{Settings, mine};
+    use tidegate_learn::ends::Ends as EndsAt;
+
+    /// So late that everything is old enough.
+    const LATE_S: i64 = 4_000_000_000;
+
+    /// A history of one change.
+    fn history() -> (tempfile::TempDir, Mined) {
+        let folder = tempfile::tempdir().unwrap();
+        let git = |args: &[&str]| {
+            let mut command = std::process::Command::new("git");
+            command.arg("-C").arg(folder.path()).args(["-c", "user.name=A", "-c", "user.email=a@example.org"]).args(args);
+            assert!(command.status().unwrap().success(), "{args:?}");
+        };
+        git(&["init", "-q"]);
+        std::fs::write(folder.path().join("a"), "a\n").unwrap();
+        git(&["add", "a"]);
+        git(&["commit", "-q", "-m", "a"]);
+        let settings = Settings { as_of_s: Some(LATE_S), ..Settings::default() };
+        let mined = mine(folder.path(), "HEAD", &settings, None, &mut |_| ()).unwrap();
+        (folder, mined)
+    }
+
+    /// A change that the model would hold and that people decide about.
+    fn answered(commit: &str) -> Command {
+        let answer = Answer {
+            commits: vec![commit.to_owned()],
+            probability: 0.5,
+            interval: [0.4, 0.6],
+            way: Way::Held,
+            hold_from: Some(0.2),
+            costs: None,
+            model: Digest::of(b"m"),
+            training: "t".to_owned(),
+            learnt_until: At(0),
+            policy: Digest::of(b"p"),
+            arm: Some(Arm::People),
+            model_share: Some(0.5),
+            at: At(1),
+        };
+        Command::Answer { named: None, answer }
+    }
+
+    fn judged(commit: &str) -> Command {
+        let commits = vec![commit.to_owned()];
+        let (by, reason) = ("ada".to_owned(), "it looks so".to_owned());
+        let opinion = Opinion { commits, risk: None, decision: Some(Decision::Pass), blind: false, by, reason, at: At(2) };
+        Command::Judge { named: None, opinion, ended: Ended::Unknown }
+    }
+
+    fn after(commands: &[Command]) -> State {
+        commands.iter().fold(State::default(), |state, command| Said::decide(&state, command).unwrap().iter().fold(state, Said::evolve))
+    }
+
+    #[test]
+    fn what_people_have_yet_to_decide_about_is_kept_back_of_the_ledger() {
+        let (_folder, mined) = history();
+        let change = mined.changes()[0].id.to_string();
+        let hurt = Labelled {
+            commit: change.clone(),
+            ended: Ended::Hurt,
+            by: By::Person,
+            why: String::new(),
+            against: None,
+            ends: EndsAt::new(Some(true)),
+        };
+        let labels = HashMap::from([(ChangeNumber(0), hurt)]);
+        let ends = Ends::new(&mined, &labels, &[]);
+        let never_in = "a".repeat(40);
+        let told = |commands: &[Command], drawn: bool| {
+            let of = worth(&after(commands), &ends, None, drawn);
+            (of.ledger.changes, of.kept_back, of.ledger.lines.iter().map(|line| line.way).collect::<Vec<_>>())
+        };
+        let (all, open) = (vec![None, Some(Way::Held)], vec![None]);
+        assert_eq!(told(&[answered(&never_in)], true), (1, 1, open.clone()));
+        assert_eq!(told(&[answered(&never_in)], false), (1, 0, all.clone()), "whoever ends the lot is told");
+        assert_eq!(told(&[answered(&never_in), judged(&never_in)], true), (1, 0, all.clone()), "people have decided");
+        assert_eq!(told(&[answered(&change)], true), (1, 0, all), "its end is known");
+        assert_eq!(told(&[answered(&change), answered(&never_in)], true), (2, 1, open), "of both: one of them could be told apart");
+    }
 }
