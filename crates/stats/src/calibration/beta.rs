@@ -23,6 +23,11 @@ fn columns(probability: f64) -> [f64; 2] {
     [libm::log(p), -libm::log1p(-p)]
 }
 
+/// Fits a line to rows and their targets.
+type FitLine<'a> = dyn Fn(&[[f64; 2]], &[f64]) -> Line + 'a;
+/// What a line costs on rows and their targets.
+type CostOfLine<'a> = dyn Fn(&Line, &[[f64; 2]], &[f64]) -> f64 + 'a;
+
 impl Beta {
     /// The curve of greatest likelihood with a, b ≥ 0 (Kull, Silva Filho and Flach, "Beta calibration: a well-founded and easily
     /// implemented improvement on logistic calibration for binary classifiers", AISTATS 2017).
@@ -60,12 +65,7 @@ impl Beta {
     }
 
     /// The best curve with a, b ≥ 0, by what fits a line and what it costs.
-    fn best(
-        probabilities: &[f64],
-        labels: &[bool],
-        fit: &dyn Fn(&[[f64; 2]], &[f64]) -> Line,
-        cost: &dyn Fn(&Line, &[[f64; 2]], &[f64]) -> f64,
-    ) -> Result<Beta, Unfit> {
+    fn best(probabilities: &[f64], labels: &[bool], fit: &FitLine<'_>, cost: &CostOfLine<'_>) -> Result<Beta, Unfit> {
         usable_probabilities(probabilities, labels)?;
         let of = |class: bool| probabilities.iter().zip(labels).filter(move |(_, l)| **l == class).map(|(p, _)| *p);
         let same = probabilities.windows(2).all(|pair| matches!(pair, [a, b] if a == b));
