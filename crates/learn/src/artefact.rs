@@ -34,7 +34,7 @@ pub fn risk_model(
         maturity_seconds,
         digest: table.digest(),
         calibrated_on: fitted.calibrated_on,
-        calibrated_until: None,
+        recalibrated: None,
         synthetic: scenario::learnt_from(table),
     };
     let features = table.features().iter().map(|feature| feature.name.clone()).collect();

@@ -154,7 +154,7 @@ fn curve(held: &Held) -> Result<Calibrator, Unfit> {
     Ok(Calibrator::Beta(curve))
 }
 
-/// By how much log odds move so that as many rows are expected to hurt as did; none where no amount would do.
+/// By how much log odds move so that as many rows are expected to hurt as did; as far as they may where that would not do.
 pub(crate) fn level(curve: &Beta, scores: &[f64], labels: &[bool]) -> f64 {
     weighted_level(curve, scores, labels, &vec![1.0; scores.len()])
 }
@@ -166,9 +166,6 @@ fn weighted_level(curve: &Beta, scores: &[f64], labels: &[bool], weights: &[f64]
         scores.iter().zip(weights).filter_map(|(score, weight)| Some(weight * moved.probability(*score)?)).sum::<f64>()
     };
     let (mut low, mut high) = (-LEVEL_MOST, LEVEL_MOST);
-    if !(expected(low)..=expected(high)).contains(&hurt) {
-        return 0.0;
-    }
     // Each step halves what is left of the range: forty leave less than a float tells.
     for _ in 0..40 {
         let middle = 0.5 * (low + high);

@@ -93,8 +93,10 @@ fn beside(columns: Vec<(ArrowLeafColumn, ArrowColumnWriter)>) -> Parquet<Vec<Arr
         }
     };
     let mut chunks = std::thread::scope(|scope| {
-        let running: Vec<_> = (0..threads).map(|_| scope.spawn(encode)).collect();
-        let mut chunks = vec![];
+        // This thread encodes, too: where no other can be started it does all of it.
+        let start = |_| std::thread::Builder::new().spawn_scoped(scope, encode).ok();
+        let running: Vec<_> = (1..threads).filter_map(start).collect();
+        let mut chunks = encode()?;
         for thread in running {
             let done: Parquet<Vec<_>> =
                 thread.join().map_err(|_| ParquetError::General("a thread that encoded columns died".to_owned()))?;

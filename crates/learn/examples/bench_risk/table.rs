@@ -3,6 +3,7 @@
 use crate::{builds, data, published};
 use std::path::Path;
 use tidegate_learn::boost::{self, Boosting};
+use tidegate_learn::ends::Ends;
 use tidegate_learn::evaluate::{Report, blocks, report};
 use tidegate_learn::fitted::{self, Fitted, Settings};
 use tidegate_learn::forest::{self, Growing};
@@ -92,7 +93,7 @@ fn judge(name: &str, table: &Table, from: usize, settings: &Settings) -> Judged 
 /// The same model, recalibrated with the outcomes that could be trusted by then, as `risk recalibrate` each day does.
 fn kept_up(fitted: &Fitted, test: &Table, settings: &Settings) -> Report {
     let outcomes: Vec<Outcome> = (test.at().iter().zip(test.rows()).zip(test.labels()))
-        .map(|((at, row), hurt)| Outcome { at: *at, score: fitted.score(row), hurt: *hurt })
+        .map(|((at, row), hurt)| Outcome { at: *at, score: fitted.score(row), ends: Ends::new(Some(*hurt)) })
         .collect();
     let (said, _) = replay(Trained::of(fitted, settings.miss_share), &outcomes, MATURITY_DAYS * DAY);
     let sets: Vec<LabelSet> = said.iter().map(|said| said.labels).collect();

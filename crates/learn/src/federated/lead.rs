@@ -239,7 +239,7 @@ impl Joint {
             maturity_seconds,
             digest: self.digest.clone(),
             calibrated_on: self.fitted.calibrated_on,
-            calibrated_until: None,
+            recalibrated: None,
             synthetic: 0,
         };
         let features = self.plan.features.clone();

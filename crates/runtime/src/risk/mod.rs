@@ -41,19 +41,29 @@ pub struct Training {
     pub digest: String,
     /// How many later rows of the training part probabilities stand on.
     pub calibrated_on: usize,
-    /// When the last change happened whose end its probabilities know, where they were brought up since; not written where they were not.
+    /// How its probabilities were brought up since; not written where they were not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub calibrated_until: Option<i64>,
+    pub recalibrated: Option<Recalibration>,
     /// How many rows that nobody saw it has learnt from beside them; not written where there are none.
     #[serde(default, skip_serializing_if = "is_none")]
     pub synthetic: usize,
+}
+
+/// How probabilities were brought up to what became of changes since a training.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recalibration {
+    /// When the last change happened whose end they know, in seconds.
+    pub until: i64,
+    /// By how much log odds are moved from where the training had them.
+    pub moved: f64,
 }
 
 impl Training {
     /// When the last change happened whose end the model knows in whatever way.
     #[must_use]
     pub fn known_until(&self) -> i64 {
-        self.calibrated_until.unwrap_or(self.until).max(self.until)
+        self.recalibrated.map_or(self.until, |since| since.until.max(self.until))
     }
 }
 
@@ -150,8 +160,8 @@ impl RiskModel {
         parts.features.iter().enumerate().filter(idle).map(|(_, name)| name.as_str()).collect()
     }
 
-    /// The same model with other probabilities: its trees, its line and its ranks stay. `outcomes` is how many they stand on, `until` when the last of
-    /// these happened.
+    /// The same model with other probabilities: its trees, its line and its ranks stay. `outcomes` is how many they stand on; without `since` it is
+    /// as it was trained.
     ///
     /// # Errors
     /// When they do not fit.
@@ -161,9 +171,9 @@ impl RiskModel {
         venn_abers: VennAbers,
         label_sets: Thresholds,
         outcomes: usize,
-        until: i64,
+        since: Option<Recalibration>,
     ) -> Result<RiskModel, BadModel> {
-        let training = Training { calibrated_on: outcomes, calibrated_until: Some(until), ..self.parts.training.clone() };
+        let training = Training { calibrated_on: outcomes, recalibrated: since, ..self.parts.training.clone() };
         RiskModel::of(RiskParts { training, curve, venn_abers, label_sets, ..self.parts.clone() }, self.trees_json.clone())
     }
 

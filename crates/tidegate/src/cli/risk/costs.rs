@@ -23,7 +23,9 @@ pub(super) fn costs(context: &Context, args: &CostsArgs) -> Result<u8> {
         let why = "tell what mistakes cost: tidegate.yaml has no `risk.costs`: say there what a delay and an incident cost";
         return Err(failure(exit::USAGE, why));
     };
-    let judged = Folder::of(&repository).judged_changes()?;
+    let folder = Folder::of(&repository);
+    let judged = folder.judged_changes()?;
+    folder.note_moved(&show::note)?;
     let told = told(&of, &judged);
     if context.json {
         show::json(&serde_json::json!({ "changes": judged.len(), "lines": told }))?;

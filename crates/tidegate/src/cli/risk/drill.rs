@@ -8,6 +8,7 @@ use crate::steps::risk::{self as step, Folder, riskiest};
 use anyhow::Result;
 use clap::Args;
 use std::path::PathBuf;
+use tidegate_learn::recalibrate::shifted;
 
 /// Of which repository.
 #[derive(Debug, Args)]
@@ -28,7 +29,9 @@ pub struct CardArgs {
 pub(super) fn drill(context: &Context, args: &DrillArgs) -> Result<u8> {
     let repository = context.dir.join(&args.repo);
     let policy = policy(&repository)?;
-    let from = riskiest(&Folder::of(&repository).judged_changes()?, HELD_SHARE);
+    let folder = Folder::of(&repository);
+    // Planted changes are scored by the model as it is now.
+    let from = shifted(riskiest(&folder.judged_changes()?, HELD_SHARE), folder.moved()?);
     let progress = Progress::new(context.json);
     let drilled = step::drill(&repository, &policy, from, &reading(&progress), &|what| progress.now(what), &show::note);
     progress.clear();

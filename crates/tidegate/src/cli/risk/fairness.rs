@@ -30,6 +30,7 @@ pub(super) fn fairness(context: &Context, args: &FairnessArgs) -> Result<u8> {
     let policy = policy(&repository)?;
     let folder = Folder::of(&repository);
     let (judged, thresholds) = folder.judged_with()?;
+    folder.note_moved(&show::note)?;
     if judged.is_empty() {
         return Err(failure(exit::NOT_PASSED, "tell the fairness: no change was judged: run `tidegate risk train` first"));
     }

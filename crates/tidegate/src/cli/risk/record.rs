@@ -41,7 +41,7 @@ pub(super) fn record(of: &Asked<'_>, scored: &Answered, must: bool) -> Result<Ke
     if !must && !owner::is_up(&places) {
         return Ok(kept);
     }
-    let Some(answer) = answer(of.repository, of.policy, scored, &subject, kept.stand, clock::now())? else { return Ok(kept) };
+    let Some(answer) = answer(of.policy, scored, &subject, kept.stand, clock::now()) else { return Ok(kept) };
     let body = json!({ "named": of.named, "answer": answer });
     let what = format!("record what was said of {}", of.what);
     match client::ask(&places, &what, Method::POST, "/api/v1/answers", Some(&body)) {

@@ -102,7 +102,8 @@ fn told(trained: &Trained) -> Result<()> {
     for line in trained.environments.iter().flat_map(environments) {
         show::line(&line)?;
     }
-    for leak in &trained.leaks {
+    let told_apart = trained.environments.iter().flat_map(|compared| &compared.leaks);
+    for leak in trained.leaks.iter().chain(told_apart) {
         show::line(&style::warn(&leaked(leak)))?;
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! Views of files as they are asked: read again when their file is another one, and as they were last read while it cannot be.
 
 use super::{OPERATION, refused};
+use crate::clock;
 use crate::columns::Place;
 use crate::daemon::events::Bus;
 use crate::exit::{self, failure};
@@ -112,7 +113,7 @@ impl Tables {
 
 /// Looks at the files of a table and reads them where they are others than before.
 async fn look(path: &Path, file: &FileView, before: Option<&Held>) -> Held {
-    let (now, stamp) = (Instant::now(), stamp_of(path).await);
+    let (now, stamp) = (clock::instant(), stamp_of(path).await);
     match (&stamp, before) {
         (Ok(stamp), Some(held)) if held.stands(stamp) => return Held { looked: now, ..held.clone() },
         _ => {}

@@ -4,6 +4,7 @@ use super::table::{MICROS, Table};
 use super::{SetRecord, coded, definition, digest_of, events, events_digest, form};
 use crate::columns::Place;
 use crate::exit::{self, failure};
+use crate::task;
 use anyhow::{Context as _, Result};
 use indexmap::IndexMap;
 use std::collections::BTreeMap;
@@ -47,7 +48,7 @@ pub async fn assemble(assembly: &Assembly<'_>) -> Result<SetRecord> {
         .map(|(name, file)| Ok((source_of(assembly.root, name, file)?, file.clone())))
         .collect::<Result<Vec<_>>>()?;
     // A view's table is read beside what comes before it, and one table ahead: two are in memory at most.
-    let mut ahead = files.into_iter().map(|(source, file)| tokio::spawn(read_view(source, file, assembly.rule)));
+    let mut ahead = files.into_iter().map(|(source, file)| task::spawn(read_view(source, file, assembly.rule)));
     let mut next = ahead.next();
     let source = Source::at(assembly.entities);
     let entities = tidegate_data::digest(&source).map_err(coded)?;

@@ -1,9 +1,9 @@
 //! What a model said of a change, put together as the fact that is recorded of it: with what it was said by, and no person's name.
 
 use super::costs::costs;
-use super::{Answered, Folder, Scored};
+use super::{Answered, Scored};
 use crate::exit::{self, failure};
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use serde_json::json;
 use std::collections::HashSet;
 use std::path::Path;
@@ -27,42 +27,28 @@ pub fn subject(repository: &Path, what: &str, named: Option<&str>, scored: &Answ
 }
 
 /// What is recorded of it: a range is one change, as risky as it is when merged, and held where any of its commits is.
-///
-/// # Errors
-/// When the model cannot be read any more.
-pub fn answer(
-    repository: &Path,
-    policy: &RiskPolicy,
-    scored: &Answered,
-    subject: &Subject,
-    stand: Stand,
-    at: At,
-) -> Result<Option<Answer>> {
+pub fn answer(policy: &RiskPolicy, scored: &Answered, subject: &Subject, stand: Stand, at: At) -> Option<Answer> {
     // The riskiest stands first.
-    let Some(one) = scored.whole.as_ref().or(scored.changes.first()) else { return Ok(None) };
-    let folder = Folder::of(repository);
-    let model = folder.read()?;
-    let path = folder.model();
-    let digest = Digest::of(&std::fs::read(&path).with_context(|| format!("read {}", path.display()))?);
+    let one = scored.whole.as_ref().or(scored.changes.first())?;
     let costs = policy.costs.as_ref().map(|of| {
         let costs = costs(of, &one.services);
         Costs { delay: costs.held_negative, incident: costs.passed_positive }
     });
-    Ok(Some(Answer {
+    Some(Answer {
         commits: subject.commits.clone(),
         probability: one.score.probability,
         interval: one.score.interval,
         way: way(scored, one),
         hold_from: one.hold_from,
         costs,
-        model: digest,
-        training: model.training().digest.clone(),
-        learnt_until: At(model.training().known_until().saturating_mul(SECOND_MS)),
+        model: scored.by.model.clone(),
+        training: scored.by.training.clone(),
+        learnt_until: At(scored.by.known_until_s.saturating_mul(SECOND_MS)),
         policy: policy_digest(policy),
         arm: stand.arm,
         model_share: stand.arm.and(policy.trial.as_ref()).map(|trial| trial.model_share),
         at,
-    }))
+    })
 }
 
 /// Held where any of it is; quick where all of it is.

@@ -4,6 +4,7 @@
 use super::labels::Told;
 use super::train::Learnt;
 use std::collections::HashMap;
+use tidegate_core::delivery::Fate;
 use tidegate_history::{ChangeNumber, Mined};
 use tidegate_learn::leakage::environments::{Compared, Environment, Limits, compare};
 use tidegate_learn::recipe::Recipe;
@@ -34,7 +35,8 @@ pub fn environments(mined: &Mined, told: &Told, learnt: &Learnt<'_>, recipe: &Re
 /// The last environment on the way to production that each change has reached.
 fn reached(mined: &Mined, told: &Told) -> HashMap<ChangeNumber, Environment> {
     let mut reached: HashMap<ChangeNumber, Environment> = HashMap::new();
-    for one in &told.deployed {
+    // What failed to go out has not come there.
+    for one in told.deployed.iter().filter(|one| one.fate != Fate::Failed) {
         let Some(environment) = one.environment.as_deref().and_then(environment) else { continue };
         let Some(revision) = mined.named(&one.revision) else { continue };
         let previous = one.previous.as_deref().and_then(|digits| mined.named(digits));

@@ -98,6 +98,13 @@ pub fn read(repository: &Path, policy: &RiskPolicy) -> Result<Kept, NotKept> {
     let owners = owners.map_err(|why| NotKept::Owners(format!("{why:#}.")))?;
     let worded = Worded::load(&folder.worded()).map_err(|why| NotKept::History(format!("{why:#}.")))?.unwrap_or_default();
     let said = folder.said(&model);
+    if let Some(since) = model.training().recalibrated {
+        let day = jiff::Timestamp::from_second(since.until).map_or_else(|_| "?".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
+        notes.push(format!(
+            "Recalibrated with what became of changes up to {day}: log odds are moved by {:+.2}. Figures of the judged changes are of the model as it was trained.",
+            since.moved
+        ));
+    }
     if mined.shallow {
         notes.push("The clone is shallow, and what was before it is not known: `git fetch --unshallow` gives the rest.".to_owned());
     }

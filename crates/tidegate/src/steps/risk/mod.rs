@@ -51,10 +51,10 @@ use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
+use tidegate_core::id::Digest;
 use tidegate_history::{Features, Mined, NoState, Seen, Settings, State, mine, mine_beside};
 use tidegate_learn::words::{Sayings, words as words_of};
 use tidegate_learn::{MODEL_BYTES_MAX, RiskModel};
-use tidegate_port::FailureKind;
 use tidegate_store::disk;
 
 /// Name of the feature of words.
@@ -170,13 +170,7 @@ impl Folder {
     /// Keeps others from making a model here meanwhile: its files are of one training.
     fn alone(&self, operation: &str) -> Result<disk::Guard> {
         self.make()?;
-        let path = self.0.join("model.lock");
-        disk::Guard::take(&path).map_err(|why| match why.kind {
-            FailureKind::Transient => {
-                failure(exit::OUTSIDE, format!("{operation}: another process makes a model in {}: wait for its end", self.0.display()))
-            }
-            _ => why.into(),
-        })
+        disk::Guard::take(&self.0.join("model.lock")).map_err(|why| failure(exit::OUTSIDE, format!("{operation}: {why}")))
     }
 
     /// What was mined before; none where it cannot be gone on with, and everything is read anew.
@@ -239,6 +233,11 @@ impl Folder {
 
     /// The model.
     fn read(&self) -> Result<RiskModel> {
+        Ok(self.read_with_digest()?.0)
+    }
+
+    /// The model, and the digest of its file.
+    fn read_with_digest(&self) -> Result<(RiskModel, Digest)> {
         let path = self.model();
         let advice = "run `tidegate risk train` first";
         let bytes = std::fs::metadata(&path)
@@ -250,7 +249,8 @@ impl Folder {
             ));
         }
         let bytes = std::fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-        RiskModel::read(&bytes).map_err(|why| failure(exit::USAGE, format!("read {}: {why}", path.display())))
+        let model = RiskModel::read(&bytes).map_err(|why| failure(exit::USAGE, format!("read {}: {why}", path.display())))?;
+        Ok((model, Digest::of(&bytes)))
     }
 
     /// Keeps what words said when a model was trained.

@@ -17,8 +17,8 @@ pub struct Figures<'a> {
     pub model: &'a Report,
     /// Of the number of lines added, on the same ones.
     pub lines_added: &'a Report,
-    /// How many leaks were found; none where nobody looked, and then it is not written.
-    pub leaks: Option<usize>,
+    /// How many leaks were found in the training.
+    pub leaks: usize,
 }
 
 /// Writes `model.json`, `golden.json`, `metrics.json` and `card.md` into a folder.
@@ -28,14 +28,11 @@ pub struct Figures<'a> {
 pub fn offer(folder: &Path, model: &RiskModel, table: &Table, figures: &Figures<'_>, card: &str) -> Result<()> {
     std::fs::create_dir_all(folder).with_context(|| format!("make the folder {}", folder.display()))?;
     let (of, auc) = (figures.model, figures.model.auc);
-    let mut metrics = json!({
+    let metrics = json!({
         "auc": auc.map(|auc| auc.estimate), "auc_low": auc.map(|auc| auc.low), "auc_high": auc.map(|auc| auc.high),
         "average_precision": of.average_precision, "brier": of.brier, "calibration_error": of.calibration_error,
-        "lines_added_auc": figures.lines_added.auc.map(|auc| auc.estimate), "rows": of.rows,
+        "lines_added_auc": figures.lines_added.auc.map(|auc| auc.estimate), "rows": of.rows, "leaks": figures.leaks,
     });
-    if let (Some(leaks), Some(metrics)) = (figures.leaks, metrics.as_object_mut()) {
-        metrics.insert("leaks".to_owned(), json!(leaks));
-    }
     let files = [
         ("model.json", model.write()?),
         ("golden.json", golden(table)?),

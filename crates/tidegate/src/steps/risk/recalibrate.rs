@@ -5,11 +5,14 @@ use super::kept::row;
 use super::labels::{Beside, labels};
 use super::offer::{Figures, offer};
 use super::train::rows;
+use super::worded::Worded;
 use super::{Folder, For, History, Owners};
 use crate::exit::{self, failure};
 use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
+use tidegate_history::Mined;
+use tidegate_learn::ends::Ends;
 use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::recalibrate::{Outcome, Recalibrated as Kept, Said, Trained, replay};
 use tidegate_learn::{RiskModel, Row, Table};
@@ -18,6 +21,7 @@ use tidegate_wire::config::RiskPolicy;
 
 /// Longest file of what a model knew.
 const HELD_BYTES_MAX: u64 = 4 << 20;
+const OPERATION: &str = "recalibrate the model";
 /// What begins the part of a card that tells of it.
 const HEADING: &str = "\n## Recalibrated\n";
 
@@ -26,13 +30,15 @@ const HEADING: &str = "\n## Recalibrated\n";
 #[serde(deny_unknown_fields)]
 struct HeldFor<'a> {
     model: &'a str,
+    /// Leaks that were found in the training.
+    leaks: usize,
     trained: std::borrow::Cow<'a, Trained>,
 }
 
 /// What came of it.
 #[derive(Debug, Serialize)]
 pub struct Recalibrated {
-    /// Changes since the training of which the end is known; of none nothing changes.
+    /// Changes since the training of which the end is known; without one the model is as it was trained.
     pub outcomes: usize,
     /// Share of what was learnt from that hurt.
     pub base_rate: f64,
@@ -61,20 +67,42 @@ pub struct Beforehand {
 }
 
 impl Folder {
+    /// By how much log odds are moved since the training from which the judged changes and their figures are; 0 where nothing was.
+    ///
+    /// # Errors
+    /// When there is no model.
+    pub fn moved(&self) -> Result<f64> {
+        Ok(self.read()?.training().recalibrated.map_or(0.0, |since| since.moved))
+    }
+
+    /// What must be known of figures of judged changes, where the model was recalibrated since.
+    ///
+    /// # Errors
+    /// When there is no model.
+    pub fn note_moved(&self, note: &dyn Fn(&str)) -> Result<()> {
+        let moved = self.moved()?;
+        if moved != 0.0 {
+            note(&format!("these figures are of the model as it was trained; recalibrated since, its log odds are moved by {moved:+.2}"));
+        }
+        Ok(())
+    }
+
     fn held(&self) -> std::path::PathBuf {
         self.0.join("held.json")
     }
 
     /// Keeps what a model knew when it was trained.
-    pub(super) fn keep_held(&self, model: &RiskModel, trained: &Trained) -> Result<()> {
-        let of = HeldFor { model: &model.training().digest, trained: std::borrow::Cow::Borrowed(trained) };
+    pub(super) fn keep_held(&self, model: &RiskModel, trained: &Trained, leaks: usize) -> Result<()> {
+        let of = HeldFor { model: &model.training().digest, leaks, trained: std::borrow::Cow::Borrowed(trained) };
         Ok(disk::replace_file(&self.held(), &serde_json::to_vec(&of)?)?)
     }
 
-    fn read_held(&self, model: &RiskModel) -> Result<Trained> {
+    fn read_held(&self, model: &RiskModel) -> Result<(Trained, usize)> {
         let path = self.held();
-        let refused =
-            |why: &str| failure(exit::USAGE, format!("recalibrate the model: {}: {why}: run `tidegate risk train` first", path.display()));
+        let refused = |why: &str| {
+            let advice = "run `tidegate risk train` first; a model of several sites is trained anew by `tidegate risk federate`";
+            failure(exit::USAGE, format!("{OPERATION}: {}: {why}: {advice}", path.display()))
+        };
         let about = std::fs::metadata(&path).map_err(|why| refused(&why.to_string()))?;
         if about.len() > HELD_BYTES_MAX {
             return Err(refused(&format!("it is longer than {HELD_BYTES_MAX} bytes")));
@@ -84,7 +112,7 @@ impl Folder {
         if held.model != model.training().digest {
             return Err(refused("it is of another model"));
         }
-        Ok(held.trained.into_owned())
+        Ok((held.trained.into_owned(), held.leaks))
     }
 }
 
@@ -106,53 +134,74 @@ pub struct Asked<'a> {
 /// When there is no model, or none that can be.
 pub fn recalibrate(repository: &Path, asked: &Asked<'_>, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<Recalibrated> {
     let folder = Folder::of(repository);
-    folder.read()?;
-    let _alone = folder.alone("recalibrate the model")?;
-    // Read once more: who held it before may have trained another one.
-    let model = folder.read()?;
-    let trained = folder.read_held(&model)?;
-    let History { mined, worded } = folder.mine(repository, asked.tip, For::Keeping, seen, note)?;
-    let owners = Owners::known(repository, asked.policy, "recalibrate the model", note)?;
-    let (labels, _) = labels(&mined, asked.beside);
-    let reviews = asked.beside.told().reviews(&mined);
-    let sayings = folder.said(&model);
-    let known = rows(&mined, &labels, &owners, None)?;
-    let mut table = Table::new(model.features().iter().map(String::as_str))?;
-    for (place, change) in known.changes.iter().enumerate().filter(|(_, change)| change.at_s > model.training().until) {
-        let said = worded.of(&change.id).map_or(f64::NAN, |words| sayings.of(words));
-        let values = row(&model, change, said, reviews.values(&change.id));
-        let (label, effort) = (known.table.labels().get(place).copied().unwrap_or_default(), change.features.la + change.features.ld);
-        table.push(&Row { at: change.at_s, values: &values, label, effort })?;
+    if !folder.model().exists() {
+        let why = format!("{OPERATION}: there is no {}: run `tidegate risk train` first", folder.model().display());
+        return Err(failure(exit::NOT_FOUND, why));
     }
-    let scored = table.rows().map(|row| model.score(row)).collect::<Result<Vec<_>, _>>()?;
-    let outcomes: Vec<Outcome> =
-        (scored.iter().zip(table.at()).zip(table.labels())).map(|((scored, at), hurt)| Outcome::of(*at, scored.margin, *hurt)).collect();
+    let _alone = folder.alone(OPERATION)?;
+    let model = folder.read()?;
+    let (trained, leaks) = folder.read_held(&model)?;
+    let History { mined, worded } = folder.mine(repository, asked.tip, For::Keeping, seen, note)?;
+    let (table, ends) = known(&folder, &model, &mined, &worded, repository, asked, note)?;
+    let learnt = table.before(model.training().until.saturating_add(1));
+    let since = table.slice(learnt..table.len());
+    let margins = since.rows().map(|row| Ok(model.score(row)?.margin)).collect::<Result<Vec<f64>>>()?;
+    let outcomes: Vec<Outcome> = (margins.iter().zip(since.at()).zip(ends.iter().skip(learnt)))
+        .map(|((margin, at), ends)| Outcome::of(*at, *margin, ends.clone()))
+        .collect();
     let as_trained = Kept::new(trained.clone());
     let left: Vec<Said> = outcomes.iter().map(|one| as_trained.say(one.score)).collect();
     let (said, kept) = replay(trained, &outcomes, mined.maturity.age_s);
-    let base_rate = model.training().base_rate;
     let maturity_days = mined.maturity.age_s as f64 / 86_400.0;
-    if outcomes.is_empty() {
-        return Ok(Recalibrated {
-            outcomes: 0,
-            base_rate,
-            moved: 0.0,
-            calibrated_on: model.training().calibrated_on,
-            maturity_days,
-            said: None,
-        });
+    if outcomes.is_empty() && asked.out.is_some() {
+        let why = format!(
+            "{OPERATION}: no change since the training has an end that can be trusted ({maturity_days:.0} days): there is nothing to hand over; take `tidegate risk train --out`"
+        );
+        return Err(failure(exit::NOT_PASSED, why));
     }
-    let model = kept.model(&model).map_err(|why| failure(exit::USAGE, format!("recalibrate the model: {why}")))?;
+    let recalibrated = kept.model(&model).map_err(|why| failure(exit::USAGE, format!("{OPERATION}: {why}")))?;
     let done = Recalibrated {
         outcomes: outcomes.len(),
-        base_rate,
+        base_rate: model.training().base_rate,
         moved: kept.moved(),
-        calibrated_on: model.training().calibrated_on,
+        calibrated_on: recalibrated.training().calibrated_on,
         maturity_days,
-        said: Some(beforehand(&table, &left, &said)),
+        said: (!outcomes.is_empty()).then(|| beforehand(&since, &left, &said)),
     };
-    keep(&folder, &model, &table, &done, asked.out)?;
+    let card = folder.card_with(done.said.as_ref().map(|said| section(&done, said)))?;
+    disk::replace_file(&folder.model(), &recalibrated.write()?)?;
+    disk::replace_file(&folder.card(), card.as_bytes())?;
+    if let (Some(out), Some(said)) = (asked.out, &done.said) {
+        let la = since.column("la");
+        let lines: Vec<f64> = since.rows().map(|row| la.and_then(|la| row.get(la)).copied().unwrap_or_default()).collect();
+        let figures = Figures { model: &said.kept_up, lines_added: &report(&since, &lines, false), leaks };
+        offer(out, &recalibrated, &table, &figures, &card)?;
+    }
     Ok(done)
+}
+
+/// All changes whose end is known, as rows of a model, oldest first; and what was believed of each end.
+fn known(
+    folder: &Folder,
+    model: &RiskModel,
+    mined: &Mined,
+    worded: &Worded,
+    repository: &Path,
+    asked: &Asked<'_>,
+    note: &dyn Fn(&str),
+) -> Result<(Table, Vec<Ends>)> {
+    let owners = Owners::known(repository, asked.policy, OPERATION, note)?;
+    let (labels, _) = labels(mined, asked.beside);
+    let reviews = asked.beside.told().reviews(mined);
+    let sayings = folder.said(model);
+    let known = rows(mined, &labels, &owners, None)?;
+    let mut table = Table::new(model.features().iter().map(String::as_str))?;
+    for (change, label) in known.changes.iter().zip(known.table.labels()) {
+        let said = worded.of(&change.id).map_or(f64::NAN, |words| sayings.of(words));
+        let values = row(model, change, said, reviews.values(&change.id));
+        table.push(&Row { at: change.at_s, values: &values, label: *label, effort: change.features.la + change.features.ld })?;
+    }
+    Ok((table, known.ends))
 }
 
 fn beforehand(table: &Table, left: &[Said], kept: &[Said]) -> Beforehand {
@@ -161,26 +210,23 @@ fn beforehand(table: &Table, left: &[Said], kept: &[Said]) -> Beforehand {
     Beforehand { left_alone: told(left), left_alone_covered: covered(left), kept_up: told(kept), kept_up_covered: covered(kept) }
 }
 
-/// Writes the model, and what its card tells of it.
-fn keep(folder: &Folder, model: &RiskModel, table: &Table, done: &Recalibrated, out: Option<&Path>) -> Result<()> {
-    let Some(said) = &done.said else { return Ok(()) };
-    let card = folder.read_card()?;
-    let trained = card.split(HEADING).next().unwrap_or_default();
+/// What a card tells of it.
+fn section(done: &Recalibrated, said: &Beforehand) -> String {
     let error = |report: &Report| report.calibration_error.map_or_else(|| "not defined".to_owned(), |error| format!("{error:.3}"));
-    let card = format!(
-        "{trained}{HEADING}\nWith the {} changes since whose end is known: log odds moved by {:+.2}; calibration error of what was said of each before its end was known {} (as it was trained: {}). What it ranks is as it was learnt.\n",
+    format!(
+        "{HEADING}\nWith the {} changes since whose end is known: log odds moved by {:+.2}; calibration error of what was said of each before its end was known {} (as it was trained: {}). What it ranks is as it was learnt. The level is that of changes as they are let in now: where the model holds what would have hurt, fewer hurt, and it says so.\n",
         done.outcomes,
         done.moved,
         error(&said.kept_up),
         error(&said.left_alone)
-    );
-    disk::replace_file(&folder.model(), &model.write()?)?;
-    disk::replace_file(&folder.card(), card.as_bytes())?;
-    if let Some(out) = out {
-        let la = table.column("la");
-        let lines: Vec<f64> = table.rows().map(|row| la.and_then(|la| row.get(la)).copied().unwrap_or_default()).collect();
-        let figures = Figures { model: &said.kept_up, lines_added: &report(table, &lines, false), leaks: None };
-        offer(out, model, table, &figures, &card)?;
+    )
+}
+
+impl Folder {
+    /// The card of the training, with or without what a recalibration adds.
+    fn card_with(&self, section: Option<String>) -> Result<String> {
+        let card = self.read_card()?;
+        let trained = card.split(HEADING).next().unwrap_or_default();
+        Ok(format!("{trained}{}", section.unwrap_or_default()))
     }
-    Ok(())
 }

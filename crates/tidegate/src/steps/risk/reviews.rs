@@ -174,7 +174,9 @@ impl<'e> Told<'e> {
 /// Events that tell of changes in a forge, of all.
 #[must_use]
 pub fn of_changes(events: &[Event]) -> Vec<Event> {
-    let is = |event: &&Event| matches!(event.what, What::ChangeCreated | What::ChangeReviewed { .. } | What::ChangeMerged);
+    let is = |event: &&Event| {
+        matches!(event.what, What::ChangeCreated | What::ChangeReviewed { .. } | What::ChangeMerged | What::ChangeAbandoned)
+    };
     events.iter().filter(is).cloned().collect()
 }
 

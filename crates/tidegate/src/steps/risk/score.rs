@@ -13,6 +13,7 @@ use anyhow::Result;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::path::Path;
+use tidegate_core::id::Digest;
 use tidegate_core::risk::Way;
 use tidegate_history::{Change, Id, Mined, NotMined, PathNumber, as_one, commits};
 use tidegate_learn::counterfactual::{Answer, Lever, search};
@@ -86,6 +87,20 @@ pub struct Answered {
     pub mixed: Vec<String>,
     /// The newest commit of what was asked.
     pub newest: String,
+    /// The model that says it.
+    #[serde(skip)]
+    pub by: AnsweredBy,
+}
+
+/// Which model it was.
+#[derive(Clone, Debug)]
+pub struct AnsweredBy {
+    /// Digest of its file.
+    pub model: Digest,
+    /// Digest of what it has learnt from.
+    pub training: String,
+    /// When the last change happened whose end it knows, in seconds.
+    pub known_until_s: i64,
 }
 
 impl Answered {
@@ -122,7 +137,7 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
         return Err(failure(exit::USAGE, format!("score {}: write a range with two dots, as main..topic", wanted.what)));
     }
     let folder = Folder::of(repository);
-    let model = folder.read()?;
+    let (model, digest) = folder.read_with_digest()?;
     let commits = meant(repository, wanted.what)?;
     // What is not in what was mined for training is mined from there and not kept.
     let mut history = folder.mine(repository, "HEAD", For::Scores, seen, note)?;
@@ -162,7 +177,9 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
             None
         }
     };
-    Ok(Answered { whole, changes, opted_out, mixed, newest })
+    let training = model.training();
+    let by = AnsweredBy { model: digest, training: training.digest.clone(), known_until_s: training.known_until() };
+    Ok(Answered { whole, changes, opted_out, mixed, newest, by })
 }
 
 /// What a forge told of these commits, where the model asks for it.

@@ -113,9 +113,8 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     now("learning from the earlier changes, judged on the later ones");
     let made = derive::of_changes(&learnt.table);
     let whole = derive::table(&learnt.table, &made)?;
-    let Judged { model, regression, forest, lines_added, mut leaks, thresholds, said } = judged(&learnt, &whole, &worded, &settings)?;
-    let mut environments = environments(&mined, from.beside.told(), &learnt, &settings.recipe);
-    leaks.extend(environments.iter_mut().flat_map(|compared| std::mem::take(&mut compared.leaks)));
+    let Judged { model, regression, forest, lines_added, leaks, thresholds, said } = judged(&learnt, &whole, &worded, &settings)?;
+    let environments = environments(&mined, from.beside.told(), &learnt, &settings.recipe);
     let Learnt { table, changes, sayings, opted_out, reviewed, left_out, .. } = learnt;
     let later = changes.iter().rev().take(said.len()).rev().zip(&said);
     let judged = later.map(|(change, (probability, hurt))| JudgedChange {
@@ -131,7 +130,7 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     disk::replace_file(&folder.model(), &kept.write()?)?;
     folder.keep_said(&kept, &sayings)?;
     folder.keep_judged(&kept, thresholds, judged)?;
-    folder.keep_held(&kept, &recalibrate::Trained::of(&fitted, settings.miss_share))?;
+    folder.keep_held(&kept, &recalibrate::Trained::of(&fitted, settings.miss_share), leaks.len())?;
     let moved = moved(&kept, &table, &made);
     let facts = Facts { model: &kept, mined: &mined, labels: &sources, opted_out, shares: &moved.shares, judged: (&model, &lines_added) };
     let card = card(&facts);
@@ -161,7 +160,7 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
         reasons: moved.drift,
     };
     if let Some(out) = from.out {
-        let figures = Figures { model: &trained.model, lines_added: &trained.lines_added, leaks: Some(trained.leaks.len()) };
+        let figures = Figures { model: &trained.model, lines_added: &trained.lines_added, leaks: trained.leaks.len() };
         offer(out, &kept, &table, &figures, &card)?;
     }
     Ok(trained)

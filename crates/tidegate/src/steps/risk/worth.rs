@@ -4,7 +4,7 @@
 //! taken as soon as they are known they would make every share too high.
 
 use super::Labelled;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use tidegate_core::correction::Ended;
 use tidegate_core::delivery::{Event, What};
 use tidegate_core::id::At;
@@ -21,6 +21,8 @@ pub struct Ends<'a> {
     pub labels: &'a HashMap<ChangeNumber, Labelled>,
     /// What each change became when it was merged, by its number: forges tell it.
     pub merged: HashMap<String, Vec<String>>,
+    /// Numbers of changes that were given up: forges tell it.
+    pub abandoned: HashSet<String>,
 }
 
 impl<'a> Ends<'a> {
@@ -33,7 +35,8 @@ impl<'a> Ends<'a> {
                 merged.entry(number.to_string()).or_default().push(revision.clone());
             }
         }
-        Ends { mined, labels, merged }
+        let abandoned = events.iter().filter(|event| event.what == What::ChangeAbandoned).filter_map(|event| event.subject.change);
+        Ends { mined, labels, merged, abandoned: abandoned.map(|number| number.to_string()).collect() }
     }
 }
 
@@ -49,8 +52,8 @@ pub fn worth(said: &State, ends: &Ends<'_>, since: Option<At>, drawn: bool) -> W
         spoken += 1;
         match end(name, of, ends) {
             Ok((hurt, came_in)) => {
-                models.extend(of.answer().map(|answer| &answer.model));
-                kept_back += usize::from(drawn && is_kept_back(of, came_in));
+                models.extend(of.answer().map(|answer| &answer.training));
+                kept_back += usize::from(drawn && is_kept_back(of, came_in || ends.abandoned.contains(name)));
                 rows.extend(Row::of(of, hurt, came_in));
             }
             Err(why) => match why {
@@ -66,9 +69,10 @@ pub fn worth(said: &State, ends: &Ends<'_>, since: Option<At>, drawn: bool) -> W
     Worth { since, spoken, models: models.len(), left, kept_back, ledger: if kept_back > 0 { whole.kept_back() } else { whole } }
 }
 
-/// Whether nobody was told what the model says of a change that counts: of what came in the end is known, and it is told.
-fn is_kept_back(of: &Spoken, came_in: bool) -> bool {
-    !came_in && of.arm() == Some(Arm::People) && !of.told()
+/// Whether nobody was told what the model says of a change that counts and may still be decided about: of what came in, and of what was given up, it
+/// is told.
+fn is_kept_back(of: &Spoken, done: bool) -> bool {
+    !done && of.arm() == Some(Arm::People) && !of.told()
 }
 
 /// Why a change does not count.

@@ -226,6 +226,7 @@ pub fn join(joining: &Joining, seen: &dyn Fn(usize, usize), now: &dyn Fn(&str), 
         let path = joining.out.clone().unwrap_or_else(|| folder.model());
         // What others made is read as strictly as what lies on a disk.
         RiskModel::read(&model).map_err(|why| failure(exit::OUTSIDE, format!("the coordinator's model: {why}")))?;
+        let _alone = joining.out.is_none().then(|| folder.alone("train together")).transpose()?;
         disk::replace_file(&path, &model)?;
         Ok(Joined { model: path, ..joined })
     })
