@@ -219,8 +219,9 @@ mod tests {
             event
         };
         let hurt = event(DAY + 10, What::ServiceRolledBack, "a", None);
-        let failed = |other: &str| measures(&[to(DAY, "production"), to(DAY + 5, other), hurt.clone()], SPAN).change_failure_rate.value;
-        assert_eq!((failed("production"), failed("staging")), (Some(0.5), Some(1.0)));
+        let failed = |one: &str, other: &str| measures(&[to(DAY, one), to(DAY + 5, other), hurt.clone()], SPAN).change_failure_rate.value;
+        assert_eq!((failed("east", "east"), failed("east", "west")), (Some(0.5), Some(1.0)));
+        assert_eq!(failed("production", "staging"), Some(0.5), "what names none is of production");
     }
 
     proptest! {

@@ -5,12 +5,14 @@
 //! is a pseudonym. A name that could be something else - an address of mail, a token, a sentence - is refused by [`name`], and the event
 //! with it. Not here: how each tool tells it (`wire::delivery`), and who may.
 
+mod environments;
 mod intake;
 mod measures;
 mod outcomes;
 mod places;
 mod retention;
 
+pub use environments::{is_production, of_environment};
 pub use intake::{Intake, Taken};
 pub use measures::{Interval, Measures, Span, measures};
 pub use outcomes::{Deployed, Fate, Watch, outcomes};

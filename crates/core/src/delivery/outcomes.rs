@@ -67,7 +67,12 @@ pub struct Deployed {
     pub previous: Option<String>,
     /// What became of it.
     pub fate: Fate,
+    /// Incidents that are held against it, in the order of time.
+    pub incidents: Vec<String>,
 }
+
+/// Most incidents of one deployment that are named.
+const INCIDENTS_MAX: usize = 100;
 
 /// Deployments that name a commit, oldest first. What ran before is the last one that succeeded and was not taken back.
 #[must_use]
@@ -89,6 +94,7 @@ pub fn outcomes<'e>(events: impl IntoIterator<Item = &'e Event>, watch: Watch) -
             revision: event.subject.revision.clone()?,
             previous: places.before(place, &ran).and_then(|other| other.subject.revision.clone()),
             fate: *fates.get(place)?,
+            incidents: incidents(event, &events, &places, watch),
         })
     };
     deployed.iter().enumerate().filter_map(one).collect()
@@ -99,21 +105,46 @@ pub(super) fn fate(deployment: &Event, events: &[&Event], places: &Places<'_>, w
     if ended(deployment) == Some(Outcome::Failure) {
         return Fate::Failed;
     }
+    let (until, mut held) = held(deployment, events, places, watch);
+    held.find_map(wrong).unwrap_or(if until <= watch.as_of_ms { Fate::Fine } else { Fate::Open })
+}
+
+/// Incidents after one that are held against it, each once, in the order of time.
+fn incidents(deployment: &Event, events: &[&Event], places: &Places<'_>, watch: Watch) -> Vec<String> {
+    let (_, held) = held(deployment, events, places, watch);
+    let mut named: Vec<String> = vec![];
+    for incident in held.filter(|event| event.what == What::IncidentDetected).filter_map(|event| event.subject.incident.as_ref()) {
+        if !named.contains(incident) && named.len() < INCIDENTS_MAX {
+            named.push(incident.clone());
+        }
+    }
+    named
+}
+
+/// What went wrong after one and is held against it, and up to when was looked.
+fn held<'a>(
+    deployment: &'a Event,
+    events: &'a [&'a Event],
+    places: &'a Places<'_>,
+    watch: Watch,
+) -> (i64, impl Iterator<Item = &'a Event>) {
     let since = |all: &[&Event], at_ms: i64| all.partition_point(|event| event.at_ms < at_ms);
     let watched = deployment.at_ms.saturating_add(watch.failure_within_ms);
     let until = places.next(deployment).map_or(i64::MAX, |next| next.at_ms).min(watched);
     let after = events.get(since(events, deployment.at_ms)..since(events, until)).unwrap_or_default();
     // What goes wrong in another environment is of what runs there.
-    let there = |event: &Event| {
-        let both = event.subject.environment.as_ref().zip(deployment.subject.environment.as_ref());
-        both.is_none_or(|(one, other)| one == other)
-    };
-    let first = after.iter().filter(|event| same(event, deployment) && there(event)).find_map(|event| match event.what {
+    let to = deployment.subject.environment.as_deref();
+    let held = move |event: &&Event| same(event, deployment) && wrong(event).is_some() && places.may_be_in(event, to);
+    (until, after.iter().copied().filter(held))
+}
+
+/// What it makes of a deployment that it is held against.
+fn wrong(event: &Event) -> Option<Fate> {
+    match event.what {
         What::ServiceRolledBack => Some(Fate::RolledBack),
         What::IncidentDetected => Some(Fate::Incident),
         _ => None,
-    });
-    first.unwrap_or(if until <= watch.as_of_ms { Fate::Fine } else { Fate::Open })
+    }
 }
 
 #[cfg(test)]
@@ -195,10 +226,16 @@ mod tests {
             let (to, other) = (&a.subject.environment, &b.subject.environment);
             same(a, b) && (to.is_none() || other.is_none() || to == other)
         };
+        let production = |name: &Option<String>| name.as_deref().is_some_and(crate::delivery::is_production);
+        let held = |event: &Event, one: &Event| {
+            let told = event.subject.environment.is_some() || one.subject.environment.is_none() || production(&one.subject.environment);
+            let elsewhere = |other: &&Event| other.at_ms <= event.at_ms && same(other, event) && production(&other.subject.environment);
+            there(event, one) && (told || !deployed.iter().any(|other| elsewhere(other)))
+        };
         let fate = |one: &Event| {
             let next = deployed.iter().filter(|other| other.at_ms > one.at_ms && there(other, one)).map(|other| other.at_ms).min();
             let until = next.unwrap_or(i64::MAX).min(one.at_ms + watch.failure_within_ms);
-            let mut after = events.iter().filter(|event| (one.at_ms..until).contains(&event.at_ms) && there(event, one));
+            let mut after = events.iter().filter(|event| (one.at_ms..until).contains(&event.at_ms) && held(event, one));
             let hurt = after.find_map(|event| match event.what {
                 What::ServiceRolledBack => Some(Fate::RolledBack),
                 What::IncidentDetected => Some(Fate::Incident),
@@ -230,7 +267,7 @@ mod tests {
                 let mut event = event(*hours, whats[*what], Some(&format!("{at:07}")));
                 event.subject.service = name(*service, "s");
                 event.subject.repository = name(*repository, "r");
-                event.subject.environment = name(*environment, "e");
+                event.subject.environment = name(*environment, "prod").map(|name| name.replace("prod2", "staging"));
                 event
             };
             let events: Vec<Event> = told_of.iter().enumerate().map(one).collect();
@@ -251,6 +288,36 @@ mod tests {
             told(&events, 30)[0].2
         };
         assert_eq!((taken_back("staging"), taken_back("production")), (Fate::Fine, Fate::RolledBack));
+    }
+
+    #[test]
+    fn an_incident_that_names_no_environment_is_of_production() {
+        let to = |mut event: Event, environment: &str, incident: &str| {
+            event.subject.environment = (!environment.is_empty()).then(|| environment.to_owned());
+            event.subject.incident = Some(incident.to_owned()).filter(|_| event.what == What::IncidentDetected);
+            event
+        };
+        let events = [
+            to(out(0, Outcome::Success, "aaaaaaa"), "staging", ""),
+            to(event(1, What::IncidentDetected, None), "", "before production"),
+            to(out(2, Outcome::Success, "bbbbbbb"), "staging", ""),
+            to(out(3, Outcome::Success, "bbbbbbb"), "prod-eu", ""),
+            to(out(4, Outcome::Success, "ccccccc"), "", ""),
+            to(event(5, What::IncidentDetected, None), "", "first"),
+            to(event(6, What::IncidentDetected, None), "", "first"),
+            to(event(7, What::IncidentDetected, None), "staging", "second"),
+        ];
+        let watch = Watch { failure_within_ms: 24 * HOUR, as_of_ms: 100 * HOUR };
+        let found =
+            |events: &[Event]| outcomes(events, watch).into_iter().map(|one| (one.fate, one.incidents.join(","))).collect::<Vec<_>>();
+        let said = |text: &str| (Fate::Incident, text.to_owned());
+        // The one in between says nowhere: it takes the place of both, and whatever goes wrong may be its own.
+        let fine = (Fate::Fine, String::new());
+        assert_eq!(found(&events), [said("before production"), fine.clone(), fine.clone(), said("first,second")]);
+        let without: Vec<Event> = events.iter().filter(|event| event.at_ms != 4 * HOUR).cloned().collect();
+        assert_eq!(found(&without), [said("before production"), said("second"), said("first")]);
+        let nowhere: Vec<Event> = without.iter().filter(|event| event.at_ms != 3 * HOUR).cloned().collect();
+        assert_eq!(found(&nowhere), [said("before production"), said("first,second")], "of any, where none is production");
     }
 
     #[test]

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::PathBuf;
-use tidegate_core::delivery::{Event, Interval, Measures, Span, measures};
+use tidegate_core::delivery::{Event, Interval, Measures, Span, measures, of_environment};
 use tidegate_core::id::At;
 use tidegate_store::{DeliveryFilter, DeliveryRow, Lake};
 use tidegate_wire::config::unit::{duration_ms, instant_ms};
@@ -184,9 +184,10 @@ fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
     let within = duration_ms(&args.failure_within).map_err(|why| failure(exit::USAGE, format!("{what}: --failure-within: {why}")))?;
     let failure_within_ms = i64::try_from(within).unwrap_or(i64::MAX);
     let events = deliveries::events(&workspace::places(&context.dir)?)?;
-    let kept = events
-        .iter()
-        .filter(|e| args.environment.is_none() || e.subject.environment.is_none() || e.subject.environment == args.environment);
+    let kept = match &args.environment {
+        Some(environment) => of_environment(&events, environment),
+        None => events.iter().collect(),
+    };
     let mut of: BTreeMap<String, Vec<&Event>> = BTreeMap::new();
     let services = services(&events);
     for event in kept {
