@@ -25,7 +25,7 @@ impl What {
         match self {
             What::DeploymentStarted
             | What::DeploymentFinished { .. }
-            | What::ServiceRolledBack
+            | What::ServiceRolledBack { .. }
             | What::IncidentDetected
             | What::IncidentResolved => true,
             What::ChangeCreated
@@ -59,7 +59,7 @@ pub fn of_environment<'e>(events: impl IntoIterator<Item = &'e Event>, environme
     let places = Places::new(&events);
     let there = |event: &Event| match (&event.subject.environment, event.what) {
         (Some(named), _) => named == environment,
-        (None, What::ServiceRolledBack | What::IncidentDetected) => places.may_be_in(event, Some(environment)),
+        (None, What::ServiceRolledBack { .. } | What::IncidentDetected) => places.may_be_in(event, Some(environment)),
         (None, _) => true,
     };
     events.iter().copied().filter(|event| there(event)).collect()

@@ -141,7 +141,7 @@ fn held<'a>(
 /// What it makes of a deployment that it is held against.
 fn wrong(event: &Event) -> Option<Fate> {
     match event.what {
-        What::ServiceRolledBack => Some(Fate::RolledBack),
+        What::ServiceRolledBack { .. } => Some(Fate::RolledBack),
         What::IncidentDetected => Some(Fate::Incident),
         _ => None,
     }
@@ -154,6 +154,7 @@ mod tests {
     use proptest::prelude::*;
 
     const HOUR: i64 = 3_600_000;
+    const BACK: What = What::ServiceRolledBack { trigger: None };
 
     fn event(hours: i64, what: What, revision: Option<&str>) -> Event {
         let subject = Subject { service: Some("till".to_owned()), revision: revision.map(str::to_owned), ..Subject::default() };
@@ -176,7 +177,7 @@ mod tests {
             out(0, Outcome::Success, "aaaaaaa"),
             out(30, Outcome::Failure, "bbbbbbb"),
             out(31, Outcome::Success, "ccccccc"),
-            event(32, What::ServiceRolledBack, None),
+            event(32, BACK, None),
             out(59, Outcome::Success, "ddddddd"),
             out(90, Outcome::Cancelled, "eeeeeee"),
             out(100, Outcome::Success, "fffffff"),
@@ -211,7 +212,7 @@ mod tests {
         assert_eq!(told.last(), Some(&("bbbbbbb".to_owned(), Some("aaaaaaa".to_owned()), Fate::Fine)));
         // The one after ends the time in which something is the first one's, however many others lie between.
         let watch = Watch { failure_within_ms: 10_000 * HOUR, as_of_ms: 20_000 * HOUR };
-        events.push(event(1_001, What::ServiceRolledBack, None));
+        events.push(event(1_001, BACK, None));
         let fates: Vec<Fate> =
             outcomes(&events, watch).into_iter().filter(|one| one.service.as_deref() == Some("till")).map(|one| one.fate).collect();
         assert_eq!(fates, [Fate::Fine, Fate::RolledBack]);
@@ -237,7 +238,7 @@ mod tests {
             let until = next.unwrap_or(i64::MAX).min(one.at_ms + watch.failure_within_ms);
             let mut after = events.iter().filter(|event| (one.at_ms..until).contains(&event.at_ms) && held(event, one));
             let hurt = after.find_map(|event| match event.what {
-                What::ServiceRolledBack => Some(Fate::RolledBack),
+                What::ServiceRolledBack { .. } => Some(Fate::RolledBack),
                 What::IncidentDetected => Some(Fate::Incident),
                 _ => None,
             });
@@ -260,7 +261,7 @@ mod tests {
         fn places_are_what_asking_all_gives(told_of in prop::collection::vec((0..60_i64, 0..5_usize, 0..3_usize, 0..3_usize, 0..3_usize), 0..60)) {
             let whats = [
                 What::DeploymentFinished { outcome: Outcome::Success }, What::DeploymentFinished { outcome: Outcome::Success },
-                What::DeploymentFinished { outcome: Outcome::Failure }, What::ServiceRolledBack, What::IncidentDetected,
+                What::DeploymentFinished { outcome: Outcome::Failure }, BACK, What::IncidentDetected,
             ];
             let name = |n: usize, kind: &str| (n > 0).then(|| format!("{kind}{n}"));
             let one = |(at, (hours, what, service, repository, environment)): (usize, &(i64, usize, usize, usize, usize))| {
@@ -284,7 +285,7 @@ mod tests {
             event
         };
         let taken_back = |environment| {
-            let events = [to(out(0, Outcome::Success, "aaaaaaa"), "production"), to(event(1, What::ServiceRolledBack, None), environment)];
+            let events = [to(out(0, Outcome::Success, "aaaaaaa"), "production"), to(event(1, BACK, None), environment)];
             told(&events, 30)[0].2
         };
         assert_eq!((taken_back("staging"), taken_back("production")), (Fate::Fine, Fate::RolledBack));
