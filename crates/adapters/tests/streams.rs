@@ -143,15 +143,15 @@ async fn a_broker_of_kafka_is_shown_who_reads() {
 async fn a_server_that_speaks_no_tls_is_told_apart() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();
-    let plain = tokio::spawn(async move {
+    let plain = async {
         let (mut near, _) = listener.accept().await.unwrap();
         tokio::io::AsyncWriteExt::write_all(&mut near, b"INFO here is no TLS\r\n").await.unwrap();
         near
-    });
+    };
     let topic = Topic { brokers: vec![address], name: "events".to_owned(), tls: true, login: None };
-    let why = topic.partitions().await.unwrap_err();
+    let (why, _near) = tokio::join!(topic.partitions(), plain);
+    let why = why.unwrap_err();
     assert!(why.kind == FailureKind::Refused && why.to_string().contains("it speaks no TLS at this port"), "{why}");
-    drop(plain.await.unwrap());
 }
 
 fn stream(nats: &Nats, entry: Way) -> Stream {

@@ -231,7 +231,7 @@ mod tests {
         let held = |event: &Event, one: &Event| {
             let told = event.subject.environment.is_some() || one.subject.environment.is_none() || production(&one.subject.environment);
             let elsewhere = |other: &&Event| other.at_ms <= event.at_ms && same(other, event) && production(&other.subject.environment);
-            there(event, one) && (told || !deployed.iter().any(|other| elsewhere(other)))
+            there(event, one) && (told || !deployed.iter().any(elsewhere))
         };
         let fate = |one: &Event| {
             let next = deployed.iter().filter(|other| other.at_ms > one.at_ms && there(other, one)).map(|other| other.at_ms).min();

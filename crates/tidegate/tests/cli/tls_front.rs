@@ -41,10 +41,12 @@ impl Front {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
+        // Connections end with the runtime.
+        let connections = runtime.handle().clone();
         drop(runtime.spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
                 let acceptor = acceptor.clone();
-                drop(tokio::spawn(async move {
+                drop(connections.spawn(async move {
                     // Who does not trust it, or speaks no TLS, is gone.
                     let mut near = acceptor.accept(near).await.ok()?;
                     let mut far = TcpStream::connect(("127.0.0.1", server)).await.ok()?;
