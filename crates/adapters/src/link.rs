@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncWrite, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
+use tokio_rustls::rustls::{self, ClientConfig, RootCertStore, crypto::ring, pki_types::ServerName};
 
 /// How long a server is waited for when a connection is made.
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -59,6 +59,30 @@ impl Place {
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider())).with_safe_default_protocol_versions();
         let config = config.map_err(|why| refused(format!("TLS cannot be set up here: {why}")))?;
         let connector = TlsConnector::from(Arc::new(config.with_root_certificates(roots).with_no_client_auth()));
-        Ok(Box::new(self.within(CONNECT_WAIT, connector.connect(name, stream)).await?))
+        // Whether it could be had at all, and then whether it is who it should be.
+        let met = self.within(CONNECT_WAIT, async { Ok(connector.connect(name, stream).await.map_err(strange)) }).await?;
+        Ok(Box::new(match met {
+            Ok(stream) => stream,
+            Err(Strange::Refused(why)) => return Err(refused(why)),
+            Err(Strange::Lost(why)) => return self.within(CONNECT_WAIT, async { Err(why) }).await,
+        }))
+    }
+}
+
+/// Why TLS was not agreed on.
+enum Strange {
+    /// Nobody who is trusted here: trying again changes nothing.
+    Refused(String),
+    Lost(std::io::Error),
+}
+
+fn strange(why: std::io::Error) -> Strange {
+    match why.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        Some(rustls::Error::InvalidCertificate(what)) => {
+            let todo = "let `SSL_CERT_FILE` name a file with the certificate of its authority, or correct the address";
+            Strange::Refused(format!("its certificate is none that is trusted here ({what}): {todo}"))
+        }
+        Some(rustls::Error::InvalidMessage(_)) => Strange::Refused("it speaks no TLS at this port: correct the port, or `tls`".to_owned()),
+        _ => Strange::Lost(why),
     }
 }

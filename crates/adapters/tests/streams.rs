@@ -2,13 +2,20 @@
 //! was left.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "streams/gate.rs"]
+mod gate;
+#[path = "streams/scram.rs"]
+mod scram;
 #[path = "streams/servers.rs"]
 mod servers;
 
+use gate::{Gate, LOGIN};
+use scram::Server;
 use servers::{Kafka, Nats, has_kafka, has_nats};
-use tidegate_adapters::kafka::{Given, Topic};
+use tidegate_adapters::kafka::{Given, Login, Topic};
 use tidegate_adapters::nats::{Entry as Way, Message, Stream};
 use tidegate_port::FailureKind;
+use tidegate_wire::config::Mechanism;
 use tidegate_wire::kafka::records::Entry;
 
 /// Looks before a test gives up.
@@ -20,7 +27,11 @@ fn topic(kafka: &Kafka) -> Topic {
 
 /// Records of the first partition from a position on, until there are so many.
 async fn read(kafka: &Kafka, from: i64, count: usize) -> Vec<(i64, Option<Vec<u8>>, Vec<(String, String)>)> {
-    let (topic, mut found, mut next) = (topic(kafka), vec![], from);
+    read_by(&topic(kafka), from, count).await
+}
+
+async fn read_by(topic: &Topic, from: i64, count: usize) -> Vec<(i64, Option<Vec<u8>>, Vec<(String, String)>)> {
+    let (mut found, mut next) = (vec![], from);
     let partitions = topic.partitions().await.unwrap();
     let leader = partitions.iter().find(|(partition, _)| *partition == 0).unwrap().1.clone().unwrap();
     let mut partition = topic.partition(0, &leader).await.unwrap();
@@ -85,6 +96,62 @@ async fn what_is_not_there_is_said() {
     drop(kafka);
     let gone = partition.fetch(0).await.unwrap_err();
     assert_eq!(gone.kind, FailureKind::Transient, "{gone}");
+}
+
+#[tokio::test]
+async fn a_broker_of_kafka_is_shown_who_reads() {
+    if !has_kafka() {
+        return;
+    }
+    let checks: [(&str, Mechanism, fn() -> gate::Check); 3] = [
+        ("PLAIN", Mechanism::Plain, gate::plain),
+        ("SCRAM-SHA-256", Mechanism::Scram256, || scram::sha_256(Server::Honest)),
+        ("SCRAM-SHA-512", Mechanism::Scram512, || scram::sha_512(Server::Honest)),
+    ];
+    let login = |mechanism, password: &str| Some(Login { mechanism, login: LOGIN.0.to_owned(), password: password.to_owned() });
+    for (at, (name, mechanism, check)) in checks.into_iter().enumerate() {
+        let port = servers::free_port();
+        let gate = Gate::before(port, name, check);
+        let kafka = Kafka::start_behind(port, &gate.address(), "events", 1);
+        let value = name.as_bytes().to_vec();
+        servers::produce(&gate.address(), &gate::settings(name), "events", "none", &[(0, value.clone())]);
+        let known = Topic { brokers: vec![gate.address()], login: login(mechanism, LOGIN.1), ..topic(&kafka) };
+        // Its leader is behind the gate as well.
+        assert_eq!(known.partitions().await.unwrap(), [(0, Some(gate.address()))], "{name}");
+        assert_eq!(read_by(&known, 0, 1).await[0].1, Some(value), "{name}");
+        let refused = |login| {
+            let topic = Topic { login, ..known.clone() };
+            async move { topic.partitions().await.unwrap_err() }
+        };
+        let wrong = refused(login(mechanism, "b secret")).await;
+        assert!(wrong.kind == FailureKind::Denied && wrong.to_string().contains("login or password"), "{name}: {wrong}");
+        assert!(!wrong.to_string().contains("b secret"), "{wrong}");
+        let other = refused(login(checks[(at + 1) % 3].1, LOGIN.1)).await;
+        assert!(other.kind == FailureKind::Denied && other.to_string().contains("correct `sasl`"), "{name}: {other}");
+        assert_eq!(refused(None).await.kind, FailureKind::Transient, "{name}: nothing is answered to a stranger");
+    }
+    // A broker that does not know the password either is none that is to be believed.
+    let port = servers::free_port();
+    let gate = Gate::before(port, "SCRAM-SHA-256", || scram::sha_256(Server::Liar));
+    let kafka = Kafka::start_behind(port, &gate.address(), "events", 1);
+    let known = Topic { brokers: vec![gate.address()], login: login(Mechanism::Scram256, LOGIN.1), ..topic(&kafka) };
+    let liar = known.partitions().await.unwrap_err();
+    assert!(liar.kind == FailureKind::Denied && liar.to_string().contains("another broker"), "{liar}");
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_no_tls_is_told_apart() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let plain = async {
+        let (mut near, _) = listener.accept().await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(&mut near, b"INFO here is no TLS\r\n").await.unwrap();
+        near
+    };
+    let topic = Topic { brokers: vec![address], name: "events".to_owned(), tls: true, login: None };
+    let (why, _near) = tokio::join!(topic.partitions(), plain);
+    let why = why.unwrap_err();
+    assert!(why.kind == FailureKind::Refused && why.to_string().contains("it speaks no TLS at this port"), "{why}");
 }
 
 fn stream(nats: &Nats, entry: Way) -> Stream {

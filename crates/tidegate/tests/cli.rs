@@ -140,11 +140,16 @@ mod stand_in;
 #[path = "cli/stored.rs"]
 mod stored;
 #[cfg(feature = "data")]
+#[path = "../../adapters/tests/streams/gate.rs"]
+mod stream_gate;
+#[cfg(feature = "data")]
 #[path = "../../adapters/tests/streams/servers.rs"]
 mod stream_servers;
 #[cfg(feature = "data")]
 #[path = "cli/streams.rs"]
 mod streams;
+#[path = "cli/tls_front.rs"]
+mod tls_front;
 #[cfg(feature = "data")]
 #[path = "cli/train.rs"]
 mod train;

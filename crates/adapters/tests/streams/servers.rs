@@ -46,7 +46,7 @@ pub fn has_nats() -> bool {
     has
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -85,9 +85,14 @@ impl Kafka {
 
     /// One at this port.
     pub fn start_at(port: u16, topic: &str, partitions: u32) -> Kafka {
+        Kafka::start_behind(port, &format!("127.0.0.1:{port}"), topic, partitions)
+    }
+
+    /// One at this port, of which it is said that it is at another address.
+    pub fn start_behind(port: u16, address: &str, topic: &str, partitions: u32) -> Kafka {
         let url = format!("tcp://127.0.0.1:{port}");
         let mut command = Command::new(tansu());
-        command.arg("broker").env("LISTENER_URL", &url).env("ADVERTISED_LISTENER_URL", &url);
+        command.arg("broker").env("LISTENER_URL", &url).env("ADVERTISED_LISTENER_URL", format!("tcp://{address}"));
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         listens(port, &mut child);
         let kafka = Kafka { running: Running(child), port };
@@ -114,19 +119,24 @@ impl Kafka {
 
     /// Puts values into partitions of a topic.
     pub fn produce(&self, topic: &str, codec: &str, values: &[(i32, Vec<u8>)]) {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/tests/streams/produce.py");
-        let mut command = Command::new(kafka_python().unwrap());
-        command.arg(script).args([self.address().as_str(), topic, codec]).stdin(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut to = child.stdin.take().unwrap();
-        for (partition, value) in values {
-            let line = json!({ "partition": partition, "value": hex(value), "headers": { "ce_type": "t" } });
-            writeln!(to, "{line}").unwrap();
-        }
-        drop(to);
-        let said = child.wait_with_output().unwrap();
-        assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+        produce(&self.address(), &json!({}), topic, codec, values);
     }
+}
+
+/// Puts values into partitions of a topic, by the broker at an address and with these settings of Kafka's Python client.
+pub fn produce(address: &str, settings: &serde_json::Value, topic: &str, codec: &str, values: &[(i32, Vec<u8>)]) {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../adapters/tests/streams/produce.py");
+    let mut command = Command::new(kafka_python().unwrap());
+    command.arg(script).args([address, topic, codec, &settings.to_string()]).stdin(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut to = child.stdin.take().unwrap();
+    for (partition, value) in values {
+        let line = json!({ "partition": partition, "value": hex(value), "headers": { "ce_type": "t" } });
+        writeln!(to, "{line}").unwrap();
+    }
+    drop(to);
+    let said = child.wait_with_output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -3,7 +3,7 @@
 
 use super::outcomes::{Watch, fate};
 use super::places::Places;
-use super::{Event, Outcome, What};
+use super::{Event, Outcome, Trigger, What};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tidegate_stats::confidence::{clopper_pearson, poisson};
@@ -48,6 +48,49 @@ pub struct Measures {
     pub time_to_restore_hours: Interval,
     /// Incidents that were not resolved when the span ended; the median knows nothing of them.
     pub unresolved: usize,
+    /// Rollbacks, by what set them off.
+    pub rollbacks: Rollbacks,
+}
+
+/// How many rollbacks there were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Rollbacks {
+    /// By a person.
+    pub manual: usize,
+    /// By what was measured.
+    pub analysis: usize,
+    /// By what did not come up, or did not stay up.
+    pub health: usize,
+    /// By an alarm.
+    pub alert: usize,
+    /// Nobody says by what.
+    pub unsaid: usize,
+}
+
+impl Rollbacks {
+    /// Counts one.
+    fn add(&mut self, trigger: Option<Trigger>) {
+        *match trigger {
+            Some(Trigger::Manual) => &mut self.manual,
+            Some(Trigger::Analysis) => &mut self.analysis,
+            Some(Trigger::Health) => &mut self.health,
+            Some(Trigger::Alert) => &mut self.alert,
+            None => &mut self.unsaid,
+        } += 1;
+    }
+
+    /// Those there were, each with what set it off in words.
+    #[must_use]
+    pub fn words(&self) -> Vec<(&'static str, usize)> {
+        let all = [
+            ("by hand", self.manual),
+            ("by analysis", self.analysis),
+            ("by health", self.health),
+            ("by an alarm", self.alert),
+            ("for a reason that nobody says", self.unsaid),
+        ];
+        all.into_iter().filter(|(_, count)| *count > 0).collect()
+    }
 }
 
 const HOUR_MS: f64 = 3_600_000.0;
@@ -66,12 +109,19 @@ pub fn measures<'e>(events: impl IntoIterator<Item = &'e Event>, span: Span) -> 
     let watch = Watch { failure_within_ms: span.failure_within_ms, as_of_ms: i64::MAX };
     let failed = inside.iter().filter(|event| fate(event, &events, &places, watch).hurt() == Some(true)).count();
     let (restored, unresolved) = restored(&events, span);
+    let mut rollbacks = Rollbacks::default();
+    for event in events.iter().filter(|event| within(event)) {
+        if let What::ServiceRolledBack { trigger } = event.what {
+            rollbacks.add(trigger);
+        }
+    }
     Measures {
         deployments_a_day: a_day(good, span),
         lead_time_hours: median(&lead_times(&events, span), span),
         change_failure_rate: share(failed, inside.len(), span),
         time_to_restore_hours: median(&restored, span),
         unresolved,
+        rollbacks,
     }
 }
 
@@ -185,7 +235,9 @@ mod tests {
             event(4 * DAY + 2 * hour, What::IncidentDetected, "b", Some("i2")),
             deployed(5 * DAY, Outcome::Success),
             deployed(5 * DAY + hour, Outcome::Success),
-            event(5 * DAY + 2 * hour, What::ServiceRolledBack, "a", None),
+            event(5 * DAY + 2 * hour, What::ServiceRolledBack { trigger: None }, "a", None),
+            event(6 * DAY, What::ServiceRolledBack { trigger: Some(Trigger::Analysis) }, "a", None),
+            event(20 * DAY, What::ServiceRolledBack { trigger: Some(Trigger::Manual) }, "a", None),
             deployed(20 * DAY, Outcome::Success),
         ];
         let of = measures(&events, SPAN);
@@ -195,6 +247,8 @@ mod tests {
         // The first by its incident, the failed one, and the last of day five by its rollback: not the one an hour before.
         assert_eq!((of.change_failure_rate.value, of.change_failure_rate.n), (Some(0.6), 5));
         assert_eq!((of.time_to_restore_hours.value, of.time_to_restore_hours.n, of.unresolved), (Some(2.0), 1, 1));
+        assert_eq!(of.rollbacks, Rollbacks { analysis: 1, unsaid: 1, ..Rollbacks::default() }, "those of the span");
+        assert_eq!(of.rollbacks.words(), [("by analysis", 1), ("for a reason that nobody says", 1)]);
         assert_eq!(of.time_to_restore_hours.low, None, "one says nothing of an interval");
         let (low, high) = (of.change_failure_rate.low.unwrap(), of.change_failure_rate.high.unwrap());
         assert!((low - 0.146_633).abs() < 1e-6 && (high - 0.947_255).abs() < 1e-6, "{low} {high}");
@@ -218,9 +272,10 @@ mod tests {
             event.subject.environment = Some(environment.to_owned());
             event
         };
-        let hurt = event(DAY + 10, What::ServiceRolledBack, "a", None);
-        let failed = |other: &str| measures(&[to(DAY, "production"), to(DAY + 5, other), hurt.clone()], SPAN).change_failure_rate.value;
-        assert_eq!((failed("production"), failed("staging")), (Some(0.5), Some(1.0)));
+        let hurt = event(DAY + 10, What::ServiceRolledBack { trigger: None }, "a", None);
+        let failed = |one: &str, other: &str| measures(&[to(DAY, one), to(DAY + 5, other), hurt.clone()], SPAN).change_failure_rate.value;
+        assert_eq!((failed("east", "east"), failed("east", "west")), (Some(0.5), Some(1.0)));
+        assert_eq!(failed("production", "staging"), Some(0.5), "what names none is of production");
     }
 
     proptest! {
@@ -230,7 +285,7 @@ mod tests {
             at.dedup_by_key(|(at, _)| *at);
             let kinds = [
                 What::ChangeMerged, What::DeploymentFinished { outcome: Outcome::Success }, What::DeploymentFinished { outcome: Outcome::Failure },
-                What::ServiceRolledBack, What::IncidentDetected, What::IncidentResolved,
+                What::ServiceRolledBack { trigger: None }, What::IncidentDetected, What::IncidentResolved,
             ];
             let events: Vec<Event> = at.iter().map(|(at, kind)| event(*at, kinds[*kind], "a", Some("i"))).collect();
             let mut turned = events.clone();

@@ -5,14 +5,16 @@
 //! is a pseudonym. A name that could be something else - an address of mail, a token, a sentence - is refused by [`name`], and the event
 //! with it. Not here: how each tool tells it (`wire::delivery`), and who may.
 
+mod environments;
 mod intake;
 mod measures;
 mod outcomes;
 mod places;
 mod retention;
 
+pub use environments::{is_production, of_environment};
 pub use intake::{Intake, Taken};
-pub use measures::{Interval, Measures, Span, measures};
+pub use measures::{Interval, Measures, Rollbacks, Span, measures};
 pub use outcomes::{Deployed, Fate, Watch, outcomes};
 pub use retention::{Expired, Expiry, Retention};
 
@@ -73,11 +75,51 @@ pub enum What {
         outcome: Outcome,
     },
     /// What had been rolled out was taken back.
-    ServiceRolledBack,
+    ServiceRolledBack {
+        /// What set it off; none where nobody says.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trigger: Option<Trigger>,
+    },
     /// Something does not work for users.
     IncidentDetected,
     /// It works again.
     IncidentResolved,
+}
+
+/// What set a rollback off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trigger {
+    /// A person.
+    Manual,
+    /// What was measured of what had been rolled out: a judge, an analysis of metrics.
+    Analysis,
+    /// It did not come up, or did not stay up: probes, a deadline.
+    Health,
+    /// An alarm about the world that it ran in.
+    Alert,
+}
+
+impl Trigger {
+    /// All of them.
+    pub const ALL: [Trigger; 4] = [Trigger::Manual, Trigger::Analysis, Trigger::Health, Trigger::Alert];
+
+    /// Its word in records.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Trigger::Manual => "manual",
+            Trigger::Analysis => "analysis",
+            Trigger::Health => "health",
+            Trigger::Alert => "alert",
+        }
+    }
+
+    /// The one of this word.
+    #[must_use]
+    pub fn named(word: &str) -> Option<Trigger> {
+        Trigger::ALL.into_iter().find(|trigger| trigger.name() == word)
+    }
 }
 
 /// How something ended.
@@ -300,6 +342,16 @@ mod tests {
         let text = serde_json::to_string(&event).unwrap();
         assert_eq!(text, r#"{"id":"7","at_ms":1000,"what":"deployment_finished","outcome":"failure","service":"checkout"}"#);
         assert_eq!(serde_json::from_str::<Event>(&text).unwrap(), event);
+        // A rollback of which nobody says why, as those were kept that came in before anybody could.
+        let old = r#"{"id":"7","at_ms":1000,"what":"service_rolled_back","service":"checkout"}"#;
+        let mut back: Event = serde_json::from_str(old).unwrap();
+        assert_eq!((back.what, serde_json::to_string(&back).unwrap().as_str()), (What::ServiceRolledBack { trigger: None }, old));
+        for trigger in Trigger::ALL {
+            back.what = What::ServiceRolledBack { trigger: Some(trigger) };
+            let text = serde_json::to_string(&back).unwrap();
+            assert!(text.contains(&format!(r#""trigger":"{}""#, trigger.name())), "{text}");
+            assert_eq!((serde_json::from_str::<Event>(&text).unwrap(), Trigger::named(trigger.name())), (back.clone(), Some(trigger)));
+        }
         assert!(event.clone().in_time(1_000 - AHEAD_MS_MAX).is_ok());
         assert!(event.in_time(999 - AHEAD_MS_MAX).is_err());
     }

@@ -69,7 +69,12 @@ pub struct Deployed {
     pub previous: Option<String>,
     /// What became of it.
     pub fate: Fate,
+    /// Incidents that are held against it, in the order of time.
+    pub incidents: Vec<String>,
 }
+
+/// Most incidents of one deployment that are named.
+const INCIDENTS_MAX: usize = 100;
 
 /// Deployments that name a commit, oldest first. What ran before is the last one that succeeded and was not taken back.
 #[must_use]
@@ -92,6 +97,7 @@ pub fn outcomes<'e>(events: impl IntoIterator<Item = &'e Event>, watch: Watch) -
             revision: event.subject.revision.clone()?,
             previous: places.before(place, &ran).and_then(|other| other.subject.revision.clone()),
             fate: *fates.get(place)?,
+            incidents: incidents(event, &events, &places, watch),
         })
     };
     deployed.iter().enumerate().filter_map(one).collect()
@@ -102,21 +108,46 @@ pub(super) fn fate(deployment: &Event, events: &[&Event], places: &Places<'_>, w
     if ended(deployment) == Some(Outcome::Failure) {
         return Fate::Failed;
     }
+    let (until, mut held) = held(deployment, events, places, watch);
+    held.find_map(wrong).unwrap_or(if until <= watch.as_of_ms { Fate::Fine } else { Fate::Open })
+}
+
+/// Incidents after one that are held against it, each once, in the order of time.
+fn incidents(deployment: &Event, events: &[&Event], places: &Places<'_>, watch: Watch) -> Vec<String> {
+    let (_, held) = held(deployment, events, places, watch);
+    let mut named: Vec<String> = vec![];
+    for incident in held.filter(|event| event.what == What::IncidentDetected).filter_map(|event| event.subject.incident.as_ref()) {
+        if !named.contains(incident) && named.len() < INCIDENTS_MAX {
+            named.push(incident.clone());
+        }
+    }
+    named
+}
+
+/// What went wrong after one and is held against it, and up to when was looked.
+fn held<'a>(
+    deployment: &'a Event,
+    events: &'a [&'a Event],
+    places: &'a Places<'_>,
+    watch: Watch,
+) -> (i64, impl Iterator<Item = &'a Event>) {
     let since = |all: &[&Event], at_ms: i64| all.partition_point(|event| event.at_ms < at_ms);
     let watched = deployment.at_ms.saturating_add(watch.failure_within_ms);
     let until = places.next(deployment).map_or(i64::MAX, |next| next.at_ms).min(watched);
     let after = events.get(since(events, deployment.at_ms)..since(events, until)).unwrap_or_default();
     // What goes wrong in another environment is of what runs there.
-    let there = |event: &Event| {
-        let both = event.subject.environment.as_ref().zip(deployment.subject.environment.as_ref());
-        both.is_none_or(|(one, other)| one == other)
-    };
-    let first = after.iter().filter(|event| same(event, deployment) && there(event)).find_map(|event| match event.what {
-        What::ServiceRolledBack => Some(Fate::RolledBack),
+    let to = deployment.subject.environment.as_deref();
+    let held = move |event: &&Event| same(event, deployment) && wrong(event).is_some() && places.may_be_in(event, to);
+    (until, after.iter().copied().filter(held))
+}
+
+/// What it makes of a deployment that it is held against.
+fn wrong(event: &Event) -> Option<Fate> {
+    match event.what {
+        What::ServiceRolledBack { .. } => Some(Fate::RolledBack),
         What::IncidentDetected => Some(Fate::Incident),
         _ => None,
-    });
-    first.unwrap_or(if until <= watch.as_of_ms { Fate::Fine } else { Fate::Open })
+    }
 }
 
 #[cfg(test)]
@@ -126,6 +157,7 @@ mod tests {
     use proptest::prelude::*;
 
     const HOUR: i64 = 3_600_000;
+    const BACK: What = What::ServiceRolledBack { trigger: None };
 
     fn event(hours: i64, what: What, revision: Option<&str>) -> Event {
         let subject = Subject { service: Some("till".to_owned()), revision: revision.map(str::to_owned), ..Subject::default() };
@@ -148,7 +180,7 @@ mod tests {
             out(0, Outcome::Success, "aaaaaaa"),
             out(30, Outcome::Failure, "bbbbbbb"),
             out(31, Outcome::Success, "ccccccc"),
-            event(32, What::ServiceRolledBack, None),
+            event(32, BACK, None),
             out(59, Outcome::Success, "ddddddd"),
             out(90, Outcome::Cancelled, "eeeeeee"),
             out(100, Outcome::Success, "fffffff"),
@@ -183,7 +215,7 @@ mod tests {
         assert_eq!(told.last(), Some(&("bbbbbbb".to_owned(), Some("aaaaaaa".to_owned()), Fate::Fine)));
         // The one after ends the time in which something is the first one's, however many others lie between.
         let watch = Watch { failure_within_ms: 10_000 * HOUR, as_of_ms: 20_000 * HOUR };
-        events.push(event(1_001, What::ServiceRolledBack, None));
+        events.push(event(1_001, BACK, None));
         let fates: Vec<Fate> =
             outcomes(&events, watch).into_iter().filter(|one| one.service.as_deref() == Some("till")).map(|one| one.fate).collect();
         assert_eq!(fates, [Fate::Fine, Fate::RolledBack]);
@@ -198,12 +230,18 @@ mod tests {
             let (to, other) = (&a.subject.environment, &b.subject.environment);
             same(a, b) && (to.is_none() || other.is_none() || to == other)
         };
+        let production = |name: &Option<String>| name.as_deref().is_some_and(crate::delivery::is_production);
+        let held = |event: &Event, one: &Event| {
+            let told = event.subject.environment.is_some() || one.subject.environment.is_none() || production(&one.subject.environment);
+            let elsewhere = |other: &&Event| other.at_ms <= event.at_ms && same(other, event) && production(&other.subject.environment);
+            there(event, one) && (told || !deployed.iter().any(elsewhere))
+        };
         let fate = |one: &Event| {
             let next = deployed.iter().filter(|other| other.at_ms > one.at_ms && there(other, one)).map(|other| other.at_ms).min();
             let until = next.unwrap_or(i64::MAX).min(one.at_ms + watch.failure_within_ms);
-            let mut after = events.iter().filter(|event| (one.at_ms..until).contains(&event.at_ms) && there(event, one));
+            let mut after = events.iter().filter(|event| (one.at_ms..until).contains(&event.at_ms) && held(event, one));
             let hurt = after.find_map(|event| match event.what {
-                What::ServiceRolledBack => Some(Fate::RolledBack),
+                What::ServiceRolledBack { .. } => Some(Fate::RolledBack),
                 What::IncidentDetected => Some(Fate::Incident),
                 _ => None,
             });
@@ -226,14 +264,14 @@ mod tests {
         fn places_are_what_asking_all_gives(told_of in prop::collection::vec((0..60_i64, 0..5_usize, 0..3_usize, 0..3_usize, 0..3_usize), 0..60)) {
             let whats = [
                 What::DeploymentFinished { outcome: Outcome::Success }, What::DeploymentFinished { outcome: Outcome::Success },
-                What::DeploymentFinished { outcome: Outcome::Failure }, What::ServiceRolledBack, What::IncidentDetected,
+                What::DeploymentFinished { outcome: Outcome::Failure }, BACK, What::IncidentDetected,
             ];
             let name = |n: usize, kind: &str| (n > 0).then(|| format!("{kind}{n}"));
             let one = |(at, (hours, what, service, repository, environment)): (usize, &(i64, usize, usize, usize, usize))| {
                 let mut event = event(*hours, whats[*what], Some(&format!("{at:07}")));
                 event.subject.service = name(*service, "s");
                 event.subject.repository = name(*repository, "r");
-                event.subject.environment = name(*environment, "e");
+                event.subject.environment = name(*environment, "prod").map(|name| name.replace("prod2", "staging"));
                 event
             };
             let events: Vec<Event> = told_of.iter().enumerate().map(one).collect();
@@ -250,10 +288,40 @@ mod tests {
             event
         };
         let taken_back = |environment| {
-            let events = [to(out(0, Outcome::Success, "aaaaaaa"), "production"), to(event(1, What::ServiceRolledBack, None), environment)];
+            let events = [to(out(0, Outcome::Success, "aaaaaaa"), "production"), to(event(1, BACK, None), environment)];
             told(&events, 30)[0].2
         };
         assert_eq!((taken_back("staging"), taken_back("production")), (Fate::Fine, Fate::RolledBack));
+    }
+
+    #[test]
+    fn an_incident_that_names_no_environment_is_of_production() {
+        let to = |mut event: Event, environment: &str, incident: &str| {
+            event.subject.environment = (!environment.is_empty()).then(|| environment.to_owned());
+            event.subject.incident = Some(incident.to_owned()).filter(|_| event.what == What::IncidentDetected);
+            event
+        };
+        let events = [
+            to(out(0, Outcome::Success, "aaaaaaa"), "staging", ""),
+            to(event(1, What::IncidentDetected, None), "", "before production"),
+            to(out(2, Outcome::Success, "bbbbbbb"), "staging", ""),
+            to(out(3, Outcome::Success, "bbbbbbb"), "prod-eu", ""),
+            to(out(4, Outcome::Success, "ccccccc"), "", ""),
+            to(event(5, What::IncidentDetected, None), "", "first"),
+            to(event(6, What::IncidentDetected, None), "", "first"),
+            to(event(7, What::IncidentDetected, None), "staging", "second"),
+        ];
+        let watch = Watch { failure_within_ms: 24 * HOUR, as_of_ms: 100 * HOUR };
+        let found =
+            |events: &[Event]| outcomes(events, watch).into_iter().map(|one| (one.fate, one.incidents.join(","))).collect::<Vec<_>>();
+        let said = |text: &str| (Fate::Incident, text.to_owned());
+        // The one in between says nowhere: it takes the place of both, and whatever goes wrong may be its own.
+        let fine = (Fate::Fine, String::new());
+        assert_eq!(found(&events), [said("before production"), fine.clone(), fine.clone(), said("first,second")]);
+        let without: Vec<Event> = events.iter().filter(|event| event.at_ms != 4 * HOUR).cloned().collect();
+        assert_eq!(found(&without), [said("before production"), said("second"), said("first")]);
+        let nowhere: Vec<Event> = without.iter().filter(|event| event.at_ms != 3 * HOUR).cloned().collect();
+        assert_eq!(found(&nowhere), [said("before production"), said("first,second")], "of any, where none is production");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! and after it is found however rare the place is among all of them.
 
 use super::Event;
+use super::environments::is_production;
 use super::measures::ended;
 use std::collections::BTreeMap;
 
@@ -22,6 +23,8 @@ enum Of<'e> {
 enum To<'e> {
     Anywhere,
     Unsaid,
+    /// One that its name says is production.
+    Production,
     Environment(&'e str),
 }
 
@@ -39,9 +42,11 @@ impl<'e> Places<'e> {
         for (place, event) in deployed.iter().enumerate() {
             let (service, repository) = (event.subject.service.as_deref(), event.subject.repository.as_deref());
             let alone = repository.filter(|_| service.is_none()).map(Of::RepositoryAlone);
-            let to = event.subject.environment.as_deref().map_or(To::Unsaid, To::Environment);
+            let named = event.subject.environment.as_deref();
+            let to = named.map_or(To::Unsaid, To::Environment);
+            let production = named.filter(|name| is_production(name)).map(|_| To::Production);
             for of in [service.map(Of::Service), repository.map(Of::Repository), alone].into_iter().flatten() {
-                for to in [To::Anywhere, to] {
+                for to in [Some(To::Anywhere), Some(to), production].into_iter().flatten() {
                     at.entry((of, to)).or_default().push(place);
                 }
             }
@@ -52,17 +57,24 @@ impl<'e> Places<'e> {
     /// Where deployments stand that take the place of this one, or whose place it takes, as `measures::same` says it, and of one environment
     /// where both say one; each list ascends.
     fn of<'a>(&'a self, event: &'a Event) -> impl Iterator<Item = &'a [usize]> {
-        let (service, repository) = (event.subject.service.as_deref(), event.subject.repository.as_deref());
-        let of = match service {
-            Some(service) => [Some(Of::Service(service)), repository.map(Of::RepositoryAlone)],
-            None => [repository.map(Of::Repository), None],
-        };
         let to = match event.subject.environment.as_deref() {
             Some(environment) => [Some(To::Environment(environment)), Some(To::Unsaid)],
             None => [Some(To::Anywhere), None],
         };
-        let lists = of.into_iter().flatten().flat_map(move |of| to.into_iter().flatten().map(move |to| (of, to)));
+        let lists = same(event).into_iter().flatten().flat_map(move |of| to.into_iter().flatten().map(move |to| (of, to)));
         lists.filter_map(move |key| self.at.get(&key).map(Vec::as_slice))
+    }
+
+    /// Whether something that went wrong may have gone wrong in an environment. Where it names none itself, it is of what its service runs in
+    /// production; and of any environment, where by then nothing of the service had been deployed to one that is called so.
+    pub(super) fn may_be_in(&self, event: &Event, environment: Option<&str>) -> bool {
+        let Some(environment) = environment else { return true };
+        if let Some(named) = event.subject.environment.as_deref() {
+            return named == environment;
+        }
+        let by_then = |place: &usize| self.deployed.get(*place).is_some_and(|other| other.at_ms <= event.at_ms);
+        let produced = |of: Of<'_>| self.at.get(&(of, To::Production)).and_then(|list| list.first()).is_some_and(by_then);
+        is_production(environment) || !same(event).into_iter().flatten().any(produced)
     }
 
     /// The last one before that of a place which ran.
@@ -80,5 +92,14 @@ impl<'e> Places<'e> {
         let at_ms = |place: &usize| self.deployed.get(*place).map_or(i64::MAX, |other| other.at_ms);
         let first = |list: &[usize]| list.get(list.partition_point(|place| at_ms(place) <= event.at_ms)).copied();
         self.of(event).filter_map(first).min().and_then(|place| self.deployed.get(place)).copied()
+    }
+}
+
+/// Under what deployments stand that are of the same thing as an event, as `measures::same` says it.
+fn same(event: &Event) -> [Option<Of<'_>>; 2] {
+    let (service, repository) = (event.subject.service.as_deref(), event.subject.repository.as_deref());
+    match service {
+        Some(service) => [Some(Of::Service(service)), repository.map(Of::RepositoryAlone)],
+        None => [repository.map(Of::Repository), None],
     }
 }

@@ -2,6 +2,7 @@
 
 use super::spec::{Spec, Stage};
 use super::state::{Forward, Role, Traffic};
+use crate::delivery::Trigger;
 use crate::id::{At, Digest};
 use crate::judge::{Assessment, Mode};
 use serde::{Deserialize, Serialize};
@@ -61,6 +62,28 @@ pub enum Cause {
         /// Why.
         reason: String,
     },
+}
+
+impl Cause {
+    /// What set the rollback off, in the words of deliveries; none where it went back for the sake of others.
+    #[must_use]
+    pub fn trigger(&self) -> Option<Trigger> {
+        match self {
+            Cause::Verdict { .. } | Cause::Exposed { .. } => Some(Trigger::Analysis),
+            Cause::CandidateFailed { .. } => Some(Trigger::Health),
+            Cause::Aborted { by, .. } | Cause::Undone { by, .. } => ended_by(by),
+        }
+    }
+}
+
+/// What set the end of a rollout off that somebody ended: a breaker is an alarm, and a train that goes back says nothing of its cars.
+#[must_use]
+pub fn ended_by(by: &str) -> Option<Trigger> {
+    match by.split_once(' ') {
+        Some(("breaker", _)) => Some(Trigger::Alert),
+        Some(("train", _)) => None,
+        _ => Some(Trigger::Manual),
+    }
 }
 
 /// Why a rollout waits for a person.

@@ -40,7 +40,7 @@ mod testbed;
 pub use check::{Note, check};
 pub use command::{Command, Judged, Refused};
 pub use effects::{Effect, deadline, effects};
-pub use event::{Cause, Event, HoldWhy, PageReason, Promoter};
+pub use event::{Cause, Event, HoldWhy, PageReason, Promoter, ended_by};
 pub use spec::{
     Baseline, DURATION_MS_MAX, Deadlines, EVIDENCE_TICKS_MAX, Pauses, Promotion, STAGES_MAX, Spec, SpecDraft, SpecError, Stage, Step,
     Until, modes, tick_width,

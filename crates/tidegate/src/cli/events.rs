@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Read as _};
 use std::path::PathBuf;
-use tidegate_core::delivery::{Event, Interval, Measures, Span, measures};
+use tidegate_core::delivery::{Event, Interval, Measures, Span, measures, of_environment};
 use tidegate_core::id::At;
 use tidegate_store::{DeliveryFilter, DeliveryRow, Lake};
 use tidegate_wire::config::unit::{duration_ms, instant_ms};
@@ -153,8 +153,8 @@ fn list(context: &Context, args: &ListArgs) -> Result<u8> {
 fn line(row: &DeliveryRow, event: &Event) -> Result<Vec<String>> {
     let what = serde_json::to_value(event.what)?;
     let word = |name: &str| what[name].as_str().unwrap_or_default().replace('_', " ");
-    let ended = word("outcome");
-    let what = if ended.is_empty() { word("what") } else { format!("{}: {ended}", word("what")) };
+    let more = [word("outcome"), word("trigger")].into_iter().find(|more| !more.is_empty());
+    let what = more.map_or_else(|| word("what"), |more| format!("{}: {more}", word("what")));
     let of = &event.subject;
     let change = of.change.map(|number| format!("#{number}"));
     let parts = [of.service.clone(), of.repository.clone(), change, of.environment.clone(), of.incident.clone(), of.revision.clone()];
@@ -184,9 +184,10 @@ fn measured(context: &Context, args: &MeasuresArgs) -> Result<u8> {
     let within = duration_ms(&args.failure_within).map_err(|why| failure(exit::USAGE, format!("{what}: --failure-within: {why}")))?;
     let failure_within_ms = i64::try_from(within).unwrap_or(i64::MAX);
     let events = deliveries::events(&workspace::places(&context.dir)?)?;
-    let kept = events
-        .iter()
-        .filter(|e| args.environment.is_none() || e.subject.environment.is_none() || e.subject.environment == args.environment);
+    let kept = match &args.environment {
+        Some(environment) => of_environment(&events, environment),
+        None => events.iter().collect(),
+    };
     let mut of: BTreeMap<String, Vec<&Event>> = BTreeMap::new();
     let services = services(&events);
     for event in kept {
@@ -284,8 +285,10 @@ fn table(name: &str, measures: &Measures) -> String {
         row("time to restore, hours (median)", measures.time_to_restore_hours),
     ];
     let open = if measures.unresolved == 0 { String::new() } else { format!("\n{} incidents are not resolved", measures.unresolved) };
+    let back = measures.rollbacks.words().into_iter().map(|(why, count)| format!("{count} {why}")).collect::<Vec<_>>().join(", ");
+    let back = if back.is_empty() { back } else { format!("\nrollbacks: {back}") };
     format!(
-        "{}\n{}{open}",
+        "{}\n{}{open}{back}",
         style::strong(if name.is_empty() { "of nothing that was named" } else { name }),
         show::table(&["", "", "95 %", "Of"], rows)
     )

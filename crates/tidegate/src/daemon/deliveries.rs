@@ -141,8 +141,8 @@ impl Door {
     }
 }
 
-fn row(name: &str, source: &EventSource, mut event: Event, now: At) -> Result<DeliveryRow> {
-    event.subject.service = event.subject.service.or_else(|| source.service.clone());
+fn row(name: &str, source: &EventSource, event: Event, now: At) -> Result<DeliveryRow> {
+    let event = event.told_of(source.service.as_deref(), source.environment.as_deref());
     let happened = At(event.at_ms);
     let text = serde_json::to_string(&event)?;
     Ok(DeliveryRow { at: now, happened, source: name.to_owned(), id: event.id, event: text, aside: String::new() })

@@ -7,7 +7,7 @@ use crate::world::{World, has_runtime, in_order};
 use serde_json::{Value, json};
 use std::path::Path;
 
-const EVENTS: &str = "events:\n  forge: { tool: github, secret: FORGE_SECRET, service: shop }\n  pager: { tool: pagerduty, secret: PAGER_SECRET }\n  \
+const EVENTS: &str = "events:\n  forge: { tool: github, secret: FORGE_SECRET, service: shop }\n  pager: { tool: pagerduty, secret: PAGER_SECRET, environment: production }\n  \
                       deployer: { tool: argo, secret: DEPLOYER_SECRET }\n  silent: { tool: gitlab, secret: UNSET_SECRET }\n";
 const SECRET: &str = "it is a secret";
 const SHA: &str = "6dcb09b5b57875f334f61aebed695e2e4193db5e";
@@ -126,7 +126,11 @@ fn what_proves_its_secret_is_kept_once_and_nothing_that_people_wrote() {
     assert_eq!(aside.matches("forge").count(), 3, "each once: {aside}");
     in_order(&aside, &["the body is no event of GitHub", "repository.full_name is no name", "its time is no time of the past"]);
 
+    let environments: Vec<&str> = listed.as_array().unwrap().iter().filter_map(|row| row["event"]["environment"].as_str()).collect();
+    assert_eq!(environments, ["production"; 4], "of two deployments and of both words of the pager, which names none; a change is for all");
+
     measured(&world);
+    rolled_back(&world);
     assert_eq!(imported(&world), 1);
     process.signal("TERM");
     crate::world::wait_for("its end", || process.status().map(|_| ()));
@@ -158,6 +162,28 @@ fn measured(world: &World) {
     world.run(&[&span[..], &["--team", "tills=nothing"]].concat()).fails(4, &["--team tills", "`nothing`"]);
     world.run(&[&span[..], &["--team", "tills"]].concat()).fails(2, &["TEAM=SERVICE"]);
     world.run(&["events", "measures", "--from", "2026-03-10", "--until", "2026-03-01"]).fails(2, &["follow one another"]);
+}
+
+/// A rollout that was aborted, and why.
+fn rolled_back(world: &World) {
+    let message = "Rollout aborted update to revision 4: ReplicaSet \"shop-5f8c9\" has timed out progressing.";
+    let status = json!({ "phase": "Degraded", "abort": true, "abortedAt": "2026-03-06T20:00:00Z", "message": planted(),
+        "conditions": [{ "type": "Progressing", "reason": "RolloutAborted", "message": message }] });
+    let body = json!({ "rollout": { "metadata": { "name": "shop", "namespace": "production" }, "status": status } });
+    world.write("aborted.jsonl", &body.to_string());
+    let said = world.run(&["events", "import", "deployer", "aborted.jsonl", "--json"]).well().json();
+    assert_eq!((&said["taken"], &said["aside"]), (&json!(1), &json!([])));
+    std::fs::remove_file(world.path("aborted.jsonl")).unwrap();
+    in_order(
+        &world.run(&["events", "list"]).well().out,
+        &["deployment finished: failure", "service rolled back: health", "shop production"],
+    );
+    let listed = world.run(&["events", "list", "--limit", "1", "--json"]).well().json();
+    assert_eq!((&listed[0]["event"]["what"], &listed[0]["event"]["trigger"]), (&json!("service_rolled_back"), &json!("health")));
+    let span = ["events", "measures", "--from", "2026-03-01", "--until", "2026-03-10", "--environment", "production"];
+    let measures = world.run(&[&span[..], &["--json"]].concat()).well().json();
+    assert_eq!(measures[0]["services"]["shop"]["rollbacks"], json!({ "manual": 0, "analysis": 0, "health": 1, "alert": 0, "unsaid": 0 }));
+    in_order(&world.run(&span).well().out, &["shop", "rollbacks: 1 by health"]);
 }
 
 /// Messages of a file: two new ones, one that is known, and one that cannot be read.

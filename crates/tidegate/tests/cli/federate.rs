@@ -2,6 +2,7 @@
 //! through. And what is refused.
 
 use crate::risk::{git, history};
+use crate::tls_front::Front;
 use crate::world::{Started, World, free_port, in_order, wait_for};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -127,8 +128,12 @@ fn lead(world: &World, port: u16, more: &[&str]) -> Started {
 }
 
 fn join(world: &World, site: &str, port: u16, more: &[&str]) -> Started {
-    let (url, token) = (format!("http://127.0.0.1:{port}"), format!("tokens/{site}.token"));
-    let args = ["--json", "risk", "federate", "join", &url, "--site", site, "--token-file", &token, "--repo", site];
+    join_at(world, site, &format!("http://127.0.0.1:{port}"), more)
+}
+
+fn join_at(world: &World, site: &str, url: &str, more: &[&str]) -> Started {
+    let token = format!("tokens/{site}.token");
+    let args = ["--json", "risk", "federate", "join", url, "--site", site, "--token-file", &token, "--repo", site];
     world.start(&[&args[..], more].concat())
 }
 
@@ -218,6 +223,26 @@ fn three_repositories_train_one_model_and_nothing_of_a_change_leaves_them() {
         assert!(pairs.iter().all(|(one, other)| one != other));
         let near = pairs.iter().filter(|(one, _)| one.cast_signed().unsigned_abs() < 1 << 56).count();
         assert!(near * 64 < pairs.len(), "{near} of {}", pairs.len());
+    }
+}
+
+#[test]
+fn sites_join_by_tls_where_its_authority_is_trusted() {
+    let port = free_port();
+    let Some(front) = Front::before(port) else { return };
+    let world = world();
+    let leading = lead(&world, port, &["--trees", "2"]);
+    let url = format!("https://{}", front.address());
+    // Another server of the same name is told nothing, not even the token.
+    world.set("SSL_CERT_FILE", front.another().to_str().unwrap());
+    join_at(&world, "ads", &url, &[]).ended().fails(3, &["call the coordinator", "certificate"]);
+    world.set("SSL_CERT_FILE", front.certificate().to_str().unwrap());
+    let joining: Vec<Started> = SITES.iter().map(|site| join_at(&world, site, &url, &[])).collect();
+    let joined: Vec<Value> = joining.into_iter().map(|started| started.ended().well().json()).collect();
+    let led = leading.ended().well().json();
+    assert!(joined.iter().all(|one| one["roster"] == led["roster"] && one["rounds"] == led["rounds"]), "{joined:?} {led}");
+    for site in SITES {
+        assert_eq!(world.read("joint.json"), world.read(&format!("{site}/.tidegate/risk/model.json")));
     }
 }
 

@@ -1,7 +1,9 @@
 //! A topic of Kafka and a stream of NATS tell what happens to changes: each event is in the lake once, whatever is told twice, dies and comes
 //! again; what cannot be read is kept aside, and nothing that people wrote is kept.
 
-use crate::stream_servers::{Kafka, Nats, has_kafka, has_nats};
+use crate::stream_gate::{self, Gate};
+use crate::stream_servers::{self, Kafka, Nats, has_kafka, has_nats};
+use crate::tls_front::Front;
 use crate::up::{owner, served, up};
 use crate::world::{Started, World, has_runtime, wait_for};
 use serde_json::{Value, json};
@@ -121,6 +123,44 @@ fn a_topic_of_kafka_is_read_once_whatever_dies() {
     assert!(told.contains("is read from its beginning"), "{told}");
     let listed = world.run(&["events", "list", "--source", "bus", "--limit", "1000", "--json"]).well().json();
     assert_eq!(listed.as_array().unwrap().len(), 214);
+    nothing_planted(&world, &mut process);
+}
+
+#[test]
+fn a_topic_behind_tls_and_a_password_is_read_where_its_authority_is_trusted() {
+    if !has_runtime() || !has_kafka() {
+        return;
+    }
+    let port = crate::world::free_port();
+    let gate = Gate::before(port, "PLAIN", stream_gate::plain);
+    let Some(front) = Front::before(gate.port()) else { return };
+    let _kafka = Kafka::start_behind(port, &front.address(), "cd", 1);
+    let mut settings = stream_gate::settings("PLAIN");
+    settings["security_protocol"] = json!("SASL_SSL");
+    settings["ssl_cafile"] = json!(front.certificate());
+    let put = |n| stream_servers::produce(&front.address(), &settings, "cd", "none", &[(0, text(n))]);
+    put(1);
+    let address = front.address();
+    let world = world(&format!(
+        "{{ tool: cdevents, kafka: {{ brokers: \"{address}\", topic: cd, tls: on, sasl: plain, login: ada, password: BUS_PASSWORD }} }}"
+    ));
+    world.set("BUS_PASSWORD", stream_gate::LOGIN.1);
+    world.set("SSL_CERT_FILE", front.another().to_str().unwrap());
+    let mut process = up(&world);
+    wait_for("a word of its certificate", || said(&process).contains("its certificate is none that is trusted here").then_some(()));
+    assert!(said(&process).contains("SSL_CERT_FILE") && rows(&world).is_empty(), "{}", said(&process));
+    process.kill();
+    world.set("SSL_CERT_FILE", front.certificate().to_str().unwrap());
+    world.set("BUS_PASSWORD", "another secret");
+    let mut process = up(&world);
+    wait_for("a word of the password", || said(&process).contains("it does not know login or password").then_some(()));
+    assert!(rows(&world).is_empty() && !said(&process).contains("another secret"), "{}", said(&process));
+    process.kill();
+    world.set("BUS_PASSWORD", stream_gate::LOGIN.1);
+    let mut process = up(&world);
+    assert_eq!(taken(&world, 1).0, ["ci/e1"]);
+    put(2);
+    assert_eq!(taken(&world, 2).0, ["ci/e1", "ci/e2"], "and what comes while it reads");
     nothing_planted(&world, &mut process);
 }
 

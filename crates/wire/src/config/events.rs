@@ -4,6 +4,7 @@ use super::check::{Check, join};
 use super::read::View;
 use crate::delivery::Tool;
 use crate::yaml::Node;
+use tidegate_core::delivery::name;
 
 /// A tool that tells what happens to changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub struct EventSource {
     pub by: EventsBy,
     /// The service that its events are of which name none.
     pub service: Option<String>,
+    /// The environment that its events are of which happen in one and name none.
+    pub environment: Option<String>,
     /// Names of services that have a space.
     pub services: Vec<String>,
     /// How long its events are kept; for ever where nothing is said.
@@ -125,7 +128,14 @@ pub(super) fn event_source(view: View<'_>) -> EventSource {
     } else {
         EventsBy::Webhook { secret: view.owned("secret") }
     };
-    EventSource { tool, by, service: view.at("service").text(), services: view.at("services").texts(), keep_ms: view.at("keep").ms() }
+    EventSource {
+        tool,
+        by,
+        service: view.at("service").text(),
+        environment: view.at("environment").text(),
+        services: view.at("services").texts(),
+        keep_ms: view.at("keep").ms(),
+    }
 }
 
 fn kafka_topic(view: View<'_>) -> KafkaTopic {
@@ -159,6 +169,16 @@ fn nats_stream(view: View<'_>) -> NatsStream {
 impl Check<'_> {
     /// A topic or a stream of a source: servers are servers, names are names, and who reads is shown in one way.
     pub(super) fn event_source(&mut self, path: &str, source: &Node) {
+        if let Some(node) = source.get("environment")
+            && node.as_str().is_some_and(|text| name("environment", text).is_err())
+        {
+            self.say(
+                node,
+                &join(path, "environment"),
+                "it is no name of an environment",
+                Some("write it as the deployer does, as `production`"),
+            );
+        }
         for (kind, servers, names) in [("kafka", "brokers", &["topic"][..]), ("nats", "servers", &["stream", "durable"])] {
             let Some((key, stream)) = source.entry(kind) else { continue };
             let path = join(path, kind);

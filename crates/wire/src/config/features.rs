@@ -7,8 +7,8 @@ use crate::yaml::Node;
 use tidegate_features::{Aggregate, Feature, Value, View};
 
 /// Fields of events that tools tell.
-pub const DELIVERY_FIELDS: [&str; 11] =
-    ["actor", "approved", "change", "environment", "incident", "outcome", "repository", "revision", "service", "source", "what"];
+pub const DELIVERY_FIELDS: [&str; 12] =
+    ["actor", "approved", "change", "environment", "incident", "outcome", "repository", "revision", "service", "source", "trigger", "what"];
 
 /// Where the values of a view come from.
 #[derive(Clone, Debug, PartialEq)]

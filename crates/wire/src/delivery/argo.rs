@@ -2,9 +2,9 @@
 //! `{"rollout": {{toJson .rollout}}}`, so that what is read is the object as its API has it
 //! (<https://argo-cd.readthedocs.io/en/stable/operator-manual/notifications/services/webhook/>).
 
-use super::{Message, Unread, form, instant, missing, named, repository, slug};
+use super::{Message, Unread, form, instant, missing, named, repository, slug, taken_back};
 use serde::Deserialize;
-use tidegate_core::delivery::{Event, Outcome, Subject, What, revision};
+use tidegate_core::delivery::{Event, Outcome, Subject, Trigger, What, revision};
 
 #[derive(Deserialize)]
 struct Metadata {
@@ -42,12 +42,28 @@ struct Operation {
     started_at: Option<String>,
     finished_at: Option<String>,
     sync_result: Option<Synced>,
+    operation: Option<Asked>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Asked {
+    initiated_by: Option<Initiator>,
+}
+
+#[derive(Deserialize)]
+struct Initiator {
+    #[serde(default)]
+    automated: bool,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct AppStatus {
     operation_state: Option<Operation>,
+    /// What was synchronised before, oldest first, and this.
+    #[serde(default)]
+    history: Vec<Synced>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +79,24 @@ struct Condition {
     #[serde(rename = "type")]
     kind: String,
     last_update_time: Option<String>,
+    reason: Option<String>,
+    message: Option<String>,
+}
+
+/// A run of an analysis.
+#[derive(Deserialize)]
+struct Run {
+    status: Option<String>,
+}
+
+/// What a strategy has analysed.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct Runs {
+    current_step_analysis_run_status: Option<Run>,
+    current_background_analysis_run_status: Option<Run>,
+    pre_promotion_analysis_run_status: Option<Run>,
+    post_promotion_analysis_run_status: Option<Run>,
 }
 
 #[derive(Deserialize)]
@@ -75,6 +109,8 @@ struct RolloutStatus {
     current_pod_hash: Option<String>,
     #[serde(default)]
     conditions: Vec<Condition>,
+    canary: Option<Runs>,
+    blue_green: Option<Runs>,
 }
 
 #[derive(Deserialize)]
@@ -89,10 +125,14 @@ struct Body {
     rollout: Option<Rollout>,
 }
 
-pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
+pub(super) fn read(message: Message<'_>) -> Result<Vec<Event>, Unread> {
     match form("notification of Argo", message.body)? {
-        Body { app: Some(app), .. } => synced(&app),
-        Body { rollout: Some(rollout), .. } => rolled(&rollout, message.now_ms),
+        Body { app: Some(app), .. } => Ok(synced(&app)?.into_iter().collect()),
+        Body { rollout: Some(rollout), .. } => {
+            let event = rolled(&rollout, message.now_ms)?;
+            let back = |event| taken_back(event, trigger(&rollout.status));
+            Ok(if rollout.status.abort { event.map(back).unwrap_or_default() } else { event.into_iter().collect() })
+        }
         Body { .. } => Err(missing("app, or rollout")),
     }
 }
@@ -102,6 +142,7 @@ fn synced(app: &App) -> Result<Option<Event>, Unread> {
     let Some(operation) = app.status.as_ref().and_then(|status| status.operation_state.as_ref()) else { return Ok(None) };
     let what = match operation.phase.as_str() {
         "Running" => What::DeploymentStarted,
+        "Succeeded" if is_back(app, operation) => What::ServiceRolledBack { trigger: Some(Trigger::Manual) },
         "Succeeded" => What::DeploymentFinished { outcome: Outcome::Success },
         "Failed" | "Error" => What::DeploymentFinished { outcome: Outcome::Failure },
         _ => return Ok(None),
@@ -129,6 +170,43 @@ fn synced(app: &App) -> Result<Option<Event>, Unread> {
             ..Subject::default()
         },
     }))
+}
+
+/// Whether somebody went back to what had been synchronised before what stood there. Argo CD goes back by itself never; what it does by
+/// itself follows the repository.
+fn is_back(app: &App, operation: &Operation) -> bool {
+    let by_itself = operation.operation.as_ref().and_then(|asked| asked.initiated_by.as_ref()).is_some_and(|by| by.automated);
+    let history = app.status.as_ref().map_or(&[][..], |status| &status.history);
+    let revision = operation.sync_result.as_ref().and_then(|result| result.revision.as_deref());
+    let [before @ .., last, this] = history else { return false };
+    let is = |synced: &Synced| revision.is_some() && synced.revision.as_deref() == revision;
+    !by_itself && is(this) && !is(last) && before.iter().any(is)
+}
+
+/// What set an abort off. The controller's own sentence is looked at, and no part of it is kept: behind the number of the revision it says
+/// what failed, and nothing where somebody aborted it.
+fn trigger(status: &RolloutStatus) -> Option<Trigger> {
+    let of = |runs: &Runs| {
+        let runs = [
+            &runs.current_step_analysis_run_status,
+            &runs.current_background_analysis_run_status,
+            &runs.pre_promotion_analysis_run_status,
+            &runs.post_promotion_analysis_run_status,
+        ];
+        runs.into_iter().flatten().any(|run| matches!(run.status.as_deref(), Some("Failed" | "Error")))
+    };
+    if [&status.canary, &status.blue_green].into_iter().flatten().any(of) {
+        return Some(Trigger::Analysis);
+    }
+    let told = status.conditions.iter().find(|condition| condition.reason.as_deref() == Some("RolloutAborted"))?;
+    let (_, behind) = told.message.as_deref()?.split_once("aborted update to revision ")?;
+    let behind = behind.trim_start_matches(|c: char| c.is_ascii_digit());
+    match behind {
+        "" => Some(Trigger::Manual),
+        why if why.contains(" assessed ") => Some(Trigger::Analysis),
+        why if why.ends_with("has timed out progressing.") => Some(Trigger::Health),
+        _ => None,
+    }
 }
 
 /// A rollout is through, was given up - what it rolled out has failed, and what stood before stands - or is degraded.

@@ -3,7 +3,7 @@
 use super::{Message, Unread, form, instant, missing, named, repository, slug};
 use serde::Deserialize;
 use serde_json::Value;
-use tidegate_core::delivery::{Event, Outcome, Subject, What, revision};
+use tidegate_core::delivery::{Event, Outcome, Subject, Trigger, What, revision};
 
 #[derive(Deserialize)]
 struct Context {
@@ -31,6 +31,9 @@ struct Cloud {
 struct Body {
     context: Option<Context>,
     subject: Option<Of>,
+    /// Whatever its sender likes; of ours the trigger of a rollback.
+    #[serde(default, rename = "customData")]
+    custom: Value,
 }
 
 pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
@@ -58,7 +61,7 @@ pub(super) fn read(message: Message<'_>) -> Result<Option<Event>, Unread> {
         ("pipelinerun", "finished") => What::PipelineRunFinished { outcome: outcome()? },
         ("testsuiterun", "finished") => What::TestSuiteRunFinished { outcome: outcome()? },
         ("service", "deployed" | "upgraded") => What::DeploymentFinished { outcome: Outcome::Success },
-        ("service", "rolledback") => What::ServiceRolledBack,
+        ("service", "rolledback") => What::ServiceRolledBack { trigger: body.custom["trigger"].as_str().and_then(Trigger::named) },
         ("incident", "detected" | "reported") => What::IncidentDetected,
         ("incident", "resolved") => What::IncidentResolved,
         _ => return Ok(None),

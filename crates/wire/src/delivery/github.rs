@@ -2,7 +2,8 @@
 
 use super::{Message, Unread, form, instant, missing, named, slug};
 use serde::Deserialize;
-use tidegate_core::delivery::{Event, Outcome, Subject, What, revision};
+use serde_json::Value;
+use tidegate_core::delivery::{Event, Outcome, Subject, Trigger, What, revision};
 
 #[derive(Deserialize)]
 struct Repository {
@@ -52,6 +53,11 @@ struct Status {
 struct Deployment {
     sha: String,
     environment: Option<String>,
+    /// What is carried out, in words of who made it: `deploy` where nothing is said.
+    task: Option<String>,
+    /// Whatever who made it likes.
+    #[serde(default)]
+    payload: Value,
 }
 
 #[derive(Deserialize)]
@@ -148,6 +154,9 @@ fn deployment(body: &Body, place: &str, subject: Subject) -> Result<Option<Event
     let deployed = body.deployment.as_ref().ok_or_else(|| missing("deployment"))?;
     let what = match of.state.as_str() {
         "in_progress" => What::DeploymentStarted,
+        "success" if deployed.task.as_deref().and_then(|task| task.split(':').next()) == Some("rollback") => {
+            What::ServiceRolledBack { trigger: deployed.payload["trigger"].as_str().and_then(Trigger::named) }
+        }
         "success" => What::DeploymentFinished { outcome: Outcome::Success },
         "failure" | "error" => What::DeploymentFinished { outcome: Outcome::Failure },
         _ => return Ok(None),

@@ -15,7 +15,7 @@ mod spinnaker;
 mod tests;
 
 use serde::de::DeserializeOwned;
-use tidegate_core::delivery::{Event, Unfit, name};
+use tidegate_core::delivery::{Event, Trigger, Unfit, What, name};
 
 /// Largest body that is read, in bytes.
 pub const BODY_BYTES_MAX: usize = 5 * 1024 * 1024;
@@ -146,17 +146,18 @@ pub fn read(tool: Tool, message: Message<'_>, pseudonym: &dyn Fn(&str) -> String
     if message.body.len() > BODY_BYTES_MAX {
         return Err(Unread::Long { bytes: message.body.len() });
     }
-    let event = match tool {
-        Tool::Github => github::read(message, pseudonym)?,
-        Tool::Gitlab => gitlab::read(message, pseudonym)?,
-        Tool::Jenkins => jenkins::read(message)?,
+    let one = |event: Option<Event>| event.into_iter().collect::<Vec<_>>();
+    let events = match tool {
+        Tool::Github => one(github::read(message, pseudonym)?),
+        Tool::Gitlab => one(gitlab::read(message, pseudonym)?),
+        Tool::Jenkins => one(jenkins::read(message)?),
         Tool::Argo => argo::read(message)?,
         Tool::Spinnaker => spinnaker::read(message)?,
-        Tool::Pagerduty => pagerduty::read(message)?,
-        Tool::Cdevents => cdevents::read(message)?,
+        Tool::Pagerduty => one(pagerduty::read(message)?),
+        Tool::Cdevents => one(cdevents::read(message)?),
     };
     let fit = |event: Event| Ok(event.in_time(message.now_ms)?.of_service(message.services)?);
-    event.map(fit).transpose().map(|event| event.into_iter().collect())
+    events.into_iter().map(fit).collect()
 }
 
 /// A body as what it should be. The reader's own words are not passed on: they repeat what was read.
@@ -189,6 +190,12 @@ fn slug(member: &'static str, text: Option<&str>) -> Result<Option<String>, Unre
         Some(name) if name.contains(' ') => Err(Unread::Member(Unfit::Name { member, kind: "name without a space" })),
         name => Ok(name),
     }
+}
+
+/// What could not be rolled out, and the rollback that came with it: two events of one identifier's root.
+fn taken_back(failed: Event, trigger: Option<Trigger>) -> Vec<Event> {
+    let back = Event { id: format!("{}/rolled-back", failed.id), what: What::ServiceRolledBack { trigger }, ..failed.clone() };
+    vec![failed, back]
 }
 
 /// `owner/name` of an address of a repository.

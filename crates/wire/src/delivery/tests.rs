@@ -3,7 +3,7 @@
 use super::*;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tidegate_core::delivery::{Outcome, What};
+use tidegate_core::delivery::{Outcome, Trigger, What};
 
 /// Planted wherever a tool has room for what people write.
 const PLANTED: [&str; 6] =
@@ -133,6 +133,128 @@ fn jenkins_tells_of_builds_once() {
     assert_eq!(told(Tool::Jenkins, None, &build("STARTED", "")), Ok(vec![]));
 }
 
+const FAILED: What = What::DeploymentFinished { outcome: Outcome::Failure };
+
+fn whats(tool: Tool, kind: Option<&str>, body: &Value) -> Vec<What> {
+    let events = told(tool, kind, body).unwrap();
+    let text = serde_json::to_string(&events).unwrap();
+    assert!(PLANTED.iter().all(|planted| !text.contains(planted)), "{text}");
+    events.into_iter().map(|event| event.what).collect()
+}
+
+fn back(trigger: Option<Trigger>) -> What {
+    What::ServiceRolledBack { trigger }
+}
+
+#[test]
+fn argo_says_what_set_an_abort_off() {
+    let aborted = |more: Value, message: &str| {
+        let mut status = json!({ "phase": "Degraded", "abort": true, "abortedAt": "2026-02-28T09:30:00Z", "currentPodHash": "c87f5d8cb",
+            "conditions": [{ "type": "Progressing", "status": "False", "reason": "RolloutAborted", "lastUpdateTime": "2026-02-28T09:30:00Z", "message": message }] });
+        for (name, value) in more.as_object().unwrap() {
+            status[name] = value.clone();
+        }
+        let body = json!({ "rollout": { "metadata": { "name": "checkout", "namespace": "prod" }, "status": status } });
+        whats(Tool::Argo, None, &body)
+    };
+    let plain = |message: &str| aborted(json!({}), message)[1];
+    let to = "Rollout aborted update to revision 12";
+    assert_eq!(aborted(json!({}), to), [FAILED, back(Some(Trigger::Manual))]);
+    for (message, trigger) in [
+        (": metric \"hunter2\" assessed Failed due to failed (1) > failureLimit (0)", Some(Trigger::Analysis)),
+        (": Step-based analysis phase error/failed: Metric \"web\" assessed Error due to consecutiveErrors (5)", Some(Trigger::Analysis)),
+        (": ReplicaSet \"checkout-c87f5d8cb\" has timed out progressing.", Some(Trigger::Health)),
+        (": a plugin said hunter2", None),
+    ] {
+        assert_eq!(plain(&format!("{to}{message}")), back(trigger), "{message}");
+    }
+    assert_eq!(plain("another sentence"), back(None));
+    // Where an analysis has failed the sentence need not say so.
+    let run = |status: &str| json!({ "canary": { "currentStepAnalysisRunStatus": { "name": "checkout-1", "status": status, "message": "hunter2" } } });
+    assert_eq!(aborted(run("Failed"), to)[1], back(Some(Trigger::Analysis)));
+    assert_eq!(aborted(run("Successful"), to)[1], back(Some(Trigger::Manual)));
+    assert_eq!(
+        aborted(json!({ "blueGreen": { "postPromotionAnalysisRunStatus": { "status": "Error" } } }), to)[1],
+        back(Some(Trigger::Analysis))
+    );
+}
+
+#[test]
+fn argo_cd_goes_back_where_somebody_takes_what_stood_there_before() {
+    let synced = |revisions: &[&str], automated: bool| {
+        let history: Vec<Value> = revisions.iter().enumerate().map(|(id, revision)| json!({ "id": id, "revision": revision })).collect();
+        let by = if automated { json!({ "automated": true }) } else { json!({ "username": "ada-login" }) };
+        let operation = json!({ "phase": "Succeeded", "startedAt": "2026-02-28T09:00:00Z", "finishedAt": "2026-02-28T09:30:00Z",
+            "syncResult": { "revision": revisions.last() }, "operation": { "sync": { "prune": true }, "initiatedBy": by } });
+        let body = json!({ "app": { "metadata": { "name": "checkout" }, "status": { "operationState": operation, "history": history } } });
+        whats(Tool::Argo, None, &body)
+    };
+    let fine = What::DeploymentFinished { outcome: Outcome::Success };
+    assert_eq!(synced(&[SHA, HEAD, SHA], false), [back(Some(Trigger::Manual))]);
+    assert_eq!(synced(&[SHA, HEAD, SHA], true), [fine], "it follows the repository");
+    for forward in [&[SHA, HEAD][..], &[SHA, HEAD, HEAD], &[HEAD, HEAD], &[SHA]] {
+        assert_eq!(synced(forward, false), [fine], "{forward:?}");
+    }
+}
+
+#[test]
+fn others_say_what_they_took_back_and_why() {
+    let spinnaker = |status: &str, begun: &str, stages: &[(&str, &str, bool)]| {
+        let stage = |(kind, status, inner): &(&str, &str, bool)| {
+            json!({ "type": kind, "status": status, "context": { "reason": "hunter2" },
+            "parentStageId": inner.then_some("01HX") })
+        };
+        let execution = json!({ "id": "01HX9K", "application": "checkout", "status": status, "endTime": 1_772_271_000_000_i64,
+            "trigger": { "type": begun, "user": "ada@example.org" }, "stages": stages.iter().map(stage).collect::<Vec<_>>() });
+        whats(Tool::Spinnaker, None, &json!({ "details": { "type": "orca:pipeline:complete" }, "content": { "execution": execution } }))
+    };
+    let (good, bad) = ("SUCCEEDED", "TERMINAL");
+    let fine = What::DeploymentFinished { outcome: Outcome::Success };
+    let undone = ("undoRolloutManifest", good, false);
+    assert_eq!(spinnaker(good, "manual", &[("deployManifest", good, false)]), [fine]);
+    assert_eq!(spinnaker(good, "manual", &[undone]), [back(Some(Trigger::Manual))]);
+    assert_eq!(spinnaker(good, "pipeline", &[undone]), [back(None)]);
+    assert_eq!(spinnaker(bad, "manual", &[undone, ("wait", bad, false)]), [back(Some(Trigger::Manual))]);
+    let cluster = [("deploy", bad, false), ("rollbackCluster", good, true), ("rollbackServerGroup", good, true)];
+    assert_eq!(spinnaker(bad, "git", &cluster), [FAILED, back(Some(Trigger::Health))]);
+    let judged = [("deployManifest", good, false), ("kayentaCanary", bad, false), undone];
+    assert_eq!(
+        spinnaker(good, "manual", &judged),
+        [FAILED, back(Some(Trigger::Analysis))],
+        "it ended well, and what it rolled out is gone"
+    );
+    let after = [("deployManifest", good, false), ("runJob", bad, false), undone];
+    assert_eq!(spinnaker(bad, "manual", &after), [FAILED, back(None)], "who began it asked for no rollback");
+    assert_eq!(spinnaker(bad, "git", &[("deploy", bad, false), ("rollbackCluster", bad, true)]), [FAILED], "it could not go back");
+
+    let github = |task: &str, state: &str, payload: Value| {
+        let mut body = github("created");
+        body["deployment"] = json!({ "sha": SHA, "environment": "production", "task": task, "payload": payload, "creator": person() });
+        body["deployment_status"] = json!({ "id": 9, "state": state, "created_at": "2026-02-28T10:00:00Z", "description": "hunter2" });
+        whats(Tool::Github, Some("deployment_status"), &body)
+    };
+    assert_eq!(github("deploy", "success", json!("")), [fine]);
+    assert_eq!(github("rollback", "success", json!("hunter2")), [back(None)]);
+    assert_eq!(github("rollback:web", "success", json!({ "trigger": "alert", "by": "hunter2" })), [back(Some(Trigger::Alert))]);
+    assert_eq!(github("rollback", "failure", json!({})), [FAILED]);
+
+    let cdevent = |custom: Value| {
+        let context =
+            json!({ "id": "e1", "source": "/ci", "type": "dev.cdevents.service.rolledback.0.3.0", "timestamp": "2026-02-28T09:30:00Z" });
+        let event = json!({ "context": context, "subject": { "id": "checkout", "content": { "environment": { "id": "prod" } } }, "customData": custom });
+        [whats(Tool::Cdevents, None, &event), whats(Tool::Cdevents, None, &json!({ "specversion": "1.0", "data": event }))]
+    };
+    for (custom, trigger) in [
+        (json!({ "trigger": "analysis", "text": "hunter2" }), Some(Trigger::Analysis)),
+        (json!({ "trigger": "hunter2" }), None),
+        (json!({ "trigger": ["manual"] }), None),
+        (json!("manual"), None),
+        (Value::Null, None),
+    ] {
+        assert_eq!(cdevent(custom.clone()), [[back(trigger)], [back(trigger)]], "{custom}");
+    }
+}
+
 #[test]
 fn argo_tells_of_applications_and_rollouts() {
     let app = json!({ "app": { "metadata": { "name": "checkout", "annotations": { "note": "hunter2" } },
@@ -151,13 +273,15 @@ fn argo_tells_of_applications_and_rollouts() {
     let conditions = json!([{ "type": "Healthy", "lastUpdateTime": "2026-02-28T09:30:00Z", "message": "hunter2" }]);
     let healthy = one(Tool::Argo, None, &rollout(json!({ "phase": "Healthy", "currentPodHash": "5f8c9", "conditions": conditions })));
     assert_eq!((healthy.what, healthy.at_ms), (What::DeploymentFinished { outcome: Outcome::Success }, 1_772_271_000_000));
-    let aborted = one(
-        Tool::Argo,
-        None,
-        &rollout(json!({ "phase": "Degraded", "abort": true, "abortedAt": "2026-02-28T09:30:00Z", "message": "hunter2" })),
+    let status = json!({ "phase": "Degraded", "abort": true, "abortedAt": "2026-02-28T09:30:00Z", "message": "hunter2" });
+    let aborted = told(Tool::Argo, None, &rollout(status)).unwrap();
+    let [failed, back] = &aborted[..] else { panic!("{aborted:?}") };
+    assert_eq!((failed.what, back.what), (FAILED, What::ServiceRolledBack { trigger: None }));
+    assert_eq!(
+        (failed.id.as_str(), failed.at_ms, &failed.subject),
+        ("rollout/prod/checkout//aborted/1772271000000", back.at_ms, &back.subject)
     );
-    assert_eq!(aborted.what, What::DeploymentFinished { outcome: Outcome::Failure });
-    assert_eq!(aborted.id, "rollout/prod/checkout//aborted/1772271000000");
+    assert_eq!(back.id, format!("{}/rolled-back", failed.id));
     assert_eq!(told(Tool::Argo, None, &rollout(json!({ "phase": "Progressing" }))), Ok(vec![]));
 }
 

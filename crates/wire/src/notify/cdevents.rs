@@ -4,6 +4,7 @@
 use super::id;
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
+use tidegate_core::delivery::Trigger;
 use tidegate_core::notify::{Item, Topic};
 
 /// Version of the specification.
@@ -20,6 +21,8 @@ pub struct Released {
     pub candidate: String,
     /// The one that it replaces; none for the first.
     pub stable: Option<String>,
+    /// What set its rollback off, where it went back and that is known.
+    pub trigger: Option<Trigger>,
 }
 
 /// What is to be approved.
@@ -139,6 +142,11 @@ pub fn event(workspace: &str, item: &Item, beside: Option<&Beside>) -> Value {
     if let Some(artifact) = artifact {
         content.insert("artifactId".to_owned(), json!(artifact));
     }
+    let mut custom = json!({ "topic": item.topic, "subject": item.subject, "text": item.text, "position": item.position });
+    // CDEvents has no member for it.
+    if let Some(trigger) = released.and_then(|r| r.trigger).filter(|_| matches!(item.topic, Topic::RollingBack | Topic::RolledBack)) {
+        custom["trigger"] = json!(trigger);
+    }
     json!({
         "context": {
             "specversion": if matches!(item.topic, Topic::Asked | Topic::Approved | Topic::Vetoed) { DRAFT_VERSION } else { SPEC_VERSION },
@@ -148,7 +156,7 @@ pub fn event(workspace: &str, item: &Item, beside: Option<&Beside>) -> Value {
             "timestamp": item.at.to_string(),
         },
         "subject": { "id": subject, "source": source, "content": content },
-        "customData": { "topic": item.topic, "subject": item.subject, "text": item.text, "position": item.position },
+        "customData": custom,
         "customDataContentType": "application/json",
     })
 }

@@ -2,7 +2,9 @@
 
 use super::cdevents::{Approvable, Approval, Beside, Released, event, headers};
 use super::{Envelope, mail, slack};
+use crate::delivery::{Message, Tool};
 use expect_test::expect;
+use tidegate_core::delivery::{Trigger, What};
 use tidegate_core::id::At;
 use tidegate_core::notify::{Item, Topic};
 
@@ -52,7 +54,12 @@ fn a_mail_has_headers_of_ascii_alone() {
 
 #[test]
 fn tools_get_cdevents() {
-    let released = Released { model: "late arrival".to_owned(), candidate: "3".to_owned(), stable: Some("2".to_owned()) };
+    let released = Released {
+        model: "late arrival".to_owned(),
+        candidate: "3".to_owned(),
+        stable: Some("2".to_owned()),
+        trigger: Some(Trigger::Analysis),
+    };
     let back = event("shop 1", &item(41, Topic::RolledBack, "rolled back"), Some(&Beside::Released(released.clone())));
     expect![[r#"
         {
@@ -77,12 +84,20 @@ fn tools_get_cdevents() {
             "topic": "rolled_back",
             "subject": "late-arrival/2",
             "text": "rolled back",
-            "position": 41
+            "position": 41,
+            "trigger": "analysis"
           },
           "customDataContentType": "application/json"
         }"#]]
     .assert_eq(&serde_json::to_string_pretty(&back).unwrap());
+    // What is told can be taken in by another workspace, with what set it off.
+    let back = event("shop", &item(41, Topic::RolledBack, "rolled back"), Some(&Beside::Released(released.clone())));
+    let told = serde_json::to_vec(&back).unwrap();
+    let message = Message { kind: None, cloud: None, body: &told, now_ms: 1_800_000_000_123, services: &[] };
+    let taken = crate::delivery::read(Tool::Cdevents, message, &|_| String::new()).unwrap();
+    assert_eq!(taken[0].what, What::ServiceRolledBack { trigger: Some(Trigger::Analysis) });
     let page = event("shop", &item(42, Topic::Page, "held"), Some(&Beside::Released(released.clone())));
+    assert_eq!(page["customData"].get("trigger"), None);
     assert_eq!(page["context"]["type"], "dev.cdevents.incident.detected.0.3.0");
     assert_eq!(
         (&page["subject"]["id"], &page["subject"]["content"]["service"]["id"]),

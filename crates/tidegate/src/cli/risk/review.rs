@@ -8,7 +8,6 @@ use crate::clock;
 use crate::exit::{self, unknown};
 use crate::past;
 use crate::show::{self, progress::Progress};
-use crate::steps::deliveries;
 use crate::steps::risk::{Beside, Failure, Folder, Labelled, Told, failures, labels};
 use crate::workspace::{self, Places};
 use anyhow::Result;
@@ -103,8 +102,8 @@ fn known_failures(context: &Context, args: &ReviewArgs, places: &Places) -> Resu
     progress.clear();
     let (mined, now) = (mined?, clock::now().0);
     let said = past::state::<Corrections>(places, Corrections::STREAM)?;
-    let (told, events) = (Told::to(places, now)?, deliveries::events(places)?);
-    let all = failures(&mined, &events, &told.deployed, &said);
+    let told = Told::to(places, now)?;
+    let all = failures(&mined, &told.deployed, &said);
     let (labels, _) = labels(&mined, &Beside::new(said, told));
     Ok((all, labels.into_iter().map(|(_, label)| label).collect()))
 }

@@ -22,7 +22,7 @@ use tidegate_core::access::{Access, Subject};
 use tidegate_core::id::At;
 use tidegate_core::machine::Machine as _;
 use tidegate_core::notify::{GIVE_UP_MS, Item, PAUSE_MS_MAX, Storm, Topic, Turn, pause_ms};
-use tidegate_core::rollout::Command;
+use tidegate_core::rollout::{Command, Phase, ended_by};
 use tidegate_core::train;
 use tidegate_engine::rollouts::{Input, RolloutId};
 use tidegate_port::Journal as _;
@@ -281,8 +281,15 @@ impl Notifier {
     async fn released(&self, item: &Item) -> Result<Option<Released>> {
         let Some(rollout) = RolloutId::of_stream(&format!("rollout/{}", item.subject)) else { return Ok(None) };
         let state = self.plane.state(&rollout).await?;
-        let spec = state.rollout().map(|open| open.spec.clone());
-        Ok(spec.map(|spec| Released { model: spec.model.clone(), candidate: spec.candidate.clone(), stable: spec.stable.clone() }))
+        Ok(state.rollout().map(|open| {
+            let trigger = match &open.phase {
+                Phase::RollingBack { cause } | Phase::RolledBack { cause } => cause.trigger(),
+                Phase::Aborted { by, .. } => ended_by(by),
+                Phase::Forward { .. } | Phase::Held { .. } | Phase::Finishing | Phase::Done => None,
+            };
+            let spec = &open.spec;
+            Released { model: spec.model.clone(), candidate: spec.candidate.clone(), stable: spec.stable.clone(), trigger }
+        }))
     }
 
     /// Remembers how far it is: the first that waits, or the end of what was read.

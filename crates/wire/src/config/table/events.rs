@@ -16,6 +16,12 @@ const TOOL: Key = key(
     "What it speaks.",
 );
 const SERVICE: Key = key("service", Shape::Text, Need::Optional, "The service that its events are of which name none.");
+const ENVIRONMENT: Key = key(
+    "environment",
+    Shape::Text,
+    Need::Optional,
+    "The environment that its deployments, rollbacks and incidents are of which name none: PagerDuty names none. Written as the deployer writes it.",
+);
 const SERVICES: Key = key(
     "services",
     Shape::OneOrMore { item: &Shape::Text, max: 1_000 },
@@ -50,6 +56,7 @@ static WEBHOOK: Table = Table {
             "Name of the environment variable that holds the webhook's secret: GitHub and PagerDuty sign with it, GitLab sends it, and others send it as `authorization: Bearer <secret>`. What does not prove to know it is not read.",
         ),
         SERVICE,
+        ENVIRONMENT,
         SERVICES,
         KEEP,
     ],
@@ -58,7 +65,7 @@ static WEBHOOK: Table = Table {
 static KAFKA: Table = Table {
     title: "events.NAME, Kafka",
     doc: "A topic of Kafka, each record of which is a message of the tool.",
-    keys: &[TOOL, key("kafka", Shape::Table(&KAFKA_TOPIC), Need::Required, "The topic."), SERVICE, SERVICES, KEEP],
+    keys: &[TOOL, key("kafka", Shape::Table(&KAFKA_TOPIC), Need::Required, "The topic."), SERVICE, ENVIRONMENT, SERVICES, KEEP],
 };
 
 static KAFKA_TOPIC: Table = Table {
@@ -82,7 +89,7 @@ static KAFKA_TOPIC: Table = Table {
 static NATS: Table = Table {
     title: "events.NAME, NATS",
     doc: "A stream of NATS JetStream, each message of which is one of the tool.",
-    keys: &[TOOL, key("nats", Shape::Table(&NATS_STREAM), Need::Required, "The stream."), SERVICE, SERVICES, KEEP],
+    keys: &[TOOL, key("nats", Shape::Table(&NATS_STREAM), Need::Required, "The stream."), SERVICE, ENVIRONMENT, SERVICES, KEEP],
 };
 
 static NATS_STREAM: Table = Table {

@@ -17,6 +17,7 @@ fn a_source_tells_in_one_of_three_ways() {
     let hook = load("tool: github, secret: HOOK, keep: 400d");
     assert_eq!((hook.secret(), hook.keep_ms, hook.tool), (Some("HOOK"), Some(400 * 86_400_000), Tool::Github));
     assert_eq!(load("tool: pagerduty, secret: HOOK, services: [\"Checkout API\"]").services, ["Checkout API"]);
+    assert_eq!(load("tool: pagerduty, secret: HOOK, environment: production").environment.as_deref(), Some("production"));
     let kafka = load(
         "tool: cdevents, service: shop, kafka: { brokers: [\"a:9092\", \"[::1]:9093\"], topic: cd.all, tls: on, sasl: scram-sha-512, login: ada, password: PASS }",
     );
@@ -67,6 +68,7 @@ fn what_does_not_fit_together_is_said() {
         (nats(", login: ada"), "are given together"),
         (nats(", token: T, credentials: C"), "more than one of"),
         ("tool: github, secret: HOOK, keep: long".to_owned(), "keep"),
+        ("tool: pagerduty, secret: HOOK, environment: ada@example.org".to_owned(), "it is no name of an environment"),
     ] {
         let said = said(&file(&source), None);
         assert!(said.contains(words), "{source}: {said}");

@@ -102,28 +102,28 @@ fn what_is_no_view_is_said_at_its_place() {
     check(
         &view("n: { aggregate: last, of: outcme, window: 1d, where: { wat: x } }", "servce"),
         expect![[r#"
-        error: no event has a field `servce`
-         --> tidegate.yaml:4:3 (features.delivery.entity)
-          |
-        4 |   delivery:
-          |   ^^^^^^^^
-          = help: fields are actor, approved, change, environment, incident, outcome, repository, revision, service, source, what
+            error: no event has a field `servce`
+             --> tidegate.yaml:4:3 (features.delivery.entity)
+              |
+            4 |   delivery:
+              |   ^^^^^^^^
+              = help: fields are actor, approved, change, environment, incident, outcome, repository, revision, service, source, trigger, what
 
-        error: no event has a field `outcme`
-         --> tidegate.yaml:4:3 (features.delivery.features.n.of)
-          |
-        4 |   delivery:
-          |   ^^^^^^^^
-          = help: fields are actor, approved, change, environment, incident, outcome, repository, revision, service, source, what
+            error: no event has a field `outcme`
+             --> tidegate.yaml:4:3 (features.delivery.features.n.of)
+              |
+            4 |   delivery:
+              |   ^^^^^^^^
+              = help: fields are actor, approved, change, environment, incident, outcome, repository, revision, service, source, trigger, what
 
-        error: no event has a field `wat`
-         --> tidegate.yaml:4:3 (features.delivery.features.n.where)
-          |
-        4 |   delivery:
-          |   ^^^^^^^^
-          = help: fields are actor, approved, change, environment, incident, outcome, repository, revision, service, source, what
+            error: no event has a field `wat`
+             --> tidegate.yaml:4:3 (features.delivery.features.n.where)
+              |
+            4 |   delivery:
+              |   ^^^^^^^^
+              = help: fields are actor, approved, change, environment, incident, outcome, repository, revision, service, source, trigger, what
 
-        tidegate.yaml: 3 problems"#]],
+            tidegate.yaml: 3 problems"#]],
     );
     check(
         &view("n: { aggregate: count, window: 1d, where: { what: [a] } }", "service"),
