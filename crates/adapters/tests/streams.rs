@@ -98,12 +98,15 @@ async fn what_is_not_there_is_said() {
     assert_eq!(gone.kind, FailureKind::Transient, "{gone}");
 }
 
+/// A mechanism by its name, what the client is told to use, and what the gate asks for.
+type Checked = (&'static str, Mechanism, fn() -> gate::Check);
+
 #[tokio::test]
 async fn a_broker_of_kafka_is_shown_who_reads() {
     if !has_kafka() {
         return;
     }
-    let checks: [(&str, Mechanism, fn() -> gate::Check); 3] = [
+    let checks: [Checked; 3] = [
         ("PLAIN", Mechanism::Plain, gate::plain),
         ("SCRAM-SHA-256", Mechanism::Scram256, || scram::sha_256(Server::Honest)),
         ("SCRAM-SHA-512", Mechanism::Scram512, || scram::sha_512(Server::Honest)),

@@ -258,8 +258,7 @@ impl Table {
     }
 
     /// The rows at some places, which ascend; what is made of rows stays behind.
-    #[must_use]
-    pub fn pick(&self, places: &[usize]) -> Table {
+    pub(crate) fn pick(&self, places: &[usize]) -> Table {
         let mut picked = Table { synthetic: Vec::new(), ..self.slice(0..0) };
         for place in places {
             let (Some(label), Some(at), Some(effort)) = (self.labels.get(*place), self.at.get(*place), self.effort.get(*place)) else {

@@ -262,7 +262,7 @@ fn of_a_feature_that_few_rows_have_the_regression_is_told_nothing() {
     for row in 0..table.len() {
         let mut values = table.row(row).to_vec();
         // Of all rows nine have the first, of the earlier ones four; three have the second.
-        values[0] = if row < 4 || row >= 595 { 1_000.0 + row as f64 } else { f64::NAN };
+        values[0] = if !(4..595).contains(&row) { 1_000.0 + row as f64 } else { f64::NAN };
         values[1] = if row < 3 { 7_000.0 } else { f64::NAN };
         few.push(&Row { at: table.at()[row], values: &values, label: table.labels()[row], effort: 0.0 }).unwrap();
     }

@@ -76,7 +76,8 @@ pub struct Deployed {
 /// Most incidents of one deployment that are named.
 const INCIDENTS_MAX: usize = 100;
 
-/// Deployments that name a commit, oldest first. What ran before is the last one that succeeded and was not taken back.
+/// Deployments that name a commit, oldest first. What ran before is what the last one left there that did not fail: itself, or, where it was taken
+/// back, whenever that was, what the rollback names, and where that names nothing what ran before it.
 #[must_use]
 pub fn outcomes<'e>(events: impl IntoIterator<Item = &'e Event>, watch: Watch) -> Vec<Deployed> {
     let mut events: Vec<&Event> = events.into_iter().collect();
@@ -84,18 +85,16 @@ pub fn outcomes<'e>(events: impl IntoIterator<Item = &'e Event>, watch: Watch) -
     let places = Places::new(&events);
     let deployed = &places.deployed;
     let fates: Vec<Fate> = deployed.iter().map(|event| fate(event, &events, &places, watch)).collect();
+    let left: Vec<Option<&str>> = deployed.iter().zip(&fates).map(|(event, fate)| left(event, *fate, &events, &places)).collect();
     let one = |(place, event): (usize, &&Event)| {
-        let ran = |other: usize| {
-            let (Some(other), Some(fate)) = (deployed.get(other), fates.get(other)) else { return false };
-            let ran = matches!(fate, Fate::Fine | Fate::Open | Fate::Incident);
-            ran && other.subject.revision.is_some() && other.at_ms < event.at_ms
-        };
+        let earlier = |other: usize| deployed.get(other).is_some_and(|other| other.at_ms < event.at_ms);
+        let ran = |other: usize| if earlier(other) { left.get(other).copied().flatten() } else { None };
         Some(Deployed {
             at_ms: event.at_ms,
             service: event.subject.service.clone().or_else(|| event.subject.repository.clone()),
             environment: event.subject.environment.clone(),
             revision: event.subject.revision.clone()?,
-            previous: places.before(place, &ran).and_then(|other| other.subject.revision.clone()),
+            previous: places.before(place, &|other| ran(other).is_some()).and_then(ran).map(str::to_owned),
             fate: *fates.get(place)?,
             incidents: incidents(event, &events, &places, watch),
         })
@@ -108,13 +107,13 @@ pub(super) fn fate(deployment: &Event, events: &[&Event], places: &Places<'_>, w
     if ended(deployment) == Some(Outcome::Failure) {
         return Fate::Failed;
     }
-    let (until, mut held) = held(deployment, events, places, watch);
-    held.find_map(wrong).unwrap_or(if until <= watch.as_of_ms { Fate::Fine } else { Fate::Open })
+    let until = watched_until(deployment, places, watch);
+    held(deployment, events, places, until).find_map(wrong).unwrap_or(if until <= watch.as_of_ms { Fate::Fine } else { Fate::Open })
 }
 
 /// Incidents after one that are held against it, each once, in the order of time.
 fn incidents(deployment: &Event, events: &[&Event], places: &Places<'_>, watch: Watch) -> Vec<String> {
-    let (_, held) = held(deployment, events, places, watch);
+    let held = held(deployment, events, places, watched_until(deployment, places, watch));
     let mut named: Vec<String> = vec![];
     for incident in held.filter(|event| event.what == What::IncidentDetected).filter_map(|event| event.subject.incident.as_ref()) {
         if !named.contains(incident) && named.len() < INCIDENTS_MAX {
@@ -124,21 +123,30 @@ fn incidents(deployment: &Event, events: &[&Event], places: &Places<'_>, watch: 
     named
 }
 
-/// What went wrong after one and is held against it, and up to when was looked.
-fn held<'a>(
-    deployment: &'a Event,
-    events: &'a [&'a Event],
-    places: &'a Places<'_>,
-    watch: Watch,
-) -> (i64, impl Iterator<Item = &'a Event>) {
-    let since = |all: &[&Event], at_ms: i64| all.partition_point(|event| event.at_ms < at_ms);
+/// What a deployment left in its place until another one took it; none where it failed and nothing more is told.
+fn left<'e>(deployment: &'e Event, fate: Fate, events: &[&'e Event], places: &Places<'e>) -> Option<&'e str> {
+    let until = places.next(deployment).map_or(i64::MAX, |next| next.at_ms);
+    let back = held(deployment, events, places, until).filter(|event| wrong(event) == Some(Fate::RolledBack)).last();
+    match back {
+        Some(back) => back.subject.revision.as_deref(),
+        None => deployment.subject.revision.as_deref().filter(|_| fate != Fate::Failed),
+    }
+}
+
+/// Up to when it is looked whether one goes wrong.
+fn watched_until(deployment: &Event, places: &Places<'_>, watch: Watch) -> i64 {
     let watched = deployment.at_ms.saturating_add(watch.failure_within_ms);
-    let until = places.next(deployment).map_or(i64::MAX, |next| next.at_ms).min(watched);
-    let after = events.get(since(events, deployment.at_ms)..since(events, until)).unwrap_or_default();
+    places.next(deployment).map_or(i64::MAX, |next| next.at_ms).min(watched)
+}
+
+/// What went wrong after one, before a time, and is held against it.
+fn held<'a, 'e>(deployment: &'a Event, events: &'a [&'e Event], places: &'a Places<'_>, until: i64) -> impl Iterator<Item = &'e Event> {
+    let since = |at_ms: i64| events.partition_point(|event| event.at_ms < at_ms);
+    let after = events.get(since(deployment.at_ms)..since(until)).unwrap_or_default();
     // What goes wrong in another environment is of what runs there.
     let to = deployment.subject.environment.as_deref();
     let held = move |event: &&Event| same(event, deployment) && wrong(event).is_some() && places.may_be_in(event, to);
-    (until, after.iter().copied().filter(held))
+    after.iter().copied().filter(held)
 }
 
 /// What it makes of a deployment that it is held against.
@@ -200,6 +208,22 @@ mod tests {
     }
 
     #[test]
+    fn what_was_taken_back_runs_no_more_however_late_that_was() {
+        let back_to = |hours: i64, revision: Option<&str>| event(hours, BACK, revision);
+        let previous = |between: &[Event]| {
+            let mut events = vec![out(0, Outcome::Success, "aaaaaaa"), out(10, Outcome::Success, "bbbbbbb")];
+            events.extend(between.iter().cloned());
+            events.push(out(100, Outcome::Success, "ccccccc"));
+            told(&events, 200).last().unwrap().1.clone().unwrap()
+        };
+        assert_eq!(previous(&[]), "bbbbbbb");
+        assert_eq!(previous(&[event(11, What::IncidentDetected, None)]), "bbbbbbb", "it runs on");
+        assert_eq!(previous(&[event(11, What::IncidentDetected, None), back_to(12, Some("aaaaaaa"))]), "aaaaaaa");
+        assert_eq!(previous(&[back_to(60, None)]), "aaaaaaa", "later than what is held against it");
+        assert_eq!(previous(&[back_to(60, Some("0000000"))]), "0000000", "further back than the one before");
+    }
+
+    #[test]
     fn a_rare_place_behind_many_deployments_of_another_is_found() {
         let elsewhere = |minutes: i64| {
             let mut event = out(0, Outcome::Success, "0000000");
@@ -236,11 +260,17 @@ mod tests {
             let elsewhere = |other: &&Event| other.at_ms <= event.at_ms && same(other, event) && production(&other.subject.environment);
             there(event, one) && (told || !deployed.iter().any(elsewhere))
         };
+        let next = |one: &Event| {
+            let later = deployed.iter().filter(|other| other.at_ms > one.at_ms && there(other, one));
+            later.map(|other| other.at_ms).min().unwrap_or(i64::MAX)
+        };
+        let after = |one: &Event, until: i64| {
+            let held = events.iter().filter(|event| (one.at_ms..until).contains(&event.at_ms) && held(event, one));
+            held.copied().collect::<Vec<&Event>>()
+        };
         let fate = |one: &Event| {
-            let next = deployed.iter().filter(|other| other.at_ms > one.at_ms && there(other, one)).map(|other| other.at_ms).min();
-            let until = next.unwrap_or(i64::MAX).min(one.at_ms + watch.failure_within_ms);
-            let mut after = events.iter().filter(|event| (one.at_ms..until).contains(&event.at_ms) && held(event, one));
-            let hurt = after.find_map(|event| match event.what {
+            let until = next(one).min(one.at_ms + watch.failure_within_ms);
+            let hurt = after(one, until).into_iter().find_map(|event| match event.what {
                 What::ServiceRolledBack { .. } => Some(Fate::RolledBack),
                 What::IncidentDetected => Some(Fate::Incident),
                 _ => None,
@@ -248,12 +278,17 @@ mod tests {
             let quiet = if until <= watch.as_of_ms { Fate::Fine } else { Fate::Open };
             if ended(one) == Some(Outcome::Failure) { Fate::Failed } else { hurt.unwrap_or(quiet) }
         };
+        let left = |one: &Event| {
+            let after = after(one, next(one));
+            match after.iter().rfind(|event| matches!(event.what, What::ServiceRolledBack { .. })) {
+                Some(back) => back.subject.revision.clone(),
+                None if fate(one) == Fate::Failed => None,
+                None => one.subject.revision.clone(),
+            }
+        };
         let one = |(place, one): (usize, &&Event)| {
-            let ran = |other: &&&Event| {
-                let good = ![Fate::Failed, Fate::RolledBack].contains(&fate(other));
-                good && other.subject.revision.is_some() && other.at_ms < one.at_ms && there(other, one)
-            };
-            let previous = deployed[..place].iter().rev().find(ran).and_then(|other| other.subject.revision.clone());
+            let ran = |other: &&Event| (other.at_ms < one.at_ms && there(other, one)).then(|| left(other)).flatten();
+            let previous = deployed[..place].iter().rev().find_map(ran);
             Some((one.subject.revision.clone()?, previous, fate(one)))
         };
         deployed.iter().enumerate().filter_map(one).collect()

@@ -78,13 +78,13 @@ impl<'e> Places<'e> {
     }
 
     /// The last one before that of a place which ran.
-    pub(super) fn before(&self, place: usize, ran: &dyn Fn(usize) -> bool) -> Option<&'e Event> {
+    pub(super) fn before(&self, place: usize, ran: &dyn Fn(usize) -> bool) -> Option<usize> {
         let event = self.deployed.get(place)?;
         let last = |list: &[usize]| {
             let earlier = list.get(..list.partition_point(|other| *other < place)).unwrap_or_default();
             earlier.iter().rev().take(LOOKED_AT_MAX).copied().find(|other| ran(*other))
         };
-        self.of(event).filter_map(last).max().and_then(|place| self.deployed.get(place)).copied()
+        self.of(event).filter_map(last).max()
     }
 
     /// The first one that happened after it in the same place.

@@ -36,7 +36,7 @@ fn set(world: &World, more: &[&str], out: &str) -> Value {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a running loop answers by the real time")]
-fn now() -> jiff::Timestamp {
+fn by_now() -> jiff::Timestamp {
     jiff::Timestamp::now()
 }
 
@@ -114,7 +114,7 @@ fn what_cannot_be_joined_is_refused_in_words() {
 
 /// A view of a file, whose rows are of a minute ago, of what is to come, of long ago, and without a value.
 fn readings(rates: [f64; 2]) -> String {
-    let at = |minutes: i64| now() + jiff::SignedDuration::from_mins(minutes);
+    let at = |minutes: i64| by_now() + jiff::SignedDuration::from_mins(minutes);
     let (ago, soon, long) = (at(-1), at(600), at(-60 * 24 * 9));
     format!(
         "driver,region,event_timestamp,created,rate,kind\n1,north,{ago},{ago},{},a\n1,north,{ago},{soon},0.1,b\n2,north,{long},{long},0.3,c\n3,north,{ago},{ago},,\n1,south,{soon},{ago},0.9,d\n7,south,{ago},{ago},{},e\n",
@@ -133,7 +133,7 @@ fn of_a_file(world: &World, ask: &dyn Fn(&Value) -> (u16, Value)) {
     let statuses = ["PRESENT", "PRESENT", "OUTSIDE_MAX_AGE", "NULL_VALUE", "NOT_FOUND", "PRESENT", "NOT_FOUND", "NOT_FOUND"];
     assert_eq!(rate["statuses"], json!(statuses));
     assert_eq!(kind["values"], json!(["a", "a", null, null, null, "e", null, null]));
-    let now = now();
+    let now = by_now();
     let rows = [(1, "north"), (2, "north"), (3, "north"), (1, "south"), (7, "south"), (9, "5")].map(|(d, r)| format!("{d},{r},{now}\n"));
     world.write("now.csv", &format!("driver,region,event_timestamp\n{}", rows.concat()));
     world.run(&["features", "join", "--entities", "now.csv", "--view", "stats", "--out", "now.parquet"]).well();
@@ -200,7 +200,7 @@ fn what_is_served_follows_events_and_is_what_training_sees() {
     let console = owner(&world)["console"].as_str().unwrap().to_owned();
     let now = world.run(&["features", "get", "delivery", "service=shop", "--json"]).json();
     assert_eq!(now["state"], "missing");
-    let hour_ago = |hours: i64| now() - jiff::SignedDuration::from_hours(hours);
+    let hour_ago = |hours: i64| by_now() - jiff::SignedDuration::from_hours(hours);
     let tell_of = |service: &str, phase: &str, hours: i64| {
         let token = format!("Bearer {SECRET}");
         let body = synced(service, phase, &format!("{:.0}", hour_ago(hours))).to_string();
@@ -250,7 +250,7 @@ fn what_is_served_follows_events_and_is_what_training_sees() {
     let numbers = json!({ "features": ["delivery:deploys"], "entities": { "service": [42, "42", 42.5] } });
     assert_eq!(ask(&token, &numbers).1["results"][1]["values"], json!([1, 1, null]));
     assert_eq!(world.run(&["features", "get", "delivery", "service=42", "--json"]).well().json()["features"]["deploys"], 1);
-    world.write("numbers.csv", &format!("service,event_timestamp\n42,{}\n", now()));
+    world.write("numbers.csv", &format!("service,event_timestamp\n42,{}\n", by_now()));
     world.run(&["features", "join", "--entities", "numbers.csv", "--view", "delivery", "--out", "numbers.parquet"]).well();
     assert!(has_values(&world, "numbers.parquet", "delivery__deploys", 1.0));
     process.signal("TERM");
@@ -267,7 +267,7 @@ fn what_is_served_follows_events_and_is_what_training_sees() {
 
 /// Through the one that is up: a row before anything was known has no value, whatever had happened by then.
 fn training_set(world: &World) {
-    let now = now();
+    let now = by_now();
     let earlier = now - jiff::SignedDuration::from_mins(90);
     world.write("rows.csv", &format!("service,event_timestamp\nshop,{now}\nshop,{earlier}\n"));
     let made =

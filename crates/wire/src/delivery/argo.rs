@@ -142,7 +142,7 @@ fn synced(app: &App) -> Result<Option<Event>, Unread> {
     let Some(operation) = app.status.as_ref().and_then(|status| status.operation_state.as_ref()) else { return Ok(None) };
     let what = match operation.phase.as_str() {
         "Running" => What::DeploymentStarted,
-        "Succeeded" if is_back(app, operation) => What::ServiceRolledBack { trigger: Some(Trigger::Manual) },
+        "Succeeded" if is_back(app, operation) => What::ServiceRolledBack { trigger: asked_for(operation).then_some(Trigger::Manual) },
         "Succeeded" => What::DeploymentFinished { outcome: Outcome::Success },
         "Failed" | "Error" => What::DeploymentFinished { outcome: Outcome::Failure },
         _ => return Ok(None),
@@ -172,6 +172,11 @@ fn synced(app: &App) -> Result<Option<Event>, Unread> {
     }))
 }
 
+/// Whether it is told that somebody asked for it, by hand or by a script.
+fn asked_for(operation: &Operation) -> bool {
+    operation.operation.as_ref().and_then(|asked| asked.initiated_by.as_ref()).is_some_and(|by| !by.automated)
+}
+
 /// Whether somebody went back to what had been synchronised before what stood there. Argo CD goes back by itself never; what it does by
 /// itself follows the repository.
 fn is_back(app: &App, operation: &Operation) -> bool {
@@ -180,7 +185,9 @@ fn is_back(app: &App, operation: &Operation) -> bool {
     let revision = operation.sync_result.as_ref().and_then(|result| result.revision.as_deref());
     let [before @ .., last, this] = history else { return false };
     let is = |synced: &Synced| revision.is_some() && synced.revision.as_deref() == revision;
-    !by_itself && is(this) && !is(last) && before.iter().any(is)
+    // Back is what stood there before the last one first did: who goes back and then forwards again goes forwards.
+    let first = before.iter().position(|synced| synced.revision == last.revision).unwrap_or(before.len());
+    !by_itself && is(this) && !is(last) && before.iter().take(first).any(is)
 }
 
 /// What set an abort off. The controller's own sentence is looked at, and no part of it is kept: behind the number of the revision it says

@@ -47,7 +47,7 @@ pub(super) fn recalibrate(context: &Context, args: &RecalibrateArgs) -> Result<u
 fn told(done: &Recalibrated) -> Result<()> {
     let Some(said) = &done.said else {
         return show::line(&format!(
-            "no change since the training has an end that can be trusted ({:.0} days): the model stays as it is",
+            "no change since the training has an end that can be trusted ({:.0} days): the model is as it was trained",
             done.maturity_days
         ));
     };

@@ -112,8 +112,7 @@ fn told(trained: &Trained) -> Result<()> {
 /// What was found where changes of several environments are learnt from.
 fn environments(compared: &Compared) -> Vec<String> {
     let name = |environment: &Environment| format!("{environment:?}").to_lowercase();
-    let few =
-        compared.too_few.iter().map(|(one, rows)| format!("{rows} changes that went to {} at most are too few to compare", name(one)));
+    let few = compared.too_few.iter().map(|(one, rows)| format!("{rows} changes with a known end in {} are too few to compare", name(one)));
     let mut lines: Vec<String> = few.collect();
     for pair in &compared.pairs {
         let (one, other) = (name(&pair.one), name(&pair.other));
@@ -121,7 +120,7 @@ fn environments(compared: &Compared) -> Vec<String> {
         let [rate, rate_there] = pair.base_rates.map(|rate| rate * 100.0);
         let differ = if pair.base_rates_differ { "they differ" } else { "no sure difference" };
         lines.push(format!(
-            "{rows} changes that went to {one} at most beside {rows_there} of {other}: {rate:.0} % and {rate_there:.0} % hurt ({differ})"
+            "{rows} changes with a known end in {one}, {rows_there} in {other}: {rate:.0} % and {rate_there:.0} % hurt there ({differ})"
         ));
         let shifted: Vec<&str> = pair.features.iter().filter(|shift| shift.shifted).map(|shift| shift.feature.as_str()).collect();
         if !shifted.is_empty() {

@@ -1,55 +1,71 @@
-//! Changes by the environment that they reached, held against one another: a model that learns from all of them could tell the place of a change in
-//! place of its risk, and one of staging need not rank production.
+//! What became of changes in one environment and in another, held against one another: what fails in staging need not be what fails in production,
+//! and a model that learns from both could tell the place of a change in place of its risk.
 
-use super::labels::Told;
+use super::labels::{Told, went_out};
 use super::train::Learnt;
-use std::collections::HashMap;
-use tidegate_core::delivery::Fate;
+use anyhow::Result;
+use std::collections::{BTreeMap, HashMap};
+use tidegate_core::delivery::is_production;
 use tidegate_history::{ChangeNumber, Mined};
 use tidegate_learn::leakage::environments::{Compared, Environment, Limits, compare};
 use tidegate_learn::recipe::Recipe;
+use tidegate_learn::{Row, Table};
 
-/// What environments are called, as a whole or as a part of a name: `prod-eu`, `pre-production`. The first that is found counts.
-const NAMES: [(Environment, &[&str]); 3] = [
-    (Environment::Staging, &["staging", "stage", "stg", "preprod", "pre", "uat", "canary"]),
+/// What environments are called that are not production, as a whole or as a part of a name: `pre-production`, `qa-2`. The first that is found counts.
+const NAMES: [(Environment, &[&str]); 2] = [
+    (Environment::Staging, &["staging", "stage", "stg", "preproduction", "preprod", "pre", "uat"]),
     (Environment::Dev, &["dev", "development", "test", "testing", "qa", "review", "preview", "sandbox", "local"]),
-    (Environment::Prod, &["prod", "production", "prd", "live"]),
 ];
 
-/// The changes that are learnt from, of which deployments tell where they went, environment by environment; none where they tell of no two.
-pub fn environments(mined: &Mined, told: &Told, learnt: &Learnt<'_>, recipe: &Recipe) -> Option<Compared> {
-    let reached = reached(mined, told);
-    let by_commit: HashMap<String, Environment> = (reached.iter())
-        .filter_map(|(number, environment)| Some((mined.changes().get(number.0 as usize)?.id.to_string(), *environment)))
-        .collect();
-    let known = learnt.changes.iter().enumerate();
-    let (rows, places): (Vec<usize>, Vec<Environment>) =
-        known.filter_map(|(row, change)| Some((row, *by_commit.get(&change.id.to_string())?))).unzip();
-    let first = places.first()?;
-    if places.iter().all(|place| place == first) {
-        return None;
+/// The changes that are learnt from, with what became of each where deployments tell that it went; none where they tell of no two environments.
+///
+/// # Errors
+/// When a table cannot be made of them.
+pub fn environments(mined: &Mined, told: &Told, learnt: &Learnt<'_>, recipe: &Recipe) -> Result<Option<Compared>> {
+    let rows: HashMap<String, usize> = learnt.changes.iter().enumerate().map(|(row, change)| (change.id.to_string(), row)).collect();
+    let row = |number: &ChangeNumber| rows.get(&mined.changes().get(number.0 as usize)?.id.to_string()).copied();
+    let all: BTreeMap<(usize, Environment), bool> =
+        ended(mined, told).into_iter().filter_map(|((number, place), hurt)| Some(((row(&number)?, place), hurt))).collect();
+    // What moved with time would tell them apart where one began later than another: the stretch counts in which changes went to all of them.
+    let mut stretches: BTreeMap<Environment, (usize, usize)> = BTreeMap::new();
+    for (row, place) in all.keys() {
+        stretches.entry(*place).or_insert((*row, *row)).1 = *row;
     }
-    compare(&learnt.table.pick(&rows), &places, recipe, &Limits::default()).ok()
+    let (from, to) = (stretches.values().map(|one| one.0).max(), stretches.values().map(|one| one.1).min());
+    let (Some(from), Some(to), true) = (from, to, stretches.len() > 1) else { return Ok(None) };
+    let (mut table, mut places) = (Table::new(learnt.table.features().iter().map(|feature| feature.name.as_str()))?, vec![]);
+    for ((row, place), hurt) in all.iter().filter(|((row, _), _)| (from..=to).contains(row)) {
+        let at = learnt.table.at().get(*row).copied().unwrap_or_default();
+        let effort = learnt.table.effort().get(*row).copied().unwrap_or_default();
+        table.push(&Row { at, values: learnt.table.row(*row), label: *hurt, effort })?;
+        places.push(*place);
+    }
+    Ok(Some(compare(&table, &places, recipe, &Limits::default())?))
 }
 
-/// The last environment on the way to production that each change has reached.
-fn reached(mined: &Mined, told: &Told) -> HashMap<ChangeNumber, Environment> {
-    let mut reached: HashMap<ChangeNumber, Environment> = HashMap::new();
-    // What failed to go out has not come there.
-    for one in told.deployed.iter().filter(|one| one.fate != Fate::Failed) {
-        let Some(environment) = one.environment.as_deref().and_then(environment) else { continue };
+/// What became of changes in each environment, the first time that each went there. Of several that went out together and hurt it is not known which
+/// did, and none is here.
+fn ended(mined: &Mined, told: &Told) -> BTreeMap<(ChangeNumber, Environment), bool> {
+    let mut ended: BTreeMap<(ChangeNumber, Environment), bool> = BTreeMap::new();
+    for one in &told.deployed {
+        let Some((environment, hurt)) = one.environment.as_deref().and_then(environment).zip(one.fate.hurt()) else { continue };
         let Some(revision) = mined.named(&one.revision) else { continue };
-        let previous = one.previous.as_deref().and_then(|digits| mined.named(digits));
-        for number in mined.between(previous, revision) {
-            let last = reached.entry(number).or_insert(environment);
-            *last = environment.max(*last);
+        let (out, together) = went_out(mined, one, revision);
+        if hurt && together != Some(1) {
+            continue;
+        }
+        for number in out {
+            ended.entry((number, environment)).or_insert(hurt);
         }
     }
-    reached
+    ended
 }
 
 /// Which one a name means; none of a name that means none.
 fn environment(name: &str) -> Option<Environment> {
+    if is_production(name) {
+        return Some(Environment::Prod);
+    }
     let name = name.to_lowercase();
     let parts: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
     NAMES.into_iter().find(|(_, names)| parts.iter().any(|part| names.contains(part))).map(|(environment, _)| environment)
@@ -63,8 +79,12 @@ mod tests {
     fn names_that_people_give_mean_an_environment() {
         let of = |names: &[&str]| names.iter().map(|name| environment(name)).collect::<Vec<_>>();
         assert_eq!(of(&["production", "Prod-EU", "eu/live"]), [Some(Environment::Prod); 3]);
-        assert_eq!(of(&["staging", "pre-production", "preprod", "uat_2"]), [Some(Environment::Staging); 4]);
+        assert_eq!(of(&["staging", "pre-production", "preprod", "prod-uat"]), [Some(Environment::Staging); 4]);
         assert_eq!(of(&["dev", "qa", "review/feature-production"]), [Some(Environment::Dev); 3]);
-        assert_eq!(of(&["", "blue", "product", "device"]), [None; 4], "a part of a word is no name");
+        assert_eq!(
+            of(&["", "blue", "product", "non-production"]),
+            [None; 4],
+            "a part of a word is no name, and what is not production may be anything"
+        );
     }
 }

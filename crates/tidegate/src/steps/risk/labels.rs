@@ -266,19 +266,10 @@ fn went(mined: &Mined, beside: &Beside) -> (HashMap<ChangeNumber, Went>, usize) 
         let said = beside.corrections.changes.get(&change.id.to_string()).map(|said| said.ended);
         Some(said.unwrap_or_else(|| traced(&change.label).0) == Ended::Hurt)
     };
-    let counts = |number: &ChangeNumber| {
-        let label = mined.changes().get(number.0 as usize).map(|change| change.label);
-        // An import that went out with it may be what hurt, though it has no label of its own.
-        label.is_some_and(|label| !matches!(label, Label::Excluded(Excluded::Merge | Excluded::Empty)))
-    };
     for one in &beside.told.deployed {
         let Some(revision) = mined.named(&one.revision) else { continue };
         known += 1;
-        let previous = one.previous.as_deref().and_then(|digits| mined.named(digits));
-        let mut out = mined.between(previous, revision);
-        out.retain(counts);
-        // Without what ran before it is not known what else went out.
-        let together = previous.map(|_| out.len());
+        let (out, together) = went_out(mined, one, revision);
         let fixed = out.iter().filter(|number| hurt(number) == Some(true)).count();
         for number in &out {
             let own = usize::from(hurt(number) == Some(true));
@@ -296,6 +287,19 @@ fn went(mined: &Mined, beside: &Beside) -> (HashMap<ChangeNumber, Went>, usize) 
         }
     }
     (found, known)
+}
+
+/// The changes that went out with a deployment of a revision, and how many they are; without what ran before it is not known what else went out.
+pub(super) fn went_out(mined: &Mined, of: &Deployed, revision: ChangeNumber) -> (Vec<ChangeNumber>, Option<usize>) {
+    let previous = of.previous.as_deref().and_then(|digits| mined.named(digits));
+    let mut out = mined.between(previous, revision);
+    out.retain(|number| {
+        let label = mined.changes().get(number.0 as usize).map(|change| change.label);
+        // An import that went out with it may be what hurt, though it has no label of its own.
+        label.is_some_and(|label| !matches!(label, Label::Excluded(Excluded::Merge | Excluded::Empty)))
+    });
+    let together = previous.map(|_| out.len());
+    (out, together)
 }
 
 fn noise(corrections: &State) -> Option<Noise> {

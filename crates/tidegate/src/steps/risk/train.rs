@@ -77,7 +77,7 @@ pub struct Trained {
     pub lines_added: Report,
     /// What would make these figures a lie; none found is empty.
     pub leaks: Vec<Leak>,
-    /// Changes by the environment that they reached, held against one another; none where deployments tell of no two.
+    /// What became of changes in each environment, held against one another; none where deployments tell of no two.
     pub environments: Option<Compared>,
     /// Whether the newest changes are risky for the reasons of earlier ones; none where too few tell.
     pub reasons: Option<Drift>,
@@ -114,7 +114,7 @@ pub fn train(repository: &Path, from: &From<'_>, seen: &dyn Fn(usize, usize), no
     let made = derive::of_changes(&learnt.table);
     let whole = derive::table(&learnt.table, &made)?;
     let Judged { model, regression, forest, lines_added, leaks, thresholds, said } = judged(&learnt, &whole, &worded, &settings)?;
-    let environments = environments(&mined, from.beside.told(), &learnt, &settings.recipe);
+    let environments = environments(&mined, from.beside.told(), &learnt, &settings.recipe)?;
     let Learnt { table, changes, sayings, opted_out, reviewed, left_out, .. } = learnt;
     let later = changes.iter().rev().take(said.len()).rev().zip(&said);
     let judged = later.map(|(change, (probability, hurt))| JudgedChange {
