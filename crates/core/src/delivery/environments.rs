@@ -7,9 +7,9 @@ use super::{Event, What};
 /// Words that say that an environment is users' own.
 const PRODUCTION: [&str; 4] = ["production", "prod", "prd", "live"];
 /// Words beside them that say that it is not: `pre-prod` is another place.
-const BEFORE: [&str; 17] = [
-    "pre", "non", "not", "no", "like", "pseudo", "test", "testing", "stage", "staging", "dev", "qa", "uat", "preview", "sandbox", "shadow",
-    "mirror",
+const BEFORE: [&str; 18] = [
+    "pre", "non", "not", "no", "like", "pseudo", "test", "testing", "stage", "staging", "dev", "qa", "uat", "preview", "review", "sandbox",
+    "shadow", "mirror",
 ];
 
 /// Whether an environment is production, by its name: one of the words that say so is in it, and none that takes it back. Digits at the end
