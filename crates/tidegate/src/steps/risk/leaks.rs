@@ -26,3 +26,56 @@ pub fn leaks(table: &Table, (changes, words_known_at): (&[&Change], &[i64]), wor
     let again = leakage::duplicates(parts, &limits, content);
     leakage::check(table, &[words], &limits).into_iter().chain(again).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tidegate_history::{Mined, Settings, mine};
+    use tidegate_learn::Row;
+    use tidegate_learn::words::words;
+
+    /// Ten changes, and ten that came later; what each is about, and how many lines it adds.
+    fn history(about: impl Fn(usize) -> (String, usize)) -> (Mined, Worded) {
+        let folder = tempfile::tempdir().unwrap();
+        let git = |args: &[&str]| {
+            let mut command = std::process::Command::new("git");
+            command.arg("-C").arg(folder.path()).args(["-c", "user.name=A", "-c", "user.email=a@example.org"]).args(args);
+            assert!(command.status().unwrap().success(), "{args:?}");
+        };
+        git(&["init", "-q"]);
+        for at in 0..20 {
+            let (message, lines) = about(at);
+            let text: String = (0..lines).map(|line| format!("{} {line}\n", message.replace(' ', "_"))).collect();
+            std::fs::write(folder.path().join(format!("file{at}")), text).unwrap();
+            git(&["add", "."]);
+            git(&["commit", "-q", "-m", &message]);
+        }
+        let mut worded = Worded::default();
+        let mined =
+            mine(folder.path(), "HEAD", &Settings::default(), None, &mut |now| worded.add(now.id, words(now.message, now.added))).unwrap();
+        (mined, worded)
+    }
+
+    fn found(about: impl Fn(usize) -> (String, usize)) -> Vec<Leak> {
+        let (mined, worded) = history(about);
+        let changes: Vec<&Change> = mined.changes().iter().collect();
+        let mut table = Table::new(["n"]).unwrap();
+        for at in 0..20_i64 {
+            // One value tells no end, and each is another.
+            table.push(&Row { at, values: &[at as f64 * if at % 2 == 0 { 1.0 } else { -1.0 }], label: at % 4 < 2, effort: 1.0 }).unwrap();
+        }
+        leaks(&table, (&changes, &[0; 20]), &worded, &Split { train: 0..10, test: 10..20 })
+    }
+
+    #[test]
+    fn a_change_that_is_made_again_is_known_by_its_words_and_its_size() {
+        let shop = |at: usize| "abcdefghijklmnopqrst"[at..=at].repeat(6);
+        let about = |at: usize, lines: usize| (format!("let the till of shop {} round prices of bread and butter up", shop(at)), lines);
+        let again = |many| [Leak::Duplicates { rows: many, share: many as f64 / 10.0 }];
+        assert_eq!(found(|at| about(at % 10, 3)), again(10));
+        assert_eq!(found(|at| about(if at % 5 == 0 { at % 10 } else { at }, 3)), again(2));
+        assert_eq!(found(|at| about(at, 3)), [], "other words");
+        assert_eq!(found(|at| about(at % 10, if at < 10 { 3 } else { 4 })), [], "another size");
+        assert_eq!(found(|_| ("wip".to_owned(), 1)), [], "of so few words many are alike");
+    }
+}
