@@ -160,10 +160,18 @@ pub(crate) fn level(curve: &Beta, scores: &[f64], labels: &[bool]) -> f64 {
 }
 
 fn weighted_level(curve: &Beta, scores: &[f64], labels: &[bool], weights: &[f64]) -> f64 {
-    let hurt: f64 = labels.iter().zip(weights).filter(|(label, _)| **label).map(|(_, weight)| weight).sum();
+    // Rows with a probability: of others it is not known what is expected. Of none there is no level.
+    let rows: Vec<(f64, bool, f64)> = (scores.iter().zip(labels).zip(weights))
+        .filter(|((score, _), _)| curve.probability(**score).is_some())
+        .map(|((score, label), weight)| (*score, *label, *weight))
+        .collect();
+    if rows.is_empty() {
+        return 0.0;
+    }
+    let hurt: f64 = rows.iter().filter(|(_, label, _)| *label).map(|(_, _, weight)| weight).sum();
     let expected = |by: f64| {
         let moved = Beta { c: curve.c + by, ..*curve };
-        scores.iter().zip(weights).filter_map(|(score, weight)| Some(weight * moved.probability(*score)?)).sum::<f64>()
+        rows.iter().filter_map(|(score, _, weight)| Some(weight * moved.probability(*score)?)).sum::<f64>()
     };
     let (mut low, mut high) = (-LEVEL_MOST, LEVEL_MOST);
     // Each step halves what is left of the range: forty leave less than a float tells.

@@ -163,7 +163,7 @@ pub enum NotRecalibrated {
     #[error("its curve has no level that could move: train it anew")]
     Curve,
     /// No interval stands on the outcomes.
-    #[error("its intervals: {0}")]
+    #[error("no interval stands on its newest outcomes ({0}): leave the model as it is, or train it anew")]
     Intervals(String),
     /// It would not be a model.
     #[error(transparent)]

@@ -7,9 +7,28 @@ use super::{Event, What};
 /// Words that say that an environment is users' own.
 const PRODUCTION: [&str; 4] = ["production", "prod", "prd", "live"];
 /// Words beside them that say that it is not: `pre-prod` is another place.
-const BEFORE: [&str; 18] = [
-    "pre", "non", "not", "no", "like", "pseudo", "test", "testing", "stage", "staging", "dev", "qa", "uat", "preview", "review", "sandbox",
-    "shadow", "mirror",
+const BEFORE: [&str; 21] = [
+    "pre",
+    "non",
+    "not",
+    "no",
+    "like",
+    "pseudo",
+    "test",
+    "testing",
+    "stage",
+    "staging",
+    "dev",
+    "qa",
+    "uat",
+    "preview",
+    "review",
+    "sandbox",
+    "shadow",
+    "mirror",
+    "stg",
+    "development",
+    "local",
 ];
 
 /// Whether an environment is production, by its name: one of the words that say so is in it, and none that takes it back. Digits at the end
@@ -78,9 +97,21 @@ mod tests {
         for name in ["production", "Production", "prod", "prod-eu", "eu-west-1/PROD", "prod2", "shop_prd", "live", "Production: shop"] {
             assert!(is_production(name), "{name}");
         }
-        for name in
-            ["staging", "pre-prod", "preprod", "non-production", "prod-like", "production-test", "product", "alive", "", "prod/staging"]
-        {
+        for name in [
+            "staging",
+            "pre-prod",
+            "preprod",
+            "non-production",
+            "prod-like",
+            "production-test",
+            "stg-prod",
+            "prod-development",
+            "review/prod-fix",
+            "product",
+            "alive",
+            "",
+            "prod/staging",
+        ] {
             assert!(!is_production(name), "{name}");
         }
     }

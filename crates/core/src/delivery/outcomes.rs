@@ -82,8 +82,10 @@ const INCIDENTS_MAX: usize = 100;
 pub fn outcomes<'e>(events: impl IntoIterator<Item = &'e Event>, watch: Watch) -> Vec<Deployed> {
     let mut events: Vec<&Event> = events.into_iter().collect();
     events.sort_by_key(|event| event.at_ms);
-    let places = Places::new(&events);
+    let places = Places::of_commits(&events);
     let deployed = &places.deployed;
+    // Most events are no trouble, and each deployment looks at those after it.
+    let events: Vec<&Event> = events.iter().copied().filter(|event| wrong(event).is_some()).collect();
     let fates: Vec<Fate> = deployed.iter().map(|event| fate(event, &events, &places, watch)).collect();
     let left: Vec<Option<&str>> = deployed.iter().zip(&fates).map(|(event, fate)| left(event, *fate, &events, &places)).collect();
     let one = |(place, event): (usize, &&Event)| {
@@ -224,6 +226,22 @@ mod tests {
     }
 
     #[test]
+    fn a_deployment_that_names_no_commit_takes_no_place() {
+        // Two tools tell of one service: what is synchronised, and the rollout of it, which is aborted.
+        let aborted = event(11, What::DeploymentFinished { outcome: Outcome::Failure }, None);
+        let events = [
+            out(0, Outcome::Success, "aaaaaaa"),
+            out(10, Outcome::Success, "bbbbbbb"),
+            aborted,
+            event(11, BACK, None),
+            out(50, Outcome::Success, "ccccccc"),
+        ];
+        let told: Vec<_> = told(&events, 100).into_iter().map(|(_, previous, fate)| (previous, fate)).collect();
+        let before = Some("aaaaaaa".to_owned());
+        assert_eq!(told, [(None, Fate::Fine), (before.clone(), Fate::RolledBack), (before, Fate::Fine)]);
+    }
+
+    #[test]
     fn a_rare_place_behind_many_deployments_of_another_is_found() {
         let elsewhere = |minutes: i64| {
             let mut event = out(0, Outcome::Success, "0000000");
@@ -261,7 +279,8 @@ mod tests {
             there(event, one) && (told || !deployed.iter().any(elsewhere))
         };
         let next = |one: &Event| {
-            let later = deployed.iter().filter(|other| other.at_ms > one.at_ms && there(other, one));
+            let named = deployed.iter().filter(|other| other.subject.revision.is_some());
+            let later = named.filter(|other| other.at_ms > one.at_ms && there(other, one));
             later.map(|other| other.at_ms).min().unwrap_or(i64::MAX)
         };
         let after = |one: &Event, until: i64| {
@@ -303,7 +322,7 @@ mod tests {
             ];
             let name = |n: usize, kind: &str| (n > 0).then(|| format!("{kind}{n}"));
             let one = |(at, (hours, what, service, repository, environment)): (usize, &(i64, usize, usize, usize, usize))| {
-                let mut event = event(*hours, whats[*what], Some(&format!("{at:07}")));
+                let mut event = event(*hours, whats[*what], (at % 5 > 0).then(|| format!("{at:07}")).as_deref());
                 event.subject.service = name(*service, "s");
                 event.subject.repository = name(*repository, "r");
                 event.subject.environment = name(*environment, "prod").map(|name| name.replace("prod2", "staging"));

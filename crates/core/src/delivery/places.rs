@@ -32,6 +32,8 @@ enum To<'e> {
 pub(super) struct Places<'e> {
     pub deployed: Vec<&'e Event>,
     at: BTreeMap<(Of<'e>, To<'e>), Vec<usize>>,
+    /// Whether one that names no commit takes no place: of it it is not known that it brought anything.
+    commits_alone: bool,
 }
 
 impl<'e> Places<'e> {
@@ -51,7 +53,12 @@ impl<'e> Places<'e> {
                 }
             }
         }
-        Places { deployed, at }
+        Places { deployed, at, commits_alone: false }
+    }
+
+    /// The same, where only a deployment that names a commit takes the place of another.
+    pub(super) fn of_commits(events: &[&'e Event]) -> Places<'e> {
+        Places { commits_alone: true, ..Places::new(events) }
     }
 
     /// Where deployments stand that take the place of this one, or whose place it takes, as `measures::same` says it, and of one environment
@@ -87,10 +94,14 @@ impl<'e> Places<'e> {
         self.of(event).filter_map(last).max()
     }
 
-    /// The first one that happened after it in the same place.
+    /// The first one that happened after it in the same place, and takes it.
     pub(super) fn next(&self, event: &Event) -> Option<&'e Event> {
         let at_ms = |place: &usize| self.deployed.get(*place).map_or(i64::MAX, |other| other.at_ms);
-        let first = |list: &[usize]| list.get(list.partition_point(|place| at_ms(place) <= event.at_ms)).copied();
+        let takes = |place: &usize| !self.commits_alone || self.deployed.get(*place).is_some_and(|other| other.subject.revision.is_some());
+        let first = |list: &[usize]| {
+            let later = list.get(list.partition_point(|place| at_ms(place) <= event.at_ms)..).unwrap_or_default();
+            later.iter().copied().find(takes)
+        };
         self.of(event).filter_map(first).min().and_then(|place| self.deployed.get(place)).copied()
     }
 }

@@ -25,6 +25,10 @@ fn probabilities_follow_what_became_of_changes_and_ranks_stay() {
     assert_eq!(world.read(".tidegate/risk/model.json"), trained);
     world.run(&["risk", "recalibrate", "--tip", &then, "--out", "offered"]).fails(1, &["recalibrate the model", "nothing to hand over"]);
 
+    let line = || world.run(&["risk", "drill", "--json"]).json()["planted"][0]["hold_from"].as_f64().unwrap();
+    let (line_before, odds) = (line(), |p: f64| (p / (1.0 - p)).ln());
+    assert_eq!(world.run(&["risk", "fairness", "--json"]).json()["moved_since"], 0.0);
+
     let done = world.run(&["risk", "recalibrate", "--out", "offered", "--json"]).well().json();
     let outcomes = done["outcomes"].as_u64().unwrap();
     assert!((300..=500).contains(&outcomes) && done["calibrated_on"].as_u64().unwrap() > outcomes, "{done}");
@@ -42,6 +46,13 @@ fn probabilities_follow_what_became_of_changes_and_ranks_stay() {
     let (before, after) = (&was["changes"][0], &is["changes"][0]);
     assert_eq!((&before["margin"], &before["rank"]), (&after["margin"], &after["rank"]), "{was} {is}");
     assert_ne!(before["probability"], after["probability"]);
+
+    // What is decided by figures of the training says so, or moves along.
+    let moved = done["moved"].as_f64().unwrap();
+    assert!(moved != 0.0 && (odds(line()) - odds(line_before) - moved).abs() < 1e-9, "{moved}");
+    let fairness = world.run(&["risk", "fairness", "--json"]);
+    assert_eq!(fairness.json()["moved_since"], moved);
+    in_order(&fairness.err, &["as it was trained", "moved by"]);
 
     // Once more, from what is kept now: the same bytes, and the card tells of it once.
     world.run(&["risk", "recalibrate"]).well();
@@ -72,7 +83,7 @@ fn changes_of_environments_are_held_against_one_another() {
     world.set("BUS_SECRET", "it is a secret");
     let mut process = up(&world);
     let commits: Vec<String> = said_by_git(&world, &["rev-list", "--reverse", "HEAD"]).lines().map(str::to_owned).collect();
-    // Each commit goes to staging, where an incident follows large ones; each third goes on to production and is well.
+    // Each commit goes to staging, where an incident follows large ones, and on to production, where few are followed by one.
     let deployed = |at: usize, commit: &str, (environment, hours): (&str, usize)| -> Value {
         let content = json!({ "environment": { "id": environment }, "revision": commit });
         let subject = json!({ "id": "till", "type": "service", "content": content });
@@ -82,16 +93,20 @@ fn changes_of_environments_are_held_against_one_another() {
         let added = said_by_git(&world, &["show", "--numstat", "--format=", commit]);
         added.split_whitespace().next().is_some_and(|lines| lines.parse::<u64>().unwrap() > 40)
     };
+    let incident = |environment: &str, at: usize, hours: usize| -> Value {
+        let content = json!({ "environment": { "id": environment }, "service": { "id": "till" }, "description": "-" });
+        let subject = json!({ "id": format!("INC-{environment}-{at}"), "type": "incident", "content": content });
+        serde_json::from_str(&told("incident.detected.0.3.0", &format!("i-{environment}{at}"), &hour(12 * at + hours), &subject)).unwrap()
+    };
     let mut messages: Vec<Value> = vec![];
     for (at, commit) in commits.iter().enumerate().skip(1_000) {
-        let incident = json!({ "id": format!("INC-{at}"), "type": "incident", "content": { "environment": { "id": "staging" }, "service": { "id": "till" }, "description": "-" } });
         messages.push(deployed(at, commit, ("staging", 1)));
         if large(commit) {
-            messages
-                .push(serde_json::from_str(&told("incident.detected.0.3.0", &format!("i{at}"), &hour(12 * at + 2), &incident)).unwrap());
+            messages.push(incident("staging", at, 2));
         }
-        if at % 3 == 1 {
-            messages.push(deployed(at, commit, ("prod-eu", 3)));
+        messages.push(deployed(at, commit, ("prod-eu", 3)));
+        if at % 50 == 0 {
+            messages.push(incident("prod-eu", at, 4));
         }
     }
     assert_eq!(import(&world, ("bus", "cdevents"), &messages), messages.len() as u64);
@@ -101,10 +116,12 @@ fn changes_of_environments_are_held_against_one_another() {
     let compared = &trained["environments"];
     let pair = &compared["pairs"][0];
     assert_eq!((&pair["one"], &pair["other"], &pair["base_rates_differ"]), (&json!("staging"), &json!("prod"), &json!(true)), "{trained}");
-    assert_eq!((&pair["base_rates"][1], &compared["leaks"], &trained["leaks"]), (&json!(0.0), &json!([]), &json!([])), "{trained}");
+    assert_eq!((&compared["leaks"], &trained["leaks"]), (&json!([]), &json!([])), "{trained}");
+    let rates: Vec<f64> = pair["base_rates"].as_array().unwrap().iter().map(|rate| rate.as_f64().unwrap()).collect();
+    assert!((0.2..0.5).contains(&rates[0]) && (0.01..0.04).contains(&rates[1]), "each hurt where its incident was: {rates:?}");
     in_order(
         &world.run(&["risk", "train"]).well().out,
-        &["changes with a known end in staging", "in prod", "0 % hurt there (they differ)"],
+        &["changes with a known end in staging", "in prod", "2 % hurt there (they differ)"],
     );
 }
 

@@ -28,7 +28,7 @@ pub(super) fn costs(context: &Context, args: &CostsArgs) -> Result<u8> {
     folder.note_moved(&show::note)?;
     let told = told(&of, &judged);
     if context.json {
-        show::json(&serde_json::json!({ "changes": judged.len(), "lines": told }))?;
+        show::json(&serde_json::json!({ "changes": judged.len(), "moved_since": folder.moved()?, "lines": told }))?;
         return Ok(exit::OK);
     }
     show::line(&format!("on {} later changes, in the unit of tidegate.yaml, for each change:", judged.len()))?;

@@ -51,7 +51,7 @@ pub(super) fn fairness(context: &Context, args: &FairnessArgs) -> Result<u8> {
     let found = attributes.iter().flat_map(|attribute| attribute.groups.iter()).filter(adverse).count();
     if context.json {
         show::json(
-            &serde_json::json!({ "changes": judged.len(), "held_from": costs.is_none().then_some(line), "by_costs": costs.is_some(), "looked_at": looked_at, "not_told": not_told, "adverse": found, "attributes": attributes }),
+            &serde_json::json!({ "changes": judged.len(), "moved_since": folder.moved()?, "held_from": costs.is_none().then_some(line), "by_costs": costs.is_some(), "looked_at": looked_at, "not_told": not_told, "adverse": found, "attributes": attributes }),
         )?;
     } else {
         let held = if costs.is_some() { "`risk.costs` hold".to_owned() } else { format!("has a risk of {line:.3} or more") };

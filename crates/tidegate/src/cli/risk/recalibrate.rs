@@ -58,7 +58,7 @@ fn told(done: &Recalibrated) -> Result<()> {
         done.base_rate * 100.0
     ))?;
     show::line(&format!(
-        "log odds are moved by {:+.2}; probabilities and label sets stand on the {} newest outcomes; what is ranked stays",
+        "log odds are moved by {:+.2}; level, intervals and label sets stand on the newest outcomes, {} at most; what is ranked stays",
         done.moved, done.calibrated_on
     ))?;
     show::line("what was said of them before their ends were known:")?;

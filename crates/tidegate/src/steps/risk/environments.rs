@@ -4,14 +4,14 @@
 use super::labels::{Told, went_out};
 use super::train::Learnt;
 use anyhow::Result;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use tidegate_core::delivery::is_production;
 use tidegate_history::{ChangeNumber, Mined};
 use tidegate_learn::leakage::environments::{Compared, Environment, Limits, compare};
 use tidegate_learn::recipe::Recipe;
 use tidegate_learn::{Row, Table};
 
-/// What environments are called that are not production, as a whole or as a part of a name: `pre-production`, `qa-2`. The first that is found counts.
+/// What environments are called that are not production, as a whole or as a part of a name: `pre-production`, `qa2`. The first part that is one counts.
 const NAMES: [(Environment, &[&str]); 2] = [
     (Environment::Staging, &["staging", "stage", "stg", "preproduction", "preprod", "pre", "uat"]),
     (Environment::Dev, &["dev", "development", "test", "testing", "qa", "review", "preview", "sandbox", "local"]),
@@ -26,9 +26,13 @@ pub fn environments(mined: &Mined, told: &Told, learnt: &Learnt<'_>, recipe: &Re
     let row = |number: &ChangeNumber| rows.get(&mined.changes().get(number.0 as usize)?.id.to_string()).copied();
     let all: BTreeMap<(usize, Environment), bool> =
         ended(mined, told).into_iter().filter_map(|((number, place), hurt)| Some(((row(&number)?, place), hurt))).collect();
+    let limits = Limits::default();
     // What moved with time would tell them apart where one began later than another: the stretch counts in which changes went to all of them.
     let mut stretches: BTreeMap<Environment, (usize, usize)> = BTreeMap::new();
-    for (row, place) in all.keys() {
+    let enough = |place: Environment| all.keys().filter(|(_, other)| *other == place).count() >= limits.rows_min;
+    let compared: BTreeSet<Environment> =
+        all.keys().map(|(_, place)| *place).collect::<BTreeSet<_>>().into_iter().filter(|place| enough(*place)).collect();
+    for (row, place) in all.keys().filter(|(_, place)| compared.contains(place)) {
         stretches.entry(*place).or_insert((*row, *row)).1 = *row;
     }
     let (from, to) = (stretches.values().map(|one| one.0).max(), stretches.values().map(|one| one.1).min());
@@ -40,22 +44,20 @@ pub fn environments(mined: &Mined, told: &Told, learnt: &Learnt<'_>, recipe: &Re
         table.push(&Row { at, values: learnt.table.row(*row), label: *hurt, effort })?;
         places.push(*place);
     }
-    Ok(Some(compare(&table, &places, recipe, &Limits::default())?))
+    Ok(Some(compare(&table, &places, recipe, &limits)?))
 }
 
-/// What became of changes in each environment, the first time that each went there. Of several that went out together and hurt it is not known which
-/// did, and none is here.
+/// What became of changes in each environment, the first time that each went there alone. Of several that went out together and hurt it is not known
+/// which did.
 fn ended(mined: &Mined, told: &Told) -> BTreeMap<(ChangeNumber, Environment), bool> {
     let mut ended: BTreeMap<(ChangeNumber, Environment), bool> = BTreeMap::new();
     for one in &told.deployed {
         let Some((environment, hurt)) = one.environment.as_deref().and_then(environment).zip(one.fate.hurt()) else { continue };
         let Some(revision) = mined.named(&one.revision) else { continue };
         let (out, together) = went_out(mined, one, revision);
-        if hurt && together != Some(1) {
-            continue;
-        }
-        for number in out {
-            ended.entry((number, environment)).or_insert(hurt);
+        // Those that were well together are left out as well, or rates would depend on how many go out at once.
+        if let ([number], Some(1)) = (out.as_slice(), together) {
+            ended.entry((*number, environment)).or_insert(hurt);
         }
     }
     ended
@@ -67,8 +69,8 @@ fn environment(name: &str) -> Option<Environment> {
         return Some(Environment::Prod);
     }
     let name = name.to_lowercase();
-    let parts: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
-    NAMES.into_iter().find(|(_, names)| parts.iter().any(|part| names.contains(part))).map(|(environment, _)| environment)
+    let mut parts = name.split(|c: char| !c.is_alphanumeric()).map(|part| part.trim_end_matches(|c: char| c.is_ascii_digit()));
+    parts.find_map(|part| NAMES.into_iter().find(|(_, names)| names.contains(&part)).map(|(environment, _)| environment))
 }
 
 #[cfg(test)]
@@ -79,8 +81,8 @@ mod tests {
     fn names_that_people_give_mean_an_environment() {
         let of = |names: &[&str]| names.iter().map(|name| environment(name)).collect::<Vec<_>>();
         assert_eq!(of(&["production", "Prod-EU", "eu/live"]), [Some(Environment::Prod); 3]);
-        assert_eq!(of(&["staging", "pre-production", "preprod", "prod-uat"]), [Some(Environment::Staging); 4]);
-        assert_eq!(of(&["dev", "qa", "review/feature-production"]), [Some(Environment::Dev); 3]);
+        assert_eq!(of(&["staging2", "pre-production", "preprod", "prod-uat"]), [Some(Environment::Staging); 4]);
+        assert_eq!(of(&["dev", "qa1", "review/feature-production", "review/fix-staging-banner"]), [Some(Environment::Dev); 4]);
         assert_eq!(
             of(&["", "blue", "product", "non-production"]),
             [None; 4],

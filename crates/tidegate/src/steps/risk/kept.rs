@@ -25,7 +25,7 @@ pub type Files = Vec<Option<(SystemTime, u64)>>;
 /// What was left.
 pub struct Kept {
     pub model: RiskModel,
-    /// When the model's file was written.
+    /// When the model was trained.
     pub trained: Option<SystemTime>,
     pub mined: Mined,
     worded: Worded,
@@ -89,7 +89,8 @@ pub fn read(repository: &Path, policy: &RiskPolicy) -> Result<Kept, NotKept> {
     if !folder.model().exists() {
         return Err(NotKept::NoModel(format!("There is no {}.", folder.model().display())));
     }
-    let trained = files(repository).into_iter().next().flatten().map(|(at, _)| at);
+    // A recalibration writes the model and not what it was judged on.
+    let trained = files(repository).into_iter().take(2).rev().flatten().next().map(|(at, _)| at);
     let model = folder.read().map_err(|why| NotKept::Model(format!("{why:#}.")))?;
     let mined = history(&folder).map_err(NotKept::History)?;
     let told = std::cell::RefCell::new(vec![]);

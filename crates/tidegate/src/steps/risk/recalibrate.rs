@@ -15,12 +15,12 @@ use tidegate_history::Mined;
 use tidegate_learn::ends::Ends;
 use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::recalibrate::{Outcome, Recalibrated as Kept, Said, Trained, replay};
-use tidegate_learn::{RiskModel, Row, Table};
+use tidegate_learn::{MODEL_BYTES_MAX, RiskModel, Row, Table};
 use tidegate_store::disk;
 use tidegate_wire::config::RiskPolicy;
 
 /// Longest file of what a model knew.
-const HELD_BYTES_MAX: u64 = 4 << 20;
+const HELD_BYTES_MAX: u64 = MODEL_BYTES_MAX as u64;
 const OPERATION: &str = "recalibrate the model";
 /// What begins the part of a card that tells of it.
 const HEADING: &str = "\n## Recalibrated\n";

@@ -35,9 +35,26 @@ impl<'a> Ends<'a> {
                 merged.entry(number.to_string()).or_default().push(revision.clone());
             }
         }
-        let abandoned = events.iter().filter(|event| event.what == What::ChangeAbandoned).filter_map(|event| event.subject.change);
-        Ends { mined, labels, merged, abandoned: abandoned.map(|number| number.to_string()).collect() }
+        Ends { mined, labels, merged, abandoned: abandoned(mined, events) }
     }
+}
+
+/// Numbers of changes of this history's repository of which a forge told last that they were given up: a later word takes that back.
+fn abandoned(mined: &Mined, events: &[Event]) -> HashSet<String> {
+    let ours: HashSet<&str> = (events.iter())
+        .filter(|event| event.subject.revision.as_deref().is_some_and(|revision| mined.named(revision).is_some()))
+        .filter_map(|event| event.subject.repository.as_deref())
+        .collect();
+    let mut last: HashMap<(&str, u64), &Event> = HashMap::new();
+    for event in events {
+        let (Some(repository), Some(number)) = (event.subject.repository.as_deref(), event.subject.change) else { continue };
+        let newest = last.entry((repository, number)).or_insert(event);
+        if event.at_ms >= newest.at_ms {
+            *newest = event;
+        }
+    }
+    let given_up = last.into_iter().filter(|((repository, _), event)| ours.contains(repository) && event.what == What::ChangeAbandoned);
+    given_up.map(|((_, number), _)| number.to_string()).collect()
 }
 
 /// Reckons what was said since a time, or ever. While a lot is drawn it does not tell what is kept back of single changes.
@@ -201,7 +218,29 @@ mod tests {
         assert_eq!(told(&[answered(&never_in)], true), (1, 1, open.clone()));
         assert_eq!(told(&[answered(&never_in)], false), (1, 0, all.clone()), "whoever ends the lot is told");
         assert_eq!(told(&[answered(&never_in), judged(&never_in)], true), (1, 0, all.clone()), "people have decided");
-        assert_eq!(told(&[answered(&change)], true), (1, 0, all), "its end is known");
+        assert_eq!(told(&[answered(&change)], true), (1, 0, all.clone()), "its end is known");
         assert_eq!(told(&[answered(&change), answered(&never_in)], true), (2, 1, open), "of both: one of them could be told apart");
+
+        // A forge tells that it was given up; of another repository, or taken back, that is nothing.
+        let tells = |at_ms: i64, what: What, repository: &str, number: u64, revision: Option<&str>| {
+            let subject = tidegate_core::delivery::Subject {
+                repository: Some(repository.to_owned()),
+                change: Some(number),
+                revision: revision.map(str::to_owned),
+                ..Default::default()
+            };
+            Event { id: at_ms.to_string(), at_ms, what, subject }
+        };
+        let named = |commit: &str| {
+            let Command::Answer { answer, .. } = answered(commit) else { panic!("an answer") };
+            after(&[Command::Answer { named: Some("12".to_owned()), answer }])
+        };
+        let ours = tells(1, What::ChangeMerged, "acme/shop", 3, Some(&change));
+        let kept_back = |events: &[Event]| worth(&named(&never_in), &Ends::new(&mined, &labels, events), None, true).kept_back;
+        let closed = |repository: &str| tells(2, What::ChangeAbandoned, repository, 12, None);
+        assert_eq!(kept_back(std::slice::from_ref(&ours)), 1);
+        assert_eq!(kept_back(&[ours.clone(), closed("acme/shop")]), 0);
+        assert_eq!(kept_back(&[ours.clone(), closed("acme/docs")]), 1, "another repository has a number 12, too");
+        assert_eq!(kept_back(&[ours, closed("acme/shop"), tells(3, What::ChangeReviewed { approved: true }, "acme/shop", 12, None)]), 1);
     }
 }
