@@ -148,6 +148,21 @@ fn a_repository_teaches_which_changes_hurt() {
     std::fs::write(world.path(".tidegate/risk/history.state"), "no state").unwrap();
     let said = world.run(&["risk", "score", "topic"]).well();
     assert!(said.err.contains("the history is read anew"), "{}", said.err);
+    // In time it is the same; what comes later is waited for by nobody, and decides nothing.
+    let in_time = world.run(&["risk", "score", "HEAD", "--within", "10m", "--json"]).well().json();
+    assert_eq!(in_time, world.run(&["risk", "score", "HEAD", "--json"]).well().json());
+    assert_eq!(in_time["late"], false);
+    let late = world.run(&["risk", "score", "HEAD", "--within", "1ms", "--json"]).well().json();
+    assert_eq!((&late["late"], &late["highest"], &late["changes"]), (&true.into(), &Value::Null, &serde_json::json!([])), "{late}");
+    in_order(
+        &world.run(&["risk", "score", "HEAD", "--within", "1ms"]).well().out,
+        &["is not scored", "longer than it may", "standard way"],
+    );
+    let held = world.run(&["risk", "score", "HEAD", "--within", "1ms", "--fail-at", "0.9"]);
+    assert_eq!(held.code, 1, "{}{}", held.out, held.err);
+    in_order(&held.out, &["not decided", "is not scored"]);
+    world.run(&["risk", "score", "nothing-of-the-kind", "--within", "1ms"]).fails(4, &["nothing-of-the-kind"]);
+    world.run(&["risk", "score", "--within", "soon"]).fails(2, &["--within"]);
     world.write(".tidegate/risk/model.json", "{}");
     world.run(&["risk", "score"]).fails(2, &["model.json"]);
 }

@@ -7,13 +7,18 @@ use super::{chance, policy, reading};
 use crate::exit::{self, failure};
 use crate::show::{self, progress::Progress, style};
 use crate::steps::risk::{self as step, Answered};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 use tidegate_adapters::status::Status;
 use tidegate_core::risk::Way;
 use tidegate_core::worth::Stand;
+use tidegate_history::commits;
 use tidegate_wire::comment::Comment;
+use tidegate_wire::config::RiskPolicy;
+use tidegate_wire::config::unit::duration_ms;
 
 /// The name of the mark.
 const MARK: &str = "tidegate/risk";
@@ -45,6 +50,9 @@ pub struct ScoreArgs {
     /// The change's own name, as the number of its pull request: who decides is drawn by it, and it stays one change however often it is pushed
     #[arg(long, value_name = "NAME")]
     change: Option<String>,
+    /// Longest time that scoring may take, as 20s: after it the change goes the standard way, and with --fail-at it is not decided
+    #[arg(long, value_name = "TIME", value_parser = within)]
+    within: Option<Duration>,
     /// Fail where what is said cannot be recorded; while `tidegate up` runs it is recorded anyway
     #[arg(long)]
     record: bool,
@@ -73,11 +81,7 @@ pub(super) fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
         Some(number) => range(args.comment.or(args.mark), number)?,
         None => args.what.clone(),
     };
-    let progress = Progress::new(context.json);
-    let wanted = step::Wanted { what: &what, below: args.below, decides: args.fail_at.is_some(), policy: &policy, reviewed: None };
-    let scored = step::score(&repository, &wanted, &reading(&progress), &show::note);
-    progress.clear();
-    let scored = scored?;
+    let scored = scored(context, args, &repository, &what, &policy)?;
     // A request is known by its number, under which forges tell that it was merged.
     let named = args.change.clone().or_else(|| request.map(|number| number.to_string()));
     let asked = Asked { repository: &repository, what: &what, named: named.as_deref(), policy: &policy };
@@ -100,6 +104,38 @@ pub(super) fn score(context: &Context, args: &ScoreArgs) -> Result<u8> {
         outcome.tell(args, posted.as_deref())?
     }
     Ok(if failed { exit::NOT_PASSED } else { exit::OK })
+}
+
+fn within(text: &str) -> Result<Duration, String> {
+    duration_ms(text).map(Duration::from_millis)
+}
+
+/// What the model says, in the time that it has. Scoring writes nothing: where it is not waited for it ends with the process.
+fn scored(context: &Context, args: &ScoreArgs, repository: &Path, what: &str, policy: &RiskPolicy) -> Result<Answered> {
+    let (json, below, decides) = (context.json, args.below, args.fail_at.is_some());
+    let of = (repository.to_owned(), what.to_owned(), policy.clone());
+    let score = move || {
+        let (repository, what, policy) = of;
+        let progress = Progress::new(json);
+        let wanted = step::Wanted { what: &what, below, decides, policy: &policy, reviewed: None };
+        let scored = step::score(&repository, &wanted, &reading(&progress), &show::note);
+        progress.clear();
+        scored
+    };
+    let Some(within) = args.within else { return score() };
+    // What cannot be named is an error now, and not a change that is late.
+    let newest = commits(repository, what, 1).map_err(|why| failure(exit::NOT_FOUND, format!("score {what}: {why}")))?;
+    let newest = newest
+        .first()
+        .map(ToString::to_string)
+        .ok_or_else(|| failure(exit::NOT_FOUND, format!("score {what}: there is no commit in it")))?;
+    let (told, answer) = std::sync::mpsc::sync_channel(1);
+    std::thread::Builder::new().name("score".to_owned()).spawn(move || told.send(score())).context("start a thread that scores")?;
+    match answer.recv_timeout(within) {
+        Ok(scored) => scored,
+        Err(RecvTimeoutError::Timeout) => Ok(Answered::late(newest)),
+        Err(RecvTimeoutError::Disconnected) => Err(failure(exit::OUTSIDE, format!("score {what}: it ended without an answer"))),
+    }
 }
 
 /// Whether a risk is above a limit.
@@ -145,7 +181,7 @@ impl Outcome<'_> {
         let told = !self.stand.kept_back;
         let changes = if told { self.scored.changes.as_slice() } else { &[] };
         serde_json::json!({
-            "highest": told.then(|| self.scored.highest()), "passed": !self.failed, "verdict": self.verdict, "comment": posted,
+            "highest": (told && !self.scored.is_late()).then(|| self.scored.highest()), "late": self.scored.is_late(), "passed": !self.failed, "verdict": self.verdict, "comment": posted,
             "whole": self.scored.whole.as_ref().filter(|_| told), "changes": changes, "opted_out": self.scored.opted_out,
             "undecided": self.scored.mixed, "decides": self.stand.arm, "told": told, "recorded": recorded,
         })
@@ -184,7 +220,7 @@ fn by_people(held: bool, model: &str) -> String {
 
 /// What it comes to, in a sentence.
 fn verdict(scored: &Answered, limit: Option<Limit>, failed: bool) -> String {
-    if scored.undecided() && !over(scored, limit) {
+    if scored.is_late() || scored.undecided() && !over(scored, limit) {
         let word = if limit.is_some() { "not decided: " } else { "" };
         let others = scored.all().next().map(|_| format!("; the highest risk of what is scored is {:.2}", scored.highest()));
         return format!("{word}{}; it goes the standard way{}", step::not_scored(scored).unwrap_or_default(), others.unwrap_or_default());

@@ -30,6 +30,7 @@ pub fn subject(repository: &Path, what: &str, named: Option<&str>, scored: &Answ
 pub fn answer(policy: &RiskPolicy, scored: &Answered, subject: &Subject, stand: Stand, at: At) -> Option<Answer> {
     // The riskiest stands first.
     let one = scored.whole.as_ref().or(scored.changes.first())?;
+    let by = scored.by.as_ref()?;
     let costs = policy.costs.as_ref().map(|of| {
         let costs = costs(of, &one.services);
         Costs { delay: costs.held_negative, incident: costs.passed_positive }
@@ -41,9 +42,9 @@ pub fn answer(policy: &RiskPolicy, scored: &Answered, subject: &Subject, stand: 
         way: way(scored, one),
         hold_from: one.hold_from,
         costs,
-        model: scored.by.model.clone(),
-        training: scored.by.training.clone(),
-        learnt_until: At(scored.by.known_until_s.saturating_mul(SECOND_MS)),
+        model: by.model.clone(),
+        training: by.training.clone(),
+        learnt_until: At(by.known_until_s.saturating_mul(SECOND_MS)),
         policy: policy_digest(policy),
         arm: stand.arm,
         model_share: stand.arm.and(policy.trial.as_ref()).map(|trial| trial.model_share),

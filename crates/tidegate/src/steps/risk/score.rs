@@ -87,9 +87,9 @@ pub struct Answered {
     pub mixed: Vec<String>,
     /// The newest commit of what was asked.
     pub newest: String,
-    /// The model that says it.
+    /// The model that says it; none where it was not waited for.
     #[serde(skip)]
-    pub by: AnsweredBy,
+    pub by: Option<AnsweredBy>,
 }
 
 /// Which model it was.
@@ -109,10 +109,22 @@ impl Answered {
         self.whole.iter().chain(&self.changes)
     }
 
+    /// Nothing, since it took too long.
+    #[must_use]
+    pub fn late(newest: String) -> Answered {
+        Answered { whole: None, changes: vec![], opted_out: vec![], mixed: vec![], newest, by: None }
+    }
+
+    /// Whether it took too long.
+    #[must_use]
+    pub fn is_late(&self) -> bool {
+        self.by.is_none()
+    }
+
     /// Whether something of it is to be decided and was not scored.
     #[must_use]
     pub fn undecided(&self) -> bool {
-        !self.mixed.is_empty()
+        self.is_late() || !self.mixed.is_empty()
     }
 
     /// The highest risk among them.
@@ -179,7 +191,7 @@ pub fn score(repository: &Path, wanted: &Wanted<'_>, seen: &dyn Fn(usize, usize)
     };
     let training = model.training();
     let by = AnsweredBy { model: digest, training: training.digest.clone(), known_until_s: training.known_until() };
-    Ok(Answered { whole, changes, opted_out, mixed, newest, by })
+    Ok(Answered { whole, changes, opted_out, mixed, newest, by: Some(by) })
 }
 
 /// What a forge told of these commits, where the model asks for it.

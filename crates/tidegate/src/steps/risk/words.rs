@@ -116,10 +116,13 @@ pub fn lines(scored: &Scored) -> Vec<String> {
     lines
 }
 
-/// What is not scored since it is in part of owners who have opted out, in a sentence.
+/// What is not scored since it took too long, or since it is in part of owners who have opted out, in a sentence.
 #[must_use]
 pub fn not_scored(answered: &Answered) -> Option<String> {
     let of = |commit: &String| commit.get(..12).unwrap_or(commit).to_owned();
+    if answered.is_late() {
+        return Some(format!("{} is not scored, since that took longer than it may", of(&answered.newest)));
+    }
     let named: Vec<String> = answered.mixed.iter().take(MIXED_TOLD).map(of).collect();
     let more = answered.mixed.len().saturating_sub(named.len());
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
