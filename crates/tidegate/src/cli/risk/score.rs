@@ -130,7 +130,9 @@ fn scored(context: &Context, args: &ScoreArgs, repository: &Path, what: &str, po
         .map(ToString::to_string)
         .ok_or_else(|| failure(exit::NOT_FOUND, format!("score {what}: there is no commit in it")))?;
     let (told, answer) = std::sync::mpsc::sync_channel(1);
-    std::thread::Builder::new().name("score".to_owned()).spawn(move || told.send(score())).context("start a thread that scores")?;
+    // Who waits no longer is told nothing.
+    let tell = move || drop(told.send(score()));
+    std::thread::Builder::new().name("score".to_owned()).spawn(tell).context("start a thread that scores")?;
     match answer.recv_timeout(within) {
         Ok(scored) => scored,
         Err(RecvTimeoutError::Timeout) => Ok(Answered::late(newest)),
