@@ -25,10 +25,10 @@ pub(super) fn costs(context: &Context, args: &CostsArgs) -> Result<u8> {
     };
     let folder = Folder::of(&repository);
     let judged = folder.judged_changes()?;
-    folder.note_moved(&show::note)?;
+    let moved = folder.note_moved(&show::note)?;
     let told = told(&of, &judged);
     if context.json {
-        show::json(&serde_json::json!({ "changes": judged.len(), "moved_since": folder.moved()?, "lines": told }))?;
+        show::json(&serde_json::json!({ "changes": judged.len(), "moved_since": moved, "lines": told }))?;
         return Ok(exit::OK);
     }
     show::line(&format!("on {} later changes, in the unit of tidegate.yaml, for each change:", judged.len()))?;

@@ -30,7 +30,7 @@ pub(super) fn fairness(context: &Context, args: &FairnessArgs) -> Result<u8> {
     let policy = policy(&repository)?;
     let folder = Folder::of(&repository);
     let (judged, thresholds) = folder.judged_with()?;
-    folder.note_moved(&show::note)?;
+    let moved = folder.note_moved(&show::note)?;
     if judged.is_empty() {
         return Err(failure(exit::NOT_PASSED, "tell the fairness: no change was judged: run `tidegate risk train` first"));
     }
@@ -51,7 +51,7 @@ pub(super) fn fairness(context: &Context, args: &FairnessArgs) -> Result<u8> {
     let found = attributes.iter().flat_map(|attribute| attribute.groups.iter()).filter(adverse).count();
     if context.json {
         show::json(
-            &serde_json::json!({ "changes": judged.len(), "moved_since": folder.moved()?, "held_from": costs.is_none().then_some(line), "by_costs": costs.is_some(), "looked_at": looked_at, "not_told": not_told, "adverse": found, "attributes": attributes }),
+            &serde_json::json!({ "changes": judged.len(), "moved_since": moved, "held_from": costs.is_none().then_some(line), "by_costs": costs.is_some(), "looked_at": looked_at, "not_told": not_told, "adverse": found, "attributes": attributes }),
         )?;
     } else {
         let held = if costs.is_some() { "`risk.costs` hold".to_owned() } else { format!("has a risk of {line:.3} or more") };

@@ -29,9 +29,9 @@ const HELD_SHARE: f64 = 0.2;
 #[derive(Debug, Subcommand)]
 pub enum RiskCommand {
     /// Reads a git repository and learns which changes hurt; tells how good that is on later changes
-    Train(train::TrainArgs),
+    Train(train::LearnArgs),
     /// Brings the model's probabilities up to what became of changes since its training; what it ranks stays as it was learnt
-    Recalibrate(recalibrate::RecalibrateArgs),
+    Recalibrate(train::LearnArgs),
     /// Scores a commit, or each commit of a range: probability, interval, rank, reasons, what would lower it
     Score(score::ScoreArgs),
     /// What became of each change, who says so, and who says otherwise

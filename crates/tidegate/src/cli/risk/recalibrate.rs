@@ -1,47 +1,15 @@
 //! `tidegate risk recalibrate`.
 
 use super::super::Context;
-use super::{policy, reading};
-use crate::clock;
-use crate::exit;
-use crate::show::{self, progress::Progress};
-use crate::steps::risk::{self as step, Asked, Beside, Recalibrated};
-use crate::workspace;
+use super::reading;
+use super::train::{LearnArgs, learn};
+use crate::show;
+use crate::steps::risk::{self as step, Recalibrated};
 use anyhow::Result;
-use clap::Args;
-use std::path::PathBuf;
 use tidegate_learn::evaluate::Report;
 
-/// What is brought up, and to what.
-#[derive(Debug, Args)]
-pub struct RecalibrateArgs {
-    /// The repository
-    #[arg(long, value_name = "DIR", default_value = ".")]
-    repo: PathBuf,
-    /// With what became of changes up to this revision
-    #[arg(long, value_name = "REV", default_value = "HEAD")]
-    tip: String,
-    /// Write the model here as well, with golden requests, figures for gates and its card: what a pipeline hands over
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-}
-
-pub(super) fn recalibrate(context: &Context, args: &RecalibrateArgs) -> Result<u8> {
-    let repository = context.dir.join(&args.repo);
-    let policy = policy(&repository)?;
-    let beside = Beside::of(&workspace::places(&repository)?, clock::now().0)?;
-    let out = args.out.as_ref().map(|out| context.dir.join(out));
-    let asked = Asked { tip: &args.tip, beside: &beside, policy: &policy, out: out.as_deref() };
-    let progress = Progress::new(context.json);
-    let done = step::recalibrate(&repository, &asked, &reading(&progress), &show::note);
-    progress.clear();
-    let done = done?;
-    if context.json {
-        show::json(&done)?;
-        return Ok(exit::OK);
-    }
-    told(&done)?;
-    Ok(exit::OK)
+pub(super) fn recalibrate(context: &Context, args: &LearnArgs) -> Result<u8> {
+    learn(context, args, |repository, from, progress| step::recalibrate(repository, from, &reading(progress), &show::note), told)
 }
 
 fn told(done: &Recalibrated) -> Result<()> {

@@ -9,14 +9,15 @@ use crate::steps::risk::{self as step, Beside, From, Trained};
 use crate::workspace;
 use anyhow::Result;
 use clap::Args;
-use std::path::PathBuf;
+use serde::Serialize;
+use std::path::{Path, PathBuf};
 use tidegate_learn::evaluate::Report;
 use tidegate_learn::leakage::Leak;
 use tidegate_learn::leakage::environments::{Compared, Environment};
 
-/// What is learnt from.
+/// What is learnt from, by `train` and by `recalibrate`.
 #[derive(Debug, Args)]
-pub struct TrainArgs {
+pub struct LearnArgs {
     /// The repository
     #[arg(long, value_name = "DIR", default_value = ".")]
     repo: PathBuf,
@@ -28,22 +29,32 @@ pub struct TrainArgs {
     out: Option<PathBuf>,
 }
 
-pub(super) fn train(context: &Context, args: &TrainArgs) -> Result<u8> {
+/// How something is made of a history: of which repository, what is taken, where it tells how far it is.
+type Make<T> = fn(&Path, &From<'_>, &Progress) -> Result<T>;
+
+/// Makes it, and tells what came of it.
+pub(super) fn learn<T: Serialize>(context: &Context, args: &LearnArgs, make: Make<T>, told: fn(&T) -> Result<()>) -> Result<u8> {
     let repository = context.dir.join(&args.repo);
     let policy = policy(&repository)?;
     let beside = Beside::of(&workspace::places(&repository)?, clock::now().0)?;
     let out = args.out.as_ref().map(|out| context.dir.join(out));
     let from = From { tip: &args.tip, beside: &beside, policy: &policy, out: out.as_deref() };
     let progress = Progress::new(context.json);
-    let trained = step::train(&repository, &from, &reading(&progress), &|what| progress.now(what), &show::note);
+    let made = make(&repository, &from, &progress);
     progress.clear();
-    let trained = trained?;
+    let made = made?;
     if context.json {
-        show::json(&trained)?;
-        return Ok(exit::OK);
+        show::json(&made)?;
+    } else {
+        told(&made)?;
     }
-    told(&trained)?;
     Ok(exit::OK)
+}
+
+pub(super) fn train(context: &Context, args: &LearnArgs) -> Result<u8> {
+    let make: Make<Trained> =
+        |repository, from, progress| step::train(repository, from, &reading(progress), &|what| progress.now(what), &show::note);
+    learn(context, args, make, told)
 }
 
 fn told(trained: &Trained) -> Result<()> {

@@ -25,12 +25,16 @@ pub struct Facts<'a> {
     pub judged: (&'a Report, &'a Report),
 }
 
+/// A day, in UTC.
+pub(super) fn day(at_s: i64) -> String {
+    jiff::Timestamp::from_second(at_s).map_or_else(|_| "?".to_owned(), |at| at.strftime("%Y-%m-%d").to_string())
+}
+
 /// The card, as Markdown.
 #[must_use]
 pub fn card(of: &Facts<'_>) -> String {
     let mut text = "# Model of the risk of changes\n\n".to_owned();
     let training = of.model.training();
-    let day = |at_s: i64| jiff::Timestamp::from_second(at_s).map_or_else(|_| "?".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
     let _ = writeln!(
         text,
         "It says how likely a change is to do harm: to be fixed later, to fail when it is deployed, or to be called harmful by a person. It sets the pace of a release and never its verdict; what it is not sure of goes the way of every change without a score.\n"

@@ -4,7 +4,7 @@
 use super::labels::{Told, went_out};
 use super::train::Learnt;
 use anyhow::Result;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use tidegate_core::delivery::is_production;
 use tidegate_history::{ChangeNumber, Mined};
 use tidegate_learn::leakage::environments::{Compared, Environment, Limits, compare};
@@ -27,18 +27,16 @@ pub fn environments(mined: &Mined, told: &Told, learnt: &Learnt<'_>, recipe: &Re
     let all: BTreeMap<(usize, Environment), bool> =
         ended(mined, told).into_iter().filter_map(|((number, place), hurt)| Some(((row(&number)?, place), hurt))).collect();
     let limits = Limits::default();
-    // What moved with time would tell them apart where one began later than another: the stretch counts in which changes went to all of them.
-    let mut stretches: BTreeMap<Environment, (usize, usize)> = BTreeMap::new();
-    let enough = |place: Environment| all.keys().filter(|(_, other)| *other == place).count() >= limits.rows_min;
-    let compared: BTreeSet<Environment> =
-        all.keys().map(|(_, place)| *place).collect::<BTreeSet<_>>().into_iter().filter(|place| enough(*place)).collect();
-    for (row, place) in all.keys().filter(|(_, place)| compared.contains(place)) {
-        stretches.entry(*place).or_insert((*row, *row)).1 = *row;
-    }
-    let (from, to) = (stretches.values().map(|one| one.0).max(), stretches.values().map(|one| one.1).min());
-    let (Some(from), Some(to), true) = (from, to, stretches.len() > 1) else { return Ok(None) };
+    let mut rows_of: BTreeMap<Environment, Vec<usize>> = BTreeMap::new();
+    all.keys().for_each(|(row, place)| rows_of.entry(*place).or_default().push(*row));
+    // What moved with time would tell them apart where one began later than another: the stretch counts in which changes went to all of them that
+    // are compared.
+    rows_of.retain(|_, rows| rows.len() >= limits.rows_min);
+    let from = rows_of.values().filter_map(|rows| rows.first()).max();
+    let to = rows_of.values().filter_map(|rows| rows.last()).min();
+    let (Some(from), Some(to), true) = (from, to, rows_of.len() > 1) else { return Ok(None) };
     let (mut table, mut places) = (Table::new(learnt.table.features().iter().map(|feature| feature.name.as_str()))?, vec![]);
-    for ((row, place), hurt) in all.iter().filter(|((row, _), _)| (from..=to).contains(row)) {
+    for ((row, place), hurt) in all.iter().filter(|((row, _), _)| (*from..=*to).contains(row)) {
         let at = learnt.table.at().get(*row).copied().unwrap_or_default();
         let effort = learnt.table.effort().get(*row).copied().unwrap_or_default();
         table.push(&Row { at, values: learnt.table.row(*row), label: *hurt, effort })?;

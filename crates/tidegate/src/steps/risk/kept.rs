@@ -1,6 +1,7 @@
 //! What `tidegate risk train` left, for whoever shows it: read as it lies there. Nothing is mined and nothing is learnt here, and of git only what is
 //! checked out is asked.
 
+use super::card::day;
 use super::costs::hold_from;
 use super::reviews::{self, Reviews};
 use super::worded::Worded;
@@ -100,9 +101,9 @@ pub fn read(repository: &Path, policy: &RiskPolicy) -> Result<Kept, NotKept> {
     let worded = Worded::load(&folder.worded()).map_err(|why| NotKept::History(format!("{why:#}.")))?.unwrap_or_default();
     let said = folder.said(&model);
     if let Some(since) = model.training().recalibrated {
-        let day = jiff::Timestamp::from_second(since.until).map_or_else(|_| "?".to_owned(), |at| at.strftime("%Y-%m-%d").to_string());
         notes.push(format!(
-            "Recalibrated with what became of changes up to {day}: log odds are moved by {:+.2}. Figures of the judged changes are of the model as it was trained.",
+            "Recalibrated with what became of changes up to {}: log odds are moved by {:+.2}. Figures of the judged changes are of the model as it was trained.",
+            day(since.until),
             since.moved
         ));
     }

@@ -29,6 +29,7 @@ pub fn leaks(table: &Table, (changes, words_known_at): (&[&Change], &[i64]), wor
 
 #[cfg(test)]
 mod tests {
+    use super::super::small::repository;
     use super::*;
     use tidegate_history::{Mined, Settings, mine};
     use tidegate_learn::Row;
@@ -36,20 +37,12 @@ mod tests {
 
     /// Ten changes, and ten that came later; what each is about, and how many lines it adds.
     fn history(about: impl Fn(usize) -> (String, usize)) -> (Mined, Worded) {
-        let folder = tempfile::tempdir().unwrap();
-        let git = |args: &[&str]| {
-            let mut command = std::process::Command::new("git");
-            command.arg("-C").arg(folder.path()).args(["-c", "user.name=A", "-c", "user.email=a@example.org"]).args(args);
-            assert!(command.status().unwrap().success(), "{args:?}");
-        };
-        git(&["init", "-q"]);
-        for at in 0..20 {
+        let commit = |at: usize| {
             let (message, lines) = about(at);
             let text: String = (0..lines).map(|line| format!("{} {line}\n", message.replace(' ', "_"))).collect();
-            std::fs::write(folder.path().join(format!("file{at}")), text).unwrap();
-            git(&["add", "."]);
-            git(&["commit", "-q", "-m", &message]);
-        }
+            (format!("file{at}"), text, message)
+        };
+        let folder = repository(&(0..20).map(commit).collect::<Vec<_>>());
         let mut worded = Worded::default();
         let mined =
             mine(folder.path(), "HEAD", &Settings::default(), None, &mut |now| worded.add(now.id, words(now.message, now.added))).unwrap();

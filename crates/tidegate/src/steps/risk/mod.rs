@@ -22,6 +22,8 @@ mod owners;
 mod recalibrate;
 mod reviews;
 mod score;
+#[cfg(test)]
+mod small;
 mod train;
 mod worded;
 mod words;
@@ -37,7 +39,7 @@ pub use kept::{Files, Kept, NotKept, files, head, read, unread, way_of};
 pub use labels::{Beside, By, Labelled, Sources, Told, labels};
 pub use moved::{Contributed, EARLIER, NEWEST, drift, moved_by, sizes};
 pub use owners::Owners;
-pub use recalibrate::{Asked, Recalibrated, recalibrate};
+pub use recalibrate::{Recalibrated, recalibrate};
 pub use reviews::Reviews;
 pub use score::{Answered, BELOW, Scored, Wanted, lowered, score};
 pub use train::{From, Trained, train};

@@ -2,9 +2,9 @@
 //! sets move.
 
 use super::kept::row;
-use super::labels::{Beside, labels};
+use super::labels::labels;
 use super::offer::{Figures, offer};
-use super::train::rows;
+use super::train::{From, lines_added, rows};
 use super::worded::Worded;
 use super::{Folder, For, History, Owners};
 use crate::exit::{self, failure};
@@ -17,7 +17,6 @@ use tidegate_learn::evaluate::{Report, report};
 use tidegate_learn::recalibrate::{Outcome, Recalibrated as Kept, Said, Trained, replay};
 use tidegate_learn::{MODEL_BYTES_MAX, RiskModel, Row, Table};
 use tidegate_store::disk;
-use tidegate_wire::config::RiskPolicy;
 
 /// Longest file of what a model knew.
 const HELD_BYTES_MAX: u64 = MODEL_BYTES_MAX as u64;
@@ -75,16 +74,16 @@ impl Folder {
         Ok(self.read()?.training().recalibrated.map_or(0.0, |since| since.moved))
     }
 
-    /// What must be known of figures of judged changes, where the model was recalibrated since.
+    /// The same, told where it is not 0: figures of judged changes are not of what is said now.
     ///
     /// # Errors
     /// When there is no model.
-    pub fn note_moved(&self, note: &dyn Fn(&str)) -> Result<()> {
+    pub fn note_moved(&self, note: &dyn Fn(&str)) -> Result<f64> {
         let moved = self.moved()?;
         if moved != 0.0 {
             note(&format!("these figures are of the model as it was trained; recalibrated since, its log odds are moved by {moved:+.2}"));
         }
-        Ok(())
+        Ok(moved)
     }
 
     fn held(&self) -> std::path::PathBuf {
@@ -116,23 +115,11 @@ impl Folder {
     }
 }
 
-/// What is asked for.
-pub struct Asked<'a> {
-    /// Up to this revision.
-    pub tip: &'a str,
-    /// What people and deliveries say.
-    pub beside: &'a Beside,
-    /// Whose changes are left out.
-    pub policy: &'a RiskPolicy,
-    /// Where the model is written as well.
-    pub out: Option<&'a Path>,
-}
-
 /// Recalibrates the kept model. The same history gives the same model, however often it was recalibrated before.
 ///
 /// # Errors
 /// When there is no model, or none that can be.
-pub fn recalibrate(repository: &Path, asked: &Asked<'_>, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<Recalibrated> {
+pub fn recalibrate(repository: &Path, asked: &From<'_>, seen: &dyn Fn(usize, usize), note: &dyn Fn(&str)) -> Result<Recalibrated> {
     let folder = Folder::of(repository);
     if !folder.model().exists() {
         let why = format!("{OPERATION}: there is no {}: run `tidegate risk train` first", folder.model().display());
@@ -172,9 +159,7 @@ pub fn recalibrate(repository: &Path, asked: &Asked<'_>, seen: &dyn Fn(usize, us
     disk::replace_file(&folder.model(), &recalibrated.write()?)?;
     disk::replace_file(&folder.card(), card.as_bytes())?;
     if let (Some(out), Some(said)) = (asked.out, &done.said) {
-        let la = since.column("la");
-        let lines: Vec<f64> = since.rows().map(|row| la.and_then(|la| row.get(la)).copied().unwrap_or_default()).collect();
-        let figures = Figures { model: &said.kept_up, lines_added: &report(&since, &lines, false), leaks };
+        let figures = Figures { model: &said.kept_up, lines_added: &lines_added(&since), leaks };
         offer(out, &recalibrated, &table, &figures, &card)?;
     }
     Ok(done)
@@ -187,7 +172,7 @@ fn known(
     mined: &Mined,
     worded: &Worded,
     repository: &Path,
-    asked: &Asked<'_>,
+    asked: &From<'_>,
     note: &dyn Fn(&str),
 ) -> Result<(Table, Vec<Ends>)> {
     let owners = Owners::known(repository, asked.policy, OPERATION, note)?;

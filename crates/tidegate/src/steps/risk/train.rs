@@ -83,6 +83,13 @@ pub struct Trained {
     pub reasons: Option<Drift>,
 }
 
+/// How the number of lines added does on changes.
+pub(super) fn lines_added(of: &Table) -> Report {
+    let la = of.column("la");
+    let lines: Vec<f64> = of.rows().map(|row| la.and_then(|la| row.get(la)).copied().unwrap_or_default()).collect();
+    report(of, &lines, false)
+}
+
 /// What is learnt from.
 pub struct From<'a> {
     /// Up to this revision.
@@ -279,8 +286,7 @@ fn judged(learnt: &Learnt<'_>, whole: &Table, worded: &Worded, settings: &Settin
     let regression = report(&later, &each(&|row| tidegate_learn::logistic::chance(fitted.blend.logistic.margin(row))), true);
     let grown = forest::train(&earlier, &settings.recipe.weights(&earlier), &Growing::default())?;
     let forest = report(&later, &each(&|row| f64::from(grown.margin(row))), true);
-    let la = table.column("la").unwrap_or_default();
-    let lines = report(&later, &each(&|row| row.get(la).copied().unwrap_or_default()), false);
+    let lines = lines_added(&later);
     let said = probabilities.into_iter().zip(later.labels().iter().copied()).collect();
     Ok(Judged { model, regression, forest, lines_added: lines, leaks, thresholds: fitted.thresholds, said })
 }

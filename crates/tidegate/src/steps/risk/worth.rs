@@ -136,6 +136,7 @@ fn end(name: &str, spoken: &Spoken, ends: &Ends<'_>) -> Result<(bool, bool), Out
 #[cfg(test)]
 mod tests {
     use super::super::By;
+    use super::super::small::repository;
     use super::*;
     use tidegate_core::id::Digest;
     use tidegate_core::machine::Machine as _;
@@ -149,16 +150,7 @@ mod tests {
 
     /// A history of one change.
     fn history() -> (tempfile::TempDir, Mined) {
-        let folder = tempfile::tempdir().unwrap();
-        let git = |args: &[&str]| {
-            let mut command = std::process::Command::new("git");
-            command.arg("-C").arg(folder.path()).args(["-c", "user.name=A", "-c", "user.email=a@example.org"]).args(args);
-            assert!(command.status().unwrap().success(), "{args:?}");
-        };
-        git(&["init", "-q"]);
-        std::fs::write(folder.path().join("a"), "a\n").unwrap();
-        git(&["add", "a"]);
-        git(&["commit", "-q", "-m", "a"]);
+        let folder = repository(&[("a".to_owned(), "a\n".to_owned(), "a".to_owned())]);
         let settings = Settings { as_of_s: Some(LATE_S), ..Settings::default() };
         let mined = mine(folder.path(), "HEAD", &settings, None, &mut |_| ()).unwrap();
         (folder, mined)
